@@ -1,0 +1,65 @@
+/**
+ * Why a connection was closed, as values.
+ *
+ * The numbers follow Centrifuge's ranges, which its SDKs act on: 3000–3499 and 4000–4499 mean "come back",
+ * 3500–3999 and 4500–4999 mean "do not". Below 3000 stand the WebSocket standard's own.
+ *
+ * @module
+ */
+
+import { PlugboardError } from "./errors.ts";
+
+/** A close code with the reason that is sent beside it. */
+export interface CloseCode {
+  /** The number in the close frame. */
+  readonly code: number;
+  /** A few words for people, at most 123 bytes. */
+  readonly reason: string;
+}
+
+/** What the `close` hook is told: the code, and who ended the connection. */
+export interface Closed extends CloseCode {
+  /** `client` closed properly, `server` is us, `network` means that the line broke. */
+  readonly by: "client" | "server" | "network";
+}
+
+/**
+ * Makes a close code of a plugin's own; 4000–4999 are free for applications.
+ *
+ * ```ts
+ * import { closeCode } from "@plugboard/server";
+ *
+ * const kicked = closeCode(4501, "kicked by a moderator");
+ * ```
+ */
+export function closeCode(code: number, reason: string): CloseCode {
+  if (!Number.isInteger(code) || code < 1000 || code > 4999) {
+    throw new PlugboardError("bad_close_code", `A close code must be between 1000 and 4999, got ${code}`);
+  }
+  if (new TextEncoder().encode(reason).length > 123) {
+    throw new PlugboardError("bad_close_code", `The reason of close code ${code} is longer than 123 bytes`);
+  }
+  return Object.freeze({ code, reason });
+}
+
+/** The codes the kernel itself uses. */
+export const closeCodes = {
+  /** Done; the ordinary end. */
+  normal: closeCode(1000, "normal"),
+  /** A binary frame where text is needed, or the other way round. */
+  unsupportedData: closeCode(1003, "unsupported data"),
+  /** The payload is not what the protocol expects. */
+  invalidPayload: closeCode(1007, "invalid payload"),
+  /** A message beyond the limit. */
+  tooLarge: closeCode(1009, "message too large"),
+  /** The server stops; come back later. */
+  shutdown: closeCode(3001, "shutdown"),
+  /** A handler failed; the log knows more. */
+  internalError: closeCode(3004, "internal server error"),
+  /** The reader did not keep up. */
+  slow: closeCode(3008, "slow"),
+  /** No answer to a ping. */
+  noPong: closeCode(3012, "no pong"),
+  /** More messages than can wait behind the one being handled. */
+  tooManyRequests: closeCode(3013, "too many requests"),
+} as const satisfies Record<string, CloseCode>;

@@ -1,0 +1,75 @@
+/**
+ * Typed errors, and the guards that plugins check their options with.
+ *
+ * @module
+ */
+
+/** An error whose `code` a caller can act on. */
+export class PlugboardError extends Error {
+  /** What went wrong, for programs: `bad_option`, `start_failed` … */
+  readonly code: string;
+
+  /** Makes an error with a code for programs and a sentence for people. */
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "PlugboardError";
+    this.code = code;
+  }
+}
+
+/** Guards for the options of one plugin; see {@linkcode checkOptions}. */
+export interface OptionGuards {
+  /** A whole number above zero. */
+  positiveInteger(option: string, value: number): void;
+  /** A whole number, zero included. */
+  wholeNumber(option: string, value: number): void;
+  /** A number above zero. */
+  positive(option: string, value: number): void;
+  /** A string with something in it. */
+  filled(option: string, value: string): void;
+  /** One of a few values. */
+  oneOf<T>(option: string, value: T, allowed: readonly T[]): void;
+  /** Anything else: throws unless it `holds`. */
+  that(holds: boolean, option: string, rule: string, value: unknown): void;
+}
+
+/**
+ * Guards that name the plugin and the option in their errors.
+ *
+ * ```ts
+ * import { checkOptions } from "@plugboard/server";
+ *
+ * function rooms({ maxPerConnection = 32 } = {}) {
+ *   checkOptions("rooms").positiveInteger("maxPerConnection", maxPerConnection);
+ * }
+ * ```
+ */
+export function checkOptions(plugin: string): OptionGuards {
+  const that = (holds: boolean, option: string, rule: string, value: unknown) => {
+    if (!holds) {
+      const got = typeof value === "string" ? JSON.stringify(value) : String(value);
+      throw new PlugboardError(
+        "bad_option",
+        `Cannot start ${plugin}: "${option}" must be ${rule}, got ${got}`,
+      );
+    }
+  };
+  return {
+    that,
+    positiveInteger: (option, value) =>
+      that(Number.isSafeInteger(value) && value > 0, option, "a positive integer", value),
+    wholeNumber: (option, value) =>
+      that(Number.isSafeInteger(value) && value >= 0, option, "zero or a positive integer", value),
+    positive: (option, value) =>
+      that(Number.isFinite(value) && value > 0, option, "a number above zero", value),
+    filled: (option, value) =>
+      that(typeof value === "string" && value !== "", option, "a non-empty string", value),
+    oneOf: (option, value, allowed) =>
+      that(allowed.includes(value), option, `one of ${allowed.join(", ")}`, value),
+  };
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

@@ -1,0 +1,114 @@
+/**
+ * Calls into plugins. Each hook's list is built once, at start; every call is guarded, so that a plugin that
+ * throws or rejects costs one message or one connection and never the process.
+ *
+ * @module
+ */
+
+import type { Closed } from "./close_codes.ts";
+import type { Connection } from "./connection.ts";
+import type { Message, Upgrade } from "./endpoint.ts";
+import { type Log, logFor, type LogSink } from "./log.ts";
+import type { AnyPlugin, HookName } from "./plugin.ts";
+
+/** A plugin that has the hook. */
+type With<H extends HookName> = AnyPlugin & Required<Pick<AnyPlugin, H>>;
+
+/** The hooks of all plugins, in the order of `use`. */
+export class HookRunner {
+  readonly #upgrade: readonly With<"upgrade">[];
+  readonly #open: readonly With<"open">[];
+  readonly #close: readonly With<"close">[];
+  readonly #message: readonly With<"message">[];
+  readonly #drain: readonly With<"drain">[];
+  readonly #sink: LogSink;
+
+  constructor(plugins: readonly AnyPlugin[], sink: LogSink) {
+    const having = <H extends HookName>(hook: H) =>
+      plugins.filter((plugin): plugin is With<H> => typeof plugin[hook] === "function");
+    this.#upgrade = having("upgrade");
+    this.#open = having("open");
+    this.#close = having("close");
+    this.#message = having("message");
+    this.#drain = having("drain");
+    this.#sink = sink;
+  }
+
+  /** The first refusal. A hook that fails refuses too: a check that could not be made was not passed. */
+  async upgrade(upgrade: Upgrade): Promise<Response | undefined> {
+    for (const plugin of this.#upgrade) {
+      try {
+        const refusal = await plugin.upgrade(upgrade);
+        if (refusal !== undefined) return refusal;
+      } catch (error) {
+        this.failed(plugin.name, "upgrade", error);
+        return Response.json({ error: { code: "internal", message: "Internal server error" } }, {
+          status: 500,
+        });
+      }
+    }
+  }
+
+  open(conn: Connection, upgrade: Upgrade): void {
+    for (const plugin of this.#open) {
+      try {
+        this.#contain(plugin, "open", plugin.open(conn, upgrade));
+      } catch (error) {
+        this.failed(plugin.name, "open", error);
+      }
+    }
+  }
+
+  close(conn: Connection, why: Closed): void {
+    for (const plugin of this.#close) {
+      try {
+        this.#contain(plugin, "close", plugin.close(conn, why));
+      } catch (error) {
+        this.failed(plugin.name, "close", error);
+      }
+    }
+  }
+
+  /** Whether a plugin dropped the message. One that fails drops it: it may have been the check that counts. */
+  message(conn: Connection, data: Message): boolean {
+    const plugins = this.#message;
+    for (let i = 0; i < plugins.length; i++) {
+      const plugin = plugins[i]!;
+      try {
+        const verdict = plugin.message(conn, data);
+        if (verdict === true) return true;
+        if (verdict !== undefined) this.#contain(plugin, "message", verdict);
+      } catch (error) {
+        this.failed(plugin.name, "message", error);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** All at once; ends when the slowest has. */
+  async drain(): Promise<void> {
+    await Promise.all(this.#drain.map(async (plugin) => {
+      try {
+        await plugin.drain();
+      } catch (error) {
+        this.failed(plugin.name, "drain", error);
+      }
+    }));
+  }
+
+  /** Logs a failure with the plugin's and the hook's name. */
+  failed(plugin: string, hook: string, error: unknown): void {
+    this.logOf(plugin).error(`${hook} failed`, { hook, error });
+  }
+
+  /** A log that speaks in the plugin's name. */
+  logOf(plugin: string): Log {
+    return logFor(plugin, this.#sink);
+  }
+
+  /** The types refuse an `async` hook here; one that came in untyped must still not end the process. */
+  #contain(plugin: AnyPlugin, hook: HookName, returned: unknown): void {
+    if (returned instanceof Promise) returned.catch((error) => this.failed(plugin.name, hook, error));
+  }
+}

@@ -1,0 +1,29 @@
+/**
+ * The kernel: a server that knows connections and hooks. Everything else is a plugin.
+ *
+ * @module
+ */
+
+export { Audience } from "./audience.ts";
+export { type Clock, systemClock } from "./clock.ts";
+export { type CloseCode, closeCode, closeCodes, type Closed } from "./close_codes.ts";
+export type { Connection } from "./connection.ts";
+export type { Endpoint, EndpointOf, Message, Session, Transport, Upgrade } from "./endpoint.ts";
+export { checkOptions, messageOf, type OptionGuards, PlugboardError } from "./errors.ts";
+export { refusal } from "./gate.ts";
+export type { Log, LogLevel, LogRecord, LogSink } from "./log.ts";
+export type {
+  Admission,
+  AnyPlugin,
+  ApiOf,
+  App,
+  HookName,
+  Hooks,
+  Host,
+  MaybePromise,
+  Nothing,
+  Plugin,
+  ServerState,
+} from "./plugin.ts";
+export { run } from "./run.ts";
+export { type Address, Server, type ServerOptions } from "./server.ts";

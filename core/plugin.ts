@@ -1,0 +1,97 @@
+/**
+ * What a plugin is: a value with a name, an API for others, and hooks.
+ *
+ * @module
+ */
+
+import type { Hono } from "@hono/hono";
+import type { Clock } from "./clock.ts";
+import type { Closed } from "./close_codes.ts";
+import type { Connection } from "./connection.ts";
+import type { Endpoint, Message, Transport, Upgrade } from "./endpoint.ts";
+import type { Log, LogRecord } from "./log.ts";
+
+/** A value, or a promise of one. */
+export type MaybePromise<T> = T | Promise<T>;
+
+/** What a hook that must not be `async` returns: nothing. A function type with exactly `void` would let promises in. */
+export type Nothing = void | undefined;
+
+/** The one Hono app; handlers find the caller's address in `c.env.ip`. */
+export type App = Hono<{ Bindings: { ip: string } }>;
+
+/** Where the server is in its life. */
+export type ServerState = "idle" | "starting" | "ready" | "draining" | "stopped";
+
+/** What the kernel lends a plugin from `start` to `stop`. */
+export interface Host {
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Everyone connected right now. */
+  readonly connections: ReadonlySet<Connection>;
+  /** Where the server is in its life. */
+  readonly state: ServerState;
+  /**
+   * Asks to open a connection that does not come over a WebSocket: the same limits and `upgrade` hooks apply.
+   * Gives the refusal, or the admission to open it with.
+   */
+  admit(endpoint: Endpoint, request: Request, ip: string): Promise<Response | Admission>;
+}
+
+/** A place kept for a connection; use it once, or give it back. */
+export interface Admission {
+  readonly upgrade: Upgrade;
+  /** Opens the connection over `transport`, which reports to {@linkcode Connection.receive} and `ended`. */
+  open(transport: Transport): Connection;
+  /** Gives the place back. */
+  release(): void;
+}
+
+/** The hooks of a plugin; each is optional. */
+export interface Hooks {
+  /** Opens what the plugin needs; awaited, in the order of `use`. A throw stops the server's start. */
+  start?(host: Host): MaybePromise<void>;
+  /** Releases all of it, in reverse order; also called when this or a later plugin failed to start. */
+  stop?(): MaybePromise<void>;
+  /** Adds HTTP routes, once, after every plugin has started. */
+  routes?(app: App): Nothing;
+  /** Looks at a client before it is let in; the first `Response` refuses it. */
+  upgrade?(upgrade: Upgrade): MaybePromise<Response | undefined>;
+  /** A client came. */
+  open?(conn: Connection, upgrade: Upgrade): Nothing;
+  /** A client went. */
+  close?(conn: Connection, why: Closed): Nothing;
+  /** A message came in; `true` drops it. Not `async`: it runs for every message. */
+  message?(conn: Connection, data: Message): true | Nothing;
+  /** The server is about to stop and the clients are still there; awaited until the deadline. */
+  drain?(): MaybePromise<void>;
+  /** A line of the log, of any plugin. */
+  log?(record: LogRecord): Nothing;
+}
+
+/** The name of a hook. */
+export type HookName = keyof Hooks;
+
+/** A plugin without regard to its API. */
+export interface AnyPlugin extends Hooks {
+  /** As logs and errors call it. */
+  readonly name: string;
+  /** Where its protocol is spoken, if it is one. */
+  readonly endpoints?: readonly Endpoint[];
+}
+
+/**
+ * A plugin that offers `Api` to others.
+ *
+ * ```ts
+ * import type { Plugin } from "@plugboard/server";
+ *
+ * function greeter(): Plugin {
+ *   return { name: "greeter", open: (conn) => conn.send("hello") };
+ * }
+ * ```
+ */
+export type Plugin<Api = void> = AnyPlugin & ([Api] extends [void] ? unknown : { readonly api: Api });
+
+/** The API of a plugin type; `void` where it has none. */
+export type ApiOf<P extends AnyPlugin> = P extends { readonly api: infer Api } ? Api : void;

@@ -1,0 +1,34 @@
+/**
+ * Echo: sends every message back. For trying out a connection, and for measuring the kernel alone.
+ *
+ * ```ts
+ * import { Server } from "@plugboard/server";
+ * import { echo } from "@plugboard/server/echo";
+ *
+ * const server = new Server({ port: 0 });
+ * server.use(echo({ path: "/echo" }));
+ * ```
+ *
+ * @module
+ */
+
+import type { Plugin } from "../../core/mod.ts";
+
+/** Options of {@linkcode echo}. */
+export interface EchoOptions {
+  /** Where it answers. @default {"/echo"} */
+  path?: string;
+}
+
+/** Sends every message back to its sender. */
+export function echo({ path = "/echo" }: EchoOptions = {}): Plugin {
+  return {
+    name: "echo",
+    endpoints: [{
+      name: "echo",
+      path,
+      accepts: "any",
+      open: (conn) => ({ message: (data) => void conn.send(data) }),
+    }],
+  };
+}

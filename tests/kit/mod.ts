@@ -1,0 +1,7 @@
+/** Helpers for tests: a real server, clients of several kinds, a clock, and waiting without sleeping. */
+export { Client, type ClientClosed } from "./client.ts";
+export { FakeClock } from "./clock.ts";
+export { RawClient } from "./raw_client.ts";
+export { serve, started, type TestServer } from "./server.ts";
+export { FakeTransport } from "./transport.ts";
+export { DEADLINE_MS, Inbox, until, within } from "./wait.ts";

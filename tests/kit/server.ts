@@ -1,0 +1,51 @@
+import { type AnyPlugin, type LogRecord, Server, type ServerOptions } from "../../core/mod.ts";
+import { Client } from "./client.ts";
+import { RawClient } from "./raw_client.ts";
+import { Inbox } from "./wait.ts";
+
+/** A real server on a free port, stopped at the end of the block. */
+export interface TestServer extends AsyncDisposable {
+  readonly server: Server;
+  readonly url: string;
+  readonly port: number;
+  /** Every warning and error that was logged. */
+  readonly log: Inbox<LogRecord>;
+  connect(path: string, protocols?: string[], headers?: Record<string, string>): Promise<Client>;
+  raw(path: string, headers?: Record<string, string>): Promise<RawClient>;
+  fetch(path: string, init?: RequestInit): Promise<Response>;
+}
+
+/**
+ * Starts a server with these plugins.
+ *
+ * ```ts ignore
+ * await using server = await serve({}, echo());
+ * await using client = await server.connect("/echo");
+ * ```
+ */
+export function serve(options: ServerOptions, ...plugins: AnyPlugin[]): Promise<TestServer> {
+  const server = new Server({ port: 0, drainMs: 1_000, ...options });
+  for (const plugin of plugins) server.use(plugin);
+  return started(server);
+}
+
+/** Starts a server that was put together elsewhere; it must listen on a free port. */
+export async function started(server: Server): Promise<TestServer> {
+  const log = new Inbox<LogRecord>();
+  server.use({
+    name: "test_log",
+    log: (record) => void (record.level === "error" || record.level === "warn" ? log.put(record) : undefined),
+  });
+  await server.start();
+  const { url, port } = server.address;
+  return {
+    server,
+    url,
+    port,
+    log,
+    connect: (path, protocols, headers) => Client.connect(url + path, protocols, headers),
+    raw: (path, headers) => RawClient.upgrade(port, path, headers),
+    fetch: (path, init) => fetch(url + path, init),
+    [Symbol.asyncDispose]: () => server.stop(),
+  };
+}

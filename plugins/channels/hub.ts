@@ -1,0 +1,273 @@
+/**
+ * The hub: all channels of this node, between the broker and the clients.
+ *
+ * @module
+ */
+
+import { type Host, type MaybePromise, messageOf, PlugboardError } from "../../core/mod.ts";
+import type { Broker, BrokerEvents } from "./broker.ts";
+import { callbackQueue } from "./callbacks.ts";
+import { Channel, type ChannelCallback } from "./channel.ts";
+import { type ChannelClient, type ClientHub, type PublishOrigin, unsubscribeCodes } from "./client.ts";
+import type { Namespace, Namespaces } from "./namespaces.ts";
+import { prepare, type Prepared } from "./subscribing.ts";
+import type {
+  ChannelExtension,
+  ClientInfo,
+  Draft,
+  History,
+  HistoryQuery,
+  Publication,
+  Published,
+  SubscribeRequest,
+  Subscription,
+} from "./types.ts";
+
+/** How often expired subscriptions are looked for, and how long a client has to renew one. */
+const EXPIRY_SWEEP_MS = 1_000;
+const EXPIRY_GRACE_MS = 25_000;
+
+/** All channels of this node. */
+export class Hub implements ClientHub, BrokerEvents {
+  readonly maxChannelsPerClient: number;
+  /** Channels somebody listens to, or is about to. */
+  readonly channels = new Map<string, Channel>();
+  readonly clients = new Map<string, ChannelClient>();
+  readonly extensions = new Set<ChannelExtension>();
+  readonly #namespaces: Namespaces;
+  readonly #broker: Broker;
+  readonly #host: () => Host | undefined;
+  readonly #callbacks = callbackQueue((what, error) => this.#failed(what, error));
+  readonly #expiring = new Map<Subscription, ChannelClient>();
+  #endSweep: (() => void) | undefined;
+
+  constructor(
+    options: {
+      maxChannelsPerClient: number;
+      namespaces: Namespaces;
+      broker: Broker;
+      host: () => Host | undefined;
+    },
+  ) {
+    this.maxChannelsPerClient = options.maxChannelsPerClient;
+    this.#namespaces = options.namespaces;
+    this.#broker = options.broker;
+    this.#host = options.host;
+  }
+
+  async start(host: Host): Promise<void> {
+    await this.#broker.start?.(this, host.clock);
+    this.#endSweep = host.clock.every(EXPIRY_SWEEP_MS, () => this.#sweepExpired());
+  }
+
+  async stop(): Promise<void> {
+    this.#endSweep?.();
+    this.#callbacks.stop();
+    await this.#broker.stop?.();
+  }
+
+  namespaceOf(channel: string): Namespace {
+    return this.#namespaces.of(channel);
+  }
+
+  async publish(channel: string, data: unknown, { client, tags }: PublishOrigin = {}): Promise<Published> {
+    const { keep } = this.#namespaces.of(channel);
+    const draft: Draft = {
+      json: toJson(data),
+      ...(client !== undefined && { info: client.subscriptions.get(channel)?.info ?? client.info }),
+      ...(tags !== undefined && { tags }),
+    };
+    for (const extension of this.extensions) extension.beforePublish?.(channel, draft, client);
+    const result = this.#broker.publish(channel, draft, keep);
+    const published = result instanceof Promise ? await result : result;
+    this.#tell("published", (each) => each.published!(channel, draft, published));
+    return published;
+  }
+
+  async history(channel: string, query: HistoryQuery = {}): Promise<History> {
+    const { keep } = this.#namespaces.of(channel);
+    if (keep === undefined) throw new PlugboardError("not_available", "The channel keeps no history");
+    const { since, reverse } = query;
+    if (reverse && since?.offset === 0) {
+      throw new PlugboardError("bad_request", "Nothing lies before offset 0");
+    }
+    const page = await this.#broker.history(channel, query, keep);
+    if (since !== undefined && since.epoch !== "" && since.epoch !== page.top.epoch) {
+      throw new PlugboardError("unrecoverable_position", "The log has begun anew since this position");
+    }
+    return page;
+  }
+
+  async removeHistory(channel: string): Promise<void> {
+    await this.#broker.removeHistory(channel);
+  }
+
+  /** Adds a callback of this process; gives the function that removes it. */
+  listen(name: string, callback: ChannelCallback): () => void {
+    const channel = this.#channelNamed(name);
+    // A function of its own, so that the same callback may listen twice.
+    const own: ChannelCallback = (data, publication) => callback(data, publication);
+    channel.callbacks.add(own);
+    return () => {
+      channel.callbacks.delete(own);
+      this.abandoned(channel);
+    };
+  }
+
+  async prepare(client: ChannelClient, name: string, request: SubscribeRequest): Promise<Prepared> {
+    let data: (() => string) | undefined;
+    for (const extension of this.extensions) {
+      const added = extension.beforeSubscribe?.(client, name, request);
+      const addition = added instanceof Promise ? await added : added;
+      data ??= addition?.data;
+    }
+    const channel = this.#channelNamed(name);
+    try {
+      const now = this.#host()?.clock.now() ?? Date.now();
+      const prepared = await prepare(channel, this.#broker, request, client.info, now);
+      if (data === undefined) return prepared;
+      return { ...prepared, begin: () => ({ ...prepared.begin(), data: data() }) };
+    } catch (error) {
+      this.abandoned(channel);
+      throw error;
+    }
+  }
+
+  joined(client: ChannelClient, channel: Channel, subscription: Subscription): void {
+    const first = channel.audience.size === 0;
+    channel.add(client, subscription);
+    if (subscription.expiresAt !== undefined) this.#expiring.set(subscription, client);
+    if (first) this.#tell("occupied", (each) => each.occupied!(channel.name));
+    this.#tell("joined", (each) => each.joined!(client, subscription));
+  }
+
+  announceJoin(channel: Channel, { info }: Subscription): void {
+    this.#announce(channel, "join", info);
+  }
+
+  left(client: ChannelClient, subscription: Subscription): void {
+    const channel = this.channels.get(subscription.channel)!;
+    channel.delete(client);
+    this.#expiring.delete(subscription);
+    this.#tell("left", (each) => each.left!(client, subscription));
+    this.#announce(channel, "leave", subscription.info);
+    if (channel.audience.size === 0) this.#tell("vacated", (each) => each.vacated!(channel.name));
+    this.abandoned(channel);
+  }
+
+  /** Lets go of a channel that nobody listens to any more. */
+  abandoned(channel: Channel): void {
+    if (!channel.vacant || this.channels.get(channel.name) !== channel) return;
+    this.channels.delete(channel.name);
+    this.#inBackground("unsubscribing from the broker", () => this.#broker.unsubscribe(channel.name));
+  }
+
+  /** A publication has come from the broker. */
+  publication(name: string, publication: Publication, epoch: string): number {
+    const channel = this.channels.get(name);
+    if (channel === undefined) return 0;
+    const verdict = channel.take(publication, epoch);
+    if (verdict === "old") return 0;
+    if (verdict === "missing") this.#expelPositioned(channel);
+    let receivers = channel.audience.send(({ id }) => this.#encoderOf(id).publication(name, publication));
+    if (channel.callbacks.size > 0) {
+      receivers += channel.callbacks.size;
+      this.#callbacks.add(name, channel.callbacks, publication);
+    }
+    this.#tell("delivered", (each) => each.delivered!(name, publication, receivers));
+    return receivers;
+  }
+
+  /** Somebody's join or leave has come from the broker. */
+  presence(name: string, kind: "join" | "leave", info: ClientInfo): void {
+    this.channels.get(name)?.curious?.send(({ id }) => this.#encoderOf(id)[kind](name, info));
+  }
+
+  /** The broker does not know what this node has missed. */
+  interrupted(name?: string): void {
+    for (const channel of name === undefined ? this.channels.values() : [this.channels.get(name)]) {
+      if (channel === undefined) continue;
+      this.#expelPositioned(channel);
+      channel.lose();
+    }
+  }
+
+  #encoderOf(id: string) {
+    return this.clients.get(id)!.encoder;
+  }
+
+  /** The channel; a new one is made known to the broker. */
+  #channelNamed(name: string): Channel {
+    const found = this.channels.get(name);
+    if (found !== undefined) return found;
+    const channel = new Channel(name, this.#namespaces.of(name));
+    const subscribing = this.#broker.subscribe(name);
+    this.channels.set(name, channel);
+    if (subscribing instanceof Promise) {
+      channel.ready = subscribing.then(() => channel.ready = undefined);
+      channel.ready.catch((error) => this.#failed(`subscribing to ${name} at the broker`, error));
+    }
+    return channel;
+  }
+
+  /** Those who count on missing nothing subscribe again, and recover. */
+  #expelPositioned(channel: Channel): void {
+    for (const { id } of channel.audience) {
+      const client = this.clients.get(id)!;
+      if (client.subscriptions.get(channel.name)?.positioned) {
+        client.expel(channel.name, unsubscribeCodes.insufficient);
+      }
+    }
+  }
+
+  #announce(channel: Channel, kind: "join" | "leave", info: ClientInfo): void {
+    if (channel.announces) {
+      this.#inBackground(`announcing a ${kind}`, () => this.#broker.announce(channel.name, kind, info));
+    }
+  }
+
+  #sweepExpired(): void {
+    const due = this.#host()!.clock.now() - EXPIRY_GRACE_MS;
+    for (const [{ channel, expiresAt }, client] of this.#expiring) {
+      if (expiresAt !== undefined && expiresAt <= due) client.expel(channel, unsubscribeCodes.expired);
+    }
+  }
+
+  /** Calls a hook of every extension that has it; a failure is logged and harms nobody else. */
+  #tell(hook: keyof ChannelExtension, call: (extension: ChannelExtension) => void): void {
+    for (const extension of this.extensions) {
+      if (extension[hook] === undefined) continue;
+      try {
+        call(extension);
+      } catch (error) {
+        this.#failed(`${hook} of ${extension.name}`, error);
+      }
+    }
+  }
+
+  /** Goes on without waiting; a failure is logged. */
+  #inBackground(what: string, work: () => MaybePromise<unknown>): void {
+    try {
+      const promise = work();
+      if (promise instanceof Promise) promise.catch((error) => this.#failed(what, error));
+    } catch (error) {
+      this.#failed(what, error);
+    }
+  }
+
+  #failed(what: string, error: unknown): void {
+    this.#host()?.log.error(`${what} failed`, { error });
+  }
+}
+
+/** The payload as JSON text; refuses what JSON has no word for. */
+function toJson(data: unknown): string {
+  let json: string | undefined;
+  try {
+    json = JSON.stringify(data);
+  } catch (error) {
+    throw new PlugboardError("bad_request", `The payload is not JSON: ${messageOf(error)}`);
+  }
+  if (json === undefined) throw new PlugboardError("bad_request", "The payload is not JSON: it is undefined");
+  return json;
+}

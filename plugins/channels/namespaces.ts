@@ -1,0 +1,186 @@
+/**
+ * Namespaces: what a channel offers and to whom, by the part of its name before the first `:`.
+ *
+ * @module
+ */
+
+import { checkOptions, PlugboardError } from "../../core/mod.ts";
+import type { Identity, Verb } from "../shared/identity.ts";
+import type { Retention } from "./broker.ts";
+import type { ChannelAction } from "./types.ts";
+
+/**
+ * Who may do something: `anyone`, also anonymous; somebody `signed_in`; a current `subscriber` of the channel;
+ * somebody whose permissions name it (`permission`); or `nobody`. Of several, one must hold.
+ */
+export type Rule = "nobody" | "anyone" | "signed_in" | "subscriber" | "permission";
+
+/** What the channels of a namespace offer. */
+export interface NamespaceOptions {
+  /** Publications kept; 0 keeps no log. @default {100} */
+  historySize?: number;
+  /** How long each is kept. @default {300000} five minutes */
+  historyMs?: number;
+  /** Whether subscribers can be listed. @default {true} */
+  presence?: boolean;
+  /** Whether joins and leaves are announced: to those who `ask`, to `all` subscribers, or not at all. @default {"ask"} */
+  joinLeave?: "off" | "ask" | "all";
+  /** With more subscribers than this, joins and leaves are announced no more; each costs one message per subscriber. @default {500} */
+  joinLeaveLimit?: number;
+  /** Whether a client that was away gets what it missed: `always`, on `request`, or not at all. @default {"always"} */
+  recovery?: "off" | "request" | "always";
+  /** `stream` recovers every publication, `cache` only the latest. @default {"stream"} */
+  recoveryMode?: "stream" | "cache";
+  /** Most publications a recovery may take; beyond it the client is told that it cannot. @default {300} */
+  recoveryLimit?: number;
+  /** Who may subscribe. @default {"permission"} */
+  subscribe?: Rule | readonly Rule[];
+  /** Who may publish. @default {"permission"} */
+  publish?: Rule | readonly Rule[];
+  /** Who may see who is there. @default {"permission"} */
+  presenceAccess?: Rule | readonly Rule[];
+  /** Who may read the log. @default {"permission"} */
+  historyAccess?: Rule | readonly Rule[];
+}
+
+/** A namespace with everything decided. */
+export interface Namespace
+  extends Required<Omit<NamespaceOptions, "subscribe" | "publish" | "presenceAccess" | "historyAccess">> {
+  readonly name: string;
+  /** How much to keep; absent when nothing is. */
+  readonly keep: Retention | undefined;
+  readonly rules: Readonly<Record<ChannelAction, readonly Rule[]>>;
+}
+
+const DEFAULTS = {
+  historySize: 100,
+  historyMs: 300_000,
+  presence: true,
+  joinLeave: "ask",
+  joinLeaveLimit: 500,
+  recovery: "always",
+  recoveryMode: "stream",
+  recoveryLimit: 300,
+  subscribe: "permission",
+  publish: "permission",
+  presenceAccess: "permission",
+  historyAccess: "permission",
+} as const satisfies Required<NamespaceOptions>;
+
+/** Finds a channel's namespace. */
+export interface Namespaces {
+  /** The namespace of a channel; throws if the name is unfit or, where only known ones are allowed, unknown. */
+  of(channel: string): Namespace;
+}
+
+/** Checks the options and prepares the look-up. */
+export function prepareNamespaces(
+  { defaults = {}, namespaces = {}, onlyKnown = false, maxNameBytes }: {
+    defaults: NamespaceOptions | undefined;
+    namespaces: Record<string, NamespaceOptions> | undefined;
+    onlyKnown: boolean | undefined;
+    maxNameBytes: number;
+  },
+): Namespaces {
+  const fallback = namespace("", defaults);
+  const known = new Map(
+    Object.entries(namespaces).map(([name, options]) => [name, namespace(name, { ...defaults, ...options })]),
+  );
+  return {
+    of(channel) {
+      checkName(channel, maxNameBytes);
+      const start = channel.startsWith("$") ? 1 : 0;
+      const colon = channel.indexOf(":", start);
+      if (colon === -1) return fallback;
+      const found = known.get(channel.slice(start, colon));
+      if (found !== undefined) return found;
+      if (onlyKnown) throw new PlugboardError("unknown_channel", "Unknown channel");
+      return fallback;
+    },
+  };
+}
+
+function namespace(name: string, given: NamespaceOptions): Namespace {
+  const options = { ...DEFAULTS, ...given };
+  const { historySize, historyMs, subscribe, publish, presenceAccess, historyAccess, ...rest } = options;
+  const check = checkOptions(name === "" ? "channels" : `the channel namespace "${name}"`);
+  check.wholeNumber("historySize", historySize);
+  check.wholeNumber("historyMs", historyMs);
+  check.wholeNumber("joinLeaveLimit", rest.joinLeaveLimit);
+  check.positiveInteger("recoveryLimit", rest.recoveryLimit);
+  check.oneOf("joinLeave", rest.joinLeave, ["off", "ask", "all"]);
+  check.oneOf("recovery", rest.recovery, ["off", "request", "always"]);
+  check.oneOf("recoveryMode", rest.recoveryMode, ["stream", "cache"]);
+  const rules = { subscribe, publish, presence: presenceAccess, history: historyAccess };
+  for (const [action, rule] of Object.entries(rules)) {
+    for (const one of [rule].flat()) check.oneOf(action, one, RULES);
+  }
+  const lists = Object.fromEntries(Object.entries(rules).map(([action, rule]) => [action, [rule].flat()]));
+  return {
+    ...rest,
+    historySize,
+    historyMs,
+    name,
+    keep: historySize > 0 && historyMs > 0 ? { size: historySize, ageMs: historyMs } : undefined,
+    rules: lists as Record<ChannelAction, Rule[]>,
+  };
+}
+
+const RULES: readonly Rule[] = ["nobody", "anyone", "signed_in", "subscriber", "permission"];
+
+const VERBS: Record<ChannelAction, Verb> = {
+  subscribe: "read",
+  publish: "write",
+  presence: "read",
+  history: "read",
+};
+
+/** Whether the rules allow somebody an action. */
+export function allows(
+  { rules }: Namespace,
+  action: ChannelAction,
+  channel: string,
+  identity: Identity,
+  subscribed: boolean,
+): boolean {
+  if (!mayName(identity.user, channel)) return false;
+  for (const rule of rules[action]) {
+    if (rule === "anyone") return true;
+    if (rule === "signed_in" && identity.user !== "") return true;
+    if (rule === "subscriber" && subscribed) return true;
+    if (rule === "permission" && identity.can(VERBS[action], channel)) return true;
+  }
+  return false;
+}
+
+/** A channel that ends in `#` and user ids, separated by commas, is for those users alone: `dialog#42,43`. */
+function mayName(user: string, channel: string): boolean {
+  const hash = channel.lastIndexOf("#");
+  if (hash === -1) return true;
+  return user !== "" && channel.slice(hash + 1).split(",").includes(user);
+}
+
+/** A user's own channel, which nobody else may name. */
+export function personalChannel(user: string): string {
+  return `#${user}`;
+}
+
+// deno-lint-ignore no-control-regex -- they are what it looks for
+const UNFIT = /[\u0000-\u001f\u007f\u2028\u2029]|\.\.|^\/|\/\/|\/$|\\|\p{Surrogate}/u;
+
+/**
+ * Throws unless the name is fit for a channel. What stands behind a `?` are parameters and may look like anything
+ * but control characters.
+ */
+function checkName(channel: string, maxBytes: number): void {
+  const question = channel.indexOf("?");
+  const name = question === -1 ? channel : channel.slice(0, question);
+  // Most names are short: a UTF-16 unit takes at most three bytes.
+  const long = channel.length * 3 > maxBytes && new TextEncoder().encode(channel).length > maxBytes;
+  if (name === "" || long || UNFIT.test(name) || (question !== -1 && UNFIT_PARAMETERS.test(channel))) {
+    throw new PlugboardError("bad_request", "Invalid channel name format");
+  }
+}
+
+// deno-lint-ignore no-control-regex -- they are what it looks for
+const UNFIT_PARAMETERS = /[\u0000-\u001f\u007f\u2028\u2029]|\p{Surrogate}/u;

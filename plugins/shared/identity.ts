@@ -1,0 +1,23 @@
+/**
+ * Who somebody is, and what they may do: the type that sign-in makes and every service asks.
+ *
+ * @module
+ */
+
+/** What somebody wants to do with a thing. */
+export type Verb = "read" | "write";
+
+/** Somebody, as far as it was proven. */
+export interface Identity {
+  /** The user's id; empty for somebody anonymous. */
+  readonly user: string;
+  /** Whether they may: `can("read", "orders")`. */
+  can(verb: Verb, resource: string): boolean;
+  /** When the proof ends, in milliseconds since 1970. */
+  readonly expiresAt?: number;
+  /** What others may see of them, as JSON text. */
+  readonly info?: string;
+}
+
+/** Somebody without a name who may do everything: everyone, on a server without sign-in. */
+export const anybody: Identity = { user: "", can: () => true };

@@ -1,0 +1,152 @@
+/**
+ * RPC: typed methods that clients call.
+ *
+ * ```ts
+ * import { Server } from "@plugboard/server";
+ * import { rpc } from "@plugboard/server/rpc";
+ *
+ * const server = new Server({ port: 0 });
+ * const methods = server.use(rpc());
+ * methods.define("add", {
+ *   args: (value) => value as { a: number; b: number },
+ *   run: ({ a, b }) => a + b,
+ * });
+ * ```
+ *
+ * @module
+ */
+
+import {
+  checkOptions,
+  type Connection,
+  type Host,
+  type MaybePromise,
+  PlugboardError,
+  type Plugin,
+} from "../core/mod.ts";
+import type { Identity } from "./shared/identity.ts";
+
+/** Options of {@linkcode rpc}. */
+export interface RpcOptions {
+  /** How long a call may take before its caller is told that it failed. @default {30000} */
+  timeoutMs?: number;
+}
+
+/** Who calls. */
+export interface Caller {
+  readonly identity: Identity;
+  /** The caller's connection; absent for a call over the HTTP API. */
+  readonly conn?: Connection;
+}
+
+/** A method that clients can call. */
+export interface Method<Args, Result> {
+  /** Checks what the client sent and gives it its type; a throw refuses the call with its message. */
+  args?(value: unknown): Args;
+  /** Whether this caller may. @default {everybody} */
+  allow?(caller: Caller, args: Args): MaybePromise<boolean>;
+  /** Does the work. An {@linkcode RpcError} reaches the caller; of any other failure only the log learns the reason. */
+  run(args: Args, caller: Caller): MaybePromise<Result>;
+}
+
+/** An error that the caller is to see. */
+export class RpcError extends PlugboardError {
+  /** For programs; 400–1999 are free for applications. */
+  readonly number: number;
+
+  /** Makes an error with a number between 400 and 1999. */
+  constructor(number: number, message: string) {
+    super("rpc_error", message);
+    if (!Number.isInteger(number) || number < 400 || number > 1999) {
+      throw new PlugboardError(
+        "bad_option",
+        `An RPC error's number must be between 400 and 1999, got ${number}`,
+      );
+    }
+    this.number = number;
+  }
+}
+
+/** What rpc offers to other plugins and to the app. */
+export interface Rpc {
+  /** Adds a method. Returns the function that removes it. */
+  define<Args = unknown, Result = unknown>(name: string, method: Method<Args, Result>): () => void;
+  /** Calls a method; rejects with a {@linkcode PlugboardError} that says why not. */
+  call(name: string, value: unknown, caller: Caller): Promise<unknown>;
+  /** The names of all methods. */
+  readonly methods: ReadonlySet<string>;
+}
+
+/** Lets clients call methods. */
+export function rpc({ timeoutMs = 30_000 }: RpcOptions = {}): Plugin<Rpc> {
+  checkOptions("rpc").positiveInteger("timeoutMs", timeoutMs);
+  const methods = new Map<string, Method<unknown, unknown>>();
+  const names = new Set<string>();
+  let host: Host | undefined;
+
+  async function call(name: string, value: unknown, caller: Caller): Promise<unknown> {
+    const method = methods.get(name);
+    if (method === undefined) {
+      throw methods.size === 0
+        ? new PlugboardError("not_available", "There are no methods to call")
+        : new PlugboardError("method_not_found", "Method not found");
+    }
+    const args = checked(method, value);
+    try {
+      if (method.allow !== undefined && await method.allow(caller, args) !== true) {
+        throw new PlugboardError("permission_denied", "Permission denied");
+      }
+      return await inTime(name, method.run(args, caller));
+    } catch (error) {
+      if (error instanceof PlugboardError) throw error;
+      host?.log.error(`the method ${name} failed`, { method: name, error });
+      throw new PlugboardError("internal", "Internal server error");
+    }
+  }
+
+  function checked({ args }: Method<unknown, unknown>, value: unknown): unknown {
+    try {
+      return args === undefined ? value : args(value);
+    } catch (error) {
+      if (error instanceof PlugboardError) throw error;
+      throw new PlugboardError("bad_request", error instanceof Error ? error.message : "Bad arguments");
+    }
+  }
+
+  async function inTime(name: string, work: MaybePromise<unknown>): Promise<unknown> {
+    if (!(work instanceof Promise) || host === undefined) return work;
+    let cancel = () => {};
+    const late = new Promise<never>((_, reject) => {
+      cancel = host!.clock.after(timeoutMs, () => {
+        reject(new PlugboardError("timeout", `The method ${name} took longer than ${timeoutMs} ms`));
+      });
+    });
+    try {
+      return await Promise.race([work, late]);
+    } finally {
+      cancel();
+    }
+  }
+
+  return {
+    name: "rpc",
+    api: {
+      define(name, method) {
+        if (methods.has(name)) {
+          throw new PlugboardError("bad_option", `The method "${name}" is defined twice`);
+        }
+        methods.set(name, method as Method<unknown, unknown>);
+        names.add(name);
+        return () => {
+          methods.delete(name);
+          names.delete(name);
+        };
+      },
+      call,
+      methods: names,
+    },
+    start(given) {
+      host = given;
+    },
+  };
+}

@@ -1,0 +1,62 @@
+import { closeCode, messageOf, PlugboardError, type Plugin } from "../../core/mod.ts";
+import type { ChannelEncoder, Channels, Client, Identity, SubscribeRequest } from "../../plugins/channels.ts";
+import { anybody } from "../../plugins/shared/identity.ts";
+
+const json = JSON.stringify;
+
+const encoder: ChannelEncoder = {
+  publication: (channel, { offset, json: data }) =>
+    `{"pub":${json(channel)},"offset":${offset},"data":${data}}`,
+  join: (channel, { client }) => json({ join: channel, client }),
+  leave: (channel, { client }) => json({ leave: channel, client }),
+  subscribed: (channel, subscribed) => json({ pushed: channel, ...subscribed }),
+  unsubscribed: (channel, { code }) => json({ unsubscribed: channel, code }),
+};
+
+type Command =
+  & { do: "subscribe" | "unsubscribe" | "publish" | "history"; channel: string; data?: unknown }
+  & SubscribeRequest;
+
+/**
+ * The plainest protocol there can be, for tests of the channel service: `{"do":"subscribe","channel":"a"}` and so
+ * on at `/t`; the user is taken from `?user=`.
+ */
+export function channelProtocol(
+  bus: Channels,
+  identify?: (user: string) => Identity,
+): Plugin<{ clients: Client[] }> {
+  const clients: Client[] = [];
+  return {
+    name: "channel_protocol",
+    api: { clients },
+    endpoints: [{
+      name: "test",
+      path: "/t",
+      open(conn, { url }) {
+        const user = new URL(url).searchParams.get("user") ?? "";
+        const client = bus.connect(conn, { identity: identify?.(user) ?? { ...anybody, user }, encoder });
+        clients.push(client);
+        return {
+          async message(text) {
+            const { do: what, channel, data, ...request } = JSON.parse(text) as Command;
+            try {
+              if (what === "subscribe") {
+                await client.subscribe(
+                  channel,
+                  request,
+                  (result) => conn.send(json({ subscribed: channel, ...result })),
+                );
+              } else if (what === "unsubscribe") conn.send(json({ left: client.unsubscribe(channel) }));
+              else if (what === "publish") {
+                conn.send(json({ published: await client.publish(channel, data) }));
+              } else if (what === "history") conn.send(json({ history: await client.history(channel) }));
+              else conn.close(closeCode(4500, "unknown"));
+            } catch (error) {
+              conn.send(json({ error: error instanceof PlugboardError ? error.code : messageOf(error) }));
+            }
+          },
+        };
+      },
+    }],
+  };
+}

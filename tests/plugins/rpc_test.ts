@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { PlugboardError } from "../../core/mod.ts";
+import { rpc, RpcError } from "../../plugins/rpc.ts";
+import { anybody } from "../../plugins/shared/identity.ts";
+import { FakeClock, serve } from "../kit/mod.ts";
+
+const caller = { identity: { ...anybody, user: "ann" } };
+const refused = (code: string) => (error: PlugboardError) => error.code === code;
+
+async function serveRpc() {
+  const plugin = rpc({ timeoutMs: 1_000 });
+  const clock = new FakeClock();
+  const server = await serve({ clock }, plugin);
+  return Object.assign(server, { methods: plugin.api, clock });
+}
+
+Deno.test("a method gets checked arguments and its caller, and its result goes back", async () => {
+  await using server = await serveRpc();
+  server.methods.define("add", {
+    args(value) {
+      const { a, b } = value as { a: number; b: number };
+      if (typeof a !== "number" || typeof b !== "number") throw new TypeError("a and b must be numbers");
+      return { a, b };
+    },
+    run: ({ a, b }, { identity }) => ({ sum: a + b, for: identity.user }),
+  });
+  assert.deepEqual(await server.methods.call("add", { a: 1, b: 2 }, caller), { sum: 3, for: "ann" });
+  await assert.rejects(server.methods.call("add", { a: "1" }, caller), {
+    code: "bad_request",
+    message: "a and b must be numbers",
+  });
+});
+
+Deno.test("an unknown method is told from a server without methods", async () => {
+  await using server = await serveRpc();
+  await assert.rejects(server.methods.call("add", {}, caller), refused("not_available"));
+  const remove = server.methods.define("other", { run: () => 1 });
+  await assert.rejects(server.methods.call("add", {}, caller), refused("method_not_found"));
+  assert.throws(() => server.methods.define("other", { run: () => 2 }), refused("bad_option"));
+  remove();
+  assert.equal(server.methods.methods.size, 0);
+});
+
+Deno.test("only an error made for the caller reaches it; any other is logged and hidden", async () => {
+  await using server = await serveRpc();
+  server.methods.define("mine", {
+    run() {
+      throw new RpcError(1001, "out of stock");
+    },
+  });
+  server.methods.define("broken", { run: () => Promise.reject(new Error("database password is hunter2")) });
+  await assert.rejects(server.methods.call("mine", {}, caller), { number: 1001, message: "out of stock" });
+  await assert.rejects(server.methods.call("broken", {}, caller), {
+    code: "internal",
+    message: "Internal server error",
+  });
+  assert.match((await server.log.next()).message, /the method broken failed/);
+  assert.throws(() => new RpcError(99, "x"), refused("bad_option"));
+});
+
+Deno.test("a method decides who may call it", async () => {
+  await using server = await serveRpc();
+  server.methods.define("admin", { allow: ({ identity }) => identity.user === "root", run: () => 1 });
+  await assert.rejects(server.methods.call("admin", {}, caller), refused("permission_denied"));
+  assert.equal(await server.methods.call("admin", {}, { identity: { ...anybody, user: "root" } }), 1);
+});
+
+Deno.test("a method that hangs is given up at the timeout", async () => {
+  await using server = await serveRpc();
+  server.methods.define("hang", { run: () => new Promise(() => {}) });
+  const call = server.methods.call("hang", {}, caller);
+  const failed = assert.rejects(call, refused("timeout"));
+  await Promise.resolve();
+  server.clock.advance(1_001);
+  await failed;
+});

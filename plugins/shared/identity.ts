@@ -4,8 +4,8 @@
  * @module
  */
 
-/** What somebody wants to do with a thing. */
-export type Verb = "read" | "write";
+/** What somebody wants to do with a thing; `admin` is the server's own business, which no wildcard includes. */
+export type Verb = "read" | "write" | "admin";
 
 /** Somebody, as far as it was proven. */
 export interface Identity {
@@ -17,7 +17,9 @@ export interface Identity {
   readonly expiresAt?: number;
   /** What others may see of them, as JSON text. */
   readonly info?: string;
+  /** Nobody proved who they are: an id they have is made up, by the server or by themselves. */
+  readonly anonymous?: true;
 }
 
 /** Somebody without a name who may do everything: everyone, on a server without sign-in. */
-export const anybody: Identity = { user: "", can: () => true };
+export const anybody: Identity = { user: "", can: () => true, anonymous: true };

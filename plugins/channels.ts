@@ -120,8 +120,7 @@ export function channels(options: ChannelsOptions = {}): Plugin<Channels> {
   let host: Host | undefined;
   const hub = new Hub({
     maxChannelsPerClient,
-    namespaces: prepareNamespaces({ defaults, namespaces, onlyKnown, maxNameBytes }),
-    broker,
+    namespaces: prepareNamespaces({ broker, defaults, namespaces, onlyKnown, maxNameBytes }),
     host: () => host,
   });
   const users = new Map<string, Set<ChannelClient>>();

@@ -5,7 +5,7 @@
  */
 
 import { type Host, type MaybePromise, messageOf, PlugboardError } from "../../core/mod.ts";
-import type { Broker, BrokerEvents } from "./broker.ts";
+import type { BrokerEvents } from "./broker.ts";
 import { callbackQueue } from "./callbacks.ts";
 import { Channel, type ChannelCallback } from "./channel.ts";
 import { type ChannelClient, type ClientHub, type PublishOrigin, unsubscribeCodes } from "./client.ts";
@@ -19,6 +19,7 @@ import type {
   HistoryQuery,
   Publication,
   Published,
+  SubscribeAddition,
   SubscribeRequest,
   Subscription,
 } from "./types.ts";
@@ -35,7 +36,6 @@ export class Hub implements ClientHub, BrokerEvents {
   readonly clients = new Map<string, ChannelClient>();
   readonly extensions = new Set<ChannelExtension>();
   readonly #namespaces: Namespaces;
-  readonly #broker: Broker;
   readonly #host: () => Host | undefined;
   readonly #callbacks = callbackQueue((what, error) => this.#failed(what, error));
   readonly #expiring = new Map<Subscription, ChannelClient>();
@@ -45,25 +45,23 @@ export class Hub implements ClientHub, BrokerEvents {
     options: {
       maxChannelsPerClient: number;
       namespaces: Namespaces;
-      broker: Broker;
       host: () => Host | undefined;
     },
   ) {
     this.maxChannelsPerClient = options.maxChannelsPerClient;
     this.#namespaces = options.namespaces;
-    this.#broker = options.broker;
     this.#host = options.host;
   }
 
   async start(host: Host): Promise<void> {
-    await this.#broker.start?.(this, host.clock);
+    for (const broker of this.#namespaces.brokers) await broker.start?.(this, host.clock);
     this.#endSweep = host.clock.every(EXPIRY_SWEEP_MS, () => this.#sweepExpired());
   }
 
   async stop(): Promise<void> {
     this.#endSweep?.();
     this.#callbacks.stop();
-    await this.#broker.stop?.();
+    for (const broker of this.#namespaces.brokers) await broker.stop?.();
   }
 
   namespaceOf(channel: string): Namespace {
@@ -71,27 +69,27 @@ export class Hub implements ClientHub, BrokerEvents {
   }
 
   async publish(channel: string, data: unknown, { client, tags }: PublishOrigin = {}): Promise<Published> {
-    const { keep } = this.#namespaces.of(channel);
+    const { keep, broker } = this.#namespaces.of(channel);
     const draft: Draft = {
       json: toJson(data),
       ...(client !== undefined && { info: client.subscriptions.get(channel)?.info ?? client.info }),
       ...(tags !== undefined && { tags }),
     };
     for (const extension of this.extensions) extension.beforePublish?.(channel, draft, client);
-    const result = this.#broker.publish(channel, draft, keep);
+    const result = broker.publish(channel, draft, keep);
     const published = result instanceof Promise ? await result : result;
     this.#tell("published", (each) => each.published!(channel, draft, published));
     return published;
   }
 
   async history(channel: string, query: HistoryQuery = {}): Promise<History> {
-    const { keep } = this.#namespaces.of(channel);
+    const { keep, broker } = this.#namespaces.of(channel);
     if (keep === undefined) throw new PlugboardError("not_available", "The channel keeps no history");
     const { since, reverse } = query;
     if (reverse && since?.offset === 0) {
       throw new PlugboardError("bad_request", "Nothing lies before offset 0");
     }
-    const page = await this.#broker.history(channel, query, keep);
+    const page = await broker.history(channel, query, keep);
     if (since !== undefined && since.epoch !== "" && since.epoch !== page.top.epoch) {
       throw new PlugboardError("unrecoverable_position", "The log has begun anew since this position");
     }
@@ -99,7 +97,7 @@ export class Hub implements ClientHub, BrokerEvents {
   }
 
   async removeHistory(channel: string): Promise<void> {
-    await this.#broker.removeHistory(channel);
+    await this.#namespaces.of(channel).broker.removeHistory(channel);
   }
 
   /** Adds a callback of this process; gives the function that removes it. */
@@ -115,18 +113,15 @@ export class Hub implements ClientHub, BrokerEvents {
   }
 
   async prepare(client: ChannelClient, name: string, request: SubscribeRequest): Promise<Prepared> {
-    let data: (() => string) | undefined;
+    let addition: SubscribeAddition | undefined;
     for (const extension of this.extensions) {
       const added = extension.beforeSubscribe?.(client, name, request);
-      const addition = added instanceof Promise ? await added : added;
-      data ??= addition?.data;
+      addition = (added instanceof Promise ? await added : added) ?? addition;
     }
     const channel = this.#channelNamed(name);
     try {
       const now = this.#host()?.clock.now() ?? Date.now();
-      const prepared = await prepare(channel, this.#broker, request, client.info, now);
-      if (data === undefined) return prepared;
-      return { ...prepared, begin: () => ({ ...prepared.begin(), data: data() }) };
+      return await prepare(channel, request, client.info, now, addition);
     } catch (error) {
       this.abandoned(channel);
       throw error;
@@ -159,7 +154,10 @@ export class Hub implements ClientHub, BrokerEvents {
   abandoned(channel: Channel): void {
     if (!channel.vacant || this.channels.get(channel.name) !== channel) return;
     this.channels.delete(channel.name);
-    this.#inBackground("unsubscribing from the broker", () => this.#broker.unsubscribe(channel.name));
+    this.#inBackground(
+      "unsubscribing from the broker",
+      () => channel.namespace.broker.unsubscribe(channel.name),
+    );
   }
 
   /** A publication has come from the broker. */
@@ -201,7 +199,7 @@ export class Hub implements ClientHub, BrokerEvents {
     const found = this.channels.get(name);
     if (found !== undefined) return found;
     const channel = new Channel(name, this.#namespaces.of(name));
-    const subscribing = this.#broker.subscribe(name);
+    const subscribing = channel.namespace.broker.subscribe(name);
     this.channels.set(name, channel);
     if (subscribing instanceof Promise) {
       channel.ready = subscribing.then(() => channel.ready = undefined);
@@ -222,7 +220,10 @@ export class Hub implements ClientHub, BrokerEvents {
 
   #announce(channel: Channel, kind: "join" | "leave", info: ClientInfo): void {
     if (channel.announces) {
-      this.#inBackground(`announcing a ${kind}`, () => this.#broker.announce(channel.name, kind, info));
+      this.#inBackground(
+        `announcing a ${kind}`,
+        () => channel.namespace.broker.announce(channel.name, kind, info),
+      );
     }
   }
 

@@ -6,7 +6,7 @@
 
 import { checkOptions, PlugboardError } from "../../core/mod.ts";
 import type { Identity, Verb } from "../shared/identity.ts";
-import type { Retention } from "./broker.ts";
+import type { Broker, Retention } from "./broker.ts";
 import type { ChannelAction } from "./types.ts";
 
 /**
@@ -33,6 +33,8 @@ export interface NamespaceOptions {
   recoveryMode?: "stream" | "cache";
   /** Most publications a recovery may take; beyond it the client is told that it cannot. @default {300} */
   recoveryLimit?: number;
+  /** Keeps the logs of this namespace. @default {the broker of all channels} */
+  broker?: Broker;
   /** Who may subscribe. @default {"permission"} */
   subscribe?: Rule | readonly Rule[];
   /** Who may publish. @default {"permission"} */
@@ -47,6 +49,7 @@ export interface NamespaceOptions {
 export interface Namespace
   extends Required<Omit<NamespaceOptions, "subscribe" | "publish" | "presenceAccess" | "historyAccess">> {
   readonly name: string;
+  readonly broker: Broker;
   /** How much to keep; absent when nothing is. */
   readonly keep: Retention | undefined;
   readonly rules: Readonly<Record<ChannelAction, readonly Rule[]>>;
@@ -65,28 +68,33 @@ const DEFAULTS = {
   publish: "permission",
   presenceAccess: "permission",
   historyAccess: "permission",
-} as const satisfies Required<NamespaceOptions>;
+} as const satisfies Required<Omit<NamespaceOptions, "broker">>;
 
 /** Finds a channel's namespace. */
 export interface Namespaces {
+  /** Every broker in use, each once. */
+  readonly brokers: ReadonlySet<Broker>;
   /** The namespace of a channel; throws if the name is unfit or, where only known ones are allowed, unknown. */
   of(channel: string): Namespace;
 }
 
 /** Checks the options and prepares the look-up. */
 export function prepareNamespaces(
-  { defaults = {}, namespaces = {}, onlyKnown = false, maxNameBytes }: {
+  { broker, defaults = {}, namespaces = {}, onlyKnown = false, maxNameBytes }: {
+    broker: Broker;
     defaults: NamespaceOptions | undefined;
     namespaces: Record<string, NamespaceOptions> | undefined;
     onlyKnown: boolean | undefined;
     maxNameBytes: number;
   },
 ): Namespaces {
-  const fallback = namespace("", defaults);
+  const all = { broker, ...defaults };
+  const fallback = namespace("", all);
   const known = new Map(
-    Object.entries(namespaces).map(([name, options]) => [name, namespace(name, { ...defaults, ...options })]),
+    Object.entries(namespaces).map(([name, options]) => [name, namespace(name, { ...all, ...options })]),
   );
   return {
+    brokers: new Set([broker, fallback.broker, ...Array.from(known.values(), (each) => each.broker)]),
     of(channel) {
       checkName(channel, maxNameBytes);
       const start = channel.startsWith("$") ? 1 : 0;
@@ -100,7 +108,7 @@ export function prepareNamespaces(
   };
 }
 
-function namespace(name: string, given: NamespaceOptions): Namespace {
+function namespace(name: string, given: NamespaceOptions & { broker: Broker }): Namespace {
   const options = { ...DEFAULTS, ...given };
   const { historySize, historyMs, subscribe, publish, presenceAccess, historyAccess, ...rest } = options;
   const check = checkOptions(name === "" ? "channels" : `the channel namespace "${name}"`);

@@ -9,13 +9,13 @@
  */
 
 import { PlugboardError } from "../../core/mod.ts";
-import type { Broker } from "./broker.ts";
 import type { Channel } from "./channel.ts";
 import type {
   ClientInfo,
   History,
   Position,
   Publication,
+  SubscribeAddition,
   Subscribed,
   SubscribeRequest,
   Subscription,
@@ -36,31 +36,39 @@ export interface Prepared {
 /** Has the channel ready and reads what the answer needs. */
 export async function prepare(
   channel: Channel,
-  broker: Broker,
   request: SubscribeRequest,
   info: ClientInfo,
   now: number,
+  addition: SubscribeAddition | undefined,
 ): Promise<Prepared> {
   const buffer = channel.buffer();
   try {
     if (channel.ready !== undefined) await channel.ready;
     const subscription = describe(channel, request, info, now);
-    const page = readPage(channel, broker, request, subscription);
+    const page = readPage(channel, request, subscription);
     const history = page instanceof Promise ? await page : page;
-    const result = answer(channel, request, subscription, history);
-    const covered = history?.top;
+    const read = answer(channel, request, subscription, history);
+    let covered = history?.top;
     return {
       channel,
       subscription,
       begin() {
+        const added = addition?.data?.(read);
+        const offset = added?.offset;
+        if (covered !== undefined && offset !== undefined) covered = { ...covered, offset };
         if (covered !== undefined) channel.stand(lastOf(buffer, covered));
-        return result;
+        return {
+          ...read,
+          ...(added !== undefined && { data: added.json }),
+          ...(covered !== undefined && offset !== undefined && { position: covered }),
+        };
       },
       newer() {
         channel.release(buffer);
-        if (covered === undefined) return [];
+        const from = covered;
+        if (from === undefined) return [];
         return buffer.filter(({ publication, epoch }) =>
-          epoch === covered.epoch && publication.offset > covered.offset
+          epoch === from.epoch && publication.offset > from.offset
         )
           .map(({ publication }) => publication);
       },
@@ -105,11 +113,11 @@ function describe(
 
 function readPage(
   { name, namespace }: Channel,
-  broker: Broker,
   { recover }: SubscribeRequest,
   { positioned, recoverable }: Subscription,
 ): History | Promise<History> | undefined {
   if (!positioned) return undefined;
+  const { broker } = namespace;
   const keep = namespace.keep!;
   if (recover === undefined || !recoverable) return broker.history(name, { limit: 0 }, keep);
   if (namespace.recoveryMode === "cache") return broker.history(name, { limit: 1, reverse: true }, keep);

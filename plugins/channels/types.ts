@@ -210,8 +210,11 @@ export interface ChannelExtension {
 
 /** What an extension adds to the reply of a subscribe. */
 export interface SubscribeAddition {
-  /** JSON text for the client, read at the moment the subscription takes effect. */
-  readonly data?: () => string;
+  /**
+   * Called at the moment the subscription takes effect: gives JSON text for the client. With an `offset`, it holds
+   * everything published up to there, and only what comes after it follows; nothing is given to who recovers all.
+   */
+  data?(subscribed: Subscribed): { readonly json: string; readonly offset?: number } | undefined;
 }
 
 /** What one channel is doing. */

@@ -428,7 +428,7 @@ Deno.test("extensions take part: they refuse, add data, and hear of everything",
     name: "test",
     beforeSubscribe(_client, channel) {
       if (channel === "closed") throw new PlugboardError("permission_denied", "closed today");
-      return { data: () => '{"hello":1}' };
+      return { data: () => ({ json: '{"hello":1}' }) };
     },
     beforePublish(channel, { json }) {
       if (json === "666") throw new PlugboardError("bad_request", "no");

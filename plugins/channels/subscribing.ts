@@ -48,6 +48,9 @@ export async function prepare(
     const page = readPage(channel, request, subscription);
     const history = page instanceof Promise ? await page : page;
     const read = answer(channel, request, subscription, history);
+    if (request.mustRecover && read.wasRecovering && !read.recovered) {
+      throw new PlugboardError("unrecoverable_position", "Publications after this position are lost");
+    }
     let covered = history?.top;
     return {
       channel,

@@ -90,6 +90,8 @@ export interface ClientOptions {
 export interface SubscribeRequest {
   /** Send what was published after this position. */
   readonly recover?: Position;
+  /** Refuse with `unrecoverable_position` when that cannot be done, rather than begin with a gap. */
+  readonly mustRecover?: boolean;
   readonly recoverable?: boolean;
   readonly positioned?: boolean;
   readonly joinLeave?: boolean;

@@ -30,6 +30,7 @@ export interface ClientHub {
   namespaceOf(channel: string): Namespace;
   prepare(client: ChannelClient, channel: string, request: SubscribeRequest): Promise<Prepared>;
   joined(client: ChannelClient, channel: Channel, subscription: Subscription): void;
+  recovered(client: ChannelClient, channel: string, complete: boolean): void;
   /** The join may be announced: whoever joined has been answered. */
   announceJoin(channel: Channel, subscription: Subscription): void;
   left(client: ChannelClient, subscription: Subscription): void;
@@ -206,7 +207,9 @@ export class ChannelClient implements Client {
   #begin({ channel, subscription, begin }: Prepared): Subscribed {
     this.subscriptions.set(subscription.channel, subscription);
     this.#hub.joined(this, channel, subscription);
-    return begin();
+    const subscribed = begin();
+    if (subscribed.wasRecovering) this.#hub.recovered(this, channel.name, subscribed.recovered);
+    return subscribed;
   }
 
   #follow({ channel, subscription, newer }: Prepared): void {

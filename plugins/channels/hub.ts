@@ -136,6 +136,10 @@ export class Hub implements ClientHub, BrokerEvents {
     this.#tell("joined", (each) => each.joined!(client, subscription));
   }
 
+  recovered(client: ChannelClient, channel: string, complete: boolean): void {
+    this.#tell("recovered", (each) => each.recovered!(client, channel, complete));
+  }
+
   announceJoin(channel: Channel, { info }: Subscription): void {
     this.#announce(channel, "join", info);
   }

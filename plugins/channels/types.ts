@@ -202,6 +202,8 @@ export interface ChannelExtension {
   delivered?(channel: string, publication: Publication, receivers: number): Nothing;
   /** A client is subscribed; its reply is not sent yet. */
   joined?(client: Client, subscription: Subscription): Nothing;
+  /** A client that was away asked for what it missed, and got all of it or was told that this is impossible. */
+  recovered?(client: Client, channel: string, complete: boolean): Nothing;
   /** A client's subscription has ended. */
   left?(client: Client, subscription: Subscription): Nothing;
   /** The first subscriber of a channel on this node. */

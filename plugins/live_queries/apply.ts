@@ -1,0 +1,70 @@
+/**
+ * For apps: keeps an array of rows up to date. It imports nothing, so that a browser can load it as it is.
+ *
+ * ```ts
+ * import { liveRows } from "@plugboard/server/live_rows";
+ *
+ * const orders = liveRows<{ id: number; total: number }>();
+ * orders.apply({ key: ["id"], rows: [{ id: 1, total: 5 }] });
+ * orders.apply({ upsert: [{ id: 2, total: 7 }] });
+ * console.log(orders.rows.length); // 2
+ * ```
+ *
+ * @module
+ */
+
+/** A snapshot or a diff, as it comes from the server. */
+export interface LiveMessage<Row> {
+  readonly key?: readonly string[] | null;
+  readonly rows?: readonly Row[];
+  readonly upsert?: readonly Row[];
+  readonly delete?: readonly unknown[];
+  readonly order?: readonly unknown[];
+  readonly at?: readonly (readonly [number, Row])[];
+  readonly length?: number;
+}
+
+/** Rows that follow a live query. */
+export interface LiveRows<Row> {
+  /** The rows now; a new array after each change. */
+  readonly rows: readonly Row[];
+  /** Takes in a snapshot (the subscription's data) or a diff (a publication's), and gives the rows. */
+  apply(message: LiveMessage<Row>): readonly Row[];
+}
+
+/** Starts with no rows; the first message is the snapshot. */
+export function liveRows<Row extends Record<string, unknown>>(): LiveRows<Row> {
+  let key: readonly string[] | null = null;
+  let rows: readonly Row[] = [];
+
+  const keyOf = (row: Row) => {
+    const values = key!.map((column) => row[column]);
+    return JSON.stringify(values.length === 1 ? values[0] : values);
+  };
+
+  function applyByKey(message: LiveMessage<Row>): readonly Row[] {
+    const byKey = new Map(rows.map((row) => [keyOf(row), row]));
+    for (const gone of message.delete ?? []) byKey.delete(JSON.stringify(gone));
+    for (const row of message.upsert ?? []) byKey.set(keyOf(row), row);
+    return message.order?.map((each) => byKey.get(JSON.stringify(each))!) ?? [...byKey.values()];
+  }
+
+  function applyByPosition(message: LiveMessage<Row>): readonly Row[] {
+    const next = rows.slice(0, message.length ?? rows.length);
+    for (const [position, row] of message.at ?? []) next[position] = row;
+    return next;
+  }
+
+  return {
+    get rows() {
+      return rows;
+    },
+    apply(message) {
+      if (message.rows !== undefined) {
+        key = message.key ?? null;
+        rows = message.rows;
+      } else rows = key === null ? applyByPosition(message) : applyByKey(message);
+      return rows;
+    },
+  };
+}

@@ -1,0 +1,170 @@
+/**
+ * Who wakes: finds the instances of queries that a change of rows may concern, without looking at the others.
+ *
+ * @module
+ */
+
+import type { Condition } from "./conditions.ts";
+import { keyOf, type SqlValue } from "./values.ts";
+
+/** A row before and after; names of tables and columns are in lower case. */
+export interface Change {
+  readonly table: string;
+  /** Absent for an insert. */
+  readonly before?: Readonly<Record<string, SqlValue>>;
+  /** Absent for a delete. */
+  readonly after?: Readonly<Record<string, SqlValue>>;
+}
+
+/** What a query depends on in one table. */
+export interface Dependency {
+  readonly table: string;
+  /** The columns it reads; a change of others does not concern it. */
+  readonly columns: ReadonlySet<string>;
+  readonly conditions: readonly Condition[];
+}
+
+/** An instance's dependency, with its values filled in. */
+interface Watcher<Instance> {
+  readonly instance: Instance;
+  readonly columns: ReadonlySet<string>;
+  /** For each condition: the column, and the keys of which a row must have one. */
+  readonly conditions: readonly { readonly column: string; readonly keys: ReadonlySet<string> }[];
+}
+
+/** The watchers of one table. */
+class TableWatchers<Instance> {
+  /** Those without a condition. */
+  readonly #always = new Set<Watcher<Instance>>();
+  /** Those with: by the column of their first condition, then by key. */
+  readonly #byValue = new Map<string, Map<string, Set<Watcher<Instance>>>>();
+
+  add(watcher: Watcher<Instance>): void {
+    for (const set of this.#places(watcher)) set.add(watcher);
+  }
+
+  delete(watcher: Watcher<Instance>): void {
+    this.#always.delete(watcher);
+    const [first] = watcher.conditions;
+    if (first === undefined) return;
+    const byKey = this.#byValue.get(first.column);
+    for (const key of first.keys) {
+      const set = byKey?.get(key);
+      set?.delete(watcher);
+      if (set?.size === 0) byKey!.delete(key);
+    }
+    if (byKey?.size === 0) this.#byValue.delete(first.column);
+  }
+
+  get empty(): boolean {
+    return this.#always.size === 0 && this.#byValue.size === 0;
+  }
+
+  find(change: Change, found: Set<Instance>): void {
+    const changed = changedColumns(change);
+    for (const watcher of this.#always) if (concerns(watcher, change, changed)) found.add(watcher.instance);
+    for (const [column, byKey] of this.#byValue) {
+      for (const row of [change.before, change.after]) {
+        if (row === undefined) continue;
+        for (const watcher of byKey.get(keyOf(row[column])) ?? []) {
+          if (concerns(watcher, change, changed)) found.add(watcher.instance);
+        }
+      }
+    }
+  }
+
+  *#places(watcher: Watcher<Instance>): Iterable<Set<Watcher<Instance>>> {
+    const [first] = watcher.conditions;
+    if (first === undefined) return yield this.#always;
+    let byKey = this.#byValue.get(first.column);
+    if (byKey === undefined) this.#byValue.set(first.column, byKey = new Map());
+    for (const key of first.keys) {
+      let set = byKey.get(key);
+      if (set === undefined) byKey.set(key, set = new Set());
+      yield set;
+    }
+  }
+}
+
+/** Finds instances by what they depend on. */
+export class WakeIndex<Instance> {
+  readonly #tables = new Map<string, TableWatchers<Instance>>();
+  readonly #watchers = new Map<Instance, (readonly [string, Watcher<Instance>])[]>();
+
+  /** Whether anybody depends on the table. */
+  watches(table: string): boolean {
+    return this.#tables.has(table);
+  }
+
+  /** Adds an instance with the values of its parameters. */
+  add(
+    instance: Instance,
+    dependencies: readonly Dependency[],
+    valueOf: (param: string) => SqlValue | undefined,
+  ): void {
+    const watchers = dependencies.map(({ table, columns, conditions }) => {
+      const filled = conditions.map(({ column, operands }) => ({
+        column,
+        keys: new Set(operands.map((each) => keyOf("param" in each ? valueOf(each.param) : each.value))),
+      }));
+      const watcher = { instance, columns, conditions: filled };
+      let watching = this.#tables.get(table);
+      if (watching === undefined) this.#tables.set(table, watching = new TableWatchers());
+      watching.add(watcher);
+      return [table, watcher] as const;
+    });
+    this.#watchers.set(instance, watchers);
+  }
+
+  /** Removes an instance and all that was kept for it. */
+  delete(instance: Instance): void {
+    for (const [table, watcher] of this.#watchers.get(instance) ?? []) {
+      const watching = this.#tables.get(table)!;
+      watching.delete(watcher);
+      if (watching.empty) this.#tables.delete(table);
+    }
+    this.#watchers.delete(instance);
+  }
+
+  /** The instances these changes may concern. */
+  find(changes: Iterable<Change>): Set<Instance> {
+    const found = new Set<Instance>();
+    for (const change of changes) this.#tables.get(change.table)?.find(change, found);
+    return found;
+  }
+
+  /** Everybody who depends on one of these tables. */
+  findAll(tables: Iterable<string>): Set<Instance> {
+    const wanted = new Set(tables);
+    const found = new Set<Instance>();
+    for (const [instance, watchers] of this.#watchers) {
+      if (watchers.some(([table]) => wanted.has(table))) found.add(instance);
+    }
+    return found;
+  }
+}
+
+/** The columns an update changed; nothing for an insert or a delete, which change them all. */
+function changedColumns({ before, after }: Change): readonly string[] | undefined {
+  if (before === undefined || after === undefined) return undefined;
+  return Object.keys(after).filter((column) => !same(before[column], after[column]));
+}
+
+function same(a: SqlValue | undefined, b: SqlValue | undefined): boolean {
+  if (a instanceof Uint8Array && b instanceof Uint8Array) {
+    return a.length === b.length && a.every((byte, i) => byte === b[i]);
+  }
+  return Object.is(a, b);
+}
+
+/** Whether a change touches what a watcher reads, in a row that can have a part in its result. */
+function concerns(
+  { columns, conditions }: Watcher<unknown>,
+  { before, after }: Change,
+  changed: readonly string[] | undefined,
+): boolean {
+  if (changed !== undefined && !changed.some((column) => columns.has(column))) return false;
+  const fits = (row: Change["before"]) =>
+    row !== undefined && conditions.every(({ column, keys }) => keys.has(keyOf(row[column])));
+  return fits(before) || fits(after);
+}

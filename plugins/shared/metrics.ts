@@ -167,7 +167,8 @@ export function metricsRegistry(): MetricsRegistry {
         return typeof now === "number" ? [[[], now]] : now;
       };
       register(name, {
-        kind: "gauge",
+        // Some counters are kept by others and only read here; by convention their names end so.
+        kind: name.endsWith("_total") ? "counter" : "gauge",
         help,
         total: () => sumOf(values(), ([, value]) => value),
         *lines(own) {

@@ -1,0 +1,147 @@
+/**
+ * The protocol for clients that WebSockets do not reach: the server's side as an HTTP stream or as server-sent
+ * events, the client's side as requests beside it.
+ *
+ * @module
+ */
+
+import { type App, type Endpoint, refusal } from "../../../core/mod.ts";
+import { readText } from "./bodies.ts";
+import { corsHeaders, type OriginRule, preflight } from "./cors.ts";
+import { asFields, text } from "./fields.ts";
+import { CentrifugeSession, type Shared } from "./session.ts";
+import { type StreamFormat, streamFormat, streamTransport } from "./stream_transport.ts";
+
+/** What the streams need of the plugin. */
+export interface StreamOptions {
+  readonly httpStreamPath: string;
+  readonly ssePath: string;
+  readonly emulationPath: string;
+  readonly maxMessageBytes: number;
+  readonly allows: OriginRule;
+  readonly format: unknown;
+}
+
+/** One way of streaming: an endpoint that is no WebSocket, and how it writes. */
+interface Way {
+  readonly endpoint: Endpoint;
+  readonly format: StreamFormat;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Proxies must neither keep what passes nor hold it back. */
+const STREAM_HEADERS = {
+  "cache-control": "private, no-cache, no-store, must-revalidate, max-age=0, no-transform",
+  pragma: "no-cache",
+  expires: "0",
+  "x-accel-buffering": "no",
+};
+
+/** Makes the endpoints and a function that adds their routes. */
+export function streams(
+  shared: Shared,
+  options: StreamOptions,
+): { endpoints: readonly Endpoint[]; routes: (app: App) => void } {
+  const { httpStreamPath, ssePath, emulationPath, maxMessageBytes, allows } = options;
+  const httpStream = way(shared, options, "centrifuge http_stream", httpStreamPath, "\n", {
+    format: streamFormat("", "", "\n"),
+    headers: { ...STREAM_HEADERS, "content-type": "application/x-ndjson; charset=utf-8" },
+  });
+  const sse = way(shared, options, "centrifuge sse", ssePath, "\n\ndata: ", {
+    // The empty line makes proxies pass on the head at once.
+    format: streamFormat("\r\n", "data: ", "\n\n"),
+    headers: { ...STREAM_HEADERS, "content-type": "text/event-stream; charset=utf-8" },
+  });
+  const body = (request: Request) => readText(request, maxMessageBytes, shared.clock());
+
+  return {
+    endpoints: [httpStream.endpoint, sse.endpoint],
+    routes(app) {
+      app.post(httpStreamPath, (c) => open(httpStream, c.req.raw, c.env.ip, () => body(c.req.raw)));
+      app.post(ssePath, (c) => open(sse, c.req.raw, c.env.ip, () => body(c.req.raw)));
+      app.get(ssePath, (c) => open(sse, c.req.raw, c.env.ip, () => fromQuery(c.req.raw)));
+      app.post(emulationPath, async (c) => {
+        const cors = corsHeaders(c.req.raw, allows);
+        if (cors instanceof Response) return cors;
+        return withHeaders(deliver(shared, await body(c.req.raw)), cors);
+      });
+      for (const path of [httpStreamPath, ssePath, emulationPath]) {
+        app.options(path, (c) => preflight(c.req.raw, allows));
+        app.all(path, () => refusal(405, "method_not_allowed", "Use POST", { allow: "POST, OPTIONS" }));
+      }
+    },
+  };
+
+  /** Answers with a stream, on which the client's first command is answered like any other. */
+  async function open(
+    { endpoint, format, headers }: Way,
+    request: Request,
+    ip: string,
+    read: () => Promise<string | Response> | string | Response,
+  ): Promise<Response> {
+    const cors = corsHeaders(request, allows);
+    if (cors instanceof Response) return cors;
+    const admission = await shared.host().admit(endpoint, request, ip);
+    if (admission instanceof Response) return withHeaders(admission, cors);
+    const command = await read();
+    if (command instanceof Response) {
+      admission.release();
+      return withHeaders(command, cors);
+    }
+    const transport = streamTransport(format, shared.clock(), (byClient) => {
+      admission.release();
+      if (byClient) conn.ended({ code: 1006, reason: "", by: "network" });
+    });
+    const conn = admission.open(transport);
+    conn.receive(command);
+    return new Response(transport.body, { headers: { ...headers, ...cors } });
+  }
+}
+
+function way(
+  shared: Shared,
+  { maxMessageBytes, format }: StreamOptions,
+  name: string,
+  path: string,
+  separator: string,
+  rest: Omit<Way, "endpoint">,
+): Way {
+  return {
+    ...rest,
+    endpoint: {
+      name,
+      path,
+      separator,
+      maxMessageBytes,
+      format,
+      open: (conn) => new CentrifugeSession(shared, conn, true),
+    },
+  };
+}
+
+/** The connect command in the URL: event sources cannot send a body. */
+function fromQuery(request: Request): string | Response {
+  const command = new URL(request.url).searchParams.get("cf_connect") ?? "";
+  return command === "" ? refusal(400, "bad_request", "The parameter cf_connect is missing") : command;
+}
+
+/** Hands a message to the connection whose stream it belongs to. */
+function deliver({ streams, node }: Shared, body: string | Response): Response {
+  if (body instanceof Response) return body;
+  let session, target, data: string;
+  try {
+    const fields = asFields(JSON.parse(body));
+    [session, target, data] = [text(fields, "session"), text(fields, "node"), text(fields, "data")];
+  } catch {
+    return refusal(400, "bad_request", "The body is no emulation request");
+  }
+  if (target !== node) return refusal(404, "unknown_node", "There is no such node");
+  // Also when the session has just ended: its client learns that from the stream.
+  streams.get(session)?.receive(data);
+  return new Response(null, { status: 204 });
+}
+
+function withHeaders(response: Response, headers: Record<string, string>): Response {
+  for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
+  return response;
+}

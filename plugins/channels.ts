@@ -38,6 +38,7 @@ import type {
   History,
   HistoryQuery,
   Published,
+  PublishOptions,
   SubscribeGrant,
 } from "./channels/types.ts";
 import type { Identity } from "./shared/identity.ts";
@@ -74,7 +75,7 @@ export interface Channels {
    * Publishes to everybody subscribed, on every node. Resolves when the publication is as safe as the broker
    * promises; what was published earlier to the same channel arrives earlier.
    */
-  publish(channel: string, data: unknown, options?: { tags?: Record<string, string> }): Promise<Published>;
+  publish(channel: string, data: unknown, options?: PublishOptions): Promise<Published>;
   /** Publishes the same to several channels; each has its own result. */
   broadcast(channels: readonly string[], data: unknown): Promise<PromiseSettledResult<Published>[]>;
   /** Calls back for every publication, outside of the publisher's way. Returns the function that ends it. */

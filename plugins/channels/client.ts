@@ -18,6 +18,7 @@ import type {
   History,
   HistoryQuery,
   Published,
+  PublishOptions,
   Subscribed,
   SubscribeRequest,
   Subscription,
@@ -40,10 +41,9 @@ export interface ClientHub {
   history(channel: string, query: HistoryQuery): Promise<History>;
 }
 
-/** Who publishes, and with which labels. */
-export interface PublishOrigin {
+/** How something is published, and by whom. */
+export interface PublishOrigin extends PublishOptions {
   readonly client?: ChannelClient;
-  readonly tags?: Readonly<Record<string, string>>;
 }
 
 /** Unsubscribe codes that this service sends. */
@@ -123,9 +123,9 @@ export class ChannelClient implements Client {
     return true;
   }
 
-  async publish(channel: string, data: unknown, tags?: Record<string, string>): Promise<Published> {
+  async publish(channel: string, data: unknown, options: PublishOptions = {}): Promise<Published> {
     this.check("publish", channel);
-    return await this.#hub.publish(channel, data, { client: this, ...(tags !== undefined && { tags }) });
+    return await this.#hub.publish(channel, data, { ...options, client: this });
   }
 
   async history(channel: string, query: HistoryQuery = {}): Promise<History> {

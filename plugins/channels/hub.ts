@@ -68,15 +68,20 @@ export class Hub implements ClientHub, BrokerEvents {
     return this.#namespaces.of(channel);
   }
 
-  async publish(channel: string, data: unknown, { client, tags }: PublishOrigin = {}): Promise<Published> {
+  async publish(channel: string, data: unknown, options: PublishOrigin = {}): Promise<Published> {
+    const { client, tags, except, ephemeral } = options;
     const { keep, broker } = this.#namespaces.of(channel);
+    if (except !== undefined && !ephemeral) {
+      throw new PlugboardError("bad_request", "Only an ephemeral publication can leave somebody out");
+    }
     const draft: Draft = {
       json: toJson(data),
       ...(client !== undefined && { info: client.subscriptions.get(channel)?.info ?? client.info }),
       ...(tags !== undefined && { tags }),
+      ...(except !== undefined && { except }),
     };
     for (const extension of this.extensions) extension.beforePublish?.(channel, draft, client);
-    const result = broker.publish(channel, draft, keep);
+    const result = broker.publish(channel, draft, ephemeral ? undefined : keep);
     const published = result instanceof Promise ? await result : result;
     this.#tell("published", (each) => each.published!(channel, draft, published));
     return published;
@@ -171,7 +176,11 @@ export class Hub implements ClientHub, BrokerEvents {
     const verdict = channel.take(publication, epoch);
     if (verdict === "old") return 0;
     if (verdict === "missing") this.#expelPositioned(channel);
-    let receivers = channel.audience.send(({ id }) => this.#encoderOf(id).publication(name, publication));
+    const { except } = publication;
+    let receivers = channel.audience.send(
+      ({ id }) => this.#encoderOf(id).publication(name, publication),
+      except === undefined ? undefined : this.clients.get(except)?.conn,
+    );
     if (channel.callbacks.size > 0) {
       receivers += channel.callbacks.size;
       this.#callbacks.add(name, channel.callbacks, publication);

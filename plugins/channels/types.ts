@@ -36,6 +36,8 @@ export interface Publication {
   readonly info?: ClientInfo;
   /** Short labels beside the payload. */
   readonly tags?: Readonly<Record<string, string>>;
+  /** A client that does not get it. */
+  readonly except?: string;
 }
 
 /** What a publish came to. */
@@ -165,7 +167,7 @@ export interface Client {
   /** Ends a subscription at the client's wish; `false` if there was none. */
   unsubscribe(channel: string): boolean;
   /** Publishes in the client's name, if it may. */
-  publish(channel: string, data: unknown, tags?: Record<string, string>): Promise<Published>;
+  publish(channel: string, data: unknown, options?: PublishOptions): Promise<Published>;
   /** Reads the log, if the client may. */
   history(channel: string, query?: HistoryQuery): Promise<History>;
   /** Throws unless the client may do this with the channel. */
@@ -182,6 +184,18 @@ export interface Draft {
   readonly json: string;
   readonly info?: ClientInfo;
   readonly tags?: Readonly<Record<string, string>>;
+  /** A client that is not to get it: the one it comes from. */
+  readonly except?: string;
+}
+
+/** How to publish. */
+export interface PublishOptions {
+  /** Short labels beside the payload. */
+  readonly tags?: Readonly<Record<string, string>>;
+  /** Only to those who are there now: it gets no place in the log. @default {false} */
+  readonly ephemeral?: boolean;
+  /** A client that is not to get it, by its connection's id. Goes with `ephemeral`: whoever recovers gets all. */
+  readonly except?: string;
 }
 
 /** What other plugins may do at the turns of a channel's life. A throw refuses, where there is something to refuse. */

@@ -492,3 +492,17 @@ Deno.test("ten thousand subscribes to different channels leave nothing behind", 
   assert.equal(own!.subscriptions.size, 0);
   await client.close();
 });
+
+Deno.test("an ephemeral publication reaches those who are there, but for one, and no log", async () => {
+  await using server = await serveChannels();
+  await using one = await subscribed(server, "a");
+  await using two = await subscribed(server, "a");
+  const [first] = server.bus.clients.keys();
+  const { offset, receivers } = await server.bus.publish("a", 1, { ephemeral: true, except: first! });
+  assert.deepEqual([offset, receivers], [0, 1]);
+  await server.bus.publish("a", 2);
+  assert.equal((await one.nextJson()).data, 2);
+  assert.equal((await two.nextJson()).data, 1);
+  assert.equal((await server.bus.history("a")).publications.length, 1);
+  await assert.rejects(server.bus.publish("a", 3, { except: first! }), { code: "bad_request" });
+});

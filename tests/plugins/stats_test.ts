@@ -131,8 +131,8 @@ Deno.test("many channels and users do not grow the metrics", async () => {
 });
 
 Deno.test("H05 health has the hub's form and tells a problem and a stop", async () => {
-  let problem: string | undefined;
-  await using server = await serveStats({ checks: [() => problem] });
+  const problems: string[] = [];
+  await using server = await serveStats({ checks: [() => problems[0]] });
   await using _one = await server.connect("/t?user=ann");
   await using _two = await server.connect("/t?user=ann");
   await using _three = await server.connect("/echo");
@@ -143,7 +143,7 @@ Deno.test("H05 health has the hub's form and tells a problem and a stop", async 
     status: "healthy",
     stats: { total_users: 1, total_connections: 3, total_sessions: 2 },
   });
-  problem = "The disk is full";
+  problems.push("The disk is full");
   const ready = await server.fetch("/health/ready");
   assert.equal(ready.status, 503);
   assert.deepEqual((await ready.json()).problems, ["The disk is full"]);

@@ -1,0 +1,102 @@
+/**
+ * Messages of the pipe format.
+ *
+ * @module
+ */
+
+import { PlugboardError } from "../../../core/mod.ts";
+
+/** What parsing gives: a message, or what is wrong with the text. */
+export type Parsed =
+  | { readonly payload: MessagePayload; readonly error?: undefined }
+  | { readonly payload?: undefined; readonly error: PlugboardError };
+
+/**
+ * A message `ToClientId|RequestId|MessageType|Body`. Only the body may contain a `|`.
+ *
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { MessagePayload } from "@plugboard/server/pipe";
+ *
+ * const payload = MessagePayload.toClient("client123", "req123", "response", "a|b");
+ * assert.equal(payload.serialize(), "client123|req123|response|a|b");
+ * assert.equal(MessagePayload.parse("S|req2|query|getData").messageType, "query");
+ * ```
+ */
+export class MessagePayload {
+  /** Empty for everyone else, `S` for the server, else a client's id. In a message that was received: its sender. */
+  readonly clientId: string;
+  /** What the sender recognises an answer by. */
+  readonly requestId: string;
+  /** What the message is about. */
+  readonly messageType: string;
+  /** Anything. */
+  readonly body: string;
+
+  private constructor(clientId: string, requestId: string, messageType: string, body: string) {
+    for (const field of [clientId, requestId, messageType]) {
+      if (field.includes("|")) {
+        throw new PlugboardError("bad_payload", `Only a body may contain "|", got ${JSON.stringify(field)}`);
+      }
+    }
+    this.clientId = clientId;
+    this.requestId = requestId;
+    this.messageType = messageType;
+    this.body = body;
+  }
+
+  /** A message to everyone else on the path. */
+  static broadcast(requestId: string, messageType: string, body: string): MessagePayload {
+    return new MessagePayload("", requestId, messageType, body);
+  }
+
+  /** A message to the server. */
+  static toServer(requestId: string, messageType: string, body: string): MessagePayload {
+    return new MessagePayload("S", requestId, messageType, body);
+  }
+
+  /** A message to one client. */
+  static toClient(clientId: string, requestId: string, messageType: string, body: string): MessagePayload {
+    return new MessagePayload(clientId, requestId, messageType, body);
+  }
+
+  /** Reads a message; throws an error with the code `bad_payload`. */
+  static parse(text: string): MessagePayload {
+    const parsed = MessagePayload.tryParse(text);
+    if (parsed.error !== undefined) throw parsed.error;
+    return parsed.payload;
+  }
+
+  /** Reads a message without a throw. */
+  static tryParse(text: string): Parsed {
+    const first = text.indexOf("|");
+    const second = first < 0 ? -1 : text.indexOf("|", first + 1);
+    const third = second < 0 ? -1 : text.indexOf("|", second + 1);
+    if (third < 0) return { error: malformed(text) };
+    const payload = new MessagePayload(
+      text.slice(0, first),
+      text.slice(first + 1, second),
+      text.slice(second + 1, third),
+      text.slice(third + 1),
+    );
+    return { payload };
+  }
+
+  /** The message as it travels. */
+  serialize(): string {
+    return `${this.clientId}|${this.content}`;
+  }
+
+  /** What follows the first field. */
+  get content(): string {
+    return `${this.requestId}|${this.messageType}|${this.body}`;
+  }
+}
+
+function malformed(text: string): PlugboardError {
+  const fields = text.split("|").length;
+  return new PlugboardError(
+    "bad_payload",
+    `A message has four fields, ToClientId|RequestId|MessageType|Body; this one has ${fields}`,
+  );
+}

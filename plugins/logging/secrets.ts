@@ -1,0 +1,84 @@
+/**
+ * Finding secrets in what is about to be logged: by the name of a field, and by how they look within text.
+ *
+ * @module
+ */
+
+/** What stands where a secret was. */
+export const REDACTED = "[redacted]";
+
+/** Knows which names and which parts of a text are secret. */
+export interface Secrets {
+  /** Whether a field of this name holds a secret. */
+  named(name: string): boolean;
+  /** The text without the secrets in it. */
+  removedFrom(text: string): string;
+}
+
+type Rule = readonly [pattern: RegExp, replacement: string];
+
+const NAMES = [
+  "pass(?:word|wd|phrase|code)",
+  "pwd",
+  "secret",
+  "token",
+  "authorization",
+  "cookie",
+  "api[-_ ]?key",
+  "private[-_ ]?key",
+  "credential",
+  "signature",
+];
+
+/** What is a secret whatever it is called, and what is one up to the end of its line. */
+const SHAPES: readonly Rule[] = [
+  [/-----BEGIN [A-Z ]*PRIVATE KEY-----(?:(?!-----END)[^])*(?:-----END [A-Z ]*PRIVATE KEY-----)?/g, REDACTED],
+  // A JSON Web Token, or the beginning of one: `eyJ` is base64 for `{"`.
+  [/\beyJ[\w-]{8,}(?:\.[\w-]*)*/g, REDACTED],
+  [/\b(Bearer|Basic) +[\w.~+/-]{8,}=*/gi, `$1 ${REDACTED}`],
+  // A password in a URL: redis://user:password@host.
+  [/(:\/\/[^\s:@/]{0,256}:)[^\s@/]+(?=@)/g, `$1${REDACTED}`],
+  [/\b((?:set-)?cookie|authorization)(["']?: *["']?)[^"'\r\n]+/gi, `$1$2${REDACTED}`],
+];
+
+/** Recognizes the usual names and shapes of secrets, and whatever is called like `moreNames`. */
+export function findSecrets(moreNames: readonly string[] = []): Secrets {
+  const names = [...NAMES, ...moreNames.map(escapeRegExp)].join("|");
+  const secretName = new RegExp(names, "i");
+  const rules = [...SHAPES, ...assignments(names)];
+  return {
+    named: (name) => secretName.test(name),
+    removedFrom: (text) =>
+      rules.reduce((rest, [pattern, replacement]) => rest.replace(pattern, replacement), text),
+  };
+}
+
+/**
+ * Names with values. The quantifiers are bounded and none stands before the name, or a long text would cost the square
+ * of its length.
+ */
+function assignments(names: string): Rule[] {
+  const name = String.raw`(?:${names})[\w-]{0,32}`;
+  const quote = String.raw`(?:\\{0,3}["']|%22)`;
+  const quoted = String.raw`(?<quote>${quote})(?:(?!\k<quote>)[^])*`;
+  return [
+    // ?token=… in URLs, forms and settings; "token":"…" in JSON, which may be quoted or URL-encoded itself.
+    [
+      new RegExp(
+        String
+          .raw`(${name}${quote}?\s{0,3}(?:=|%3D|(?::|%3A)(?=\s{0,3}${quote}))\s{0,3})(?:${quoted}|[^\s&"',;}]+)`,
+        "gi",
+      ),
+      `$1${REDACTED}`,
+    ],
+    // token: … in prose, but not "invalid token: expired": a secret is long or has digits in it.
+    [
+      new RegExp(String.raw`(${name}: {1,3})(?=[^\s\d,;]{0,256}\d|[^\s,;]{20})[^\s,;]+`, "gi"),
+      `$1${REDACTED}`,
+    ],
+  ];
+}
+
+function escapeRegExp(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}

@@ -1,0 +1,135 @@
+import fc from "fast-check";
+import assert from "node:assert/strict";
+import { plainFields, plainText } from "../../../plugins/logging/plain.ts";
+import { findSecrets } from "../../../plugins/logging/secrets.ts";
+
+const secrets = findSecrets();
+const copy = (value: unknown) => plainFields({ value }, secrets, true).value;
+
+Deno.test("plain values stay as they are", () => {
+  for (const value of ["text", 1, -0.5, true, null, undefined, [1, ["a"]], { a: { b: [1] } }]) {
+    assert.deepEqual(copy(value), value);
+  }
+});
+
+Deno.test("what JSON does not know is written so that a reader understands it", () => {
+  for (
+    const [value, expected] of [
+      [Infinity, "Infinity"],
+      [12n, "12"],
+      [Symbol("s"), "Symbol(s)"],
+      [function greet() {}, "[function greet]"],
+      [new Date(0), "1970-01-01T00:00:00.000Z"],
+      [new Date(NaN), "[invalid date]"],
+      [new URL("http://host/?token=abc"), "http://host/?token=[redacted]"],
+      [new Uint8Array(1_000_000), "[Uint8Array of 1000000]"],
+      [new Map<unknown, unknown>([["a", 1], [2, new Set([3])]]), { a: 1, 2: [3] }],
+      [new Headers({ cookie: "a=b", host: "here" }), { cookie: "[redacted]", host: "here" }],
+      [Promise.resolve(), "[Promise]"],
+      [/a+/, "[RegExp]"],
+      [
+        new (class Room {
+          name = "lobby";
+          #door = 1;
+          get door() {
+            return this.#door;
+          }
+        })(),
+        { name: "lobby" },
+      ],
+    ] as const
+  ) assert.deepEqual(copy(value), expected);
+});
+
+Deno.test("secrets are left out wherever they are", () => {
+  assert.deepEqual(
+    copy({
+      user: { password: "hunter2", pinned: true },
+      tokens: ["a", "b"],
+      hasToken: true,
+      token: null,
+      headers: [["cookie", "a=b"], ["host", "here"]],
+      "?token=abc": 1,
+    }),
+    {
+      user: { password: "[redacted]", pinned: true },
+      tokens: "[redacted]",
+      hasToken: true,
+      token: null,
+      headers: [["cookie", "[redacted]"], ["host", "here"]],
+      "?token=[redacted]": "[redacted]",
+    },
+  );
+  const error = new Error("bad token=abc123", { cause: new Error("at redis://a:abc123@host") });
+  assert.doesNotMatch(JSON.stringify(copy(error)), /abc123/);
+});
+
+Deno.test("circles end, and what is in two places is shown in both", () => {
+  const room: Record<string, unknown> = { name: "lobby" };
+  room.self = room;
+  room.members = [{ room }];
+  assert.deepEqual(copy(room), { name: "lobby", self: "[circular]", members: [{ room: "[circular]" }] });
+  const shared = { a: 1 };
+  assert.deepEqual(copy([shared, shared]), [shared, shared]);
+});
+
+Deno.test("what cannot be read does not matter to the rest", () => {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  const thrower = {
+    get broken() {
+      throw new Error("no");
+    },
+    ok: 1,
+  };
+  const expected = { proxy: "[unreadable]", thrower: { broken: "[unreadable]", ok: 1 } };
+  assert.deepEqual(copy({ proxy, thrower }), expected);
+  assert.deepEqual(plainFields(thrower, secrets, true), expected.thrower);
+});
+
+Deno.test("keys that mean something to the language are keys like any other", () => {
+  const copied = copy(JSON.parse('{"__proto__":{"polluted":true},"constructor":1}'));
+  assert.equal(JSON.stringify(copied), '{"__proto__":{"polluted":true},"constructor":1}');
+  assert.equal(({} as Record<string, unknown>).polluted, undefined);
+});
+
+Deno.test("a long text is cut, also in the middle of a secret", () => {
+  assert.equal(plainText("x".repeat(1_500), secrets), `${"x".repeat(1_000)}… (500 more characters)`);
+  assert.doesNotMatch(plainText(`${"x".repeat(990)} token=${"s3".repeat(50_000)}`, secrets), /s3/);
+});
+
+Deno.test("whatever the fields are, a line is small, valid, and quickly there", () => {
+  const deep = (depth: number): unknown => depth === 0 ? "end" : { a: deep(depth - 1), b: deep(depth - 1) };
+  for (
+    const huge of [
+      deep(12),
+      Array.from({ length: 1e6 }),
+      "x".repeat(1e7),
+      Object.fromEntries(Array(1e4).entries()),
+    ]
+  ) {
+    assert(JSON.stringify(copy(huge)).length < 10_000);
+  }
+  fc.assert(
+    fc.property(
+      fc.dictionary(
+        fc.string(),
+        fc.anything({
+          withDate: true,
+          withMap: true,
+          withSet: true,
+          withTypedArray: true,
+          withBigInt: true,
+          withNullPrototype: true,
+          withSparseArray: true,
+          withObjectString: true,
+        }),
+      ),
+      (fields) => {
+        const line = JSON.stringify(plainFields(fields, secrets, true));
+        assert(line.length < 200_000);
+        JSON.parse(line);
+      },
+    ),
+  );
+});

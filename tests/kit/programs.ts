@@ -1,0 +1,46 @@
+/** Programs of the machine that a test needs: what they may be called, first choice first. */
+export const programs = {
+  redis: ["redis-server"],
+  chromium: ["chromium", "chromium-browser", "google-chrome"],
+} as const satisfies Record<string, readonly string[]>;
+
+/**
+ * A test that needs a program of the machine; it gets the program's path. Without the program the test is skipped,
+ * and its line says why; where nothing may be skipped (`PLUGBOARD_CI`), it fails.
+ *
+ * ```ts ignore
+ * testWith("redis", "N01 two nodes share their channels", async (redisServer) => { … });
+ * ```
+ */
+export function testWith(
+  program: keyof typeof programs,
+  name: string,
+  run: (path: string) => void | Promise<void>,
+): void {
+  const names = programs[program];
+  const path = findProgram(names);
+  if (path !== undefined) return Deno.test(name, () => run(path));
+  const reason = `${names[0]} is not installed`;
+  const mayBeSkipped = !Deno.env.get("PLUGBOARD_CI");
+  Deno.test({
+    name: mayBeSkipped ? `${name} (skipped: ${reason})` : name,
+    ignore: mayBeSkipped,
+    fn() {
+      throw new Error(reason);
+    },
+  });
+}
+
+/** The path of the first of these programs that is installed. */
+export function findProgram(names: readonly string[]): string | undefined {
+  const folders = Deno.env.get("PATH")?.split(":") ?? [];
+  return names.flatMap((name) => folders.map((folder) => `${folder}/${name}`)).find(isFile);
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}

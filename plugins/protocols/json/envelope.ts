@@ -1,0 +1,92 @@
+/**
+ * Envelopes: how messages are written and read.
+ *
+ * @module
+ */
+
+import { PlugboardError } from "../../../core/mod.ts";
+import type { ChannelEncoder, ClientInfo } from "../../channels.ts";
+import type { ClientMessage, MessageData, MessageType } from "./messages.ts";
+
+/** Unique within this process, which is all that telling messages apart needs. */
+let sent = 0;
+const prefix = crypto.randomUUID().slice(0, 8);
+
+/** A message as text; without an `id` it gets one of its own. */
+export function write<Type extends MessageType>(
+  type: Type,
+  channel: string,
+  data: MessageData[Type],
+  id: string = newId(),
+): string {
+  return JSON.stringify({ id, timestamp: Date.now(), type, channel, data });
+}
+
+/** The same for data that is JSON text already. */
+function writeRaw(type: string, channel: string, json: string, timestamp: number, offset: number): string {
+  const place = offset > 0 ? `,"offset":${offset}` : "";
+  return `{"id":"${newId()}","timestamp":${timestamp},"type":${JSON.stringify(type)},"channel":${
+    JSON.stringify(channel)
+  },"data":${json}${place}}`;
+}
+
+function newId(): string {
+  return `msg-${prefix}-${++sent}`;
+}
+
+/** Reads a client's message; throws what is wrong with it. */
+export function read(text: string): ClientMessage {
+  let message: unknown;
+  try {
+    message = JSON.parse(text);
+  } catch {
+    throw invalid("A message must be a JSON object");
+  }
+  if (typeof message !== "object" || message === null || Array.isArray(message)) {
+    throw invalid("A message must be a JSON object");
+  }
+  const { type, id, channel = "", data } = message as Record<string, unknown>;
+  if (typeof type !== "string") throw invalid('"type" must be a string');
+  if (typeof channel !== "string") throw invalid('"channel" must be a string');
+  if (id !== undefined && typeof id !== "string" && typeof id !== "number") {
+    throw invalid('"id" must be a string or a number');
+  }
+  return { type, channel, data, id: id === undefined ? undefined : String(id) };
+}
+
+/** A message that is not of the protocol's form. */
+export function invalid(message: string): PlugboardError {
+  return new PlugboardError("invalid_message", message);
+}
+
+/** How the channel service's events are written here. `usersIn` counts who is in a channel. */
+export function encoder(usersIn: (channel: string) => number): ChannelEncoder {
+  const user = (type: "user:joined" | "user:left") => (channel: string, info: ClientInfo) =>
+    write(type, channel, {
+      userId: info.user,
+      username: nameOf(info),
+      clientId: info.client,
+      connectedUsers: usersIn(channel),
+    });
+  return {
+    // Server events carry their type as a tag, which no client can set.
+    publication: (channel, { json, time, offset, tags }) =>
+      writeRaw(tags?.type ?? "message", channel, json, time, offset),
+    join: user("user:joined"),
+    leave: user("user:left"),
+    subscribed: (channel, { position }) =>
+      write("subscribed", channel, position === undefined ? {} : { position }),
+    unsubscribed: (channel, { code, reason }) => write("unsubscribed", channel, { code, reason }),
+  };
+}
+
+/** What to call somebody: the name their token tells, else their id. */
+function nameOf({ user, connInfo }: ClientInfo): string {
+  if (connInfo !== undefined) {
+    const info: unknown = JSON.parse(connInfo);
+    if (typeof info === "object" && info !== null && "name" in info && typeof info.name === "string") {
+      return info.name;
+    }
+  }
+  return user;
+}

@@ -1,0 +1,278 @@
+import assert from "node:assert/strict";
+import type { ServerOptions } from "../../core/mod.ts";
+import { channels } from "../../plugins/channels.ts";
+import { presence } from "../../plugins/presence.ts";
+import { json, type JsonOptions } from "../../plugins/protocols/json.ts";
+import { rpc } from "../../plugins/rpc.ts";
+import { anybody } from "../../plugins/shared/identity.ts";
+import { type Client, FakeClock, serve, until } from "../kit/mod.ts";
+
+/** Everybody is who `?user=` says. */
+async function serveJson(options: Partial<JsonOptions> = {}, serverOptions: ServerOptions = {}) {
+  const bus = channels({
+    namespaces: { secret: { subscribe: "nobody", publish: "nobody" }, bare: { historySize: 0 } },
+  });
+  const people = presence({ channels: bus.api });
+  const methods = rpc();
+  const users = new Map<string, string>();
+  const access = {
+    connect: (conn: { id: string }) =>
+      Promise.resolve({
+        identity: { ...anybody, user: users.get(conn.id) ?? "" },
+        permissions: [],
+        channels: new Map(),
+      }),
+  };
+  const plugin = json({ channels: bus.api, presence: people.api, rpc: methods.api, access, ...options });
+  const naming = {
+    name: "naming",
+    open: ({ id }: { id: string }, { url }: { url: string }) =>
+      void users.set(id, new URL(url).searchParams.get("user") ?? ""),
+  };
+  const server = await serve(serverOptions, naming, bus, people, methods, plugin);
+  const join = async (user = "") => {
+    const client = await server.connect(`/ws?user=${user}`);
+    return { client, ack: await client.nextJson() };
+  };
+  return Object.assign(server, {
+    bus: bus.api,
+    people: people.api,
+    methods: methods.api,
+    json: plugin.api,
+    join,
+  });
+}
+
+async function ask(client: Client, message: object) {
+  client.sendJson(message);
+  return await client.nextJson();
+}
+
+Deno.test("Q01 every message has an id, a timestamp, a type, a channel and data", async () => {
+  await using server = await serveJson();
+  const { client, ack } = await server.join();
+  const messages = [
+    ack,
+    await ask(client, { type: "subscribe", channel: "news" }),
+    await ask(client, { type: "ping" }),
+    await ask(client, { type: "nonsense" }),
+  ];
+  client.sendJson({ type: "publish", channel: "news", data: { a: [1, "ä\n"] } });
+  messages.push(await client.nextJson(), await client.nextJson());
+  for (const { id, timestamp, type, channel, data } of messages) {
+    assert.deepEqual(
+      [typeof id, typeof timestamp, typeof type, typeof channel, typeof data],
+      ["string", "number", "string", "string", "object"],
+    );
+  }
+  const message = messages.find(({ type }) => type === "message")!;
+  assert.deepEqual([message.channel, message.data, message.offset], ["news", { a: [1, "ä\n"] }, 1]);
+  assert.equal(new Set(messages.map(({ id }) => id)).size, messages.length);
+  await client.close();
+});
+
+Deno.test("Q02 clients subscribe and unsubscribe by message, and are subscribed by the server", async () => {
+  await using server = await serveJson();
+  const { client, ack } = await server.join();
+  for (const channel of ["queries", "tables", "notifications"]) {
+    const answer = await ask(client, { type: "subscribe", channel, id: `sub-${channel}` });
+    assert.deepEqual([answer.type, answer.channel, answer.id], ["subscribed", channel, `sub-${channel}`]);
+  }
+  const again = await ask(client, { type: "subscribe", channel: "queries" });
+  assert.deepEqual([again.type, again.data.code], ["error", "ALREADY_SUBSCRIBED"]);
+  assert.equal((await ask(client, { type: "unsubscribe", channel: "tables" })).type, "unsubscribed");
+  assert.equal((await ask(client, { type: "unsubscribe", channel: "tables" })).data.code, "NOT_SUBSCRIBED");
+  assert.equal(await server.json.subscribeClient(ack.data.clientId, "by-server"), true);
+  assert.deepEqual((await client.nextJson()).channel, "by-server");
+  assert.equal(server.json.unsubscribeClient(ack.data.clientId, "by-server"), true);
+  const ended = await client.nextJson();
+  assert.deepEqual([ended.type, ended.data.code], ["unsubscribed", 2000]);
+  assert.equal(await server.json.subscribeClient("nobody", "x"), false);
+  await client.close();
+});
+
+Deno.test("Q03 the first message acknowledges with the client's id and what it can do; heartbeats follow", async () => {
+  const clock = new FakeClock();
+  await using server = await serveJson({ heartbeatMs: 5_000 }, { clock });
+  const { client, ack } = await server.join("ann");
+  assert.equal(ack.type, "connection:ack");
+  assert.equal(ack.data.userId, "ann");
+  assert.equal(ack.data.heartbeatInterval, 5_000);
+  assert.ok([...server.bus.clients.keys()].includes(ack.data.clientId));
+  assert.deepEqual(ack.data.capabilities.slice(0, 3), ["subscribe", "unsubscribe", "publish"]);
+  clock.advance(5_000);
+  const heartbeat = await client.nextJson();
+  assert.deepEqual([heartbeat.type, heartbeat.data], ["heartbeat", { connectedClients: 1 }]);
+  await client.close();
+});
+
+Deno.test("Q05 the server broadcasts to all but one, and to a channel, and counts its clients", async () => {
+  await using server = await serveJson();
+  const one = await server.join();
+  const two = await server.join();
+  const error = {
+    type: "error",
+    channel: "notifications",
+    data: { code: "DB_ERROR", message: "lost" },
+  } as const;
+  assert.equal(server.json.broadcast(error, one.ack.data.clientId), 1);
+  assert.deepEqual((await two.client.nextJson()).data, { code: "DB_ERROR", message: "lost" });
+  await ask(one.client, { type: "subscribe", channel: "queries" });
+  const complete = { type: "query:complete", data: { queryId: "q", rowCount: 1000, duration: 250 } } as const;
+  assert.equal(await server.json.broadcastToChannel("queries", complete), 1);
+  const message = await one.client.nextJson();
+  assert.deepEqual([message.type, message.channel, message.data.rowCount], [
+    "query:complete",
+    "queries",
+    1000,
+  ]);
+  assert.equal(server.json.clientCount(), 2);
+  await one.client.close();
+  await until("one client left", () => server.json.clientCount() === 1);
+  await two.client.close();
+});
+
+Deno.test("Q06 joins and leaves carry the true number of users, cursors reach the others", async () => {
+  await using server = await serveJson({ cursorMs: 1 });
+  const ann = await server.join("ann");
+  await ask(ann.client, { type: "subscribe", channel: "collaboration" });
+  const own = await ann.client.nextJson();
+  assert.deepEqual([own.type, own.data.userId, own.data.connectedUsers], ["user:joined", "ann", 1]);
+  const bob = await server.join("bob");
+  await ask(bob.client, { type: "subscribe", channel: "collaboration" });
+  const joined = await ann.client.nextJson();
+  assert.deepEqual([joined.data.userId, joined.data.username, joined.data.connectedUsers], ["bob", "bob", 2]);
+  await bob.client.nextJson();
+  bob.client.sendJson({ type: "user:cursor", channel: "collaboration", data: { x: 1, userId: "forged" } });
+  const cursor = await ann.client.nextJson();
+  assert.deepEqual([cursor.type, cursor.data.x, cursor.data.userId], ["user:cursor", 1, "bob"]);
+  assert.equal(bob.client.waiting, 0);
+  await bob.client.close();
+  const left = await ann.client.nextJson();
+  assert.deepEqual([left.type, left.data.userId, left.data.connectedUsers], ["user:left", "bob", 1]);
+  await ann.client.close();
+});
+
+Deno.test("Q06 of a flood of cursors the latest wins, and no message waits behind it", async () => {
+  const clock = new FakeClock();
+  await using server = await serveJson({}, { clock });
+  const ann = await server.join("ann");
+  const bob = await server.join("bob");
+  for (const { client } of [ann, bob]) await ask(client, { type: "subscribe", channel: "room" });
+  for (let x = 0; x < 500; x++) bob.client.sendJson({ type: "user:cursor", channel: "room", data: { x } });
+  bob.client.sendJson({ type: "publish", channel: "room", data: "after" });
+  assert.equal((await ann.client.nextJson()).data, "after");
+  clock.advance(50);
+  assert.equal((await ann.client.nextJson()).data.x, 499);
+  assert.equal(ann.client.waiting, 0);
+  for (const { client } of [ann, bob]) await client.close();
+});
+
+Deno.test("Q06 two hundred come and go at once, and everybody's last count is right", async () => {
+  await using server = await serveJson();
+  const stay = await server.join("stay");
+  await ask(stay.client, { type: "subscribe", channel: "collaboration" });
+  const others = await Promise.all(Array.from({ length: 200 }, async (_, i) => {
+    const { client } = await server.join(`user${i}`);
+    await ask(client, { type: "subscribe", channel: "collaboration" });
+    return client;
+  }));
+  await Promise.all(others.slice(50).map((client) => client.close()));
+  await until("all to have left", () => server.people.count("collaboration").clients === 51);
+  let [last, events] = [0, 0];
+  while (events < 1 + 200 + 150) {
+    last = (await stay.client.nextJson()).data.connectedUsers;
+    events++;
+  }
+  assert.equal(last, 51);
+  for (const client of [stay.client, ...others.slice(0, 50)]) await client.close();
+});
+
+Deno.test("Q09 malformed, unknown and forged messages get an error, and nobody else sees them", async () => {
+  await using server = await serveJson();
+  const { client } = await server.join();
+  const other = await server.join();
+  await ask(other.client, { type: "subscribe", channel: "queries" });
+  const cases: [string, string][] = [
+    ["", "INVALID_MESSAGE"],
+    ["nonsense", "INVALID_MESSAGE"],
+    ["[]", "INVALID_MESSAGE"],
+    ["null", "INVALID_MESSAGE"],
+    ['"subscribe"', "INVALID_MESSAGE"],
+    ["{}", "INVALID_MESSAGE"],
+    ['{"type":1}', "INVALID_MESSAGE"],
+    ['{"type":"subscribe","channel":1}', "INVALID_MESSAGE"],
+    ['{"type":"subscribe","channel":"a","id":{}}', "INVALID_MESSAGE"],
+    ['{"type":"subscribe","channel":"a","data":"x"}', "INVALID_MESSAGE"],
+    ['{"type":"subscribe","channel":"a","data":{"since":"x"}}', "INVALID_MESSAGE"],
+    ['{"type":"subscribe","channel":"../a"}', "BAD_REQUEST"],
+    ['{"type":"subscribe","channel":""}', "BAD_REQUEST"],
+    ['{"type":"subscribe","channel":"secret:a"}', "PERMISSION_DENIED"],
+    ['{"type":"publish","channel":"secret:a","data":1}', "PERMISSION_DENIED"],
+    ['{"type":"publish","channel":"queries"}', "INVALID_MESSAGE"],
+    ['{"type":"history","channel":"bare:a"}', "NOT_AVAILABLE"],
+    ['{"type":"history","channel":"a","data":{"limit":-1}}', "INVALID_MESSAGE"],
+    ['{"type":"rpc","data":{}}', "INVALID_MESSAGE"],
+    ['{"type":"rpc","data":{"method":"none"}}', "NOT_AVAILABLE"],
+    ['{"type":"user:cursor","channel":"queries","data":{}}', "NOT_SUBSCRIBED"],
+    ['{"type":"query:complete","channel":"queries","data":{"queryId":"1"}}', "INVALID_MESSAGE"],
+    ['{"type":"connection:ack"}', "INVALID_MESSAGE"],
+    ['{"type":"__proto__"}', "INVALID_MESSAGE"],
+    ['{"type":"constructor"}', "INVALID_MESSAGE"],
+    [`{"type":${"[".repeat(10_000)}`, "INVALID_MESSAGE"],
+  ];
+  for (const [text, code] of cases) {
+    client.send(text);
+    const answer = await client.nextJson();
+    assert.deepEqual([answer.type, answer.data.code], ["error", code], text.slice(0, 80));
+    assert.ok(answer.data.message.length > 0);
+  }
+  await server.bus.publish("queries", "end");
+  assert.equal((await other.client.nextJson()).data, "end", "nothing came before");
+  client.send(Uint8Array.of(1));
+  assert.equal((await client.closed).code, 1003);
+  await other.client.close();
+});
+
+Deno.test("a client that comes back gets what it missed since its offset", async () => {
+  await using server = await serveJson();
+  const first = await server.join();
+  const { data } = await ask(first.client, { type: "subscribe", channel: "news" });
+  assert.equal(data.position.offset, 0);
+  await server.bus.publish("news", "one");
+  const { offset } = await first.client.nextJson();
+  await first.client.close();
+  for (const text of ["two", "three"]) await server.bus.publish("news", text);
+  const { client } = await server.join();
+  const since = { offset, epoch: data.position.epoch };
+  const back = await ask(client, { type: "subscribe", channel: "news", data: { since } });
+  assert.equal(back.data.recovered, true);
+  assert.deepEqual([(await client.nextJson()).data, (await client.nextJson()).data], ["two", "three"]);
+  await ask(client, { type: "unsubscribe", channel: "news" });
+  const lost = await ask(client, {
+    type: "subscribe",
+    channel: "news",
+    data: { since: { offset: 1, epoch: "other" } },
+  });
+  assert.equal(lost.data.recovered, false);
+  await client.close();
+});
+
+Deno.test("presence, history, calls and pings answer by id", async () => {
+  await using server = await serveJson();
+  server.methods.define("add", { run: (value) => (value as number[]).reduce((a, b) => a + b) });
+  const { client } = await server.join("ann");
+  await ask(client, { type: "subscribe", channel: "news" });
+  client.sendJson({ type: "publish", channel: "news", data: { n: 1 }, id: "p" });
+  const answers = [await client.nextJson(), await client.nextJson()];
+  assert.equal(answers.find(({ type }) => type === "published").id, "p");
+  const who = await ask(client, { type: "presence", channel: "news", id: 7 });
+  assert.deepEqual([who.id, who.data.clients.length, who.data.clients[0].user], ["7", 1, "ann"]);
+  const log = await ask(client, { type: "history", channel: "news", id: "h", data: { limit: 10 } });
+  assert.deepEqual([log.id, log.data.offset, log.data.publications[0].data], ["h", 1, { n: 1 }]);
+  assert.equal(log.data.publications[0].userId, "ann");
+  const sum = await ask(client, { type: "rpc", id: "r", data: { method: "add", params: [1, 2, 3] } });
+  assert.deepEqual([sum.type, sum.id, sum.data], ["rpc:result", "r", 6]);
+  assert.deepEqual((await ask(client, { type: "ping", id: "x" })).type, "pong");
+  await client.close();
+});

@@ -6,12 +6,15 @@
 
 import { REDACTED, type Secrets } from "./secrets.ts";
 
-// How deep, how wide and how much in all: enough to understand, too little to flood.
+// How deep, how wide, and how many characters: enough to understand, too little to flood.
 const MAX_DEPTH = 4;
 const MAX_ENTRIES = 20;
-const MAX_VALUES = 100;
 const MAX_TEXT = 1_000;
 const MAX_STACK = 4_000;
+const MAX_RECORD = 10_000;
+
+/** What a value counts at least, so that many small ones fill a record too. */
+const VALUE_SIZE = 50;
 
 /** Stands for what a getter or a proxy did not give out. */
 const UNREADABLE = "[unreadable]";
@@ -32,11 +35,11 @@ export function plainFields(
   stacks: boolean,
 ): Record<string, unknown> {
   const within = new Set<object>();
-  let values = 0;
+  let room = MAX_RECORD;
 
   function copy(value: unknown, depth: number): unknown {
-    values++;
-    if (typeof value === "string") return plainText(value, secrets);
+    room -= VALUE_SIZE;
+    if (typeof value === "string") return copyText(value);
     if (typeof value === "number") return Number.isFinite(value) ? value : String(value);
     if (value === null || value === undefined || typeof value === "boolean") return value;
     if (typeof value !== "object") return describe(value);
@@ -52,10 +55,16 @@ export function plainFields(
     }
   }
 
+  function copyText(text: string, max = MAX_TEXT): string {
+    const copied = plainText(text, secrets, Math.max(0, Math.min(max, room)));
+    room -= copied.length;
+    return copied;
+  }
+
   function copyObject(value: object, depth: number): unknown {
     if (value instanceof Error) return copyError(value, depth);
     if (value instanceof Date) return Number.isNaN(value.getTime()) ? "[invalid date]" : value.toISOString();
-    if (value instanceof URL) return plainText(value.href, secrets);
+    if (value instanceof URL) return copyText(value.href);
     if (Array.isArray(value) || value instanceof Set) return copyItems(value, depth);
     if (value instanceof Map || value instanceof Headers) return copyEntries(value, depth);
     const keys = ArrayBuffer.isView(value) ? [] : Object.keys(value);
@@ -71,9 +80,9 @@ export function plainFields(
       name: copy(name, depth + 1),
       message: copy(message, depth + 1),
       ...own,
+      ...(stacks && typeof stack === "string" && { stack: copyText(stack, MAX_STACK) }),
       ...(cause !== undefined && { cause: copy(cause, depth + 1) }),
       ...(error instanceof AggregateError && { errors: copy(error.errors, depth + 1) }),
-      ...(stacks && typeof stack === "string" && { stack: plainText(stack, secrets, MAX_STACK) }),
     };
   }
 
@@ -94,7 +103,7 @@ export function plainFields(
         copies.push(["…", "…"]);
         break;
       }
-      const name = typeof key === "string" ? plainText(key, secrets, 100) : describe(key);
+      const name = typeof key === "string" ? copyText(key, 100) : describe(key);
       copies.push([name, isSecret(name, value) ? REDACTED : copy(value, depth + 1)]);
     }
     return Object.fromEntries(copies); // unlike assignments, this makes `__proto__` a key like any other
@@ -112,7 +121,7 @@ export function plainFields(
   }
 
   function full(entries: number): boolean {
-    return entries >= MAX_ENTRIES || values >= MAX_VALUES;
+    return entries >= MAX_ENTRIES || room <= 0;
   }
 
   return copyEntries(properties(fields, Object.keys(fields)), 0);

@@ -26,6 +26,12 @@ function logged(options: LoggingOptions, say: (log: Log) => void) {
   return lines.map((line) => JSON.parse(line));
 }
 
+/** Fields that nobody may look at. */
+const unreadable: Record<string, unknown> = new Proxy({}, {
+  ownKeys: () => assert.fail("somebody looked at the fields"),
+  get: () => assert.fail("somebody looked at the fields"),
+});
+
 Deno.test("a line names time, level, plugin, message and fields", () => {
   const [line] = logged({}, (log) => log.warn("too slow", { queuedBytes: 7, channels: ["a", "b"] }));
   assert.match(line["@timestamp"], /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
@@ -62,19 +68,23 @@ Deno.test("the kernel and every plugin speak in their own name", async () => {
 });
 
 Deno.test("lines below the level are left out, and their fields not even looked at", () => {
-  const fields = new Proxy({}, {
-    ownKeys: () => assert.fail("somebody looked at the fields"),
-    get: () => assert.fail("somebody looked at the fields"),
-  });
   for (const [level, expected] of [["debug", 4], ["info", 3], ["warn", 2], ["error", 1]] as const) {
     const lines = logged({ level }, (log) => {
-      log.debug("…", level === "debug" ? {} : fields);
-      log.info("…", level === "debug" || level === "info" ? {} : fields);
-      log.warn("…", level === "error" ? fields : {});
+      log.debug("…", level === "debug" ? {} : unreadable);
+      log.info("…", level === "debug" || level === "info" ? {} : unreadable);
+      log.warn("…", level === "error" ? unreadable : {});
       log.error("…");
     });
     assert.equal(lines.length, expected, level);
   }
+});
+
+Deno.test("secrets appear neither in the message nor in the fields", () => {
+  const [line] = logged({ secretNames: ["ticket"] }, (log) => {
+    log.info("GET /ws?ticket=abc123 refused", { ticket: "abc123", headers: { cookie: "id=abc123" } });
+  });
+  assert.equal(line.message, "GET /ws?ticket=[redacted] refused");
+  assert.deepEqual(line.fields, { ticket: "[redacted]", headers: { cookie: "[redacted]" } });
 });
 
 Deno.test("on a terminal a line is for people: aligned, errors with their stacks below", () => {
@@ -115,7 +125,7 @@ Deno.test("nobody forges a line or paints the terminal", () => {
     /hello\\n00:.* all is well\\x1b\[2J\\x1b\[31m hello\\n.*\\x1b\[31m='hello\\n.*\\x1b\[31m'$/,
   );
   assert(!first.includes("\n"));
-  assert.match(second, /all is well\\x1b\[2J/);
+  assert.match(second, /all is well\\x1b\[2J\\x1b\[31m/);
   assert(second.split("\n").slice(1).every((line) => line.startsWith(" ".repeat(20))), "a line was forged");
 
   const [json] = logged({}, (log) => log.info(evil));
@@ -188,7 +198,7 @@ Deno.test("within an application that uses LogTape, the log goes where the appli
   try {
     const { plugin, lines } = logTo({ logger: getLogger(["app", "realtime"]) });
     const [greeter, quiet] = ["greeter", "quiet"].map((name) => logFor(name, plugin.log as LogSink));
-    greeter!.debug("below the application's level");
+    greeter!.debug("below the application's level", unreadable);
     greeter!.warn("the {token} stays as it is", { token: "s3cret", room: "lobby" });
     quiet!.warn("the application wants less of this one");
     plugin.stop!();

@@ -102,6 +102,8 @@ export interface Channels {
 
   /** Takes part in what happens here. Returns the function that ends it. */
   extend(extension: ChannelExtension): () => void;
+  /** Adds a namespace, for a plugin that brings channels of its own; to be called in its `start`. */
+  addNamespace(name: string, options: NamespaceOptions): Promise<void>;
   /** What a channel offers, and to whom; throws if its name is unfit. */
   namespaceOf(channel: string): Namespace;
   /** What the channels in use on this node are doing, or one of them. */
@@ -183,6 +185,7 @@ export function channels(options: ChannelsOptions = {}): Plugin<Channels> {
       hub.extensions.add(extension);
       return () => void hub.extensions.delete(extension);
     },
+    addNamespace: (name, namespaceOptions) => hub.addNamespace(name, namespaceOptions),
     namespaceOf: (channel) => hub.namespaceOf(channel),
     stats(channel) {
       const all = channel === undefined ? [...hub.channels.values()] : [hub.channels.get(channel)];

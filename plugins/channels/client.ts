@@ -32,6 +32,7 @@ export interface ClientHub {
   prepare(client: ChannelClient, channel: string, request: SubscribeRequest): Promise<Prepared>;
   joined(client: ChannelClient, channel: Channel, subscription: Subscription): void;
   recovered(client: ChannelClient, channel: string, complete: boolean): void;
+  identified(client: ChannelClient): void;
   /** The join may be announced: whoever joined has been answered. */
   announceJoin(channel: Channel, subscription: Subscription): void;
   left(client: ChannelClient, subscription: Subscription): void;
@@ -146,13 +147,12 @@ export class ChannelClient implements Client {
     this.#refreshed?.(identity.expiresAt);
     for (const { channel, serverSide } of this.subscriptions.values()) {
       const namespace = this.#hub.namespaceOf(channel);
-      if (!serverSide && !allows(namespace, "subscribe", channel, identity, false)) {
-        this.expel(channel, unsubscribeCodes.server);
-      }
+      const stays = serverSide || allows(namespace, "subscribe", channel, identity, false);
+      if (!stays) this.expel(channel, unsubscribeCodes.server);
     }
+    this.#hub.identified(this);
   }
 
-  /** Ends a subscription from the server's side, and says so. */
   expel(channel: string, why: UnsubscribeCode): boolean {
     const subscription = this.subscriptions.get(channel);
     if (subscription === undefined) return false;

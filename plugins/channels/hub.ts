@@ -5,11 +5,11 @@
  */
 
 import { type Host, type MaybePromise, messageOf, PlugboardError } from "../../core/mod.ts";
-import type { BrokerEvents } from "./broker.ts";
+import type { Broker, BrokerEvents } from "./broker.ts";
 import { callbackQueue } from "./callbacks.ts";
 import { Channel, type ChannelCallback } from "./channel.ts";
 import { type ChannelClient, type ClientHub, type PublishOrigin, unsubscribeCodes } from "./client.ts";
-import type { Namespace, Namespaces } from "./namespaces.ts";
+import type { Namespace, NamespaceOptions, Namespaces } from "./namespaces.ts";
 import { prepare, type Prepared } from "./subscribing.ts";
 import type {
   ChannelExtension,
@@ -38,6 +38,7 @@ export class Hub implements ClientHub, BrokerEvents {
   readonly #namespaces: Namespaces;
   readonly #host: () => Host | undefined;
   readonly #callbacks = callbackQueue((what, error) => this.#failed(what, error));
+  readonly #started = new Set<Broker>();
   readonly #expiring = new Map<Subscription, ChannelClient>();
   #endSweep: (() => void) | undefined;
 
@@ -54,14 +55,22 @@ export class Hub implements ClientHub, BrokerEvents {
   }
 
   async start(host: Host): Promise<void> {
-    for (const broker of this.#namespaces.brokers) await broker.start?.(this, host.clock);
+    for (const broker of this.#namespaces.brokers) await this.#startBroker(broker, host);
     this.#endSweep = host.clock.every(EXPIRY_SWEEP_MS, () => this.#sweepExpired());
   }
 
   async stop(): Promise<void> {
     this.#endSweep?.();
     this.#callbacks.stop();
-    for (const broker of this.#namespaces.brokers) await broker.stop?.();
+    for (const broker of this.#started) await broker.stop?.();
+    this.#started.clear();
+  }
+
+  /** Adds a namespace; its broker is started too if the others are. */
+  async addNamespace(name: string, options: NamespaceOptions): Promise<void> {
+    const { broker } = this.#namespaces.add(name, options);
+    const host = this.#host();
+    if (host !== undefined) await this.#startBroker(broker, host);
   }
 
   namespaceOf(channel: string): Namespace {
@@ -145,6 +154,10 @@ export class Hub implements ClientHub, BrokerEvents {
     this.#tell("recovered", (each) => each.recovered!(client, channel, complete));
   }
 
+  identified(client: ChannelClient): void {
+    this.#tell("identified", (each) => each.identified!(client));
+  }
+
   announceJoin(channel: Channel, { info }: Subscription): void {
     this.#announce(channel, "join", info);
   }
@@ -201,6 +214,12 @@ export class Hub implements ClientHub, BrokerEvents {
       this.#expelPositioned(channel);
       channel.lose();
     }
+  }
+
+  async #startBroker(broker: Broker, { clock }: Host): Promise<void> {
+    if (this.#started.has(broker)) return;
+    this.#started.add(broker);
+    await broker.start?.(this, clock);
   }
 
   #encoderOf(id: string) {

@@ -74,6 +74,8 @@ const DEFAULTS = {
 export interface Namespaces {
   /** Every broker in use, each once. */
   readonly brokers: ReadonlySet<Broker>;
+  /** Adds one that is not there yet. */
+  add(name: string, options: NamespaceOptions): Namespace;
   /** The namespace of a channel; throws if the name is unfit or, where only known ones are allowed, unknown. */
   of(channel: string): Namespace;
 }
@@ -95,6 +97,12 @@ export function prepareNamespaces(
   );
   return {
     brokers: new Set([broker, fallback.broker, ...Array.from(known.values(), (each) => each.broker)]),
+    add(name, options) {
+      checkOptions("channels").that(!known.has(name), "namespaces", `without another "${name}"`, name);
+      const added = namespace(name, { ...all, ...options });
+      known.set(name, added);
+      return added;
+    },
     of(channel) {
       checkName(channel, maxNameBytes);
       const start = channel.startsWith("$") ? 1 : 0;

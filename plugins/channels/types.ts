@@ -174,6 +174,8 @@ export interface Client {
   check(action: ChannelAction, channel: string): void;
   /** Replaces the identity, after a refresh; subscriptions it does not allow any more end. */
   identify(identity: Identity): void;
+  /** Ends a subscription from the server's side, and says so; `false` if there was none. */
+  expel(channel: string, why: UnsubscribeCode): boolean;
 }
 
 /** What can be done with a channel. */
@@ -220,6 +222,8 @@ export interface ChannelExtension {
   recovered?(client: Client, channel: string, complete: boolean): Nothing;
   /** A client's subscription has ended. */
   left?(client: Client, subscription: Subscription): Nothing;
+  /** A client has another identity; who decided about its subscriptions decides again. */
+  identified?(client: Client): Nothing;
   /** The first subscriber of a channel on this node. */
   occupied?(channel: string): Nothing;
   /** The last one has left. */

@@ -4,9 +4,8 @@
  * @module
  */
 
-import type { MiddlewareHandler } from "@hono/hono";
 import type { CloseCode, Connection, Endpoint, MaybePromise, Upgrade } from "../../core/mod.ts";
-import type { SubscribeRequest } from "../channels/types.ts";
+import type { ChannelExtension, SubscribeRequest } from "../channels/types.ts";
 import type { Identity, Verb } from "../shared/identity.ts";
 
 /**
@@ -19,6 +18,7 @@ import type { Identity, Verb } from "../shared/identity.ts";
  * - `permission_denied`: the proof is good and does not allow this (error 103)
  * - `connection_limit`: the user has too many connections (code 3504)
  * - `too_many_requests`: too many failed attempts from this address (error 111)
+ * - `unavailable`: the keys to check the proof by cannot be had for now; try again (error 100, temporary)
  */
 export type AuthErrorCode =
   | "unauthorized"
@@ -27,10 +27,12 @@ export type AuthErrorCode =
   | "token_mismatch"
   | "permission_denied"
   | "connection_limit"
-  | "too_many_requests";
+  | "too_many_requests"
+  | "unavailable";
 
 /** What a proof proves. */
 export interface SignIn {
+  /** Who, and what they may do. */
   readonly identity: Identity;
   /** As the token, the key or the options list them. */
   readonly permissions: readonly string[];
@@ -38,10 +40,52 @@ export interface SignIn {
   readonly channels: ReadonlyMap<string, SubscribeRequest>;
   /** What the token says for the server alone. */
   readonly meta?: unknown;
-  /** The token's id (`jti`), or `key:` and the name of the API key. */
+  /** The token's id (`jti`). */
   readonly id?: string;
   /** When the token was issued, in milliseconds since 1970. */
   readonly issuedAt?: number;
+  /** The name of the API key that proved it. */
+  readonly apiKey?: string;
+}
+
+/** What a client brought, for the app's own check. */
+export interface Brought {
+  /** From the request, or from the protocol's connect command. */
+  readonly token?: string;
+  /** From the request. */
+  readonly apiKey?: string;
+  /** The URL of its request, as it was sent. */
+  readonly url: string;
+  /** Cookies among them. */
+  readonly headers: Headers;
+  /** The client's address. */
+  readonly ip: string;
+}
+
+/** Somebody the app's own check knows. */
+export interface AppUser {
+  /** Their id. */
+  readonly user: string;
+  /** What they may do. @default {as with a token that lists none} */
+  readonly permissions?: readonly string[];
+  /** When the sign-in ends, in milliseconds since 1970. @default {never} */
+  readonly expiresAt?: number;
+  /** What others may see of them; anything that JSON can say. */
+  readonly info?: unknown;
+  /** Channels that the server subscribes them to at once. */
+  readonly channels?: readonly string[];
+  /** Something for the server alone. */
+  readonly meta?: unknown;
+}
+
+/** Somebody asks to do something; see the option `rule`. */
+export interface Question {
+  /** Who asks. */
+  readonly identity: Identity;
+  /** To do what. */
+  readonly verb: Verb;
+  /** With what: a channel's name, say. */
+  readonly resource: string;
 }
 
 /** What a protocol knows when a client signs in. */
@@ -58,6 +102,7 @@ export interface ConnectOptions {
 
 /** Whom and what a subscription token must be for. */
 export interface SubscriptionOf {
+  /** The channel's name. */
   readonly channel: string;
   /** The user's id. */
   readonly user: string;
@@ -67,9 +112,13 @@ export interface SubscriptionOf {
 
 /** What {@linkcode Access.authenticateConnection} found. */
 export interface AuthResult {
+  /** Whether the proof is good. */
   readonly success: boolean;
+  /** Whose it is; empty for somebody anonymous. */
   readonly userId?: string;
+  /** What they may do. */
   readonly permissions?: readonly string[];
+  /** Why it is not good, in words for people. */
   readonly error?: string;
 }
 
@@ -88,19 +137,25 @@ export interface ApiKeyOptions {
 /** An API key as a list shows it; the key itself is known to its holder alone. */
 export type ApiKeyInfo = ApiKeyOptions & { readonly addedAt: number };
 
-/** Which proofs are worth nothing any more. */
+/**
+ * Which proofs are worth nothing any more, and when that may be forgotten. Tokens tell their time of issue in whole
+ * seconds, so that one issued in the very second of a revocation is refused too.
+ */
 export type Revocation =
   /** One token, by its id. */
   | { readonly jti: string; readonly until?: number }
   /** All tokens of a user, issued until now or until another time in milliseconds since 1970. */
   | { readonly user: string; readonly issuedBefore?: number; readonly until?: number }
-  /** All tokens issued before a time. */
+  /** All tokens issued until a time. */
   | { readonly issuedBefore: number };
 
 /** Keeps small facts over a restart; persistence is one. Without any, revocations last as long as the process. */
 export interface Keep {
+  /** All there are. */
   load(): MaybePromise<Iterable<readonly [key: string, value: string]>>;
+  /** Keeps one; when it settles, the fact survives a restart. */
   set(key: string, value: string): MaybePromise<void>;
+  /** Forgets one. */
   delete(key: string): MaybePromise<void>;
 }
 
@@ -117,10 +172,18 @@ export interface SignInGuard {
 /** The parts of an HTTP request that may carry a proof. */
 export type ProofCarrier = Pick<Request, "url" | "headers">;
 
+/** Hono middleware: looks at an HTTP request before its handler does. */
+export type Middleware = (
+  c: { readonly req: { readonly raw: Request }; readonly env: { readonly ip: string } },
+  next: () => Promise<void>,
+) => Promise<Response | void>;
+
 /** Who may come in and what they may do, as other plugins and the app ask it. */
 export interface Access {
   /** Whether everybody may do everything, because no sign-in was configured. */
   readonly open: boolean;
+  /** Asks the app's `subscribeRule` before each subscribe: `bus.extend(access.extension)`. */
+  readonly extension: ChannelExtension;
 
   /**
    * Signs a connection in: by the token given, else by what its request brought, else as somebody anonymous.
@@ -147,8 +210,8 @@ export interface Access {
 
   /** Who sends an HTTP request, by `Authorization`, `X-API-Key`, `?token=` or `?api_key=`. */
   requestIdentity(request: ProofCarrier, ip?: string): Promise<Identity>;
-  /** Hono middleware: answers 401 or 403 to those who may not; without arguments, to all but admins. */
-  requireAuth(verb?: Verb, resource?: string): MiddlewareHandler<{ Bindings: { ip: string } }>;
+  /** Answers 401 or 403 to those who may not; without arguments, to all but admins. */
+  requireAuth(verb?: Verb, resource?: string): Middleware;
   /** Whether a browser's page may talk to this server; requests without `Origin` are not a page's. */
   allowsOrigin(headers: Headers): boolean;
 

@@ -1,0 +1,204 @@
+/**
+ * Tokens: JWTs, checked against secrets, public keys and keys that an identity provider publishes.
+ *
+ * Which key may check which algorithm is decided by where the key came from, never by the token: a secret checks
+ * HMAC and nothing else, a public key only its own kind. So a token cannot pass off a public key as a secret.
+ *
+ * @module
+ */
+
+import { createPublicKey, type KeyObject } from "node:crypto";
+import { decodeProtectedHeader, errors, type JWTHeaderParameters, type JWTPayload, jwtVerify } from "jose";
+import { checkOptions, type Clock, type Log, messageOf, PlugboardError } from "../../core/mod.ts";
+import { type JwksOptions, remoteKeys } from "./jwks.ts";
+
+/** Algorithms that tokens may be signed with. */
+export type Algorithm =
+  | "HS256"
+  | "HS384"
+  | "HS512"
+  | "RS256"
+  | "RS384"
+  | "RS512"
+  | "PS256"
+  | "PS384"
+  | "PS512"
+  | "ES256"
+  | "ES384"
+  | "ES512"
+  | "EdDSA"
+  | "Ed25519";
+
+/** How tokens are checked; at least one source of keys is needed. */
+export interface JwtOptions {
+  /** The secret shared with whoever signs (HS256 …), at least 32 bytes; several while it is being changed. */
+  secret?: string | Uint8Array | readonly (string | Uint8Array)[];
+  /** Public keys of whoever signs (RS, PS, ES, EdDSA), in PEM. */
+  publicKey?: string | readonly string[];
+  /** Where an identity provider publishes its keys. */
+  jwks?: string | JwksOptions;
+  /** Algorithms that are accepted. @default {all that the keys can check} */
+  algorithms?: readonly Algorithm[];
+  /** Who must have issued the token (`iss`). @default {anybody who has the key} */
+  issuer?: string | readonly string[];
+  /** Whom the token must be for (`aud`). @default {anybody} */
+  audience?: string | readonly string[];
+  /** By how much the issuer's clock may differ. @default {5000} */
+  clockToleranceMs?: number;
+  /** Characters of a token; what is longer is not looked at. @default {8192} */
+  maxTokenLength?: number;
+}
+
+/** Checks tokens. */
+export interface Tokens {
+  start(clock: Clock, log: Log): void;
+  stop(): void;
+  /** The token's claims; rejects with `invalid_token`, `token_expired` or `unavailable`. */
+  verify(token: string, now: number): Promise<JWTPayload>;
+}
+
+type Key = CryptoKey | KeyObject;
+
+const HASHES = { HS256: "SHA-256", HS384: "SHA-384", HS512: "SHA-512" } as const;
+const RSA: readonly Algorithm[] = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
+const CURVES: Readonly<Record<string, readonly Algorithm[]>> = {
+  prime256v1: ["ES256"],
+  secp384r1: ["ES384"],
+  secp521r1: ["ES512"],
+};
+const EDWARDS: readonly Algorithm[] = ["EdDSA", "Ed25519"];
+const PUBLIC: readonly Algorithm[] = [...RSA, "ES256", "ES384", "ES512", ...EDWARDS];
+
+/** RFC 7518: an HMAC key must be as long as its hash. A shorter one can be guessed from a single token. */
+const MIN_SECRET_BYTES = 32;
+
+/** Prepares the keys. */
+export function tokenVerifier(options: JwtOptions): Tokens {
+  const { algorithms, issuer, audience, clockToleranceMs = 5_000, maxTokenLength = 8_192 } = options;
+  const check = checkOptions("auth");
+  check.wholeNumber("jwt.clockToleranceMs", clockToleranceMs);
+  check.positiveInteger("jwt.maxTokenLength", maxTokenLength);
+  for (const each of algorithms ?? []) {
+    check.oneOf("jwt.algorithms", each, [...Object.keys(HASHES), ...PUBLIC]);
+  }
+
+  const secrets = secretsOf(options.secret);
+  const publicKeys = [options.publicKey ?? []].flat().map(publicKeyOf);
+  const jwks = typeof options.jwks === "string" ? { url: options.jwks } : options.jwks;
+  const remote = jwks && remoteKeys(jwks);
+  const given = secrets.length > 0 || publicKeys.length > 0 || remote !== undefined;
+  check.that(given, "jwt", "given a secret, a publicKey or a jwks", "none of them");
+
+  const accepted = new Set<string>(algorithms ?? [...Object.keys(HASHES), ...PUBLIC]);
+  const hmacKeys = new Map<string, Promise<CryptoKey[]>>();
+
+  async function keysFor(header: JWTHeaderParameters, now: number): Promise<Key[]> {
+    const { alg } = header;
+    if (!accepted.has(alg)) return [];
+    if (alg in HASHES) {
+      let keys = hmacKeys.get(alg);
+      if (keys === undefined) hmacKeys.set(alg, keys = importSecrets(secrets, alg as keyof typeof HASHES));
+      return await keys;
+    }
+    const local = publicKeys.filter((each) => each.algorithms.includes(alg as Algorithm)).map(({ key }) =>
+      key
+    );
+    return remote === undefined ? local : [...local, ...await remote.keysFor(header, now)];
+  }
+
+  return {
+    start(clock, log) {
+      if (secrets.some((secret) => secret.length < MIN_SECRET_BYTES)) {
+        log.warn(
+          `the secret has fewer than ${MIN_SECRET_BYTES} bytes and might be guessed; take a longer one`,
+        );
+      }
+      remote?.start(clock, log);
+    },
+    stop: () => remote?.stop(),
+    async verify(token, now) {
+      const header = headerOf(token, maxTokenLength);
+      const rules = {
+        algorithms: [header.alg],
+        clockTolerance: clockToleranceMs / 1000,
+        currentDate: new Date(now),
+        ...(issuer !== undefined && { issuer: [issuer].flat() }),
+        ...(audience !== undefined && { audience: [audience].flat() }),
+      };
+      let cause: unknown = new Error(`no key for the algorithm ${header.alg}`);
+      for (const key of await keysFor(header, now)) {
+        try {
+          return (await jwtVerify(token, key, rules)).payload;
+        } catch (error) {
+          cause = error;
+          if (!(error instanceof errors.JWSSignatureVerificationFailed)) break;
+        }
+      }
+      if (cause instanceof errors.JWTExpired) {
+        throw new PlugboardError("token_expired", "Token expired", { cause });
+      }
+      throw invalid(cause);
+    },
+  };
+}
+
+function invalid(cause: unknown): PlugboardError {
+  return new PlugboardError("invalid_token", "Invalid token", { cause });
+}
+
+function headerOf(token: string, maxLength: number): JWTHeaderParameters & { alg: Algorithm } {
+  if (token.length > maxLength) throw invalid(new Error(`the token has more than ${maxLength} characters`));
+  try {
+    const header = decodeProtectedHeader(token);
+    if (typeof header.alg !== "string") throw new Error("the token names no algorithm");
+    return header as JWTHeaderParameters & { alg: Algorithm };
+  } catch (error) {
+    throw invalid(error);
+  }
+}
+
+function secretsOf(given: JwtOptions["secret"]): Uint8Array<ArrayBuffer>[] {
+  if (given === undefined) return [];
+  const list = typeof given === "string" || given instanceof Uint8Array ? [given] : given;
+  return list.map((secret) => {
+    const bytes = typeof secret === "string" ? new TextEncoder().encode(secret) : new Uint8Array(secret);
+    checkOptions("auth").that(bytes.length > 0, "jwt.secret", "a non-empty secret", "an empty one");
+    return bytes;
+  });
+}
+
+function importSecrets(
+  secrets: readonly Uint8Array<ArrayBuffer>[],
+  alg: keyof typeof HASHES,
+): Promise<CryptoKey[]> {
+  const algorithm = { name: "HMAC", hash: HASHES[alg] };
+  return Promise.all(
+    secrets.map((bytes) => crypto.subtle.importKey("raw", bytes, algorithm, false, ["verify"])),
+  );
+}
+
+function publicKeyOf(pem: string): { key: KeyObject; algorithms: readonly Algorithm[] } {
+  const refuse = (rule: string, got: string) => checkOptions("auth").that(false, "jwt.publicKey", rule, got);
+  if (pem.includes("PRIVATE KEY")) {
+    refuse("a public key; the private one stays with whoever signs", "a private key");
+  }
+  let key: KeyObject;
+  try {
+    key = createPublicKey(pem);
+  } catch (error) {
+    throw new PlugboardError(
+      "bad_option",
+      `Cannot start auth: "jwt.publicKey" is not PEM: ${messageOf(error)}`,
+    );
+  }
+  const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key;
+  const algorithms = type === "rsa"
+    ? RSA
+    : type === "ed25519"
+    ? EDWARDS
+    : type === "ec"
+    ? CURVES[details?.namedCurve ?? ""]
+    : undefined;
+  if (algorithms === undefined) refuse("an RSA, P-256, P-384, P-521 or Ed25519 key", String(type));
+  return { key, algorithms: algorithms! };
+}

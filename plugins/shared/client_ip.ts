@@ -1,0 +1,130 @@
+/**
+ * Client addresses: who is really at the other end when a proxy stands between.
+ *
+ * @module
+ */
+
+import ipaddr from "ipaddr.js";
+import { checkOptions } from "../../core/mod.ts";
+
+/** Options of {@linkcode clientIpFrom}. */
+export interface ClientIpOptions {
+  /** Addresses and networks of proxies whose word counts: `10.0.0.0/8`, `::1`, `loopback`, `private`. */
+  trusted: readonly string[];
+  /**
+   * The header they write. Only one: whichever they do not write, a client could forge.
+   * @default {"x-forwarded-for"}
+   */
+  header?: "x-forwarded-for" | "forwarded";
+}
+
+type Address = ipaddr.IPv4 | ipaddr.IPv6;
+type Network = readonly [Address, number];
+
+/** Networks by name. */
+const NAMED: Readonly<Record<string, readonly string[]>> = {
+  loopback: ["127.0.0.0/8", "::1/128"],
+  private: ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10"],
+};
+
+/** A chain of proxies longer than this is a forgery. */
+const MAX_HOPS = 32;
+
+/** Peers are few where they are proxies; this many verdicts are remembered. */
+const MAX_REMEMBERED = 1_000;
+
+/**
+ * Makes the server's `clientIp`. From the right, the header lists who talked to whom: each trusted proxy is passed
+ * over, and the first address that is not one is the client, whatever stands to the left of it.
+ *
+ * ```ts ignore
+ * new Server({ clientIp: clientIpFrom({ trusted: ["10.0.0.0/8"] }) });
+ * ```
+ */
+export function clientIpFrom(options: ClientIpOptions): (request: Request, peer: string) => string {
+  const { trusted, header = "x-forwarded-for" } = options;
+  checkOptions("the server").oneOf("header", header, ["x-forwarded-for", "forwarded"]);
+  const networks = trusted.flatMap((text) => NAMED[text] ?? [text]).map(network);
+  const verdicts = new Map<string, boolean>();
+
+  function isTrusted(ip: string): boolean {
+    let verdict = verdicts.get(ip);
+    if (verdict === undefined) {
+      const address = parse(ip);
+      verdict = address !== undefined && networks.some((each) => within(address, each));
+      if (verdicts.size >= MAX_REMEMBERED) verdicts.clear();
+      verdicts.set(ip, verdict);
+    }
+    return verdict;
+  }
+
+  return (request, peer) => {
+    if (!isTrusted(peer)) return peer;
+    const value = request.headers.get(header);
+    if (value === null) return peer;
+    const hops = header === "forwarded" ? forwardedFor(value) : value.split(",");
+    let client = peer;
+    for (const hop of hops.reverse().slice(0, MAX_HOPS)) {
+      const address = parse(withoutPort(hop.trim()));
+      if (address === undefined) break; // a name or garbage: what stands left of it is nobody's word
+      client = address.toString();
+      if (!isTrusted(client)) break;
+    }
+    return client;
+  };
+}
+
+/** The address limits are counted by: an IPv6 client owns a whole /64, so that is counted as one. */
+export function subnetOf(ip: string): string {
+  if (!ip.includes(":")) return ip;
+  const address = parse(ip);
+  if (address === undefined || address.kind() === "ipv4") return address?.toString() ?? ip;
+  return `${(address as ipaddr.IPv6).parts.slice(0, 4).map((part) => part.toString(16)).join(":")}::/64`;
+}
+
+/** Whether a host name or address means this machine. */
+export function isLoopback(host: string): boolean {
+  const name = host.replace(/^\[|\]$/g, "").toLowerCase();
+  if (name === "localhost" || name.endsWith(".localhost")) return true;
+  return parse(name)?.range() === "loopback";
+}
+
+function network(text: string): Network {
+  const [ip = "", bits] = text.split("/");
+  const address = parse(ip);
+  const most = address?.kind() === "ipv4" ? 32 : 128;
+  const length = bits === undefined ? most : /^\d{1,3}$/.test(bits) ? Number(bits) : NaN;
+  checkOptions("the server").that(
+    address !== undefined && length <= most,
+    "trusted",
+    "addresses and networks such as 10.0.0.0/8, or loopback, or private",
+    text,
+  );
+  return [address!, length];
+}
+
+function within(address: Address, [base, length]: Network): boolean {
+  return address.kind() === base.kind() && address.match(base, length);
+}
+
+/** The address; one of IPv4 that is written in IPv6 becomes IPv4. */
+function parse(ip: string): Address | undefined {
+  const text = ip.split("%")[0]!;
+  const written = ipaddr.IPv4.isValidFourPartDecimal(text) || ipaddr.IPv6.isValid(text);
+  return written ? ipaddr.process(text) : undefined;
+}
+
+/** `1.2.3.4:80` and `[::1]:80` without the port. */
+function withoutPort(hop: string): string {
+  const bracketed = hop.match(/^\[([^\]]*)\](?::\d+)?$/);
+  if (bracketed !== null) return bracketed[1]!;
+  return hop.indexOf(":") === hop.lastIndexOf(":") ? hop.split(":")[0]! : hop;
+}
+
+/** The `for` of each element of a `Forwarded` header (RFC 7239). */
+function forwardedFor(value: string): string[] {
+  return value.split(",").map((element) => {
+    const pair = element.split(";").map((each) => each.trim()).find((each) => /^for=/i.test(each));
+    return pair === undefined ? "" : pair.slice(4).replace(/^"|"$/g, "");
+  });
+}

@@ -1,0 +1,73 @@
+import { type JWTPayload, SignJWT } from "jose";
+import { closeCode, type Endpoint, PlugboardError, type Plugin } from "../../../core/mod.ts";
+import type { Access } from "../../../plugins/auth.ts";
+
+/** The secret of the tests' issuer. */
+export const SECRET = "a secret of the tests, forty bytes long.";
+
+/** A token as the app's backend would make it. */
+export function token(
+  claims: JWTPayload = { sub: "alice" },
+  { secret = SECRET, alg = "HS256" }: { secret?: string; alg?: string } = {},
+): Promise<string> {
+  return new SignJWT(claims).setProtectedHeader({ alg }).sign(new TextEncoder().encode(secret));
+}
+
+/** The code of the error that is thrown. */
+export async function codeOf(work: Promise<unknown> | (() => unknown)): Promise<string> {
+  try {
+    await (typeof work === "function" ? work() : work);
+  } catch (error) {
+    if (error instanceof PlugboardError) return error.code;
+    throw error;
+  }
+  throw new Error("Nothing was thrown");
+}
+
+/** `/me`: clients that bring their proof with the request; tells them who they are. */
+export function me(access: Access): Plugin {
+  return {
+    name: "me",
+    endpoints: [{
+      name: "me",
+      path: ["/me", "/me/:path"],
+      upgrade: (upgrade) =>
+        upgrade.params["path"] === undefined
+          ? undefined
+          : access.refusal(upgrade, "write", upgrade.params["path"]),
+      open(conn) {
+        const { user } = access.identityOf(conn) ?? { user: null };
+        conn.send(JSON.stringify({ user }));
+        return { message: (data) => void conn.send(data) };
+      },
+    }],
+  };
+}
+
+/** `/door`: clients that sign in by a message, as those of Centrifuge's protocol do. */
+export function door(access: Access): Plugin {
+  const endpoint: Endpoint = {
+    name: "door",
+    path: "/door",
+    open(conn) {
+      const say = (what: unknown) => void conn.send(JSON.stringify(what));
+      const expiring = (expiresAt: number) => say({ expiring: expiresAt });
+      return {
+        async message(data) {
+          const { connect, refresh, user } = JSON.parse(data);
+          try {
+            const { identity, permissions } = refresh === undefined
+              ? await access.connect(conn, { token: connect, user, expiring })
+              : await access.refresh(conn, refresh);
+            say({ user: identity.user, permissions, expiresAt: identity.expiresAt });
+          } catch (error) {
+            if (!(error instanceof PlugboardError)) throw error;
+            say({ error: error.code, message: error.message });
+            if (error.code === "invalid_token") conn.close(closeCode(3500, "invalid token"));
+          }
+        },
+      };
+    },
+  };
+  return { name: "door", endpoints: [endpoint], start: () => access.signsInByMessage(endpoint) };
+}

@@ -40,6 +40,7 @@ import type {
   Published,
   PublishOptions,
   SubscribeGrant,
+  UnsubscribeCode,
 } from "./channels/types.ts";
 import type { Identity } from "./shared/identity.ts";
 
@@ -95,6 +96,8 @@ export interface Channels {
   subscribeClients(target: Target, channel: string, grant?: SubscribeGrant): Promise<number>;
   /** Ends subscriptions of clients, of one channel or of all; returns their number. */
   unsubscribeClients(target: Target, channel?: string): number;
+  /** Ends everybody's subscription of a channel; returns their number. */
+  closeChannel(channel: string, why: UnsubscribeCode): number;
   /** Closes connections; returns their number. */
   disconnect(target: Target, why?: CloseCode): number;
   /** Gives clients another identity, or a longer one; returns their number. */
@@ -170,6 +173,7 @@ export function channels(options: ChannelsOptions = {}): Plugin<Channels> {
       });
       return ended.length;
     },
+    closeChannel: (channel, why) => hub.close(channel, why),
     disconnect(target, why = forceDisconnect) {
       const all = targeted(target);
       for (const { conn } of all) conn.close(why);

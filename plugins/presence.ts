@@ -35,6 +35,7 @@ export interface PresenceOptions {
 export interface Present {
   /** The connection's id, or whatever id the update gave. */
   readonly client: string;
+  /** The user's id; empty for somebody anonymous. */
   readonly user: string;
   /** What the update said. */
   readonly data: unknown;
@@ -48,8 +49,11 @@ export interface Present {
 
 /** Something that happened to somebody's presence. */
 export interface PresenceEvent {
+  /** What kind of message it is. */
   readonly type: "join" | "update" | "leave";
+  /** The channel's name. */
   readonly channel: string;
+  /** Who. */
   readonly present: Present;
 }
 

@@ -34,6 +34,7 @@ export interface RpcOptions {
 
 /** Who calls. */
 export interface Caller {
+  /** Who it is. */
   readonly identity: Identity;
   /** The caller's connection; absent for a call over the HTTP API. */
   readonly conn?: Connection;

@@ -56,18 +56,23 @@ export interface StatsOptions {
 
 /** A connection, as operators see it. */
 export interface ConnectionInfo {
+  /** Its id. */
   readonly id: string;
+  /** The protocol it speaks. */
   readonly protocol: string;
+  /** Its address. */
   readonly ip: string;
   /** Empty before it has signed in, and for somebody anonymous. */
   readonly user: string;
   /** Milliseconds since 1970. */
   readonly connectedAt: number;
+  /** What it is subscribed to. */
   readonly channels: readonly string[];
 }
 
 /** What stats offers to other plugins and to the app. */
 export interface Stats {
+  /** Where everything is counted. */
   readonly metrics: MetricsRegistry;
   /** Totals and rates, as `/api/stats` gives them. */
   summary(): StatsSummary;

@@ -34,6 +34,7 @@ export interface BrokerEvents {
 export interface Broker {
   /** Opens it; `events` are for the subscribers of this node. */
   start?(events: BrokerEvents, clock: Clock): MaybePromise<void>;
+  /** Closes it. */
   stop?(): MaybePromise<void>;
   /**
    * Appends to the channel's log, if it keeps one, and sends to every node that is subscribed. Settles when the

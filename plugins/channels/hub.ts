@@ -22,6 +22,7 @@ import type {
   SubscribeAddition,
   SubscribeRequest,
   Subscription,
+  UnsubscribeCode,
 } from "./types.ts";
 
 /** How often expired subscriptions are looked for, and how long a client has to renew one. */
@@ -170,6 +171,12 @@ export class Hub implements ClientHub, BrokerEvents {
     this.#announce(channel, "leave", subscription.info);
     if (channel.audience.size === 0) this.#tell("vacated", (each) => each.vacated!(channel.name));
     this.abandoned(channel);
+  }
+
+  /** Ends all clients' subscriptions of a channel; gives their number. */
+  close(name: string, why: UnsubscribeCode): number {
+    const listening = [...this.channels.get(name)?.audience ?? []];
+    return listening.filter(({ id }) => this.clients.get(id)!.expel(name, why)).length;
   }
 
   /** Lets go of a channel that nobody listens to any more. */

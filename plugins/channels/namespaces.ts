@@ -48,10 +48,13 @@ export interface NamespaceOptions {
 /** A namespace with everything decided. */
 export interface Namespace
   extends Required<Omit<NamespaceOptions, "subscribe" | "publish" | "presenceAccess" | "historyAccess">> {
+  /** The part before the `:`; empty for all others. */
   readonly name: string;
+  /** Keeps its logs. */
   readonly broker: Broker;
   /** How much to keep; absent when nothing is. */
   readonly keep: Retention | undefined;
+  /** Who may do what. */
   readonly rules: Readonly<Record<ChannelAction, readonly Rule[]>>;
 }
 

@@ -9,12 +9,15 @@ import type { Identity } from "../shared/identity.ts";
 
 /** A place in a channel's log. Offsets count from 1; a new epoch means that the log was lost. */
 export interface Position {
+  /** Counts from 1; 0 is before the first. */
   readonly offset: number;
+  /** Which log it is a place in. */
   readonly epoch: string;
 }
 
 /** Who published, joined or is present. */
 export interface ClientInfo {
+  /** The user's id; empty for somebody anonymous. */
   readonly user: string;
   /** The connection's id. */
   readonly client: string;
@@ -48,6 +51,7 @@ export interface Published extends Position {
 
 /** Publications of a channel, and where its log stands. */
 export interface History {
+  /** What was read. */
   readonly publications: readonly Publication[];
   /** The latest offset, and the epoch. */
   readonly top: Position;
@@ -65,8 +69,11 @@ export interface HistoryQuery {
 
 /** How a protocol writes what the channel service has to say. */
 export interface ChannelEncoder {
+  /** Something was published. */
   publication(channel: string, publication: Publication): Message;
+  /** Somebody joined. */
   join(channel: string, info: ClientInfo): Message;
+  /** Somebody left. */
   leave(channel: string, info: ClientInfo): Message;
   /** The server subscribed the client. */
   subscribed(channel: string, subscribed: Subscribed): Message;
@@ -76,13 +83,17 @@ export interface ChannelEncoder {
 
 /** Why the server ends a subscription. At 2500 and above, Centrifuge's SDKs subscribe again by themselves. */
 export interface UnsubscribeCode {
+  /** For programs. */
   readonly code: number;
+  /** For people. */
   readonly reason: string;
 }
 
 /** What a protocol tells of a client that has signed in. */
 export interface ClientOptions {
+  /** Who it is. */
   readonly identity: Identity;
+  /** How its protocol writes. */
   readonly encoder: ChannelEncoder;
   /** The server extended or ended the client's sign-in. */
   refreshed?(expiresAt: number | undefined): void;
@@ -94,8 +105,11 @@ export interface SubscribeRequest {
   readonly recover?: Position;
   /** Refuse with `unrecoverable_position` when that cannot be done, rather than begin with a gap. */
   readonly mustRecover?: boolean;
+  /** Whether what is missed can be had later. */
   readonly recoverable?: boolean;
+  /** Whether gaps are noticed. */
   readonly positioned?: boolean;
+  /** Whether it hears of joins and leaves. */
   readonly joinLeave?: boolean;
   /** A proof that allows this subscription, whatever the rules say; see `expiresAt` and `chanInfo`. */
   readonly grant?: SubscribeGrant;
@@ -105,7 +119,9 @@ export interface SubscribeRequest {
 
 /** What a subscription token says. */
 export interface SubscribeGrant {
+  /** What others may see, as JSON text. */
   readonly chanInfo?: string;
+  /** When it ends, in milliseconds since 1970. */
   readonly expiresAt?: number;
   /** Handed to the client with the reply, as JSON text. */
   readonly data?: string;
@@ -113,33 +129,47 @@ export interface SubscribeGrant {
 
 /** The answer to a subscribe. */
 export interface Subscribed {
+  /** Whether what is missed can be had later. */
   readonly recoverable: boolean;
+  /** Whether gaps are noticed. */
   readonly positioned: boolean;
   /** Where the client stands: after a recovery, where it asked from. Absent without positioning. */
   readonly position?: Position;
+  /** Whether a recovery was asked for. */
   readonly wasRecovering: boolean;
+  /** Whether all that was missed is here. */
   readonly recovered: boolean;
   /** What was missed; empty unless recovered. */
   readonly publications: readonly Publication[];
   /** Something for the client, as JSON text. */
   readonly data?: string;
+  /** When it ends, in milliseconds since 1970. */
   readonly expiresAt?: number;
 }
 
 /** A client's subscription. */
 export interface Subscription {
+  /** The channel's name. */
   readonly channel: string;
+  /** Who it is, as others see it. */
   readonly info: ClientInfo;
+  /** Whether gaps are noticed. */
   readonly positioned: boolean;
+  /** Whether what is missed can be had later. */
   readonly recoverable: boolean;
+  /** Whether it hears of joins and leaves. */
   readonly joinLeave: boolean;
+  /** Whether the server subscribed the client. */
   readonly serverSide: boolean;
+  /** When it began, in milliseconds since 1970. */
   readonly since: number;
+  /** When it ends, in milliseconds since 1970. */
   expiresAt: number | undefined;
 }
 
 /** A connection that has signed in, as the channel service knows it. */
 export interface Client {
+  /** Its connection. */
   readonly conn: Connection;
   /** How this client's protocol writes. */
   readonly encoder: ChannelEncoder;
@@ -147,7 +177,9 @@ export interface Client {
   readonly info: ClientInfo;
   /** The connection's id. */
   readonly id: string;
+  /** Who it is. */
   readonly identity: Identity;
+  /** What it is subscribed to, by channel. */
   readonly subscriptions: ReadonlyMap<string, Subscription>;
   /**
    * Subscribes. `reply` is called once, at the very moment from which publications follow: what it sends leaves
@@ -183,8 +215,11 @@ export type ChannelAction = "subscribe" | "publish" | "presence" | "history";
 
 /** A message to be published, before it has a place in the log. */
 export interface Draft {
+  /** The payload, as JSON text. */
   readonly json: string;
+  /** Who it is, as others see it. */
   readonly info?: ClientInfo;
+  /** Short labels beside the payload. */
   readonly tags?: Readonly<Record<string, string>>;
   /** A client that is not to get it: the one it comes from. */
   readonly except?: string;
@@ -241,6 +276,7 @@ export interface SubscribeAddition {
 
 /** What one channel is doing. */
 export interface ChannelStats {
+  /** The channel's name. */
   readonly channel: string;
   /** Clients on this node. */
   readonly subscribers: number;

@@ -27,7 +27,6 @@
 
 import {
   checkOptions,
-  type CloseCode,
   closeCode,
   type Connection,
   type Endpoint,
@@ -37,14 +36,14 @@ import {
   systemClock,
 } from "../../core/mod.ts";
 import type { Access } from "../auth.ts";
-import type { Channels, Client } from "../channels.ts";
+import type { Channels } from "../channels.ts";
 import type { Presence } from "../presence.ts";
 import type { Rpc } from "../rpc.ts";
 import { anybody } from "../shared/identity.ts";
-import { type Cursors, cursors } from "./json/cursors.ts";
+import { cursors } from "./json/cursors.ts";
 import { encoder, write } from "./json/envelope.ts";
-import type { ConnectionAckData, MessageData, MessageType } from "./json/messages.ts";
-import { capabilities, JsonSession } from "./json/session.ts";
+import type { MessageData, MessageType } from "./json/messages.ts";
+import { capabilities, type JsonServices, JsonSession } from "./json/session.ts";
 
 export type * from "./json/messages.ts";
 
@@ -84,16 +83,6 @@ export interface Json {
   unsubscribeClient(client: string, channel: string): boolean;
   /** How many clients are connected here. */
   clientCount(): number;
-}
-
-/** What sessions need of the plugin. */
-export interface JsonServices {
-  readonly presence: Pick<Presence, "list" | "count"> | undefined;
-  readonly rpc: Pick<Rpc, "call"> | undefined;
-  readonly cursors: Cursors;
-  connect(conn: Connection): Promise<Client>;
-  greeting(client: Client): ConnectionAckData;
-  closeCodeFor(error: unknown): CloseCode;
 }
 
 const unauthorized = closeCode(4401, "unauthorized");

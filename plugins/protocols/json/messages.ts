@@ -35,10 +35,13 @@ export type ClientMessageType =
 
 /** A message of a client, as far as it was checked. */
 export interface ClientMessage {
+  /** What kind of message it is. */
   readonly type: string;
   /** Carried by the answer too. */
   readonly id: string | undefined;
+  /** The channel's name. */
   readonly channel: string;
+  /** What it carries. */
   readonly data: unknown;
 }
 
@@ -51,9 +54,11 @@ export interface WebSocketMessage<Type extends MessageType = MessageType> {
   readonly id: string;
   /** Milliseconds since 1970. */
   readonly timestamp: number;
+  /** What kind of message it is. */
   readonly type: Type;
   /** The channel it is about; empty where it is about none. */
   readonly channel: string;
+  /** What it carries. */
   readonly data: MessageData[Type];
   /** A publication's place in the channel's log. */
   readonly offset?: number;
@@ -61,6 +66,7 @@ export interface WebSocketMessage<Type extends MessageType = MessageType> {
 
 /** The first message on every connection. */
 export interface ConnectionAckData {
+  /** The connection's id. */
   readonly clientId: string;
   /** Empty for somebody anonymous. */
   readonly userId: string;
@@ -72,8 +78,11 @@ export interface ConnectionAckData {
 
 /** Somebody came or went. */
 export interface UserEventData {
+  /** Who did it. */
   readonly userId: string;
+  /** What to call them. */
   readonly username: string;
+  /** The connection's id. */
   readonly clientId: string;
   /** How many there are now. */
   readonly connectedUsers: number;
@@ -81,8 +90,11 @@ export interface UserEventData {
 
 /** Where somebody's cursor is: what they said of it, and who they are. */
 export interface UserCursorData {
+  /** Who did it. */
   readonly userId: string;
+  /** The connection's id. */
   readonly clientId: string;
+  /** What else they said of it. */
   readonly [said: string]: unknown;
 }
 
@@ -96,7 +108,9 @@ export interface ErrorData {
 
 /** Where a client stands in a channel's log. */
 export interface PositionData {
+  /** Counts from 1; 0 is before the first. */
   readonly offset: number;
+  /** Which log it is a place in. */
   readonly epoch: string;
 }
 
@@ -112,6 +126,7 @@ export interface SubscribedData {
 
 /** The answer to a history. */
 export interface HistoryData extends PositionData {
+  /** What was read. */
   readonly publications: readonly {
     readonly offset: number;
     readonly timestamp: number;
@@ -122,20 +137,32 @@ export interface HistoryData extends PositionData {
 
 /** What each type of message carries. */
 export interface MessageData extends SqlEventData {
+  /** The first message. */
   "connection:ack": ConnectionAckData;
+  /** A sign of life. */
   heartbeat: { readonly connectedClients: number };
   /** A publication: whatever was published. */
   message: unknown;
+  /** The answer to a subscribe. */
   subscribed: SubscribedData;
   /** Without a code, at the client's own wish. */
   unsubscribed: { readonly code?: number; readonly reason?: string };
+  /** The answer to a publish. */
   published: PositionData & { readonly receivers: number };
+  /** Who is in a channel. */
   presence: { readonly clients: readonly Present[] };
+  /** The answer to a history. */
   history: HistoryData;
+  /** What a method gave. */
   "rpc:result": unknown;
+  /** The answer to a ping. */
   pong: Record<string, never>;
+  /** Somebody came. */
   "user:joined": UserEventData;
+  /** Somebody went. */
   "user:left": UserEventData;
+  /** Somebody's cursor moved. */
   "user:cursor": UserCursorData;
+  /** What went wrong. */
   error: ErrorData;
 }

@@ -4,17 +4,42 @@
  * @module
  */
 
-import { type Connection, type MaybePromise, PlugboardError, type Session } from "../../../core/mod.ts";
+import {
+  type CloseCode,
+  type Connection,
+  type MaybePromise,
+  PlugboardError,
+  type Session,
+} from "../../../core/mod.ts";
 import type { Client, HistoryQuery, Position, Publication, SubscribeRequest } from "../../channels.ts";
-import type { JsonServices } from "../json.ts";
+import type { Presence } from "../../presence.ts";
+import type { Rpc } from "../../rpc.ts";
+import type { Cursors } from "./cursors.ts";
 import { invalid, read, write } from "./envelope.ts";
 import type {
   ClientMessage,
   ClientMessageType,
+  ConnectionAckData,
   MessageData,
   MessageType,
   SubscribedData,
 } from "./messages.ts";
+
+/** What sessions need of the plugin. */
+export interface JsonServices {
+  /** Who is in a channel. */
+  readonly presence: Pick<Presence, "list" | "count"> | undefined;
+  /** The methods clients can call. */
+  readonly rpc: Pick<Rpc, "call"> | undefined;
+  /** Passes cursors on. */
+  readonly cursors: Cursors;
+  /** Signs a connection in. */
+  connect(conn: Connection): Promise<Client>;
+  /** What a client is told first. */
+  greeting(client: Client): ConnectionAckData;
+  /** How a refused client is closed. */
+  closeCodeFor(error: unknown): CloseCode;
+}
 
 type Handler = (session: JsonSession, message: ClientMessage) => MaybePromise<void>;
 

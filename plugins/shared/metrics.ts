@@ -7,25 +7,22 @@
  * @module
  */
 
-/** Values of a metric's labels, in the order of its label names. */
-export type LabelValues = readonly string[];
-
-/** A number that only grows. */
+/** A number that only grows. Values of its labels are given in the order of their names. */
 export interface Counter {
   /** Adds to it. */
-  add(amount: number, ...labels: LabelValues): void;
+  add(amount: number, ...labels: readonly string[]): void;
   /** The sum over all labels, or the value of some. */
-  value(...labels: LabelValues): number;
+  value(...labels: readonly string[]): number;
 }
 
 /** How a quantity is distributed. */
 export interface Histogram {
   /** Counts one observation. */
-  observe(value: number, ...labels: LabelValues): void;
+  observe(value: number, ...labels: readonly string[]): void;
   /** How many there were. */
-  count(...labels: LabelValues): number;
+  count(...labels: readonly string[]): number;
   /** Their sum. */
-  sum(...labels: LabelValues): number;
+  sum(...labels: readonly string[]): number;
   /** An estimate of a quantile over all labels, from the buckets; 0 without observations. */
   quantile(q: number): number;
 }
@@ -40,7 +37,7 @@ export interface Metrics {
   gauge(
     name: string,
     help: string,
-    read: () => number | Iterable<readonly [LabelValues, number]>,
+    read: () => number | Iterable<readonly [readonly string[], number]>,
     labels?: readonly string[],
   ): void;
 }
@@ -73,14 +70,14 @@ interface Metric {
 class Series<T> {
   readonly #labels: readonly string[];
   readonly #make: () => T;
-  readonly #values = new Map<string, readonly [LabelValues, T]>();
+  readonly #values = new Map<string, readonly [readonly string[], T]>();
 
   constructor(labels: readonly string[], make: () => T) {
     this.#labels = labels;
     this.#make = make;
   }
 
-  of(values: LabelValues): T {
+  of(values: readonly string[]): T {
     const key = values.length === 1 ? values[0]! : values.join("\u0000");
     const found = this.#values.get(key);
     if (found !== undefined) return found[1];
@@ -91,7 +88,7 @@ class Series<T> {
     return made;
   }
 
-  peek(values: LabelValues): T | undefined {
+  peek(values: readonly string[]): T | undefined {
     return this.#values.get(values.join("\u0000"))?.[1];
   }
 
@@ -139,7 +136,8 @@ export function metricsRegistry(): MetricsRegistry {
 
     histogram(name, help, bounds, labels = []) {
       const series = new Series<Buckets>(labels, () => ({ counts: bounds.map(() => 0), sum: 0, count: 0 }));
-      const some = (values: LabelValues) => values.length === 0 ? [...series.all()] : [series.of(values)];
+      const some = (values: readonly string[]) =>
+        values.length === 0 ? [...series.all()] : [series.of(values)];
       register(name, {
         kind: "histogram",
         help,
@@ -162,7 +160,7 @@ export function metricsRegistry(): MetricsRegistry {
     },
 
     gauge(name, help, read, labels = []) {
-      const values = (): Iterable<readonly [LabelValues, number]> => {
+      const values = (): Iterable<readonly [readonly string[], number]> => {
         const now = read();
         return typeof now === "number" ? [[[], now]] : now;
       };
@@ -210,7 +208,7 @@ function* histogramLines(name: string, bounds: readonly number[], series: Series
   }
 }
 
-function writeLabels(names: readonly string[], values: LabelValues): string {
+function writeLabels(names: readonly string[], values: readonly string[]): string {
   if (names.length === 0) return "";
   const escape = (value: string) =>
     value.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll('"', '\\"');

@@ -26,4 +26,13 @@ export type {
   ServerState,
 } from "./plugin.ts";
 export { run } from "./run.ts";
+export {
+  readSettings,
+  type Setting,
+  setting,
+  settingsHelp,
+  type SettingsOf,
+  type SettingSources,
+  showSettings,
+} from "./settings.ts";
 export { type Address, Server, type ServerOptions } from "./server.ts";

@@ -1,0 +1,44 @@
+/** Who is measured, and how each of them is talked to. A new contender is a program and an entry here. */
+
+import type { Rivals } from "./rivals.ts";
+import type { Contender, Dialogue } from "./types.ts";
+
+const program = (file: string) => new URL(`./contenders/${file}`, import.meta.url).pathname;
+const deno = (file: string) => [Deno.execPath(), "run", "--quiet", "--allow-all", program(file)];
+
+/** Where whatever is sent is what arrives. */
+const plain = (path: string): Dialogue => ({ path, message: "$payload" });
+
+/** Socket.IO's framing: `0` opens, `2` and `3` are ping and pong, `40` joins, `42` is an event. */
+const socketIo = (event: string): Dialogue => ({
+  path: "/socket.io/?EIO=4&transport=websocket",
+  hello: ["40"],
+  ready: '40{"sid"',
+  message: `42["${event}","$payload"]`,
+  ping: { frame: "2", answer: "3" },
+});
+
+/** What needs nothing but this repository. */
+export const ours: readonly Contender[] = [
+  { name: "bare", command: deno("bare.ts"), speaks: { fanout: plain("/room"), echo: plain("/echo") } },
+  { name: "kernel", command: deno("kernel.ts"), speaks: { fanout: plain("/frames"), echo: plain("/echo") } },
+  { name: "kernel-lines", command: deno("kernel.ts"), speaks: { fanout: plain("/lines") } },
+];
+
+/** The others; `node` is what runs programs for Node here. */
+export function others({ folder, bun }: Rivals, node: readonly string[]): readonly Contender[] {
+  const both = { fanout: plain("/room"), echo: plain("/echo") };
+  return [
+    { name: "bun", command: [bun, program("bun.mjs")], speaks: both },
+    { name: "ws", command: [...node, program("ws.mjs")], cwd: folder, speaks: both },
+    {
+      name: "socket.io",
+      command: [...node, program("socket_io.mjs")],
+      cwd: folder,
+      speaks: { fanout: socketIo("publish"), echo: socketIo("echo") },
+    },
+  ];
+}
+
+/** Their names, for the command line. */
+export const contenderNames = ["bare", "bun", "ws", "socket.io", "kernel", "kernel-lines"] as const;

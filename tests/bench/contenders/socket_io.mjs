@@ -1,0 +1,16 @@
+// Socket.IO, over its WebSocket transport alone.
+
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+import process from "node:process";
+
+// The packages lie where the bench has installed them, which is the working directory.
+const { Server } = createRequire(`${process.cwd()}/`)("socket.io");
+
+const http = createServer();
+const io = new Server(http, { transports: ["websocket"], serveClient: false });
+io.on("connection", (socket) => {
+  socket.on("echo", (data) => socket.emit("echo", data));
+  socket.on("publish", (data) => io.emit("publish", data));
+});
+http.listen(0, "127.0.0.1", () => process.stdout.write(`listening on ${http.address().port}\n`));

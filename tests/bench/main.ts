@@ -1,0 +1,149 @@
+/**
+ * The bench: every budget, measured beside the same work done bare and by others, in one table.
+ *
+ * ```sh
+ * deno task bench                                         # everything, about ten minutes
+ * deno task bench --only fanout --contenders bare,kernel --seconds 2 --runs 3
+ * ```
+ *
+ * Each contender is a process of its own, driven from a load process. Rounds are interleaved (A B A B), and the
+ * figures are medians over them: other programs on the machine disturb single runs, seldom all.
+ *
+ * @module
+ */
+
+import { parseArgs } from "node:util";
+import { contenderNames, others, ours } from "./contenders.ts";
+import { Load } from "./load/mod.ts";
+import { layOut, reportCase, type Series, titles } from "./report.ts";
+import { installRivals, type Rivals } from "./rivals.ts";
+import { scenarios } from "./scenarios.ts";
+import type { Case, Contender, Tools } from "./types.ts";
+
+const HELP = `deno task bench [options]
+
+  --only a,b         scenarios: ${scenarios.map(({ name }) => name).join(", ")}
+  --contenders a,b   ${contenderNames.join(", ")}
+  --seconds n        how long each measurement takes (2)
+  --runs n           rounds, of which the medians are shown (3)
+  --strict           end with 1 when a budget is missed
+`;
+
+const print = (text: string) => void Deno.stdout.writeSync(new TextEncoder().encode(text));
+/** Progress goes where it does not end up in a file with the table. */
+const tell = (text: string) => void Deno.stderr.writeSync(new TextEncoder().encode(`${text}\n`));
+
+function readArguments() {
+  // Deno hands over the "--" of `deno task bench -- --only echo` too.
+  const args = Deno.args[0] === "--" ? Deno.args.slice(1) : Deno.args;
+  const { values } = parseArgs({
+    args,
+    options: {
+      only: { type: "string" },
+      contenders: { type: "string" },
+      seconds: { type: "string", default: "2" },
+      runs: { type: "string", default: "3" },
+      strict: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  });
+  return {
+    ...values,
+    only: choose("--only", values.only, scenarios.map(({ name }) => name)),
+    contenders: choose("--contenders", values.contenders, contenderNames),
+    seconds: positive("--seconds", values.seconds),
+    runs: positive("--runs", values.runs),
+  };
+}
+
+function choose(option: string, list: string | undefined, all: readonly string[]): readonly string[] {
+  const chosen = list?.split(",") ?? all;
+  for (const name of chosen) {
+    if (!all.includes(name)) throw new Error(`${option} must be of ${all.join(", ")}, got ${name}`);
+  }
+  return chosen;
+}
+
+function positive(option: string, text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new Error(`${option} must be a number above zero, got ${text}`);
+  return value;
+}
+
+/** The chosen contenders; those that cannot be had are named, and the others measured. */
+async function gather(
+  names: readonly string[],
+  scope: AsyncDisposableStack,
+): Promise<readonly Contender[]> {
+  let all = ours;
+  if (names.some((name) => !ours.some((contender) => contender.name === name))) {
+    try {
+      const rivals: Rivals = scope.use(await installRivals());
+      all = [...ours, ...others(rivals, await nodeCommand())];
+    } catch (error) {
+      tell(`Bun, ws and Socket.IO are not available, they could not be installed: ${error}`);
+    }
+  }
+  return contenderNames.filter((name) => names.includes(name))
+    .flatMap((name) => all.filter((contender) => contender.name === name));
+}
+
+/** Node if there is one, else Deno, which runs the same programs. */
+async function nodeCommand(): Promise<readonly string[]> {
+  try {
+    await new Deno.Command("node", { args: ["--version"], stdout: "null" }).output();
+    return ["node"];
+  } catch {
+    tell("There is no Node here: ws and Socket.IO run in Deno");
+    return [Deno.execPath(), "run", "--quiet", "--allow-all"];
+  }
+}
+
+async function runCase(
+  one: Case,
+  contenders: readonly Contender[],
+  tools: Tools,
+  runs: number,
+): Promise<Series[]> {
+  const taking = contenders.filter((contender) => one.admits(contender))
+    .map((contender) => ({ contender, measurements: [] as Series["measurements"][number][] }));
+  for (let round = 1; round <= runs; round++) {
+    for (const { contender, measurements } of taking) {
+      tell(`${one.name} · ${contender.name} · ${round}/${runs}`);
+      measurements.push(await one.run(contender, tools));
+    }
+  }
+  return taking.map(({ contender: { name }, measurements }) => ({ contender: name, measurements }));
+}
+
+async function main(): Promise<number> {
+  const { only, contenders: names, seconds, runs, strict, help } = readArguments();
+  if (help) {
+    print(HELP);
+    return 0;
+  }
+  if (Deno.build.os !== "linux") throw new Error("The bench reads the accounting in /proc: it needs Linux");
+  await using scope = new AsyncDisposableStack();
+  const contenders = await gather(names, scope);
+  const load = scope.use(new Load());
+  const rows: (readonly string[])[] = [titles];
+  const remarks: string[] = [];
+  let missed = false;
+  for (const one of scenarios.filter(({ name }) => only.includes(name)).flatMap(({ cases }) => cases)) {
+    const series = await runCase(one, contenders, { load, seconds }, runs);
+    if (series.length === 0) continue;
+    const report = reportCase(one, series);
+    rows.push([one.name], ...report.rows);
+    remarks.push(...report.remarks);
+    missed ||= report.missed;
+  }
+  print(`\n${layOut(rows)}\n\n${remarks.map((remark) => `! ${remark}\n`).join("")}`);
+  return missed && strict ? 1 : 0;
+}
+
+try {
+  Deno.exitCode = await main();
+} catch (error) {
+  tell(error instanceof Error ? error.message : String(error));
+  Deno.exitCode = 2;
+}

@@ -1,0 +1,124 @@
+/** From measurements to one table. */
+
+import type { Budget, Case, FigureName, Figures, Measurement } from "./types.ts";
+
+/** A contender's measurements of one case, one for each round. */
+export interface Series {
+  readonly contender: string;
+  readonly measurements: readonly Measurement[];
+}
+
+/** Who the ratios are to. */
+const YARDSTICKS = ["bare", "bun"] as const;
+
+const COLUMNS: readonly { title: string; figure: FigureName; show: (value: number) => string }[] = [
+  { title: "per second", figure: "perSecond", show: (value) => Math.round(value).toLocaleString("en") },
+  { title: "CPU µs each", figure: "cpuMicros", show: (value) => value.toFixed(value < 1 ? 3 : 2) },
+  { title: "p50 ms", figure: "p50", show: milliseconds },
+  { title: "p99 ms", figure: "p99", show: milliseconds },
+  { title: "p999 ms", figure: "p999", show: milliseconds },
+  { title: "KiB each", figure: "kilobytes", show: (value) => value.toFixed(2) },
+  { title: "bytes each", figure: "bytes", show: (value) => value.toFixed(2) },
+];
+
+/** What came of a case: rows for the table, sentences below it, and whether a budget was missed. */
+export interface CaseReport {
+  readonly rows: readonly string[][];
+  readonly remarks: readonly string[];
+  readonly missed: boolean;
+}
+
+/** The titles of {@linkcode CaseReport.rows}. */
+export const titles: readonly string[] = [
+  "contender",
+  ...COLUMNS.map(({ title }) => title),
+  ...YARDSTICKS.map((name) => `× ${name}`),
+  "budget",
+];
+
+/** Sums up the rounds of a case: medians, ratios, budgets. */
+export function reportCase({ name, figure, budgets }: Case, all: readonly Series[]): CaseReport {
+  const remarks: string[] = [];
+  let missed = false;
+  const rows = all.map(({ contender, measurements }) => {
+    const verdicts = budgets.filter((budget) => budget.contender === contender).map((budget) => {
+      const verdict = judge(budget, all);
+      if (verdict.endsWith("MISSED")) missed = true;
+      return verdict;
+    });
+    remarks.push(...remarksOn(`${name}: ${contender}`, measurements));
+    return [
+      contender,
+      ...COLUMNS.map((column) => {
+        const value = median(measurements.map(({ figures }) => figures[column.figure]));
+        return value === undefined ? "" : column.show(value);
+      }),
+      ...YARDSTICKS.map((yardstick) => ratio(figure, contender, yardstick, all)?.toFixed(2) ?? ""),
+      verdicts.join(", "),
+    ];
+  });
+  return { rows, remarks, missed };
+}
+
+/** Lays out a table; a row of one cell is a heading. */
+export function layOut(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, column) =>
+    Math.max(...rows.filter((row) => row.length > 1).map((row) => row[column]!.length))
+  );
+  const line = (row: readonly string[]) => {
+    if (row.length === 1) return `\n${row[0]}`;
+    const last = row.length - 1;
+    return row.map((cell, i) => i === 0 || i === last ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))
+      .join("  ").trimEnd();
+  };
+  return rows.map(line).join("\n");
+}
+
+function judge({ contender, against, figure, atMost, atLeast }: Budget, all: readonly Series[]): string {
+  const value = against === undefined
+    ? median(seriesOf(contender, all).map((figures) => figures[figure]))
+    : ratio(figure, contender, against, all);
+  const unit = against === undefined ? "" : ` × ${against}`;
+  const bound = atMost !== undefined ? `≤ ${atMost}${unit}` : `≥ ${atLeast}${unit}`;
+  if (value === undefined) return `${bound} not measured`;
+  const holds = value <= (atMost ?? Infinity) && value >= (atLeast ?? -Infinity);
+  return `${value.toFixed(2)} ${bound} ${holds ? "ok" : "MISSED"}`;
+}
+
+/** The median of the rounds' ratios: what disturbs the machine for a while disturbs both sides of a round. */
+function ratio(
+  figure: FigureName,
+  contender: string,
+  against: string,
+  all: readonly Series[],
+): number | undefined {
+  const others = seriesOf(against, all);
+  return median(
+    seriesOf(contender, all).map((figures, round) => {
+      const [mine, theirs] = [figures[figure], others[round]?.[figure]];
+      return mine === undefined || theirs === undefined ? undefined : mine / theirs;
+    }),
+  );
+}
+
+function seriesOf(contender: string, all: readonly Series[]): Figures[] {
+  return all.find((series) => series.contender === contender)?.measurements.map(({ figures }) => figures) ??
+    [];
+}
+
+function remarksOn(what: string, measurements: readonly Measurement[]): string[] {
+  return measurements.flatMap(({ notes }, round) =>
+    notes.map((note) => `${what}, round ${round + 1}: ${note}`)
+  );
+}
+
+function median(values: readonly (number | undefined)[]): number | undefined {
+  const sorted = values.filter((value) => value !== undefined).sort((a, b) => a - b);
+  if (sorted.length === 0) return undefined;
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+function milliseconds(micros: number): string {
+  return (micros / 1000).toFixed(2);
+}

@@ -1,0 +1,10 @@
+/** What is measured. A new budget is a case in one of these files, or a file more. */
+
+import { echoScenario } from "./scenarios/echo.ts";
+import { fanoutScenario } from "./scenarios/fanout.ts";
+import { hooksScenario } from "./scenarios/hooks.ts";
+import { idleScenario } from "./scenarios/idle.ts";
+import type { Scenario } from "./types.ts";
+
+/** All scenarios, in the order in which they run. */
+export const scenarios: readonly Scenario[] = [hooksScenario, echoScenario, fanoutScenario, idleScenario];

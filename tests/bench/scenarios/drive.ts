@@ -1,0 +1,69 @@
+/** What scenarios share that keep a server busy and count deliveries. */
+
+import type { DriveResult } from "../load/mod.ts";
+import { startServer } from "../server_process.ts";
+import type { Contender, Measurement, Tools } from "../types.ts";
+
+/** The same for everybody, small as chat messages are. */
+const PAYLOAD_BYTES = 64;
+const WARM_UP_SECONDS = 1;
+
+/** Who sends how much to whom. */
+export interface Traffic {
+  readonly connections: number;
+  readonly senders: number;
+  readonly inFlight: number;
+  readonly deliveries: number;
+}
+
+/** Starts a contender, drives it, and gives the figures of a delivery. */
+export async function measureDrive(
+  contender: Contender,
+  { load, seconds }: Tools,
+  dialogueName: string,
+  { connections, ...traffic }: Traffic,
+): Promise<Measurement> {
+  const dialogue = contender.speaks[dialogueName]!;
+  await using server = await startServer(contender);
+  await load.open(server.port, dialogue, connections);
+  const result = await load.drive({
+    ...traffic,
+    pid: server.pid,
+    message: dialogue.message,
+    payloadBytes: PAYLOAD_BYTES,
+    warmUpSeconds: WARM_UP_SECONDS,
+    seconds,
+  });
+  await load.close();
+  const { delivered, p50, p99, p999 } = result;
+  return {
+    figures: {
+      perSecond: delivered / result.seconds,
+      cpuMicros: result.serverCpuSeconds * 1e6 / delivered,
+      p50,
+      p99,
+      p999,
+    },
+    notes: doubts(result),
+  };
+}
+
+/** Reasons to trust a result less. */
+function doubts({ seconds, lost, closed, ...cpu }: DriveResult): string[] {
+  const cores = navigator.hardwareConcurrency;
+  const load = cpu.loadCpuSeconds / seconds;
+  const server = cpu.serverCpuSeconds / seconds;
+  const others = cpu.otherCpuSeconds / seconds;
+  const notes: string[] = [];
+  if (load > 0.9 && server < 0.8) {
+    notes.push(
+      `the load process was the bottleneck (${percent(load)} of a core, the server ${percent(server)})`,
+    );
+  }
+  if (others > 0.25 * cores) notes.push(`other programs were busy (${percent(others)} of a core)`);
+  if (lost > 0) notes.push(`${lost} deliveries lost`);
+  if (closed > 0) notes.push(`${closed} connections ended`);
+  return notes;
+}
+
+const percent = (share: number) => `${Math.round(share * 100)} %`;

@@ -1,0 +1,39 @@
+/** One message, many readers: what the kernel is made for. */
+
+import type { Budget, Case, Scenario } from "../types.ts";
+import { measureDrive } from "./drive.ts";
+
+function fanout(readers: number, inFlight: number, budgets: readonly Budget[]): Case {
+  return {
+    name: `fan-out to ${readers} readers, ${inFlight} in flight`,
+    figure: "cpuMicros",
+    budgets,
+    admits: ({ speaks }) => speaks["fanout"] !== undefined,
+    run: (contender, tools) =>
+      measureDrive(contender, tools, "fanout", {
+        connections: readers,
+        senders: 1,
+        inFlight,
+        deliveries: readers,
+      }),
+  };
+}
+
+const oneInFlight: Budget[] = [
+  { contender: "kernel", against: "bare", figure: "cpuMicros", atMost: 1.1 },
+  { contender: "kernel-lines", against: "bare", figure: "cpuMicros", atMost: 1.1 },
+];
+const sixteenInFlight: Budget[] = [
+  { contender: "kernel-lines", against: "bun", figure: "cpuMicros", atMost: 0.7 },
+];
+
+/** Fan-out to 100 and 1,000 readers. */
+export const fanoutScenario: Scenario = {
+  name: "fanout",
+  cases: [
+    fanout(100, 1, oneInFlight),
+    fanout(100, 16, sixteenInFlight),
+    fanout(1_000, 1, oneInFlight),
+    fanout(1_000, 16, sixteenInFlight),
+  ],
+};

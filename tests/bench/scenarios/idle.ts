@@ -1,0 +1,49 @@
+/** Connections that do nothing: what each of them costs in memory. */
+
+import { memoryKilobytes, openFilesLimit } from "../os.ts";
+import { startServer } from "../server_process.ts";
+import type { Contender, Measurement, Scenario, Tools } from "../types.ts";
+
+const CONNECTIONS = 10_000;
+
+/** Opened before counting begins, so that code compiled for the first connections counts for nobody. */
+const FIRST_CONNECTIONS = 200;
+
+/** Files that a server has open besides. */
+const OTHER_FILES = 200;
+
+/** Time to let go of what only connecting needed. */
+const SETTLE_SECONDS = 3;
+
+async function measureIdle(contender: Contender, { load }: Tools): Promise<Measurement> {
+  const count = Math.min(CONNECTIONS, openFilesLimit() - OTHER_FILES);
+  const dialogue = contender.speaks["fanout"]!;
+  await using server = await startServer(contender);
+  await load.open(server.port, dialogue, FIRST_CONNECTIONS);
+  await load.hold(1);
+  const before = memoryKilobytes(server.pid);
+  const { seconds } = await load.open(server.port, dialogue, count - FIRST_CONNECTIONS);
+  const { closed } = await load.hold(SETTLE_SECONDS);
+  const kilobytes = (memoryKilobytes(server.pid) - before) / (count - FIRST_CONNECTIONS);
+  await load.close();
+  const notes: string[] = [];
+  if (count < CONNECTIONS) {
+    notes.push(`only ${count} connections: raise the limit of open files (ulimit -Hn)`);
+  }
+  if (closed > 0) notes.push(`${closed} connections ended`);
+  return { figures: { perSecond: (count - FIRST_CONNECTIONS) / seconds, kilobytes }, notes };
+}
+
+/** 10,000 subscribed connections; the column "per second" is how fast they were opened. */
+export const idleScenario: Scenario = {
+  name: "idle",
+  cases: [{
+    name: `${CONNECTIONS} idle connections`,
+    figure: "kilobytes",
+    budgets: [
+      { contender: "kernel", against: "bare", figure: "kilobytes", atMost: 1.15 },
+    ],
+    admits: ({ speaks }) => speaks["fanout"] !== undefined,
+    run: measureIdle,
+  }],
+};

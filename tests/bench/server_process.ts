@@ -1,0 +1,35 @@
+/** A contender at work, in a process of its own. */
+
+import { TextLineStream } from "./load/lines.ts";
+import type { Contender } from "./types.ts";
+
+/** Where a contender listens, until it is disposed of. */
+export interface ServerProcess extends AsyncDisposable {
+  readonly pid: number;
+  readonly port: number;
+}
+
+/** Starts a contender and waits until it listens. */
+export async function startServer({ name, command, cwd }: Contender): Promise<ServerProcess> {
+  const [program, ...args] = command;
+  const options = { args, stdin: "null", stdout: "piped", ...(cwd !== undefined && { cwd }) } as const;
+  const child = new Deno.Command(program!, options).spawn();
+  const lines = child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream())
+    .getReader();
+  for (;;) {
+    const { value } = await lines.read();
+    if (value === undefined) throw new Error(`${name} ended before it listened`);
+    const port = /^listening on (\d+)$/.exec(value)?.[1];
+    if (port === undefined) continue;
+    return {
+      pid: child.pid,
+      port: Number(port),
+      async [Symbol.asyncDispose]() {
+        // It holds nothing worth an orderly end, and ten thousand farewells would take their time.
+        child.kill("SIGKILL");
+        await lines.cancel();
+        await child.status;
+      },
+    };
+  }
+}

@@ -1,12 +1,95 @@
-import { run, Server } from "./core/mod.ts";
-import { health } from "./plugins/health.ts";
+import { readSettings, run, Server, setting, settingsHelp, showSettings } from "./core/mod.ts";
+import { auth, parseApiKeys } from "./plugins/auth.ts";
+import { channels } from "./plugins/channels.ts";
+import { logging } from "./plugins/logging.ts";
+import { presence } from "./plugins/presence.ts";
+import { centrifuge } from "./plugins/protocols/centrifuge.ts";
 import { echo } from "./plugins/protocols/echo.ts";
+import { json } from "./plugins/protocols/json.ts";
+import { rateLimits } from "./plugins/rate_limits.ts";
+import { rpc } from "./plugins/rpc.ts";
+import { clientIpFrom } from "./plugins/shared/client_ip.ts";
+import { metricsRegistry, stats } from "./plugins/stats.ts";
+
+const table = {
+  PORT: setting.integer(8080, "Port to listen on; 0 takes any"),
+  HOST: setting.text("127.0.0.1", "Address to listen on; another than this machine's needs sign-in"),
+  TLS_CERT: setting.optional("File with the certificate, in PEM"),
+  TLS_KEY: setting.optional("File with its key, in PEM"),
+  LOG_LEVEL: setting.oneOf(["debug", "info", "warn", "error"], "info", "How much to say"),
+  JWT_SECRET: setting.secret("Secret that tokens are signed with"),
+  JWKS_URL: setting.optional("Where the keys are that tokens are signed with"),
+  API_KEYS: setting.optional("Keys of backends: name:key:permission+permission, separated by commas"),
+  ALLOW_ANONYMOUS: setting.flag("Let clients in that have no token"),
+  ALLOWED_ORIGINS: setting.list("Pages that may connect, beside the server's own"),
+  TRUSTED_PROXIES: setting.list("Proxies whose X-Forwarded-For counts"),
+  LIMITS: setting.oneOf(["on", "off"], "on", "Limits for clients; off for load tests"),
+  DRAIN_MS: setting.integer(10_000, "Milliseconds that stopping may take"),
+  PLUGINS: setting.list("Plugins to leave out: -json,-echo"),
+  OTEL_DENO: setting.flag("Export metrics through OpenTelemetry"),
+  HELP: setting.flag("Show this table"),
+  PRINT_CONFIG: setting.flag("Show what is in force"),
+};
+
+const settings = settingsOrExit();
+const { HOST, JWT_SECRET, JWKS_URL, TLS_CERT, TLS_KEY, TRUSTED_PROXIES } = settings;
+const unlimited = settings.LIMITS === "off";
 
 const server = new Server({
-  port: Number(Deno.env.get("PORT") ?? 8080),
-  hostname: Deno.env.get("HOST") ?? "127.0.0.1",
-  ...(Deno.env.get("LIMITS") === "off" && { maxConnections: 1e9, maxConnectionsPerIp: 1e9 }),
+  port: settings.PORT,
+  hostname: HOST,
+  drainMs: settings.DRAIN_MS,
+  ...(TLS_CERT !== undefined && TLS_KEY !== undefined && { tls: { certFile: TLS_CERT, keyFile: TLS_KEY } }),
+  ...(TRUSTED_PROXIES.length > 0 && { clientIp: clientIpFrom({ trusted: TRUSTED_PROXIES }) }),
+  ...(unlimited && { maxConnections: 1_000_000, maxConnectionsPerIp: 1_000_000 }),
 });
-server.use(health());
-server.use(echo());
+
+server.use(logging({ level: settings.LOG_LEVEL }));
+const metrics = metricsRegistry();
+const limits = server.use(rateLimits({ enabled: !unlimited, metrics }));
+const access = server.use(auth({
+  hostname: HOST,
+  anonymous: settings.ALLOW_ANONYMOUS,
+  origins: settings.ALLOWED_ORIGINS,
+  apiKeys: parseApiKeys(settings.API_KEYS ?? ""),
+  limits: limits.signIns,
+  metrics,
+  ...((JWT_SECRET !== undefined || JWKS_URL !== undefined) && {
+    jwt: { ...(JWT_SECRET && { secret: JWT_SECRET }), ...(JWKS_URL && { jwks: { url: JWKS_URL } }) },
+  }),
+}));
+const bus = server.use(channels());
+bus.extend(limits.extension);
+bus.extend(access.extension);
+const people = server.use(presence({ channels: bus }));
+const methods = server.use(rpc());
+server.use(stats({
+  channels: bus,
+  metrics,
+  otel: settings.OTEL_DENO,
+  allow: async (request, ip) => (await access.requestIdentity(request, ip)).can("read", "metrics"),
+}));
+
+if (on("centrifuge")) server.use(centrifuge({ channels: bus, presence: people, rpc: methods, access }));
+if (on("json")) server.use(json({ channels: bus, presence: people, rpc: methods, access }));
+if (on("echo")) server.use(echo());
+
 await run(server);
+
+function on(plugin: string): boolean {
+  return !settings.PLUGINS.includes(`-${plugin}`);
+}
+
+function settingsOrExit() {
+  try {
+    const read = readSettings(table, { args: Deno.args, env: Deno.env.toObject() });
+    if (!read.HELP && !read.PRINT_CONFIG) return read;
+    // deno-lint-ignore no-console -- it was asked for
+    console.log(read.HELP ? settingsHelp(table) : showSettings(table, read));
+    return Deno.exit(0);
+  } catch (error) {
+    // deno-lint-ignore no-console -- there is no log yet
+    console.error((error as Error).message);
+    return Deno.exit(1);
+  }
+}

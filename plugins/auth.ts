@@ -141,7 +141,7 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
       if (result !== "ok") host?.log.debug("sign-in refused", { result, ip, reason });
     },
   });
-  const door = entrance({ sign, sessions, limits, allowsOrigin });
+  const door = entrance({ open, sign, sessions, limits, allowsOrigin });
   const proven = new WeakMap<ProofCarrier, SignIn>();
 
   /** A middleware and a handler may both ask about a request; it is checked once. */

@@ -13,6 +13,8 @@ import type { Access, ConnectOptions, ProofCarrier, SignIn, SignInGuard } from "
 
 /** What the entrance works with. */
 export interface EntranceParts {
+  /** Nobody has to prove anything. */
+  readonly open: boolean;
   readonly sign: Signer;
   readonly sessions: Sessions;
   readonly limits: SignInGuard | undefined;
@@ -36,7 +38,7 @@ const invalidToken = closeCode(3500, "invalid token");
 const connectionLimit = closeCode(3504, "connection limit");
 
 /** Builds the entrance. */
-export function entrance({ sign, sessions, limits, allowsOrigin }: EntranceParts): Entrance {
+export function entrance({ open, sign, sessions, limits, allowsOrigin }: EntranceParts): Entrance {
   /** Endpoints whose clients send their proof in a message. */
   const byMessage = new WeakSet<Endpoint>();
   const outcomes = new WeakMap<Upgrade, Outcome>();
@@ -61,7 +63,7 @@ export function entrance({ sign, sessions, limits, allowsOrigin }: EntranceParts
     const outcome = sessions.get(conn) ?? (upgrade && outcomes.get(upgrade));
     if (outcome instanceof PlugboardError) throw outcome;
     // Somebody anonymous may still say how they are called, where that counts.
-    if (outcome === undefined || outcome.identity.anonymous) return sign.anonymous(user, conn.ip);
+    if (outcome === undefined || outcome.identity.anonymous || open) return sign.anonymous(user, conn.ip);
     return outcome;
   }
 

@@ -64,7 +64,7 @@ function prepare(pattern: string): (origin: string) => boolean {
       origin.startsWith(scheme) && origin.endsWith(domain) &&
       /^[a-z0-9-]+(\.[a-z0-9-]+)*$/.test(origin.slice(scheme.length, -domain.length));
   }
-  const exact = pattern === "null" ? pattern : parse(pattern)?.origin;
+  const exact = pattern === "null" ? pattern : pattern.includes("*") ? undefined : parse(pattern)?.origin;
   checkOptions("auth").that(
     exact !== undefined,
     "origins",

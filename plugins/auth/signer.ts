@@ -166,7 +166,7 @@ export function signer(parts: SignerParts): Signer {
       if (open) {
         // Whoever comes from elsewhere has come through a proxy: the server is not as private as it looks.
         if (ip !== "unknown" && !isLoopback(ip)) throw new PlugboardError("unauthorized", REQUIRED);
-        return signIn(user, ["admin"], { anonymous: true });
+        return signIn(user, ["admin"]);
       }
       if (parts.anonymous === undefined) throw new PlugboardError("unauthorized", REQUIRED);
       const { permissions = ["read:*"], user: ids = "none" } = parts.anonymous;

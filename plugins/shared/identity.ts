@@ -17,9 +17,9 @@ export interface Identity {
   readonly expiresAt?: number;
   /** What others may see of them, as JSON text. */
   readonly info?: string;
-  /** Nobody proved who they are: an id they have is made up, by the server or by themselves. */
+  /** They were let in without proof where others bring one: an id they have is made up. */
   readonly anonymous?: true;
 }
 
 /** Somebody without a name who may do everything: everyone, on a server without sign-in. */
-export const anybody: Identity = { user: "", can: () => true, anonymous: true };
+export const anybody: Identity = { user: "", can: () => true };

@@ -1,6 +1,14 @@
 import { type JWTPayload, SignJWT } from "jose";
-import { closeCode, type Endpoint, PlugboardError, type Plugin } from "../../../core/mod.ts";
-import type { Access } from "../../../plugins/auth.ts";
+import {
+  type AnyPlugin,
+  closeCode,
+  type Endpoint,
+  PlugboardError,
+  type Plugin,
+  Server,
+} from "../../../core/mod.ts";
+import { type Access, auth, type AuthOptions } from "../../../plugins/auth.ts";
+import { type FakeClock, started, type TestServer } from "../../kit/mod.ts";
 
 /** The secret of the tests' issuer. */
 export const SECRET = "a secret of the tests, forty bytes long.";
@@ -70,4 +78,41 @@ export function door(access: Access): Plugin {
     },
   };
   return { name: "door", endpoints: [endpoint], start: () => access.signsInByMessage(endpoint) };
+}
+
+/** A server with sign-in and the two test protocols. */
+export async function serveAuth(
+  options: AuthOptions = { jwt: { secret: SECRET } },
+  { clock, clientIp, more = () => [] }: {
+    clock?: FakeClock;
+    clientIp?: (request: Request, peer: string) => string;
+    more?: (access: Access) => AnyPlugin[];
+  } = {},
+): Promise<TestServer & { readonly access: Access }> {
+  const server = new Server({
+    port: 0,
+    drainMs: 1_000,
+    ...(clock && { clock }),
+    ...(clientIp && { clientIp }),
+  });
+  const access = server.use(auth(options));
+  for (const plugin of [me(access), door(access), ...more(access)]) server.use(plugin);
+  return Object.assign(await started(server), { access });
+}
+
+/** The answer to an upgrade that is refused. */
+export async function refusedUpgrade(
+  server: TestServer,
+  path: string,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; code: string; headers: Headers }> {
+  const handshake = {
+    upgrade: "websocket",
+    connection: "upgrade",
+    "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "sec-websocket-version": "13",
+  };
+  const response = await server.fetch(path, { headers: { ...handshake, ...headers } });
+  const { error } = await response.json();
+  return { status: response.status, code: error.code, headers: response.headers };
 }

@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { ApiKeys } from "../../../plugins/auth/api_keys.ts";
+import { parseApiKeys } from "../../../plugins/auth.ts";
+
+Deno.test("S08 keys are found by what they are, listed by what they are called", () => {
+  const keys = new ApiKeys();
+  keys.add(
+    "secret-api-key-123",
+    { name: "Dashboard Server", permissions: ["read:metrics", "write:metrics"] },
+    1,
+  );
+  keys.add("another", { name: "temporary", permissions: ["*"], expiresAt: 100, user: "robot" }, 2);
+  assert.equal(keys.find("secret-api-key-123", 50)?.info.name, "Dashboard Server");
+  assert.equal(keys.find("another", 99)?.info.user, "robot");
+  assert.equal(keys.find("another", 100), undefined, "it has ended");
+  for (
+    const wrong of [
+      "",
+      "secret-api-key-12",
+      "secret-api-key-1234",
+      "SECRET-API-KEY-123",
+      "x".repeat(1_000_000),
+    ]
+  ) {
+    assert.equal(keys.find(wrong, 0), undefined);
+  }
+  assert.deepEqual(keys.list().map(({ name, addedAt }) => [name, addedAt]), [["Dashboard Server", 1], [
+    "temporary",
+    2,
+  ]]);
+  assert.ok(!JSON.stringify(keys.list()).includes("secret-api-key"), "the key itself is not kept");
+  assert.equal(typeof keys.remove("temporary"), "string");
+  assert.equal(keys.remove("temporary"), undefined);
+  assert.equal(keys.find("another", 0), undefined);
+});
+
+Deno.test("unfit keys and taken names are refused", () => {
+  const keys = new ApiKeys();
+  keys.add("a", { name: "a", permissions: [] }, 0);
+  assert.throws(() => keys.add("b", { name: "a", permissions: [] }, 0), /there is one of this name/);
+  assert.throws(() => keys.add("", { name: "b", permissions: [] }, 0), /must have 1 to 512 characters/);
+  assert.throws(() => keys.add("x".repeat(513), { name: "b", permissions: [] }, 0), /characters/);
+  assert.throws(() => keys.add("x", { name: "", permissions: [] }, 0), /name must not be empty/);
+});
+
+Deno.test("the time of a comparison does not tell how much of a key is right", () => {
+  const keys = new ApiKeys();
+  const key = "k".repeat(64);
+  keys.add(key, { name: "a", permissions: [] }, 0);
+  const guesses = [`x${key.slice(1)}`, `${key.slice(0, -1)}x`, key];
+  const medians = new Map(guesses.map((guess) => [guess, [] as number[]]));
+  for (let round = 0; round < 200; round++) {
+    for (const guess of guesses) {
+      const started = performance.now();
+      for (let i = 0; i < 50; i++) keys.find(guess, 0);
+      medians.get(guess)!.push(performance.now() - started);
+    }
+  }
+  const [early, late, right] = guesses.map((guess) => medians.get(guess)!.sort((a, b) => a - b)[100]!);
+  for (const time of [late!, right!]) {
+    assert.ok(time / early! > 0.7 && time / early! < 1.43, `medians: ${early} ${late} ${right}`);
+  }
+});
+
+Deno.test("keys are read from settings", () => {
+  assert.deepEqual(parseApiKeys(" , a, backend:b|read:x|write:y ,c==,"), [
+    { name: "key 1", key: "a", permissions: ["admin"] },
+    { name: "backend", key: "b", permissions: ["read:x", "write:y"] },
+    { name: "key 3", key: "c==", permissions: ["admin"] },
+  ]);
+  assert.deepEqual(parseApiKeys(""), []);
+});

@@ -1,0 +1,222 @@
+import assert from "node:assert/strict";
+import { PlugboardError, type Plugin, Server } from "../../../core/mod.ts";
+import { type Access, auth, type AuthOptions } from "../../../plugins/auth.ts";
+import {
+  type ChannelAction,
+  type ChannelEncoder,
+  type Channels,
+  channels,
+  type Rule,
+} from "../../../plugins/channels.ts";
+import { type Client, started, type TestServer } from "../../kit/mod.ts";
+import { SECRET, token } from "./kit.ts";
+
+const silent: ChannelEncoder = {
+  publication: () => "{}",
+  join: () => "{}",
+  leave: () => "{}",
+  subscribed: () => "{}",
+  unsubscribed: (channel, { code }) => JSON.stringify({ unsubscribed: channel, code }),
+};
+
+/** `/t`: every operation there is, for whoever brings a proof with the request. */
+function operations(access: Access, bus: Channels): Plugin {
+  return {
+    name: "operations",
+    endpoints: [{
+      name: "operations",
+      path: "/t",
+      open(conn) {
+        const client = bus.connect(conn, { identity: access.identityOf(conn)!, encoder: silent });
+        const run: Record<ChannelAction, (channel: string, grant?: string) => unknown> = {
+          async subscribe(channel, grant) {
+            const request = grant === undefined ? {} : await access.verifySubscription(grant, {
+              channel,
+              user: client.identity.user,
+              client: client.id,
+            });
+            await client.subscribe(channel, request, () => {});
+          },
+          publish: (channel) => client.publish(channel, {}),
+          history: (channel) => client.history(channel),
+          presence: (channel) => client.check("presence", channel),
+        };
+        return {
+          async message(text) {
+            const [action, channel, grant] = JSON.parse(text) as [ChannelAction, string, string?];
+            try {
+              await run[action](channel, grant);
+              conn.send(`"allowed"`);
+            } catch (error) {
+              if (!(error instanceof PlugboardError)) throw error;
+              conn.send(JSON.stringify(`${error.code}: ${error.message}`));
+            }
+          },
+        };
+      },
+    }],
+  };
+}
+
+const ACTIONS: readonly ChannelAction[] = ["subscribe", "publish", "presence", "history"];
+const RULES: readonly Rule[] = ["nobody", "anyone", "signed_in", "subscriber", "permission"];
+
+async function serveDecisions(
+  options: AuthOptions = {},
+): Promise<TestServer & { bus: Channels; access: Access }> {
+  const server = new Server({ port: 0, drainMs: 1_000 });
+  const access = server.use(auth({ jwt: { secret: SECRET }, anonymous: true, ...options }));
+  const namespaces = Object.fromEntries(RULES.map((rule) => {
+    return [rule, { subscribe: rule, publish: rule, presenceAccess: rule, historyAccess: rule }];
+  }));
+  const bus = server.use(channels({ namespaces }));
+  bus.extend(access.extension);
+  server.use(operations(access, bus));
+  return Object.assign(await started(server), { bus, access });
+}
+
+const DENIED = "permission_denied: Permission denied";
+
+/** The answer is a text; what else comes is pushed. */
+async function ask(client: Client, ...question: [ChannelAction, string, string?]): Promise<string> {
+  client.sendJson(question);
+  for (;;) {
+    const answer = await client.nextJson();
+    if (typeof answer === "string") return answer;
+  }
+}
+
+/** Which identities there are, and what each may read and write of the channel `…:x`. */
+const IDENTITIES: [
+  name: string,
+  claims: Record<string, unknown> | undefined,
+  reads: boolean,
+  writes: boolean,
+][] = [
+  ["somebody anonymous", undefined, true, false],
+  ["a user as they come", { sub: "alice" }, true, true],
+  ["a reader", { sub: "alice", permissions: ["read:*"] }, true, false],
+  ["a writer", { sub: "alice", permissions: ["write:*"] }, false, true],
+  ["a user without permissions", { sub: "alice", permissions: [] }, false, false],
+  [
+    "a user of this namespace",
+    { sub: "alice", permissions: ["read:permission:*", "write:permission:x"] },
+    true,
+    true,
+  ],
+  [
+    "a user of another namespace",
+    { sub: "alice", permissions: ["read:other:*", "write:other:*"] },
+    false,
+    false,
+  ],
+  [
+    "a user of a longer name",
+    { sub: "alice", permissions: ["read:permission:x:*", "write:permission:xx"] },
+    false,
+    false,
+  ],
+  ["an admin", { sub: "root", permissions: ["admin"] }, true, true],
+];
+
+Deno.test("S09 every operation is decided by rule and identity, and a no is told", async () => {
+  await using server = await serveDecisions();
+  for (const [name, claims, reads, writes] of IDENTITIES) {
+    const path = claims === undefined ? "/t" : `/t?token=${await token(claims)}`;
+    for (const rule of RULES) {
+      for (const action of ACTIONS) {
+        await using client = await server.connect(path);
+        const permitted = action === "publish" ? writes : reads;
+        const allowed = rule === "anyone" || rule === "signed_in" && claims !== undefined ||
+          rule === "permission" && permitted;
+        const answer = await ask(client, action, `${rule}:x`);
+        assert.equal(answer, allowed ? "allowed" : DENIED, `${name}, ${action}, rule ${rule}`);
+      }
+    }
+  }
+});
+
+Deno.test("a subscriber's rights come and go with the subscription", async () => {
+  await using server = await serveDecisions();
+  await using client = await server.connect("/t");
+  for (const action of ["publish", "presence", "history"] as const) {
+    assert.equal(await ask(client, action, "subscriber:x"), DENIED);
+  }
+  const grant = await token({ channel: "subscriber:x" });
+  assert.equal(await ask(client, "subscribe", "subscriber:x", grant), "allowed");
+  for (const action of ["publish", "presence", "history"] as const) {
+    assert.equal(await ask(client, action, "subscriber:x"), "allowed");
+    assert.equal(await ask(client, action, "subscriber:y"), DENIED, "of this channel only");
+  }
+});
+
+Deno.test("a no does not tell whether the channel exists", async () => {
+  await using server = await serveDecisions();
+  await using insider = await server.connect(
+    `/t?token=${await token({ sub: "root", permissions: ["admin"] })}`,
+  );
+  assert.equal(await ask(insider, "subscribe", "permission:busy"), "allowed");
+  assert.equal(await ask(insider, "publish", "permission:busy"), "allowed");
+  await using outsider = await server.connect(`/t?token=${await token({ sub: "eve", permissions: [] })}`);
+  for (const action of ACTIONS) {
+    for (const name of ["busy", "empty", "never:heard:of"]) {
+      assert.equal(await ask(outsider, action, `permission:${name}`), DENIED, `${action} ${name}`);
+    }
+  }
+  assert.deepEqual(
+    server.bus.stats().map(({ channel }) => channel),
+    ["permission:busy"],
+    "and leaves no trace",
+  );
+});
+
+Deno.test("a subscription token opens its channel to its user, and no other", async () => {
+  await using server = await serveDecisions();
+  const alice = await token({ sub: "alice", permissions: [] });
+  const cases: [claims: Record<string, unknown>, answer: RegExp][] = [
+    [{ sub: "alice", channel: "$nobody:1" }, /^allowed$/],
+    [{ sub: "alice", channel: "$nobody:2" }, /^token_mismatch/],
+    [{ sub: "bob", channel: "$nobody:1" }, /^token_mismatch/],
+    [{ channel: "$nobody:1" }, /^token_mismatch/],
+    [{ sub: "alice", channel: "$nobody:1", client: "another-connection" }, /^token_mismatch/],
+    [{ sub: "alice", channel: "$nobody:1", exp: 1 }, /^token_expired/],
+    [{ sub: "alice" }, /^invalid_token/],
+  ];
+  for (const [claims, answer] of cases) {
+    await using client = await server.connect(`/t?token=${alice}`);
+    assert.equal(await ask(client, "subscribe", "$nobody:1"), DENIED, "without a token");
+    assert.match(
+      await ask(client, "subscribe", "$nobody:1", await token(claims)),
+      answer,
+      JSON.stringify(claims),
+    );
+  }
+  await using client = await server.connect(`/t?token=${alice}`);
+  const forged = await token({ sub: "alice", channel: "$nobody:1" }, {
+    secret: "a secret that somebody made up …",
+  });
+  assert.match(await ask(client, "subscribe", "$nobody:1", forged), /^invalid_token/);
+  await server.access.revoke({ jti: "s1" });
+  const revoked = await token({ sub: "alice", channel: "$nobody:1", jti: "s1" });
+  assert.match(await ask(client, "subscribe", "$nobody:1", revoked), /^invalid_token/);
+});
+
+Deno.test("the app's own rule for subscribing takes its time, and may only deny", async () => {
+  const members = new Map([["anyone:club", "alice"]]);
+  await using server = await serveDecisions({
+    async subscribeRule({ user }, channel) {
+      await Promise.resolve();
+      if (channel === "anyone:broken") throw new Error("the database is down");
+      const member = members.get(channel);
+      return member === undefined || member === user;
+    },
+  });
+  await using alice = await server.connect(`/t?token=${await token({ sub: "alice" })}`);
+  await using bob = await server.connect(`/t?token=${await token({ sub: "bob" })}`);
+  assert.equal(await ask(alice, "subscribe", "anyone:club"), "allowed");
+  assert.equal(await ask(bob, "subscribe", "anyone:club"), DENIED);
+  assert.equal(await ask(bob, "subscribe", "anyone:else"), "allowed");
+  assert.equal(await ask(alice, "subscribe", "nobody:x"), DENIED, "what the rules deny is not even asked");
+  bob.sendJson(["subscribe", "anyone:broken"]);
+  assert.equal((await bob.closed).code, 3004, "a rule that fails lets nobody in");
+});

@@ -185,10 +185,7 @@ export function channels(options: ChannelsOptions = {}): Plugin<Channels> {
       return all.length;
     },
 
-    extend(extension) {
-      hub.extensions.add(extension);
-      return () => void hub.extensions.delete(extension);
-    },
+    extend: (extension) => hub.extensions.add(extension),
     addNamespace: (name, namespaceOptions) => hub.addNamespace(name, namespaceOptions),
     namespaceOf: (channel) => hub.namespaceOf(channel),
     stats(channel) {

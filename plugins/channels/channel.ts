@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Audience } from "../../core/mod.ts";
+import { Audience, type Connection } from "../../core/mod.ts";
 import type { ChannelClient } from "./client.ts";
 import type { Namespace } from "./namespaces.ts";
 import type { ChannelStats, Position, Publication, Subscription } from "./types.ts";
@@ -29,6 +29,8 @@ export class Channel {
   #buffers: Set<Buffer> | undefined;
   /** The latest publication that subscribers were told of; absent before the first one took a position. */
   #told: Position | undefined;
+  /** Subscribers that know more than that, and up to which offset. */
+  #ahead: Map<Connection, number> | undefined;
   #publications = 0;
   #lastPublishedAt: number | undefined;
 
@@ -62,9 +64,27 @@ export class Channel {
     return "deliver";
   }
 
-  /** A subscriber stands here; from now on gaps are noticed. */
-  stand(position: Position): void {
-    this.#told ??= position;
+  /**
+   * A subscriber stands here; from now on gaps are noticed. It may know more than the others were told: what a
+   * broker has stored can be read before it is delivered. What it knows is not delivered to it again.
+   */
+  stand(conn: Connection, position: Position): void {
+    const told = this.#told ??= position;
+    if (told.epoch === position.epoch && told.offset < position.offset) {
+      (this.#ahead ??= new Map()).set(conn, position.offset);
+    }
+  }
+
+  /** Who knows a publication already. */
+  knowing({ offset }: Publication): ReadonlySet<Connection> | undefined {
+    if (this.#ahead === undefined || offset === 0) return;
+    const knowing = new Set<Connection>();
+    for (const [conn, known] of this.#ahead) {
+      if (known >= offset) knowing.add(conn);
+      if (known <= offset) this.#ahead.delete(conn);
+    }
+    if (this.#ahead.size === 0) this.#ahead = undefined;
+    return knowing;
   }
 
   /** Nobody knows what was missed; the next subscriber's position counts. */
@@ -92,6 +112,7 @@ export class Channel {
 
   delete(client: ChannelClient): void {
     this.audience.delete(client.conn);
+    this.#ahead?.delete(client.conn);
     this.#curious?.delete(client.conn);
     if (this.#curious?.size === 0) this.#curious = undefined;
   }

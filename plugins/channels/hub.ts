@@ -4,7 +4,8 @@
  * @module
  */
 
-import { type Host, type MaybePromise, messageOf, PlugboardError } from "../../core/mod.ts";
+import { type Connection, type Host, messageOf, PlugboardError } from "../../core/mod.ts";
+import { Extensions, inBackground, type OnFailure } from "./extensions.ts";
 import type { Broker, BrokerEvents } from "./broker.ts";
 import { callbackQueue } from "./callbacks.ts";
 import { Channel, type ChannelCallback } from "./channel.ts";
@@ -12,14 +13,12 @@ import { type ChannelClient, type ClientHub, type PublishOrigin, unsubscribeCode
 import type { Namespace, NamespaceOptions, Namespaces } from "./namespaces.ts";
 import { prepare, type Prepared } from "./subscribing.ts";
 import type {
-  ChannelExtension,
   ClientInfo,
   Draft,
   History,
   HistoryQuery,
   Publication,
   Published,
-  SubscribeAddition,
   SubscribeRequest,
   Subscription,
   UnsubscribeCode,
@@ -35,10 +34,11 @@ export class Hub implements ClientHub, BrokerEvents {
   /** Channels somebody listens to, or is about to. */
   readonly channels = new Map<string, Channel>();
   readonly clients = new Map<string, ChannelClient>();
-  readonly extensions = new Set<ChannelExtension>();
+  readonly extensions: Extensions;
   readonly #namespaces: Namespaces;
   readonly #host: () => Host | undefined;
-  readonly #callbacks = callbackQueue((what, error) => this.#failed(what, error));
+  readonly #failed: OnFailure = (what, error) => this.#host()?.log.error(`${what} failed`, { error });
+  readonly #callbacks = callbackQueue(this.#failed);
   readonly #started = new Set<Broker>();
   readonly #expiring = new Map<Subscription, ChannelClient>();
   #endSweep: (() => void) | undefined;
@@ -53,6 +53,7 @@ export class Hub implements ClientHub, BrokerEvents {
     this.maxChannelsPerClient = options.maxChannelsPerClient;
     this.#namespaces = options.namespaces;
     this.#host = options.host;
+    this.extensions = new Extensions(this.#failed);
   }
 
   async start(host: Host): Promise<void> {
@@ -90,10 +91,10 @@ export class Hub implements ClientHub, BrokerEvents {
       ...(tags !== undefined && { tags }),
       ...(except !== undefined && { except }),
     };
-    for (const extension of this.extensions) extension.beforePublish?.(channel, draft, client);
+    this.extensions.beforePublish(channel, draft, client);
     const result = broker.publish(channel, draft, ephemeral ? undefined : keep);
     const published = result instanceof Promise ? await result : result;
-    this.#tell("published", (each) => each.published!(channel, draft, published));
+    this.extensions.tell("published", (each) => each.published!(channel, draft, published));
     return published;
   }
 
@@ -128,15 +129,11 @@ export class Hub implements ClientHub, BrokerEvents {
   }
 
   async prepare(client: ChannelClient, name: string, request: SubscribeRequest): Promise<Prepared> {
-    let addition: SubscribeAddition | undefined;
-    for (const extension of this.extensions) {
-      const added = extension.beforeSubscribe?.(client, name, request);
-      addition = (added instanceof Promise ? await added : added) ?? addition;
-    }
+    const addition = await this.extensions.beforeSubscribe(client, name, request);
     const channel = this.#channelNamed(name);
     try {
       const now = this.#host()?.clock.now() ?? Date.now();
-      return await prepare(channel, request, client.info, now, addition);
+      return await prepare(channel, request, client, now, addition);
     } catch (error) {
       this.abandoned(channel);
       throw error;
@@ -147,16 +144,16 @@ export class Hub implements ClientHub, BrokerEvents {
     const first = channel.audience.size === 0;
     channel.add(client, subscription);
     if (subscription.expiresAt !== undefined) this.#expiring.set(subscription, client);
-    if (first) this.#tell("occupied", (each) => each.occupied!(channel.name));
-    this.#tell("joined", (each) => each.joined!(client, subscription));
+    if (first) this.extensions.tell("occupied", (each) => each.occupied!(channel.name));
+    this.extensions.tell("joined", (each) => each.joined!(client, subscription));
   }
 
   recovered(client: ChannelClient, channel: string, complete: boolean): void {
-    this.#tell("recovered", (each) => each.recovered!(client, channel, complete));
+    this.extensions.tell("recovered", (each) => each.recovered!(client, channel, complete));
   }
 
   identified(client: ChannelClient): void {
-    this.#tell("identified", (each) => each.identified!(client));
+    this.extensions.tell("identified", (each) => each.identified!(client));
   }
 
   announceJoin(channel: Channel, { info }: Subscription): void {
@@ -167,9 +164,9 @@ export class Hub implements ClientHub, BrokerEvents {
     const channel = this.channels.get(subscription.channel)!;
     channel.delete(client);
     this.#expiring.delete(subscription);
-    this.#tell("left", (each) => each.left!(client, subscription));
+    this.extensions.tell("left", (each) => each.left!(client, subscription));
     this.#announce(channel, "leave", subscription.info);
-    if (channel.audience.size === 0) this.#tell("vacated", (each) => each.vacated!(channel.name));
+    if (channel.audience.size === 0) this.extensions.tell("vacated", (each) => each.vacated!(channel.name));
     this.abandoned(channel);
   }
 
@@ -183,8 +180,9 @@ export class Hub implements ClientHub, BrokerEvents {
   abandoned(channel: Channel): void {
     if (!channel.vacant || this.channels.get(channel.name) !== channel) return;
     this.channels.delete(channel.name);
-    this.#inBackground(
+    inBackground(
       "unsubscribing from the broker",
+      this.#failed,
       () => channel.namespace.broker.unsubscribe(channel.name),
     );
   }
@@ -196,17 +194,24 @@ export class Hub implements ClientHub, BrokerEvents {
     const verdict = channel.take(publication, epoch);
     if (verdict === "old") return 0;
     if (verdict === "missing") this.#expelPositioned(channel);
-    const { except } = publication;
-    let receivers = channel.audience.send(
-      ({ id }) => this.#encoderOf(id).publication(name, publication),
-      except === undefined ? undefined : this.clients.get(except)?.conn,
-    );
+    let receivers = this.#send(channel, publication);
     if (channel.callbacks.size > 0) {
       receivers += channel.callbacks.size;
       this.#callbacks.add(name, channel.callbacks, publication);
     }
-    this.#tell("delivered", (each) => each.delivered!(name, publication, receivers));
+    this.extensions.tell("delivered", (each) => each.delivered!(name, publication, receivers));
     return receivers;
+  }
+
+  #send(channel: Channel, publication: Publication): number {
+    const { audience, name } = channel;
+    const encode = ({ id }: Connection) => this.#encoderOf(id).publication(name, publication);
+    const { except } = publication;
+    const knowing = channel.knowing(publication);
+    if (knowing === undefined) {
+      return audience.send(encode, except === undefined ? undefined : this.clients.get(except)?.conn);
+    }
+    return [...audience].filter((conn) => !knowing.has(conn) && conn.send(encode(conn))).length;
   }
 
   /** Somebody's join or leave has come from the broker. */
@@ -259,8 +264,9 @@ export class Hub implements ClientHub, BrokerEvents {
 
   #announce(channel: Channel, kind: "join" | "leave", info: ClientInfo): void {
     if (channel.announces) {
-      this.#inBackground(
+      inBackground(
         `announcing a ${kind}`,
+        this.#failed,
         () => channel.namespace.broker.announce(channel.name, kind, info),
       );
     }
@@ -271,32 +277,6 @@ export class Hub implements ClientHub, BrokerEvents {
     for (const [{ channel, expiresAt }, client] of this.#expiring) {
       if (expiresAt !== undefined && expiresAt <= due) client.expel(channel, unsubscribeCodes.expired);
     }
-  }
-
-  /** Calls a hook of every extension that has it; a failure is logged and harms nobody else. */
-  #tell(hook: keyof ChannelExtension, call: (extension: ChannelExtension) => void): void {
-    for (const extension of this.extensions) {
-      if (extension[hook] === undefined) continue;
-      try {
-        call(extension);
-      } catch (error) {
-        this.#failed(`${hook} of ${extension.name}`, error);
-      }
-    }
-  }
-
-  /** Goes on without waiting; a failure is logged. */
-  #inBackground(what: string, work: () => MaybePromise<unknown>): void {
-    try {
-      const promise = work();
-      if (promise instanceof Promise) promise.catch((error) => this.#failed(what, error));
-    } catch (error) {
-      this.#failed(what, error);
-    }
-  }
-
-  #failed(what: string, error: unknown): void {
-    this.#host()?.log.error(`${what} failed`, { error });
   }
 }
 

@@ -11,6 +11,7 @@
 import { PlugboardError } from "../../core/mod.ts";
 import type { Channel } from "./channel.ts";
 import type {
+  Client,
   ClientInfo,
   History,
   Position,
@@ -37,7 +38,7 @@ export interface Prepared {
 export async function prepare(
   channel: Channel,
   request: SubscribeRequest,
-  info: ClientInfo,
+  { conn, info }: Pick<Client, "conn" | "info">,
   now: number,
   addition: SubscribeAddition | undefined,
 ): Promise<Prepared> {
@@ -59,7 +60,7 @@ export async function prepare(
         const added = addition?.data?.(read);
         const offset = added?.offset;
         if (covered !== undefined && offset !== undefined) covered = { ...covered, offset };
-        if (covered !== undefined) channel.stand(lastOf(buffer, covered));
+        if (covered !== undefined) channel.stand(conn, lastOf(buffer, covered));
         return {
           ...read,
           ...(added !== undefined && { data: added.json }),

@@ -193,3 +193,25 @@ export function delayed(broker: Broker): Broker {
     removeHistory: (...args) => later(() => broker.removeHistory(...args)),
   };
 }
+
+/** The same broker as one that stores first and delivers a while later: what it delivers may have been read already. */
+export function late(broker: Broker): Broker {
+  return {
+    ...broker,
+    async publish(...args) {
+      // The log has it now; those who listen hear of it in a later turn, in order.
+      const { offset, epoch } = await broker.publish(...args);
+      await new Promise((resolve) => setImmediate(resolve));
+      return { offset, epoch, receivers: 0 };
+    },
+    start: (events, clock) =>
+      broker.start?.({
+        presence: (...args) => events.presence(...args),
+        interrupted: (...args) => events.interrupted(...args),
+        publication(...args) {
+          setImmediate(() => events.publication(...args));
+          return 0;
+        },
+      }, clock),
+  };
+}

@@ -1,0 +1,40 @@
+/**
+ * The hub's messages: `{ type, payload, timestamp }`.
+ *
+ * @module
+ */
+
+import { PlugboardError } from "../../../core/mod.ts";
+
+/** A message as its sender gives it. */
+export interface HubMessage {
+  /** What it is: `notification`, `update`, `announcement` … */
+  readonly type: string;
+  /** Anything that JSON can say. @default {{}} */
+  readonly payload?: unknown;
+  /** ISO 8601. @default {now} */
+  readonly timestamp?: string;
+}
+
+/** A message as clients get it. */
+export interface SentMessage extends Required<HubMessage> {
+  /** Tells one message from another, where messages are kept and one may come twice. */
+  readonly id?: string;
+}
+
+/** Completes a message; throws `bad_request` if it is none. Fields it does not know are left out. */
+export function complete(message: unknown, now: number): SentMessage {
+  if (typeof message !== "object" || message === null || Array.isArray(message)) {
+    throw bad("a message must be an object with type, payload and timestamp");
+  }
+  const { type, payload = {}, timestamp = new Date(now).toISOString() } = message as Partial<HubMessage>;
+  if (typeof type !== "string" || type === "") throw bad("a message's type must be a non-empty string");
+  if (typeof timestamp !== "string" || Number.isNaN(Date.parse(timestamp))) {
+    throw bad("a message's timestamp must be in ISO 8601, such as 2024-01-01T00:00:00Z");
+  }
+  return { type, payload, timestamp };
+}
+
+function bad(message: string): PlugboardError {
+  return new PlugboardError("bad_request", message);
+}

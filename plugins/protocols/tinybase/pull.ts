@@ -1,0 +1,127 @@
+/**
+ * Pulling: getting from a client what it has and the server has not.
+ *
+ * TinyBase's synchronizer does the asking and merging, one for each client, so that one that does not answer
+ * delays nobody. It is only ever told to load; its first question, "what are your hashes?", is answered here,
+ * because the client has just told them.
+ *
+ * @module
+ */
+
+import type { MergeableStore } from "tinybase";
+import { createCustomSynchronizer, type Receive, type Synchronizer } from "tinybase/synchronizers";
+import { Marks } from "./marks.ts";
+import {
+  encodeMessage,
+  messageTypes,
+  type SyncMessage,
+  type TablesStamp,
+  type ThingsStamp,
+} from "./messages.ts";
+
+/** What a pull needs. */
+export interface PullOptions {
+  readonly store: MergeableStore;
+  readonly client: string;
+  readonly requestTimeoutMs: number;
+  /** Sends a question to the client. */
+  readonly ask: (payload: string) => void;
+  /** What came was merged; some of it may change nothing that the store shows and must be stored all the same. */
+  readonly pulled: (marks: Marks) => void;
+  /** The client did not answer, or what it said could not be merged. */
+  readonly failed: (error: unknown) => void;
+}
+
+/** Pulls from one client, as often as needed and once at a time. */
+export class Pull {
+  readonly #options: PullOptions;
+  readonly #synchronizer: Synchronizer;
+  readonly #questions = new Map<string, number>();
+  readonly #marks = new Marks();
+  #receive: Receive = () => {};
+  #fail: (error: Error) => void = () => {};
+  #hashes: unknown;
+  #running = false;
+  #next: unknown;
+  #error: unknown;
+
+  constructor(options: PullOptions) {
+    this.#options = options;
+    this.#synchronizer = createCustomSynchronizer(
+      options.store,
+      (_to, requestId, type, body) => this.#send(requestId!, type, body),
+      (receive, fail) => {
+        this.#receive = receive;
+        this.#fail = fail;
+      },
+      () => {},
+      options.requestTimeoutMs / 1000,
+      undefined,
+      undefined,
+      (error) => this.#error = error,
+    );
+  }
+
+  /** Whether every question is answered, so that what happens to the store next is the merging. */
+  get merging(): boolean {
+    return this.#running && this.#questions.size === 0;
+  }
+
+  /** Gets what the client with these hashes has. While that goes on, the latest call waits. */
+  start(hashes: unknown): void {
+    if (this.#running) this.#next = hashes;
+    else this.#run(hashes);
+  }
+
+  /** An answer of the client. */
+  response({ requestId, body }: SyncMessage): void {
+    const type = requestId === null ? undefined : this.#questions.get(requestId);
+    if (type === undefined) return;
+    this.#questions.delete(requestId!);
+    this.#mark(type, body);
+    this.#receive(this.#options.client, requestId, messageTypes.response as number, body);
+  }
+
+  /** Ends it; the client has gone. */
+  stop(): void {
+    this.#next = undefined;
+    // Destroying alone would wait until the open question times out.
+    this.#fail(new Error("The client has left"));
+    this.#synchronizer.destroy().catch(this.#options.failed);
+  }
+
+  async #run(hashes: unknown): Promise<void> {
+    this.#running = true;
+    this.#hashes = hashes;
+    this.#error = undefined;
+    this.#marks.clear();
+    try {
+      await this.#synchronizer.load();
+    } catch (error) {
+      this.#error = error;
+    }
+    this.#running = false;
+    this.#questions.clear();
+    if (!this.#marks.empty) this.#options.pulled(this.#marks);
+    if (this.#error !== undefined) this.#options.failed(this.#error);
+    const next = this.#next;
+    this.#next = undefined;
+    if (next !== undefined) this.#run(next);
+  }
+
+  #send(requestId: string, type: number, body: unknown): void {
+    if (type === messageTypes.getContentHashes) {
+      this.#receive(this.#options.client, requestId, messageTypes.response as number, this.#hashes);
+      return;
+    }
+    this.#questions.set(requestId, type);
+    this.#options.ask(encodeMessage(requestId, type, body));
+  }
+
+  #mark(type: number, body: unknown): void {
+    if (!Array.isArray(body)) return;
+    if (type === messageTypes.getValueDiff) this.#marks.add({}, (body as ThingsStamp)[0]);
+    else if (type === messageTypes.getCellDiff) this.#marks.add((body as TablesStamp)[0], {});
+    else if (Array.isArray(body[0])) this.#marks.add((body[0] as TablesStamp)[0], {});
+  }
+}

@@ -1,0 +1,252 @@
+import assert from "node:assert/strict";
+import { createMergeableStore } from "tinybase";
+import { type Client, FakeClock, RawClient, until } from "../../kit/mod.ts";
+import { converged, hashesOf, memoryDocuments, persisterOf, synced, syncServer } from "./kit.ts";
+
+const stored = () => ({ createPersisterForPath: persisterOf(memoryDocuments()) });
+
+/** Two real clients that must not notice anything, and the server. */
+async function bystanders(options: Parameters<typeof syncServer>[0] = stored()) {
+  const server = await syncServer(options);
+  const a = await synced(`${server.url}/sync/pets`);
+  const b = await synced(`${server.url}/sync/pets`);
+  return {
+    ...server,
+    async [Symbol.asyncDispose]() {
+      a.store.setValue("still", "here");
+      await converged(a.store, b.store, ...[server.sync.getStore("pets")].flatMap((store) => store ?? []));
+      assert.deepEqual([...a.errors, ...b.errors], []);
+      await a.close();
+      await b.close();
+      await server.server.stop();
+    },
+  };
+}
+
+async function closedWith(client: Client, code: number, reason: string | RegExp): Promise<void> {
+  const closed = await client.closed;
+  assert.equal(closed.code, code, closed.reason);
+  if (typeof reason === "string") assert.equal(closed.reason, reason);
+  else assert.match(closed.reason, reason);
+}
+
+Deno.test("ids come from nothing the client says", async () => {
+  await using server = await bystanders();
+  for (const key of ["S", "M", "", "x\ty", "a".repeat(300)]) {
+    using raw = await RawClient.connect(server.port);
+    await raw.request("/sync/pets", { "sec-websocket-key": key });
+    const ids = server.sync.getClientIds("pets");
+    assert.ok(ids.every((id) => /^[0-9a-f-]{36}$/.test(id)), ids.join());
+  }
+  const same = { "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==" };
+  using one = await server.raw("/sync/pets", same);
+  using two = await server.raw("/sync/pets", same);
+  await until("both being there", () => server.sync.getClientIds("pets").length >= 4);
+  assert.equal(new Set(server.sync.getClientIds("pets")).size, server.sync.getClientIds("pets").length);
+  void [one, two];
+});
+
+Deno.test("odd requests are refused and kill nobody", async () => {
+  await using server = await bystanders();
+  for (
+    const target of ["*", "/sync/../pets", "/sync/%2e%2e", "//", "/sync/%00", `/sync/${"x".repeat(5_000)}`]
+  ) {
+    using raw = await RawClient.connect(server.port);
+    const head = await raw.request(target);
+    assert.match(head, /^HTTP\/1.1 4\d\d /, target);
+  }
+});
+
+Deno.test("what is no message closes its sender with TinyBase's code, and reaches nobody", async () => {
+  await using server = await bystanders();
+  const wrong = [
+    "",
+    "x",
+    "\n",
+    "\nx",
+    "\n[]",
+    '\n["a",1,"x"]',
+    '\n["a",3,[[{}]]]',
+    `\n${"[".repeat(100_000)}`,
+  ];
+  for (const frame of [...wrong, 'S\n["a",-1,[0,1]]']) {
+    await using client = await server.connect("/sync/pets");
+    client.send(frame);
+    await closedWith(client, 1007, "tinybase:14");
+  }
+  const wrongOnMux = [
+    '\n["a",1,""]',
+    'S\n["a",-1,[0,2]]',
+    'S\n["a",-1,[3,"x"]]',
+    'S\n["a",-1,[1,"a/../b"]]',
+    'S\n["a",-1,[1,""]]',
+    'S\n["a",-1,[1,7]]',
+    'S\n[null,-1,[1,"a"]]',
+    'M\nunknown\n\n["a",1,""]',
+    "M\n",
+  ];
+  for (const frame of wrongOnMux) {
+    await using client = await server.connect("/sync", ["tinybase"]);
+    client.send('S\n["h",-1,[0,1]]');
+    client.send(frame);
+    assert.equal(await client.nextText(), 'S\n["h",-1,[0,1]]');
+    await closedWith(client, 1007, "tinybase:14");
+  }
+  await using bytes = await server.connect("/sync/pets");
+  bytes.send(new Uint8Array([10, 91, 93]));
+  await closedWith(bytes, 1003, "unsupported data");
+});
+
+Deno.test("channels are bounded in number and in length", async () => {
+  await using server = await bystanders();
+  await using long = await server.connect("/sync", ["tinybase"]);
+  long.send('S\n["h",-1,[0,1]]');
+  long.send(`S\n["a",-1,[1,"${"x".repeat(1_025)}"]]`);
+  await closedWith(long, 1013, "tinybase:15:channels");
+  await using many = await server.connect("/sync", ["tinybase"]);
+  many.send('S\n["early",-1,[1,"ignored"]]'); // before the greeting: no answer
+  many.send('S\n["h",-1,[0,1]]');
+  for (let i = 0; i < 100; i++) many.send(`S\n["${i}",-1,[1,"c${i}"]]`);
+  many.send('S\n["again",-1,[1,"c0"]]'); // costs nothing
+  assert.equal(await many.nextText(), 'S\n["h",-1,[0,1]]');
+  for (let i = 0; i < 101; i++) assert.match(await many.nextText(), /^S\n\["(\d+|again)",-1,\[1,"c\d+"\]\]$/);
+  assert.equal(server.sync.getStats().clients, 102);
+  many.send('S\n[null,-1,[2,"c0"]]');
+  many.send('S\n["b",-1,[1,"c100"]]');
+  assert.match(await many.nextText(), /c100/);
+  many.send('S\n["c",-1,[1,"c101"]]');
+  await closedWith(many, 1013, "tinybase:15:channels");
+});
+
+Deno.test("half messages are never passed on, and too many of them close their sender", async () => {
+  await using server = await bystanders();
+  await using client = await server.connect("/sync/pets");
+  const idOf = (i: number) => String(i).padStart(16, "0");
+  for (let i = 0; i < 101; i++) client.send(`\n${idOf(i)}\n0\n2\n["a",`);
+  await closedWith(client, 1013, "tinybase:15:fragments");
+  await using twice = await server.connect("/sync/pets");
+  twice.send(`\n${idOf(1)}\n0\n2\n["a",`);
+  twice.send(`\n${idOf(1)}\n0\n2\n["a",`);
+  await closedWith(twice, 1007, "tinybase:14");
+  await using broken = await server.connect("/sync/pets");
+  broken.send(`\n${idOf(1)}\n0\n2\n["a",`);
+  broken.send(`\n${idOf(1)}\n1\n2\n!]`);
+  await closedWith(broken, 1007, "tinybase:14");
+});
+
+Deno.test("half messages for ever are forgotten after their time", async () => {
+  const clock = new FakeClock(Date.now());
+  await using server = await syncServer({ clock, ...stored() });
+  await using client = await server.connect("/sync/pets");
+  for (let round = 0; round < 5; round++) {
+    for (let i = 0; i < 90; i++) client.send(`\n${String(i).padStart(16, "0")}\n0\n2\n["a",`);
+    client.send(`S\n["${round}",1,""]`);
+    await until("the answer", async () => (await client.nextText()).startsWith(`S\n["${round}",0`));
+    clock.advance(1_000);
+  }
+});
+
+Deno.test("a frame of 16 MiB passes, a larger one closes its sender", async () => {
+  await using server = await syncServer();
+  await using a = await server.connect("/sync/pets");
+  await using b = await server.connect("/sync/pets");
+  const frameOf = (size: number) => {
+    const [head, tail] = ['\n["a",3,[[{"t":[{"r":[{"c":["', '","P6vlbfb----7JQY8"]}]}]}],[{}],1]]'] as const;
+    return head + "x".repeat(size - head.length - tail.length) + tail;
+  };
+  a.send(frameOf(16_777_216));
+  assert.equal((await b.nextText()).length, 16_777_216 + 36);
+  a.send(frameOf(16_777_217));
+  await closedWith(a, 1009, "message too large");
+  assert.equal(b.waiting, 0);
+});
+
+Deno.test("a clock years ahead is told to its client and reaches nobody", async () => {
+  await using server = await bystanders();
+  const years = createMergeableStore(undefined, () => Date.now() + 3 * 365 * 86_400_000);
+  years.setCell("pets", "future", "species", "robot");
+  const client = await synced(`${server.url}/sync/pets`, { timeoutSeconds: 0.2, sync: false });
+  const closed = new Promise<CloseEvent>((resolve) => client.socket.onclose = resolve);
+  await client.close();
+  await closed;
+  const ahead = await synced(`${server.url}/sync/pets`, { store: years, timeoutSeconds: 0.2, sync: false });
+  const told = new Promise<CloseEvent>((resolve) => ahead.socket.onclose = resolve);
+  await ahead.synchronizer.startSync();
+  const { code, reason } = await told;
+  assert.deepEqual([code, reason], [
+    1008,
+    "clock more than five minutes ahead: nobody can take these changes",
+  ]);
+  assert.equal(server.sync.getStore("pets")!.hasTable("pets"), false);
+  await ahead.synchronizer.destroy();
+});
+
+Deno.test("a client that answers no question delays nobody, and cannot pile up questions", async () => {
+  await using server = await bystanders();
+  await using mute = await server.connect("/sync/pets");
+  for (let i = 0; i < 1_000; i++) mute.send(`\n["${i}",2,[${i},${i}]]`);
+  mute.send('S\n["q",1,""]');
+  let questions = 0;
+  for (let frame = await mute.nextText(); !frame.startsWith('S\n["q",0'); frame = await mute.nextText()) {
+    questions++;
+  }
+  assert.ok(questions <= 3, `${questions} questions`);
+});
+
+Deno.test("answers nobody asked for, or from somebody else, change nothing", async () => {
+  await using server = await bystanders();
+  await using client = await server.connect("/sync/pets");
+  const cells = '[{"pets":[{"forged":[{"c":[1,"P6vlbfb----7JQY8"]}]}]}]';
+  client.send(`S\n["made-up",0,${cells}]`);
+  client.send(`S\n[null,0,[${cells},{}]]`);
+  client.send('S\n["q",1,""]');
+  await until("the answer", async () => (await client.nextText()).startsWith('S\n["q",0'));
+  assert.equal(server.sync.getStore("pets")!.hasRow("pets", "forged"), false);
+});
+
+Deno.test("answers in the wrong shape harm only the pull they belong to", async () => {
+  await using server = await bystanders({ ...stored(), requestTimeoutMs: 100 });
+  await using client = await server.connect("/sync/pets");
+  for (const body of ["[1,2]", '[{"v":[1]}]', "[[{}],{}]"]) {
+    client.send('\n["h",2,[1,1]]');
+    let question: string[] = [];
+    await until("the question", async () => {
+      question = JSON.parse((await client.nextText()).slice(2));
+      return question[1] as unknown === 4;
+    });
+    client.send(`S\n["${question[0]}",0,${body}]`);
+  }
+  client.send('S\n["q",1,""]');
+  await until("the answer", async () => (await client.nextText()).startsWith('S\n["q",0'));
+  server.log.take();
+});
+
+Deno.test("a store takes no more than it may", async () => {
+  const documents = memoryDocuments();
+  await using server = await syncServer({
+    createPersisterForPath: persisterOf(documents),
+    maxStoreBytes: 10_000,
+  });
+  await using a = await synced(`${server.url}/sync/pets`);
+  const closed = new Promise<CloseEvent>((resolve) => a.socket.onclose = resolve);
+  for (let i = 0; a.socket.readyState === WebSocket.OPEN && i < 1_000; i++) {
+    a.store.setCell("pets", `row ${i}`, "c", "x".repeat(1_000));
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  const { code, reason } = await closed;
+  assert.deepEqual([code, reason], [1013, "tinybase:15:store"]);
+  const stored = [...documents.parts.get("pets")!].reduce(
+    (size, [key, text]) => size + key.length + text.length,
+    0,
+  );
+  assert.ok(stored < 20_000, `${stored}`);
+});
+
+Deno.test("empty rows do not make stores differ for good", async () => {
+  await using server = await bystanders();
+  await using client = await server.connect("/sync/pets");
+  for (let i = 0; i < 3; i++) client.send(`\n["${i}",3,[[{"t":[{"r${i}":[{}]}],"u":[{}]}],[{}],1]]`);
+  client.send('S\n["q",1,""]');
+  await until("the answer", async () => (await client.nextText()).startsWith('S\n["q",0'));
+  assert.equal(hashesOf(server.sync.getStore("pets")!), "0,0");
+});

@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { createMergeableStore, type MergeableStore } from "tinybase";
+import { createWsSynchronizer, type WsSynchronizer } from "tinybase/synchronizers/synchronizer-ws-client";
+import { paths, type PathsOptions } from "../../../plugins/paths.ts";
+import {
+  type PathDocuments,
+  type PathPersister,
+  tinybase,
+  type TinyBaseOptions,
+} from "../../../plugins/protocols/tinybase.ts";
+import { type FakeClock, serve, until, within } from "../../kit/mod.ts";
+
+/** A server that synchronizes at /sync. */
+export async function syncServer(
+  { clock, pathsOptions, ...options }: Omit<TinyBaseOptions, "paths"> & {
+    pathsOptions?: PathsOptions;
+    clock?: FakeClock;
+  } = {},
+) {
+  const tenants = paths(pathsOptions);
+  const protocol = tinybase({ ...options, paths: tenants.api });
+  const server = await serve({ maxQueuedBytes: 33_554_432, ...(clock && { clock }) }, tenants, protocol);
+  return { ...server, paths: tenants.api, sync: protocol.api };
+}
+
+/** A persister in memory, whose parts outlive it. */
+export function memoryDocuments(): PathDocuments & { parts: Map<string, Map<string, string>> } {
+  const parts = new Map<string, Map<string, string>>();
+  const of = (path: string) => {
+    let found = parts.get(path);
+    if (found === undefined) parts.set(path, found = new Map());
+    return found;
+  };
+  return {
+    parts,
+    load: (path) => [...of(path)],
+    save: (path, changed) => changed.forEach((text, key) => of(path).set(key, text)),
+  };
+}
+
+/** The same in a SQLite file. */
+export function sqliteDocuments(file: string): PathDocuments & Disposable {
+  const db = new DatabaseSync(file);
+  db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+    CREATE TABLE IF NOT EXISTS parts (path TEXT, key TEXT, text TEXT, PRIMARY KEY (path, key)) WITHOUT ROWID`);
+  const select = db.prepare("SELECT key, text FROM parts WHERE path = ?");
+  const upsert = db.prepare("INSERT OR REPLACE INTO parts VALUES (?, ?, ?)");
+  return {
+    load: (path) => select.all(path).map(({ key, text }) => [key, text] as [string, string]),
+    save(path, parts) {
+      db.exec("BEGIN");
+      for (const [key, text] of parts) upsert.run(path, key, text);
+      db.exec("COMMIT");
+    },
+    [Symbol.dispose]: () => db.close(),
+  };
+}
+
+export const persisterOf = (documents: PathDocuments) => (path: string): PathPersister => ({
+  load: () => documents.load(path),
+  save: (parts) => documents.save(path, parts),
+});
+
+/** A real TinyBase client. */
+export interface SyncedStore extends AsyncDisposable {
+  readonly store: MergeableStore;
+  readonly socket: WebSocket;
+  readonly synchronizer: WsSynchronizer<WebSocket>;
+  /** What TinyBase reported. */
+  readonly errors: unknown[];
+  /** Goes offline; the store stays. */
+  close(): Promise<void>;
+}
+
+export interface SyncedStoreOptions {
+  store?: MergeableStore;
+  /** Multiplexed, on this socket and channel. */
+  channel?: string;
+  socket?: WebSocket;
+  fragmentSize?: number;
+  timeoutSeconds?: number;
+  sync?: boolean;
+}
+
+/** Connects a store and starts to synchronize it. */
+export async function synced(
+  url: string,
+  { store = createMergeableStore(), channel, socket, fragmentSize, timeoutSeconds = 5, sync = true }:
+    SyncedStoreOptions = {},
+): Promise<SyncedStore> {
+  const errors: unknown[] = [];
+  const onError = (error: unknown) => void errors.push(error);
+  const own = socket ?? new WebSocket(url.replace(/^http/, "ws"), channel === undefined ? [] : ["tinybase"]);
+  const more = [timeoutSeconds, undefined, undefined, onError, fragmentSize] as const;
+  const synchronizer =
+    await (channel === undefined
+      ? createWsSynchronizer(store, own, ...more)
+      : createWsSynchronizer(store, own, channel, ...more));
+  if (sync) await synchronizer.startSync();
+  const closed = new Promise<void>((resolve) =>
+    own.addEventListener("close", () => resolve(), { once: true })
+  );
+  const close = async () => {
+    await synchronizer.destroy();
+    // A shared socket closes with its last store.
+    if (socket === undefined) await within("the close", closed);
+  };
+  return { store, socket: own, synchronizer, errors, close, [Symbol.asyncDispose]: close };
+}
+
+export const hashesOf = (store: MergeableStore) => store.getMergeableContentHashes().join();
+
+/** Waits until all stores have equal hashes, and checks that they have equal contents. */
+export async function converged(...stores: MergeableStore[]): Promise<void> {
+  const [first, ...others] = stores as [MergeableStore, ...MergeableStore[]];
+  await until("equal hashes", () => others.every((store) => hashesOf(store) === hashesOf(first)));
+  for (const store of others) {
+    same(store.getContent(), first.getContent());
+    same(store.getMergeableContent(), first.getMergeableContent());
+  }
+}
+
+/** Compares contents, whatever their prototypes. */
+export function same(actual: unknown, expected: unknown): void {
+  assert.deepEqual(plain(actual), plain(expected));
+}
+
+/** Without prototypes, and with something for what is deleted. */
+function plain(content: unknown): unknown {
+  return JSON.parse(JSON.stringify(content, (_key, value) => value === undefined ? "(deleted)" : value));
+}

@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { createMergeableStore } from "tinybase";
+import { after, isHlc, latestAt, timeOf } from "../../../plugins/protocols/tinybase/hlc.ts";
+import { encodeMessage, parseMessage } from "../../../plugins/protocols/tinybase/messages.ts";
+
+const DIFF = '["QHzg1mpDAlH",3,[[{"pets":[{"fido":[{"species":["cat","P6vlbfb----7JQY8"]}]}]}],[{}],1]]';
+
+Deno.test("the messages of real clients are read and written to the letter", () => {
+  const frames = [
+    '["i3sqG0MoH22.g5XY",1,""]',
+    '["0HrFq8KPlg_",2,[2850994369,1935289064]]',
+    '["YwSptcRJSSn.dHI_",4,{}]',
+    DIFF,
+    '[null,0,[[{}],{"pets":12}]]',
+    '["a",0,[[{"pets":[{"fido":[{"age":["\uFFFC","P6vlbfb----7JQY8"]}]}]}],{}]]',
+    '["a",5,{"pets":{"fido":1}}]',
+    '["a",6,{"pets":{"fido":{"age":1}}}]',
+    '["a",7,{"open":0}]',
+  ];
+  for (const frame of frames) {
+    const message = parseMessage(frame);
+    assert.ok(message, frame);
+    assert.equal(encodeMessage(message.requestId, message.type, message.body), frame);
+  }
+});
+
+Deno.test("messages of types to come are taken as they are", () => {
+  assert.deepEqual(parseMessage('["~a",8,{"pets":[1,2,3]}]')?.body, { pets: [1, 2, 3] });
+});
+
+Deno.test("what TinyBase's clients would close their socket for is no message", () => {
+  const wrong = [
+    "",
+    "[]",
+    "{}",
+    '["a",1]',
+    '["a",1,"",1]',
+    '[1,1,""]',
+    '["a","1",""]',
+    '["a",1.5,""]',
+    '["a",-1,[0,1]]',
+    '["a",1,"x"]',
+    '["a",2,[1]]',
+    '["a",2,[1,-1]]',
+    '["a",2,[1,4294967296]]',
+    '["a",3,[[{}]]]',
+    '["a",3,[[{}],[{}],2]]',
+    '["a",3,[[{"t":{}}],[{}],1]]',
+    '["a",3,[[{"t":[{"r":[{"c":["x","short"]}]}]}],[{}],1]]',
+    '["a",3,[[{"t":[{"r":[{"c":["x","P6vlbfb----7JQY8",1]}]}]}],[{}],1]]',
+    '["a",3,[[{"t":[{"r":[{"c":["\uFFFDno json","P6vlbfb----7JQY8"]}]}]}],[{}],1]]',
+    '["a",4,[]]',
+    '["a",5,{"t":1}]',
+    '["a",0,"x"]',
+    "x".repeat(100),
+    `${"[".repeat(100_000)}`,
+  ];
+  for (const text of wrong) assert.equal(parseMessage(text), undefined, text.slice(0, 80));
+});
+
+Deno.test("empty tables and rows are taken out, because TinyBase's hashes do not bear them", () => {
+  const message = parseMessage(
+    '["a",3,[[{"t":[{"r":[{}],"s":[{"c":[1,"P6vlbfb----7JQY8"]}]}],"u":[{}],"v":[{"w":[{}]}]}],[{}],1]]',
+  );
+  assert.equal(message?.mended, '["a",3,[[{"t":[{"s":[{"c":[1,"P6vlbfb----7JQY8"]}]}]}],[{}],1]]');
+});
+
+Deno.test("the latest clock of a message is found wherever it stands", () => {
+  assert.equal(parseMessage(DIFF)?.latest, "P6vlbfb----7JQY8");
+  assert.equal(
+    parseMessage('["a",3,[[{"t":[{},"P6vlbfb----7JQY8"]}],[{"v":[1,"Q6vlbfb----7JQY8"]}],1]]')?.latest,
+    "Q6vlbfb----7JQY8",
+  );
+  assert.equal(parseMessage('["a",1,""]')?.latest, "");
+});
+
+Deno.test("keys may be anything", () => {
+  const text = '["a",3,[[{"__proto__":[{"constructor":[{"__proto__":["x","P6vlbfb----7JQY8"]}]}]}],[{}],1]]';
+  const message = parseMessage(text)!;
+  assert.equal(encodeMessage(message.requestId, message.type, message.body), text);
+  assert.equal(({} as Record<string, unknown>).x, undefined);
+});
+
+Deno.test("clocks are those of TinyBase", () => {
+  const now = 1_790_000_000_000;
+  const store = createMergeableStore("a", () => now);
+  store.setCell("t", "r", "c", 1);
+  const [[{ t }]] = store.getMergeableContent();
+  const hlc = t![0].r![0].c![1];
+  assert.ok(isHlc(hlc));
+  assert.equal(timeOf(hlc), now);
+  assert.ok(hlc <= latestAt(now) && hlc > latestAt(now - 300_001));
+  store.setCell("t", "r", "c", 2);
+  assert.equal(after(hlc), store.getMergeableContent()[0][0].t![0].r![0].c![1]);
+});
+
+Deno.test("the clock after another is greater, by as little as can be", () => {
+  const char = fc.constantFrom(..."-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz");
+  const hlc = fc.string({ unit: char, minLength: 16, maxLength: 16 }).filter((text) =>
+    !text.startsWith("zzzzzzzzzzz")
+  );
+  fc.assert(fc.property(hlc, (before) => {
+    const next = after(before);
+    assert.ok(next > before && isHlc(next));
+    assert.equal(next.slice(11), before.slice(11));
+  }));
+  assert.equal(after("-------zzzz12345"), "------0----12345");
+});
+
+Deno.test("every change a TinyBase store can make is read as it was written", () => {
+  const cell = fc.oneof(
+    fc.string({ unit: "grapheme" }).filter((text) => text !== "\uFFFC" && text[0] !== "\uFFFD"),
+    fc.double({ noNaN: true, noDefaultInfinity: true }),
+    fc.boolean(),
+    fc.constant(null),
+    fc.jsonValue({ maxDepth: 2 }).filter((value) => typeof value === "object" && value !== null),
+  );
+  const id = fc.string({ minLength: 1, maxLength: 3 });
+  const edit = fc.tuple(id, id, id, cell, fc.boolean());
+  fc.assert(fc.property(fc.array(edit, { maxLength: 20 }), (edits) => {
+    const store = createMergeableStore();
+    for (const [table, row, cellId, value, deletes] of edits) {
+      if (deletes) store.delCell(table, row, cellId);
+      else store.setCell(table, row, cellId, value as string);
+    }
+    const text = encodeMessage(null, 3, [store.getMergeableTableDiff({})[0], [{}], 1]);
+    const read = parseMessage(text);
+    assert.ok(read !== undefined && read.mended === undefined);
+    assert.equal(encodeMessage(null, 3, read.body), text);
+  }));
+});

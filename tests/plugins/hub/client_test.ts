@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { channels } from "../../../plugins/channels.ts";
+import { hub, hubClient } from "../../../plugins/protocols/hub.ts";
+import { serve, until } from "../../kit/mod.ts";
+
+const apiKey = "secret";
+
+async function hubServer() {
+  const bus = channels();
+  const plugin = hub({ channels: bus.api, apiKey });
+  const server = await serve({}, bus, plugin);
+  return Object.assign(server, { hub: plugin.api });
+}
+
+/** A hub that answers as told, and counts the calls and their idempotency keys. */
+function fakeHub(answer: (call: number) => Response | Promise<Response>) {
+  const keys: (string | null)[] = [];
+  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, async (request) => {
+    await request.text();
+    keys.push(request.headers.get("idempotency-key"));
+    return await answer(keys.length);
+  });
+  return {
+    keys,
+    baseUrl: `http://127.0.0.1:${server.addr.port}`,
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+}
+
+Deno.test("H12 a backend sends to users, to sessions and to everybody", async () => {
+  await using server = await hubServer();
+  await using ann = await server.connect("/ws?userId=ann&sessionId=tab");
+  await until("the arrival", () => server.hub.stats().total_connections === 1);
+  const backend = hubClient({ baseUrl: `${server.url}/`, apiKey });
+
+  const sent = await backend.sendToUser("ann", { title: "Hello" });
+  assert.ok(sent.ok);
+  assert.deepEqual([sent.value.delivered, sent.value.targets], [1, { user: { delivered: 1, known: true } }]);
+  const { timestamp, ...message } = await ann.nextJson();
+  assert.deepEqual(message, { type: "notification", payload: { title: "Hello" } });
+  assert.ok(Math.abs(Date.parse(timestamp) - Date.now()) < 60_000);
+
+  const options = { type: "update", timestamp: "2024-01-01T00:00:00Z" };
+  assert.ok((await backend.sendToSession("tab", [1], options)).ok);
+  assert.deepEqual(await ann.nextJson(), { ...options, payload: [1] });
+
+  const all = await backend.broadcast("down", { type: "announcement" });
+  assert.ok(all.ok && all.value.delivered === 1);
+  assert.equal((await ann.nextJson()).type, "announcement");
+
+  const nobody = await backend.sendToUser("bob", {});
+  assert.ok(nobody.ok && !nobody.value.targets.user!.known);
+});
+
+Deno.test("H12 a refused call is a result, not a throw, and is not tried again", async () => {
+  await using server = await hubServer();
+  const stranger = hubClient({ baseUrl: server.url, apiKey: "wrong" });
+  assert.deepEqual(await stranger.broadcast({}), {
+    ok: false,
+    error: { code: "unauthorized", message: "X-API-Key is wrong", status: 401 },
+  });
+  const bad = await hubClient({ baseUrl: server.url, apiKey }).sendToUser("", {});
+  assert.ok(!bad.ok && bad.error.status === 400 && bad.error.code === "bad_request");
+
+  await using broken = fakeHub(() => new Response("<html>", { status: 500 }));
+  assert.deepEqual(await hubClient({ baseUrl: broken.baseUrl, apiKey }).broadcast({}), {
+    ok: false,
+    error: { code: "refused", message: "The hub answered 500", status: 500 },
+  });
+  assert.equal(broken.keys.length, 1);
+});
+
+Deno.test("H12 a call that finds no hub is tried again, with the same idempotency key", async () => {
+  const unavailable = () => Response.json({ code: "not_ready", message: "starting" }, { status: 503 });
+  await using starting = fakeHub((call) => call < 3 ? unavailable() : Response.json({ delivered: 0 }));
+  const backend = hubClient({ baseUrl: starting.baseUrl, apiKey, retryDelayMs: 1 });
+  assert.ok((await backend.broadcast({})).ok);
+  assert.equal(starting.keys.length, 3);
+  assert.equal(new Set(starting.keys).size, 1);
+
+  await using never = fakeHub(unavailable);
+  const failed = await hubClient({ baseUrl: never.baseUrl, apiKey, retries: 1, retryDelayMs: 1 }).broadcast(
+    {},
+  );
+  assert.ok(!failed.ok && failed.error.status === 503);
+  assert.equal(never.keys.length, 2);
+
+  const nobody = hubClient({ baseUrl: "http://127.0.0.1:1", apiKey, retries: 2, retryDelayMs: 1 });
+  const unreachable = await nobody.broadcast({});
+  assert.ok(!unreachable.ok && unreachable.error.code === "unreachable");
+});
+
+Deno.test("H12 a hub that does not answer is given up in time", async () => {
+  const { promise, resolve } = Promise.withResolvers<Response>();
+  await using silent = fakeHub(() => promise);
+  const result = await hubClient({ baseUrl: silent.baseUrl, apiKey, timeoutMs: 50 }).broadcast({});
+  assert.deepEqual(result, { ok: false, error: { code: "timeout", message: "No answer within 50 ms" } });
+  resolve(new Response());
+});
+
+Deno.test("H12 an answer that is lost on the way does not send the message twice", async () => {
+  await using server = await hubServer();
+  await using ann = await server.connect("/ws?userId=ann");
+  await until("the arrival", () => server.hub.stats().total_connections === 1);
+  // Stands between backend and hub, passes the call on, and loses the first answer.
+  let calls = 0;
+  const proxy = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, async (request) => {
+    const { pathname } = new URL(request.url);
+    const init = { method: "POST", headers: request.headers, body: await request.text() };
+    const response = await fetch(server.url + pathname, init);
+    const answer = await response.text();
+    return ++calls === 1 ? new Response(null, { status: 503 }) : new Response(answer);
+  });
+  const backend = hubClient({ baseUrl: `http://127.0.0.1:${proxy.addr.port}`, apiKey, retryDelayMs: 1 });
+  const result = await backend.sendToUser("ann", { n: 1 });
+  assert.ok(result.ok && result.value.delivered === 1);
+  assert.equal(calls, 2);
+  await server.hub.broadcast({ type: "end" });
+  assert.deepEqual([(await ann.nextJson()).type, (await ann.nextJson()).type], ["notification", "end"]);
+  await proxy.shutdown();
+});

@@ -35,11 +35,17 @@ import {
 } from "../core/mod.ts";
 import type { SignInGuard } from "./auth/types.ts";
 import type { ChannelExtension } from "./channels/types.ts";
+import { Buckets } from "./rate_limits/buckets.ts";
 import { type LimitingMiddleware, limitRequests, tooMany } from "./rate_limits/http.ts";
-import { type Limits, type Operation, OPERATIONS, prepareLimits } from "./rate_limits/limits.ts";
+import {
+  type Limits,
+  type Operation,
+  OPERATIONS,
+  prepareLimits,
+  type RateName,
+} from "./rate_limits/limits.ts";
 import { type Meter, Meters } from "./rate_limits/meters.ts";
 import { spend } from "./rate_limits/rates.ts";
-import { RecentMap } from "./rate_limits/recent_map.ts";
 import { failedSignIns } from "./rate_limits/sign_ins.ts";
 import { subnetOf } from "./shared/client_ip.ts";
 import type { Metrics } from "./shared/metrics.ts";
@@ -108,22 +114,20 @@ export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> 
 
   const meters = new Meters(pace, maxTracked);
   const answers = new WeakMap<Endpoint, RefusedMessage>();
-  const channelsFullAt = new RecentMap<number>(maxTracked);
-  const connectsFullAt = new RecentMap<number>(maxTracked);
-  const requestsFullAt = new RecentMap<number>(maxTracked);
   const connections = new Map<string, number>();
   const failures = failedSignIns({
     pace: pace("failedSignIns"),
     maxTracked,
-    clock: () => host?.clock,
+    clock: () => host?.clock ?? systemClock,
     refused: () => refused("sign-in"),
   });
-  const [connectPace, channelPace, refusalPace, requestPace] = [
-    pace("connectsPerIp"),
-    pace("publishesPerChannel"),
-    pace("refusals"),
-    pace("requests"),
-  ];
+  const buckets = (name: RateName) => {
+    const own = pace(name);
+    return own && new Buckets(own, maxTracked);
+  };
+  const connects = buckets("connectsPerIp");
+  const publishes = buckets("publishesPerChannel");
+  const refusalPace = pace("refusals");
 
   /** Counts a refusal, and disconnects whoever collects too many. */
   function refuse(conn: Connection, meter: Meter, operation: Operation, waitMs: number): RateLimitError {
@@ -144,13 +148,10 @@ export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> 
   }
 
   function spendOnChannel(channel: string): void {
-    if (channelPace === undefined) return;
-    const next = spend(channelPace, channelsFullAt.get(channel) ?? 0, 1, now());
-    if (next < 0) {
-      refused("channel");
-      throw new RateLimitError("Too many publishes to this channel", -next);
-    }
-    channelsFullAt.set(channel, next);
+    const waitMs = publishes?.take(channel, now()) ?? 0;
+    if (waitMs === 0) return;
+    refused("channel");
+    throw new RateLimitError("Too many publishes to this channel", waitMs);
   }
 
   const api: RateLimits = {
@@ -182,13 +183,9 @@ export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> 
       !enabled || meters.spend(meters.of(client), operation, 1, now()) === 0,
     answerWith: (endpoint, answer) => void answers.set(endpoint, answer),
     middleware() {
-      if (requestPace === undefined) return async (_c, next) => await next();
-      return limitRequests({
-        pace: requestPace,
-        counts: requestsFullAt,
-        now,
-        refused: () => refused("request"),
-      });
+      const own = pace("requests");
+      if (own === undefined) return async (_c, next) => await next();
+      return limitRequests({ pace: own, maxTracked, now, refused: () => refused("request") });
     },
   };
   if (!enabled) return { name: "rate_limits", api };
@@ -207,13 +204,10 @@ export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> 
         refused("connection");
         return tooMany(new RateLimitError("Too many connections from your address", 5_000));
       }
-      if (connectPace === undefined) return;
-      const next = spend(connectPace, connectsFullAt.get(key) ?? 0, 1, now());
-      if (next < 0) {
-        refused("connect");
-        return tooMany(new RateLimitError("Too many connects from your address", -next));
-      }
-      connectsFullAt.set(key, next);
+      const waitMs = connects?.take(key, now()) ?? 0;
+      if (waitMs === 0) return;
+      refused("connect");
+      return tooMany(new RateLimitError("Too many connects from your address", waitMs));
     },
 
     open(conn) {

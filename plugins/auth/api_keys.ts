@@ -67,23 +67,25 @@ function digestOf(key: string): Uint8Array {
 }
 
 /**
- * Reads keys as settings have them: `key`, `name:key` or `name:key|read:metrics|write:metrics`, separated by commas.
+ * Reads keys as settings have them: `key`, `name:key` or `name:key:permission+permission`, separated by commas.
  * Without permissions a key may do everything, as a backend usually does.
  *
  * ```ts
  * import { parseApiKeys } from "@plugboard/server/auth";
  * import assert from "node:assert/strict";
  *
- * assert.deepEqual(parseApiKeys("backend:c2VjcmV0, metrics:bW9yZQ|read:metrics"), [
+ * assert.deepEqual(parseApiKeys("backend:c2VjcmV0, metrics:bW9yZQ:read:metrics+read:news"), [
  *   { name: "backend", key: "c2VjcmV0", permissions: ["admin"] },
- *   { name: "metrics", key: "bW9yZQ", permissions: ["read:metrics"] },
+ *   { name: "metrics", key: "bW9yZQ", permissions: ["read:metrics", "read:news"] },
  * ]);
  * ```
  */
 export function parseApiKeys(text: string): ApiKey[] {
   return text.split(",").map((part) => part.trim()).filter(Boolean).map((part, i) => {
-    const [named = "", ...permissions] = part.split("|");
-    const [, name = `key ${i + 1}`, key = ""] = named.match(/^(?:([\w.-]+):)?(.*)$/s) ?? [];
-    return { name, key, permissions: permissions.length > 0 ? permissions : ["admin"] };
+    const [, name = `key ${i + 1}`, key = "", permissions = "admin"] = part.match(KEY) ?? [];
+    return { name, key, permissions: permissions.split("+") };
   });
 }
+
+/** A name is needed where permissions follow: a key alone is everything up to the comma. */
+const KEY = /^(?:([^:]+):)?([^:]*)(?::(.+))?$/;

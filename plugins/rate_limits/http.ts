@@ -7,8 +7,8 @@
 import { refusal } from "../../core/mod.ts";
 import { subnetOf } from "../shared/client_ip.ts";
 import { RateLimitError } from "../shared/rate_limit_error.ts";
-import { type Pace, spend, spent } from "./rates.ts";
-import type { RecentMap } from "./recent_map.ts";
+import { Buckets } from "./buckets.ts";
+import type { Pace } from "./rates.ts";
 
 /** Hono middleware: answers 429 to those who ask too often, and tells all others how often they still may. */
 export type LimitingMiddleware = (
@@ -29,36 +29,35 @@ export function tooMany(
 }
 
 /** Limits requests by address. */
-export function limitRequests({ pace, counts, now, refused }: {
+export function limitRequests({ pace, maxTracked, now, refused }: {
   pace: Pace;
-  counts: RecentMap<number>;
+  maxTracked: number;
   now: () => number;
   refused: () => void;
 }): LimitingMiddleware {
-  const { limit, windowMs } = pace;
-  const policy = `"requests";q=${limit};w=${seconds(windowMs)}`;
+  const requests = new Buckets(pace, maxTracked);
+  const policy = `"requests";q=${pace.limit};w=${seconds(pace.windowMs)}`;
 
   /** The fields of draft-ietf-httpapi-ratelimit-headers: what is allowed, and how much of it remains until when. */
-  function headers(fullAt: number, at: number): Record<string, string> {
-    const remaining = Math.max(0, Math.floor(limit - spent(pace, fullAt, at)));
+  function headers(address: string, at: number): Record<string, string> {
+    const remaining = Math.max(0, Math.floor(pace.limit - requests.spent(address, at)));
+    const untilFullMs = Math.max(0, requests.fullAt(address) - at);
     return {
       "ratelimit-policy": policy,
-      "ratelimit": `"requests";r=${remaining};t=${seconds(Math.max(0, fullAt - at))}`,
+      "ratelimit": `"requests";r=${remaining};t=${seconds(untilFullMs)}`,
     };
   }
 
   return async (c, next) => {
-    const at = now();
-    const key = subnetOf(c.env.ip);
-    const before = counts.get(key) ?? 0;
-    const fullAt = spend(pace, before, 1, at);
-    if (fullAt < 0) {
+    const [address, at] = [subnetOf(c.env.ip), now()];
+    const waitMs = requests.take(address, at);
+    const told = headers(address, at);
+    if (waitMs > 0) {
       refused();
-      return tooMany(new RateLimitError("Too many requests", -fullAt), headers(before, at));
+      return tooMany(new RateLimitError("Too many requests", waitMs), told);
     }
-    counts.set(key, fullAt);
     await next();
-    for (const [name, value] of Object.entries(headers(fullAt, at))) c.header(name, value);
+    for (const [name, value] of Object.entries(told)) c.header(name, value);
   };
 }
 

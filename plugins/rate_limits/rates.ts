@@ -6,8 +6,8 @@
 
 import { PlugboardError } from "../../core/mod.ts";
 
-/** So many in so much time: `600/1m`, `50/10s`; `off` for no limit. */
-export type Rate = `${number}/${number}${"ms" | "s" | "m" | "h"}` | "off";
+/** So many in so much time: `600/1m`, `50/10s`, `10/s`; `off` for no limit. */
+export type Rate = `${number}/${number | ""}${"ms" | "s" | "m" | "h"}` | "off";
 
 /** A rate, ready for counting. */
 export interface Pace {

@@ -4,11 +4,11 @@
  * @module
  */
 
-import { type Clock, systemClock } from "../../core/mod.ts";
+import type { Clock, MaybePromise } from "../../core/mod.ts";
 import { subnetOf } from "../shared/client_ip.ts";
 import { RateLimitError } from "../shared/rate_limit_error.ts";
-import { type Pace, spend, spent } from "./rates.ts";
-import { RecentMap } from "./recent_map.ts";
+import { Buckets } from "./buckets.ts";
+import type { Pace } from "./rates.ts";
 
 /** The share of the limit that costs nothing: mistyped keys, tokens of yesterday. */
 const FREE_SHARE = 0.1;
@@ -18,60 +18,51 @@ const MAX_DELAY_MS = 2_000;
 
 /** Counts failures by address. */
 export interface FailedSignIns {
-  attempt(ip: string): void | Promise<void>;
+  /** Throws when there were too many, waits when there were many. */
+  attempt(ip: string): MaybePromise<void>;
+  /** Counts one. */
   failed(ip: string): void;
   /** Lets those who wait go on. */
   stop(): void;
 }
 
-/** Counts failures within `pace`. */
-export function failedSignIns(
-  { pace, maxTracked, clock, refused }: {
-    pace: Pace | undefined;
-    maxTracked: number;
-    clock: () => Clock | undefined;
-    refused: () => void;
-  },
-): FailedSignIns {
-  const failures = new RecentMap<number>(maxTracked);
+/** Counts failures within `pace`; without one, none. */
+export function failedSignIns({ pace, maxTracked, clock, refused }: {
+  pace: Pace | undefined;
+  maxTracked: number;
+  clock: () => Clock;
+  refused: () => void;
+}): FailedSignIns {
+  if (pace === undefined) return { attempt() {}, failed() {}, stop() {} };
+  const failures = new Buckets(pace, maxTracked);
+  const free = pace.limit * FREE_SHARE;
   const waiting = new Set<() => void>();
 
   function wait(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const cancel = (clock() ?? systemClock).after(ms, done);
-      waiting.add(stop);
-      function done() {
-        waiting.delete(stop);
-        resolve();
-      }
-      function stop() {
-        cancel();
-        done();
-      }
-    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancel = clock().after(ms, resolve);
+    const goOn = () => {
+      cancel();
+      resolve();
+    };
+    waiting.add(goOn);
+    return promise.finally(() => waiting.delete(goOn));
   }
 
   return {
     attempt(ip) {
-      if (pace === undefined) return;
-      const now = (clock() ?? systemClock).now();
-      const fullAt = failures.get(subnetOf(ip)) ?? 0;
-      const next = spend(pace, fullAt, 1, now);
-      if (next < 0) {
+      const [address, now] = [subnetOf(ip), clock().now()];
+      const waitMs = failures.waitMs(address, now);
+      if (waitMs > 0) {
         refused();
-        throw new RateLimitError("Too many failed sign-ins", -next);
+        throw new RateLimitError("Too many failed sign-ins", waitMs);
       }
-      const beyond = Math.ceil(spent(pace, fullAt, now) - pace.limit * FREE_SHARE);
+      const beyond = Math.ceil(failures.spent(address, now) - free);
       if (beyond > 0) return wait(Math.min(beyond * DELAY_STEP_MS, MAX_DELAY_MS));
     },
-    failed(ip) {
-      if (pace === undefined) return;
-      const key = subnetOf(ip);
-      const next = spend(pace, failures.get(key) ?? 0, 1, (clock() ?? systemClock).now());
-      if (next > 0) failures.set(key, next);
-    },
+    failed: (ip) => void failures.take(subnetOf(ip), clock().now()),
     stop() {
-      for (const stop of waiting) stop();
+      for (const goOn of waiting) goOn();
     },
   };
 }

@@ -63,10 +63,10 @@ Deno.test("the time of a comparison does not tell how much of a key is right", (
 });
 
 Deno.test("keys are read from settings", () => {
-  assert.deepEqual(parseApiKeys(" , a, backend:b|read:x|write:y ,c==,"), [
+  assert.deepEqual(parseApiKeys(" , a, backend:b:read:x+write:y:* ,c+/==,"), [
     { name: "key 1", key: "a", permissions: ["admin"] },
-    { name: "backend", key: "b", permissions: ["read:x", "write:y"] },
-    { name: "key 3", key: "c==", permissions: ["admin"] },
+    { name: "backend", key: "b", permissions: ["read:x", "write:y:*"] },
+    { name: "key 3", key: "c+/==", permissions: ["admin"] },
   ]);
   assert.deepEqual(parseApiKeys(""), []);
 });

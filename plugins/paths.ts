@@ -39,7 +39,7 @@ import {
 import { Listeners } from "./paths/listeners.ts";
 import { Mail, type MailLimits, type MailStore } from "./paths/mail.ts";
 import { Path } from "./paths/path.ts";
-import { checkPathId, type PathId, pathIdOf } from "./paths/path_id.ts";
+import { checkPathId, pathIdOf } from "./paths/path_id.ts";
 import { type Tickets, ticketsWith } from "./paths/tickets.ts";
 import type {
   Delivery,
@@ -56,6 +56,7 @@ import type { Verb } from "./shared/identity.ts";
 
 export type { HoldLimits } from "./paths/held.ts";
 export type { Letter, Mailbox, MailLimits, MailStore } from "./paths/mail.ts";
+export { storedMail } from "./paths/stored_mail.ts";
 export type { Tickets } from "./paths/tickets.ts";
 export type * from "./paths/types.ts";
 export type { Verb } from "./shared/identity.ts";
@@ -76,10 +77,8 @@ export interface PathsOptions {
   maxHeldBytes?: number;
   /** How much is kept for clients that are away, and for how long. */
   mail?: MailLimits;
-  /** Keeps that over a restart; needs a `secret` that outlives it, too. */
+  /** Keeps that over a restart; {@linkcode storedMail} makes one. Without it, mail ends with the process. */
   mailStore?: MailStore;
-  /** What tickets are signed with. @default {a random one, so tickets end with the process} */
-  secret?: string | (() => MaybePromise<string>);
   /** Who may do what on a path; a returned response (401, 403) refuses. @default {everybody may write} */
   allow?: (upgrade: Upgrade, path: string) => MaybePromise<Verb | Response>;
 }
@@ -104,13 +103,13 @@ export interface HeldPath {
 
 /** What paths offer to protocols and to the app. */
 export interface Paths {
+  /** The path that a URL names, or the response that refuses it. */
+  idOf(upgrade: Upgrade, prefix: string): string | Response;
   /**
-   * The path that a URL names, and what the client may do there, or the response that refuses it. A client that
-   * returns takes its own place again, even on a full path.
+   * What a client may do on a path, or the response that refuses it. A client that returns takes its own place
+   * again, even on a full path.
    */
-  admit(upgrade: Upgrade, prefix: string, client?: string): MaybePromise<PathGrant | Response>;
-  /** The same for a path that the client named in another way than by its URL. */
-  authorize(upgrade: Upgrade, path: string): MaybePromise<PathGrant | Response>;
+  authorize(upgrade: Upgrade, path: string, client?: string): MaybePromise<PathGrant | Response>;
   /** Adds a client to a path, or tells how to close it because there is no room. */
   join(path: string, client: JoinOptions): Member | CloseCode;
   /** Sets who makes the server's clients. Called once, by the one protocol that these paths are for. */
@@ -153,7 +152,6 @@ export function paths(options: PathsOptions = {}): Plugin<Paths> {
     maxHeldMessages = 1_000,
     maxHeldBytes = 16_777_216,
     mailStore,
-    secret,
     allow = () => "write",
   } = options;
   const mailLimits = { ...MAIL_DEFAULTS, ...options.mail };
@@ -165,12 +163,6 @@ export function paths(options: PathsOptions = {}): Plugin<Paths> {
     maxHeldBytes,
     ...mailLimits,
   });
-  checkOptions("paths").that(
-    mailStore === undefined || secret !== undefined,
-    "secret",
-    "given where mail is stored: without it nobody can claim mail after a restart",
-    secret,
-  );
 
   const all = new Map<string, Path>();
   const mail = new Mail(mailLimits, mailStore);
@@ -230,16 +222,20 @@ export function paths(options: PathsOptions = {}): Plugin<Paths> {
     });
   }
 
-  function grant(upgrade: Upgrade, path: PathId, client?: string): MaybePromise<PathGrant | Response> {
-    if ("problem" in path) return refusal(400, "bad_path", `The path ${path.problem}`);
-    const verdict = allow(upgrade, path.id);
-    if (!(verdict instanceof Promise)) return decide(path.id, verdict, client);
-    return verdict.then((given) => decide(path.id, given, client));
+  function authorize(upgrade: Upgrade, path: string, client?: string): MaybePromise<PathGrant | Response> {
+    const checked = checkPathId(path);
+    if ("problem" in checked) return refuse(checked);
+    const verdict = allow(upgrade, path);
+    if (!(verdict instanceof Promise)) return decide(path, verdict, client);
+    return verdict.then((given) => decide(path, given, client));
   }
 
   const api: Paths = {
-    admit: (upgrade, prefix, client) => grant(upgrade, pathIdOf(upgrade.url, prefix), client),
-    authorize: (upgrade, path) => grant(upgrade, checkPathId(path)),
+    idOf(upgrade, prefix) {
+      const path = pathIdOf(upgrade.url, prefix);
+      return "id" in path ? path.id : refuse(path);
+    },
+    authorize,
     join: (path, client) => noRoom(path, client.id) ?? ensure(path).join(client),
     serve(factory) {
       if (serverClient !== undefined) {
@@ -295,8 +291,8 @@ export function paths(options: PathsOptions = {}): Plugin<Paths> {
     api,
     async start(given) {
       host = given;
-      tickets = ticketsWith(await secretOf(secret));
       await mail.start(given);
+      tickets = ticketsWith(await mailStore?.secret() ?? crypto.randomUUID());
       listeners.tell("started", {});
     },
     async stop() {
@@ -306,6 +302,10 @@ export function paths(options: PathsOptions = {}): Plugin<Paths> {
       host = undefined;
     },
   };
+}
+
+function refuse({ problem }: { problem: string }): Response {
+  return refusal(400, "bad_path", `The path ${problem}`);
 }
 
 const MAIL_DEFAULTS = {
@@ -319,10 +319,4 @@ const MAIL_DEFAULTS = {
 function checkPathsOptions(numbers: Record<string, number>): void {
   const check = checkOptions("paths");
   for (const [option, value] of Object.entries(numbers)) check.positiveInteger(option, value);
-}
-
-async function secretOf(secret: PathsOptions["secret"]): Promise<string> {
-  const given = typeof secret === "function" ? await secret() : secret ?? crypto.randomUUID();
-  checkOptions("paths").filled("secret", given);
-  return given;
 }

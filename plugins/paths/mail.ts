@@ -46,6 +46,8 @@ export interface MailStore {
   add(path: string, client: string, letter: Letter): MaybePromise<void>;
   /** Its client has returned or was given up. */
   remove(path: string, client: string): MaybePromise<void>;
+  /** What tickets are signed with: the same after a restart, or nobody could claim the mail. Called after `load`. */
+  secret(): MaybePromise<string>;
 }
 
 interface Box {

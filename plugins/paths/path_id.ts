@@ -19,7 +19,6 @@ export function pathIdOf(url: string, prefix: string): PathId {
   const base = prefix.replace(/\/$/, "");
   if (target !== base && !target.startsWith(`${base}/`)) return { problem: `does not begin with ${prefix}` };
   const raw = target.slice(base.length + 1);
-  if (raw === "") return { id: "" };
   const segments: string[] = [];
   for (const segment of raw.split("/")) {
     try {
@@ -34,6 +33,7 @@ export function pathIdOf(url: string, prefix: string): PathId {
 
 /** Refuses ids that could be mistaken for others. */
 export function checkPathId(id: string): PathId {
+  if (id === "") return { id };
   const segments = id.split("/");
   if (segments.some((segment) => segment === "")) return { problem: "has an empty segment" };
   if (segments.some((segment) => segment === "." || segment === "..")) {
@@ -41,6 +41,7 @@ export function checkPathId(id: string): PathId {
   }
   // deno-lint-ignore no-control-regex -- exactly those are to be refused
   if (/[\x00-\x1f\x7f\\?#]/.test(id)) return { problem: "has a character that no path may have" };
+  if (!id.isWellFormed()) return { problem: "has half a character" };
   if (new TextEncoder().encode(id).length > MAX_PATH_BYTES) {
     return { problem: `is longer than ${MAX_PATH_BYTES} bytes` };
   }

@@ -97,9 +97,11 @@ export function pipe(options: PipeOptions): Plugin<Pipe> {
   async function upgrade(request: Upgrade): Promise<Response | undefined> {
     const query = new URLSearchParams(/\?(.*)$/.exec(request.url)?.[1]);
     const client = query.get("clientId") ?? undefined;
-    const granted = await paths.admit(request, base, client);
+    const path = paths.idOf(request, base);
+    if (path instanceof Response) return path;
+    if (path === "") return refusal(400, "bad_path", `Which path? Connect to ${base}/<path>`);
+    const granted = await paths.authorize(request, path, client);
     if (granted instanceof Response) return granted;
-    if (granted.path === "") return refusal(400, "bad_path", `Which path? Connect to ${base}/<path>`);
     if (client !== undefined && client !== "new") {
       const token = query.get("clientToken") ?? "";
       if (!paths.tickets.accepts(granted.path, client, token)) {

@@ -75,7 +75,7 @@ import type { TinyBaseSync } from "./tinybase/types.ts";
 
 export { tinybaseCodes } from "./tinybase/close_codes.ts";
 export type { PathPersister } from "./tinybase/parts.ts";
-export { type PathDocuments, sqlitePersister } from "./tinybase/sqlite_persister.ts";
+export { sqlitePersister } from "./tinybase/sqlite_persister.ts";
 export type * from "./tinybase/types.ts";
 
 /** Options of {@linkcode tinybase}. */

@@ -4,21 +4,61 @@
  * @module
  */
 
-import type { MaybePromise } from "../../../core/mod.ts";
+import type { Migration, Store } from "../../persistence.ts";
 import type { PathPersister } from "./parts.ts";
 
-/** Keeps the parts of many paths; persistence does, in SQLite. */
-export interface PathDocuments {
-  /** All parts of a path. */
-  load(path: string): MaybePromise<Iterable<readonly [key: string, text: string]>>;
-  /** Stores parts of a path, all or none, after those of earlier calls. What it resolves for survives a crash. */
-  save(path: string, parts: ReadonlyMap<string, string>): MaybePromise<void>;
+const TABLE: Migration = `
+  CREATE TABLE tinybase_parts (
+    path TEXT NOT NULL, part TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (path, part)
+  ) WITHOUT ROWID;
+`;
+
+interface PartRow {
+  part: string;
+  text: string;
 }
 
-/** Stores every path in one database, for `createPersisterForPath`. A change rewrites the rows it touches. */
-export function sqlitePersister(documents: PathDocuments): (path: string) => PathPersister {
-  return (path) => ({
-    load: () => documents.load(path),
-    save: (parts) => documents.save(path, parts),
-  });
+/**
+ * Stores every path in one SQLite database, for `createPersisterForPath`. A change rewrites the rows it touches,
+ * and changes of several paths share a transaction.
+ *
+ * ```ts
+ * import { Server } from "@plugboard/server";
+ * import { paths } from "@plugboard/server/paths";
+ * import { persistence } from "@plugboard/server/persistence";
+ * import { sqlitePersister, tinybase } from "@plugboard/server/tinybase";
+ *
+ * const server = new Server({ port: 0 });
+ * const store = server.use(persistence({ path: ":memory:" }));
+ * server.use(tinybase({ paths: server.use(paths()), createPersisterForPath: sqlitePersister(store) }));
+ * ```
+ */
+export function sqlitePersister(
+  store: Pick<Store, "all" | "write" | "migrate">,
+): (path: string) => Promise<PathPersister> {
+  let migrated: Promise<void> | undefined;
+
+  async function migrate(): Promise<void> {
+    try {
+      await (migrated ??= store.migrate("tinybase", [TABLE]));
+    } catch (error) {
+      migrated = undefined; // the next path tries again
+      throw error;
+    }
+  }
+
+  return async (path) => {
+    await migrate();
+    return {
+      load: () =>
+        store.all<PartRow>("SELECT part, text FROM tinybase_parts WHERE path = ?", [path])
+          .map(({ part, text }) => [part, text] as const),
+      save: (parts) =>
+        store.write((tx) => {
+          for (const [part, text] of parts) {
+            tx.run("INSERT OR REPLACE INTO tinybase_parts VALUES (?, ?, ?)", [path, part, text]);
+          }
+        }),
+    };
+  };
 }

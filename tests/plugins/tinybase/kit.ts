@@ -3,12 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { createMergeableStore, type MergeableStore } from "tinybase";
 import { createWsSynchronizer, type WsSynchronizer } from "tinybase/synchronizers/synchronizer-ws-client";
 import { paths, type PathsOptions } from "../../../plugins/paths.ts";
-import {
-  type PathDocuments,
-  type PathPersister,
-  tinybase,
-  type TinyBaseOptions,
-} from "../../../plugins/protocols/tinybase.ts";
+import { type PathPersister, tinybase, type TinyBaseOptions } from "../../../plugins/protocols/tinybase.ts";
 import { type FakeClock, serve, until, within } from "../../kit/mod.ts";
 
 /** A server that synchronizes at /sync. */
@@ -22,6 +17,12 @@ export async function syncServer(
   const protocol = tinybase({ ...options, paths: tenants.api });
   const server = await serve({ maxQueuedBytes: 33_554_432, ...(clock && { clock }) }, tenants, protocol);
   return { ...server, paths: tenants.api, sync: protocol.api };
+}
+
+/** Keeps the parts of many paths. */
+export interface PathDocuments {
+  load(path: string): Iterable<readonly [key: string, text: string]>;
+  save(path: string, parts: ReadonlyMap<string, string>): void;
 }
 
 /** A persister in memory, whose parts outlive it. */

@@ -1,0 +1,76 @@
+/**
+ * Mail that survives a restart.
+ *
+ * @module
+ */
+
+import type { Migration, Store } from "../persistence.ts";
+import type { Letter, Mailbox, MailStore } from "./mail.ts";
+
+const TABLES: Migration = `
+  CREATE TABLE paths_mailboxes (
+    path TEXT NOT NULL, client TEXT NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (path, client)
+  ) WITHOUT ROWID;
+  CREATE TABLE paths_letters (
+    id INTEGER PRIMARY KEY, path TEXT NOT NULL, client TEXT NOT NULL, sender TEXT NOT NULL, payload TEXT NOT NULL
+  );
+  CREATE INDEX paths_letters_by_client ON paths_letters (path, client);
+`;
+
+interface BoxRow {
+  path: string;
+  client: string;
+  until: number;
+}
+
+/**
+ * Keeps mail in a database, and the secret without which nobody could claim it.
+ *
+ * ```ts
+ * import { Server } from "@plugboard/server";
+ * import { paths, storedMail } from "@plugboard/server/paths";
+ * import { persistence } from "@plugboard/server/persistence";
+ *
+ * const server = new Server({ port: 0 });
+ * const store = server.use(persistence({ path: ":memory:" }));
+ * server.use(paths({ mailStore: storedMail(store) }));
+ * ```
+ */
+export function storedMail(store: Pick<Store, "all" | "write" | "migrate" | "keyValues">): MailStore {
+  function lettersOf({ path, client }: BoxRow): Letter[] {
+    const sql = "SELECT sender, payload FROM paths_letters WHERE path = ? AND client = ? ORDER BY id";
+    const rows = store.all<{ sender: string; payload: string }>(sql, [path, client]);
+    return rows.map(({ sender, payload }) => ({ from: sender, payload: JSON.parse(payload) as string }));
+  }
+
+  return {
+    async load(): Promise<Mailbox[]> {
+      await store.migrate("paths", [TABLES]);
+      const boxes = store.all<BoxRow>("SELECT path, client, until FROM paths_mailboxes");
+      return boxes.map((box) => ({ ...box, letters: lettersOf(box) }));
+    },
+    open: (path, client, until) =>
+      store.write((tx) => {
+        tx.run("INSERT OR REPLACE INTO paths_mailboxes VALUES (?, ?, ?)", [path, client, until]);
+      }),
+    add: (path, client, { from, payload }) =>
+      store.write((tx) => {
+        // As JSON, because SQLite does not keep every text as it is.
+        const values = [path, client, from, JSON.stringify(payload)];
+        tx.run("INSERT INTO paths_letters (path, client, sender, payload) VALUES (?, ?, ?, ?)", values);
+      }),
+    remove: (path, client) =>
+      store.write((tx) => {
+        tx.run("DELETE FROM paths_mailboxes WHERE path = ? AND client = ?", [path, client]);
+        tx.run("DELETE FROM paths_letters WHERE path = ? AND client = ?", [path, client]);
+      }),
+    async secret() {
+      const kept = store.keyValues<string>("paths");
+      const known = kept.get("secret");
+      if (known !== undefined) return known;
+      const secret = crypto.randomUUID() + crypto.randomUUID();
+      await kept.set("secret", secret);
+      return secret;
+    },
+  };
+}

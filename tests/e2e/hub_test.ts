@@ -1,0 +1,238 @@
+/** `examples/hub.ts` as a process, with a bare WebSocket client: the seed's own scenarios. */
+
+import assert from "node:assert/strict";
+import { Client, RawClient, until, within } from "../kit/mod.ts";
+
+const root = new URL("../../", import.meta.url);
+const HUB_API_KEY = "your-secret-key";
+
+interface Process extends AsyncDisposable {
+  readonly url: string;
+  readonly port: number;
+  stats(): Promise<{ total_users: number; total_connections: number; total_sessions: number }>;
+  post(path: string, body: unknown, key?: string): Promise<{ status: number; body: Record<string, unknown> }>;
+  /** Sends SIGTERM; resolves to the exit code. */
+  stop(): Promise<number>;
+}
+
+/** Nothing listens on the port that is given; the seed's settings have no way to ask for any. */
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+const run = (env: Record<string, string>, cwd: URL | string = root, args = DEFAULT_ARGS) =>
+  new Deno.Command(Deno.execPath(), {
+    args,
+    cwd,
+    env: { NO_COLOR: "1", ...env },
+    stdout: "null",
+    stderr: "piped",
+  });
+const DEFAULT_ARGS = ["run", "--no-prompt", "--allow-net", "--allow-env", "examples/hub.ts"];
+
+async function startHub(
+  env: Record<string, string> = {},
+  ...rest: [cwd?: string, args?: string[]]
+): Promise<Process> {
+  const port = freePort();
+  const child = run({ HUB_API_KEY, PORT: String(port), ...env }, ...rest).spawn();
+  const errors = new Response(child.stderr).text();
+  const url = `http://127.0.0.1:${port}`;
+  let exited = false;
+  child.status.then(() => exited = true);
+  await until("the hub's start", async () => {
+    if (exited) throw new Error(`The hub did not start: ${await errors}`);
+    return await fetch(`${url}/health`).then(async (response) => {
+      await response.body?.cancel();
+      return response.ok;
+    }, () => false);
+  });
+  const stop = async () => {
+    if (!exited) child.kill("SIGTERM");
+    const { code } = await within("the hub's end", child.status);
+    await errors;
+    return code;
+  };
+  return {
+    url,
+    port,
+    stop,
+    stats: async () => (await (await fetch(`${url}/health`)).json()).stats,
+    async post(path, body, key = HUB_API_KEY) {
+      const headers = { "content-type": "application/json", "x-api-key": key };
+      const response = await fetch(url + path, { method: "POST", headers, body: JSON.stringify(body) });
+      return { status: response.status, body: await response.json() };
+    },
+    [Symbol.asyncDispose]: async () => void await stop(),
+  };
+}
+
+/** The example request in the seed's documentation. */
+const documented = {
+  targetUserId: "user123",
+  targetSessionId: "session456",
+  message: {
+    type: "notification",
+    payload: { title: "Hello", body: "This is a notification" },
+    timestamp: "2024-01-01T00:00:00Z",
+  },
+};
+
+Deno.test("H02 H03 the seed's documented session happens, field by field", async () => {
+  await using hub = await startHub();
+  await using client = await Client.connect(`${hub.url}/ws?userId=user123&sessionId=session456`);
+  await using tab = await Client.connect(`${hub.url}/ws?userId=user123`);
+  await until("both", async () => (await hub.stats()).total_connections === 2);
+  assert.deepEqual(await hub.stats(), { total_users: 1, total_connections: 2, total_sessions: 1 });
+
+  const sent = await hub.post("/api/send", documented);
+  assert.equal(sent.status, 200);
+  assert.equal(sent.body.status, "success");
+  assert.equal(sent.body.message, "Message sent successfully");
+  assert.equal(sent.body.delivered, 2);
+  assert.deepEqual(await client.nextJson(), documented.message);
+  assert.deepEqual(await tab.nextJson(), documented.message);
+
+  const announcement = {
+    type: "announcement",
+    payload: { title: "System Maintenance", body: "The system will be down for maintenance" },
+    timestamp: "2024-01-01T00:00:00Z",
+  };
+  const broadcast = await hub.post("/api/broadcast", announcement);
+  assert.equal(broadcast.status, 200);
+  assert.equal(broadcast.body.message, "Broadcast sent successfully");
+  assert.deepEqual(await client.nextJson(), announcement);
+  assert.deepEqual(await tab.nextJson(), announcement);
+
+  assert.equal((await hub.post("/api/send", documented, "wrong")).status, 401);
+  assert.equal((await hub.post("/api/send", { message: documented.message })).status, 400);
+});
+
+Deno.test("H10 on SIGTERM everyone is told, nobody is let in, and the process ends with 0 in time", async () => {
+  await using hub = await startHub();
+  const clients = await Promise.all(
+    Array.from({ length: 20 }, (_, i) => Client.connect(`${hub.url}/ws?userId=u${i}`)),
+  );
+  await until("all", async () => (await hub.stats()).total_connections === 20);
+  const since = performance.now();
+  const code = hub.stop();
+  for (const { closed } of clients) {
+    const { code } = await within("the goodbye", closed);
+    // The runtime's own goodbye may overtake ours for the last of them.
+    assert.ok(code === 3001 || code === 1001, `a client was told ${code}`);
+  }
+  assert.equal(await code, 0);
+  assert.ok(performance.now() - since < 10_000);
+  await assert.rejects(Client.connect(`${hub.url}/ws?userId=late`));
+});
+
+Deno.test("H04 H09 a hub without a key or with a bad setting does not start, and says why", async () => {
+  const bad: [Record<string, string>, RegExp][] = [
+    [{ HUB_API_KEY: "" }, /^HUB_API_KEY must be set/],
+    [{ HUB_API_KEY, PORT: "none" }, /^PORT must be a port number, got "none"/],
+    [{ HUB_API_KEY, READ_TIMEOUT: "soon" }, /^READ_TIMEOUT must be a time/],
+    [{ HUB_API_KEY, MAX_MESSAGE_SIZE: "512XB" }, /^MAX_MESSAGE_SIZE must be a size/],
+  ];
+  await Promise.all(bad.map(async ([env, reason]) => {
+    const { code, stderr } = await run({ PORT: String(freePort()), ...env }).output();
+    assert.equal(code, 1);
+    assert.match(new TextDecoder().decode(stderr), reason);
+  }));
+});
+
+Deno.test("H09 the settings of the environment count", async () => {
+  await using hub = await startHub({ MAX_MESSAGE_SIZE: "1KB", READ_TIMEOUT: "1s" });
+  const large = { ...documented, message: { type: "a", payload: "x".repeat(2_000) } };
+  assert.equal((await hub.post("/api/send", large)).status, 413);
+  await using client = await Client.connect(`${hub.url}/ws?userId=u`);
+  client.send("x".repeat(2_000));
+  assert.equal((await within("the refusal", client.closed)).code, 1009);
+
+  using _silent = await RawClient.upgrade(hub.port, "/ws?userId=silent");
+  await until("its arrival", async () => (await hub.stats()).total_connections === 1);
+  const since = performance.now();
+  await until("its end", async () => (await hub.stats()).total_connections === 0);
+  assert.ok(performance.now() - since < 1_500);
+});
+
+Deno.test("H05 clients whose process is killed or frozen leave right counts behind", async () => {
+  await using hub = await startHub({ READ_TIMEOUT: "1s" });
+  const swarm = (count: number, user: string) =>
+    new Deno.Command(Deno.execPath(), {
+      args: [
+        "eval",
+        `for (let i = 0; i < ${count}; i++) new WebSocket("${hub.url}/ws?userId=${user}" + i + "&sessionId=s" + i);`,
+      ],
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+  await using stays = await Client.connect(`${hub.url}/ws?userId=stays`);
+  const killed = swarm(10, "killed");
+  const frozen = swarm(10, "frozen");
+  await until("all", async () => (await hub.stats()).total_connections === 21);
+  assert.equal((await hub.stats()).total_users, 21);
+
+  // A killed process's sockets are closed for it; a frozen one's stay open and answer nothing, as a lost host's.
+  killed.kill("SIGKILL");
+  frozen.kill("SIGSTOP");
+  const since = performance.now();
+  await until("right counts", async () => (await hub.stats()).total_users === 1);
+  assert.ok(performance.now() - since < 1_500, "two intervals, and half a second for a busy machine");
+  assert.deepEqual(await hub.stats(), { total_users: 1, total_connections: 1, total_sessions: 0 });
+  assert.equal((await hub.post("/api/broadcast", { type: "a" })).body.delivered, 1);
+  assert.equal((await stays.nextJson()).type, "a");
+  frozen.kill("SIGKILL");
+  await Promise.all([killed.status, frozen.status]);
+});
+
+/** A Dockerfile's instructions, with continued lines joined. */
+function dockerfile(path: string): { name: string; value: string }[] {
+  const text = Deno.readTextFileSync(new URL(path, root)).replace(/\\\n\s*/g, "");
+  return text.split("\n").flatMap((line) => {
+    const [, name, value] = line.match(/^([A-Z]+) (.*)$/) ?? [];
+    return name === undefined ? [] : [{ name, value: value! }];
+  });
+}
+
+Deno.test("H13 the container image's files and commands make a hub that is healthy", async () => {
+  const image = await Deno.makeTempDir();
+  try {
+    const steps = dockerfile("examples/deploy/hub/Dockerfile");
+    const valuesOf = (name: string) => steps.filter((step) => step.name === name).map(({ value }) => value);
+    for (const copy of valuesOf("COPY")) {
+      const files = copy.split(" ");
+      const target = files.pop()!;
+      for (const file of files) {
+        const to = target.endsWith("/") ? `${target}${file}` : target;
+        await Deno.mkdir(new URL(`./${to}`, `file://${image}/`).pathname.replace(/\/[^/]*$/, ""), {
+          recursive: true,
+        });
+        await new Deno.Command("cp", { args: ["-r", new URL(file, root).pathname, `${image}/${to}`] })
+          .output();
+      }
+    }
+    for (const command of valuesOf("RUN")) {
+      const args = command.split(" ").slice(1);
+      const { code, stderr } = await run({}, image, args).output();
+      assert.equal(code, 0, new TextDecoder().decode(stderr));
+    }
+    const env = Object.fromEntries(
+      valuesOf("ENV").flatMap((line) => line.split(" ").map((pair) => pair.split("="))),
+    );
+    assert.deepEqual(env, { HOST: "0.0.0.0", PORT: "8081" });
+    const [command] = valuesOf("CMD");
+    const [program, ...args] = JSON.parse(command!);
+    assert.equal(program, "deno");
+
+    await using hub = await startHub({ HOST: "127.0.0.1" }, image, args);
+    const [check] = valuesOf("HEALTHCHECK");
+    const [, ...checkArgs] = JSON.parse(check!.slice(check!.indexOf("[")));
+    const healthy = (port: number) => run({ PORT: String(port) }, image, checkArgs).output();
+    assert.equal((await healthy(hub.port)).code, 0);
+    await hub.stop();
+    assert.notEqual((await healthy(hub.port)).code, 0);
+  } finally {
+    await Deno.remove(image, { recursive: true });
+  }
+});

@@ -1,0 +1,181 @@
+/**
+ * Persistence: one SQLite file for the channels' logs, for what plugins keep, and for the app's own tables.
+ *
+ * ```ts
+ * import { Server } from "@plugboard/server";
+ * import { persistence } from "@plugboard/server/persistence";
+ *
+ * const server = new Server({ port: 0 });
+ * const store = server.use(persistence({ path: ":memory:" }));
+ * await server.start();
+ *
+ * await store.exec("CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT NOT NULL, total REAL NOT NULL)");
+ * await store.write((tx) => {
+ *   tx.run("INSERT INTO orders (customer, total) VALUES (?, ?)", ["Ada", 12.5]);
+ *   tx.run("INSERT INTO orders (customer, total) VALUES (:customer, :total)", { customer: "Bob", total: 7 });
+ * });
+ * store.get("SELECT count(*) AS orders FROM orders"); // { orders: 2 }
+ *
+ * await server.stop();
+ * ```
+ *
+ * Writes of one turn share a transaction; their promises resolve when it is as durable as promised.
+ *
+ * @module
+ */
+
+import { checkOptions, type Host, PlugboardError, type Plugin } from "../core/mod.ts";
+import type { Durability } from "./persistence/file.ts";
+import { KEY_VALUE_TABLES, keyValues, sweep } from "./persistence/key_values.ts";
+import { migrate } from "./persistence/migrations.ts";
+import { type OpenStore, openStore, STORE_TABLES } from "./persistence/store.ts";
+import type { Store } from "./persistence/types.ts";
+
+export type { Durability } from "./persistence/file.ts";
+export type {
+  ChangeListener,
+  Changes,
+  ColumnOrigin,
+  Entry,
+  Inspection,
+  KeyValueOptions,
+  KeyValues,
+  KeyValueTransaction,
+  ListOptions,
+  Migration,
+  Params,
+  Reader,
+  ReadOptions,
+  Row,
+  RowChange,
+  Store,
+  Sync,
+  TableChange,
+  TableInfo,
+  Transaction,
+  Value,
+  Watch,
+  WriteResult,
+} from "./persistence/types.ts";
+
+/** Options of {@linkcode persistence}. */
+export interface PersistenceOptions {
+  /** The database file; it and its folder are made when missing. `:memory:` keeps nothing. @default {"data/plugboard.db"} */
+  path?: string;
+  /** How much an acknowledged write survives. @default {"normal"} */
+  durability?: Durability;
+  /** The file may grow to this, in steps of 4096; writes beyond it fail with `disk_full`. @default {Infinity} */
+  maxBytes?: number;
+  /** Memory for pages of the file. @default {16777216} */
+  cacheBytes?: number;
+  /** Prepared statements that are kept. @default {500} */
+  maxStatements?: number;
+  /** Writes that may wait for the disk; more are refused with `overloaded`. @default {10000} */
+  maxQueuedWrites?: number;
+  /** How long a write waits while another process keeps the file locked. @default {5000} */
+  lockTimeoutMs?: number;
+  /** The write-ahead log is worked off, in the background, when it has grown to this. @default {16777216} */
+  checkpointBytes?: number;
+  /** How often to look whether another process has written, while somebody watches. @default {250} */
+  pollMs?: number;
+}
+
+/** Where the log has to be worked off at last, even if that holds up the event loop, in checkpoint sizes. */
+const MAX_WAL_CHECKPOINTS = 16;
+
+/** How often to look for key-value entries that have expired. */
+const SWEEP_MS = 10_000;
+
+/** Keeps data in a SQLite file. */
+export function persistence(options: PersistenceOptions = {}): Plugin<Store> {
+  const settings = checked(options);
+  let opened: OpenStore | undefined;
+  let host: Host;
+  let endSweeps: (() => void) | undefined;
+  let sweeping = false;
+  let stopped = false;
+
+  function open(): OpenStore {
+    if (opened !== undefined) return opened;
+    if (stopped) throw new PlugboardError("stopped", "The database is closed");
+    throw new PlugboardError("not_started", "The database opens when the server starts");
+  }
+
+  const store: Store = {
+    all: (sql, params, limits) => open().all(sql, params, limits),
+    get: (sql, params) => open().get(sql, params),
+    // Not `async`: a write that cannot be queued must reject, and one that can needs no second promise.
+    write: (fn) => opened?.write(fn) ?? Promise.reject(closed()),
+    run: (sql, params) => store.write((tx) => tx.run(sql, params)),
+    exec: (script) => store.write((tx) => tx.exec(script)),
+    inspect: (sql) => open().inspect(sql),
+    table: (name) => open().table(name),
+    migrate: (owner, migrations) => migrate(store, owner, migrations, () => host.clock.now()),
+    watch: (listener, tables) => open().watch(listener, tables),
+    keyValues: (namespace, limits = {}) => keyValues(store, namespace, limits, () => host.clock.now()),
+    backup: async (path) => await open().backup(path),
+    get problem() {
+      return opened?.problem;
+    },
+  };
+
+  function closed(): unknown {
+    try {
+      return open();
+    } catch (error) {
+      return error;
+    }
+  }
+
+  async function sweepAll(): Promise<void> {
+    if (sweeping) return;
+    sweeping = true;
+    try {
+      while (await sweep(store, host.clock.now())); // each pass is one bounded write
+    } catch (error) {
+      host.log.warn("Expired entries could not be removed", { error });
+    } finally {
+      sweeping = false;
+    }
+  }
+
+  return {
+    name: "persistence",
+    api: store,
+    async start(given) {
+      host = given;
+      opened = openStore(settings, host.clock, host.log);
+      await store.migrate("persistence", [STORE_TABLES, KEY_VALUE_TABLES]);
+      opened.checkUnlessClean();
+      endSweeps = host.clock.every(SWEEP_MS, () => void sweepAll());
+    },
+    async stop() {
+      endSweeps?.();
+      await opened?.close();
+      opened = undefined;
+      stopped = true;
+    },
+  };
+}
+
+function checked(options: PersistenceOptions) {
+  const settings = {
+    path: "data/plugboard.db",
+    durability: "normal" as const,
+    maxBytes: Infinity,
+    cacheBytes: 16_777_216,
+    maxStatements: 500,
+    maxQueuedWrites: 10_000,
+    lockTimeoutMs: 5_000,
+    checkpointBytes: 16_777_216,
+    pollMs: 250,
+    ...options,
+  };
+  const check = checkOptions("persistence");
+  const { path, durability, maxBytes, ...numbers } = settings;
+  check.filled("path", path);
+  check.oneOf("durability", durability, ["full", "normal", "off"]);
+  check.that(maxBytes > 0, "maxBytes", "a number above zero", maxBytes);
+  for (const [name, value] of Object.entries(numbers)) check.positiveInteger(name, value);
+  return { ...settings, maxWalBytes: settings.checkpointBytes * MAX_WAL_CHECKPOINTS };
+}

@@ -1,0 +1,135 @@
+/**
+ * SQLite's changesets, as its session extension writes them, read into rows. The format: for each table a header
+ * (`T`, the number of columns, for each whether it is in the primary key, the name and a NUL), then for each row the
+ * operation, a byte that says whether a trigger did it, and one or two records. A record has for each column a byte
+ * for the type and then the value, numbers with the high byte first.
+ *
+ * @module
+ */
+
+import type { Value } from "./types.ts";
+
+/** A record: `undefined` stands for a column that an update left alone. */
+export type ChangeRecord = readonly (Value | undefined)[];
+
+/** One changed row. An update's `old` has its primary key and the changed columns, its `new` only these. */
+export interface RecordedChange {
+  readonly table: string;
+  readonly type: "insert" | "update" | "delete";
+  readonly old: ChangeRecord | undefined;
+  readonly new: ChangeRecord | undefined;
+}
+
+const INSERT = 18;
+const DELETE = 9;
+const UPDATE = 23;
+
+/** Reads a changeset. */
+export function parseChangeset(bytes: Uint8Array): RecordedChange[] {
+  const reader = new Reader(bytes);
+  const changes: RecordedChange[] = [];
+  let table = "";
+  let width = 0;
+  while (!reader.atEnd) {
+    const first = reader.byte();
+    if (first === 0x54) {
+      width = reader.varint();
+      reader.skip(width);
+      table = reader.name();
+      continue;
+    }
+    reader.skip(1);
+    const old = first === INSERT ? undefined : reader.record(width);
+    const latest = first === DELETE ? undefined : reader.record(width);
+    changes.push({ table, type: typeOf(first), old, new: latest });
+  }
+  return changes;
+}
+
+function typeOf(operation: number): RecordedChange["type"] {
+  if (operation === INSERT) return "insert";
+  if (operation === UPDATE) return "update";
+  if (operation === DELETE) return "delete";
+  throw new Error(`A changeset has no operation ${operation}`);
+}
+
+/** A byte order mark is text like any other here. */
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+class Reader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  get atEnd(): boolean {
+    return this.#at >= this.#bytes.length;
+  }
+
+  byte(): number {
+    return this.#view.getUint8(this.#at++);
+  }
+
+  skip(count: number): void {
+    this.#at += count;
+  }
+
+  /** SQLite's integer of one to nine bytes; lengths here are below 2^31, so five. */
+  varint(): number {
+    let value = 0;
+    for (;;) {
+      const byte = this.byte();
+      value = value * 128 + (byte & 127);
+      if (byte < 128) return value;
+    }
+  }
+
+  name(): string {
+    const end = this.#bytes.indexOf(0, this.#at);
+    const name = decoder.decode(this.#bytes.subarray(this.#at, end));
+    this.#at = end + 1;
+    return name;
+  }
+
+  record(width: number): ChangeRecord {
+    return Array.from({ length: width }, () => this.#value());
+  }
+
+  #value(): Value | undefined {
+    switch (this.byte()) {
+      case 0:
+        return undefined;
+      case 1:
+        return this.#integer();
+      case 2:
+        this.#at += 8;
+        return this.#view.getFloat64(this.#at - 8);
+      case 3:
+        return decoder.decode(this.#take());
+      case 4:
+        return this.#take().slice();
+      case 5:
+        return null;
+      default:
+        throw new Error(`A changeset has no such type of value at byte ${this.#at - 1}`);
+    }
+  }
+
+  #integer(): number | bigint {
+    const high = this.#view.getInt32(this.#at);
+    const low = this.#view.getUint32(this.#at + 4);
+    this.#at += 8;
+    const value = high * 4_294_967_296 + low;
+    return Number.isSafeInteger(value) ? value : this.#view.getBigInt64(this.#at - 8);
+  }
+
+  #take(): Uint8Array {
+    const length = this.varint();
+    this.#at += length;
+    return this.#bytes.subarray(this.#at - length, this.#at);
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * Checkpoints: keep the write-ahead log short without holding up the event loop.
+ *
+ * @module
+ */
+
+import type { DatabaseSync } from "node:sqlite";
+import type { Clock, Log } from "../../core/mod.ts";
+import type { Maintenance } from "./maintenance.ts";
+import type { WriteQueue } from "./write_queue.ts";
+
+/** What checkpoints need. */
+export interface CheckpointParts {
+  readonly native: DatabaseSync;
+  readonly maintenance: Pick<Maintenance, "checkpoint">;
+  readonly queue: Pick<WriteQueue, "pause" | "resume">;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The log's size that is worth a checkpoint. */
+  readonly walBytes: number;
+}
+
+/** Told of writes; sees to checkpoints. */
+export interface Checkpoints {
+  wrote(): void;
+  /** Begins no more; resolves when the one under way has ended. */
+  end(): Promise<void>;
+}
+
+const PAGE_BYTES = 4096;
+
+/** How long after a write to look at the log's size; at most so often. */
+const LOOK_MS = 50;
+
+/** How long to leave a log alone that could not be emptied, since somebody reads from it. */
+const BLOCKED_MS = 1_000;
+
+/** Watches the log's size. */
+export function checkpoints(
+  { native, maintenance, queue, clock, log, walBytes }: CheckpointParts,
+): Checkpoints {
+  const size = native.prepare("PRAGMA wal_checkpoint(NOOP)");
+  const threshold = Math.ceil(walBytes / PAGE_BYTES);
+  let cancel: (() => void) | undefined;
+  let running: Promise<void> | undefined;
+  let ended = false;
+
+  function lookAfter(ms: number): void {
+    if (ended || cancel !== undefined || running !== undefined) return;
+    cancel = clock.after(ms, look);
+  }
+
+  function look(): void {
+    cancel = undefined;
+    const { log: pages } = size.get() as { log: number };
+    if (pages < threshold) return;
+    running = checkpoint().catch((error) => {
+      log.error("A checkpoint failed; the write-ahead log grows", { error });
+      return false;
+    }).then((emptied) => {
+      running = undefined;
+      if (!emptied) lookAfter(BLOCKED_MS);
+    });
+  }
+
+  /**
+   * The first pass copies nearly all while writes go on. They are at least a little ahead of it, so the log would
+   * never be empty: for the second pass, which has little to do, they wait. The next write begins the log anew.
+   */
+  async function checkpoint(): Promise<boolean> {
+    await maintenance.checkpoint();
+    queue.pause();
+    try {
+      const { log, checkpointed } = await maintenance.checkpoint();
+      return checkpointed >= log;
+    } finally {
+      queue.resume();
+    }
+  }
+
+  return {
+    wrote: () => lookAfter(LOOK_MS),
+    async end() {
+      ended = true;
+      cancel?.();
+      await running;
+    },
+  };
+}

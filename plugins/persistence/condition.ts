@@ -1,0 +1,60 @@
+/**
+ * The condition of the file: well, or a sentence about what is wrong.
+ *
+ * @module
+ */
+
+import type { Clock, Log, PlugboardError } from "../../core/mod.ts";
+
+/** Remembers what is wrong until it is over. */
+export interface Condition {
+  readonly problem: string | undefined;
+  /** Something went wrong with the file. */
+  failed(failure: PlugboardError): void;
+  /** Tries no more whether it works again. */
+  end(): void;
+}
+
+/** How often to try whether a file that failed works again. */
+const PROBE_MS = 1_000;
+
+/** Well so far. `probe` writes something, to see whether that works again. */
+export function condition(clock: Clock, log: Log, probe: () => Promise<void>): Condition {
+  let damage: string | undefined;
+  let problem: string | undefined;
+  let cancel: (() => void) | undefined;
+  let ended = false;
+
+  function probeLater(): void {
+    if (ended || cancel !== undefined) return;
+    cancel = clock.after(PROBE_MS, async () => {
+      try {
+        await probe();
+        problem = undefined;
+        log.warn("The database can be written again");
+      } catch { /* what it was is told where it happened */ }
+      cancel = undefined;
+      if (problem !== undefined) probeLater();
+    });
+  }
+
+  return {
+    get problem() {
+      return damage ?? problem;
+    },
+    failed({ message, code }) {
+      if (message === damage || message === problem) return;
+      log.error(message, { code });
+      // Damage does not go away by itself.
+      if (code === "corrupt") damage = message;
+      else {
+        problem = message;
+        probeLater();
+      }
+    },
+    end() {
+      ended = true;
+      cancel?.();
+    },
+  };
+}

@@ -1,0 +1,75 @@
+/**
+ * SQLite's failures as errors with a code and a sentence.
+ *
+ * @module
+ */
+
+import { messageOf, PlugboardError } from "../../core/mod.ts";
+
+/** By SQLite's primary result code; what is missing here is a mistake in the SQL or its data. */
+const KINDS: Readonly<Record<number, { code: string; sentence: string }>> = {
+  5: { code: "database_locked", sentence: "Another process keeps the database locked" },
+  6: { code: "database_locked", sentence: "Another process keeps the database locked" },
+  8: { code: "read_only", sentence: "The database cannot be written: the file or its disk is read-only" },
+  10: { code: "disk_error", sentence: "The disk failed to read or write the database" },
+  11: { code: "corrupt", sentence: "The database file is damaged; restore it from a backup" },
+  13: { code: "disk_full", sentence: "The disk is full, or the database has reached its size limit" },
+  14: { code: "cannot_open", sentence: "The database file cannot be opened" },
+  26: {
+    code: "corrupt",
+    sentence: "The file is not a database; restore it from a backup or use another path",
+  },
+};
+
+/** Codes that speak of the file rather than of the statement. */
+const OF_THE_FILE = new Set(Object.values(KINDS).map(({ code }) => code));
+
+/** Whether an error means that the file cannot be used now, whoever asks. */
+export function concernsFile(error: unknown): error is PlugboardError {
+  return error instanceof PlugboardError && OF_THE_FILE.has(error.code);
+}
+
+/** Anything that was thrown by `node:sqlite` as an error with a code; other errors stay what they are. */
+export function failure(thrown: unknown): unknown {
+  if (!(thrown instanceof Error) || thrown instanceof PlugboardError) return thrown;
+  const { code, errcode } = thrown as Error & { code?: string; errcode?: number };
+  if (code === "ERR_INVALID_ARG_TYPE" || code === "ERR_INVALID_STATE" || code === "ERR_INVALID_ARG_VALUE") {
+    return new PlugboardError("bad_parameter", thrown.message, { cause: thrown });
+  }
+  if (code !== "ERR_SQLITE_ERROR") return thrown;
+  const primary = (errcode ?? 0) & 255;
+  const kind = KINDS[primary];
+  if (kind !== undefined) {
+    return new PlugboardError(kind.code, `${kind.sentence} (${thrown.message})`, { cause: thrown });
+  }
+  const meaning = primary === 19 ? "constraint" : primary === 25 ? "bad_parameter" : "bad_sql";
+  return new PlugboardError(meaning, thrown.message, { cause: thrown });
+}
+
+/** Runs something on the database and translates what it throws. */
+export function translated<T>(run: () => T): T {
+  try {
+    return run();
+  } catch (thrown) {
+    throw failure(thrown);
+  }
+}
+
+/** A failure to open, with the path in it; the runtime gives no code for these. */
+export function openFailure(path: string, thrown: unknown): PlugboardError {
+  const known = failure(thrown);
+  if (concernsFile(known)) {
+    return new PlugboardError(
+      known.code,
+      `Cannot start persistence with ${JSON.stringify(path)}: ${known.message}`,
+      {
+        cause: thrown,
+      },
+    );
+  }
+  return new PlugboardError(
+    "cannot_open",
+    `Cannot start persistence: ${JSON.stringify(path)} cannot be opened: ${messageOf(thrown)}`,
+    { cause: thrown },
+  );
+}

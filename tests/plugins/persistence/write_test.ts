@@ -1,0 +1,235 @@
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import type { Store, Transaction } from "../../../plugins/persistence.ts";
+import { DEADLINE_MS, until, within } from "../../kit/mod.ts";
+import { folder, opened, value } from "./kit.ts";
+
+const ITEMS = "CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT UNIQUE)";
+const INSERT = "INSERT INTO items (name) VALUES (?)";
+
+/** How many commits there were, seen from another connection: each changes its data version once. */
+function transactionCounter(store: Store): { count: number } {
+  const counter = { count: 0 };
+  store.watch(() => void counter.count++, "all");
+  return counter;
+}
+
+async function outcomes(writes: Promise<unknown>[]): Promise<unknown[]> {
+  const settled = await Promise.allSettled(writes);
+  return settled.map((each) => each.status === "fulfilled" ? each.value : each.reason.message);
+}
+
+Deno.test("the writes of one turn share a transaction, in their order, each with its own value", async () => {
+  await using db = await opened();
+  const { store } = db;
+  await store.exec(ITEMS);
+  const transactions = transactionCounter(store);
+  const ids = await Promise.all(
+    ["a", "b", "c"].map((name) => store.write((tx) => tx.run(INSERT, [name]).lastId)),
+  );
+  assert.deepEqual(ids, [1, 2, 3]);
+  assert.equal(transactions.count, 1);
+});
+
+Deno.test("writes that come while the disk is busy share the next transaction", async () => {
+  using dir = folder();
+  await using db = await opened({ path: dir.file("a.db"), durability: "full" });
+  const { store } = db;
+  await store.exec(ITEMS);
+  const transactions = transactionCounter(store);
+  const first = store.run(INSERT, ["first"]);
+  await until("the first commit", () => transactions.count === 1);
+  const rest = Array.from({ length: 50 }, (_, i) => store.run(INSERT, [`then ${i}`]));
+  await Promise.all([first, ...rest]);
+  assert.equal(transactions.count, 2);
+});
+
+Deno.test("a write sees those before it, and one that throws takes nobody with it", async () => {
+  await using db = await opened();
+  const { store } = db;
+  await store.exec(ITEMS);
+  const results = await outcomes([
+    store.write((tx) => void tx.run(INSERT, ["a"])),
+    store.write((tx) => {
+      tx.run(INSERT, ["b"]);
+      tx.run(INSERT, ["c"]);
+      throw new Error("changed my mind");
+    }),
+    store.write((tx) => {
+      tx.run(INSERT, ["d"]);
+      tx.run(INSERT, ["a"]);
+    }),
+    store.write((tx) => tx.all<{ name: string }>("SELECT name FROM items").map(({ name }) => name).join()),
+    store.run(INSERT, ["e"]).then(() => "e"),
+  ]);
+  assert.deepEqual(results, [undefined, "changed my mind", "UNIQUE constraint failed: items.name", "a", "e"]);
+  assert.equal(value(store, "SELECT group_concat(name) FROM items"), "a,e");
+});
+
+Deno.test("a constraint that fails has its code", async () => {
+  await using db = await opened();
+  await db.store.exec(ITEMS);
+  await db.store.run(INSERT, ["a"]);
+  await assert.rejects(db.store.run(INSERT, ["a"]), { name: "PlugboardError", code: "constraint" });
+});
+
+Deno.test("a statement that rolls the whole transaction back costs only its own write", async () => {
+  await using db = await opened();
+  const { store } = db;
+  await store.exec(ITEMS);
+  await store.run(INSERT, ["a"]);
+  const results = await outcomes([
+    store.write((tx) => void tx.run(INSERT, ["b"])),
+    store.write((tx) => {
+      tx.run(INSERT, ["lost"]);
+      tx.run("INSERT OR ROLLBACK INTO items (name) VALUES ('a')");
+    }),
+    store.write((tx) => void tx.run(INSERT, ["c"])),
+  ]);
+  assert.deepEqual(results, [undefined, "UNIQUE constraint failed: items.name", undefined]);
+  assert.equal(value(store, "SELECT group_concat(name) FROM items"), "a,b,c");
+});
+
+Deno.test("after such a statement the write that swallowed the error cannot go on by itself", async () => {
+  await using db = await opened();
+  const { store } = db;
+  await store.exec(ITEMS);
+  await store.run(INSERT, ["a"]);
+  const swallow = (tx: Transaction) => {
+    try {
+      tx.run("INSERT OR ROLLBACK INTO items (name) VALUES ('a')");
+    } catch { /* and go on */ }
+  };
+  await assert.rejects(
+    store.write((tx) => {
+      swallow(tx);
+      tx.run(INSERT, ["outside of any transaction"]);
+    }),
+    { code: "transaction_lost" },
+  );
+  await assert.rejects(store.write(swallow), { code: "transaction_lost" });
+  assert.equal(value(store, "SELECT count(*) FROM items"), 1);
+});
+
+Deno.test("a constraint that is checked at the commit costs only the write that broke it", async () => {
+  await using db = await opened();
+  const { store } = db;
+  await store.exec(`
+    CREATE TABLE parents (id INTEGER PRIMARY KEY);
+    CREATE TABLE children (parent INTEGER REFERENCES parents DEFERRABLE INITIALLY DEFERRED);
+  `);
+  const results = await outcomes([
+    store.write((tx) => void tx.run("INSERT INTO parents VALUES (1)")),
+    store.write((tx) => void tx.run("INSERT INTO children VALUES (99)")),
+    store.write((tx) => void tx.run("INSERT INTO children VALUES (1)")),
+  ]);
+  assert.deepEqual(results, [undefined, "FOREIGN KEY constraint failed", undefined]);
+  assert.equal(value(store, "SELECT group_concat(parent) FROM children"), "1");
+});
+
+Deno.test("a savepoint undoes its own part, and nests", async () => {
+  await using db = await opened();
+  const { store } = db;
+  await store.exec(ITEMS);
+  await store.write((tx) => {
+    tx.run(INSERT, ["a"]);
+    const inner = tx.savepoint(() => {
+      tx.run(INSERT, ["b"]);
+      assert.throws(() =>
+        tx.savepoint(() => {
+          tx.run(INSERT, ["c"]);
+          throw new Error("undo c");
+        }), /undo c/);
+      return 7;
+    });
+    assert.equal(inner, 7);
+  });
+  assert.equal(value(store, "SELECT group_concat(name) FROM items"), "a,b");
+});
+
+Deno.test("a transaction is over when its function has returned", async () => {
+  await using db = await opened();
+  let kept: Transaction | undefined;
+  await db.store.write((tx) => void (kept = tx));
+  for (const use of ["all", "get", "run", "exec"] as const) {
+    assert.throws(() => kept![use]("SELECT 1"), { code: "transaction_over" });
+  }
+  assert.throws(() => kept!.savepoint(() => {}), { code: "transaction_over" });
+});
+
+Deno.test("an async function is refused, what it wrote is undone, what it does later has no effect", async () => {
+  await using db = await opened();
+  const { store } = db;
+  await store.exec(ITEMS);
+  const late = Promise.withResolvers<unknown>();
+  const write = store.write(
+    (async (tx: Transaction) => {
+      tx.run(INSERT, ["before"]);
+      await Promise.resolve();
+      try {
+        tx.run(INSERT, ["after"]);
+      } catch (error) {
+        late.resolve(error);
+      }
+    }) as unknown as (tx: Transaction) => void,
+  );
+  await assert.rejects(write, { code: "async_write" });
+  assert.equal((await within("the rest", late.promise) as { code: string }).code, "transaction_over");
+  assert.equal(value(store, "SELECT count(*) FROM items"), 0);
+});
+
+Deno.test("too many waiting writes are refused at once", async () => {
+  await using db = await opened({ maxQueuedWrites: 3 });
+  const { store } = db;
+  await store.exec(ITEMS);
+  const writes = ["a", "b", "c", "d"].map((name) => store.run(INSERT, [name]).then(() => name));
+  assert.deepEqual(await outcomes(writes), ["a", "b", "c", "More than 3 writes wait for the disk"]);
+  await assert.doesNotReject(store.run(INSERT, ["e"]));
+});
+
+Deno.test("a long queue does not hold the event loop", async () => {
+  await using db = await opened({ maxQueuedWrites: 100_000 });
+  const { store } = db;
+  await store.exec(ITEMS);
+  const transactions = transactionCounter(store);
+  const slow = (i: number) => (tx: Transaction) => {
+    tx.run(INSERT, [`${i}`]);
+    for (const end = performance.now() + 2; performance.now() < end;);
+  };
+  await Promise.all(Array.from({ length: 40 }, (_, i) => store.write(slow(i))));
+  assert.ok(transactions.count >= 4, `${transactions.count} transactions`);
+});
+
+Deno.test("a write waits for another process, and the event loop does not", async () => {
+  using dir = folder();
+  await using db = await opened({ path: dir.file("a.db") });
+  const { store } = db;
+  await store.exec(ITEMS);
+  using other = new DatabaseSync(dir.file("a.db"));
+  other.exec("BEGIN IMMEDIATE; INSERT INTO items (name) VALUES ('theirs')");
+  let done = false;
+  const write = store.run(INSERT, ["ours"]).then(() => done = true);
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.equal(done, false);
+  assert.equal(value(store, "SELECT count(*) FROM items"), 0, "reads go on");
+  other.exec("COMMIT");
+  await within("the write", write);
+  assert.equal(value(store, "SELECT group_concat(name) FROM items"), "theirs,ours");
+});
+
+Deno.test("a file that stays locked fails the write with a sentence, and works when it is free", async () => {
+  using dir = folder();
+  await using db = await opened({ path: dir.file("a.db"), lockTimeoutMs: 50 });
+  const { store } = db;
+  await store.exec(ITEMS);
+  using other = new DatabaseSync(dir.file("a.db"));
+  other.exec("BEGIN IMMEDIATE");
+  await assert.rejects(store.run(INSERT, ["a"]), {
+    code: "database_locked",
+    message: /^Another process keeps the database locked/,
+  });
+  assert.match(store.problem!, /^Another process/);
+  other.exec("ROLLBACK");
+  await store.run(INSERT, ["b"]);
+  await until("the all-clear", () => store.problem === undefined, DEADLINE_MS);
+});

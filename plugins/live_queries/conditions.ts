@@ -20,11 +20,8 @@ export interface Condition {
   readonly operands: readonly Operand[];
 }
 
-/** What must be known of the tables. Names are in lower case. */
-export interface Schema {
-  /** The columns of a base table; nothing for anything else. */
-  columnsOf(table: string): ReadonlySet<string> | undefined;
-}
+/** What must be known of the tables: the columns of a base table, and nothing of anything else. All in lower case. */
+export type ColumnsOf = (table: string) => { has(column: string): boolean } | undefined;
 
 /** A base table in the FROM clause. */
 interface Source {
@@ -37,18 +34,18 @@ const COMPOUND = ["union", "intersect", "except"];
 const JOIN_WORDS = ["join", "left", "inner", "cross", "natural", "outer"];
 
 /** The conditions of a query, by table. */
-export function conditionsOf(sql: string, schema: Schema): Map<string, Condition[]> {
+export function conditionsOf(sql: string, columnsOf: ColumnsOf): Map<string, Condition[]> {
   const found = new Map<string, Condition[]>();
   const tokens = tokenize(sql).filter((token) => !isSymbol(token, ";"));
   const select = mainSelect(tokens);
   if (select === undefined) return found;
   const { from, where } = select;
-  const sources = readSources(from, schema);
+  const sources = readSources(from, columnsOf);
   if (sources === undefined) return found;
   for (const term of conjunction(where)) {
     const comparison = readComparison(term);
     if (comparison === undefined) continue;
-    const table = tableOf(comparison.column, sources, schema);
+    const table = tableOf(comparison.column, sources, columnsOf);
     if (table === undefined || occurrences(table, tokens) !== 1) continue;
     const condition = { column: comparison.column.at(-1)!, operands: comparison.operands };
     found.set(table, [...found.get(table) ?? [], condition]);
@@ -81,7 +78,7 @@ function headsOf(tokens: readonly Token[]): string[] {
 }
 
 /** The tables of a FROM clause; what is no base table is left out. Nothing where an outer join may add rows of its own. */
-function readSources(from: readonly Token[], schema: Schema): Source[] | undefined {
+function readSources(from: readonly Token[], columnsOf: ColumnsOf): Source[] | undefined {
   if (from.some((token) => isWord(token, "right", "full"))) return;
   const sources: Source[] = [];
   for (const part of splitAt(from, (token) => isSymbol(token, ",") || isWord(token, ...JOIN_WORDS))) {
@@ -93,7 +90,7 @@ function readSources(from: readonly Token[], schema: Schema): Source[] | undefin
       : words;
     const [table, alias = table, ...rest] = names;
     const plain = isWordOrName(table) && isWordOrName(alias) && rest.length === 0;
-    if (plain && schema.columnsOf(table!.text) !== undefined) {
+    if (plain && columnsOf(table!.text) !== undefined) {
       sources.push({ table: table!.text, alias: alias!.text });
     } else sources.push({ table: "", alias: "" });
   }
@@ -164,8 +161,12 @@ function operandIn(tokens: readonly Token[]): Operand | undefined {
 }
 
 /** The table a column belongs to, where there is no doubt. */
-function tableOf(column: readonly string[], sources: readonly Source[], schema: Schema): string | undefined {
-  const has = ({ table }: Source) => schema.columnsOf(table)?.has(column.at(-1)!) === true;
+function tableOf(
+  column: readonly string[],
+  sources: readonly Source[],
+  columnsOf: ColumnsOf,
+): string | undefined {
+  const has = ({ table }: Source) => columnsOf(table)?.has(column.at(-1)!) === true;
   const candidates = column.length === 2
     ? sources.filter((source) => source.alias === column[0] && has(source))
     : sources.some(({ table }) => table === "")

@@ -7,6 +7,9 @@
 /** What a cell of a table holds. */
 export type SqlValue = null | number | bigint | string | Uint8Array;
 
+/** Parameters by name, without the sign before it. */
+export type Params = Readonly<Record<string, SqlValue>>;
+
 /**
  * A key with this promise: values that SQLite finds equal, in a column of whatever affinity and collation, have the
  * same key. The other way round it need not hold: a key shared by unequal values wakes a query too many, no more.

@@ -7,7 +7,7 @@
 import type { Condition } from "./conditions.ts";
 import { keyOf, type SqlValue } from "./values.ts";
 
-/** A row before and after; names of tables and columns are in lower case. */
+/** A row before and after. Names of tables and columns are as they were declared. */
 export interface Change {
   readonly table: string;
   /** Absent for an insert. */
@@ -60,6 +60,11 @@ class TableWatchers<Instance> {
     return this.#always.size === 0 && this.#byValue.size === 0;
   }
 
+  all(): Instance[] {
+    const sets = [this.#always, ...Array.from(this.#byValue.values(), (byKey) => [...byKey.values()]).flat()];
+    return sets.flatMap((set) => Array.from(set, ({ instance }) => instance));
+  }
+
   find(change: Change, found: Set<Instance>): void {
     const changed = changedColumns(change);
     for (const watcher of this.#always) if (concerns(watcher, change, changed)) found.add(watcher.instance);
@@ -91,9 +96,11 @@ export class WakeIndex<Instance> {
   readonly #tables = new Map<string, TableWatchers<Instance>>();
   readonly #watchers = new Map<Instance, (readonly [string, Watcher<Instance>])[]>();
 
-  /** Whether anybody depends on the table. */
-  watches(table: string): boolean {
-    return this.#tables.has(table);
+  /** Told when a table gets its first watcher, and when it loses its last. */
+  readonly #onTable: (table: string, watched: boolean) => void;
+
+  constructor(onTable: (table: string, watched: boolean) => void) {
+    this.#onTable = onTable;
   }
 
   /** Adds an instance with the values of its parameters. */
@@ -109,7 +116,10 @@ export class WakeIndex<Instance> {
       }));
       const watcher = { instance, columns, conditions: filled };
       let watching = this.#tables.get(table);
-      if (watching === undefined) this.#tables.set(table, watching = new TableWatchers());
+      if (watching === undefined) {
+        this.#tables.set(table, watching = new TableWatchers());
+        this.#onTable(table, true);
+      }
       watching.add(watcher);
       return [table, watcher] as const;
     });
@@ -121,7 +131,9 @@ export class WakeIndex<Instance> {
     for (const [table, watcher] of this.#watchers.get(instance) ?? []) {
       const watching = this.#tables.get(table)!;
       watching.delete(watcher);
-      if (watching.empty) this.#tables.delete(table);
+      if (!watching.empty) continue;
+      this.#tables.delete(table);
+      this.#onTable(table, false);
     }
     this.#watchers.delete(instance);
   }
@@ -133,14 +145,9 @@ export class WakeIndex<Instance> {
     return found;
   }
 
-  /** Everybody who depends on one of these tables. */
-  findAll(tables: Iterable<string>): Set<Instance> {
-    const wanted = new Set(tables);
-    const found = new Set<Instance>();
-    for (const [instance, watchers] of this.#watchers) {
-      if (watchers.some(([table]) => wanted.has(table))) found.add(instance);
-    }
-    return found;
+  /** Everybody who depends on a table. */
+  findAll(table: string): Instance[] {
+    return this.#tables.get(table)?.all() ?? [];
   }
 }
 

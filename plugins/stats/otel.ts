@@ -4,7 +4,7 @@
  * @module
  */
 
-import { metrics as api, type ObservableResult } from "npm:@opentelemetry/api@1.10.0";
+import { metrics as api, type ObservableResult } from "@opentelemetry/api";
 import type { MetricsRegistry } from "../shared/metrics.ts";
 
 /** Offers every metric as an observable of its total; gives the function that ends it. */

@@ -1,5 +1,6 @@
 /**
- * For apps: keeps an array of rows up to date. It imports nothing, so that a browser can load it as it is.
+ * For apps: keeps an array of rows up to date with a live query. The server also serves it to browsers, as
+ * `/live_rows.js`.
  *
  * ```ts
  * import { liveRows } from "@plugboard/server/live_rows";

@@ -1,0 +1,49 @@
+/**
+ * The broker of live channels: what it keeps of a channel is the query's instance, and nothing else.
+ *
+ * @module
+ */
+
+import { PlugboardError } from "../../core/mod.ts";
+import type { Broker, BrokerEvents, History, Publication } from "../channels.ts";
+import type { Instance } from "./instance.ts";
+
+/** A broker that the instances publish through. */
+export interface LiveBroker extends Broker {
+  /** Hands a diff to everybody who listens to the instance. */
+  diff(instance: Instance, publication: Publication): void;
+}
+
+/** Makes the broker. `find` gives the instance of a channel, `left` is told when nobody listens to one any more. */
+export function liveBroker(
+  find: (channel: string) => Instance | undefined,
+  left: (channel: string, instance: Instance) => void,
+): LiveBroker {
+  let events: BrokerEvents | undefined;
+  return {
+    start(given) {
+      events = given;
+    },
+    publish: () => {
+      throw new PlugboardError("permission_denied", "A live query publishes by itself");
+    },
+    announce() {},
+    subscribe: (channel) => void find(channel)?.channels.add(channel),
+    unsubscribe(channel) {
+      const instance = find(channel);
+      if (instance?.channels.delete(channel)) left(channel, instance);
+    },
+    history(channel, { limit = Infinity, since, reverse }): History {
+      const instance = find(channel);
+      if (instance === undefined) return { publications: [], top: { offset: 0, epoch: "" } };
+      const top = { offset: instance.offset, epoch: instance.epoch };
+      const same = since === undefined || since.epoch === "" || since.epoch === instance.epoch;
+      if (!same || reverse) return { publications: [], top };
+      return { publications: instance.since(since?.offset ?? 0).slice(0, limit), top };
+    },
+    removeHistory() {},
+    diff(instance, publication) {
+      for (const channel of instance.channels) events?.publication(channel, publication, instance.epoch);
+    },
+  };
+}

@@ -1,0 +1,358 @@
+import assert from "node:assert/strict";
+import { channels } from "../../../plugins/channels.ts";
+import { liveQueries, type LiveQueriesOptions, type QueryDefinition } from "../../../plugins/live_queries.ts";
+import { liveRows } from "../../../plugins/live_rows.ts";
+import { mutations } from "../../../plugins/mutations.ts";
+import { persistence } from "../../../plugins/persistence.ts";
+import { rpc, RpcError } from "../../../plugins/rpc.ts";
+import { anybody } from "../../../plugins/shared/identity.ts";
+import { metricsRegistry } from "../../../plugins/shared/metrics.ts";
+import { channelProtocol } from "../../kit/channel_protocol.ts";
+import { type Client, serve, until } from "../../kit/mod.ts";
+
+const ORDERS = `
+  CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT, status TEXT, total REAL);
+  CREATE TABLE other (id INTEGER PRIMARY KEY, x TEXT);
+`;
+
+async function serveQueries(
+  definitions: Record<string, QueryDefinition> = {},
+  options: Partial<LiveQueriesOptions> = {},
+) {
+  const database = persistence({ path: ":memory:" });
+  const bus = channels();
+  const methods = rpc();
+  const metrics = metricsRegistry();
+  const queries = liveQueries({ store: database.api, channels: bus.api, metrics, ...options });
+  const changes = mutations({ store: database.api, rpc: methods.api, queries: queries.api });
+  const protocol = channelProtocol(
+    bus.api,
+    (user) => ({ ...anybody, user, can: (_, what) => what !== "live:closed" }),
+  );
+  const server = await serve({}, database, bus, methods, queries, changes, protocol);
+  await database.api.exec(ORDERS);
+  for (const [name, definition] of Object.entries(definitions)) queries.api.define(name, definition);
+  const all = {
+    store: database.api,
+    bus: bus.api,
+    methods: methods.api,
+    queries: queries.api,
+    mutations: changes.api,
+  };
+  return Object.assign(server, all, { metrics });
+}
+
+const byStatus: QueryDefinition = {
+  sql: "SELECT id, customer, total FROM orders WHERE status = :status ORDER BY id LIMIT 100",
+  params: { status: "string" },
+};
+
+/** A client that keeps its rows. */
+async function follow(client: Client, channel: string, request: object = {}) {
+  client.sendJson({ do: "subscribe", channel, ...request });
+  const reply = await client.nextJson();
+  if (reply.error !== undefined) throw new Error(reply.error);
+  const rows = liveRows();
+  if (reply.data !== undefined) rows.apply(JSON.parse(reply.data));
+  return {
+    reply,
+    rows: () => rows.rows,
+    async next() {
+      const { data } = await client.nextJson();
+      rows.apply(data);
+      return data;
+    },
+  };
+}
+
+Deno.test("S05 B07 a subscriber gets the rows, and then what each write changed", async () => {
+  await using server = await serveQueries({ byStatus });
+  await server.store.run("INSERT INTO orders VALUES (1, 'ann', 'pending', 5)");
+  await using client = await server.connect("/t");
+  const live = await follow(client, "live:byStatus?status=pending");
+  assert.deepEqual(live.rows(), [{ id: 1, customer: "ann", total: 5 }]);
+  assert.deepEqual(JSON.parse(live.reply.data).key, ["id"]);
+  await server.store.run("INSERT INTO orders VALUES (2, 'bob', 'pending', 7)");
+  assert.deepEqual(await live.next(), { upsert: [{ id: 2, customer: "bob", total: 7 }] });
+  await server.store.run("UPDATE orders SET total = 8 WHERE id = 2");
+  assert.deepEqual(await live.next(), { upsert: [{ id: 2, customer: "bob", total: 8 }] });
+  await server.store.run("UPDATE orders SET status = 'done' WHERE id = 1");
+  assert.deepEqual(await live.next(), { delete: [1] });
+  assert.deepEqual(live.rows(), [{ id: 2, customer: "bob", total: 8 }]);
+});
+
+Deno.test("B07 a write runs only the instances whose value a row had or has, and each once for all its listeners", async () => {
+  await using server = await serveQueries({ byStatus, names: { sql: "SELECT id, customer FROM orders" } });
+  const runs = () => server.metrics.totals().plugboard_live_query_run_seconds ?? 0;
+  const watches = Array.from(
+    { length: 50 },
+    (_, i) => server.queries.watch("byStatus", { status: `s${i}` }, () => {}),
+  );
+  const heard: unknown[] = [];
+  for (let i = 0; i < 10; i++) {
+    watches.push(server.queries.watch("byStatus", { status: "s7" }, (diff) => void heard.push(diff)));
+  }
+  watches.push(server.queries.watch("names", {}, () => {}));
+  assert.equal(server.queries.size, 51);
+
+  const ranBy = async (sql: string) => {
+    const before = runs();
+    await server.store.run(sql);
+    server.queries.settle();
+    return runs() - before;
+  };
+  assert.equal(await ranBy("INSERT INTO orders VALUES (1, 'ann', 's7', 5)"), 2, "s7 and names");
+  await until("all ten to hear", () => heard.length === 10);
+  assert.equal(await ranBy("UPDATE orders SET total = 6 WHERE id = 1"), 1, "s7: names does not read total");
+  assert.equal(await ranBy("UPDATE orders SET status = 's8' WHERE id = 1"), 2, "s7 and s8");
+  assert.equal(await ranBy("UPDATE orders SET total = total"), 0, "nothing changed");
+  assert.equal(await ranBy("INSERT INTO other VALUES (1, 'x')"), 0, "another table");
+  for (const { stop } of watches) stop();
+});
+
+Deno.test("B07 who was away gets the diffs it missed, or a new snapshot when that is impossible", async () => {
+  await using server = await serveQueries({ byStatus });
+  const first = await server.connect("/t");
+  const live = await follow(first, "live:byStatus?status=pending");
+  await server.store.run("INSERT INTO orders VALUES (1, 'ann', 'pending', 5)");
+  await live.next();
+  await first.close();
+  await until("nobody to listen", () => server.bus.stats().length === 0);
+  await server.store.run("INSERT INTO orders VALUES (2, 'bob', 'pending', 7)");
+  await server.store.run("DELETE FROM orders WHERE id = 1");
+  server.queries.settle();
+  await using second = await server.connect("/t");
+  const recover = { offset: 1, epoch: live.reply.position.epoch };
+  const back = await follow(second, "live:byStatus?status=pending", { recover });
+  assert.equal(back.reply.recovered, true);
+  assert.equal(back.reply.data, undefined);
+  const missed = back.reply.publications.map(({ json }: { json: string }) => JSON.parse(json));
+  assert.deepEqual(missed, [{ upsert: [{ id: 2, customer: "bob", total: 7 }], delete: [1] }]);
+  second.sendJson({ do: "unsubscribe", channel: "live:byStatus?status=pending" });
+  await second.nextJson();
+  const lost = await follow(second, "live:byStatus?status=pending", {
+    recover: { offset: 1, epoch: "other" },
+  });
+  assert.equal(lost.reply.recovered, false);
+  assert.deepEqual(lost.rows(), [{ id: 2, customer: "bob", total: 7 }]);
+});
+
+Deno.test("parameters are checked, and stand in any order", async () => {
+  await using server = await serveQueries({
+    range: {
+      sql: "SELECT id FROM orders WHERE total >= :from AND total < :to",
+      params: { from: "number", to: "number" },
+    },
+    mine: { sql: "SELECT id FROM orders WHERE customer = :me", params: { me: "user" } },
+    flag: { sql: "SELECT :on AS on_", params: { on: "boolean" } },
+    closed: { sql: "SELECT 1 AS one" },
+    decided: { sql: "SELECT 1 AS one", allow: (identity) => identity.user === "ann" },
+  });
+  await using ann = await server.connect("/t?user=ann");
+  const asked = async (channel: string) => {
+    ann.sendJson({ do: "subscribe", channel });
+    const { error } = await ann.nextJson();
+    return error ?? "ok";
+  };
+  const cases: [string, string][] = [
+    ["live:range?from=1&to=2", "ok"],
+    ["live:range?to=2&from=1", "ok"],
+    ["live:range?from=1", "bad_request"],
+    ["live:range?from=1&to=x", "bad_request"],
+    ["live:range?from=1&to=2&to=3", "bad_request"],
+    ["live:range?from=1&to=2&more=3", "bad_request"],
+    ["live:mine?me=ann", "ok"],
+    ["live:mine?me=bob", "permission_denied"],
+    ["live:flag?on=true", "ok"],
+    ["live:flag?on=maybe", "bad_request"],
+    ["live:unknown", "permission_denied"],
+    ["live:closed", "permission_denied"],
+    ["live:decided", "ok"],
+  ];
+  for (const [channel, expected] of cases) assert.equal(await asked(channel), expected, channel);
+  assert.equal(server.queries.size, 4, "both orders share an instance");
+  await server.store.run("INSERT INTO orders VALUES (1, 'x', 'y', 1.5)");
+  const told = [await ann.nextJson(), await ann.nextJson()];
+  assert.deepEqual(
+    new Set(told.map(({ pub }) => pub)),
+    new Set(["live:range?from=1&to=2", "live:range?to=2&from=1"]),
+  );
+});
+
+Deno.test("who may see a query no more loses it when the identity changes", async () => {
+  await using server = await serveQueries({
+    staff: { sql: "SELECT 1 AS one", allow: (identity) => identity.can("read", "orders") },
+  });
+  await using client = await server.connect("/t?user=ann");
+  await follow(client, "live:staff");
+  server.bus.refresh({ user: "ann" }, (identity) => ({ ...identity, can: () => false }));
+  assert.deepEqual(await client.nextJson(), { unsubscribed: "live:staff", code: 2000 });
+});
+
+Deno.test("an instance nobody listens to any more is gone", async () => {
+  await using server = await serveQueries({ byStatus }, { lingerMs: 1 });
+  for (let i = 0; i < 200; i++) server.queries.watch("byStatus", { status: `s${i}` }, () => {}).stop();
+  await until("all to be gone", () => server.queries.size === 0);
+});
+
+Deno.test("SQL that is wrong, writes, or changes with the time is refused with a sentence", async () => {
+  await using server = await serveQueries();
+  const refused = [
+    "SELEC 1",
+    "SELECT * FROM nothing",
+    "DELETE FROM orders",
+    "INSERT INTO orders VALUES (1,2,3,4) RETURNING *",
+    "ATTACH 'x.db' AS x",
+    "PRAGMA user_version = 5",
+    "SELECT load_extension('x')",
+    "SELECT random()",
+    "SELECT datetime('now')",
+    "SELECT date() AS today",
+    "SELECT current_timestamp",
+  ];
+  for (const [i, sql] of refused.entries()) {
+    assert.throws(
+      () => server.queries.define(`q${i}`, { sql }),
+      (error: Error) => error.message.length > 10,
+      sql,
+    );
+  }
+  server.queries.define("dated", { sql: "SELECT date(total, 'unixepoch') AS day FROM orders" });
+  server.queries.define("clock", { sql: "SELECT unixepoch('now') AS now", refreshMs: 1_000 });
+  await assert.rejects(server.queries.subscribeToQuery("nobody", "DELETE FROM orders"));
+});
+
+Deno.test("a query with too many rows, or that takes too long, is ended with a reason and harms nobody else", async () => {
+  await using server = await serveQueries({
+    all: { sql: "SELECT id FROM orders" },
+    slow: {
+      sql:
+        `WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < (SELECT count(*) * 300000 FROM orders))
+            SELECT count(*) AS n FROM c`,
+    },
+  }, { maxRows: 3, maxMs: 20 });
+  await using client = await server.connect("/t");
+  await follow(client, "live:all");
+  await follow(client, "live:slow");
+  await server.store.run(
+    "INSERT INTO orders VALUES (1, 'a', 'b', 1), (2, 'a', 'b', 1), (3, 'a', 'b', 1), (4, 'a', 'b', 1)",
+  );
+  const ended = new Set<string>();
+  while (ended.size < 2) {
+    const { unsubscribed, code } = await client.nextJson();
+    if (unsubscribed !== undefined) ended.add(`${unsubscribed} ${code}`);
+  }
+  assert.deepEqual(ended, new Set(["live:all 2100", "live:slow 2100"]));
+  client.sendJson({ do: "subscribe", channel: "live:slow" });
+  assert.deepEqual(await client.nextJson(), { error: "not_available" });
+  client.sendJson({ do: "subscribe", channel: "plain" });
+  assert.equal((await client.nextJson()).subscribed, "plain");
+});
+
+Deno.test("S04 free SQL is subscribed and unsubscribed by the server; equal queries and parameters share", async () => {
+  await using server = await serveQueries();
+  await using client = await server.connect("/t");
+  await until("the client", () => server.bus.clients.size === 1);
+  const [id] = server.bus.clients.keys();
+  const sql = "SELECT id FROM orders WHERE status = $1";
+  const subscription = await server.queries.subscribeToQuery(id!, sql, ["pending"]);
+  const pushed = await client.nextJson();
+  assert.deepEqual(JSON.parse(pushed.data).rows, []);
+  await server.store.run("INSERT INTO orders VALUES (1, 'a', 'done', 1)");
+  await server.store.run("INSERT INTO orders VALUES (2, 'a', 'pending', 1)");
+  assert.deepEqual((await client.nextJson()).data, { upsert: [{ id: 2 }] });
+  assert.equal(server.queries.unsubscribeFromQuery(subscription), true);
+  assert.equal((await client.nextJson()).code, 2000);
+  assert.equal(server.queries.unsubscribeFromQuery(subscription), false);
+  client.sendJson({ do: "subscribe", channel: pushed.pushed });
+  assert.deepEqual(
+    await client.nextJson(),
+    { error: "permission_denied" },
+    "nobody opens another's free query",
+  );
+});
+
+Deno.test("S04 results of another database are told by query and parameters", async () => {
+  const bus = channels();
+  const queries = liveQueries({ channels: bus.api });
+  await using server = await serve({}, bus, queries, channelProtocol(bus.api));
+  await using client = await server.connect("/t");
+  await until("the client", () => bus.api.clients.size === 1);
+  const [id] = bus.api.clients.keys();
+  const sql = "SELECT * FROM orders WHERE status = $1";
+  await queries.api.subscribeToQuery(id!, sql, ["pending"]);
+  await client.nextJson();
+  assert.equal(queries.api.notifyQueryUpdate(sql, [{ id: 9 }], ["done"]), 0);
+  assert.equal(queries.api.notifyQueryUpdate("SELECT 1", [{ id: 9 }]), 0);
+  assert.equal(queries.api.notifyQueryUpdate(sql, [{ id: 1 }], ["pending"]), 1);
+  assert.deepEqual((await client.nextJson()).data, { at: [[0, { id: 1 }]], length: 1 });
+  assert.equal(queries.api.notifyQueryUpdate(sql, [{ id: 1 }, { id: 2 }]), 1);
+  assert.deepEqual((await client.nextJson()).data, { at: [[1, { id: 2 }]], length: 2 });
+});
+
+Deno.test("B08 a mutation runs in a transaction, and its diffs come before the caller's reply", async () => {
+  await using server = await serveQueries({ byStatus });
+  server.mutations.define("addOrder", {
+    args: (value) => value as { customer: string; total: number },
+    allow: ({ identity }) => identity.user === "ann",
+    run(tx, { customer, total }) {
+      tx.run("INSERT INTO orders (customer, status, total) VALUES (?, 'pending', ?)", [customer, total]);
+      if (total < 0) throw new RpcError(1001, "A total cannot be negative");
+      return tx.get<{ n: number }>("SELECT count(*) AS n FROM orders")!.n;
+    },
+  });
+  const caller = { identity: { ...anybody, user: "ann" } };
+  const order: string[] = [];
+  await using client = await server.connect("/t");
+  const live = await follow(client, "live:byStatus?status=pending");
+  const [conn] = server.server.connections;
+  const send = conn!.send.bind(conn);
+  conn!.send = (message) => {
+    order.push("diff");
+    return send(message);
+  };
+  const call = server.methods.call("addOrder", { customer: "ann", total: 5 }, caller).then((n) =>
+    order.push(`reply ${n}`)
+  );
+  await call;
+  assert.deepEqual(order, ["diff", "reply 1"]);
+  await live.next();
+  assert.deepEqual(live.rows(), [{ id: 1, customer: "ann", total: 5 }]);
+  await assert.rejects(server.methods.call("addOrder", { customer: "ann", total: -1 }, caller), {
+    number: 1001,
+    message: "A total cannot be negative",
+  });
+  assert.equal(server.store.get<{ n: number }>("SELECT count(*) AS n FROM orders")!.n, 1, "undone");
+  await assert.rejects(server.methods.call("addOrder", {}, { identity: anybody }), {
+    code: "permission_denied",
+  });
+});
+
+Deno.test("B11 a mutation with an idempotency key runs once for each caller", async () => {
+  await using server = await serveQueries();
+  server.mutations.define("count", {
+    run: (tx) => {
+      tx.run("INSERT INTO other (x) VALUES ('called')");
+      return tx.get<{ n: number }>("SELECT count(*) AS n FROM other")!.n;
+    },
+  });
+  const as = (user: string) => ({ identity: { ...anybody, user } });
+  const call = (user: string, key: string) =>
+    server.methods.call("count", { idempotencyKey: key, args: {} }, as(user));
+  assert.deepEqual(await Promise.all([call("ann", "k"), call("ann", "k")]), [1, 1]);
+  assert.equal(await call("ann", "k"), 1);
+  assert.equal(await call("ann", "other"), 2);
+  assert.equal(await call("bob", "k"), 3);
+  await assert.rejects(call("ann", ""), { code: "bad_request" });
+});
+
+Deno.test("a browser can import the module that keeps rows up to date", async () => {
+  await using server = await serveQueries();
+  const response = await server.fetch("/live_rows.js");
+  assert.match(response.headers.get("content-type")!, /^text\/javascript/);
+  const source = await response.text();
+  const { liveRows: served } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
+  const rows = served();
+  rows.apply({ key: ["id"], rows: [{ id: 1, v: 1 }] });
+  assert.deepEqual(rows.apply({ upsert: [{ id: 1, v: 2 }] }), [{ id: 1, v: 2 }]);
+});

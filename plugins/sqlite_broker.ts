@@ -1,0 +1,219 @@
+/**
+ * The SQLite broker: channel logs that survive the process. A publication is acknowledged when it is in the file.
+ *
+ * ```ts
+ * import { Server } from "@plugboard/server";
+ * import { channels } from "@plugboard/server/channels";
+ * import { persistence } from "@plugboard/server/persistence";
+ * import { sqliteBroker } from "@plugboard/server/sqlite_broker";
+ *
+ * const server = new Server({ port: 0 });
+ * const store = server.use(persistence({ path: ":memory:" }));
+ * const bus = server.use(channels({ namespaces: { orders: { broker: sqliteBroker({ store }) } } }));
+ * ```
+ *
+ * Many publications share a transaction, so durable channels keep pace; channels without a log pass it by.
+ *
+ * @module
+ */
+
+import { checkOptions, type Clock, messageOf, systemClock } from "../core/mod.ts";
+import type {
+  Broker,
+  BrokerEvents,
+  Draft,
+  History,
+  HistoryQuery,
+  Position,
+  Publication,
+  Retention,
+} from "./channels.ts";
+import type { Migration, Store, Transaction } from "./persistence.ts";
+
+/** Options of {@linkcode sqliteBroker}. */
+export interface SqliteBrokerOptions {
+  /** Where the logs are. */
+  store: Pick<Store, "all" | "get" | "write" | "migrate">;
+  /** How long a log without publications is remembered, so that its offsets go on. @default {2592000000} 30 days */
+  forgetAfterMs?: number;
+  /** Told when the background work fails; it is tried again. @default {nobody} */
+  onError?: (message: string) => void;
+}
+
+const MIGRATIONS: readonly Migration[] = [`
+  CREATE TABLE channel_logs (
+    id INTEGER PRIMARY KEY,
+    channel TEXT NOT NULL UNIQUE,
+    epoch TEXT NOT NULL,
+    top INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    age_ms INTEGER NOT NULL,
+    used_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE channel_publications (
+    log INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    json TEXT NOT NULL,
+    info TEXT,
+    tags TEXT,
+    PRIMARY KEY (log, offset)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE channel_epoch (epoch TEXT NOT NULL) STRICT;
+  INSERT INTO channel_epoch VALUES (lower(hex(randomblob(4))));
+`];
+
+/** How often, and in how many logs at once, it is looked for publications that have expired. */
+const SWEEP_MS = 1_000;
+const SWEEP_LOGS = 1_000;
+
+/** A log is cut when it has grown so far beyond its size; readers are never shown the surplus. */
+const SURPLUS = 32;
+
+interface LogRow {
+  readonly id: number;
+  readonly epoch: string;
+  readonly top: number;
+}
+
+interface PublicationRow {
+  readonly offset: number;
+  readonly time: number;
+  readonly json: string;
+  readonly info: string | null;
+  readonly tags: string | null;
+}
+
+/** A broker on a database. */
+export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: SqliteBrokerOptions): Broker {
+  checkOptions("the SQLite broker").positiveInteger("forgetAfterMs", forgetAfterMs);
+  let events: BrokerEvents | undefined;
+  let clock: Clock = systemClock;
+  let endSweep: (() => void) | undefined;
+  let sweeping: Promise<void> | undefined;
+  let sweptTo = 0;
+
+  function append(tx: Transaction, channel: string, draft: Draft, keep: Retention, time: number): LogRow {
+    const log = tx.get<LogRow>(
+      `INSERT INTO channel_logs (channel, epoch, top, size, age_ms, used_at)
+       VALUES (?1, (SELECT epoch FROM channel_epoch), 1, ?2, ?3, ?4)
+       ON CONFLICT (channel) DO UPDATE SET top = top + 1, size = ?2, age_ms = ?3, used_at = ?4
+       RETURNING id, epoch, top`,
+      [channel, keep.size, keep.ageMs, time],
+    )!;
+    const { json, info, tags } = draft;
+    tx.run("INSERT INTO channel_publications VALUES (?, ?, ?, ?, ?, ?)", [
+      log.id,
+      log.top,
+      time,
+      json,
+      info === undefined ? null : JSON.stringify(info),
+      tags === undefined ? null : JSON.stringify(tags),
+    ]);
+    if (log.top % SURPLUS === 0) {
+      tx.run("DELETE FROM channel_publications WHERE log = ? AND offset <= ?", [log.id, log.top - keep.size]);
+    }
+    return log;
+  }
+
+  async function publish(
+    channel: string,
+    draft: Draft,
+    keep: Retention,
+  ): Promise<Position & { receivers: number }> {
+    const time = clock.now();
+    // Writes resolve in the order in which they were asked for, so deliveries keep it too.
+    const { top: offset, epoch } = await store.write((tx) => append(tx, channel, draft, keep, time));
+    const receivers = events?.publication(channel, { ...draft, offset, time }, epoch) ?? 0;
+    return { offset, epoch, receivers };
+  }
+
+  function history(channel: string, query: HistoryQuery, keep: Retention): History {
+    const log = store.get<LogRow>("SELECT id, epoch, top FROM channel_logs WHERE channel = ?", [channel]);
+    if (log === undefined) {
+      const { epoch } = store.get<{ epoch: string }>("SELECT epoch FROM channel_epoch")!;
+      return { publications: [], top: { offset: 0, epoch } };
+    }
+    const top = { offset: log.top, epoch: log.epoch };
+    const { limit = -1, since, reverse = false } = query;
+    if (limit === 0 || (since !== undefined && since.epoch !== "" && since.epoch !== log.epoch)) {
+      return { publications: [], top };
+    }
+    const oldest = log.top - keep.size;
+    const [after, before] = reverse
+      ? [oldest, since?.offset ?? log.top + 1]
+      : [Math.max(oldest, since?.offset ?? 0), log.top + 1];
+    const rows = store.all<PublicationRow>(
+      `SELECT offset, time, json, info, tags FROM channel_publications
+       WHERE log = ? AND offset > ? AND offset < ? AND time > ?
+       ORDER BY offset ${reverse ? "DESC" : "ASC"} LIMIT ?`,
+      [log.id, after, before, clock.now() - keep.ageMs, limit],
+    );
+    return { publications: rows.map(publicationIn), top };
+  }
+
+  /** Cuts some logs, the next ones each time; a log that nobody has used for long is forgotten. */
+  function sweep(tx: Transaction): void {
+    const now = clock.now();
+    const logs = tx.all<LogRow & { size: number; age_ms: number; used_at: number }>(
+      "SELECT id, top, epoch, size, age_ms, used_at FROM channel_logs WHERE id > ? ORDER BY id LIMIT ?",
+      [sweptTo, SWEEP_LOGS],
+    );
+    sweptTo = logs.length < SWEEP_LOGS ? 0 : logs.at(-1)!.id;
+    for (const { id, top, size, age_ms, used_at } of logs) {
+      tx.run("DELETE FROM channel_publications WHERE log = ? AND (offset <= ? OR time <= ?)", [
+        id,
+        top - size,
+        now - age_ms,
+      ]);
+      if (used_at > now - forgetAfterMs) continue;
+      tx.run("DELETE FROM channel_logs WHERE id = ?", [id]);
+      // Who has a position in the forgotten log must not take a new one for it.
+      tx.run("UPDATE channel_epoch SET epoch = lower(hex(randomblob(4)))");
+    }
+  }
+
+  return {
+    async start(given, givenClock) {
+      events = given;
+      clock = givenClock;
+      await store.migrate("channels", MIGRATIONS);
+      endSweep = clock.every(SWEEP_MS, () => {
+        sweeping ??= store.write(sweep)
+          .catch((error) => onError?.(`Old publications were not removed: ${messageOf(error)}`))
+          .finally(() => sweeping = undefined);
+      });
+    },
+    async stop() {
+      endSweep?.();
+      await sweeping;
+    },
+    publish(channel, draft, keep) {
+      if (keep !== undefined) return publish(channel, draft, keep);
+      const publication = { ...draft, offset: 0, time: clock.now() };
+      return { offset: 0, epoch: "", receivers: events?.publication(channel, publication, "") ?? 0 };
+    },
+    announce: (channel, kind, info) => events?.presence(channel, kind, info),
+    subscribe() {},
+    unsubscribe() {},
+    history,
+    async removeHistory(channel) {
+      await store.write((tx) => {
+        tx.run(
+          "DELETE FROM channel_publications WHERE log = (SELECT id FROM channel_logs WHERE channel = ?)",
+          [channel],
+        );
+      });
+    },
+  };
+}
+
+function publicationIn({ offset, time, json, info, tags }: PublicationRow): Publication {
+  return {
+    offset,
+    time,
+    json,
+    ...(info !== null && { info: JSON.parse(info) }),
+    ...(tags !== null && { tags: JSON.parse(tags) }),
+  };
+}

@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { Server } from "../../core/mod.ts";
+import { channels } from "../../plugins/channels.ts";
+import { persistence } from "../../plugins/persistence.ts";
+import { sqliteBroker, type SqliteBrokerOptions } from "../../plugins/sqlite_broker.ts";
+import { brokerSuite, underTest } from "../kit/broker_suite.ts";
+import { until } from "../kit/mod.ts";
+
+async function sqlite(path = ":memory:", options: Partial<SqliteBrokerOptions> = {}) {
+  const server = new Server({ port: false });
+  const store = server.use(persistence({ path }));
+  await server.start();
+  const under = await underTest(sqliteBroker({ store, ...options }), () => server.stop());
+  return Object.assign(under, { store });
+}
+
+brokerSuite("SQLite", () => sqlite());
+
+const keep = { size: 5, ageMs: 60_000 };
+
+Deno.test("the SQLite broker goes on where it was when it starts again", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/log.db`;
+  const first = await (async () => {
+    await using under = await sqlite(path);
+    await under.broker.publish("a", { json: "1", tags: { t: "x" } }, keep);
+    return await under.broker.publish("a", { json: "2" }, keep);
+  })();
+  await using under = await sqlite(path);
+  const { publications, top } = await under.broker.history("a", {}, keep);
+  assert.deepEqual(publications.map(({ json }) => json), ["1", "2"]);
+  assert.deepEqual(top, { offset: first.offset, epoch: first.epoch });
+  assert.equal((await under.broker.publish("a", { json: "3" }, keep)).offset, 3);
+  assert.equal((await under.broker.history("empty", {}, keep)).top.epoch, first.epoch);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("the SQLite broker removes in the background what no reader is shown any more", async () => {
+  await using under = await sqlite();
+  const { broker, clock, store } = under;
+  const rows = () => store.get<{ n: number }>("SELECT count(*) AS n FROM channel_publications")!.n;
+  for (let channel = 0; channel < 20; channel++) {
+    for (let n = 0; n < 20; n++) await broker.publish(`c${channel}`, { json: "1" }, keep);
+  }
+  clock.advance(1_000);
+  await until("the surplus to be gone", () => rows() === 20 * keep.size);
+  clock.advance(keep.ageMs);
+  await until("all to be gone", () => rows() === 0);
+  assert.equal((await broker.publish("c1", { json: "1" }, keep)).offset, 21);
+});
+
+Deno.test("the SQLite broker forgets unused logs, and a position in one is not taken for one in another", async () => {
+  await using under = await sqlite(":memory:", { forgetAfterMs: 10_000 });
+  const { broker, clock, store } = under;
+  const before = await broker.publish("a", { json: "1" }, { size: 5, ageMs: 1_000 });
+  clock.advance(20_000);
+  await until("the log to be forgotten", () => store.all("SELECT * FROM channel_logs").length === 0);
+  const after = await broker.publish("a", { json: "2" }, keep);
+  assert.equal(after.offset, 1);
+  assert.notEqual(after.epoch, before.epoch);
+});
+
+Deno.test("B04 a publication that was not stored is not acknowledged, not delivered, and has no offset", async () => {
+  const server = new Server({ port: false });
+  const store = server.use(persistence({ path: ":memory:" }));
+  const bus = server.use(channels({ broker: sqliteBroker({ store }) }));
+  await server.start();
+  const heard: unknown[] = [];
+  bus.subscribe("a", (data) => heard.push(data));
+  await bus.publish("a", 1);
+  await store.exec(
+    "CREATE TRIGGER full BEFORE INSERT ON channel_publications BEGIN SELECT raise(ABORT, 'no room'); END",
+  );
+  await assert.rejects(bus.publish("a", 2));
+  await store.exec("DROP TRIGGER full");
+  assert.equal((await bus.publish("a", 3)).offset, 2);
+  await until("both to be heard", () => heard.length === 2);
+  assert.deepEqual(heard, [1, 3]);
+  await server.stop();
+});

@@ -1,14 +1,22 @@
-import { readSettings, run, Server, setting, settingsHelp, showSettings } from "./core/mod.ts";
-import { auth, parseApiKeys } from "./plugins/auth.ts";
+import { readSettings, run, Server, setting, settingsHelp, showSettings, type Upgrade } from "./core/mod.ts";
+import { auth, parseApiKeys, type Verb } from "./plugins/auth.ts";
 import { channels } from "./plugins/channels.ts";
+import { liveQueries } from "./plugins/live_queries.ts";
 import { logging } from "./plugins/logging.ts";
+import { messageChecks } from "./plugins/message_checks.ts";
+import { mutations } from "./plugins/mutations.ts";
+import { paths } from "./plugins/paths.ts";
+import { persistence } from "./plugins/persistence.ts";
 import { presence } from "./plugins/presence.ts";
 import { centrifuge } from "./plugins/protocols/centrifuge.ts";
 import { echo } from "./plugins/protocols/echo.ts";
 import { json } from "./plugins/protocols/json.ts";
+import { pipe } from "./plugins/protocols/pipe.ts";
+import { sqlitePersister, tinybase } from "./plugins/protocols/tinybase.ts";
 import { rateLimits } from "./plugins/rate_limits.ts";
 import { rpc } from "./plugins/rpc.ts";
 import { clientIpFrom } from "./plugins/shared/client_ip.ts";
+import { sqliteBroker } from "./plugins/sqlite_broker.ts";
 import { metricsRegistry, stats } from "./plugins/stats.ts";
 
 const table = {
@@ -16,6 +24,8 @@ const table = {
   HOST: setting.text("127.0.0.1", "Address to listen on; another than this machine's needs sign-in"),
   TLS_CERT: setting.optional("File with the certificate, in PEM"),
   TLS_KEY: setting.optional("File with its key, in PEM"),
+  DATA_DIR: setting.text("data", "Folder of the database"),
+  DURABLE: setting.list("Namespaces whose channels survive the process"),
   LOG_LEVEL: setting.oneOf(["debug", "info", "warn", "error"], "info", "How much to say"),
   JWT_SECRET: setting.secret("Secret that tokens are signed with"),
   JWKS_URL: setting.optional("Where the keys are that tokens are signed with"),
@@ -46,6 +56,7 @@ const server = new Server({
 
 server.use(logging({ level: settings.LOG_LEVEL }));
 const metrics = metricsRegistry();
+const store = server.use(persistence({ path: `${settings.DATA_DIR}/plugboard.db` }));
 const limits = server.use(rateLimits({ enabled: !unlimited, metrics }));
 const access = server.use(auth({
   hostname: HOST,
@@ -58,23 +69,44 @@ const access = server.use(auth({
     jwt: { ...(JWT_SECRET && { secret: JWT_SECRET }), ...(JWKS_URL && { jwks: { url: JWKS_URL } }) },
   }),
 }));
-const bus = server.use(channels());
+const durable = { broker: sqliteBroker({ store }) };
+const bus = server.use(
+  channels({ namespaces: Object.fromEntries(settings.DURABLE.map((name) => [name, durable])) }),
+);
 bus.extend(limits.extension);
 bus.extend(access.extension);
 const people = server.use(presence({ channels: bus }));
 const methods = server.use(rpc());
+const queries = server.use(liveQueries({ store, channels: bus, metrics }));
+server.use(mutations({ store, rpc: methods, queries }));
+server.use(messageChecks({ channels: bus }));
 server.use(stats({
   channels: bus,
   metrics,
   otel: settings.OTEL_DENO,
+  checks: [() => store.problem],
   allow: async (request, ip) => (await access.requestIdentity(request, ip)).can("read", "metrics"),
 }));
 
 if (on("centrifuge")) server.use(centrifuge({ channels: bus, presence: people, rpc: methods, access }));
 if (on("json")) server.use(json({ channels: bus, presence: people, rpc: methods, access }));
+if (on("tinybase")) {
+  server.use(
+    tinybase({ paths: server.use(paths({ allow })), createPersisterForPath: sqlitePersister(store) }),
+  );
+}
+if (on("pipe")) server.use(pipe({ paths: server.use(paths({ allow })), path: "/relay" }));
 if (on("echo")) server.use(echo());
 
 await run(server);
+
+/** Who may do what on a path: readers get everything, writers may also change it. */
+function allow(upgrade: Upgrade, path: string): Response | Verb {
+  const resource = `path:${path}`;
+  const refused = access.refusal(upgrade, "read", resource);
+  if (refused !== undefined) return refused;
+  return access.refusal(upgrade, "write", resource) === undefined ? "write" : "read";
+}
 
 function on(plugin: string): boolean {
   return !settings.PLUGINS.includes(`-${plugin}`);

@@ -418,7 +418,7 @@ Deno.test("B13 following ends with the server, and does not hold it up", async (
   await within("the stream's end", stream.done);
 });
 
-Deno.test("B13 nobody follows: the channels are not even looked at", async () => {
+Deno.test("B13 nobody follows: the channels are not even looked at", () => {
   let extensions = 0;
   const bus = channels();
   const counting = {

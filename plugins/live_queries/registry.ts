@@ -151,7 +151,7 @@ export class QueryRegistry {
     const instance = this.#instances.get(id) ?? this.#start(id, this.#planOf(declared), params);
     this.#byChannel.set(channel, instance);
     this.#lingerUnlessUsed(instance);
-    this.#scheduler.settle([instance]); // a newcomer gets what is written, not what was last read
+    this.#scheduler.settle(instance); // a newcomer gets what is written, not what was last read
     return instance;
   }
 
@@ -209,7 +209,7 @@ export class QueryRegistry {
 
   /** Runs now whatever was woken: when it returns, all diffs are on their way. */
   settle(): void {
-    this.#scheduler.settle(this.#instances.values());
+    this.#scheduler.settleAll();
   }
 
   stop(): void {

@@ -48,14 +48,18 @@ export class Scheduler {
     }
   }
 
-  /** Runs these now if they are to run at all: their diffs must be out before something else is. */
-  settle(instances: Iterable<Instance>): void {
-    for (const instance of instances) {
-      const waiting = this.#later.get(instance);
-      waiting?.();
-      this.#later.delete(instance);
-      if (this.#due.delete(instance) || waiting !== undefined) this.#options.run(instance);
-    }
+  /** Runs an instance now if it is to run at all. */
+  settle(instance: Instance): void {
+    const waiting = this.#later.get(instance);
+    waiting?.();
+    this.#later.delete(instance);
+    if (this.#due.delete(instance) || waiting !== undefined) this.#options.run(instance);
+  }
+
+  /** Runs all that are to run. */
+  settleAll(): void {
+    for (const instance of this.#due) this.settle(instance);
+    for (const instance of this.#later.keys()) this.settle(instance);
   }
 
   /** Forgets an instance. */

@@ -2,7 +2,7 @@
  * The bench: every budget, measured beside the same work done bare and by others, in one table.
  *
  * ```sh
- * deno task bench                                         # everything, about ten minutes
+ * deno task bench                                         # everything, about seven minutes
  * deno task bench --only fanout --contenders bare,kernel --seconds 2 --runs 3
  * ```
  *
@@ -18,14 +18,14 @@ import { Load } from "./load/mod.ts";
 import { layOut, reportCase, type Series, titles } from "./report.ts";
 import { installRivals, type Rivals } from "./rivals.ts";
 import { scenarios } from "./scenarios.ts";
-import type { Case, Contender, Tools } from "./types.ts";
+import type { Case, Contender, Measurement, Tools } from "./types.ts";
 
 const HELP = `deno task bench [options]
 
   --only a,b         scenarios: ${scenarios.map(({ name }) => name).join(", ")}
   --contenders a,b   ${contenderNames.join(", ")}
-  --seconds n        how long each measurement takes (2)
-  --runs n           rounds, of which the medians are shown (3)
+  --seconds n        how long each measurement takes (1)
+  --runs n           rounds, of which the medians are shown (5)
   --strict           end with 1 when a budget is missed
 `;
 
@@ -41,8 +41,8 @@ function readArguments() {
     options: {
       only: { type: "string" },
       contenders: { type: "string" },
-      seconds: { type: "string", default: "2" },
-      runs: { type: "string", default: "3" },
+      seconds: { type: "string", default: "1" },
+      runs: { type: "string", default: "5" },
       strict: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -106,14 +106,24 @@ async function runCase(
   runs: number,
 ): Promise<Series[]> {
   const taking = contenders.filter((contender) => one.admits(contender))
-    .map((contender) => ({ contender, measurements: [] as Series["measurements"][number][] }));
+    .map((contender) => ({ contender, measurements: [] as Measurement[] }));
   for (let round = 1; round <= runs; round++) {
     for (const { contender, measurements } of taking) {
       tell(`${one.name} · ${contender.name} · ${round}/${runs}`);
-      measurements.push(await one.run(contender, tools));
+      measurements.push(await measure(one, contender, tools));
     }
   }
   return taking.map(({ contender: { name }, measurements }) => ({ contender: name, measurements }));
+}
+
+/** One that fails has no figures, and the others are measured all the same. */
+async function measure(one: Case, contender: Contender, tools: Tools): Promise<Measurement> {
+  try {
+    return await one.run(contender, tools);
+  } catch (error) {
+    await tools.load.close();
+    return { figures: {}, notes: [`failed: ${error instanceof Error ? error.message : error}`] };
+  }
 }
 
 async function main(): Promise<number> {

@@ -38,7 +38,6 @@ export const titles: readonly string[] = [
 
 /** Sums up the rounds of a case: medians, ratios, budgets. */
 export function reportCase({ name, figure, budgets }: Case, all: readonly Series[]): CaseReport {
-  const remarks: string[] = [];
   let missed = false;
   const rows = all.map(({ contender, measurements }) => {
     const verdicts = budgets.filter((budget) => budget.contender === contender).map((budget) => {
@@ -46,7 +45,6 @@ export function reportCase({ name, figure, budgets }: Case, all: readonly Series
       if (verdict.endsWith("MISSED")) missed = true;
       return verdict;
     });
-    remarks.push(...remarksOn(`${name}: ${contender}`, measurements));
     return [
       contender,
       ...COLUMNS.map((column) => {
@@ -57,7 +55,7 @@ export function reportCase({ name, figure, budgets }: Case, all: readonly Series
       verdicts.join(", "),
     ];
   });
-  return { rows, remarks, missed };
+  return { rows, remarks: remarksOn(all).map((remark) => `${name}: ${remark}`), missed };
 }
 
 /** Lays out a table; a row of one cell is a heading. */
@@ -106,10 +104,16 @@ function seriesOf(contender: string, all: readonly Series[]): Figures[] {
     [];
 }
 
-function remarksOn(what: string, measurements: readonly Measurement[]): string[] {
-  return measurements.flatMap(({ notes }, round) =>
-    notes.map((note) => `${what}, round ${round + 1}: ${note}`)
-  );
+/** Each note once, with who gave reason for it and in how many rounds. */
+function remarksOn(all: readonly Series[]): string[] {
+  const notes = new Set(all.flatMap(({ measurements }) => measurements.flatMap(({ notes }) => notes)));
+  return [...notes].map((note) => {
+    const rounds = all.map(({ contender, measurements }) => {
+      const count = measurements.filter(({ notes }) => notes.includes(note)).length;
+      return count === 0 ? "" : `${contender} ${count} of ${measurements.length}`;
+    });
+    return `${note} (${rounds.filter((text) => text !== "").join(", ")})`;
+  });
 }
 
 function median(values: readonly (number | undefined)[]): number | undefined {

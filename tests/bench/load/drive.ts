@@ -44,30 +44,33 @@ export interface DriveResult {
 /** What a delivery may take when everything else is done. */
 const STRAGGLERS_MS = 3_000;
 
-/** Has the swarm send, each message when its predecessors have arrived. */
+/** Has the swarm send and receive, and measures. */
 export function drive(swarm: Swarm, options: DriveOptions): DriveResult {
   const { senders, inFlight, deliveries, pid } = options;
   const frame = new StampedFrame(options.message, options.payloadBytes);
   const latencies = new Histogram();
   const missing = new Int32Array(senders);
+  // One in flight means one: the next goes out when all of it has arrived. A larger window is kept full to the
+  // delivery, so that the server's input never runs dry.
+  const room = inFlight === 1 ? 0 : deliveries * inFlight - 1;
   const due = Array.from({ length: senders }, (_, sender) => sender);
   let delivered = 0;
 
   swarm.heard = (sentAt, sender, now) => {
     latencies.record(now - sentAt);
     delivered++;
-    const left = --missing[sender]!;
-    if (left % deliveries === 0) due.push(sender);
+    if (--missing[sender]! === room) due.push(sender);
   };
   const runUntil = (end: number) => {
     while (performance.now() < end) {
-      for (const sender of due.splice(0)) {
-        while (missing[sender]! <= deliveries * (inFlight - 1)) {
-          missing[sender]! += deliveries;
-          swarm.send(sender, frame.stamp(micros(), sender));
-        }
+      const sender = due.shift();
+      if (sender !== undefined) {
+        swarm.send(sender, frame.stamp(micros(), sender));
+        missing[sender]! += deliveries;
+        if (missing[sender]! <= room) due.push(sender);
       }
-      swarm.poll(1);
+      // One message a turn: they reach the server spread out, as from many clients, not in bursts.
+      swarm.poll(due.length > 0 ? 0 : 1);
     }
   };
 

@@ -50,20 +50,15 @@ export async function measureDrive(
 
 /** Reasons to trust a result less. */
 function doubts({ seconds, lost, closed, ...cpu }: DriveResult): string[] {
-  const cores = navigator.hardwareConcurrency;
   const load = cpu.loadCpuSeconds / seconds;
   const server = cpu.serverCpuSeconds / seconds;
-  const others = cpu.otherCpuSeconds / seconds;
+  const others = cpu.otherCpuSeconds / seconds / navigator.hardwareConcurrency;
   const notes: string[] = [];
   if (load > 0.9 && server < 0.8) {
-    notes.push(
-      `the load process was the bottleneck (${percent(load)} of a core, the server ${percent(server)})`,
-    );
+    notes.push("the load process was the bottleneck, the server had time to spare");
   }
-  if (others > 0.25 * cores) notes.push(`other programs were busy (${percent(others)} of a core)`);
+  if (others > 0.25) notes.push("other programs took more than a quarter of the machine");
   if (lost > 0) notes.push(`${lost} deliveries lost`);
   if (closed > 0) notes.push(`${closed} connections ended`);
   return notes;
 }
-
-const percent = (share: number) => `${Math.round(share * 100)} %`;

@@ -1,0 +1,90 @@
+/** What sign-in and limits cost: at connect, and on the way of each message. */
+
+import { cpuSeconds, openFilesLimit } from "../os.ts";
+import { startServer } from "../server_process.ts";
+import type { Contender, Figures, Measurement, Scenario } from "../types.ts";
+import { connectAll } from "./auth/connects.ts";
+import { makeTokens } from "./auth/tokens.ts";
+
+const file = (name: string) => new URL(`./auth/${name}`, import.meta.url).pathname;
+const deno = (name: string) => [Deno.execPath(), "run", "--quiet", "--allow-all", file(name)];
+
+const CONNECTS = 10_000;
+const OTHER_FILES = 200;
+
+/** Opened before counting begins, so that code compiled for the first connections counts for nobody. */
+const FIRST_CONNECTS = 500;
+
+async function probe(what: "permission" | "limits"): Promise<Figures> {
+  const [program, ...args] = deno("probe.ts");
+  const options: Deno.CommandOptions = { args: [...args, what], stderr: "inherit" };
+  const { success, stdout } = await new Deno.Command(program!, options).output();
+  if (!success) throw new Error(`The probe of ${what} failed`);
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+/** The server's CPU time for each connect, in microseconds. */
+async function costOfConnects(
+  contender: Contender,
+  paths: readonly string[],
+): Promise<{ perSecond: number; cpuMicros: number }> {
+  await using server = await startServer(contender);
+  const first = await connectAll(server.port, paths.slice(0, FIRST_CONNECTS));
+  const before = cpuSeconds(server.pid);
+  const rest = await connectAll(server.port, paths.slice(FIRST_CONNECTS));
+  const used = cpuSeconds(server.pid) - before;
+  first.close();
+  rest.close();
+  const count = paths.length - FIRST_CONNECTS;
+  return { perSecond: count / rest.seconds, cpuMicros: used * 1e6 / count };
+}
+
+/**
+ * Connects with a token each, less what `jose` takes for it: the difference between two bare servers, of which one
+ * checks the token and does no more. (Checked in a row, the same tokens cost a third of that: each check waits for
+ * another thread.)
+ */
+async function measureConnects(contender: Contender): Promise<Measurement> {
+  const count = Math.min(CONNECTS, openFilesLimit() - OTHER_FILES);
+  const plain: string[] = Array(count).fill("/echo");
+  if (contender.name === "bare") return { figures: await costOfConnects(contender, plain), notes: [] };
+  const paths = (await makeTokens(count)).map((token) => `/echo?token=${token}`);
+  const command = (name: string) => ({ ...contender, command: deno(name) });
+  const signedIn = await costOfConnects(command("server.ts"), paths);
+  const bareJose = await costOfConnects(command("bare_jose.ts"), paths);
+  const bare = await costOfConnects(command("../../contenders/bare.ts"), plain);
+  const without = await costOfConnects(contender, plain);
+  const jose = bareJose.cpuMicros - bare.cpuMicros;
+  const notes = [
+    `${Math.round(signedIn.cpuMicros)} µs with a token, of which jose takes ${Math.round(jose)} µs; ` +
+    `the kernel alone takes ${Math.round(without.cpuMicros)} µs`,
+  ];
+  return { figures: { ...signedIn, cpuMicros: signedIn.cpuMicros - jose }, notes };
+}
+
+const onlyKernel = ({ name }: Contender) => name === "kernel";
+
+/** Sign-in and limits. */
+export const authScenario: Scenario = {
+  name: "auth",
+  cases: [{
+    name: "a permission asked for a publish",
+    figure: "cpuMicros",
+    budgets: [{ contender: "kernel", figure: "cpuMicros", atMost: 1 }],
+    admits: onlyKernel,
+    run: async () => ({ figures: await probe("permission"), notes: [] }),
+  }, {
+    name: "a message counted by the limits",
+    figure: "cpuMicros",
+    // A clock's answer is a number of 16 bytes; nothing else is allocated.
+    budgets: [{ contender: "kernel", figure: "bytes", atMost: 17 }],
+    admits: onlyKernel,
+    run: async () => ({ figures: await probe("limits"), notes: [] }),
+  }, {
+    name: `${CONNECTS} connects with a token each, without jose's own time`,
+    figure: "cpuMicros",
+    budgets: [{ contender: "kernel", against: "bare", figure: "cpuMicros", atMost: 1.5 }],
+    admits: ({ name }) => name === "bare" || name === "kernel",
+    run: measureConnects,
+  }],
+};

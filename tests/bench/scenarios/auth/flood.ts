@@ -1,0 +1,64 @@
+/** Modest clients beside one that floods: how long the modest ones wait for their answers. */
+
+import { connectAll } from "./connects.ts";
+import { textFrame } from "../../load/frames.ts";
+
+const MODEST_CLIENTS = 20;
+const EVERY_MS = 10;
+
+/** Waits in microseconds, sorted; `floodPerSecond` messages come from one more client. */
+export async function waitsBeside(
+  port: number,
+  floodPerSecond: number,
+  seconds: number,
+): Promise<readonly number[]> {
+  const { sockets, close } = await connectAll(port, Array(MODEST_CLIENTS + 1).fill("/echo"));
+  const [flooding, ...modest] = sockets;
+  const waits: number[] = [];
+  const end = performance.now() + seconds * 1_000;
+  const drained = drain(flooding!);
+  const flooded = flood(flooding!, floodPerSecond, end);
+  await Promise.all(modest.map((socket) => converse(socket, end, waits)));
+  await flooded;
+  close();
+  await drained;
+  return waits.sort((a, b) => a - b);
+}
+
+/** One message after the other, each when its turn comes; the answer is awaited. */
+async function converse(socket: Deno.TcpConn, end: number, waits: number[]): Promise<void> {
+  const [frame, buffer] = [textFrame("hello, how are you"), new Uint8Array(256)];
+  await pause(Math.random() * EVERY_MS);
+  while (performance.now() < end) {
+    const sent = performance.now();
+    await socket.write(frame);
+    if (await socket.read(buffer) === null) throw new Error("A modest client was disconnected");
+    const wait = performance.now() - sent;
+    waits.push(wait * 1_000);
+    await pause(Math.max(0, EVERY_MS - wait));
+  }
+}
+
+async function flood(socket: Deno.TcpConn, perSecond: number, end: number): Promise<void> {
+  if (perSecond === 0) return;
+  const frame = textFrame("more and more and more");
+  const count = Math.round(perSecond * EVERY_MS / 1_000);
+  const frames = new Uint8Array(frame.length * count);
+  for (let i = 0; i < count; i++) frames.set(frame, i * frame.length);
+  for (let next = performance.now(); next < end; next += EVERY_MS) {
+    await socket.write(frames);
+    await pause(Math.max(0, next + EVERY_MS - performance.now()));
+  }
+}
+
+/** Reads what is answered, so that nothing piles up. */
+async function drain(socket: Deno.TcpConn): Promise<void> {
+  const buffer = new Uint8Array(65_536);
+  try {
+    while (await socket.read(buffer) !== null);
+  } catch { /* it was closed */ }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,17 @@
+/** The kernel with sign-in and limits, and an endpoint that wants a token with the request. */
+
+import { Server } from "../../../../core/mod.ts";
+import { auth } from "../../../../plugins/auth.ts";
+import { echo } from "../../../../plugins/protocols/echo.ts";
+import { rateLimits } from "../../../../plugins/rate_limits.ts";
+import { announce } from "../../contenders/announce.ts";
+import { SECRET } from "./tokens.ts";
+
+const server = new Server({ port: 0, maxConnections: 1_000_000, maxConnectionsPerIp: 1_000_000 });
+const limits = server.use(
+  rateLimits({ limits: { connectsPerIp: "1000000/1s", connectionsPerIp: 1_000_000 } }),
+);
+server.use(auth({ jwt: { secret: SECRET }, limits: limits.signIns }));
+server.use(echo());
+await server.start();
+announce(server.address.port);

@@ -46,7 +46,7 @@ export interface Metrics {
 export interface MetricsRegistry extends Metrics {
   /** Everything, in Prometheus' text format, version 0.0.4. */
   render(): string;
-  /** The numbers of counters and gauges, summed over their labels. */
+  /** The numbers of counters and gauges, and how often each histogram observed; all summed over their labels. */
   totals(): Record<string, number>;
 }
 
@@ -187,7 +187,13 @@ export function metricsRegistry(): MetricsRegistry {
       return lines.join("\n") + "\n";
     },
 
-    totals: () => Object.fromEntries(Array.from(metrics, ([name, metric]) => [name, metric.total()])),
+    totals: () =>
+      Object.fromEntries(
+        Array.from(
+          metrics,
+          ([name, { kind, total }]) => [kind === "histogram" ? `${name}_count` : name, total()],
+        ),
+      ),
   };
 }
 

@@ -4,19 +4,23 @@
  * @module
  */
 
-import { metrics as api, type ObservableResult } from "@opentelemetry/api";
+import { type BatchObservableCallback, metrics as api } from "@opentelemetry/api";
 import type { MetricsRegistry } from "../shared/metrics.ts";
 
-/** Offers every metric as an observable of its total; gives the function that ends it. */
+/** Offers the total of every metric that there is by now; gives the function that ends it. */
 export function exportByOpenTelemetry(registry: MetricsRegistry): () => void {
   const meter = api.getMeter("plugboard");
-  const ends = Object.keys(registry.totals()).map((name) => {
-    const instrument = name.endsWith("_total")
-      ? meter.createObservableCounter(name)
-      : meter.createObservableGauge(name);
-    const observe = (result: ObservableResult) => result.observe(registry.totals()[name] ?? 0);
-    instrument.addCallback(observe);
-    return () => instrument.removeCallback(observe);
-  });
-  return () => ends.forEach((end) => end());
+  const instruments = new Map(
+    Object.keys(registry.totals()).map((name) => {
+      const grows = name.endsWith("_total") || name.endsWith("_count");
+      return [name, grows ? meter.createObservableCounter(name) : meter.createObservableGauge(name)];
+    }),
+  );
+  const observe: BatchObservableCallback = (result) => {
+    const totals = registry.totals();
+    for (const [name, instrument] of instruments) result.observe(instrument, totals[name] ?? 0);
+  };
+  const observed = [...instruments.values()];
+  meter.addBatchObservableCallback(observe, observed);
+  return () => meter.removeBatchObservableCallback(observe, observed);
 }

@@ -83,7 +83,7 @@ Deno.test("S05 B07 a subscriber gets the rows, and then what each write changed"
 
 Deno.test("B07 a write runs only the instances whose value a row had or has, and each once for all its listeners", async () => {
   await using server = await serveQueries({ byStatus, names: { sql: "SELECT id, customer FROM orders" } });
-  const runs = () => server.metrics.totals().plugboard_live_query_run_seconds ?? 0;
+  const runs = () => server.metrics.totals().plugboard_live_query_run_seconds_count ?? 0;
   const watches = Array.from(
     { length: 50 },
     (_, i) => server.queries.watch("byStatus", { status: `s${i}` }, () => {}),

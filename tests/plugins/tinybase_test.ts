@@ -599,6 +599,30 @@ Deno.test("T14 a multiplexed client that reconnects silently gets what it missed
   assert.ok(Array.isArray(told[2])); // by which it would have pulled
 });
 
+Deno.test("T15 the server tells of nothing that is not stored yet", async () => {
+  const { documents } = stored();
+  const saving = Promise.withResolvers<void>();
+  await using server = await syncServer({
+    createPersisterForPath: (path) => ({
+      load: () => documents.load(path),
+      async save(parts) {
+        await saving.promise;
+        documents.save(path, parts);
+      },
+    }),
+  });
+  await using raw = await server.connect("/sync/pets");
+  const [self] = server.sync.getClientIds("pets");
+  await using a = await synced(`${server.url}/sync/pets`);
+  a.store.setCell("pets", "fido", "species", "dog");
+  assert.equal(JSON.parse((await raw.nextText()).split("\n")[1]!)[1], 3); // clients hear of it at once
+  raw.send('S\n["q",1,""]');
+  raw.send(`${self}\n["echo",1,""]`);
+  assert.equal(await raw.nextText(), `${self}\n["echo",1,""]`);
+  saving.resolve();
+  assert.equal(await raw.nextText(), `S\n["q",0,[${hashesOf(a.store)}]]`);
+});
+
 Deno.test("T15 a client that comes alone gets everything, and what was deleted stays deleted", async () => {
   const { createPersisterForPath } = stored();
   await using server = await syncServer({ createPersisterForPath });

@@ -15,8 +15,9 @@ import { type Clock, type Log, PlugboardError } from "../../../core/mod.ts";
 import type { Sender, ServerClient, ServerSide } from "../../paths.ts";
 import { piecesOf } from "./fragments.ts";
 import { timeOf } from "./hlc.ts";
-import { Marks, touchedOf, without } from "./marks.ts";
+import { type Marks, stampsOf, touchedOf, without } from "./marks.ts";
 import { type Changes, encodeMessage, messageTypes, parseMessage, type SyncMessage } from "./messages.ts";
+import { Inquiries } from "./inquiries.ts";
 import { chunksOf, contentOf, type PathPersister } from "./parts.ts";
 import { Pull } from "./pull.ts";
 import { isEmpty } from "./records.ts";
@@ -41,11 +42,6 @@ export interface PathStoreOptions {
   readonly loaded: (store: MergeableStore) => void | Promise<void>;
 }
 
-/** A client that has not asked for anything by then is asked itself: it may have come back with news, or for some. */
-const GREETING_MS = 250;
-const RETRY_MS = 1_000;
-const MAX_RETRIES = 3;
-
 /** Beyond this, clients are told that there is something new, and those that lack it fetch it. */
 const MAX_NEWS_CHARS = 262_144;
 
@@ -57,9 +53,7 @@ export class PathStore implements ServerClient {
   readonly #merger: Persister<Persists.MergeableStoreOnly>;
   readonly #pulls = new Map<string, Pull>();
   readonly #undos = new Map<string, Undo>();
-  readonly #greetings = new Map<string, () => void>();
-  readonly #asked = new Map<string, string>();
-  readonly #retries = new Map<string, number>();
+  readonly #inquiries: Inquiries;
   #merge: Merge = () => {};
   /** What is being merged, as its sender sent it; everybody else has it from there. */
   #relayed: Changes | undefined;
@@ -73,6 +67,9 @@ export class PathStore implements ServerClient {
     const store = createMergeableStore(undefined, () => this.#now());
     this.store = store;
     this.#saver = new Saver({ store, persister, path: side.path, clock, log });
+    this.#inquiries = new Inquiries(clock, (member, requestId) => {
+      this.#tell(member, requestId, messageTypes.getContentHashes, "");
+    });
     // Nothing but the way to have changes merged as they travel, errors included.
     this.#merger = createCustomPersister<number, Persists.MergeableStoreOnly>(
       store,
@@ -113,19 +110,17 @@ export class PathStore implements ServerClient {
     if (message === undefined) return;
     const answer = this.#answer(message);
     if (answer === undefined) return this.#hear(from, message);
-    if (message.type === messageTypes.getContentHashes) this.#cancelGreeting(from);
+    if (message.type === messageTypes.getContentHashes) this.#inquiries.starting(from);
     this.#tell(from, message.requestId, messageTypes.response, answer);
   }
 
   joined(member: Sender): void {
-    this.#greetIn(GREETING_MS, member);
+    this.#inquiries.joined(member);
   }
 
-  left({ id }: Sender): void {
-    this.#greetings.get(id)?.();
-    this.#greetings.delete(id);
-    this.#asked.delete(id);
-    this.#retries.delete(id);
+  left(member: Sender): void {
+    const { id } = member;
+    this.#inquiries.left(member);
     this.#undos.delete(id);
     this.#pulls.get(id)?.stop();
     this.#pulls.delete(id);
@@ -136,9 +131,8 @@ export class PathStore implements ServerClient {
   }
 
   async stop(): Promise<void> {
-    for (const cancel of this.#greetings.values()) cancel();
+    this.#inquiries.stop();
     for (const pull of this.#pulls.values()) pull.stop();
-    this.#greetings.clear();
     this.#pulls.clear();
     await this.#merger.destroy();
     await this.#saver.stop();
@@ -163,8 +157,8 @@ export class PathStore implements ServerClient {
   /** The client says something about its own store. */
   #hear(from: Sender, message: SyncMessage): void {
     const { requestId, type, body } = message;
-    if (type === messageTypes.response && requestId !== null && requestId === this.#asked.get(from.id)) {
-      this.#greeted(from, body);
+    if (type === messageTypes.response && this.#inquiries.answered(from, requestId)) {
+      this.#compare(from, body);
     } else if (from.right === "read") {
       this.#undoOf(from).message(message);
     } else if (type === messageTypes.response) {
@@ -172,8 +166,16 @@ export class PathStore implements ServerClient {
     } else if (type === messageTypes.contentHashes) {
       if (this.#differs(body)) this.#pullOf(from).start(body);
     } else if (type === messageTypes.contentDiff) {
+      this.#inquiries.changed(from);
       this.#mergeRelayed(body as Changes);
     }
+  }
+
+  /** Has both sides get what they lack. */
+  #compare(member: Sender, hashes: unknown): void {
+    if (!this.#differs(hashes)) return;
+    this.#hear(member, { requestId: null, type: messageTypes.contentHashes, body: hashes, latest: "" });
+    this.#tellHashes(member);
   }
 
   #mergeRelayed(changes: Changes): void {
@@ -196,13 +198,10 @@ export class PathStore implements ServerClient {
     // A change that the store does not show, a newer clock on an equal value say, counts as well.
     if (this.#relayed !== undefined) this.#saver.dirty.add(this.#relayed[0][0], this.#relayed[1][0]);
     this.#saver.schedule();
+    for (const pull of this.#pulls.values()) if (pull.merging) return pull.marks.add(tables, values);
     const news = this.#relayed === undefined ? touched : without(touched, this.#relayed);
     if (isEmpty(news[0][0]) && isEmpty(news[1][0])) return;
-    this.#tellAll(touchedOf(this.store, news), this.#mergingFrom());
-  }
-
-  #mergingFrom(): string | undefined {
-    for (const [client, pull] of this.#pulls) if (pull.merging) return client;
+    this.#tellAll(touchedOf(this.store, news), undefined);
   }
 
   #pullOf(member: Sender): Pull {
@@ -223,21 +222,20 @@ export class PathStore implements ServerClient {
   }
 
   #pulled(member: Sender, marks: Marks): void {
-    this.#retries.delete(member.id);
+    this.#inquiries.fetched(member);
+    // Whole rows: what only has a newer clock than before is news as well, and TinyBase does not tell which that is.
     this.#saver.dirty.addAll(marks);
     this.#saver.schedule();
+    this.#tellAll(stampsOf(this.store, marks), member.id);
     // Should the merging have changed more than the client sent, as mutating listeners may, it fetches that.
     this.#tellHashes(member);
   }
 
   #pullFailed(member: Sender, error: unknown): void {
     if (!this.#pulls.has(member.id)) return;
-    const retries = this.#retries.get(member.id) ?? 0;
     const { log, side } = this.#options;
     log.warn("a client's changes could not be fetched", { path: side.path, client: member.id, error });
-    if (retries >= MAX_RETRIES) return;
-    this.#retries.set(member.id, retries + 1);
-    this.#greetIn(RETRY_MS, member);
+    this.#inquiries.failed(member);
   }
 
   #undoOf(member: Sender): Undo {
@@ -246,29 +244,6 @@ export class PathStore implements ServerClient {
       this.#undos.set(member.id, undo = new Undo(this.store, (payload) => member.tell(payload)));
     }
     return undo;
-  }
-
-  #greetIn(ms: number, member: Sender): void {
-    this.#cancelGreeting(member);
-    const ask = () => {
-      this.#greetings.delete(member.id);
-      const requestId = crypto.randomUUID();
-      this.#asked.set(member.id, requestId);
-      this.#tell(member, requestId, messageTypes.getContentHashes, "");
-    };
-    this.#greetings.set(member.id, this.#options.clock.after(ms, ask));
-  }
-
-  #cancelGreeting({ id }: Sender): void {
-    this.#greetings.get(id)?.();
-    this.#greetings.delete(id);
-  }
-
-  #greeted(member: Sender, hashes: unknown): void {
-    this.#asked.delete(member.id);
-    if (!this.#differs(hashes)) return;
-    this.#hear(member, { requestId: null, type: messageTypes.contentHashes, body: hashes, latest: "" });
-    this.#tellHashes(member);
   }
 
   #differs(hashes: unknown): boolean {

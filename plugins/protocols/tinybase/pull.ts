@@ -26,7 +26,7 @@ export interface PullOptions {
   readonly requestTimeoutMs: number;
   /** Sends a question to the client. */
   readonly ask: (payload: string) => void;
-  /** What came was merged; some of it may change nothing that the store shows and must be stored all the same. */
+  /** What came was merged. */
   readonly pulled: (marks: Marks) => void;
   /** The client did not answer, or what it said could not be merged. */
   readonly failed: (error: unknown) => void;
@@ -34,10 +34,11 @@ export interface PullOptions {
 
 /** Pulls from one client, as often as needed and once at a time. */
 export class Pull {
+  /** What the client has sent, and what else has changed with it. */
+  readonly marks = new Marks();
   readonly #options: PullOptions;
   readonly #synchronizer: Synchronizer;
   readonly #questions = new Map<string, number>();
-  readonly #marks = new Marks();
   #receive: Receive = () => {};
   #fail: (error: Error) => void = () => {};
   #hashes: unknown;
@@ -94,7 +95,7 @@ export class Pull {
     this.#running = true;
     this.#hashes = hashes;
     this.#error = undefined;
-    this.#marks.clear();
+    this.marks.clear();
     try {
       await this.#synchronizer.load();
     } catch (error) {
@@ -102,7 +103,7 @@ export class Pull {
     }
     this.#running = false;
     this.#questions.clear();
-    if (!this.#marks.empty) this.#options.pulled(this.#marks);
+    if (!this.marks.empty) this.#options.pulled(this.marks);
     if (this.#error !== undefined) this.#options.failed(this.#error);
     const next = this.#next;
     this.#next = undefined;
@@ -120,8 +121,8 @@ export class Pull {
 
   #mark(type: number, body: unknown): void {
     if (!Array.isArray(body)) return;
-    if (type === messageTypes.getValueDiff) this.#marks.add({}, (body as ThingsStamp)[0]);
-    else if (type === messageTypes.getCellDiff) this.#marks.add((body as TablesStamp)[0], {});
-    else if (Array.isArray(body[0])) this.#marks.add((body[0] as TablesStamp)[0], {});
+    if (type === messageTypes.getValueDiff) this.marks.add({}, (body as ThingsStamp)[0]);
+    else if (type === messageTypes.getCellDiff) this.marks.add((body as TablesStamp)[0], {});
+    else if (Array.isArray(body[0])) this.marks.add((body[0] as TablesStamp)[0], {});
   }
 }

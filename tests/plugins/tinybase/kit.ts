@@ -103,9 +103,12 @@ export async function synced(
     own.addEventListener("close", () => resolve(), { once: true })
   );
   const close = async () => {
+    if (socket === undefined) {
+      // First the socket: a multiplexed one cannot bear a frame for a store that has just left.
+      own.close();
+      await within("the close", closed);
+    }
     await synchronizer.destroy();
-    // A shared socket closes with its last store.
-    if (socket === undefined) await within("the close", closed);
   };
   return { store, socket: own, synchronizer, errors, close, [Symbol.asyncDispose]: close };
 }

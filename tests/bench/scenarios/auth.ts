@@ -2,12 +2,16 @@
 
 import { cpuSeconds, openFilesLimit } from "../os.ts";
 import { startServer } from "../server_process.ts";
-import type { Contender, Figures, Measurement, Scenario } from "../types.ts";
+import type { Contender, Figures, Measurement, Scenario, Tools } from "../types.ts";
 import { connectAll } from "./auth/connects.ts";
+import { waitsBeside } from "./auth/flood.ts";
 import { makeTokens } from "./auth/tokens.ts";
 
 const file = (name: string) => new URL(`./auth/${name}`, import.meta.url).pathname;
 const deno = (name: string) => [Deno.execPath(), "run", "--quiet", "--allow-all", file(name)];
+
+/** Ten times the default limit of messages. */
+const FLOOD_PER_SECOND = 6_000;
 
 const CONNECTS = 10_000;
 const OTHER_FILES = 200;
@@ -62,6 +66,18 @@ async function measureConnects(contender: Contender): Promise<Measurement> {
   return { figures: { ...signedIn, cpuMicros: signedIn.cpuMicros - jose }, notes };
 }
 
+/** The p99 of modest clients beside a flood of ten times the limit; without the flood it stands in the note. */
+async function measureFlood(contender: Contender, { seconds }: Tools): Promise<Measurement> {
+  await using server = await startServer({ ...contender, command: [...deno("server.ts"), "--anonymous"] });
+  await waitsBeside(server.port, 0, 1);
+  const calm = await waitsBeside(server.port, 0, seconds);
+  const flooded = await waitsBeside(server.port, FLOOD_PER_SECOND, seconds);
+  const at = (waits: readonly number[], q: number) => waits[Math.floor(waits.length * q)]!;
+  const before = `without the flood p99 was ${(at(calm, 0.99) / 1000).toFixed(2)} ms`;
+  const times = `${(at(flooded, 0.99) / at(calm, 0.99)).toFixed(2)} × with it`;
+  return { figures: { p50: at(flooded, 0.5), p99: at(flooded, 0.99) }, notes: [`${before}, ${times}`] };
+}
+
 const onlyKernel = ({ name }: Contender) => name === "kernel";
 
 /** Sign-in and limits. */
@@ -86,5 +102,11 @@ export const authScenario: Scenario = {
     budgets: [{ contender: "kernel", against: "bare", figure: "cpuMicros", atMost: 1.5 }],
     admits: ({ name }) => name === "bare" || name === "kernel",
     run: measureConnects,
+  }, {
+    name: "20 modest clients beside a flood",
+    figure: "p99",
+    budgets: [],
+    admits: onlyKernel,
+    run: measureFlood,
   }],
 };

@@ -8,7 +8,7 @@
  */
 
 import { createPublicKey, type KeyObject } from "node:crypto";
-import { decodeProtectedHeader, errors, type JWTHeaderParameters, type JWTPayload, jwtVerify } from "jose";
+import { errors, type JWTHeaderParameters, type JWTPayload, jwtVerify, type JWTVerifyOptions } from "jose";
 import { checkOptions, type Clock, type Log, messageOf, PlugboardError } from "../../core/mod.ts";
 import { type JwksOptions, remoteKeys } from "./jwks.ts";
 
@@ -75,11 +75,11 @@ const MIN_SECRET_BYTES = 32;
 /** Prepares the keys. */
 export function tokenVerifier(options: JwtOptions): Tokens {
   const { algorithms, issuer, audience, clockToleranceMs = 5_000, maxTokenLength = 8_192 } = options;
-  const check = checkOptions("auth");
-  check.wholeNumber("jwt.clockToleranceMs", clockToleranceMs);
-  check.positiveInteger("jwt.maxTokenLength", maxTokenLength);
+  const guard = checkOptions("auth");
+  guard.wholeNumber("jwt.clockToleranceMs", clockToleranceMs);
+  guard.positiveInteger("jwt.maxTokenLength", maxTokenLength);
   for (const each of algorithms ?? []) {
-    check.oneOf("jwt.algorithms", each, [...Object.keys(HASHES), ...PUBLIC]);
+    guard.oneOf("jwt.algorithms", each, [...Object.keys(HASHES), ...PUBLIC]);
   }
 
   const secrets = secretsOf(options.secret);
@@ -87,23 +87,42 @@ export function tokenVerifier(options: JwtOptions): Tokens {
   const jwks = typeof options.jwks === "string" ? { url: options.jwks } : options.jwks;
   const remote = jwks && remoteKeys(jwks);
   const given = secrets.length > 0 || publicKeys.length > 0 || remote !== undefined;
-  check.that(given, "jwt", "given a secret, a publicKey or a jwks", "none of them");
+  guard.that(given, "jwt", "given a secret, a publicKey or a jwks", "none of them");
 
-  const accepted = new Set<string>(algorithms ?? [...Object.keys(HASHES), ...PUBLIC]);
+  const rules: JWTVerifyOptions = {
+    algorithms: [...(algorithms ?? [...Object.keys(HASHES), ...PUBLIC])],
+    clockTolerance: clockToleranceMs / 1000,
+    ...(issuer !== undefined && { issuer: [issuer].flat() }),
+    ...(audience !== undefined && { audience: [audience].flat() }),
+  };
   const hmacKeys = new Map<string, Promise<CryptoKey[]>>();
 
+  /** The keys that may have signed it; its algorithm is one of the accepted. */
   async function keysFor(header: JWTHeaderParameters, now: number): Promise<Key[]> {
-    const { alg } = header;
-    if (!accepted.has(alg)) return [];
-    if (alg in HASHES) {
+    const alg = header.alg as Algorithm;
+    if (isHmac(alg)) {
       let keys = hmacKeys.get(alg);
-      if (keys === undefined) hmacKeys.set(alg, keys = importSecrets(secrets, alg as keyof typeof HASHES));
+      if (keys === undefined) hmacKeys.set(alg, keys = importSecrets(secrets, alg));
       return await keys;
     }
-    const local = publicKeys.filter((each) => each.algorithms.includes(alg as Algorithm)).map(({ key }) =>
-      key
-    );
+    const local = publicKeys.filter((each) => each.algorithms.includes(alg)).map(({ key }) => key);
     return remote === undefined ? local : [...local, ...await remote.keysFor(header, now)];
+  }
+
+  async function check(token: string, now: number): Promise<JWTPayload> {
+    const options = { ...rules, currentDate: new Date(now) };
+    let others: Key[] = [];
+    const firstKey = async (header: JWTHeaderParameters) => {
+      const [first, ...rest] = await keysFor(header, now);
+      if (first === undefined) throw new Error(`no key for the algorithm ${header.alg}`);
+      others = rest;
+      return first;
+    };
+    try {
+      return (await jwtVerify(token, firstKey, options)).payload;
+    } catch (error) {
+      return await checkByAnother(token, others, options, error);
+    }
   }
 
   return {
@@ -117,44 +136,42 @@ export function tokenVerifier(options: JwtOptions): Tokens {
     },
     stop: () => remote?.stop(),
     async verify(token, now) {
-      const header = headerOf(token, maxTokenLength);
-      const rules = {
-        algorithms: [header.alg],
-        clockTolerance: clockToleranceMs / 1000,
-        currentDate: new Date(now),
-        ...(issuer !== undefined && { issuer: [issuer].flat() }),
-        ...(audience !== undefined && { audience: [audience].flat() }),
-      };
-      let cause: unknown = new Error(`no key for the algorithm ${header.alg}`);
-      for (const key of await keysFor(header, now)) {
-        try {
-          return (await jwtVerify(token, key, rules)).payload;
-        } catch (error) {
-          cause = error;
-          if (!(error instanceof errors.JWSSignatureVerificationFailed)) break;
-        }
+      if (token.length > maxTokenLength) throw invalid(new Error(`more than ${maxTokenLength} characters`));
+      try {
+        return await check(token, now);
+      } catch (error) {
+        if (error instanceof PlugboardError) throw error;
+        if (!(error instanceof errors.JWTExpired)) throw invalid(error);
+        throw new PlugboardError("token_expired", "Token expired", { cause: error });
       }
-      if (cause instanceof errors.JWTExpired) {
-        throw new PlugboardError("token_expired", "Token expired", { cause });
-      }
-      throw invalid(cause);
     },
   };
 }
 
-function invalid(cause: unknown): PlugboardError {
-  return new PlugboardError("invalid_token", "Invalid token", { cause });
+/** A secret is being changed, or the token names no key: another key may have signed it. */
+async function checkByAnother(
+  token: string,
+  keys: readonly Key[],
+  options: JWTVerifyOptions,
+  error: unknown,
+): Promise<JWTPayload> {
+  for (const key of keys) {
+    if (!(error instanceof errors.JWSSignatureVerificationFailed)) break;
+    try {
+      return (await jwtVerify(token, key, options)).payload;
+    } catch (next) {
+      error = next;
+    }
+  }
+  throw error;
 }
 
-function headerOf(token: string, maxLength: number): JWTHeaderParameters & { alg: Algorithm } {
-  if (token.length > maxLength) throw invalid(new Error(`the token has more than ${maxLength} characters`));
-  try {
-    const header = decodeProtectedHeader(token);
-    if (typeof header.alg !== "string") throw new Error("the token names no algorithm");
-    return header as JWTHeaderParameters & { alg: Algorithm };
-  } catch (error) {
-    throw invalid(error);
-  }
+function isHmac(alg: Algorithm): alg is keyof typeof HASHES {
+  return alg in HASHES;
+}
+
+function invalid(cause: unknown): PlugboardError {
+  return new PlugboardError("invalid_token", "Invalid token", { cause });
 }
 
 function secretsOf(given: JwtOptions["secret"]): Uint8Array<ArrayBuffer>[] {

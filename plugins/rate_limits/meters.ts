@@ -25,6 +25,12 @@ interface UserMeter {
   connections: number;
 }
 
+/** One operation's limits. */
+interface OperationPaces {
+  readonly own: Pace | undefined;
+  readonly user: Pace | undefined;
+}
+
 /** Where an operation stands among a meter's numbers. */
 const INDEX = Object.fromEntries(Object.keys(OPERATIONS).map((name, i) => [name, i])) as Record<
   Operation,
@@ -33,7 +39,7 @@ const INDEX = Object.fromEntries(Object.keys(OPERATIONS).map((name, i) => [name,
 
 /** All meters. */
 export class Meters {
-  readonly #limits: Readonly<Record<Operation, readonly [own: Pace | undefined, user: Pace | undefined]>>;
+  readonly #limits: readonly OperationPaces[];
   readonly #connected = new Map<string, Meter>();
   readonly #users = new Map<string, UserMeter>();
   /** Clients without a connection here, and users who have left: both may come again to begin anew. */
@@ -41,10 +47,7 @@ export class Meters {
   readonly #formerUsers: RecentMap<number[]>;
 
   constructor(pace: (name: RateName) => Pace | undefined, maxTracked: number) {
-    const entries = Object.entries(OPERATIONS).map(([operation, [own, user]]) => {
-      return [operation, [pace(own), pace(user)] as const];
-    });
-    this.#limits = Object.fromEntries(entries);
+    this.#limits = Object.values(OPERATIONS).map(([own, user]) => ({ own: pace(own), user: pace(user) }));
     this.#strangers = new RecentMap(maxTracked);
     this.#formerUsers = new RecentMap(maxTracked);
   }
@@ -90,11 +93,11 @@ export class Meters {
 
   /** Spends; gives 0, or how long to wait. */
   spend(meter: Meter, operation: Operation, cost: number, now: number): number {
-    const [own, perUser] = this.#limits[operation];
     const i = INDEX[operation];
+    const { own, user } = this.#limits[i]!;
     const waitMs = own === undefined ? 0 : take(own, meter.fullAt, i, cost, now);
-    if (waitMs > 0 || perUser === undefined || meter.user === undefined) return waitMs;
-    return take(perUser, meter.user.fullAt, i, cost, now);
+    if (waitMs > 0 || user === undefined || meter.user === undefined) return waitMs;
+    return take(user, meter.user.fullAt, i, cost, now);
   }
 }
 

@@ -30,10 +30,8 @@ const MAX_CHANGESET_BYTES = 16 * 1024 * 1024;
 export interface ChangeFeedParts {
   readonly native: DatabaseSync;
   readonly log: Log;
-  /** A table is watched from now on: statements that write to it must be prepared anew. */
-  readonly watched: (table: string) => void;
-  /** The schema has changed: what is known of prepared statements may be wrong. */
-  readonly redefined: () => void;
+  /** What is known of prepared statements may be wrong, so they must be prepared anew. */
+  readonly outdated: () => void;
 }
 
 /** The change feed of one database; transactions call it. */
@@ -68,7 +66,7 @@ interface Listening {
 }
 
 /** Opens the feed. */
-export function changeFeed({ native, log, watched, redefined }: ChangeFeedParts): ChangeFeed {
+export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFeed {
   const shapes = tables(native);
   const listening = new Set<Listening>();
   /** How many watch each table, and all. */
@@ -83,6 +81,7 @@ export function changeFeed({ native, log, watched, redefined }: ChangeFeedParts)
     data: native.prepare("PRAGMA data_version"),
     schema: native.prepare("PRAGMA schema_version"),
   };
+  const anyTable = native.prepare("SELECT 1 FROM sqlite_schema LIMIT 1");
   const versionOf = (kind: keyof typeof versions) => Object.values(versions[kind].get()!)[0];
   let seen = { data: versionOf("data"), schema: versionOf("schema") };
 
@@ -90,7 +89,7 @@ export function changeFeed({ native, log, watched, redefined }: ChangeFeedParts)
     const count = counts.get(name) ?? 0;
     counts.set(name, count + 1);
     if (count > 0 || watchingAll > 0) return;
-    watched(name);
+    outdated(); // SQLite may have prepared some anew while there was no session, see hooked
     // What this transaction did to it before is unknown.
     if (native.isTransaction && !touched.has(name)) touched.set(name, undefined);
   }
@@ -124,7 +123,8 @@ export function changeFeed({ native, log, watched, redefined }: ChangeFeedParts)
 
   function forgetSchema(): void {
     shapes.clear();
-    redefined();
+    outdated();
+    anyTable.get(); // preparing does not look whether the schema is still the same, running does
     seen.schema = versionOf("schema");
   }
 
@@ -156,11 +156,14 @@ export function changeFeed({ native, log, watched, redefined }: ChangeFeedParts)
   return {
     watch(listener, wanted) {
       const entry: Listening = { listener, tables: wanted === "all" ? "all" : new Set() };
-      // Nobody looked outside before; what was written then is old.
-      if (watchers++ === 0) seen = { data: versionOf("data"), schema: versionOf("schema") };
+      // Nobody looked outside before. What was written then is old, but it may have changed what statements do.
+      if (watchers++ === 0) {
+        forgetSchema();
+        seen.data = versionOf("data");
+      }
       listening.add(entry);
       if (entry.tables === "all") {
-        if (watchingAll++ === 0) redefined();
+        if (watchingAll++ === 0) outdated();
         if (native.isTransaction) outside = true; // what this one did before is unknown
       }
       const { tables } = entry;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { dirname } from "node:path";
 import { messageOf, PlugboardError } from "../../core/mod.ts";
 
 /** By SQLite's primary result code; what is missing here is a mistake in the SQL or its data. */
@@ -55,21 +56,21 @@ export function translated<T>(run: () => T): T {
   }
 }
 
-/** A failure to open, with the path in it; the runtime gives no code for these. */
+/** A failure to open, with the path in it. */
 export function openFailure(path: string, thrown: unknown): PlugboardError {
   const known = failure(thrown);
-  if (concernsFile(known)) {
-    return new PlugboardError(
-      known.code,
-      `Cannot start persistence with ${JSON.stringify(path)}: ${known.message}`,
-      {
-        cause: thrown,
-      },
-    );
+  const { code, message } = concernsFile(known) ? known : { code: "cannot_open", message: messageOf(thrown) };
+  const why = code === "cannot_open" ? reasonAgainst(path) : "";
+  const sentence = `Cannot start persistence with ${JSON.stringify(path)}: ${message}${why}`;
+  return new PlugboardError(code, sentence, { cause: thrown });
+}
+
+/** SQLite does not say why; a file in the same folder, which SQLite needs too, shows it. */
+function reasonAgainst(path: string): string {
+  try {
+    Deno.removeSync(Deno.makeTempFileSync({ dir: dirname(path) }));
+    return "";
+  } catch (error) {
+    return ` (${messageOf(error)})`;
   }
-  return new PlugboardError(
-    "cannot_open",
-    `Cannot start persistence: ${JSON.stringify(path)} cannot be opened: ${messageOf(thrown)}`,
-    { cause: thrown },
-  );
 }

@@ -76,8 +76,6 @@ export interface Statements {
   get(sql: string): Statement;
   /** The statements of a script, each prepared when those before it were run. */
   script(sql: string): Iterable<Statement>;
-  /** Forgets the statements that write to a table. */
-  forgetWriters(table: string): void;
   /** Forgets all. */
   clear(): void;
 }
@@ -135,9 +133,6 @@ export function statements(
         yield statement;
         begin = beginOfStatement(sql, begin + native.sourceSQL.length);
       }
-    },
-    forgetWriters(table) {
-      for (const [sql, { facts }] of kept) if (facts.writes.has(table)) kept.delete(sql);
     },
     clear: () => kept.clear(),
   };

@@ -50,8 +50,7 @@ export function openStore(options: StoreOptions, clock: Clock, log: Log): OpenSt
   const feed = changeFeed({
     native,
     log,
-    watched: (table) => prepared.forgetWriters(table),
-    redefined: () => prepared.clear(),
+    outdated: () => prepared.clear(),
   });
   const prepared = statements(native, observer(native), maxStatements, feed.hooked);
   const state = condition(clock, log, probe);
@@ -147,16 +146,17 @@ export function openStore(options: StoreOptions, clock: Clock, log: Log): OpenSt
     checkUnlessClean() {
       if (!file.unclean || upkeep === undefined) return;
       log.info("The database was not closed properly the last time; it was recovered and is being checked");
-      const damaged = (finding: string) =>
-        state.failed(
-          new PlugboardError(
-            "corrupt",
-            `The database file is damaged (${finding}); restore it from a backup`,
-          ),
-        );
+      const damaged = (finding: string) => {
+        const sentence = `The database file is damaged; restore it from a backup (${finding})`;
+        state.failed(new PlugboardError("corrupt", sentence));
+      };
       upkeep.check().then(
         ([finding]) => finding === undefined ? log.info("The database is sound") : damaged(finding),
-        (error) => log.error("The database could not be checked", { error: failure(error) }),
+        (thrown) => {
+          const error = failure(thrown);
+          if (concernsFile(error)) state.failed(error);
+          else log.error("The database could not be checked", { error });
+        },
       );
     },
     async close() {

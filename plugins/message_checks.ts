@@ -22,7 +22,7 @@
  * @module
  */
 
-import { Ajv2020, type ValidateFunction } from "npm:ajv@8.20.0/dist/2020.js";
+import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import { checkOptions, messageOf, PlugboardError, type Plugin } from "../core/mod.ts";
 import type { Channels } from "./channels.ts";
 import { hasScript } from "./message_checks/script.ts";

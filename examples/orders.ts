@@ -1,0 +1,80 @@
+/**
+ * An orders board: a table and a form that agree in every browser at once, with no code that says when to refresh.
+ *
+ *     deno run -A examples/orders.ts
+ *
+ * Open http://127.0.0.1:8082 in two windows and add an order in one of them.
+ */
+
+import { run, Server } from "@plugboard/server";
+import { channels } from "@plugboard/server/channels";
+import { liveQueries } from "@plugboard/server/live_queries";
+import { mutations } from "@plugboard/server/mutations";
+import { persistence } from "@plugboard/server/persistence";
+import { json } from "@plugboard/server/json";
+import { rpc, RpcError } from "@plugboard/server/rpc";
+import page from "./orders.html" with { type: "text" };
+
+const server = new Server({ port: Number(Deno.env.get("PORT") ?? 8082) });
+const store = server.use(persistence({ path: Deno.env.get("DATABASE") ?? ":memory:" }));
+const bus = server.use(channels());
+const methods = server.use(rpc());
+const queries = server.use(liveQueries({ store, channels: bus }));
+const changes = server.use(mutations({ store, rpc: methods, queries }));
+server.use(json({ channels: bus, rpc: methods }));
+
+const STATUSES = ["pending", "shipped"];
+
+server.use({
+  name: "orders",
+  async start() {
+    await store.migrate("orders", [`
+      CREATE TABLE orders (
+        id INTEGER PRIMARY KEY,
+        customer TEXT NOT NULL,
+        total REAL NOT NULL,
+        status TEXT NOT NULL DEFAULT 'pending'
+      ) STRICT;
+      CREATE INDEX orders_by_status ON orders (status);
+    `]);
+    queries.define("ordersByStatus", {
+      sql: "SELECT id, customer, total FROM orders WHERE status = :status ORDER BY id DESC LIMIT 100",
+      params: { status: "string" },
+    });
+    queries.define("turnover", {
+      sql:
+        "SELECT status, count(*) AS orders, sum(total) AS total FROM orders GROUP BY status ORDER BY status",
+      key: ["status"],
+    });
+  },
+  routes: (app) => void app.get("/", (c) => c.html(page)),
+});
+
+changes.define("addOrder", {
+  args(value) {
+    const { customer, total } = value as { customer: unknown; total: unknown };
+    if (typeof customer !== "string" || customer.trim() === "" || customer.length > 100) {
+      throw new RpcError(400, "A customer has a name of 1 to 100 letters");
+    }
+    if (typeof total !== "number" || !(total > 0)) throw new RpcError(400, "A total is a number above zero");
+    return { customer: customer.trim(), total };
+  },
+  run: (tx, { customer, total }) =>
+    tx.run("INSERT INTO orders (customer, total) VALUES (?, ?)", [customer, total]).lastId,
+});
+
+changes.define("setStatus", {
+  args(value) {
+    const { id, status } = value as { id: unknown; status: unknown };
+    if (!Number.isInteger(id) || !STATUSES.includes(status as string)) {
+      throw new RpcError(400, "Unknown order or status");
+    }
+    return { id: id as number, status: status as string };
+  },
+  run(tx, { id, status }) {
+    const { changes: changed } = tx.run("UPDATE orders SET status = ? WHERE id = ?", [status, id]);
+    if (changed === 0) throw new RpcError(404, "There is no such order");
+  },
+});
+
+await run(server);

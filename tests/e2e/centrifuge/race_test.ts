@@ -1,0 +1,59 @@
+/** Subscribing and publishing at the same time: nobody misses or doubles anything from their position on. */
+
+import assert from "node:assert/strict";
+import { type Broker, memoryBroker } from "../../../plugins/channels.ts";
+import { centrifugeServer, heard, sdkClient, transportNames } from "../../kit/centrifuge.ts";
+import { until } from "../../kit/mod.ts";
+
+/** A broker that takes its time over everything but publications. */
+function slowBroker(): Broker {
+  const memory = memoryBroker();
+  const later = async <T>(run: () => T | Promise<T>): Promise<T> => {
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * 5));
+    return await run();
+  };
+  return {
+    ...memory,
+    subscribe: (channel) => later(() => memory.subscribe(channel)),
+    history: (...args) => later(() => memory.history(...args)),
+  };
+}
+
+for (const [name, broker] of [["local", memoryBroker], ["slow", slowBroker]] as const) {
+  Deno.test(`B02 of 50 clients that subscribe and publish at once none misses or doubles one (${name} broker)`, async () => {
+    await using server = await centrifugeServer({
+      channels: { broker: broker(), defaults: { historySize: 5_000, recoveryLimit: 5_000 } },
+    });
+    await using clients = new AsyncDisposableStack();
+    const perClient = 10;
+    const readers = await Promise.all(Array.from({ length: 50 }, async (_, i) => {
+      const { sdk } = clients.use(sdkClient(server.url, transportNames[i % 3]));
+      const room = sdk.newSubscription("room");
+      const subscribed = heard(room, "subscribed");
+      const offsets: number[] = [];
+      const seen = new Set<string>();
+      room.on("publication", ({ offset, data }) => {
+        offsets.push(offset!);
+        seen.add(data);
+      });
+      sdk.connect();
+      await sdk.ready();
+      const publishing = Promise.all(
+        Array.from({ length: perClient }, (_, n) => sdk.publish("room", `${i}:${n}`)),
+      );
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 10));
+      room.subscribe();
+      const { streamPosition } = await subscribed.next();
+      await publishing;
+      return { start: streamPosition!.offset, offsets, seen };
+    }));
+    const { offset: top } = (await server.bus.history("room", { limit: 0 })).top;
+    assert.equal(top, 50 * perClient);
+    await until("hearing all", () => readers.every(({ offsets, start }) => offsets.length >= top - start));
+    for (const { start, offsets, seen } of readers) {
+      assert.deepEqual(offsets, Array.from({ length: top - start }, (_, i) => start + 1 + i));
+      assert.equal(seen.size, top - start);
+    }
+    assert.ok(readers.some(({ start }) => start > 0 && start < top), "nobody subscribed in the middle of it");
+  });
+}

@@ -1,0 +1,157 @@
+/** Clients that were away get everything they missed, in order and once, or are told that they cannot. */
+
+import assert from "node:assert/strict";
+import type { Subscription } from "centrifuge";
+import { type Broker, type BrokerEvents, memoryBroker } from "../../../plugins/channels.ts";
+import { until } from "../../kit/mod.ts";
+import { centrifugeServer, heard, sdkClient, transportNames } from "../../kit/centrifuge.ts";
+import { wireTo } from "./proxy.ts";
+
+/** Lists the payloads that a subscription hears. */
+function collect(subscription: Subscription): number[] {
+  const all: number[] = [];
+  subscription.on("publication", ({ data }) => all.push(data));
+  return all;
+}
+
+const numbers = (count: number) => Array.from({ length: count }, (_, i) => i + 1);
+const plenty = { channels: { defaults: { historySize: 40_000, recoveryLimit: 40_000 } } };
+
+for (const transport of transportNames) {
+  Deno.test(`B02 a client cut off over ${transport} while 1,000 publications go out gets all of them`, async () => {
+    await using server = await centrifugeServer(plenty);
+    await using wire = wireTo(server.url);
+    await using client = sdkClient(wire.url, transport);
+    const news = client.sdk.newSubscription("news", { minResubscribeDelay: 1 });
+    const subscribed = heard(news, "subscribed");
+    const got = collect(news);
+    news.subscribe();
+    client.sdk.connect();
+    await subscribed.next();
+    let published = 0;
+    for (let cuts = 0; cuts < 5 || published < 1_000;) {
+      for (let i = 0; i < 20; i++) server.bus.publish("news", ++published);
+      // Full speed; the client has its turns, and is cut off as soon as it is back.
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      if (cuts < 5 && subscribed.size === cuts) {
+        wire.cut();
+        cuts++;
+      }
+      assert.ok(published < 40_000, "the client does not come back");
+    }
+    await until("getting all of them", () => got.length >= published);
+    assert.deepEqual(got, numbers(published));
+    const again = subscribed.take();
+    assert.equal(again.length, 5);
+    assert.ok(again.every(({ wasRecovering, recovered }) => wasRecovering && recovered));
+  });
+
+  Deno.test(`B02 a client that was away for too long over ${transport} is told so`, async () => {
+    await using server = await centrifugeServer({ channels: { defaults: { historySize: 10 } } });
+    await using wire = wireTo(server.url);
+    await using client = sdkClient(wire.url, transport);
+    const news = client.sdk.newSubscription("news");
+    const subscribed = heard(news, "subscribed");
+    const got = collect(news);
+    news.subscribe();
+    client.sdk.connect();
+    await subscribed.next();
+    wire.refuse(true);
+    wire.cut();
+    for (const n of numbers(11)) await server.bus.publish("news", n);
+    wire.refuse(false);
+    const { wasRecovering, recovered, streamPosition } = await subscribed.next();
+    assert.deepEqual([wasRecovering, recovered, streamPosition?.offset], [true, false, 11]);
+    await server.bus.publish("news", 12);
+    await until("hearing the next one", () => got.length > 0);
+    assert.deepEqual(got, [12]);
+  });
+}
+
+Deno.test("B02 a client whose log has begun anew is told so", async () => {
+  const first = await centrifugeServer();
+  await using wire = wireTo(first.url);
+  await using client = sdkClient(wire.url);
+  const news = client.sdk.newSubscription("news");
+  const subscribed = heard(news, "subscribed");
+  news.subscribe();
+  client.sdk.connect();
+  const { streamPosition: before } = await subscribed.next();
+  wire.refuse(true);
+  await first[Symbol.asyncDispose]();
+  const port = Number(new URL(first.url).port);
+  await using second = await centrifugeServer({ server: { port } });
+  await second.bus.publish("news", 1);
+  wire.refuse(false);
+  const { recovered, wasRecovering, streamPosition } = await subscribed.next();
+  assert.deepEqual([recovered, wasRecovering], [false, true]);
+  assert.notEqual(streamPosition?.epoch, before?.epoch);
+});
+
+Deno.test("B02 a client that insists on recovery fetches its state anew when it is told that it cannot", async () => {
+  await using server = await centrifugeServer({ channels: { defaults: { historySize: 5 } } });
+  for (const n of numbers(20)) await server.bus.publish("doc", n);
+  await using client = sdkClient(server.url);
+  const { epoch } = (await server.bus.history("doc", { limit: 0 })).top;
+  const states = [3, 18];
+  const asked: number[] = [];
+  const doc = client.sdk.newSubscription("doc", {
+    minResubscribeDelay: 1,
+    getState: () => {
+      const offset = states.shift()!;
+      asked.push(offset);
+      return Promise.resolve({ offset, epoch });
+    },
+  });
+  const got = collect(doc);
+  const subscribed = heard(doc, "subscribed");
+  doc.subscribe();
+  client.sdk.connect();
+  assert.equal((await subscribed.next()).recovered, true);
+  assert.deepEqual([asked, got], [[3, 18], [19, 20]]);
+});
+
+Deno.test("B02 where only the latest counts, the latest is all that a client gets on its return", async () => {
+  await using server = await centrifugeServer({ channels: { defaults: { recoveryMode: "cache" } } });
+  await using wire = wireTo(server.url);
+  await using client = sdkClient(wire.url);
+  const price = client.sdk.newSubscription("price");
+  const [got, subscribed] = [collect(price), heard(price, "subscribed")];
+  price.subscribe();
+  client.sdk.connect();
+  await subscribed.next();
+  wire.refuse(true);
+  wire.cut();
+  for (const n of numbers(3)) await server.bus.publish("price", n);
+  wire.refuse(false);
+  const { recovered, hasRecoveredPublications } = await subscribed.next();
+  assert.deepEqual([recovered, hasRecoveredPublications, got], [true, true, [3]]);
+});
+
+Deno.test("B02 a client that may have missed something subscribes again and recovers", async () => {
+  let events: BrokerEvents | undefined;
+  const memory = memoryBroker();
+  const broker: Broker = {
+    ...memory,
+    start(given, clock) {
+      events = given;
+      return memory.start!(given, clock);
+    },
+  };
+  await using server = await centrifugeServer({ channels: { broker } });
+  await using client = sdkClient(server.url);
+  const news = client.sdk.newSubscription("news", { minResubscribeDelay: 1 });
+  const [got, subscribed, subscribing] = [
+    collect(news),
+    heard(news, "subscribed"),
+    heard(news, "subscribing"),
+  ];
+  news.subscribe();
+  client.sdk.connect();
+  await Promise.all([subscribed.next(), subscribing.next()]);
+  events!.interrupted("news");
+  await server.bus.publish("news", 1);
+  assert.equal((await subscribing.next()).code, 2500);
+  assert.equal((await subscribed.next()).recovered, true);
+  assert.deepEqual(got, [1]);
+});

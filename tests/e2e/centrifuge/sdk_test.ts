@@ -1,0 +1,354 @@
+/** The official SDK does everything the protocol has, over each of its transports. */
+
+import assert from "node:assert/strict";
+import { closeCode } from "../../../core/mod.ts";
+import { RpcError } from "../../../plugins/rpc.ts";
+import {
+  centrifugeServer,
+  fakeAccess,
+  heard,
+  sdkClient,
+  type TransportName,
+  transportNames,
+} from "../../kit/centrifuge.ts";
+import { Inbox, until } from "../../kit/mod.ts";
+
+/** The same test over each transport; those other than WebSocket are what row B03 is about. */
+function overEach(promise: string, run: (transport: TransportName) => Promise<void>): void {
+  for (const transport of transportNames) {
+    const row = transport === "websocket" ? "B01" : "B03";
+    Deno.test(`${row} the SDK over ${transport} ${promise}`, () => run(transport));
+  }
+}
+
+overEach("connects, subscribes, publishes and unsubscribes", async (transport) => {
+  await using server = await centrifugeServer();
+  await using client = sdkClient(server.url, transport);
+  const { sdk } = client;
+  const connected = heard(sdk, "connected");
+  const news = sdk.newSubscription("news");
+  const [subscribed, publications] = [heard(news, "subscribed"), heard(news, "publication")];
+  news.subscribe();
+  sdk.connect();
+  assert.equal((await connected.next()).transport, transport);
+  const { positioned, recoverable, wasRecovering, streamPosition } = await subscribed.next();
+  assert.deepEqual([positioned, recoverable, wasRecovering, streamPosition?.offset], [true, true, false, 0]);
+  await news.publish({ text: "grüße 🌍\n" });
+  const { data, offset, info } = await publications.next();
+  assert.deepEqual([data, offset], [{ text: "grüße 🌍\n" }, 1]);
+  assert.deepEqual([info?.user, server.bus.clientOf(info!.client) !== undefined], ["", true]);
+  const left = heard(news, "unsubscribed");
+  news.unsubscribe();
+  await left.next();
+  await sdk.publish("news", 2);
+  assert.equal((await server.bus.history("news")).top.offset, 2);
+  assert.equal(publications.size, 0);
+});
+
+overEach("sees who is there, who comes and who goes", async (transport) => {
+  const access = fakeAccess({ a: { user: "alice" }, b: { user: "bob" } });
+  await using server = await centrifugeServer({ centrifuge: { access } });
+  await using alice = sdkClient(server.url, transport, { token: "a" });
+  const room = alice.sdk.newSubscription("room", { joinLeave: true });
+  const [subscribed, joins, leaves] = [heard(room, "subscribed"), heard(room, "join"), heard(room, "leave")];
+  room.subscribe();
+  alice.sdk.connect();
+  await subscribed.next();
+  assert.equal((await joins.next()).info.user, "alice");
+  const bob = sdkClient(server.url, transport, { token: "b" });
+  const his = bob.sdk.newSubscription("room");
+  his.subscribe();
+  bob.sdk.connect();
+  await his.ready();
+  const { info } = await joins.next();
+  assert.deepEqual([info.user, info.connInfo], ["bob", { name: "bob" }]);
+  const { clients } = await room.presence();
+  assert.deepEqual(Object.values(clients).map(({ user }) => user).sort(), ["alice", "bob"]);
+  assert.deepEqual(clients[info.client]?.connInfo, { name: "bob" });
+  assert.deepEqual(await room.presenceStats(), { numClients: 2, numUsers: 2 });
+  await bob[Symbol.asyncDispose]();
+  assert.equal((await leaves.next()).info.client, info.client);
+  assert.deepEqual(await room.presenceStats(), { numClients: 1, numUsers: 1 });
+});
+
+overEach("reads the history from any position, in both directions", async (transport) => {
+  await using server = await centrifugeServer();
+  for (let n = 1; n <= 5; n++) await server.bus.publish("log", n);
+  await using client = sdkClient(server.url, transport);
+  const { sdk } = client;
+  sdk.connect();
+  const read = async (options: Parameters<typeof sdk.history>[1]) => {
+    const { publications, offset } = await sdk.history("log", options);
+    return [publications.map(({ data }) => data), offset];
+  };
+  const { epoch } = (await server.bus.history("log", { limit: 0 })).top;
+  assert.deepEqual(await read({ limit: 0 }), [[], 5]);
+  assert.deepEqual(await read({ limit: -1 }), [[1, 2, 3, 4, 5], 5]);
+  assert.deepEqual(await read({ limit: 2 }), [[1, 2], 5]);
+  assert.deepEqual(await read({ limit: 2, reverse: true }), [[5, 4], 5]);
+  assert.deepEqual(await read({ limit: 2, since: { offset: 2, epoch } }), [[3, 4], 5]);
+  assert.deepEqual(await read({ limit: 9, since: { offset: 4, epoch }, reverse: true }), [[3, 2, 1], 5]);
+  await assert.rejects(sdk.history("log", { limit: 1, since: { offset: 2, epoch: "other" } }), { code: 112 });
+  await assert.rejects(sdk.history("log", { limit: 1, since: { offset: 0, epoch }, reverse: true }), {
+    code: 107,
+  });
+});
+
+overEach("calls methods and is told why it cannot", async (transport) => {
+  await using server = await centrifugeServer({ rpcTimeoutMs: 20 });
+  const { methods } = server;
+  methods.define("add", {
+    args: (value) => {
+      if (!Array.isArray(value)) throw new Error("numbers are needed");
+      return value as number[];
+    },
+    run: (all) => all.reduce((sum, each) => sum + each, 0),
+  });
+  methods.define("nothing", { run: () => undefined });
+  methods.define("sold_out", {
+    run: () => {
+      throw new RpcError(409, "sold out");
+    },
+  });
+  methods.define("secret", { allow: () => false, run: () => 1 });
+  methods.define("broken", { run: () => Promise.reject(new Error("the password is 1234")) });
+  methods.define("hangs", { run: () => new Promise(() => {}) });
+  methods.define("endless", { run: () => 1n });
+  await using client = sdkClient(server.url, transport);
+  const { sdk } = client;
+  sdk.connect();
+  assert.deepEqual(await sdk.rpc("add", [1, 2, 3]), { data: 6 });
+  assert.deepEqual(await sdk.rpc("nothing", null), { data: undefined });
+  await assert.rejects(sdk.rpc("add", 1), { code: 107, message: "numbers are needed" });
+  await assert.rejects(sdk.rpc("subtract", []), { code: 104 });
+  await assert.rejects(sdk.rpc("sold_out", []), { code: 409, message: "sold out" });
+  await assert.rejects(sdk.rpc("secret", []), { code: 103 });
+  await assert.rejects(sdk.rpc("hangs", []), { code: 100, temporary: true });
+  await assert.rejects(
+    sdk.rpc("broken", []),
+    ({ code, message }) => code === 100 && !message.includes("1234"),
+  );
+  await assert.rejects(sdk.rpc("endless", []), { code: 100 });
+});
+
+overEach("does not wait for a slow call of its own", async (transport) => {
+  await using server = await centrifugeServer();
+  const slow = Promise.withResolvers<string>();
+  server.methods.define("slow", { run: () => slow.promise });
+  await using client = sdkClient(server.url, transport);
+  const { sdk } = client;
+  sdk.connect();
+  const called = sdk.rpc("slow", null);
+  await sdk.publish("news", 1);
+  slow.resolve("done");
+  assert.deepEqual(await called, { data: "done" });
+});
+
+overEach("exchanges messages that belong to no channel", async (transport) => {
+  const received = new Inbox<unknown>();
+  await using server = await centrifugeServer({ centrifuge: { onMessage: (data) => received.put(data) } });
+  await using client = sdkClient(server.url, transport);
+  const messages = heard(client.sdk, "message");
+  const connected = heard(client.sdk, "connected");
+  client.sdk.connect();
+  const { client: id } = await connected.next();
+  await client.sdk.send({ hello: "server" });
+  assert.deepEqual(await received.next(), { hello: "server" });
+  assert.ok(server.protocol.send(server.bus.clientOf(id)!.conn, { hello: "client" }));
+  assert.deepEqual((await messages.next()).data, { hello: "client" });
+});
+
+overEach("is told by its code why something is refused", async (transport) => {
+  await using server = await centrifugeServer({
+    channels: {
+      onlyKnown: true,
+      maxChannelsPerClient: 2,
+      namespaces: {
+        closed: { subscribe: "nobody", publish: "nobody", presenceAccess: "nobody", historyAccess: "nobody" },
+        bare: { historySize: 0, presence: false },
+      },
+    },
+  });
+  await using client = sdkClient(server.url, transport);
+  const { sdk } = client;
+  sdk.connect();
+  const subscribe = async (channel: string) => {
+    const subscription = sdk.newSubscription(channel);
+    const ended = heard(subscription, "unsubscribed");
+    subscription.subscribe();
+    return (await ended.next()).code;
+  };
+  assert.equal(await subscribe("closed:a"), 103);
+  assert.equal(await subscribe("unknown:a"), 102);
+  assert.equal(await subscribe("a/../b"), 107);
+  assert.equal(await subscribe("$private"), 103);
+  await assert.rejects(sdk.publish("closed:a", 1), { code: 103 });
+  await assert.rejects(sdk.publish("unknown:a", 1), { code: 102 });
+  await assert.rejects(sdk.publish("x".repeat(256), 1), { code: 107 });
+  await assert.rejects(sdk.presence("closed:a"), { code: 103 });
+  await assert.rejects(sdk.presence("bare:a"), { code: 108 });
+  await assert.rejects(sdk.presenceStats("bare:a"), { code: 108 });
+  await assert.rejects(sdk.history("closed:a", { limit: 1 }), { code: 103 });
+  await assert.rejects(sdk.history("bare:a", { limit: 1 }), { code: 108 });
+  for (const channel of ["a", "b"]) {
+    const subscription = sdk.newSubscription(channel);
+    subscription.subscribe();
+    await subscription.ready();
+  }
+  assert.equal(await subscribe("c"), 106);
+});
+
+overEach("hears what the server does with its subscriptions and its connection", async (transport) => {
+  const access = fakeAccess({ a: { user: "alice" } });
+  await using server = await centrifugeServer({ centrifuge: { access } });
+  await using client = sdkClient(server.url, transport, { token: "a" });
+  const { sdk } = client;
+  const [added, removed, connecting] = [
+    heard(sdk, "subscribed"),
+    heard(sdk, "unsubscribed"),
+    heard(sdk, "connecting"),
+  ];
+  const [publications, gone, connected] = [
+    heard(sdk, "publication"),
+    heard(sdk, "disconnected"),
+    heard(sdk, "connected"),
+  ];
+  const own = sdk.newSubscription("own");
+  own.subscribe();
+  sdk.connect();
+  await Promise.all([own.ready(), connected.next(), connecting.next()]);
+  const alice = { user: "alice" };
+
+  assert.equal(await server.bus.subscribeClients(alice, "given"), 1);
+  const { channel, recoverable } = await added.next();
+  assert.deepEqual([channel, recoverable], ["given", true]);
+  await server.bus.publish("given", 1);
+  assert.deepEqual((await publications.next()).data, 1);
+  server.bus.unsubscribeClients(alice, "given");
+  assert.equal((await removed.next()).channel, "given");
+
+  const ended = heard(own, "unsubscribed");
+  server.bus.unsubscribeClients(alice, "own");
+  const { code, reason } = await ended.next();
+  assert.deepEqual([code, reason], [2000, "server unsubscribe"]);
+
+  server.bus.disconnect(alice, closeCode(4000, "move over"));
+  const again = await connecting.next();
+  assert.deepEqual([again.code, again.reason], [4000, "move over"]);
+  await connected.next();
+  server.bus.disconnect(alice);
+  const { code: last, reason: why } = await gone.next();
+  assert.deepEqual([last, why], [3503, "force disconnect"]);
+});
+
+overEach("is subscribed by the server as it connects, and recovers there too", async (transport) => {
+  const access = fakeAccess({ a: { user: "alice", channels: ["company"] } });
+  await using server = await centrifugeServer({ centrifuge: { access, personalChannels: true } });
+  await using client = sdkClient(server.url, transport, { token: "a" });
+  const { sdk } = client;
+  const [subscribed, publications] = [heard(sdk, "subscribed"), heard(sdk, "publication")];
+  sdk.connect();
+  const both = [await subscribed.next(), await subscribed.next()];
+  assert.deepEqual(both.map(({ channel }) => channel).sort(), ["#alice", "company"]);
+  await server.bus.publish("#alice", "you");
+  await server.bus.publish("company", "all");
+  const first = [await publications.next(), await publications.next()];
+  assert.deepEqual(first.map(({ channel, data }) => [channel, data]), [["#alice", "you"], [
+    "company",
+    "all",
+  ]]);
+
+  sdk.disconnect();
+  await server.bus.publish("company", "while you were away");
+  sdk.connect();
+  const again = [await subscribed.next(), await subscribed.next()];
+  assert.ok(again.every(({ wasRecovering, recovered }) => wasRecovering && recovered));
+  const { channel, data, offset } = await publications.next();
+  assert.deepEqual([channel, data, offset], ["company", "while you were away", 2]);
+});
+
+overEach("signs in by token, and fetches another when one has expired", async (transport) => {
+  const access = fakeAccess({
+    good: { user: "alice" },
+    sub: { user: "alice", grant: { chanInfo: `{"role":"editor"}`, data: `{"since":1}` } },
+  });
+  await using server = await centrifugeServer({ centrifuge: { access } });
+  const tokens = ["expired", "good"];
+  await using client = sdkClient(server.url, transport, { getToken: () => Promise.resolve(tokens.shift()!) });
+  const { sdk } = client;
+  const subscriptionTokens = ["expired", "sub"];
+  const doc = sdk.newSubscription("$doc", {
+    joinLeave: true,
+    minResubscribeDelay: 1,
+    getToken: () => Promise.resolve(subscriptionTokens.shift()!),
+  });
+  const [joins, subscribed] = [heard(doc, "join"), heard(doc, "subscribed")];
+  doc.subscribe();
+  sdk.connect();
+  assert.deepEqual((await subscribed.next()).data, { since: 1 });
+  const { info } = await joins.next();
+  assert.deepEqual([info.user, info.chanInfo], ["alice", { role: "editor" }]);
+  assert.deepEqual([tokens, subscriptionTokens], [[], []]);
+});
+
+overEach("is turned away for good with a token that is worth nothing", async (transport) => {
+  const access = fakeAccess({ good: { user: "alice" }, other: { user: "bob" } });
+  await using server = await centrifugeServer({ centrifuge: { access } });
+  for (const [token, code] of [["bad", 3500], ["", 101]] as const) {
+    await using client = sdkClient(server.url, transport, { token });
+    const gone = heard(client.sdk, "disconnected");
+    client.sdk.connect();
+    assert.equal((await gone.next()).code, code);
+  }
+  await using client = sdkClient(server.url, transport, { token: "good" });
+  const { sdk } = client;
+  const gone = heard(sdk, "disconnected");
+  const bad = sdk.newSubscription("$a", { token: "bad" });
+  const refused = heard(bad, "unsubscribed");
+  bad.subscribe();
+  sdk.connect();
+  assert.equal((await refused.next()).code, 103);
+  sdk.newSubscription("$b", { token: "other" }).subscribe();
+  assert.equal((await gone.next()).code, 3500);
+});
+
+overEach("renews its sign-in and its subscriptions before they expire", async (transport) => {
+  const access = fakeAccess({
+    short: { user: "alice", expiresInMs: 1_000 },
+    long: { user: "alice", expiresInMs: 60_000 },
+    sub: { user: "alice", grant: { expiresInMs: 1_000 } },
+    sub2: { user: "alice", grant: { expiresInMs: 60_000 } },
+  });
+  await using server = await centrifugeServer({ centrifuge: { access } });
+  const [asked, askedSub] = [new Inbox<void>(), new Inbox<void>()];
+  await using client = sdkClient(server.url, transport, {
+    token: "short",
+    getToken() {
+      asked.put();
+      return Promise.resolve("long");
+    },
+  });
+  const { sdk } = client;
+  const doc = sdk.newSubscription("$doc", {
+    token: "sub",
+    getToken() {
+      askedSub.put();
+      return Promise.resolve("sub2");
+    },
+  });
+  const [gone, connecting, ended] = [
+    heard(sdk, "disconnected"),
+    heard(sdk, "connecting"),
+    heard(doc, "unsubscribed"),
+  ];
+  doc.subscribe();
+  sdk.connect();
+  await Promise.all([asked.next(), askedSub.next()]);
+  const renewed = (expiresAt: number | undefined) => expiresAt! > Date.now() + 30_000;
+  const [{ conn: { id } } = assert.fail()] = server.bus.clients.values();
+  await until("renewing both", () => {
+    const { identity, subscriptions } = server.bus.clientOf(id)!;
+    return renewed(identity.expiresAt) && renewed(subscriptions.get("$doc")!.expiresAt);
+  });
+  assert.deepEqual([gone.size, connecting.size, ended.size], [0, 1, 0]);
+});

@@ -1,0 +1,173 @@
+import { Centrifuge, type EventMap, type Options, type TypedEventEmitter } from "centrifuge";
+import { type Connection, PlugboardError, type ServerOptions } from "../../core/mod.ts";
+import type { SignIn } from "../../plugins/auth.ts";
+import { type Channels, channels, type ChannelsOptions } from "../../plugins/channels.ts";
+import { type Presence, presence } from "../../plugins/presence.ts";
+import {
+  type Centrifuge as CentrifugeApi,
+  centrifuge,
+  type CentrifugeAccess,
+  type CentrifugeOptions,
+} from "../../plugins/protocols/centrifuge.ts";
+import { type Rpc, rpc } from "../../plugins/rpc.ts";
+import { serve, type TestServer } from "./server.ts";
+import { Inbox, until } from "./wait.ts";
+
+/** The ways in which the SDK reaches the server, and where. */
+export const TRANSPORTS = {
+  websocket: "/connection/websocket",
+  http_stream: "/connection/http_stream",
+  sse: "/connection/sse",
+} as const;
+
+/** One of them. */
+export type TransportName = keyof typeof TRANSPORTS;
+
+/** All of them. */
+export const transportNames = Object.keys(TRANSPORTS) as TransportName[];
+
+/** A server that speaks the protocol, and the services behind it. */
+export interface CentrifugeServer extends AsyncDisposable {
+  readonly test: TestServer;
+  readonly url: string;
+  readonly bus: Channels;
+  readonly people: Presence;
+  readonly methods: Rpc;
+  readonly protocol: CentrifugeApi;
+}
+
+/** Starts a server with everything the protocol can use. */
+export async function centrifugeServer(
+  options: {
+    server?: ServerOptions;
+    channels?: ChannelsOptions;
+    centrifuge?: Partial<CentrifugeOptions>;
+    rpcTimeoutMs?: number;
+  } = {},
+): Promise<CentrifugeServer> {
+  const bus = channels(options.channels);
+  const people = presence({ channels: bus.api });
+  const methods = rpc(options.rpcTimeoutMs === undefined ? {} : { timeoutMs: options.rpcTimeoutMs });
+  const protocol = centrifuge({
+    channels: bus.api,
+    presence: people.api,
+    rpc: methods.api,
+    ...options.centrifuge,
+  });
+  const test = await serve(options.server ?? {}, bus, people, methods, protocol);
+  return {
+    test,
+    url: test.url,
+    bus: bus.api,
+    people: people.api,
+    methods: methods.api,
+    protocol: protocol.api,
+    [Symbol.asyncDispose]: () => test[Symbol.asyncDispose](),
+  };
+}
+
+/** Everything that an SDK object tells under one name, to be awaited one by one. */
+export function heard<Events extends EventMap, E extends keyof Events>(
+  emitter: TypedEventEmitter<Events>,
+  event: E,
+): Inbox<Parameters<Events[E]>[0]> {
+  const inbox = new Inbox<Parameters<Events[E]>[0]>();
+  emitter.on(event, ((context: Parameters<Events[E]>[0]) => inbox.put(context)) as Events[E]);
+  return inbox;
+}
+
+/** The SDK's client, with what it opened closed at the end of the block. */
+export interface SdkClient extends AsyncDisposable {
+  readonly sdk: Centrifuge;
+}
+
+/** Makes a client of the official SDK that reaches `url` over one transport; it is not connected yet. */
+export function sdkClient(
+  url: string,
+  transport: TransportName = "websocket",
+  options: Partial<Options> = {},
+  Sdk: typeof Centrifuge = Centrifuge,
+): SdkClient {
+  const open = new Set<object>();
+  class TrackedSocket extends WebSocket {
+    constructor(endpoint: string) {
+      super(endpoint);
+      open.add(this);
+      this.addEventListener("close", () => open.delete(this));
+    }
+  }
+  const trackedFetch: typeof fetch = async (input, init) => {
+    const response = await fetch(input, init);
+    // What the SDK leaves unread would count as leaked.
+    if (response.status === 204 || !response.ok) await response.body?.cancel();
+    return response;
+  };
+  const endpoint = (transport === "websocket" ? url.replace(/^http/, "ws") : url) + TRANSPORTS[transport];
+  const sdk = new Sdk([{ transport, endpoint }], {
+    emulationEndpoint: url + "/emulation",
+    websocket: TrackedSocket,
+    fetch: trackedFetch,
+    minReconnectDelay: 1,
+    maxReconnectDelay: 100,
+    ...options,
+  });
+  return {
+    sdk,
+    async [Symbol.asyncDispose]() {
+      sdk.disconnect();
+      await until("closing the sockets", () => open.size === 0);
+    },
+  };
+}
+
+/** What a token of {@linkcode fakeAccess} says. */
+export interface FakeToken {
+  readonly user: string;
+  readonly channels?: readonly string[];
+  readonly expiresInMs?: number;
+  /** Of a subscription. */
+  readonly grant?: { readonly chanInfo?: string; readonly data?: string; readonly expiresInMs?: number };
+}
+
+/** Sign-in whose tokens are keys of an object; unlisted ones are invalid, `expired` is what it says. */
+export function fakeAccess(tokens: Record<string, FakeToken>): CentrifugeAccess {
+  const read = (token: string | undefined): FakeToken => {
+    if (token === "expired") throw new PlugboardError("token_expired", "The token has expired");
+    const found = tokens[token ?? ""];
+    if (found === undefined) {
+      throw token === undefined
+        ? new PlugboardError("unauthorized", "A token is needed")
+        : new PlugboardError("invalid_token", "The token is not valid");
+    }
+    return found;
+  };
+  const until = (ms: number | undefined) => ms === undefined ? {} : { expiresAt: Date.now() + ms };
+  const signIn = ({ user, channels = [], expiresInMs }: FakeToken): SignIn => ({
+    identity: { user, can: () => true, info: JSON.stringify({ name: user }), ...until(expiresInMs) },
+    permissions: ["*"],
+    channels: new Map(channels.map((channel) => [channel, {}])),
+  });
+  const users = new WeakMap<Connection, string>();
+  return {
+    // deno-lint-ignore require-await -- a promise by type
+    async connect(conn, { token } = {}) {
+      const found = read(token);
+      users.set(conn, found.user);
+      return signIn(found);
+    },
+    // deno-lint-ignore require-await -- a promise by type
+    async refresh(conn, token) {
+      const found = read(token);
+      if (found.user !== users.get(conn)) throw new PlugboardError("token_mismatch", "Another user's token");
+      return signIn(found);
+    },
+    // deno-lint-ignore require-await -- a promise by type
+    async verifySubscription(token, { user }) {
+      const { user: owner, grant: { expiresInMs, ...grant } = {} } = read(token);
+      if (owner !== user) throw new PlugboardError("token_mismatch", "Another user's token");
+      return { grant: { ...grant, ...until(expiresInMs) } };
+    },
+    signsInByMessage() {},
+    allowsOrigin: (headers) => headers.get("origin") !== "https://evil.example",
+  };
+}

@@ -37,6 +37,8 @@ export interface Figures {
   readonly p999?: number;
   /** Memory for each connection, in KiB. */
   readonly kilobytes?: number;
+  /** How many times as much as what it is compared with, in the same run. */
+  readonly times?: number;
   /** Bytes allocated for each message. */
   readonly bytes?: number;
 }

@@ -1,0 +1,103 @@
+/**
+ * The chat's REST side: rooms, and what was said in them.
+ *
+ * @module
+ */
+
+import { type App, type MaybePromise, messageOf, PlugboardError, refusal } from "../../../core/mod.ts";
+import type { ChatHistory } from "./history.ts";
+import type { ChatRoomManager } from "./rooms.ts";
+
+/** What the routes need. */
+export interface RouteParts {
+  readonly base: string;
+  readonly rooms: ChatRoomManager;
+  readonly history: ChatHistory | undefined;
+  readonly mayCreate: (request: Request, ip: string) => MaybePromise<boolean>;
+  readonly failed: (what: string, error: unknown) => void;
+}
+
+/** A room's name is short, so what describes it is, too. */
+const MAX_BODY_BYTES = 4_096;
+
+const DEFAULT_PAGE = 50;
+const MAX_PAGE = 500;
+
+/** Adds the routes. */
+export function addRoutes(app: App, { base, rooms, history, mayCreate, failed }: RouteParts): void {
+  app.get(`${base}/rooms`, (c) => c.json(rooms.getAllRooms()));
+
+  app.post(`${base}/rooms`, async (c) => {
+    if (!await mayCreate(c.req.raw, c.env.ip)) {
+      return refusal(403, "permission_denied", "You may not make rooms");
+    }
+    const name = nameFrom(await readShort(c.req.raw));
+    const errors = rooms.validateRoomName(name);
+    if (errors.length > 0) return c.json({ errors }, 400);
+    try {
+      const room = await rooms.createRoom(name as string);
+      return c.json(room, 201, { location: `${base}/rooms/${room.id}` });
+    } catch (error) {
+      if (error instanceof PlugboardError && error.code === "too_many_rooms") {
+        return refusal(409, error.code, error.message);
+      }
+      failed("a room could not be made", error);
+      return refusal(500, "internal", "Internal server error");
+    }
+  });
+
+  app.get(`${base}/rooms/:id`, (c) => {
+    const room = rooms.getRoom(c.req.param("id"));
+    return room === undefined ? roomNotFound() : c.json(room);
+  });
+
+  app.get(`${base}/rooms/:id/messages`, async (c) => {
+    const id = c.req.param("id");
+    if (rooms.getRoom(id) === undefined) return roomNotFound();
+    if (history === undefined) return refusal(404, "not_available", "Messages are not kept");
+    const limit = wholeNumber(c.req.query("limit") ?? String(DEFAULT_PAGE));
+    const before = wholeNumber(c.req.query("before") ?? "0");
+    if (limit === undefined || limit < 1 || before === undefined) {
+      return refusal(400, "bad_request", "limit and before must be whole numbers above zero");
+    }
+    try {
+      const page = await history.page(id, Math.min(limit, MAX_PAGE), before === 0 ? undefined : before);
+      // The messages are JSON already.
+      const body = `{"messages":[${page.messages.join(",")}],"before":${page.before ?? null}}`;
+      return c.body(body, 200, { "content-type": "application/json" });
+    } catch (error) {
+      failed("messages could not be read", error);
+      return refusal(503, "unavailable", messageOf(error));
+    }
+  });
+}
+
+function roomNotFound(): Response {
+  return refusal(404, "room_not_found", "There is no such room");
+}
+
+function wholeNumber(text: string): number | undefined {
+  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
+/** The `name` of a JSON object; whatever else came has none. */
+function nameFrom(text: string): unknown {
+  try {
+    return JSON.parse(text)?.name;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The body, unless it is longer than one can be that makes sense. */
+async function readShort({ body }: Request): Promise<string> {
+  let text = "";
+  let bytes = 0;
+  const decoder = new TextDecoder();
+  for await (const part of body ?? []) {
+    bytes += part.length;
+    if (bytes > MAX_BODY_BYTES) return "";
+    text += decoder.decode(part, { stream: true });
+  }
+  return text + decoder.decode();
+}

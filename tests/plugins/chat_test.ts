@@ -1,0 +1,552 @@
+/** The chat over real sockets and real requests: paths, fields and statuses of the seed, and what goes beyond it. */
+
+import assert from "node:assert/strict";
+import type { AnyPlugin, ServerOptions } from "../../core/mod.ts";
+import { channels, memoryBroker } from "../../plugins/channels.ts";
+import { chat, type ChatMessage, type ChatOptions, type ChatRoom } from "../../plugins/protocols/chat.ts";
+import { rateLimits } from "../../plugins/rate_limits.ts";
+import { trace, type TraceRecord } from "../../plugins/trace.ts";
+import { channelProtocol } from "../kit/channel_protocol.ts";
+import { type Client, RawClient, serve, until, within } from "../kit/mod.ts";
+import { delayed } from "../kit/broker_suite.ts";
+
+async function chatServer(
+  options: Partial<ChatOptions> = {},
+  server: ServerOptions = {},
+  broker = memoryBroker(),
+  ...more: AnyPlugin[]
+) {
+  const bus = channels({ broker });
+  const plugin = chat({ channels: bus.api, ...options });
+  const tested = await serve(server, ...more, bus, plugin);
+  const path = (room: string, name: string) => `/ws/${encodeURIComponent(room)}/${encodeURIComponent(name)}`;
+  return Object.assign(tested, {
+    bus: bus.api,
+    chat: plugin.api,
+    path,
+    rooms: async (): Promise<ChatRoom[]> => await (await tested.fetch("/rooms")).json(),
+    // deno-lint-ignore no-explicit-any -- tests look into what they expect
+    async post(body: unknown): Promise<{ status: number; headers: Headers; body: any }> {
+      const text = typeof body === "string" ? body : JSON.stringify(body);
+      const response = await tested.fetch("/rooms", { method: "POST", body: text });
+      return { status: response.status, headers: response.headers, body: await response.json() };
+    },
+    // deno-lint-ignore no-explicit-any -- tests look into what they expect
+    async get(path: string): Promise<{ status: number; body: any }> {
+      const response = await tested.fetch(path);
+      return { status: response.status, body: await response.json() };
+    },
+    /** Connects without a look at what comes. */
+    come: (name: string, room = "general") => tested.connect(path(room, name)),
+    /** Connects, and comes back when the welcome has come. */
+    async join(name: string, room = "general") {
+      const client = await tested.connect(path(room, name));
+      assert.equal((await next(client)).Type, "system");
+      return client;
+    },
+  });
+}
+
+const next = async (client: Client): Promise<ChatMessage> => await client.nextJson();
+
+/** The type and the content of the next messages. */
+async function heard(client: Client, count: number): Promise<string[]> {
+  const all = [];
+  for (let i = 0; i < count; i++) {
+    const { Type, Username, Content } = await next(client);
+    all.push(`${Type} ${Username}: ${Content}`);
+  }
+  return all;
+}
+
+/** Nobody here got anything else: each hears the other's next words next. */
+async function nothingElse(...clients: Client[]): Promise<void> {
+  for (const client of clients) client.send(`nothing else`);
+  for (const client of clients) {
+    for (const _ of clients.slice(1)) assert.equal((await next(client)).Content, "nothing else");
+    assert.equal(client.waiting, 0);
+  }
+}
+
+Deno.test("C01 the room general is there from the start", async () => {
+  const before = Date.now();
+  await using server = await chatServer();
+  const [room, ...others] = await server.rooms();
+  assert.deepEqual(others, []);
+  const { createdAt, ...rest } = room!;
+  assert.deepEqual(rest, { id: "general", name: "General Chat", activeUsers: 0 });
+  assert.ok(Date.parse(createdAt) >= before && createdAt.endsWith("Z"));
+  await using alice = await server.join("Alice");
+  assert.equal(alice.waiting, 0);
+});
+
+Deno.test("C02 a room is made by POST /rooms, shown by GET /rooms, and can be entered", async () => {
+  await using server = await chatServer();
+  const made = await server.post({ name: "Tech Talk" });
+  assert.equal(made.status, 201);
+  assert.deepEqual(Object.keys(made.body), ["id", "name", "createdAt", "activeUsers"]);
+  assert.match(made.body.id, /^[0-9a-f]{8}$/);
+  assert.deepEqual([made.body.name, made.body.activeUsers], ["Tech Talk", 0]);
+  assert.equal(made.headers.get("location"), `/rooms/${made.body.id}`);
+  assert.deepEqual(await server.get(`/rooms/${made.body.id}`), { status: 200, body: made.body });
+  assert.deepEqual((await server.rooms()).map(({ name }) => name), ["General Chat", "Tech Talk"]);
+
+  await using bob = await server.come("Bob", made.body.id);
+  assert.deepEqual(await heard(bob, 1), ["system System: Welcome to Tech Talk, Bob!"]);
+  assert.equal((await server.get(`/rooms/${made.body.id}`)).body.activeUsers, 1);
+  assert.equal((await server.get("/rooms/none")).status, 404);
+});
+
+Deno.test("C02 an invalid room name is refused with 400 and the reasons", async () => {
+  await using server = await chatServer();
+  await server.post({ name: "Tech Talk" });
+  const bad: [unknown, RegExp][] = [
+    [{}, /^Room name is required$/],
+    [{ name: "" }, /required/],
+    [{ name: "  \n " }, /required/],
+    [{ name: 5 }, /required/],
+    [[], /required/],
+    ["null", /required/],
+    ["{", /required/],
+    ["", /required/],
+    [{ name: "x".repeat(10_000) }, /required|must not exceed 50/],
+    [{ name: "ab" }, /at least 3 characters/],
+    [{ name: "x".repeat(51) }, /must not exceed 50 characters/],
+    [{ name: "tech talk" }, /already exists/],
+    [{ name: " Ｔech Talk " }, /already exists/],
+    [{ name: "General Chat" }, /already exists/],
+    [{ name: "safe\u202Eexe" }, /invisible characters/],
+    [{ name: "bell\u0007" }, /invisible characters/],
+    [{ name: "zero\u200Bwidth" }, /invisible characters/],
+    [{ name: "half \uD800" }, /invisible characters/],
+  ];
+  for (const [body, reason] of bad) {
+    const { status, body: answer } = await server.post(body);
+    assert.equal(status, 400, JSON.stringify(body));
+    assert.match(answer.errors.join(), reason);
+  }
+  for (const name of ["Ünïcödé 😀", "شبكة", "<b>HTML</b>", "a & b"]) {
+    assert.equal((await server.post({ name })).status, 201, name);
+  }
+});
+
+Deno.test("C02 there are only so many rooms, and not everybody may make one", async () => {
+  await using server = await chatServer({ maxRooms: 2, mayCreate: () => true });
+  assert.equal((await server.post({ name: "One" })).status, 201);
+  assert.equal((await server.post({ name: "Two" })).status, 409);
+  await using closed = await chatServer({ mayCreate: (request) => request.headers.has("x-admin") });
+  assert.equal((await closed.post({ name: "One" })).status, 403);
+  await assert.rejects(closed.chat.createRoom("x"), { code: "bad_request" });
+  assert.equal((await closed.chat.createRoom("By the app")).name, "By the app");
+});
+
+Deno.test("C03 messages have the seed's form, and go to whom they should", async () => {
+  await using server = await chatServer();
+  await using alice = await server.connect(server.path("general", "Alice"));
+  const welcome = await next(alice);
+  const { Timestamp, ...rest } = welcome;
+  assert.deepEqual(Object.keys(welcome), ["Type", "RoomId", "Username", "Content", "Timestamp"]);
+  assert.deepEqual(rest, {
+    Type: "system",
+    RoomId: "general",
+    Username: "System",
+    Content: "Welcome to General Chat, Alice!",
+  });
+  assert.match(Timestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/);
+
+  const bob = await server.join("Bob");
+  assert.deepEqual(await heard(alice, 1), ["join Bob: Bob joined the room"]);
+  bob.send("Hi Alice!");
+  const { Timestamp: _, ...message } = await next(alice);
+  assert.deepEqual(message, { Type: "message", RoomId: "general", Username: "Bob", Content: "Hi Alice!" });
+  await bob.close();
+  assert.deepEqual(await heard(alice, 1), ["leave Bob: Bob left the room"]);
+  assert.equal(bob.waiting, 0, "nobody hears themselves");
+});
+
+Deno.test("C03 whoever enters a room that is not there gets an error and is let go", async () => {
+  await using server = await chatServer();
+  await using lost = await server.connect(server.path("invalid-room", "Alice"));
+  const { Timestamp: _, ...error } = await next(lost);
+  assert.deepEqual(error, {
+    Type: "error",
+    RoomId: "invalid-room",
+    Username: "System",
+    Content: "Room 'invalid-room' not found",
+  });
+  assert.deepEqual(await within("the close", lost.closed), { code: 1000, reason: "Room not found" });
+});
+
+Deno.test("C04 what one says reaches the room's others, in order, and no other room", async () => {
+  await using server = await chatServer();
+  const { body: { id } } = await server.post({ name: "Tech Talk" });
+  await using alice = await server.join("Alice");
+  await using bob = await server.join("Bob");
+  await using carol = await server.join("Carol", id);
+  await using dan = await server.join("Dan", id);
+  assert.deepEqual(await heard(alice, 1), ["join Bob: Bob joined the room"]);
+  assert.deepEqual(await heard(carol, 1), ["join Dan: Dan joined the room"]);
+
+  const count = 500;
+  for (let n = 0; n < count; n++) alice.send(`${n}`);
+  carol.send("elsewhere");
+  assert.deepEqual(await heard(bob, count), Array.from({ length: count }, (_, n) => `message Alice: ${n}`));
+  assert.deepEqual(await heard(dan, 1), ["message Carol: elsewhere"]);
+  await nothingElse(alice, bob);
+  await nothingElse(carol, dan);
+});
+
+Deno.test("C04 whatever the text is, it arrives as it was; one that is blank does not", async () => {
+  await using server = await chatServer();
+  await using alice = await server.join("Alice");
+  await using bob = await server.join("Bob");
+  await heard(alice, 1);
+  const texts = [
+    '"quoted" \\ and {"json":1}',
+    "<script>alert(1)</script>",
+    "line\nbreak\t\u2028",
+    "😀 ü \u202E",
+    "/typing",
+  ];
+  for (const text of ["", "  ", "\n", ...texts]) alice.send(text);
+  for (const text of texts) assert.equal((await next(bob)).Content, text);
+  await nothingElse(alice, bob);
+});
+
+Deno.test("C05 activeUsers is right after joins, leaves and lines that break or go dead", async () => {
+  await using server = await chatServer({}, { pingIntervalMs: 400, pongTimeoutMs: 150 });
+  const active = async () => (await server.rooms())[0]!.activeUsers;
+  await using alice = await server.join("Alice");
+  assert.equal(await active(), 1);
+  const bob = await server.join("Bob");
+  const broken = await RawClient.upgrade(server.port, server.path("general", "Broken"));
+  using _dead = await RawClient.upgrade(server.port, server.path("general", "Dead"));
+  await until("all", async () => await active() === 4);
+  await bob.close();
+  broken.tcp.close(); // no close frame
+  const since = performance.now();
+  await until("those who have gone", async () => await active() === 1);
+  assert.ok(performance.now() - since < 2 * 400 + 250);
+  const told = (await heard(alice, 6)).sort();
+  assert.deepEqual(told.map((each) => each.split(":")[0]), [
+    "join Bob",
+    "join Broken",
+    "join Dead",
+    "leave Bob",
+    "leave Broken",
+    "leave Dead",
+  ]);
+});
+
+Deno.test("C06 unfit names are refused before anybody sees them", async () => {
+  await using server = await chatServer();
+  const status = async (path: string) => {
+    using raw = await RawClient.connect(server.port);
+    return (await raw.request(path)).split(" ")[1];
+  };
+  const bad = [
+    "\u0000",
+    "a\nb",
+    "\u202Eevil",
+    "a\u200Bb",
+    "\u2066x",
+    " Alice",
+    "Alice ",
+    " ",
+    "x".repeat(33),
+    "x".repeat(10_000),
+    "System",
+    "ｓｙｓｔｅｍ",
+    `z${"\u0301".repeat(9)}`,
+  ];
+  for (const name of bad) {
+    assert.equal(await status(server.path("general", name)), "400", JSON.stringify(name));
+  }
+  assert.equal(await status(`/ws/${"r".repeat(10_000)}/Alice`), "400");
+  for (const name of ["Zoë", "李小龍", "O'Brien", "<b>Bob</b>", "a/b", "😀", "María José"]) {
+    assert.equal(await status(server.path("general", name)), "101", name);
+  }
+});
+
+Deno.test("C06 a room takes only so many, and a message only so many bytes", async () => {
+  await using server = await chatServer({ maxUsersPerRoom: 1, maxMessageBytes: 100 });
+  await using alice = await server.join("Alice");
+  await using bob = await server.come("Bob");
+  assert.deepEqual(await heard(bob, 1), ["error System: Room 'general' is full"]);
+  assert.equal((await within("the close", bob.closed)).code, 4001);
+  alice.send("x".repeat(101));
+  assert.equal((await within("the close", alice.closed)).code, 1009);
+  await until("the leave", () => server.chat.rooms()[0]!.activeUsers === 0);
+  await using carol = await server.join("Carol");
+  assert.ok(carol);
+});
+
+Deno.test("C06 who sends too much is told, and the others are spared", async () => {
+  const limits = rateLimits({ limits: { publishes: "3/1h" } });
+  await using server = await chatServer({ limits: limits.api }, {}, memoryBroker(), limits);
+  await using alice = await server.join("Alice");
+  await using bob = await server.join("Bob");
+  await heard(alice, 1);
+  for (let n = 1; n <= 4; n++) alice.send(`${n}`);
+  assert.deepEqual(await heard(bob, 3), ["message Alice: 1", "message Alice: 2", "message Alice: 3"]);
+  assert.match((await next(alice)).Content, /^Your message was not sent: Rate limit exceeded/);
+
+  const floods = rateLimits({ limits: { messages: "2/1h" } });
+  await using strict = await chatServer({ limits: floods.api }, {}, memoryBroker(), floods);
+  await using carol = await strict.join("Carol");
+  for (let n = 1; n <= 3; n++) carol.send(`${n}`);
+  const { Type, Content } = await next(carol);
+  assert.deepEqual([Type, Content.startsWith("Rate limit exceeded")], ["error", true]);
+  assert.equal(bob.waiting, 0);
+});
+
+Deno.test("C07 every operation of the chat is in the trace, in the seed's form", async () => {
+  const records: TraceRecord[] = [];
+  const tracing = trace({ output: (line) => void records.push(JSON.parse(line)) });
+  await using server = await chatServer({ trace: tracing.api });
+  await using alice = await server.join("Alice");
+  await using bob = await server.join("Bob");
+  bob.send("Hello everyone!");
+  await heard(alice, 2);
+  await server.post({ name: "Tech Talk" });
+  await bob.close();
+  await heard(alice, 1);
+
+  const entered = (name: string) =>
+    records.filter((each) => each.event === "ENTER" && each.function === name);
+  const [connection] = entered("handleWebSocketConnection");
+  assert.equal(connection!.class, "ChatService");
+  const { roomId, username } = JSON.parse(connection!.args!);
+  assert.deepEqual([roomId, username], ["general", "Alice"]);
+  const [welcome] = entered("sendMessageToClient");
+  assert.equal(JSON.parse(welcome!.args!).message.Content, "Welcome to General Chat, Alice!");
+  const said = entered("broadcastToRoom").map(({ args }) => JSON.parse(args!).message);
+  assert.deepEqual(said.map(({ Type, Username }) => `${Type} ${Username}`), [
+    "join Alice",
+    "join Bob",
+    "message Bob",
+    "leave Bob",
+  ]);
+  for (const name of ["receiveMessage", "joinRoom", "leaveRoom"]) assert.ok(entered(name).length > 0, name);
+  const managed = records.filter((each) => each.class === "ChatRoomManager").map((each) => each.function);
+  for (const name of ["createRoom", "validateRoomName", "enterRoom", "leaveRoom"]) {
+    assert.ok(managed.includes(name));
+  }
+
+  // What a connection led to has its thread.
+  assert.equal(welcome!.thread, connection!.thread);
+  const exit = records.find((each) => each.event === "EXIT" && each.function === "broadcastToRoom");
+  assert.deepEqual([exit!.result, Number.isInteger(exit!.durationMicros)], ["void", true]);
+});
+
+Deno.test("rooms survive a restart", async () => {
+  const kept = new Map<string, string>();
+  const store = { load: () => kept, set: (key: string, value: string) => void kept.set(key, value) };
+  let before: ChatRoom[];
+  {
+    await using server = await chatServer({ store });
+    await server.post({ name: "Tech Talk" });
+    before = await server.rooms();
+  }
+  await using server = await chatServer({ store });
+  assert.deepEqual(await server.rooms(), before);
+});
+
+Deno.test("a room that cannot be kept is not made", async () => {
+  const store = {
+    load: () =>
+      [["general", JSON.stringify({ name: "General Chat", createdAt: "2024-01-01T00:00:00Z" })]] as const,
+    set: () => Promise.reject(new Error("disk full")),
+  };
+  await using server = await chatServer({ store });
+  assert.equal((await server.post({ name: "Tech Talk" })).status, 500);
+  assert.match((await server.log.next()).message, /a room could not be made/);
+  assert.deepEqual((await server.rooms()).map(({ createdAt }) => createdAt), ["2024-01-01T00:00:00Z"]);
+});
+
+Deno.test("who joins gets what was said before, after the welcome and before anything new", async () => {
+  await using server = await chatServer({ history: { onJoin: 3 } });
+  await using alice = await server.join("Alice");
+  for (let n = 1; n <= 5; n++) alice.send(`${n}`);
+  await until(
+    "all five",
+    async () => (await server.get("/rooms/general/messages")).body.messages.length === 5,
+  );
+  await using bob = await server.come("Bob");
+  alice.send("6");
+  assert.deepEqual(await heard(bob, 5), [
+    "system System: Welcome to General Chat, Bob!",
+    "message Alice: 3",
+    "message Alice: 4",
+    "message Alice: 5",
+    "message Alice: 6",
+  ]);
+  assert.deepEqual(await heard(alice, 1), ["join Bob: Bob joined the room"]);
+  assert.equal(alice.waiting, 0, "nobody hears themselves");
+});
+
+Deno.test("what was said is read page by page, in order", async () => {
+  await using server = await chatServer({ history: { messages: 8 } });
+  await using alice = await server.join("Alice");
+  for (let n = 1; n <= 10; n++) alice.send(`${n}`);
+  const page = async (query = "") => {
+    const { status, body } = await server.get(`/rooms/general/messages${query}`);
+    assert.equal(status, 200);
+    return { said: body.messages.map(({ Content }: ChatMessage) => Content), before: body.before };
+  };
+  await until("the last", async () => (await page()).said.at(-1) === "10");
+  assert.deepEqual(await page(), { said: ["3", "4", "5", "6", "7", "8", "9", "10"], before: null });
+  const latest = await page("?limit=3");
+  assert.deepEqual(latest, { said: ["8", "9", "10"], before: 8 });
+  const middle = await page(`?limit=3&before=${latest.before}`);
+  assert.deepEqual(middle, { said: ["5", "6", "7"], before: 5 });
+  assert.deepEqual(await page(`?limit=3&before=${middle.before}`), { said: ["3", "4"], before: null });
+  assert.deepEqual(await page("?before=1"), { said: [], before: null });
+  for (const query of ["?limit=0", "?limit=x", "?before=-1", "?limit=1e9"]) {
+    assert.equal((await server.get(`/rooms/general/messages${query}`)).status, 400, query);
+  }
+  assert.equal((await server.get("/rooms/none/messages")).status, 404);
+  await using without = await chatServer();
+  assert.equal((await without.get("/rooms/general/messages")).status, 404);
+});
+
+Deno.test("while everybody talks, whoever joins misses nothing and gets nothing twice", async () => {
+  // Each answer of the broker takes its time, and another time each call.
+  await using server = await chatServer({ history: { onJoin: 1_000 } }, {}, delayed(memoryBroker()));
+  const talkers = await Promise.all(["A", "B", "C"].map((name) => server.join(name)));
+  const each = 40;
+  const joiners: Client[] = [];
+  for (let n = 0; n < each; n++) {
+    for (const talker of talkers) talker.send(`${n}`);
+    if (n % 4 === 0) joiners.push(await server.come(`joiner ${n}`));
+  }
+  for (const joiner of joiners) {
+    const said = new Map<string, number>();
+    for (let left = talkers.length * each; left > 0;) {
+      const { Type, Username, Content } = await next(joiner);
+      if (Type !== "message") continue;
+      assert.equal(Number(Content), said.get(Username) ?? 0, `of ${Username}, each once and in order`);
+      said.set(Username, Number(Content) + 1);
+      left--;
+    }
+    await joiner.close();
+  }
+  await Promise.all(talkers.map((talker) => talker.close()));
+});
+
+Deno.test("names are unique in a room, where that is asked for", async () => {
+  await using server = await chatServer({ uniqueNames: true });
+  const { body: { id } } = await server.post({ name: "Tech Talk" });
+  await using alice = await server.join("Alice");
+  await using twin = await server.come("ＡLICE");
+  assert.deepEqual(await heard(twin, 1), ["error System: Username 'ＡLICE' is taken"]);
+  assert.equal((await within("the close", twin.closed)).code, 4501);
+  await using elsewhere = await server.join("Alice", id);
+  await alice.close();
+  await until("the leave", () => server.chat.rooms()[0]!.activeUsers === 0);
+  await using again = await server.join("Alice");
+  assert.ok(again && elsewhere);
+
+  await using relaxed = await chatServer();
+  await using one = await relaxed.join("Alice");
+  await using two = await relaxed.join("Alice");
+  assert.ok(one && two);
+});
+
+Deno.test("typing is shown and private messages reach one alone, where that is asked for", async () => {
+  await using server = await chatServer({ typing: true, privateMessages: true, history: {} });
+  await using alice = await server.join("Alice");
+  await using bob = await server.join("Bob");
+  await using mary = await server.join("Mary Ann");
+  await heard(alice, 2);
+  await heard(bob, 1);
+  alice.send("/typing");
+  for (const other of [bob, mary]) assert.deepEqual(await heard(other, 1), ["typing Alice: Alice is typing"]);
+  alice.send("/msg Bob psst");
+  alice.send('/msg "mary ann" two words');
+  assert.deepEqual(await heard(bob, 1), ["private Alice: psst"]);
+  assert.deepEqual(await heard(mary, 1), ["private Alice: two words"]);
+  alice.send("/msg Nobody hello");
+  alice.send("/msg Bob");
+  assert.deepEqual(await heard(alice, 2), [
+    "error System: There is no 'Nobody' in this room",
+    'error System: Write /msg Bob hello, or /msg "Mary Ann" hello',
+  ]);
+  alice.send("/message is no command");
+  assert.deepEqual(await heard(bob, 1), ["message Alice: /message is no command"]);
+  assert.deepEqual(await heard(mary, 1), ["message Alice: /message is no command"]);
+  const { messages } = (await server.get("/rooms/general/messages")).body;
+  assert.deepEqual(messages.map(({ Content }: ChatMessage) => Content), ["/message is no command"]);
+});
+
+Deno.test("with sign-in, nobody can take another's name", async () => {
+  const access: ChatOptions["access"] = {
+    identityOf(who) {
+      const user = "headers" in who ? who.headers.get("x-user") : null;
+      return user === null ? undefined : { user, can: () => true };
+    },
+  };
+  await using server = await chatServer({ access });
+  const status = async (name: string, user: string) => {
+    using raw = await RawClient.connect(server.port);
+    return (await raw.request(server.path("general", name), { "x-user": user })).split(" ")[1];
+  };
+  assert.equal(await status("Alice", "Alice"), "101");
+  assert.equal(await status("Bob", "Alice"), "403");
+});
+
+Deno.test("no client of another protocol can listen to a room or speak in it", async () => {
+  const bus = channels();
+  const talk = chat({ channels: bus.api, history: {} });
+  await using server = await serve({}, bus, talk, channelProtocol(bus.api));
+  await using spy = await server.connect("/t?user=Alice");
+  for (const channel of ["chat:room:general", "chat:log:general"]) {
+    for (const what of ["subscribe", "publish", "history"]) {
+      spy.sendJson({ do: what, channel, data: {} });
+      assert.equal((await spy.nextJson()).error, "permission_denied", `${what} ${channel}`);
+    }
+  }
+});
+
+Deno.test("the app can announce something, and other channels come as the system's words", async () => {
+  await using server = await chatServer();
+  await using alice = await server.join("Alice");
+  await server.chat.announce("general", "Tea is ready");
+  assert.deepEqual(await heard(alice, 1), ["system System: Tea is ready"]);
+  const [id] = server.bus.clients.keys();
+  await server.bus.subscribeClients({ client: id! }, "news");
+  await server.bus.publish("news", "hello");
+  assert.deepEqual(await heard(alice, 2), ["system System: subscribed", 'system System: "hello"']);
+});
+
+Deno.test("a message that cannot be sent is answered, and the chat goes on", async () => {
+  const broker = memoryBroker();
+  let broken = false;
+  const fragile = {
+    ...broker,
+    publish(...args: Parameters<typeof broker.publish>) {
+      if (broken) throw new Error("the broker is away");
+      return broker.publish(...args);
+    },
+  };
+  await using server = await chatServer({}, {}, fragile);
+  await using alice = await server.join("Alice");
+  await using bob = await server.join("Bob");
+  await heard(alice, 1);
+  broken = true;
+  alice.send("lost");
+  assert.deepEqual(await heard(alice, 1), ["error System: Your message was not sent: internal server error"]);
+  assert.match((await server.log.next()).message, /a message could not be sent/);
+  broken = false;
+  alice.send("found");
+  assert.deepEqual(await heard(bob, 1), ["message Alice: found"]);
+});
+
+Deno.test("the chat works below a path of its own", async () => {
+  const bus = channels();
+  await using server = await serve({}, bus, chat({ channels: bus.api, path: "/chat" }));
+  await using alice = await server.connect("/chat/ws/general/Alice");
+  assert.equal((await next(alice)).Type, "system");
+  const response = await server.fetch("/chat/rooms", { method: "POST", body: '{"name":"Tech Talk"}' });
+  assert.equal(response.headers.get("location"), `/chat/rooms/${(await response.json()).id}`);
+});

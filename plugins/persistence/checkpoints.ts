@@ -35,6 +35,9 @@ const LOOK_MS = 50;
 /** How long to leave a log alone that could not be emptied, since somebody reads from it. */
 const BLOCKED_MS = 1_000;
 
+/** In sizes worth a checkpoint: from here on writes wait for the one under way, or it would never catch up. */
+const HOLD_AT = 4;
+
 /** Watches the log's size. */
 export function checkpoints(
   { native, maintenance, queue, clock, log, walBytes }: CheckpointParts,
@@ -43,7 +46,16 @@ export function checkpoints(
   const threshold = Math.ceil(walBytes / PAGE_BYTES);
   let cancel: (() => void) | undefined;
   let running: Promise<void> | undefined;
+  let held = false;
   let ended = false;
+
+  function pages(): number {
+    try {
+      return (size.get() as { log: number }).log;
+    } catch {
+      return 0; // a file that cannot be read is told of elsewhere
+    }
+  }
 
   function lookAfter(ms: number): void {
     if (ended || cancel !== undefined || running !== undefined) return;
@@ -52,8 +64,7 @@ export function checkpoints(
 
   function look(): void {
     cancel = undefined;
-    const { log: pages } = size.get() as { log: number };
-    if (pages < threshold) return;
+    if (pages() < threshold) return;
     running = checkpoint().catch((error) => {
       log.error("A checkpoint failed; the write-ahead log grows", { error });
       return false;
@@ -68,18 +79,27 @@ export function checkpoints(
    * never be empty: for the second pass, which has little to do, they wait. The next write begins the log anew.
    */
   async function checkpoint(): Promise<boolean> {
-    await maintenance.checkpoint();
-    queue.pause();
     try {
+      await maintenance.checkpoint();
+      hold();
       const { log, checkpointed } = await maintenance.checkpoint();
       return checkpointed >= log;
     } finally {
-      queue.resume();
+      if (held) queue.resume();
+      held = false;
     }
   }
 
+  function hold(): void {
+    if (!held) queue.pause();
+    held = true;
+  }
+
   return {
-    wrote: () => lookAfter(LOOK_MS),
+    wrote() {
+      if (running === undefined) lookAfter(LOOK_MS);
+      else if (pages() > threshold * HOLD_AT) hold();
+    },
     async end() {
       ended = true;
       cancel?.();

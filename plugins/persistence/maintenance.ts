@@ -22,40 +22,65 @@ export interface Checkpointed {
   readonly checkpointed: number;
 }
 
-/** A worker for one file; it starts with its first task. */
+/** Workers for one file. */
 export interface Maintenance {
   checkpoint(): Promise<Checkpointed>;
   copy(to: string): Promise<void>;
   /** The damage that was found, as SQLite words it; empty when there is none. */
   check(): Promise<string[]>;
-  /** Waits for what is under way, then ends the worker. */
+  /** Waits for a checkpoint under way, breaks off everything else. */
   end(): Promise<void>;
 }
 
-/** Prepares a worker for the file at `path`. */
+/**
+ * Prepares workers for the file at `path`. Checkpoints are frequent and short, so one worker stays for them. Copies and
+ * checks may take minutes and are seldom: each has a worker to itself, and no checkpoint waits for it.
+ */
 export function maintenance(path: string, durability: Durability): Maintenance {
-  let worker: Worker | undefined;
+  const settings: WorkerSettings = { path, durability };
+  let checkpointer: Worker | undefined;
   let last: Promise<unknown> = Promise.resolve();
+  const others = new Map<Worker, (reason: PlugboardError) => void>();
+  let ended = false;
 
-  /** One after the other: the worker answers in order anyway, and a copy keeps a checkpoint from getting far. */
-  function run<T>(task: Task): Promise<T> {
-    const result = last.then(() => ask<T>(worker ??= startWorker(), { ...task, path, durability }));
-    last = result.catch(() => {});
-    return result;
+  async function alone<T>(task: Task): Promise<T> {
+    if (ended) throw stopped();
+    const worker = startWorker();
+    try {
+      const broken = new Promise<never>((_, reject) => others.set(worker, reject));
+      return await Promise.race([broken, ask<T>(worker, { ...task, ...settings })]);
+    } finally {
+      others.delete(worker);
+      worker.terminate();
+    }
   }
 
   return {
-    checkpoint: () => run({ type: "checkpoint" }),
-    copy: (to) => run({ type: "copy", to }),
-    check: () => run({ type: "check" }),
+    checkpoint() {
+      checkpointer ??= startWorker();
+      const result = ask<Checkpointed>(checkpointer, { type: "checkpoint", ...settings });
+      last = result.catch(({ code }) => {
+        if (code === "worker_failed") checkpointer = undefined; // the next one gets another
+      });
+      return result;
+    },
+    copy: (to) => alone({ type: "copy", to }),
+    check: () => alone({ type: "check" }),
     async end() {
+      ended = true;
+      for (const breakOff of others.values()) breakOff(stopped());
       await last;
-      worker?.terminate();
-      worker = undefined;
+      checkpointer?.terminate();
+      checkpointer = undefined;
     },
   };
 }
 
+function stopped(): PlugboardError {
+  return new PlugboardError("stopped", "The database is closed");
+}
+
+/** Has a worker do something; it does one thing at a time. */
 function ask<T>(worker: Worker, task: Task & WorkerSettings): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>();
   worker.onmessage = ({ data }: MessageEvent<Answer>) => {

@@ -10,7 +10,7 @@ import { disconnectPush } from "./encoding.ts";
 /** How one way of streaming writes. */
 export interface StreamFormat {
   /** What comes before the first frame. */
-  readonly preamble: string;
+  readonly preamble: Uint8Array<ArrayBuffer>;
   /** Encodes a frame, so that a reader finds its end. */
   encode(frame: string): Uint8Array<ArrayBuffer>;
 }
@@ -35,7 +35,7 @@ export function streamFormat(preamble: string, before: string, after: string): S
   let last = "";
   let bytes = encoder.encode(before + after);
   return {
-    preamble,
+    preamble: encoder.encode(preamble),
     encode(frame) {
       if (frame !== last) {
         bytes = encoder.encode(before + frame + after);
@@ -53,7 +53,7 @@ export function streamTransport(
   gone: (byClient: boolean) => void,
 ): StreamTransport {
   // A queue of our own rather than the stream's: it can be measured, and thrown away.
-  let queue: Uint8Array<ArrayBuffer>[] = [new TextEncoder().encode(format.preamble)];
+  let queue: Uint8Array<ArrayBuffer>[] = format.preamble.length > 0 ? [format.preamble] : [];
   let queued = format.preamble.length;
   /** Bytes the runtime has taken and not asked beyond. */
   let inFlight = 0;

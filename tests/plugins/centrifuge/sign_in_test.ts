@@ -1,0 +1,187 @@
+/** Signing in and renewing it, line by line. */
+
+import assert from "node:assert/strict";
+import { PlugboardError } from "../../../core/mod.ts";
+import {
+  type CentrifugeServer,
+  centrifugeServer,
+  fakeAccess,
+  type FakeToken,
+  TRANSPORTS,
+} from "../../kit/centrifuge.ts";
+import { type Client, within } from "../../kit/mod.ts";
+
+const tokens: Record<string, FakeToken> = {
+  alice: { user: "alice", expiresInMs: 60_000 },
+  longer: { user: "alice", expiresInMs: 600_000 },
+  forever: { user: "alice" },
+  bob: { user: "bob" },
+  comma: { user: "bob,alice" },
+  sub: { user: "alice", grant: { expiresInMs: 60_000 } },
+  plain: { user: "alice", grant: {} },
+};
+
+async function withAccess(overrides: Partial<ReturnType<typeof fakeAccess>> = {}): Promise<CentrifugeServer> {
+  const access = { ...fakeAccess(tokens), ...overrides };
+  return await centrifugeServer({ centrifuge: { access, personalChannels: true } });
+}
+
+// deno-lint-ignore no-explicit-any -- tests look into what they expect
+async function ask(client: Client, command: unknown): Promise<any> {
+  client.sendJson(command);
+  return await client.nextJson();
+}
+
+async function signedIn(server: CentrifugeServer, token = "alice"): Promise<Client> {
+  const client = await server.test.connect(TRANSPORTS.websocket);
+  const { connect } = await ask(client, { id: 1, connect: { token } });
+  assert.ok(connect !== undefined);
+  return client;
+}
+
+async function closedAfter(client: Client, command: unknown): Promise<[number, string]> {
+  client.sendJson(command);
+  const { code, reason } = await within("the close", client.closed);
+  return [code, reason];
+}
+
+Deno.test("the answer to connect says how long the sign-in lasts and what the server subscribes to", async () => {
+  await using server = await withAccess();
+  await using client = await server.test.connect(TRANSPORTS.websocket);
+  const { connect } = await ask(client, { id: 1, connect: { token: "alice" } });
+  assert.deepEqual([connect.expires, connect.ttl], [true, 60]);
+  const { epoch, ...rest } = connect.subs["#alice"];
+  assert.ok(epoch !== "");
+  assert.deepEqual(rest, { recoverable: true, positioned: true });
+});
+
+Deno.test("a client recovers what the server subscribes it to, and adds nothing to that by itself", async () => {
+  await using server = await withAccess();
+  const { epoch } = await server.bus.publish("#alice", 1);
+  await server.bus.publish("#alice", 2);
+  await using client = await server.test.connect(TRANSPORTS.websocket);
+  const from = { recover: true, epoch, offset: 1 };
+  const { connect } = await ask(client, {
+    id: 1,
+    connect: { token: "alice", subs: { "#alice": from, "#bob": from, ["__proto__"]: from } },
+  });
+  assert.deepEqual(Object.keys(connect.subs), ["#alice"]);
+  const { recovered, publications, offset } = connect.subs["#alice"];
+  assert.deepEqual([recovered, offset, publications], [true, 1, [{ data: 2, offset: 2 }]]);
+});
+
+Deno.test("a user whose id would name others has no channel of their own", async () => {
+  await using server = await withAccess();
+  await using client = await server.test.connect(TRANSPORTS.websocket);
+  const { connect } = await ask(client, { id: 1, connect: { token: "comma" } });
+  assert.equal(connect.subs, undefined);
+});
+
+const refusals: [code: string, expected: { code: number; temporary?: true } | number][] = [
+  ["unauthorized", { code: 101 }],
+  ["permission_denied", { code: 103 }],
+  ["token_expired", { code: 109 }],
+  ["too_many_requests", { code: 111, temporary: true }],
+  ["unavailable", { code: 100, temporary: true }],
+  ["invalid_token", 3500],
+  ["token_mismatch", 3500],
+  ["connection_limit", 3504],
+];
+
+for (const [code, expected] of refusals) {
+  Deno.test(`a sign-in refused with ${code} is told by its code, on a stream after a moment`, async () => {
+    await using server = await withAccess({ connect: () => Promise.reject(new PlugboardError(code, "no")) });
+    await using client = await server.test.connect(TRANSPORTS.websocket);
+    const command = { id: 1, connect: { token: "x" } };
+    if (typeof expected === "number") assert.equal((await closedAfter(client, command))[0], expected);
+    else assert.deepEqual(await ask(client, command), { id: 1, error: { message: "no", ...expected } });
+    const started = performance.now();
+    const response = await server.test.fetch(TRANSPORTS.http_stream, {
+      method: "POST",
+      body: JSON.stringify(command),
+    });
+    const reader = response.body!.getReader();
+    const { error, push } = JSON.parse(new TextDecoder().decode((await reader.read()).value));
+    if (typeof expected === "number") assert.equal(push.disconnect.code, expected);
+    else assert.equal(error.code, expected.code);
+    assert.ok(performance.now() - started > 40);
+    await reader.cancel();
+  });
+}
+
+Deno.test("a sign-in that fails for no reason of the client's is logged, and it may try again", async () => {
+  await using server = await withAccess({ connect: () => Promise.reject(new Error("the disk is full")) });
+  await using client = await server.test.connect(TRANSPORTS.websocket);
+  const { error } = await ask(client, { id: 1, connect: {} });
+  assert.deepEqual(error, { code: 100, message: "internal server error", temporary: true });
+  assert.match(String((await server.test.log.next()).fields.error), /the disk is full/);
+});
+
+Deno.test("a renewed sign-in is answered with how long it lasts", async () => {
+  await using server = await withAccess();
+  await using client = await signedIn(server);
+  const { refresh: longer } = await ask(client, { id: 2, refresh: { token: "longer" } });
+  const [{ id } = assert.fail()] = server.bus.clients.values();
+  assert.deepEqual(longer, { client: id, version: "plugboard", expires: true, ttl: 600 });
+  const { refresh: forever } = await ask(client, { id: 3, refresh: { token: "forever" } });
+  assert.deepEqual(forever, { client: id, version: "plugboard" });
+});
+
+Deno.test("a sign-in that the server extends is told by a push", async () => {
+  await using server = await withAccess();
+  await using client = await signedIn(server);
+  server.bus.refresh({ user: "alice" }, (identity) => ({ ...identity, expiresAt: Date.now() + 90_000 }));
+  assert.deepEqual(await client.nextJson(), { push: { refresh: { expires: true, ttl: 90 } } });
+});
+
+const renewals: [what: string, command: Record<string, unknown>, close: [number, string]][] = [
+  ["no token", { refresh: {} }, [3501, "bad request"]],
+  ["a worthless token", { refresh: { token: "bad" } }, [3500, "invalid token"]],
+  ["another user's token", { refresh: { token: "bob" } }, [3500, "invalid token"]],
+  ["an expired token", { refresh: { token: "expired" } }, [3005, "connection expired"]],
+  ["a worthless subscription token", { sub_refresh: { channel: "$doc", token: "bad" } }, [
+    3500,
+    "invalid token",
+  ]],
+  ["another user's subscription token", { sub_refresh: { channel: "$doc", token: "bob" } }, [
+    3500,
+    "invalid token",
+  ]],
+  ["an expired subscription token", { sub_refresh: { channel: "$doc", token: "expired" } }, [
+    3006,
+    "subscription expired",
+  ]],
+  ["a token for a subscription that does not end", { sub_refresh: { channel: "open", token: "sub" } }, [
+    3501,
+    "bad request",
+  ]],
+];
+
+for (const [what, command, close] of renewals) {
+  Deno.test(`renewing with ${what} ends the connection with ${close[0]}`, async () => {
+    await using server = await withAccess();
+    await using client = await signedIn(server);
+    await ask(client, { id: 2, subscribe: { channel: "$doc", token: "sub" } });
+    await ask(client, { id: 3, subscribe: { channel: "open" } });
+    assert.deepEqual(await closedAfter(client, { id: 4, ...command }), close);
+  });
+}
+
+Deno.test("a renewed subscription is answered with how long it lasts", async () => {
+  await using server = await withAccess();
+  await using client = await signedIn(server);
+  const { subscribe } = await ask(client, { id: 2, subscribe: { channel: "$doc", token: "sub" } });
+  assert.deepEqual([subscribe.expires, subscribe.ttl], [true, 60]);
+  const renew = async (token: string) =>
+    await ask(client, { id: 3, sub_refresh: { channel: "$doc", token } });
+  assert.deepEqual((await renew("sub")).sub_refresh, { expires: true, ttl: 60 });
+  assert.equal((await renew("")).error.code, 107);
+  assert.deepEqual((await renew("plain")).sub_refresh, {});
+});
+
+Deno.test("without sign-in tokens count for nothing, also where one would be needed", async () => {
+  await using server = await centrifugeServer();
+  await using client = await signedIn(server, "whatever");
+  assert.equal((await ask(client, { id: 2, subscribe: { channel: "$doc", token: "sub" } })).error.code, 103);
+  assert.ok((await ask(client, { id: 3, subscribe: { channel: "doc", token: "sub" } })).subscribe);
+});

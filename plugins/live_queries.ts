@@ -30,9 +30,10 @@ import { type QueryDefinition, type QueryMetrics, QueryRegistry } from "./live_q
 import type { Row } from "./live_queries/result.ts";
 import type { LiveStore } from "./live_queries/schema.ts";
 import type { Params } from "./live_queries/values.ts";
-import liveRowsSource from "./live_rows.ts" with { type: "text" };
+import liveRowsSource from "./live_queries/live_rows.ts" with { type: "text" };
 import { type Metrics, SECONDS } from "./shared/metrics.ts";
 
+export { type LiveMessage, type LiveRows, liveRows } from "./live_queries/live_rows.ts";
 export type { ParamType, ParamTypes } from "./live_queries/params.ts";
 export type { QueryDefinition } from "./live_queries/registry.ts";
 export type { Diff, Row, Snapshot } from "./live_queries/result.ts";

@@ -8,7 +8,9 @@ import assert from "node:assert/strict";
 const root = new URL("../", import.meta.url);
 
 /** Plugins that are made of others, and why. */
-const COMPOSITIONS: ReadonlyMap<string, string> = new Map();
+const COMPOSITIONS: ReadonlyMap<string, string> = new Map([
+  ["plugins/realtime_server", "it is the wiring of the others, as one object"],
+]);
 
 interface Import {
   /** Paths from the project's folder. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { channels } from "../../../plugins/channels.ts";
 import { liveQueries, type LiveQueriesOptions, type QueryDefinition } from "../../../plugins/live_queries.ts";
-import { liveRows } from "../../../plugins/live_rows.ts";
+import { liveRows } from "../../../plugins/live_queries/live_rows.ts";
 import { mutations } from "../../../plugins/mutations.ts";
 import { persistence } from "../../../plugins/persistence.ts";
 import { rpc, RpcError } from "../../../plugins/rpc.ts";

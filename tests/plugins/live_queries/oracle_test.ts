@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { channels } from "../../../plugins/channels.ts";
 import { liveQueries, type Params, type QueryDefinition } from "../../../plugins/live_queries.ts";
-import { type LiveMessage, liveRows } from "../../../plugins/live_rows.ts";
+import { type LiveMessage, liveRows } from "../../../plugins/live_queries/live_rows.ts";
 import { persistence, type Transaction } from "../../../plugins/persistence.ts";
 import { serve, until } from "../../kit/mod.ts";
 

@@ -3,7 +3,7 @@
  * `/live_rows.js`.
  *
  * ```ts
- * import { liveRows } from "@plugboard/server/live_rows";
+ * import { liveRows } from "@plugboard/server/live_queries";
  *
  * const orders = liveRows<{ id: number; total: number }>();
  * orders.apply({ key: ["id"], rows: [{ id: 1, total: 5 }] });

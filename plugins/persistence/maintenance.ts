@@ -11,7 +11,7 @@ import type { Durability } from "./file.ts";
 export type Task =
   /** Moves what is in the write-ahead log to the database, as far as nobody reads it. */
   | { readonly type: "checkpoint" }
-  /** Writes a compact copy. */
+  /** Writes a copy. */
   | { readonly type: "copy"; readonly to: string }
   /** Looks through the whole file for damage. */
   | { readonly type: "check" };
@@ -116,13 +116,13 @@ function startWorker(): Worker {
 
 /** The worker's whole program; nothing outside of it exists there. */
 async function work(): Promise<void> {
-  const { DatabaseSync } = await import("node:sqlite");
+  const { backup, DatabaseSync } = await import("node:sqlite");
   const scope = globalThis as unknown as {
     onmessage: (event: MessageEvent<Task & WorkerSettings>) => void;
     postMessage: (answer: Answer) => void;
   };
 
-  function run(task: Task & WorkerSettings): unknown {
+  async function run(task: Task & WorkerSettings): Promise<unknown> {
     const db = new DatabaseSync(task.path, { timeout: 1_000 });
     try {
       db.prepare(`PRAGMA synchronous = ${task.durability === "off" ? "OFF" : "NORMAL"}`).get();
@@ -132,7 +132,10 @@ async function work(): Promise<void> {
           return { log, checkpointed };
         }
         case "copy":
-          db.prepare("VACUUM INTO ?").run(task.to);
+          // In a transaction, so that the copy is of this moment and does not begin anew with every write. (VACUUM INTO
+          // would be compact, but the runtime allows it only to programs that may do everything.)
+          db.exec("BEGIN; SELECT count(*) FROM sqlite_schema");
+          await backup(db, task.to);
           return undefined;
         case "check":
           return db.prepare("PRAGMA quick_check(10)").all().map((row) => String(Object.values(row)[0]))
@@ -143,9 +146,9 @@ async function work(): Promise<void> {
     }
   }
 
-  scope.onmessage = ({ data }) => {
+  scope.onmessage = async ({ data }) => {
     try {
-      scope.postMessage({ result: run(data) });
+      scope.postMessage({ result: await run(data) });
     } catch (thrown) {
       const { message, code, errcode } = thrown as Error & { code?: string; errcode?: number };
       scope.postMessage({ error: message, details: { ...(code && { code }), ...(errcode && { errcode }) } });

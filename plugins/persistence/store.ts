@@ -5,6 +5,7 @@
  */
 
 import { resolve } from "node:path";
+import { backup } from "node:sqlite";
 import { type Clock, type Log, PlugboardError } from "../../core/mod.ts";
 import { changeFeed } from "./change_feed.ts";
 import { checkpoints } from "./checkpoints.ts";
@@ -130,7 +131,7 @@ export function openStore(options: StoreOptions, clock: Clock, log: Log): OpenSt
       const partial = `${to}.partial`;
       try {
         await Deno.remove(partial).catch(() => {}); // of an attempt that was cut off
-        if (upkeep === undefined) native.prepare("VACUUM INTO ?").run(partial);
+        if (upkeep === undefined) await backup(native, partial);
         else await upkeep.copy(partial);
         using copy = await Deno.open(partial, { write: true });
         await copy.sync();

@@ -84,6 +84,7 @@ export interface ColumnOrigin {
 
 /** A table as it was declared. */
 export interface TableInfo {
+  /** Its name. */
   readonly name: string;
   /** Its columns, generated ones included. */
   readonly columns: readonly string[];
@@ -151,7 +152,9 @@ export interface KeyValueOptions {
 
 /** One stored entry. */
 export interface Entry<T> {
+  /** Where it is. */
   readonly key: string;
+  /** What is stored there. */
   readonly value: T;
   /** When it is forgotten, in milliseconds since 1970. */
   readonly expiresAt: number | undefined;
@@ -163,7 +166,7 @@ export interface ListOptions {
   prefix?: string;
   /** Only keys after this one: the last key of the page before. */
   after?: string;
-  /** @default {100} */
+  /** How many at most. @default {100} */
   limit?: number;
 }
 
@@ -229,7 +232,7 @@ export interface Store extends Reader {
   watch(listener: ChangeListener, tables: Iterable<string> | "all"): Watch;
   /** Keys and values of a namespace; may be called before the start. */
   keyValues<T = unknown>(namespace: string, options?: KeyValueOptions): KeyValues<T>;
-  /** Writes a consistent, compact copy to `path` while everything goes on; an older copy there is replaced. */
+  /** Writes a copy of this moment to `path` while everything goes on; an older copy there is replaced. */
   backup(path: string): Promise<void>;
   /** What is wrong with the file, as a sentence; `undefined` while all is well. */
   readonly problem: string | undefined;

@@ -211,8 +211,12 @@ Deno.test("only who may sees the numbers", async () => {
 Deno.test("the Grafana dashboard asks for metrics that there are", async () => {
   await using server = await serveStats();
   const shown = await Deno.readTextFile(new URL("../../examples/deploy/grafana.json", import.meta.url));
-  const asked = new Set(shown.match(/(?:plugboard|process)_\w+/g)!.map((name) => name.replace(/_(bucket|sum)$/, "")));
-  const there = new Set(Object.keys(server.numbers.metrics.totals()).map((name) => name.replace(/_count$/, "")));
+  const asked = new Set(
+    shown.match(/(?:plugboard|process)_\w+/g)!.map((name) => name.replace(/_(bucket|sum)$/, "")),
+  );
+  const there = new Set(
+    Object.keys(server.numbers.metrics.totals()).map((name) => name.replace(/_count$/, "")),
+  );
   // These come from plugins that are not used here.
   const elsewhere = /^plugboard_(live_|rate_limited|sign_ins|commit)/;
   assert.deepEqual([...asked].filter((name) => !there.has(name) && !elsewhere.test(name)), []);

@@ -12,4 +12,4 @@ const defaults = { historySize: 1_000_000, historyMs: 86_400_000, recoveryLimit:
 const bus = server.use(channels({ broker: sqliteBroker({ store }), defaults }));
 server.use(channelProtocol(bus));
 await server.start();
-console.log(server.address.port);
+Deno.stdout.writeSync(new TextEncoder().encode(`${server.address.port}\n`));

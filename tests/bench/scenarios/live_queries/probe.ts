@@ -98,5 +98,6 @@ async function memory() {
 }
 
 const measures: Record<string, () => Promise<object>> = { touch, quiet, memory };
-console.log(JSON.stringify(await measures[Deno.args[0]!]!()));
+const figures = await measures[Deno.args[0]!]!();
+Deno.stdout.writeSync(new TextEncoder().encode(JSON.stringify(figures)));
 Deno.exit();

@@ -47,6 +47,7 @@ let server: Server;
 try {
   server = hubServer();
 } catch (error) {
+  // deno-lint-ignore no-console -- there is no server yet whose log could tell it
   console.error(messageOf(error));
   Deno.exit(1);
 }

@@ -2,69 +2,29 @@
 
 import assert from "node:assert/strict";
 import { Client, RawClient, until, within } from "../kit/mod.ts";
+import { deno, type ExampleProcess, freePort, root, startExample } from "./example_process.ts";
 
-const root = new URL("../../", import.meta.url);
 const HUB_API_KEY = "your-secret-key";
+const RUN_HUB = ["run", "--no-prompt", "--allow-net", "--allow-env", "examples/hub.ts"];
 
-interface Process extends AsyncDisposable {
-  readonly url: string;
-  readonly port: number;
+interface HubProcess extends ExampleProcess {
   stats(): Promise<{ total_users: number; total_connections: number; total_sessions: number }>;
   post(path: string, body: unknown, key?: string): Promise<{ status: number; body: Record<string, unknown> }>;
-  /** Sends SIGTERM; resolves to the exit code. */
-  stop(): Promise<number>;
 }
-
-/** Nothing listens on the port that is given; the seed's settings have no way to ask for any. */
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
-
-const run = (env: Record<string, string>, cwd: URL | string = root, args = DEFAULT_ARGS) =>
-  new Deno.Command(Deno.execPath(), {
-    args,
-    cwd,
-    env: { NO_COLOR: "1", ...env },
-    stdout: "null",
-    stderr: "piped",
-  });
-const DEFAULT_ARGS = ["run", "--no-prompt", "--allow-net", "--allow-env", "examples/hub.ts"];
 
 async function startHub(
   env: Record<string, string> = {},
-  ...rest: [cwd?: string, args?: string[]]
-): Promise<Process> {
-  const port = freePort();
-  const child = run({ HUB_API_KEY, PORT: String(port), ...env }, ...rest).spawn();
-  const errors = new Response(child.stderr).text();
-  const url = `http://127.0.0.1:${port}`;
-  let exited = false;
-  child.status.then(() => exited = true);
-  await until("the hub's start", async () => {
-    if (exited) throw new Error(`The hub did not start: ${await errors}`);
-    return await fetch(`${url}/health`).then(async (response) => {
-      await response.body?.cancel();
-      return response.ok;
-    }, () => false);
-  });
-  const stop = async () => {
-    if (!exited) child.kill("SIGTERM");
-    const { code } = await within("the hub's end", child.status);
-    await errors;
-    return code;
-  };
+  more: { cwd?: string; args?: string[] } = {},
+): Promise<HubProcess> {
+  const hub = await startExample({ args: RUN_HUB, ready: "/health", env: { HUB_API_KEY, ...env }, ...more });
   return {
-    url,
-    port,
-    stop,
-    stats: async () => (await (await fetch(`${url}/health`)).json()).stats,
+    ...hub,
+    stats: async () => (await (await fetch(`${hub.url}/health`)).json()).stats,
     async post(path, body, key = HUB_API_KEY) {
       const headers = { "content-type": "application/json", "x-api-key": key };
-      const response = await fetch(url + path, { method: "POST", headers, body: JSON.stringify(body) });
+      const response = await fetch(hub.url + path, { method: "POST", headers, body: JSON.stringify(body) });
       return { status: response.status, body: await response.json() };
     },
-    [Symbol.asyncDispose]: async () => void await stop(),
   };
 }
 
@@ -135,7 +95,8 @@ Deno.test("H04 H09 a hub without a key or with a bad setting does not start, and
     [{ HUB_API_KEY, MAX_MESSAGE_SIZE: "512XB" }, /^MAX_MESSAGE_SIZE must be a size/],
   ];
   await Promise.all(bad.map(async ([env, reason]) => {
-    const { code, stderr } = await run({ PORT: String(freePort()), ...env }).output();
+    const { code, stderr } = await deno({ args: RUN_HUB, env: { PORT: String(freePort()), ...env } })
+      .output();
     assert.equal(code, 1);
     assert.match(new TextDecoder().decode(stderr), reason);
   }));
@@ -214,7 +175,7 @@ Deno.test("H13 the container image's files and commands make a hub that is healt
     }
     for (const command of valuesOf("RUN")) {
       const args = command.split(" ").slice(1);
-      const { code, stderr } = await run({}, image, args).output();
+      const { code, stderr } = await deno({ args, cwd: image }).output();
       assert.equal(code, 0, new TextDecoder().decode(stderr));
     }
     const env = Object.fromEntries(
@@ -225,10 +186,11 @@ Deno.test("H13 the container image's files and commands make a hub that is healt
     const [program, ...args] = JSON.parse(command!);
     assert.equal(program, "deno");
 
-    await using hub = await startHub({ HOST: "127.0.0.1" }, image, args);
+    await using hub = await startHub({ HOST: "127.0.0.1" }, { cwd: image, args });
     const [check] = valuesOf("HEALTHCHECK");
     const [, ...checkArgs] = JSON.parse(check!.slice(check!.indexOf("[")));
-    const healthy = (port: number) => run({ PORT: String(port) }, image, checkArgs).output();
+    const healthy = (port: number) =>
+      deno({ args: checkArgs, cwd: image, env: { PORT: String(port) } }).output();
     assert.equal((await healthy(hub.port)).code, 0);
     await hub.stop();
     assert.notEqual((await healthy(hub.port)).code, 0);

@@ -13,7 +13,7 @@ import { echo } from "./plugins/protocols/echo.ts";
 import { json } from "./plugins/protocols/json.ts";
 import { pipe } from "./plugins/protocols/pipe.ts";
 import { sqlitePersister, tinybase } from "./plugins/protocols/tinybase.ts";
-import { rateLimits } from "./plugins/rate_limits.ts";
+import { limitsFrom, rateLimits } from "./plugins/rate_limits.ts";
 import { rpc } from "./plugins/rpc.ts";
 import { clientIpFrom } from "./plugins/shared/client_ip.ts";
 import { sqliteBroker } from "./plugins/sqlite_broker.ts";
@@ -49,7 +49,7 @@ const server = new Server({
   port: settings.PORT,
   hostname: HOST,
   drainMs: settings.DRAIN_MS,
-  ...(TLS_CERT !== undefined && TLS_KEY !== undefined && { tls: { certFile: TLS_CERT, keyFile: TLS_KEY } }),
+  ...((TLS_CERT ?? TLS_KEY) !== undefined && { tls: { certFile: TLS_CERT ?? "", keyFile: TLS_KEY ?? "" } }),
   ...(TRUSTED_PROXIES.length > 0 && { clientIp: clientIpFrom({ trusted: TRUSTED_PROXIES }) }),
   ...(unlimited && { maxConnections: 1_000_000, maxConnectionsPerIp: 1_000_000 }),
 });
@@ -57,7 +57,9 @@ const server = new Server({
 server.use(logging({ level: settings.LOG_LEVEL }));
 const metrics = metricsRegistry();
 const store = server.use(persistence({ path: `${settings.DATA_DIR}/plugboard.db` }));
-const limits = server.use(rateLimits({ enabled: !unlimited, metrics }));
+const limits = server.use(
+  rateLimits({ enabled: !unlimited, limits: limitsFrom(Deno.env.toObject()), metrics }),
+);
 const access = server.use(auth({
   hostname: HOST,
   anonymous: settings.ALLOW_ANONYMOUS,

@@ -1,6 +1,7 @@
 /** `examples/chat.ts` as a process, with a bare WebSocket client: the seed's own scenarios, and what attacks it. */
 
 import assert from "node:assert/strict";
+import { chromium } from "playwright-core";
 import { testWith } from "../kit/programs.ts";
 import { Client, RawClient, until, within } from "../kit/mod.ts";
 import { type ExampleProcess, startExample } from "./example_process.ts";
@@ -246,96 +247,49 @@ Deno.test("C07 the example writes the trace that the seed shows", async () => {
   }
 });
 
-/** A page in a browser, which can be asked about what it shows. */
-async function openPage(chromium: string, url: string) {
-  const profile = await Deno.makeTempDir();
-  const browser = new Deno.Command(chromium, {
-    args: [
-      "--headless",
-      "--no-sandbox",
-      "--disable-gpu",
-      "--remote-debugging-port=0",
-      `--user-data-dir=${profile}`,
-      url,
-    ],
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
-  let port = "";
-  await until("the browser's start", () => {
-    try {
-      [port = ""] = Deno.readTextFileSync(`${profile}/DevToolsActivePort`).split("\n");
-    } catch { /* not yet */ }
-    return port !== "";
-  }, 20_000);
-  let debuggerUrl: string | undefined;
-  await until("the page", async () => {
-    const targets = await (await fetch(`http://127.0.0.1:${port}/json/list`)).json();
-    debuggerUrl = targets.find((each: { type: string }) => each.type === "page")?.webSocketDebuggerUrl;
-    return debuggerUrl !== undefined;
-  });
-  const devtools = await Client.connect(debuggerUrl!);
-  let calls = 0;
-  return {
-    async evaluate(expression: string): Promise<unknown> {
-      const id = ++calls;
-      devtools.sendJson({ id, method: "Runtime.evaluate", params: { expression, returnByValue: true } });
-      for (;;) {
-        const answer = await devtools.nextJson();
-        if (answer.id === id) return answer.result.result.value;
-      }
-    },
-    async [Symbol.asyncDispose]() {
-      await devtools.close();
-      browser.kill("SIGKILL");
-      await browser.status;
-      await until(
-        "its files' end",
-        () => Deno.remove(profile, { recursive: true }).then(() => true, () => false),
-      );
-    },
-  };
-}
-
 testWith(
   "chromium",
   "C06 hostile names and messages are shown as they are, and nothing of them runs",
-  async (chromium) => {
+  async (path) => {
     await using server = await startChat();
     const html = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`;
     await server.createRoom(`<b>Bold</b> & "co"`);
     await using eve = await server.come("general", "<i>Eve</i>");
     assert.equal((await eve.nextJson()).Type, "system");
 
-    const query = `room=general&name=${encodeURIComponent("Pa<u>ge</u>")}`;
-    await using page = await openPage(chromium, `${server.url}/?${query}`);
-    const join: Message = await eve.nextJson(20_000);
-    assert.deepEqual([join.Type, join.Username], ["join", "Pa<u>ge</u>"]);
-    const texts = [html, "\u202Eright to left", "x".repeat(4_000)];
-    for (const text of texts) eve.send(text);
+    const browser = await chromium.launch({ executablePath: path, args: ["--no-sandbox"] });
+    try {
+      const page = await browser.newPage();
+      page.on("pageerror", (error) => assert.fail(error));
+      await page.goto(`${server.url}/?room=general&name=${encodeURIComponent("Pa<u>ge</u>")}`);
+      const join: Message = await eve.nextJson(20_000);
+      assert.deepEqual([join.Type, join.Username], ["join", "Pa<u>ge</u>"]);
+      const texts = [html, "\u202Eright to left", "x".repeat(4_000)];
+      for (const text of texts) eve.send(text);
 
-    const shown = () =>
-      page.evaluate("[...document.querySelectorAll('#lines p')].map((line) => line.textContent)");
-    const expected = ["Welcome to General Chat, Pa<u>ge</u>!", ...texts.map((text) => `<i>Eve</i>: ${text}`)];
-    await until("all lines", async () => (await shown() as string[]).length === expected.length);
-    assert.deepEqual(await shown(), expected);
-    assert.equal(
-      await page.evaluate("document.querySelectorAll('#lines :not(p, bdi)').length"),
-      0,
-      "only text",
-    );
-    assert.equal(
-      await page.evaluate("document.querySelectorAll('#lines .message bdi').length"),
-      2 * texts.length,
-    );
-    assert.equal(await page.evaluate("document.title"), "Chat");
-    const options = "[...document.querySelectorAll('#room option')].map((each) => each.label)";
-    await until("the rooms", async () => (await page.evaluate(options) as string[]).length === 2);
-    assert.match((await page.evaluate(options) as string[])[0]!, /^<b>Bold<\/b> & "co" \(\d\)$/);
+      const lines = page.locator("#lines p");
+      await lines.nth(texts.length).waitFor();
+      assert.deepEqual(await lines.allTextContents(), [
+        "Welcome to General Chat, Pa<u>ge</u>!",
+        ...texts.map((text) => `<i>Eve</i>: ${text}`),
+      ]);
+      assert.equal(await page.locator("#lines :not(p, bdi)").count(), 0, "only text");
+      assert.equal(
+        await page.locator("#lines .message bdi").count(),
+        2 * texts.length,
+        "each in its own direction",
+      );
+      assert.match(
+        (await page.locator("#room option").allTextContents())[0]!,
+        /^<b>Bold<\/b> & "co" \(\d\)$/,
+      );
+      assert.equal(await page.title(), "Chat");
 
-    // The page speaks, too.
-    await page.evaluate("document.querySelector('#text').value = 'Hello from the page'");
-    await page.evaluate("document.querySelector('#say').requestSubmit()");
-    assert.equal((await eve.nextJson()).Content, "Hello from the page");
+      await page.fill("#text", "Hello from the page");
+      await page.getByText("Send").click();
+      assert.equal((await eve.nextJson()).Content, "Hello from the page");
+    } finally {
+      await browser.close();
+    }
   },
 );

@@ -1,3 +1,4 @@
+import { freePort } from "../kit/example.ts";
 import { until, within } from "../kit/mod.ts";
 
 /** The project's folder. */
@@ -25,12 +26,6 @@ export interface ExampleOptions {
 export function deno({ args, env = {}, cwd = root }: Omit<ExampleOptions, "ready">): Deno.Command {
   const quiet = { NO_COLOR: "1", ...env };
   return new Deno.Command(Deno.execPath(), { args, cwd, env: quiet, stdout: "null", stderr: "piped" });
-}
-
-/** A port that nothing listens on: examples have no way to ask for any and tell which. */
-export function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 /** Starts an example, and comes back when it answers. It finds its port in `PORT`. */

@@ -1,8 +1,9 @@
 /** `examples/hub.ts` as a process, with a bare WebSocket client: the seed's own scenarios. */
 
 import assert from "node:assert/strict";
+import { freePort } from "../kit/example.ts";
 import { Client, RawClient, until, within } from "../kit/mod.ts";
-import { deno, type ExampleProcess, freePort, root, startExample } from "./example_process.ts";
+import { deno, type ExampleProcess, root, startExample } from "./example_process.ts";
 
 const HUB_API_KEY = "your-secret-key";
 const RUN_HUB = ["run", "--no-prompt", "--allow-net", "--allow-env", "examples/hub.ts"];

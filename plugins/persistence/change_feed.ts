@@ -9,22 +9,10 @@
 
 import type { DatabaseSync, Session } from "node:sqlite";
 import type { Log } from "../../core/mod.ts";
-import { type ChangeRecord, parseChangeset, type RecordedChange } from "./changeset.ts";
-import { narrowed } from "./statements.ts";
-import { type Shape, tables } from "./tables.ts";
-import type {
-  ChangeListener,
-  Changes,
-  Row,
-  RowChange,
-  TableChange,
-  TableInfo,
-  Value,
-  Watch,
-} from "./types.ts";
-
-/** Changesets beyond this are not read: it would take longer than looking at the tables anew. */
-const MAX_CHANGESET_BYTES = 16 * 1024 * 1024;
+import { recordedRows } from "./change_rows.ts";
+import { tables } from "./tables.ts";
+import type { ChangeListener, Changes, TableChange, TableInfo, Watch } from "./types.ts";
+import { ALL, watches } from "./watches.ts";
 
 /** What the feed needs. */
 export interface ChangeFeedParts {
@@ -60,19 +48,10 @@ export interface ChangeFeed {
   lookOutside(): void;
 }
 
-interface Listening {
-  readonly listener: ChangeListener;
-  readonly tables: Set<string> | "all";
-}
-
 /** Opens the feed. */
 export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFeed {
   const shapes = tables(native);
-  const listening = new Set<Listening>();
-  /** How many watch each table, and all. */
-  const counts = new Map<string, number>();
-  let watchers = 0;
-  let watchingAll = 0;
+  const watching = watches(log, begins);
   /** Tables written to in this transaction; without a session nobody knows which rows. */
   const touched = new Map<string, Session | undefined>();
   let schemaChanged = false;
@@ -85,19 +64,13 @@ export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFe
   const versionOf = (kind: keyof typeof versions) => Object.values(versions[kind].get()!)[0];
   let seen = { data: versionOf("data"), schema: versionOf("schema") };
 
-  function add(name: string): void {
-    const count = counts.get(name) ?? 0;
-    counts.set(name, count + 1);
-    if (count > 0 || watchingAll > 0) return;
+  /** A table, or all, were not watched until now. */
+  function begins(what: string): void {
     outdated(); // SQLite may have prepared some anew while there was no session, see hooked
-    // What this transaction did to it before is unknown.
-    if (native.isTransaction && !touched.has(name)) touched.set(name, undefined);
-  }
-
-  function remove(name: string): void {
-    const count = counts.get(name)!;
-    if (count > 1) counts.set(name, count - 1);
-    else counts.delete(name);
+    if (!native.isTransaction) return;
+    // What this transaction did before is unknown.
+    if (what === ALL) outside = true;
+    else if (!touched.has(what)) touched.set(what, undefined);
   }
 
   function openSession(name: string): Session | undefined {
@@ -108,7 +81,7 @@ export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFe
   function changeOf(name: string, session: Session | undefined): TableChange | undefined {
     const shape = shapes.get(name);
     const known = session !== undefined && !schemaChanged && shape?.recordable() === true;
-    const rows = known ? rowsOf(session, shape) : undefined;
+    const rows = known ? recordedRows(session, shape) : undefined;
     if (rows?.length === 0) return undefined;
     const { info } = shape ?? { info: { name, primaryKey: [] } };
     return { table: info.name, columns: shape?.columns ?? [], primaryKey: info.primaryKey, rows };
@@ -142,55 +115,27 @@ export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFe
   function tell(changes: Changes | undefined): void {
     if (changes === undefined) return;
     outside = false;
-    for (const { listener, tables } of [...listening]) {
-      const its = tables === "all" ? changes : { ...changes, tables: among(changes.tables, tables) };
-      if (its.tables.size === 0 && !its.schema && !its.outside) continue;
-      try {
-        listener(its);
-      } catch (error) {
-        log.error("A listener to changes failed", { error });
-      }
-    }
+    watching.tell(changes);
   }
 
   return {
     watch(listener, wanted) {
-      const entry: Listening = { listener, tables: wanted === "all" ? "all" : new Set() };
       // Nobody looked outside before. What was written then is old, but it may have changed what statements do.
-      if (watchers++ === 0) {
+      if (watching.none) {
         forgetSchema();
         seen.data = versionOf("data");
+        outside = false;
       }
-      listening.add(entry);
-      if (entry.tables === "all") {
-        if (watchingAll++ === 0) outdated();
-        if (native.isTransaction) outside = true; // what this one did before is unknown
-      }
-      const { tables } = entry;
-      const watch: Watch = {
-        add(table) {
-          const name = table.toLowerCase();
-          if (tables === "all" || tables.has(name) || !listening.has(entry)) return;
-          tables.add(name);
-          add(name);
-        },
-        delete(table) {
-          if (tables !== "all" && tables.delete(table.toLowerCase())) remove(table.toLowerCase());
-        },
-        stop() {
-          if (!listening.delete(entry)) return;
-          watchers--;
-          if (tables === "all") watchingAll--;
-          else for (const name of tables) remove(name);
-        },
-        [Symbol.dispose]: () => watch.stop(),
-      };
+      const watch = watching.add(listener, wanted === "all" ? "all" : "none");
       if (wanted !== "all") { for (const table of wanted) watch.add(table); }
       return watch;
     },
-    table: (name) => shapes.get(name.toLowerCase())?.info,
+    table(name) {
+      if (watching.none) noteOutside(); // otherwise it is done all the time
+      return shapes.get(name.toLowerCase())?.info;
+    },
     hooked(prepare) {
-      if (watchers === 0) return prepare();
+      if (watching.none) return prepare();
       const session = native.createSession({ table: "plugboard_none" });
       try {
         return prepare();
@@ -199,12 +144,12 @@ export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFe
       }
     },
     begun() {
-      if (watchers > 0 && noteOutside()) schemaChanged = true;
+      if (!watching.none && noteOutside()) schemaChanged = true;
     },
     writing(writes) {
-      if (watchers === 0) return;
+      if (watching.none) return;
       for (const name of writes) {
-        if ((watchingAll > 0 || counts.has(name)) && !touched.has(name)) touched.set(name, openSession(name));
+        if (watching.includes(name) && !touched.has(name)) touched.set(name, openSession(name));
       }
     },
     defined() {
@@ -224,49 +169,9 @@ export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFe
     discard,
     tell,
     lookOutside() {
-      if (watchers === 0) return;
+      if (watching.none) return;
       const schema = noteOutside();
       if (outside) tell({ tables: new Map(), schema, outside });
     },
   };
-}
-
-function among(changes: Changes["tables"], wanted: ReadonlySet<string>): Changes["tables"] {
-  const found = new Map<string, TableChange>();
-  for (const [name, change] of changes) if (wanted.has(name)) found.set(name, change);
-  return found;
-}
-
-/** What a session recorded, as whole rows; nothing if that cannot be told. */
-function rowsOf(session: Session, shape: Shape): RowChange[] | undefined {
-  const changeset = session.changeset();
-  if (changeset.length > MAX_CHANGESET_BYTES) return undefined;
-  const rows: RowChange[] = [];
-  for (const change of parseChangeset(changeset)) {
-    const row = rowOf(change, shape);
-    if (row === undefined) return undefined;
-    rows.push(row);
-  }
-  return rows;
-}
-
-function rowOf({ type, old, new: latest }: RecordedChange, shape: Shape): RowChange | undefined {
-  const { columns } = shape;
-  if (type === "insert") return { type, new: named(columns, latest!) };
-  if (type === "delete") return { type, old: named(columns, old!) };
-  // An update has the changed columns only; the others are still in the table.
-  const row = shape.row(shape.key.map((at) => old![at]!));
-  if (row === undefined) return undefined;
-  const after = row.map(narrowed);
-  return {
-    type,
-    old: named(columns, after.map((value, i) => old![i] === undefined ? value : old![i])),
-    new: named(columns, after),
-  };
-}
-
-function named(columns: readonly string[], values: ChangeRecord): Row {
-  const row: Row = {};
-  for (let i = 0; i < columns.length; i++) row[columns[i]!] = values[i] as Value;
-  return row;
 }

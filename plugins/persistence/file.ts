@@ -103,9 +103,9 @@ function configure(native: DatabaseSync, options: FileOptions, inMemory: boolean
 function flusher(wal: string): { flush: () => Promise<void>; close: () => void } {
   let file: Deno.FsFile | undefined;
   return {
-    flush() {
+    async flush() {
       file ??= Deno.openSync(wal, { read: true, write: true });
-      return file.syncData();
+      await file.syncData();
     },
     close: () => file?.close(),
   };

@@ -77,11 +77,10 @@ export function transactions(native: DatabaseSync, statements: Statements, feed:
   }
 
   function commit(jobs: readonly Job[]): boolean {
+    let changes;
     try {
-      const changes = feed.collect();
+      changes = feed.collect();
       sql.commit.run();
-      feed.tell(changes);
-      return true;
     } catch (thrown) {
       rollback();
       const error = failure(thrown);
@@ -90,10 +89,13 @@ export function transactions(native: DatabaseSync, statements: Statements, feed:
       else for (const job of jobs) if (succeeded(job)) job.outcome = { error };
       return false;
     }
+    feed.tell(changes);
+    return true;
   }
 
   return {
     run(jobs, maxMs) {
+      if (native.isTransaction) rollback(); // one whose end failed
       translated(() => sql.begin.run());
       feed.begun();
       work.defined = false;

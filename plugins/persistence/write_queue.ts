@@ -39,7 +39,7 @@ interface Waiting extends Job {
 }
 
 /** A group may hold the event loop for this long. */
-const GROUP_MS = 10;
+const GROUP_MS = 4;
 
 /** How long to wait before trying a locked file again, at first and at most. */
 const RETRY_MS = { first: 2, most: 50 };

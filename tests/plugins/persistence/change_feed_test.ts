@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import type { Changes, RowChange, Store } from "../../../plugins/persistence.ts";
+import type { Changes, RowChange, Store, Watch } from "../../../plugins/persistence.ts";
 import { FakeClock } from "../../kit/mod.ts";
 import { folder, opened } from "./kit.ts";
 
@@ -156,6 +156,24 @@ Deno.test("a watch hears its own tables only, and may change its mind", async ()
   watch.add("a");
   await write();
   assert.deepEqual(heard, ["a", "a,b", "b"]);
+});
+
+Deno.test("a listener may end another's watch and begin one of its own", async () => {
+  await using db = await opened();
+  const { store } = db;
+  await store.exec(ORDERS);
+  const heard: string[] = [];
+  let second: Watch | undefined;
+  const first = store.watch(() => {
+    heard.push("first");
+    first.stop();
+    second?.stop();
+    store.watch(() => void heard.push("third"), ["orders"]);
+  }, ["orders"]);
+  second = store.watch(() => void heard.push("second"), ["orders"]);
+  await store.run("INSERT INTO orders (id) VALUES (1)");
+  await store.run("INSERT INTO orders (id) VALUES (2)");
+  assert.deepEqual(heard, ["first", "third"]);
 });
 
 Deno.test("a listener that throws is logged and bothers nobody", async () => {

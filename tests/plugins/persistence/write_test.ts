@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
+import { systemClock } from "../../../core/mod.ts";
 import type { Store, Transaction } from "../../../plugins/persistence.ts";
+import { writeQueue } from "../../../plugins/persistence/write_queue.ts";
 import { DEADLINE_MS, until, within } from "../../kit/mod.ts";
 import { folder, opened, value } from "./kit.ts";
 
 const ITEMS = "CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT UNIQUE)";
 const INSERT = "INSERT INTO items (name) VALUES (?)";
 
-/** How many commits there were, seen from another connection: each changes its data version once. */
+/** Counts the transactions that change something. */
 function transactionCounter(store: Store): { count: number } {
   const counter = { count: 0 };
   store.watch(() => void counter.count++, "all");
@@ -185,6 +187,29 @@ Deno.test("too many waiting writes are refused at once", async () => {
   const writes = ["a", "b", "c", "d"].map((name) => store.run(INSERT, [name]).then(() => name));
   assert.deepEqual(await outcomes(writes), ["a", "b", "c", "More than 3 writes wait for the disk"]);
   await assert.doesNotReject(store.run(INSERT, ["e"]));
+});
+
+Deno.test("what cannot be flushed is not acknowledged", async () => {
+  const told: string[] = [];
+  const flushes = [() => Promise.reject(new Error("EIO")), () => Promise.resolve()];
+  const queue = writeQueue({
+    transactions: {
+      run(jobs) {
+        for (const job of jobs) job.outcome = { value: "committed" };
+        return { taken: jobs.length, wrote: true };
+      },
+    },
+    clock: systemClock,
+    flush: () => flushes.shift()!(),
+    maxQueuedWrites: 10,
+    lockTimeoutMs: 10,
+    told: (failure) => void told.push(failure?.code ?? "well"),
+  });
+  const both = [queue.add(() => {}), queue.add(() => {})];
+  for (const write of both) await assert.rejects(write, { code: "disk_error", message: /failed to flush/ });
+  assert.equal(await queue.add(() => {}), "committed");
+  await queue.end();
+  assert.deepEqual(told, ["disk_error", "well"]);
 });
 
 Deno.test("a long queue does not hold the event loop", async () => {

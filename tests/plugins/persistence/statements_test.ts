@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import fc from "fast-check";
+import { observer } from "../../../plugins/persistence/observer.ts";
+import { beginOfStatement } from "../../../plugins/persistence/sql_text.ts";
+import { statements } from "../../../plugins/persistence/statements.ts";
+
+Deno.test("statements are kept while they are used, within the limit", () => {
+  using native = new DatabaseSync(":memory:");
+  const cache = statements(native, observer(native), 2, (prepare) => prepare());
+  const one = cache.get("SELECT 1");
+  const two = cache.get("SELECT 2");
+  assert.equal(cache.get("SELECT 1"), one);
+  cache.get("SELECT 3");
+  assert.equal(cache.get("SELECT 1"), one);
+  assert.notEqual(cache.get("SELECT 2"), two);
+  cache.clear();
+  assert.notEqual(cache.get("SELECT 1"), one);
+});
+
+Deno.test("a statement begins after white space, comments and semicolons", () => {
+  const begins = (sql: string, from?: number) => sql.slice(beginOfStatement(sql, from));
+  assert.equal(begins(" \t\n;;-- a ; b\n/* c */\uFEFFSELECT 1"), "SELECT 1");
+  assert.equal(begins("SELECT 1; SELECT 2", 9), "SELECT 2");
+  for (const nothing of ["", " ", ";", "--", "-- a", "/*", "/* a", "/**/", "/* */ -- x\n"]) {
+    assert.equal(begins(nothing), "");
+  }
+  for (const wrong of ["1", "(SELECT 1)", "'a'", "é", "*/", "-", "/ *"]) {
+    assert.throws(() => beginOfStatement(wrong), { code: "bad_sql" });
+  }
+});
+
+// Preparing a text without a statement gives an object that ends the process when it is asked for its SQL.
+Deno.test("no text ends the process", () => {
+  using native = new DatabaseSync(":memory:");
+  const cache = statements(native, observer(native), 100, (prepare) => prepare());
+  const piece = fc.constantFrom(
+    " ",
+    "\n",
+    ";",
+    "--",
+    "/*",
+    "*/",
+    "-",
+    "/",
+    "SELECT 1",
+    "'",
+    '"',
+    "\uFEFF",
+    "\0",
+    "é",
+    "(",
+    "?",
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 8 }), (pieces) => {
+      const sql = pieces.join("");
+      try {
+        cache.get(sql).all();
+      } catch (error) {
+        assert.equal((error as { code: string }).code, "bad_sql", sql);
+      }
+      try {
+        for (const statement of cache.script(sql)) statement.run();
+      } catch (error) {
+        assert.equal((error as { code: string }).code, "bad_sql", sql);
+      }
+    }),
+    { numRuns: 3_000 },
+  );
+});

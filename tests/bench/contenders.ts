@@ -18,11 +18,22 @@ const socketIo = (event: string): Dialogue => ({
   ping: { frame: "2", answer: "3" },
 });
 
+/** Centrifuge's framing: one frame may carry several lines. */
+const centrifuge: Dialogue = {
+  path: "/connection/websocket",
+  hello: ['{"connect":{},"id":1}\n{"subscribe":{"channel":"room"},"id":2}'],
+  ready: '"id":2,"subscribe"',
+  message: '{"publish":{"channel":"room","data":"$payload"},"id":3}',
+  ping: { frame: "{}", answer: "{}" },
+};
+
 /** What needs nothing but this repository. */
 export const ours: readonly Contender[] = [
   { name: "bare", command: deno("bare.ts"), speaks: { fanout: plain("/room"), echo: plain("/echo") } },
   { name: "kernel", command: deno("kernel.ts"), speaks: { fanout: plain("/frames"), echo: plain("/echo") } },
   { name: "kernel-lines", command: deno("kernel.ts"), speaks: { fanout: plain("/lines") } },
+  { name: "plugboard", command: deno("plugboard.ts"), speaks: { fanout: centrifuge } },
+  { name: "no-log", command: [...deno("plugboard.ts"), "no-log"], speaks: { fanout: centrifuge } },
 ];
 
 /** The others; `node` is what runs programs for Node here. */
@@ -41,4 +52,13 @@ export function others({ folder, bun }: Rivals, node: readonly string[]): readon
 }
 
 /** Their names, for the command line. */
-export const contenderNames = ["bare", "bun", "ws", "socket.io", "kernel", "kernel-lines"] as const;
+export const contenderNames = [
+  "bare",
+  "bun",
+  "ws",
+  "socket.io",
+  "kernel",
+  "kernel-lines",
+  "plugboard",
+  "no-log",
+] as const;

@@ -42,6 +42,7 @@ export const idleScenario: Scenario = {
     figure: "kilobytes",
     budgets: [
       { contender: "kernel", against: "bare", figure: "kilobytes", atMost: 1.15 },
+      { contender: "plugboard", against: "bare", figure: "kilobytes", atMost: 1.3 },
     ],
     admits: ({ speaks }) => speaks["fanout"] !== undefined,
     run: measureIdle,

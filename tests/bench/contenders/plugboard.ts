@@ -1,0 +1,17 @@
+/** Channels with presence and calls, in Centrifuge's protocol; with `no-log`, the same without history. */
+
+import { Server } from "../../../core/mod.ts";
+import { channels } from "../../../plugins/channels.ts";
+import { health } from "../../../plugins/health.ts";
+import { presence } from "../../../plugins/presence.ts";
+import { centrifuge } from "../../../plugins/protocols/centrifuge.ts";
+import { rpc } from "../../../plugins/rpc.ts";
+import { announce } from "./announce.ts";
+
+const server = new Server({ port: 0, maxConnections: 1_000_000, maxConnectionsPerIp: 1_000_000 });
+server.use(health());
+const bus = server.use(channels({ defaults: Deno.args.includes("no-log") ? { historySize: 0 } : {} }));
+const people = server.use(presence({ channels: bus }));
+server.use(centrifuge({ channels: bus, presence: people, rpc: server.use(rpc()) }));
+await server.start();
+announce(server.address.port);

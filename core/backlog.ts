@@ -6,16 +6,10 @@
 
 import type { Message, Transport } from "./endpoint.ts";
 
-/** Bounds of one connection. */
-export interface Limits {
-  /** Bytes that may wait for a slow reader. */
+/** How much may wait. */
+export interface BacklogLimits {
+  /** Bytes that may wait for a slow reader; a character of text counts as one. */
   readonly maxQueuedBytes: number;
-  /** Bytes of one message from a client. */
-  readonly maxMessageBytes: number;
-  /** Messages from a client that may wait behind the one being handled. */
-  readonly maxWaitingMessages: number;
-  /** Their bytes. */
-  readonly maxWaitingBytes: number;
 }
 
 /**
@@ -33,9 +27,9 @@ export class Backlog {
   #waiting: Message[] | undefined;
   #waitingBytes = 0;
   #handedOver = 0;
-  #lastCheck = { held: 0, handedOver: 0 };
+  #takenAtLastCheck = -1;
 
-  constructor(transport: Transport, limits: Limits) {
+  constructor(transport: Transport, limits: BacklogLimits) {
     this.transport = transport;
     this.#maxQueuedBytes = limits.maxQueuedBytes;
   }
@@ -70,12 +64,13 @@ export class Backlog {
     else if (sent > 0) waiting.splice(0, sent);
   }
 
-  /** Whether the network has taken nothing of what it was given since the last time this was asked. */
+  /** Whether the network holds something and has taken nothing since the last time this was asked. */
   stalled(): boolean {
-    const now = { held: this.transport.buffered, handedOver: this.#handedOver };
-    const last = this.#lastCheck;
-    this.#lastCheck = now;
-    return now.held > 0 && now.held === last.held && now.handedOver === last.handedOver;
+    const held = this.transport.buffered;
+    const taken = this.#handedOver - held;
+    const stalled = held > 0 && taken === this.#takenAtLastCheck;
+    this.#takenAtLastCheck = taken;
+    return stalled;
   }
 
   /** Hands over all that waits. */

@@ -26,3 +26,32 @@ export const systemClock: Clock = {
     return () => clearInterval(timer);
   },
 };
+
+/** A clock whose callbacks may fail: what they throw, which would end the process, goes to `failed`. */
+export function guardedClock(clock: Clock, failed: (error: unknown) => void): Clock {
+  const guarded = (run: () => unknown) => () => {
+    try {
+      const returned = run();
+      if (returned instanceof Promise) returned.catch(failed);
+    } catch (error) {
+      failed(error);
+    }
+  };
+  return {
+    now: () => clock.now(),
+    after: (ms, run) => clock.after(ms, guarded(run)),
+    every: (ms, run) => clock.every(ms, guarded(run)),
+  };
+}
+
+/** Waits until `work` is done or has failed, but no longer than `ms`; tells whether that was in time. */
+export async function settlesWithin(clock: Clock, ms: number, work: Promise<unknown>): Promise<boolean> {
+  let cancel = () => {};
+  const late = new Promise<false>((resolve) => cancel = clock.after(ms, () => resolve(false)));
+  const settled = work.then(() => true, () => true);
+  try {
+    return await Promise.race([settled, late]);
+  } finally {
+    cancel();
+  }
+}

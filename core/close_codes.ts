@@ -23,6 +23,9 @@ export interface Closed extends CloseCode {
   readonly by: "client" | "server" | "network";
 }
 
+/** Codes that the standard reserves for what no close frame says. */
+const UNSENDABLE: readonly number[] = [1004, 1005, 1006, 1015];
+
 /**
  * Makes a close code of a plugin's own; 4000–4999 are free for applications.
  *
@@ -33,8 +36,11 @@ export interface Closed extends CloseCode {
  * ```
  */
 export function closeCode(code: number, reason: string): CloseCode {
-  if (!Number.isInteger(code) || code < 1000 || code > 4999) {
-    throw new PlugboardError("bad_close_code", `A close code must be between 1000 and 4999, got ${code}`);
+  if (!Number.isInteger(code) || code < 1000 || code > 4999 || UNSENDABLE.includes(code)) {
+    throw new PlugboardError(
+      "bad_close_code",
+      `A close code must be one that may be sent, between 1000 and 4999, got ${code}`,
+    );
   }
   if (new TextEncoder().encode(reason).length > 123) {
     throw new PlugboardError("bad_close_code", `The reason of close code ${code} is longer than 123 bytes`);

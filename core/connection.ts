@@ -4,11 +4,18 @@
  * @module
  */
 
-import { Backlog, type Limits } from "./backlog.ts";
+import { Backlog, type BacklogLimits } from "./backlog.ts";
 import { type CloseCode, closeCodes, type Closed } from "./close_codes.ts";
-import type { Endpoint, Message, Session, Transport } from "./endpoint.ts";
+import type { Endpoint, Message, Session, Transport, Upgrade } from "./endpoint.ts";
 import type { HookRunner } from "./hooks.ts";
+import { Inbox, type InboxLimits } from "./inbox.ts";
 import type { Batch, Lane, Outbox } from "./outbox.ts";
+
+/** Bounds of one connection. */
+export interface Limits extends BacklogLimits, InboxLimits {
+  /** Bytes of one message from a client. */
+  readonly maxMessageBytes: number;
+}
 
 /** What the kernel gives each connection of an endpoint; shared, so that a connection stays small. */
 export interface Wiring {
@@ -24,8 +31,8 @@ export interface Wiring {
 /**
  * One connected client, over whatever transport.
  *
- * `send` and `close` never throw and never wait: what cannot leave at once is queued within a limit, and a
- * connection that exceeds it is closed.
+ * `send` and `close` never wait, and never throw for anything a client does: what cannot leave at once is queued
+ * within a limit, and a connection that exceeds it is closed.
  */
 export class Connection {
   /** Made by the server; nothing the client says goes into it. */
@@ -37,10 +44,11 @@ export class Connection {
   readonly #wiring: Wiring;
   readonly #backlog: Backlog;
   #session: Session<Message> | undefined;
-  #open = true;
+  #state: "opening" | "open" | "leaving" | "ended" = "opening";
+  /** Why it ended before everybody knew that it had begun. */
+  #endedEarly: Closed | undefined;
   #batch: Batch | undefined;
-  #waiting: Message[] | undefined;
-  #waitingBytes = 0;
+  #inbox: Inbox | undefined;
   #working: Promise<void> | undefined;
   #heard = true;
 
@@ -64,35 +72,53 @@ export class Connection {
 
   /** Whether messages can still be sent. */
   get open(): boolean {
-    return this.#open;
+    return this.#state !== "ended";
   }
 
-  /** Sends a message at the end of this turn; `false` if the connection has ended. */
+  /** Sends a message at the end of this turn; `false` if the connection has ended. Bytes must not change after. */
   send(message: Message): boolean {
-    if (!this.#open) return false;
-    let batch = this.#batch;
-    if (batch === undefined) {
-      batch = this.#wiring.lane.root;
-      this.#wiring.outbox.add(this);
-    }
-    this.#batch = batch.with(message);
+    if (this.#state === "ended") return false;
+    const before = this.#batch;
+    this.#batch = (before ?? this.#wiring.lane.root).with(message);
+    if (before === undefined) this.#wiring.outbox.add(this);
     return true;
   }
 
-  /** Ends the connection. What was sent before still goes out, unless the client is closed for being slow. */
+  /** Ends the connection. What was sent before still goes out, unless the reader is gone or too slow for it. */
   close(why: CloseCode): void {
-    if (!this.#open) return;
+    if (this.#state === "ended") return;
     this.flush();
-    if (!this.#open) return; // the flush found it slow
+    if (!this.open) return; // the flush found it slow
     this.#end({ code: why.code, reason: why.reason, by: "server" });
-    if (why === closeCodes.slow) this.#backlog.drop();
-    else this.#backlog.deliver();
-    this.#backlog.transport.close(why.code, why.reason);
+    const backlog = this.#backlog;
+    try {
+      if (why === closeCodes.slow || why === closeCodes.noPong) backlog.drop();
+      else backlog.deliver();
+      backlog.transport.close(why.code, why.reason);
+    } catch (error) {
+      this.#wiring.hooks.failed(this.#wiring.endpoint.name, "close", error);
+    }
   }
 
-  /** Resolves when every message that has come in is handled. */
-  async settled(): Promise<void> {
+  /** Ends the connection when what it has asked for is done; hears nothing more. */
+  async leave(why: CloseCode): Promise<void> {
+    if (this.#state === "open") this.#state = "leaving";
     await this.#working;
+    this.close(why);
+  }
+
+  /** Tells everybody that it is there, and has its endpoint open a session; the server calls it once. */
+  begin(upgrade: Upgrade): void {
+    const { hooks, endpoint } = this.#wiring;
+    hooks.open(this, upgrade);
+    try {
+      if (this.open) this.#session = endpoint.open(this, upgrade) as Session<Message>;
+      hooks.contain(endpoint.name, "open", this.#session);
+    } catch (error) {
+      this.#fail("open", error);
+    }
+    if (this.#state === "opening") this.#state = "open";
+    else this.#tell(this.#endedEarly!);
   }
 
   /** Hands this turn's messages to the transport; the outbox calls it. */
@@ -100,60 +126,64 @@ export class Connection {
     const batch = this.#batch;
     if (batch === undefined) return;
     this.#batch = undefined;
-    for (const frame of batch.frames(this.#wiring.lane.separator)) {
-      if (!this.#backlog.send(frame)) return this.close(closeCodes.slow);
+    try {
+      for (const frame of batch.frames(this.#wiring.lane.separator)) {
+        if (!this.#backlog.send(frame)) return this.close(closeCodes.slow);
+      }
+    } catch (error) {
+      return this.#fail("send", error);
     }
     if (this.#backlog.waits) this.#wiring.outbox.block(this);
   }
 
   /** Hands over what the network is ready to take; `false` when nothing waits any more. */
   relieve(): boolean {
-    if (!this.#open) return false;
-    this.#backlog.relieve();
-    return this.#backlog.waits;
-  }
-
-  /** Binds the session; the server calls it once, right after the construction. */
-  attach(session: Session<Message>): void {
-    this.#session = session;
-    if (!this.#open) session.close?.({ ...closeCodes.normal, by: "server" });
+    if (!this.open) return false;
+    try {
+      this.#backlog.relieve();
+    } catch (error) {
+      this.#fail("send", error);
+    }
+    return this.open && this.#backlog.waits;
   }
 
   /** A message came in; the transport calls it. */
   receive(data: Message): void {
-    if (!this.#open) return;
+    if (this.#state !== "open") return;
     this.#heard = true;
     const refusal = this.#refusal(data);
     if (refusal !== undefined) return this.close(refusal);
-    if (this.#wiring.hooks.message(this, data) || !this.#open) return;
-    if (this.#working !== undefined) this.#wait(data);
-    else this.#handle(data);
+    if (this.#wiring.hooks.message(this, data) || !this.open) return;
+    if (this.#inbox === undefined) this.#handle(data);
+    else if (!this.#inbox.push(data)) this.close(closeCodes.tooManyRequests);
   }
 
   /** The client or the network ended the connection; the transport calls it. */
   ended(why: Closed): void {
-    if (this.#open) this.#end(why);
+    if (this.open) this.#end(why);
   }
 
-  /** Sends the protocol's ping, if it has one, and listens from now on. */
+  /** The client gave a sign of life; the transport calls it. */
+  heard(): void {
+    this.#heard = true;
+  }
+
+  /** Asks for a sign of life, by the protocol's own ping or else the transport's, and listens from now on. */
   ping(): void {
     if (this.#backlog.stalled()) return this.close(closeCodes.slow);
-    this.#heard = false;
+    const session = this.#session;
     try {
-      this.#session?.ping?.();
+      this.#heard = false;
+      if (session?.ping !== undefined) this.#wiring.hooks.contain(this.endpoint.name, "ping", session.ping());
+      else this.#heard = this.#backlog.transport.ping?.() !== true;
     } catch (error) {
-      this.#fail(error);
+      this.#fail("ping", error);
     }
   }
 
-  /** Closes it if it has said nothing since the ping. Without a ping of its own, its transport sees to that. */
+  /** Closes it if it has given no sign of life since the ping. */
   checkPong(): void {
-    if (!this.#heard && this.#session?.ping !== undefined) this.close(closeCodes.noPong);
-  }
-
-  /** Has the transport's own wait for a sign of life begin anew. */
-  forgive(): void {
-    this.#backlog.transport.forgive?.();
+    if (!this.#heard) this.close(closeCodes.noPong);
   }
 
   #refusal(data: Message): CloseCode | undefined {
@@ -166,58 +196,51 @@ export class Connection {
 
   #handle(data: Message): void {
     try {
-      const work = this.#session?.message(data);
+      const work = this.#session!.message(data);
       if (work !== undefined) this.#working = this.#work(work);
     } catch (error) {
-      this.#fail(error);
+      this.#fail("message", error);
     }
   }
 
   /** Waits for a handler, then for those of the messages that came meanwhile, one after the other. */
   async #work(first: Promise<void>): Promise<void> {
+    const inbox = this.#inbox = new Inbox(this.#wiring.limits);
     try {
       await first;
-      while (this.#open && this.#waiting !== undefined) {
-        const waiting = this.#waiting;
-        this.#waiting = undefined;
-        this.#waitingBytes = 0;
-        for (const data of waiting) {
-          if (!this.#open) return;
-          await this.#session!.message(data);
-        }
+      for (let data = inbox.shift(); data !== undefined; data = inbox.shift()) {
+        await this.#session!.message(data);
       }
     } catch (error) {
-      this.#fail(error);
-    } finally {
-      this.#working = undefined;
+      this.#fail("message", error);
     }
-  }
-
-  #wait(data: Message): void {
-    const waiting = this.#waiting ??= [];
-    this.#waitingBytes += data.length;
-    const { maxWaitingMessages, maxWaitingBytes } = this.#wiring.limits;
-    if (waiting.push(data) > maxWaitingMessages || this.#waitingBytes > maxWaitingBytes) {
-      this.close(closeCodes.tooManyRequests);
-    }
-  }
-
-  #fail(error: unknown): void {
-    this.#wiring.hooks.failed(this.#wiring.endpoint.name, "message", error);
-    this.close(closeCodes.internalError);
+    this.#inbox = this.#working = undefined;
   }
 
   #end(why: Closed): void {
-    this.#open = false;
+    const early = this.#state === "opening";
+    this.#state = "ended";
     this.#batch = undefined;
-    this.#waiting = undefined;
+    this.#inbox?.clear();
+    this.#wiring.outbox.unblock(this);
     this.#wiring.ended(this);
+    if (early) this.#endedEarly = why;
+    else this.#tell(why);
+  }
+
+  #tell(why: Closed): void {
+    const { hooks, endpoint } = this.#wiring;
     try {
-      this.#session?.close?.(why);
+      hooks.contain(endpoint.name, "close", this.#session?.close?.(why));
     } catch (error) {
-      this.#wiring.hooks.failed(this.#wiring.endpoint.name, "close", error);
+      hooks.failed(endpoint.name, "close", error);
     }
-    this.#wiring.hooks.close(this, why);
+    hooks.close(this, why);
+  }
+
+  #fail(hook: string, error: unknown): void {
+    this.#wiring.hooks.failed(this.#wiring.endpoint.name, hook, error);
+    this.close(closeCodes.internalError);
   }
 }
 

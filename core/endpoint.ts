@@ -13,11 +13,13 @@ export type Message = string | Uint8Array;
 
 /** A request to become a connection. Safe to keep: unlike the runtime's request it stays readable. */
 export interface Upgrade {
+  /** Where it wants to. */
   readonly endpoint: Endpoint;
   /** The request's URL as it was sent, neither decoded nor normalised. */
   readonly url: string;
   /** The named parts of the endpoint's path, decoded: `room` of `/chat/:room`. */
   readonly params: Readonly<Record<string, string>>;
+  /** The request's headers. */
   readonly headers: Headers;
   /** Who asks, as far as the server trusts anyone to say so. */
   readonly ip: string;
@@ -30,8 +32,8 @@ export interface Upgrade {
 /** One connection's side of a protocol: made by {@linkcode EndpointOf.open}, it holds the connection's state. */
 export interface Session<Data extends Message = string> {
   /**
-   * Handles one message. While a returned promise is pending, later messages of this connection wait.
-   * A throw or rejection closes the connection with `internalError`.
+   * Handles one message. While a returned promise is pending, later messages of this connection wait; those
+   * that still wait when it ends are dropped. A throw or rejection closes it with `internalError`.
    */
   message(data: Data): void | Promise<void>;
   /**
@@ -79,6 +81,9 @@ export interface Transport {
   readonly buffered: number;
   /** Ends the connection; frames handed over before still go out. */
   close(code: number, reason: string): void;
-  /** Begins the transport's own wait for a sign of life anew, where it has one. */
-  forgive?(): void;
+  /**
+   * Asks the other side for a sign of life; what comes is reported to {@linkcode Connection.heard}. `false` if
+   * there is no way to ask now.
+   */
+  ping?(): boolean;
 }

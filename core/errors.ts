@@ -1,5 +1,6 @@
 /**
- * Typed errors, and the guards that plugins check their options with.
+ * How the server says that something is wrong: typed errors to programs, refusals to clients, and the guards that
+ * plugins check their options with.
  *
  * @module
  */
@@ -72,4 +73,20 @@ export function checkOptions(plugin: string): OptionGuards {
 /** The message of anything that was thrown. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/** A refusal as a small JSON body. */
+export function refusal(
+  status: number,
+  code: string,
+  message: string,
+  headers: Record<string, string> = {},
+): Response {
+  return Response.json({ error: { code, message } }, { status, headers });
+}
+
+/** One sentence that says who is to blame. */
+export function startFailed(plugin: string, cause: unknown): Error {
+  if (cause instanceof PlugboardError) return cause;
+  return new PlugboardError("start_failed", `Cannot start ${plugin}: ${messageOf(cause)}`, { cause });
 }

@@ -6,17 +6,19 @@
 
 import type { Clock } from "./clock.ts";
 import { closeCodes } from "./close_codes.ts";
-import { Connection, type Wiring } from "./connection.ts";
-import type { Endpoint, Message, Session, Transport, Upgrade } from "./endpoint.ts";
+import { Connection, type Limits, type Wiring } from "./connection.ts";
+import type { Endpoint, Transport, Upgrade } from "./endpoint.ts";
+import { refusal } from "./errors.ts";
 import type { HookRunner } from "./hooks.ts";
-import type { Limits } from "./backlog.ts";
+import { Inbox } from "./inbox.ts";
 import { Liveness, type LivenessOptions } from "./liveness.ts";
 import { Outbox } from "./outbox.ts";
 import type { Admission, ServerState } from "./plugin.ts";
-import { listenTo, webSocketTransport } from "./websocket.ts";
+import { Tally } from "./tally.ts";
+import { listenTo, stopIdleTimer, upgradeWebSocket, WebSocketTransport, whenOpen } from "./websocket.ts";
 
-/** How many connections, and of what size. */
-export interface GateLimits extends Limits {
+/** How many connections, of what size, and how long a silent one is kept. */
+export interface GateLimits extends Limits, LivenessOptions {
   /** Connections in all. */
   readonly maxConnections: number;
   /** Connections from one address. */
@@ -28,12 +30,18 @@ export interface GateOptions {
   readonly hooks: HookRunner;
   readonly clock: Clock;
   readonly limits: GateLimits;
-  readonly liveness: LivenessOptions;
   readonly state: () => ServerState;
 }
 
-/** A WebSocket that has not opened this long after its upgrade never will. */
-const HANDSHAKE_MS = 10_000;
+/** Somebody who wants to become a connection. */
+export interface Applicant {
+  readonly endpoint: Endpoint;
+  readonly url: string;
+  /** Must stay readable, unlike those of the runtime's requests. */
+  readonly headers: Headers;
+  readonly params: Readonly<Record<string, string>>;
+  readonly ip: string;
+}
 
 /** Admits clients, keeps the set of those that are connected, and counts. */
 export class Gate {
@@ -43,13 +51,13 @@ export class Gate {
   readonly #outbox = new Outbox();
   readonly #liveness: Liveness;
   readonly #wirings = new Map<Endpoint, Wiring>();
-  /** Places taken by address: connections, those being admitted, and closed ones whose socket is not gone yet. */
-  readonly #places = new Map<string, number>();
-  #taken = 0;
+  /** Places taken: by connections, those being admitted, and closed ones whose socket is not gone yet. */
+  readonly #places = new Tally();
+  readonly #placesByIp = new Map<string, number>();
 
   constructor(options: GateOptions) {
     this.#options = options;
-    this.#liveness = new Liveness(options.clock, options.liveness);
+    this.#liveness = new Liveness(options.clock, options.limits);
   }
 
   /** Begins to watch over the connections. */
@@ -62,27 +70,21 @@ export class Gate {
     this.#liveness.stop();
   }
 
-  /** Answers a request to an endpoint: with a WebSocket, or with the reason why not. */
-  async upgrade(
-    endpoint: Endpoint,
-    request: Request,
-    params: Record<string, string>,
-    ip: string,
-  ): Promise<Response> {
-    if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
-      const headers = { upgrade: "websocket", connection: "upgrade" };
-      return refusal(426, "upgrade_required", "This is a WebSocket endpoint", headers);
-    }
-    const admission = await this.admit(endpoint, request, params, ip);
+  /** Resolves when all sockets are gone, those of connections that were closed included. */
+  async empty(): Promise<void> {
+    await this.#places.empty();
+  }
+
+  /** Answers an upgrade request: with a WebSocket, or with the reason why not. */
+  async upgrade(applicant: Applicant, request: Request): Promise<Response> {
+    const admission = await this.admit(applicant);
     if (admission instanceof Response) return admission;
+    const { protocol, offered } = admission.upgrade;
+    const answered = protocol !== undefined && offered.includes(protocol) ? protocol : undefined;
     try {
-      const { protocol } = admission.upgrade;
-      const idleTimeout = 2 * this.#options.liveness.pingIntervalMs / 1000;
-      const { socket, response } = Deno.upgradeWebSocket(request, {
-        idleTimeout,
-        ...(protocol && { protocol }),
-      });
-      this.#onOpen(socket, admission);
+      const idleMs = 2 * this.#options.limits.pingIntervalMs;
+      const { socket, response } = upgradeWebSocket(request, answered, idleMs);
+      whenOpen(socket, this.#options.clock, () => this.#takeOver(socket, admission), admission.release);
       return response;
     } catch {
       admission.release();
@@ -90,66 +92,75 @@ export class Gate {
     }
   }
 
+  /** Makes a connection of a WebSocket that was accepted elsewhere. What it says meanwhile waits. */
+  async adopt(applicant: Applicant, socket: WebSocket): Promise<Response | Connection> {
+    const { clock, limits } = this.#options;
+    const early = new Inbox(limits);
+    socket.binaryType = "arraybuffer";
+    socket.onmessage = ({ data }) => {
+      const { code, reason } = closeCodes.tooManyRequests;
+      if (!early.push(typeof data === "string" ? data : new Uint8Array(data))) socket.close(code, reason);
+    };
+    const admission = await this.admit(applicant);
+    if (admission instanceof Response) return admission;
+    return await new Promise((resolve) => {
+      const opened = () => {
+        stopIdleTimer(socket);
+        const conn = this.#takeOver(socket, admission);
+        for (let data = early.shift(); data !== undefined; data = early.shift()) conn?.receive(data);
+        resolve(conn ?? notReady());
+      };
+      const failed = () => {
+        admission.release();
+        resolve(refusal(400, "not_open", "The socket has closed or has never opened"));
+      };
+      whenOpen(socket, clock, opened, failed);
+    });
+  }
+
   /** Checks the limits and asks the plugins and the endpoint. */
-  async admit(
-    endpoint: Endpoint,
-    request: Pick<Request, "url" | "headers">,
-    params: Record<string, string>,
-    ip: string,
-  ): Promise<Response | Admission> {
+  async admit(applicant: Applicant): Promise<Response | Admission> {
+    const { hooks, state } = this.#options;
+    const { endpoint, ip } = applicant;
     const full = this.#full(ip);
     if (full !== undefined) return full;
     const release = this.#takePlace(ip);
-    const upgrade = describe(endpoint, request, params, ip);
+    const upgrade = describe(applicant);
     try {
-      const refused = await this.#options.hooks.upgrade(upgrade) ?? await endpoint.upgrade?.(upgrade);
-      if (refused !== undefined) {
-        release();
-        return refused;
+      const refused = await hooks.upgrade(upgrade) ?? await endpoint.upgrade?.(upgrade);
+      // The server may have begun to stop meanwhile.
+      if (refused === undefined && state() === "ready") {
+        return { upgrade, release, open: (transport) => this.#open(upgrade, transport) };
       }
+      release();
+      return refused ?? notReady();
     } catch (error) {
       release();
-      this.#options.hooks.failed(endpoint.name, "upgrade", error);
+      hooks.failed(endpoint.name, "upgrade", error);
       return refusal(500, "internal", "Internal server error");
     }
-    return { upgrade, release, open: (transport) => this.#open(upgrade, transport) };
   }
 
-  #onOpen(socket: WebSocket, { upgrade, open, release }: Admission): void {
-    const stopWaiting = this.#options.clock.after(HANDSHAKE_MS, release);
-    socket.onerror = (event) => event.preventDefault();
-    socket.onclose = () => {
-      stopWaiting();
-      release();
-    };
-    socket.onopen = () => {
-      stopWaiting();
-      const { code, reason } = closeCodes.shutdown;
-      if (this.#options.state() === "ready") this.takeOver(socket, { upgrade, open, release });
-      else socket.close(code, reason);
-    };
-  }
-
-  /** Makes a connection of a socket that is open. */
-  takeOver(socket: WebSocket, { open, release }: Admission): Connection {
-    const conn = open(webSocketTransport(socket));
-    listenTo(socket, conn, release);
+  /** Makes a connection of a socket that has opened. */
+  #takeOver(socket: WebSocket, { open, release }: Admission): Connection | undefined {
+    if (this.#options.state() !== "ready") {
+      socket.onclose = release;
+      socket.close(closeCodes.shutdown.code, closeCodes.shutdown.reason);
+      return;
+    }
+    const conn = open(new WebSocketTransport(socket));
+    listenTo(socket, conn, this.#gone);
     return conn;
   }
 
+  readonly #gone = (conn: Connection): void => this.#givePlaceBack(conn.ip);
+
   #open(upgrade: Upgrade, transport: Transport): Connection {
-    const { hooks, clock } = this.#options;
-    const { endpoint, ip } = upgrade;
-    const conn = new Connection(this.#wiringOf(endpoint), transport, ip, clock.now());
+    const { clock } = this.#options;
+    const conn = new Connection(this.#wiringOf(upgrade.endpoint), transport, upgrade.ip, clock.now());
     this.connections.add(conn);
     this.#liveness.add(conn);
-    hooks.open(conn, upgrade);
-    try {
-      conn.attach(endpoint.open(conn, upgrade) as Session<Message>);
-    } catch (error) {
-      hooks.failed(endpoint.name, "open", error);
-      conn.close(closeCodes.internalError);
-    }
+    conn.begin(upgrade);
     return conn;
   }
 
@@ -158,17 +169,12 @@ export class Gate {
     if (wiring === undefined) {
       const { hooks, limits } = this.#options;
       const outbox = this.#outbox;
-      wiring = {
-        endpoint,
-        hooks,
-        outbox,
-        lane: outbox.lane(endpoint.separator),
-        limits: { ...limits, maxMessageBytes: endpoint.maxMessageBytes ?? limits.maxMessageBytes },
-        ended: (conn) => {
-          this.connections.delete(conn);
-          this.#liveness.delete(conn);
-        },
+      const lane = outbox.lane(endpoint.separator);
+      const ended = (conn: Connection) => {
+        this.connections.delete(conn);
+        this.#liveness.delete(conn);
       };
+      wiring = { endpoint, hooks, outbox, lane, limits, ended };
       this.#wirings.set(endpoint, wiring);
     }
     return wiring;
@@ -176,58 +182,41 @@ export class Gate {
 
   #full(ip: string): Response | undefined {
     const { limits, state } = this.#options;
-    if (state() !== "ready") {
-      return refusal(503, "not_ready", "The server is starting or stopping", { "retry-after": "1" });
-    }
-    if (this.#taken >= limits.maxConnections) {
-      return refusal(503, "too_many_connections", "Too many connections", { "retry-after": "5" });
-    }
-    if ((this.#places.get(ip) ?? 0) >= limits.maxConnectionsPerIp) {
-      return refusal(503, "too_many_connections", "Too many connections from your address", {
-        "retry-after": "5",
-      });
+    if (state() !== "ready") return notReady();
+    if (this.#places.count >= limits.maxConnections) return tooMany("Too many connections");
+    if ((this.#placesByIp.get(ip) ?? 0) >= limits.maxConnectionsPerIp) {
+      return tooMany("Too many connections from your address");
     }
   }
 
   #takePlace(ip: string): () => void {
-    this.#taken++;
-    this.#places.set(ip, (this.#places.get(ip) ?? 0) + 1);
+    this.#places.add();
+    this.#placesByIp.set(ip, (this.#placesByIp.get(ip) ?? 0) + 1);
     let released = false;
     return () => {
-      if (released) return;
+      if (!released) this.#givePlaceBack(ip);
       released = true;
-      this.#taken--;
-      const left = this.#places.get(ip)! - 1;
-      if (left === 0) this.#places.delete(ip);
-      else this.#places.set(ip, left);
     };
+  }
+
+  #givePlaceBack(ip: string): void {
+    this.#places.remove();
+    const left = this.#placesByIp.get(ip)! - 1;
+    if (left === 0) this.#placesByIp.delete(ip);
+    else this.#placesByIp.set(ip, left);
   }
 }
 
-function describe(
-  endpoint: Endpoint,
-  { url, headers }: Pick<Request, "url" | "headers">,
-  params: Record<string, string>,
-  ip: string,
-): Upgrade {
+function describe(applicant: Applicant): Upgrade {
+  const { endpoint, headers } = applicant;
   const offered = headers.get("sec-websocket-protocol")?.split(",").map((name) => name.trim()) ?? [];
-  return {
-    endpoint,
-    url,
-    params,
-    headers: new Headers(headers),
-    ip,
-    offered,
-    protocol: endpoint.protocols?.find((name) => offered.includes(name)),
-  };
+  return { ...applicant, offered, protocol: endpoint.protocols?.find((name) => offered.includes(name)) };
 }
 
-/** A refusal as a small JSON body. */
-export function refusal(
-  status: number,
-  code: string,
-  message: string,
-  headers: Record<string, string> = {},
-): Response {
-  return Response.json({ error: { code, message } }, { status, headers });
+function notReady(): Response {
+  return refusal(503, "not_ready", "The server is starting or stopping", { "retry-after": "1" });
+}
+
+function tooMany(message: string): Response {
+  return refusal(503, "too_many_connections", message, { "retry-after": "5" });
 }

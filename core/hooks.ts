@@ -8,6 +8,7 @@
 import type { Closed } from "./close_codes.ts";
 import type { Connection } from "./connection.ts";
 import type { Message, Upgrade } from "./endpoint.ts";
+import { refusal } from "./errors.ts";
 import { type Log, logFor, type LogSink } from "./log.ts";
 import type { AnyPlugin, HookName } from "./plugin.ts";
 
@@ -42,9 +43,7 @@ export class HookRunner {
         if (refusal !== undefined) return refusal;
       } catch (error) {
         this.failed(plugin.name, "upgrade", error);
-        return Response.json({ error: { code: "internal", message: "Internal server error" } }, {
-          status: 500,
-        });
+        return refusal(500, "internal", "Internal server error");
       }
     }
   }
@@ -52,7 +51,7 @@ export class HookRunner {
   open(conn: Connection, upgrade: Upgrade): void {
     for (const plugin of this.#open) {
       try {
-        this.#contain(plugin, "open", plugin.open(conn, upgrade));
+        this.contain(plugin.name, "open", plugin.open(conn, upgrade));
       } catch (error) {
         this.failed(plugin.name, "open", error);
       }
@@ -62,7 +61,7 @@ export class HookRunner {
   close(conn: Connection, why: Closed): void {
     for (const plugin of this.#close) {
       try {
-        this.#contain(plugin, "close", plugin.close(conn, why));
+        this.contain(plugin.name, "close", plugin.close(conn, why));
       } catch (error) {
         this.failed(plugin.name, "close", error);
       }
@@ -77,7 +76,7 @@ export class HookRunner {
       try {
         const verdict = plugin.message(conn, data);
         if (verdict === true) return true;
-        if (verdict !== undefined) this.#contain(plugin, "message", verdict);
+        if (verdict !== undefined) this.contain(plugin.name, "message", verdict);
       } catch (error) {
         this.failed(plugin.name, "message", error);
         return true;
@@ -107,8 +106,8 @@ export class HookRunner {
     return logFor(plugin, this.#sink);
   }
 
-  /** The types refuse an `async` hook here; one that came in untyped must still not end the process. */
-  #contain(plugin: AnyPlugin, hook: HookName, returned: unknown): void {
-    if (returned instanceof Promise) returned.catch((error) => this.failed(plugin.name, hook, error));
+  /** The types refuse an `async` function here; one that came in untyped must still not end the process. */
+  contain(plugin: string, hook: string, returned: unknown): void {
+    if (returned instanceof Promise) returned.catch((error) => this.failed(plugin, hook, error));
   }
 }

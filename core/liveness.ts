@@ -18,28 +18,33 @@ export interface LivenessOptions {
   readonly pongTimeoutMs: number;
 }
 
-/** Pings every connection once an interval, and closes those that do not answer. */
+/**
+ * Pings every connection once an interval, and closes those that do not answer.
+ *
+ * The wait for an answer is counted in ticks, not in milliseconds: while the event loop is blocked there are none,
+ * so the time in which answers could not be read is nobody's fault.
+ */
 export class Liveness {
   readonly #slots: Set<Connection>[] = Array.from({ length: SLOTS }, () => new Set());
   readonly #slotOf = new Map<Connection, Set<Connection>>();
   readonly #clock: Clock;
   readonly #tickMs: number;
   readonly #pongTicks: number;
-  readonly #pongTimeoutMs: number;
   #turn = 0;
-  #expectedAt = 0;
-  #forgiveUntil = 0;
+  /** Ticks that came in a turn of the event loop of their own, so that answers could be read before them. */
+  #freeTicks = 0;
+  /** How many of them there had been when each slot was pinged. */
+  readonly #pingedAt: number[] = new Array(SLOTS).fill(0);
+  #loopTurned = true;
   #cancel: (() => void) | undefined;
 
   constructor(clock: Clock, { pingIntervalMs, pongTimeoutMs }: LivenessOptions) {
     this.#clock = clock;
     this.#tickMs = pingIntervalMs / SLOTS;
-    this.#pongTimeoutMs = pongTimeoutMs;
     this.#pongTicks = Math.ceil(pongTimeoutMs / this.#tickMs);
   }
 
   start(): void {
-    this.#expectedAt = this.#clock.now() + this.#tickMs;
     this.#cancel = this.#clock.every(this.#tickMs, () => this.#tick());
   }
 
@@ -49,7 +54,7 @@ export class Liveness {
 
   /** The first ping comes at a random moment between half an interval and a whole one. */
   add(conn: Connection): void {
-    const ahead = Math.floor(SLOTS / 2 + Math.random() * (SLOTS / 2));
+    const ahead = Math.ceil(SLOTS / 2 + Math.random() * (SLOTS / 2));
     const slot = this.#slots[(this.#turn + ahead) % SLOTS]!;
     slot.add(conn);
     this.#slotOf.set(conn, slot);
@@ -61,28 +66,17 @@ export class Liveness {
   }
 
   #tick(): void {
-    this.#forgiveIfBlocked();
-    this.#turn = (this.#turn + 1) % SLOTS;
-    if (this.#clock.now() >= this.#forgiveUntil) {
-      for (const conn of this.#slot(this.#turn - this.#pongTicks)) conn.checkPong();
+    if (this.#loopTurned) {
+      this.#loopTurned = false;
+      this.#freeTicks++;
+      setImmediate(() => this.#loopTurned = true);
     }
-    for (const conn of this.#slot(this.#turn)) conn.ping();
-  }
-
-  /**
-   * A tick that comes late means that the event loop was blocked: answers may be there, unread. Nobody is closed
-   * until they could be read, and the transports' own timers begin anew.
-   */
-  #forgiveIfBlocked(): void {
-    const now = this.#clock.now();
-    const late = now - this.#expectedAt;
-    this.#expectedAt = now + this.#tickMs;
-    if (late < Math.max(this.#tickMs, this.#pongTimeoutMs / 4)) return;
-    this.#forgiveUntil = now + this.#pongTimeoutMs;
-    for (const conn of this.#slotOf.keys()) conn.forgive();
-  }
-
-  #slot(turn: number): Set<Connection> {
-    return this.#slots[(turn + SLOTS) % SLOTS]!;
+    this.#turn = (this.#turn + 1) % SLOTS;
+    const due = (this.#turn - this.#pongTicks + SLOTS) % SLOTS;
+    if (this.#freeTicks - this.#pingedAt[due]! >= this.#pongTicks) {
+      for (const conn of this.#slots[due]!) conn.checkPong();
+    }
+    this.#pingedAt[this.#turn] = this.#freeTicks;
+    for (const conn of this.#slots[this.#turn]!) conn.ping();
   }
 }

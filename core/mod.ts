@@ -9,9 +9,10 @@ export { type Clock, systemClock } from "./clock.ts";
 export { type CloseCode, closeCode, closeCodes, type Closed } from "./close_codes.ts";
 export type { Connection } from "./connection.ts";
 export type { Endpoint, EndpointOf, Message, Session, Transport, Upgrade } from "./endpoint.ts";
-export { checkOptions, messageOf, type OptionGuards, PlugboardError } from "./errors.ts";
-export { refusal } from "./gate.ts";
+export { checkOptions, messageOf, type OptionGuards, PlugboardError, refusal } from "./errors.ts";
+export type { Address } from "./listener.ts";
 export type { Log, LogLevel, LogRecord, LogSink } from "./log.ts";
+export type { ServerOptions } from "./options.ts";
 export type {
   Admission,
   AnyPlugin,
@@ -35,4 +36,4 @@ export {
   type SettingSources,
   showSettings,
 } from "./settings.ts";
-export { type Address, Server, type ServerOptions } from "./server.ts";
+export { Server } from "./server.ts";

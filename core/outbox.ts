@@ -9,6 +9,7 @@
  */
 
 import type { Message } from "./endpoint.ts";
+import { PlugboardError } from "./errors.ts";
 
 /** A frame takes no more messages once it has this many characters; one message may be larger. */
 const FULL_FRAME = 65_536;
@@ -24,6 +25,9 @@ export class Batch {
   #frames: readonly Message[] | undefined;
 
   private constructor(before: Batch | undefined, message: Message) {
+    if (typeof message !== "string" && !(message instanceof Uint8Array)) {
+      throw new PlugboardError("bad_message", `A message must be a string or bytes, got ${typeof message}`);
+    }
     this.#before = before;
     this.#message = message;
   }
@@ -47,14 +51,12 @@ export class Batch {
 
   /** The frames to send: text messages joined by the separator where there is one. */
   frames(separator: string | undefined): readonly Message[] {
-    return this.#frames ??= join(this.#messages(), separator);
+    return this.#frames ??= join(Batch.#sequence(this), separator);
   }
 
-  #messages(): Message[] {
+  static #sequence(last: Batch): Message[] {
     const messages: Message[] = [];
-    for (let batch: Batch = this; batch.#before !== undefined; batch = batch.#before) {
-      messages.push(batch.#message);
-    }
+    for (let batch = last; batch.#before !== undefined; batch = batch.#before) messages.push(batch.#message);
     return messages.reverse();
   }
 }
@@ -96,6 +98,7 @@ export class Outbox {
   #waiting: Sender[] = [];
   readonly #blocked = new Set<Sender>();
   readonly #lanes: Lane[] = [];
+  #retryTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** A lane for one endpoint. */
   lane(separator: string | undefined): Lane {
@@ -115,12 +118,20 @@ export class Outbox {
   /** Has `sender` try again until the network has taken everything. */
   block(sender: Sender): void {
     this.#blocked.add(sender);
-    if (this.#blocked.size === 1) setTimeout(() => this.#retry(), RETRY_MS);
+    this.#retryTimer ??= setTimeout(() => this.#retry(), RETRY_MS);
+  }
+
+  /** Has it try no more. */
+  unblock(sender: Sender): void {
+    if (!this.#blocked.delete(sender) || this.#blocked.size > 0) return;
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = undefined;
   }
 
   #retry(): void {
+    this.#retryTimer = undefined;
     for (const sender of this.#blocked) if (!sender.relieve()) this.#blocked.delete(sender);
-    if (this.#blocked.size > 0) setTimeout(() => this.#retry(), RETRY_MS);
+    if (this.#blocked.size > 0) this.#retryTimer ??= setTimeout(() => this.#retry(), RETRY_MS);
   }
 
   #flush(): void {

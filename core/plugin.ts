@@ -25,7 +25,9 @@ export type ServerState = "idle" | "starting" | "ready" | "draining" | "stopped"
 
 /** What the kernel lends a plugin from `start` to `stop`. */
 export interface Host {
+  /** The plugin's own log: its lines carry the plugin's name. */
   readonly log: Log;
+  /** The time. What its callbacks throw is logged. */
   readonly clock: Clock;
   /** Everyone connected right now. */
   readonly connections: ReadonlySet<Connection>;
@@ -40,8 +42,9 @@ export interface Host {
 
 /** A place kept for a connection; use it once, or give it back. */
 export interface Admission {
+  /** The request, as the hooks saw it. */
   readonly upgrade: Upgrade;
-  /** Opens the connection over `transport`, which reports to {@linkcode Connection.receive} and `ended`. */
+  /** Opens the connection over `transport`, which reports to the connection's `receive`, `heard` and `ended`. */
   open(transport: Transport): Connection;
   /** Gives the place back. */
   release(): void;

@@ -1,64 +1,23 @@
 /**
- * The server: plugins in, requests answered, everything released in the end.
+ * The server: plugins in, everything started, everything released in the end.
  *
  * @module
  */
 
-import { Hono } from "@hono/hono";
-import { type Clock, systemClock } from "./clock.ts";
-import { closeCodes } from "./close_codes.ts";
+import { guardedClock, settlesWithin } from "./clock.ts";
 import type { Connection } from "./connection.ts";
-import type { Endpoint } from "./endpoint.ts";
-import { checkOptions, messageOf, PlugboardError } from "./errors.ts";
-import { Gate, refusal } from "./gate.ts";
+import { drain } from "./drain.ts";
+import { PlugboardError, refusal, startFailed } from "./errors.ts";
+import { Gate } from "./gate.ts";
 import { HookRunner } from "./hooks.ts";
-import { consoleSink, type LogRecord, type LogSink } from "./log.ts";
+import { type Address, Listener } from "./listener.ts";
+import { sinkOf } from "./log.ts";
+import { type CompleteOptions, completeOptions, type ServerOptions } from "./options.ts";
 import type { AnyPlugin, ApiOf, Host, ServerState } from "./plugin.ts";
+import { Router } from "./router.ts";
 
-/** Options of a {@linkcode Server}. */
-export interface ServerOptions {
-  /** The port to listen on, 0 for any; `false` does not listen, for use within another server. @default {8080} */
-  port?: number | false;
-  /** The address to listen on. @default {"127.0.0.1"} */
-  hostname?: string;
-  /** Files with the certificate and its key, in PEM. */
-  tls?: { certFile: string; keyFile: string };
-  /** Connections at once. @default {50000} */
-  maxConnections?: number;
-  /** Connections at once from one address. @default {1000} */
-  maxConnectionsPerIp?: number;
-  /** Bytes of one message from a client; endpoints may say otherwise. @default {65536} */
-  maxMessageBytes?: number;
-  /** Bytes that may wait for a slow reader before it is closed. @default {1048576} */
-  maxQueuedBytes?: number;
-  /** Messages of one client that may wait behind the one being handled. @default {1024} */
-  maxWaitingMessages?: number;
-  /** Bytes of those. @default {1048576} */
-  maxWaitingBytes?: number;
-  /** How often a connection is pinged. @default {25000} */
-  pingIntervalMs?: number;
-  /** How long a ping may stay unanswered; must be shorter than the interval. @default {8000} */
-  pongTimeoutMs?: number;
-  /** How long stopping may take at most. @default {10000} */
-  drainMs?: number;
-  /** Tells the client's address, when `peer` may be a proxy's. @default {(request, peer) => peer} */
-  clientIp?: (request: Request, peer: string) => string;
-  /** The time; tests bring their own. */
-  clock?: Clock;
-}
-
-/** Where the server listens. */
-export interface Address {
-  readonly hostname: string;
-  readonly port: number;
-  /** `http://…` or `https://…`, without a slash at the end. */
-  readonly url: string;
-}
-
-type Bindings = { ip: string; socket?: WebSocket; accepted?: Connection };
-
-/** Clients told to reconnect each second while draining; more at once would storm whoever takes over. */
-const FAREWELLS_PER_SECOND = 500;
+/** How long a plugin may take to stop. */
+const STOP_MS = 10_000;
 
 /**
  * A realtime server: nothing but connections and hooks until plugins are used.
@@ -73,25 +32,20 @@ const FAREWELLS_PER_SECOND = 500;
  * ```
  */
 export class Server {
-  readonly #options: ServerOptions;
-  readonly #clock: Clock;
+  readonly #options: CompleteOptions;
   readonly #plugins: AnyPlugin[] = [];
   readonly #started: AnyPlugin[] = [];
-  readonly #app = new Hono<{ Bindings: Bindings }>();
-  readonly #hooks: () => HookRunner;
-  #runner: HookRunner | undefined;
-  #gate: Gate | undefined;
-  #http: Deno.HttpServer<Deno.NetAddr> | undefined;
-  #abort = new AbortController();
   #state: ServerState = "idle";
+  #hooks: HookRunner | undefined;
+  #gate: Gate | undefined;
+  #router: Router | undefined;
+  #listener: Listener | undefined;
+  #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
 
   /** Checks the options; opens nothing. */
   constructor(options: ServerOptions = {}) {
-    checkServerOptions(options);
-    this.#options = options;
-    this.#clock = options.clock ?? systemClock;
-    this.#hooks = () => this.#runner ??= new HookRunner(this.#plugins, sinkOf(this.#plugins));
+    this.#options = completeOptions(options);
   }
 
   /** Where the server is in its life. */
@@ -99,13 +53,10 @@ export class Server {
     return this.#state;
   }
 
-  /** Where it listens, once it does. */
+  /** Where it listens, while it does. */
   get address(): Address {
-    const addr = this.#http?.addr;
-    if (addr === undefined) throw new PlugboardError("not_listening", "The server does not listen");
-    const { hostname, port } = addr;
-    const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-    return { hostname, port, url: `${this.#options.tls ? "https" : "http"}://${host}:${port}` };
+    if (this.#listener !== undefined) return this.#listener.address;
+    throw new PlugboardError("not_listening", "The server does not listen");
   }
 
   /** Everyone connected right now. */
@@ -126,56 +77,35 @@ export class Server {
   async start(): Promise<void> {
     if (this.#state !== "idle") throw new PlugboardError("started", "A server starts only once");
     this.#state = "starting";
-    const { maxConnections, maxConnectionsPerIp, ...rest } = { ...DEFAULTS, ...this.#options };
-    const { maxMessageBytes, maxQueuedBytes, maxWaitingMessages, maxWaitingBytes } = rest;
-    this.#gate = new Gate({
-      hooks: this.#hooks(),
-      clock: this.#clock,
-      limits: {
-        maxConnections,
-        maxConnectionsPerIp,
-        maxMessageBytes,
-        maxQueuedBytes,
-        maxWaitingMessages,
-        maxWaitingBytes,
-      },
-      liveness: { pingIntervalMs: rest.pingIntervalMs, pongTimeoutMs: rest.pongTimeoutMs },
-      state: () => this.#state,
-    });
-    try {
-      for (const plugin of this.#plugins) await this.#startPlugin(plugin);
-      this.#addRoutes();
-      this.#gate.start();
-      this.#state = "ready";
-      if (rest.port !== false) this.#listen(rest.port, rest.hostname);
-    } catch (error) {
-      this.#state = "draining";
-      await this.#release();
-      throw error;
-    }
+    await (this.#starting = this.#start());
   }
 
-  /** Answers a request: the server within another `Deno.serve` or Hono app. */
-  async fetch(request: Request, info?: Deno.ServeHandlerInfo): Promise<Response> {
-    const peer = info !== undefined && "hostname" in info.remoteAddr ? info.remoteAddr.hostname : "unknown";
-    const ip = this.#options.clientIp?.(request, peer) ?? peer;
-    return await this.#app.fetch(request, { ip });
-  }
+  /**
+   * Answers a request: the server within another `Deno.serve` or Hono app. Without `info` it cannot tell who asks,
+   * and all count as one address.
+   */
+  readonly fetch = async (request: Request, info?: Deno.ServeHandlerInfo): Promise<Response> => {
+    if (this.#router === undefined) {
+      return refusal(503, "not_ready", "The server is starting or stopping", { "retry-after": "1" });
+    }
+    try {
+      const addr = info?.remoteAddr;
+      const peer = addr !== undefined && "hostname" in addr ? addr.hostname : "unknown";
+      return await this.#router.fetch(request, this.#options.clientIp(request, peer));
+    } catch (error) {
+      this.#hooks!.failed("kernel", "request", error);
+      return refusal(500, "internal", "Internal server error");
+    }
+  };
 
   /** Takes a WebSocket that somebody else accepted, as if it had come in at `path`. */
   async accept(
     socket: WebSocket,
     path: string,
-    { headers, ip = "unknown" }: { headers?: Headers; ip?: string } = {},
+    { headers = new Headers(), ip = "unknown" }: { headers?: Headers; ip?: string } = {},
   ): Promise<Connection> {
-    const request = new Request(new URL(path, "http://accepted"), {
-      method: "SOCKET",
-      headers: headers ?? {},
-    });
-    const env: Bindings = { ip, socket };
-    const response = await this.#app.fetch(request, env);
-    if (env.accepted !== undefined) return env.accepted;
-    throw new PlugboardError("refused", `The connection was refused: ${await response.text()}`);
+    if (this.#router === undefined) throw new PlugboardError("not_ready", "The server does not run");
+    return await this.#router.accept(socket, path, headers, ip);
   }
 
   /** Stops: no new clients, the present ones told to reconnect, work awaited until the deadline, all released. */
@@ -183,33 +113,21 @@ export class Server {
     return this.#stopping ??= this.#stop();
   }
 
-  async #stop(): Promise<void> {
-    if (this.#state === "idle" || this.#state === "stopped") {
-      this.#state = "stopped";
-      return;
+  async #start(): Promise<void> {
+    const { clock, port, hostname, tls } = this.#options;
+    const hooks = this.#hooks = new HookRunner(this.#plugins, sinkOf(this.#plugins));
+    const gate = this.#gate = new Gate({ hooks, clock, limits: this.#options, state: () => this.#state });
+    try {
+      for (const plugin of this.#plugins) await this.#startPlugin(plugin);
+      this.#router = new Router(this.#plugins, gate, hooks);
+      if (port !== false) this.#listener = new Listener(port, hostname, tls, this.fetch);
+      gate.start();
+      this.#state = "ready";
+    } catch (error) {
+      await this.#release();
+      throw error;
     }
-    this.#state = "draining";
-    const { drainMs = DEFAULTS.drainMs } = this.#options;
-    let cancel = () => {};
-    const deadline = new Promise<void>((resolve) => cancel = this.#clock.after(drainMs, resolve));
-    await Promise.race([deadline, Promise.all([this.#hooks().drain(), this.#farewell(drainMs)])]);
-    for (const conn of this.connections) conn.close(closeCodes.shutdown);
-    // Requests under way may finish; those that do not are cut off at the deadline.
-    const late = await Promise.race([deadline.then(() => true), this.#http?.shutdown()]);
-    if (late === true) this.#abort.abort();
-    cancel();
-    await this.#release();
-  }
-
-  /** Closes everybody, one after the other, each when what it asked for is done. */
-  async #farewell(drainMs: number): Promise<void> {
-    const all = [...this.connections];
-    const spreadMs = Math.min(drainMs * 0.8, all.length * 1000 / FAREWELLS_PER_SECOND);
-    await Promise.all(all.map(async (conn, i) => {
-      await new Promise<void>((resolve) => this.#clock.after(i * spreadMs / all.length, resolve));
-      await conn.settled();
-      conn.close(closeCodes.shutdown);
-    }));
+    if (port !== false) hooks.logOf("kernel").info("listening", { url: this.address.url });
   }
 
   async #startPlugin(plugin: AnyPlugin): Promise<void> {
@@ -217,141 +135,60 @@ export class Server {
     try {
       await plugin.start?.(this.#hostFor(plugin.name));
     } catch (error) {
-      if (error instanceof PlugboardError) throw error;
-      throw new PlugboardError("start_failed", `Cannot start ${plugin.name}: ${messageOf(error)}`, {
-        cause: error,
-      });
+      throw startFailed(plugin.name, error);
     }
+    if (this.#state === "starting") return;
+    throw new PlugboardError("stopped", "The server was stopped while it started");
   }
 
   #hostFor(plugin: string): Host {
+    const hooks = this.#hooks!;
     const gate = this.#gate!;
-    const server = this;
+    const state = () => this.#state;
     return {
-      log: this.#hooks().logOf(plugin),
-      clock: this.#clock,
+      log: hooks.logOf(plugin),
+      clock: guardedClock(this.#options.clock, (error) => hooks.failed(plugin, "timer", error)),
       connections: gate.connections,
       get state() {
-        return server.#state;
+        return state();
       },
-      admit: (endpoint, request, ip) => gate.admit(endpoint, request, {}, ip),
+      admit: (endpoint, { url, headers }, ip) =>
+        gate.admit({ endpoint, url, headers: new Headers(headers), params: {}, ip }),
     };
   }
 
-  #addRoutes(): void {
-    const app = this.#app;
-    for (const plugin of this.#plugins) {
-      plugin.routes?.(app as unknown as Hono<{ Bindings: { ip: string } }>);
-      for (const endpoint of plugin.endpoints ?? []) this.#mount(endpoint);
+  async #stop(): Promise<void> {
+    if (this.#state === "idle") this.#state = "stopped";
+    if (this.#state === "stopped") return;
+    this.#state = "draining";
+    const { drainMs, clock } = this.#options;
+    const end = clock.now() + drainMs;
+    const left = () => Math.max(0, end - clock.now());
+    await settlesWithin(clock, left(), this.#starting!);
+    if (this.#router !== undefined) {
+      await drain({ gate: this.#gate!, hooks: this.#hooks!, clock, ms: left() });
+      await this.#listener?.close(clock, left());
     }
-    app.notFound(() => refusal(404, "not_found", "There is nothing at this path"));
-    app.onError((error) => {
-      this.#hooks().failed("http", "request", error);
-      return refusal(500, "internal", "Internal server error");
-    });
-  }
-
-  #mount(endpoint: Endpoint): void {
-    const gate = this.#gate!;
-    for (const path of [endpoint.path].flat()) {
-      this.#app.get(path, (c) => gate.upgrade(endpoint, c.req.raw, c.req.param(), c.env.ip));
-      this.#app.on("SOCKET", path, async (c) => {
-        const admission = await gate.admit(endpoint, c.req.raw, c.req.param(), c.env.ip);
-        if (admission instanceof Response) return admission;
-        c.env.accepted = gate.takeOver(c.env.socket!, admission);
-        return c.body(null);
-      });
-    }
-  }
-
-  #listen(port: number, hostname: string): void {
-    const { tls } = this.#options;
-    try {
-      const pem = tls && { cert: readPem("certFile", tls.certFile), key: readPem("keyFile", tls.keyFile) };
-      const options = { port, hostname, signal: this.#abort.signal, onListen() {}, ...pem };
-      this.#http = Deno.serve(options, (request, info) => this.fetch(request, info));
-    } catch (error) {
-      if (error instanceof PlugboardError) throw error;
-      const hint = error instanceof Deno.errors.AddrInUse ? "the address is in use" : messageOf(error);
-      throw new PlugboardError("listen_failed", `Cannot listen on ${hostname}:${port}: ${hint}`, {
-        cause: error,
-      });
-    }
+    await this.#release();
   }
 
   /** Stops what had started, the last first. */
   async #release(): Promise<void> {
+    this.#router = this.#listener = undefined;
+    this.#gate!.stop();
     for (const plugin of this.#started.splice(0).reverse()) {
-      try {
-        await plugin.stop?.();
-      } catch (error) {
-        this.#hooks().failed(plugin.name, "stop", error);
-      }
+      const stopped = this.#stopPlugin(plugin);
+      if (await settlesWithin(this.#options.clock, STOP_MS, stopped)) continue;
+      this.#hooks!.failed(plugin.name, "stop", new Error(`not done after ${STOP_MS} ms`));
     }
-    this.#gate?.stop();
     this.#state = "stopped";
   }
-}
 
-const DEFAULTS = {
-  port: 8080,
-  hostname: "127.0.0.1",
-  maxConnections: 50_000,
-  maxConnectionsPerIp: 1_000,
-  maxMessageBytes: 65_536,
-  maxQueuedBytes: 1_048_576,
-  maxWaitingMessages: 1_024,
-  maxWaitingBytes: 1_048_576,
-  pingIntervalMs: 25_000,
-  pongTimeoutMs: 8_000,
-  drainMs: 10_000,
-} as const satisfies ServerOptions;
-
-function checkServerOptions(options: ServerOptions): void {
-  const check = checkOptions("the server");
-  const { port, hostname, drainMs, ...numbers } = { ...DEFAULTS, ...options };
-  check.that(
-    port === false || Number.isInteger(port) && port >= 0 && port < 65_536,
-    "port",
-    "a port number",
-    port,
-  );
-  check.filled("hostname", hostname);
-  check.wholeNumber("drainMs", drainMs);
-  for (const [name, value] of Object.entries(numbers)) {
-    if (name in DEFAULTS) check.positiveInteger(name, value as number);
-  }
-  const { pingIntervalMs, pongTimeoutMs } = numbers;
-  check.that(
-    pongTimeoutMs < pingIntervalMs,
-    "pongTimeoutMs",
-    "shorter than the ping interval",
-    pongTimeoutMs,
-  );
-}
-
-function readPem(option: string, path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    throw new PlugboardError(
-      "bad_tls",
-      `Cannot start the server: "tls.${option}" cannot be read: ${messageOf(error)}`,
-    );
-  }
-}
-
-/** Everybody with a `log` hook hears every line; a failing one is passed over, there is nowhere to tell it. */
-function sinkOf(plugins: readonly AnyPlugin[]): LogSink {
-  const takers = plugins.filter((plugin) => plugin.log !== undefined);
-  if (takers.length === 0) return consoleSink;
-  return (record: LogRecord) => {
-    for (const plugin of takers) {
-      try {
-        plugin.log!(record);
-      } catch (error) {
-        consoleSink({ level: "error", plugin: plugin.name, message: "log failed", fields: { error } });
-      }
+  async #stopPlugin(plugin: AnyPlugin): Promise<void> {
+    try {
+      await plugin.stop?.();
+    } catch (error) {
+      this.#hooks!.failed(plugin.name, "stop", error);
     }
-  };
+  }
 }

@@ -4,41 +4,134 @@
  * @module
  */
 
+import type { Clock } from "./clock.ts";
 import type { Connection } from "./connection.ts";
 import type { Message, Transport } from "./endpoint.ts";
 
 /**
- * The runtime's method that starts a socket's idle timer anew. With `idleTimeout` the runtime sends pings itself,
- * but after the event loop was blocked its timers run before the answers are read, and it closes everybody.
- * There is no public way to prevent that; where a later runtime has no such method, nothing is done.
+ * The runtime can send ping frames only by itself, with `idleTimeout`, and that drops clients that are there: after
+ * the event loop was blocked its timers run before the answers are read; and a message that comes in while a ping
+ * is on its way starts a second series of timers, which no answer stops. So its idle timer, which it starts anew
+ * by this method after each message and each pong, is wound by hand. (Also, `idleTimeout` keeps each request with
+ * its headers in memory.) A runtime with other insides pings on its own after all.
  */
-const restartIdleTimer = Object.getOwnPropertySymbols(WebSocket.prototype)
-  .find((symbol) => symbol.description === "[[serverHandleIdleTimeout]]");
+const wind = symbolOf(WebSocket.prototype, "[[serverHandleIdleTimeout]]");
 
-/** A WebSocket as a transport. */
-export function webSocketTransport(socket: WebSocket): Transport {
-  return {
-    get buffered() {
-      return socket.bufferedAmount;
-    },
-    // The copy satisfies the type only: a message never lies in shared memory.
-    send: (frame: Message) => socket.send(frame as string | Uint8Array<ArrayBuffer>),
-    close: (code, reason) => socket.close(code, reason),
-    forgive() {
-      if (restartIdleTimer === undefined || socket.readyState !== WebSocket.OPEN) return;
-      (socket as unknown as Record<symbol, () => void>)[restartIdleTimer]!();
-    },
+/** Where a socket keeps the timeout, in seconds, and the timer. */
+let idleTimeout: symbol | undefined;
+let idleTimer: symbol | undefined;
+
+/** A timeout that does not come, yet the milliseconds of which still fit the runtime's timers. */
+const NEVER_S = 30 * 86_400;
+
+/** Half of it is the shortest time a timer takes. */
+const AT_ONCE_S = 0.002;
+
+/** A socket that has not opened this long after its upgrade never will. */
+const HANDSHAKE_MS = 10_000;
+
+/** A socket with its insides. */
+type Bare = Record<symbol, unknown>;
+
+/** Answers an upgrade request; `idleMs` is for a runtime that has to ping on its own. */
+export function upgradeWebSocket(
+  request: Request,
+  protocol: string | undefined,
+  idleMs: number,
+): { socket: WebSocket; response: Response } {
+  const idleTimeout = wind === undefined ? idleMs / 1000 : 0;
+  const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout });
+  // Not left to the runtime: it finds the protocol only in lists with a space after each comma.
+  if (protocol !== undefined) response.headers.set("sec-websocket-protocol", protocol);
+  return { socket, response };
+}
+
+/** Calls `opened` when a socket is open, or `failed` when it is clear that it never will be. */
+export function whenOpen(socket: WebSocket, clock: Clock, opened: () => void, failed: () => void): void {
+  if (socket.readyState === WebSocket.OPEN) return opened();
+  if (socket.readyState !== WebSocket.CONNECTING) return failed();
+  const fail = () => {
+    cancel();
+    socket.onopen = () => socket.close();
+    socket.onclose = null;
+    socket.onerror = quiet;
+    failed();
+  };
+  // When the client vanished while the upgrade was considered, the runtime tells of nothing at all.
+  const cancel = clock.after(HANDSHAKE_MS, fail);
+  socket.onopen = () => {
+    cancel();
+    socket.onopen = null;
+    opened();
+  };
+  socket.onclose = fail;
+  socket.onerror = (event) => {
+    quiet(event);
+    fail();
   };
 }
 
+/** A socket as a connection's transport. */
+export class WebSocketTransport implements Transport {
+  readonly #socket: WebSocket;
+
+  constructor(socket: WebSocket) {
+    this.#socket = socket;
+  }
+
+  get buffered(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  send(frame: Message): void {
+    // The copy satisfies the type only: a message never lies in shared memory.
+    this.#socket.send(frame as string | Uint8Array<ArrayBuffer>);
+  }
+
+  close(code: number, reason: string): void {
+    this.#socket.close(code, reason);
+  }
+
+  ping(): boolean {
+    return ping(this.#socket);
+  }
+}
+
 /** Has a connection hear what its socket hears; `gone` is called once, when nothing more can come. */
-export function listenTo(socket: WebSocket, conn: Connection, gone: () => void): void {
+export function listenTo(socket: WebSocket, conn: Connection, gone: (conn: Connection) => void): void {
   socket.binaryType = "arraybuffer";
   socket.onmessage = ({ data }) => conn.receive(typeof data === "string" ? data : new Uint8Array(data));
-  // An error is followed by a close event, which is handled; unhandled, it would be printed.
-  socket.onerror = (event) => event.preventDefault();
+  socket.onerror = quiet;
   socket.onclose = ({ code, reason, wasClean }) => {
+    stopIdleTimer(socket);
     conn.ended({ code: code || 1006, reason, by: wasClean ? "client" : "network" });
-    gone();
+    gone(conn);
   };
+  if (wind !== undefined) (socket as unknown as Bare)[wind] = () => conn.heard();
+}
+
+/** Stops the runtime's idle timer; that of a socket which was opened elsewhere may be running. */
+export function stopIdleTimer(socket: WebSocket): void {
+  idleTimer ??= symbolOf(socket, "[[idleTimeoutTimeout]]");
+  if (idleTimer !== undefined) clearTimeout((socket as unknown as Record<symbol, number>)[idleTimer]);
+}
+
+/** Winds the idle timer so that the runtime sends a ping now, and does not close the socket later. */
+function ping(socket: WebSocket): boolean {
+  idleTimeout ??= symbolOf(socket, "[[idleTimeout]]");
+  if (wind === undefined || idleTimeout === undefined) return false;
+  const bare = socket as unknown as Bare;
+  bare[idleTimeout] = AT_ONCE_S;
+  (WebSocket.prototype as unknown as Record<symbol, () => void>)[wind]!.call(socket);
+  bare[idleTimeout] = NEVER_S;
+  return true;
+}
+
+function symbolOf(object: object, description: string): symbol | undefined {
+  return Object.getOwnPropertySymbols(object).find((symbol) => symbol.description === description);
+}
+
+/** An error is followed by a close event, which is handled; the error itself, unhandled, would be printed. */
+function quiet(event: Event): void {
+  event.preventDefault();
 }

@@ -1,7 +1,9 @@
 /** Helpers for tests: a real server, clients of several kinds, a clock, and waiting without sleeping. */
+export { Child } from "./child.ts";
 export { Client, type ClientClosed } from "./client.ts";
 export { FakeClock } from "./clock.ts";
 export { RawClient } from "./raw_client.ts";
 export { serve, started, type TestServer } from "./server.ts";
+export { offline, type OfflineServer } from "./offline.ts";
 export { FakeTransport } from "./transport.ts";
-export { DEADLINE_MS, Inbox, until, within } from "./wait.ts";
+export { DEADLINE_MS, Inbox, turn, until, within } from "./wait.ts";

@@ -27,6 +27,11 @@ export async function until(
   }
 }
 
+/** Lets the event loop turn once: what was sent in this turn has left, and what had arrived was handled. */
+export async function turn(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+}
+
 /** Values that arrive one by one and are taken one by one. */
 export class Inbox<T> {
   #values: T[] = [];

@@ -1,0 +1,7 @@
+// deno-lint-ignore-file no-console -- the test reads what is printed
+import { run, Server } from "../../../core/mod.ts";
+
+const server = new Server({ port: 0 });
+server.use({ name: "cache", stop: () => console.log("stop cache") });
+server.use({ name: "database", start: () => Promise.reject(new Error("no room on the disk")) });
+await run(server);

@@ -1,0 +1,204 @@
+import assert from "node:assert/strict";
+import type { AnyPlugin, Endpoint, HookName } from "../../core/mod.ts";
+import { echo } from "../../plugins/protocols/echo.ts";
+import { Child, offline, serve, turn, until, within } from "../kit/mod.ts";
+
+const boom = () => {
+  throw new Error("boom");
+};
+/** What JavaScript lets in and the types do not. */
+const rejects = (() => Promise.reject(new Error("boom"))) as () => never;
+
+for (const [way, fails] of [["throws", boom], ["rejects", rejects]] as const) {
+  for (const hook of ["open", "close", "message"] as const) {
+    Deno.test(`a plugin that ${way} in its ${hook} hook costs at most the message`, async () => {
+      const culprit: AnyPlugin = { name: "culprit", [hook]: fails };
+      let closed = 0;
+      await using server = await serve({}, culprit, echo(), { name: "next", close: () => void closed++ });
+      {
+        await using client = await server.connect("/echo");
+        client.send("one");
+        await client.close();
+      }
+      await until("the close hook of the next plugin", () => closed === 1);
+      const { plugin, message, fields } = await server.log.next();
+      assert.deepEqual([plugin, message, fields.hook], ["culprit", `${hook} failed`, hook]);
+      assert.equal((fields.error as Error).message, "boom");
+      assert.equal(server.server.connections.size, 0);
+    });
+  }
+
+  Deno.test(`a plugin that ${way} in its upgrade hook refuses the client, the next one is asked anew`, async () => {
+    let calls = 0;
+    const culprit: AnyPlugin = { name: "culprit", upgrade: () => ++calls === 1 ? fails() : undefined };
+    await using server = await serve({ maxConnections: 1 }, culprit, echo());
+    await assert.rejects(server.connect("/echo"), /500/);
+    await using client = await server.connect("/echo");
+    client.send("hello");
+    assert.equal(await client.next(), "hello");
+    const { plugin, fields } = await server.log.next();
+    assert.deepEqual([plugin, fields.hook], ["culprit", "upgrade"]);
+  });
+
+  for (const hook of ["drain", "stop"] as const) {
+    Deno.test(`a plugin that ${way} in its ${hook} hook does not keep the others from stopping`, async () => {
+      const stopped: string[] = [];
+      const other = (name: string) => ({ name, stop: () => void stopped.push(name) });
+      const server = await offline({}, other("first"), { name: "culprit", [hook]: fails }, other("last"));
+      await server.server.stop();
+      assert.deepEqual(stopped, ["last", "first"]);
+      const { plugin, fields } = await server.log.next();
+      assert.deepEqual([plugin, fields.hook], ["culprit", hook]);
+    });
+  }
+
+  for (const handler of ["message", "ping", "close"] as const) {
+    Deno.test(`a session that ${way} in ${handler} costs its connection alone`, async () => {
+      const endpoint: Endpoint = {
+        name: "fragile",
+        path: "/fragile",
+        open: () => ({ message() {}, [handler]: fails }),
+      };
+      await using server = await offline({}, { name: "fragile", endpoints: [endpoint] });
+      const { conn, transport } = await server.connect(endpoint);
+      const other = await server.connect(endpoint);
+      if (handler === "message") conn.receive("hello");
+      else if (handler === "ping") conn.ping();
+      else {
+        conn.ended({ code: 1000, reason: "", by: "client" });
+        transport.onClose();
+      }
+      const { plugin, fields } = await server.log.next();
+      assert.deepEqual([plugin, fields.hook], ["fragile", handler]);
+      if (handler === "message" || (handler === "ping" && way === "throws")) {
+        await until("the close", () => transport.closed?.code === 3004);
+      }
+      assert.equal(other.conn.open, true);
+    });
+  }
+
+  Deno.test(`an endpoint that ${way} in open costs that connection alone`, async () => {
+    let calls = 0;
+    const endpoint = {
+      name: "fragile",
+      path: "/fragile",
+      open: () => ++calls === 1 ? fails() : { message() {} },
+    } as unknown as Endpoint;
+    await using server = await offline({}, { name: "fragile", endpoints: [endpoint] });
+    const { conn, transport } = await server.connect(endpoint);
+    if (way === "rejects") conn.receive("to a session that is none");
+    assert.equal(transport.closed?.code, 3004);
+    const { plugin, fields } = await server.log.next();
+    assert.equal(plugin, "fragile");
+    assert.ok(fields.hook === "open" || fields.hook === "message");
+    assert.equal((await server.connect(endpoint)).conn.open, true);
+  });
+
+  Deno.test(`a plugin that ${way} in a timer ends nothing`, async () => {
+    const start: AnyPlugin["start"] = ({ clock }) => void clock.after(0, fails);
+    await using server = await serve({}, { name: "culprit", start });
+    const { plugin, fields } = await server.log.next();
+    assert.deepEqual([plugin, fields.hook], ["culprit", "timer"]);
+  });
+
+  Deno.test(`a plugin that ${way} in its log hook does not keep the line from others`, async () => {
+    await using server = await serve({}, { name: "deaf", log: fails }, {
+      name: "talker",
+      start: ({ log }) => log.warn("hear me"),
+    });
+    assert.equal((await server.log.next()).message, "hear me");
+  });
+}
+
+Deno.test("a request handler that fails answers 500 in JSON; Hono's own refusals pass", async () => {
+  const { HTTPException } = await import("@hono/hono/http-exception");
+  await using server = await serve({}, {
+    name: "routes",
+    routes(app) {
+      app.get("/boom", boom);
+      app.get("/teapot", () => {
+        throw new HTTPException(418, { message: "short and stout" });
+      });
+    },
+  });
+  const response = await server.fetch("/boom");
+  assert.equal(response.status, 500);
+  assert.equal((await response.json()).error.code, "internal");
+  assert.equal((await server.log.next()).plugin, "http");
+  const teapot = await server.fetch("/teapot");
+  assert.deepEqual([teapot.status, await teapot.text()], [418, "short and stout"]);
+});
+
+Deno.test("a transport that fails costs its connection alone", async () => {
+  await using server = await offline({}, echo());
+  const endpoint = echo().endpoints![0]!;
+  const { conn, transport } = await server.connect(endpoint);
+  const other = await server.connect(endpoint);
+  transport.send = boom;
+  transport.close = boom;
+  conn.send("one");
+  other.conn.send("two");
+  await turn();
+  assert.equal(conn.open, false);
+  assert.deepEqual(other.transport.frames, ["two"]);
+  assert.deepEqual(server.log.take().map(({ fields }) => fields.hook), ["send", "close"]);
+  transport.onClose();
+});
+
+Deno.test("a clientIp that throws answers 500", async () => {
+  await using server = await serve({ clientIp: boom }, echo());
+  const response = await server.fetch("/echo");
+  assert.equal(response.status, 500);
+  await response.body?.cancel();
+});
+
+const failing: [HookName | "endpoint", AnyPlugin, RegExp][] = [
+  ["start", { name: "culprit", start: boom }, /^Cannot start culprit: boom$/],
+  ["start", { name: "culprit", start: rejects }, /^Cannot start culprit: boom$/],
+  ["routes", { name: "culprit", routes: boom }, /^Cannot start culprit: boom$/],
+];
+for (const [hook, culprit, sentence] of failing) {
+  Deno.test(`a ${hook} that fails (${culprit.start === rejects ? "late" : "at once"}) stops what had started, in reverse`, async () => {
+    const calls: string[] = [];
+    const other = (name: string): AnyPlugin => ({
+      name,
+      start: () => void calls.push(`start ${name}`),
+      stop: () => void calls.push(`stop ${name}`),
+    });
+    await assert.rejects(offline({}, other("a"), other("b"), culprit, other("c")), (error: Error) => {
+      assert.match(error.message, sentence);
+      return true;
+    });
+    const after = hook === "start" ? [] : ["c"];
+    const started = ["a", "b", ...after];
+    assert.deepEqual(calls, [
+      ...started.map((name) => `start ${name}`),
+      ...started.reverse().map((name) => `stop ${name}`),
+    ]);
+  });
+}
+
+Deno.test("a plugin whose own start failed is stopped too", async () => {
+  let stopped = 0;
+  const culprit = { name: "culprit", start: boom, stop: () => void stopped++ };
+  await assert.rejects(offline({}, culprit), /boom/);
+  assert.equal(stopped, 1);
+});
+
+Deno.test("a failed start ends the process with 1 and one sentence", async () => {
+  await using child = new Child(new URL("children/failing.ts", import.meta.url));
+  const { code, stderr } = await child.end();
+  assert.equal(code, 1);
+  assert.equal(stderr, "Cannot start database: no room on the disk\n");
+  assert.deepEqual(child.lines.take(), ["stop cache"]);
+});
+
+Deno.test("the process survives what a plugin throws where no guard can be", async () => {
+  await using child = new Child(new URL("children/surviving.ts", import.meta.url));
+  const url = await child.line();
+  for (const path of ["/timer", "/promise"]) {
+    const response = await within("an answer", fetch(url + path));
+    assert.equal(await response.text(), "still here");
+    assert.match(await child.line(), /^error process .* boom$/);
+  }
+});

@@ -1,0 +1,57 @@
+import { Inbox, within } from "./wait.ts";
+
+/** Starting a process takes its time on a busy machine. */
+const CHILD_MS = 60_000;
+
+/** A script that runs as a process of its own, for what would end or disturb the process of the tests. */
+export class Child implements AsyncDisposable {
+  /** Lines of its standard output, as they come. */
+  readonly lines = new Inbox<string>();
+  /** Resolves when it has ended. */
+  readonly ended: Promise<{ code: number; stderr: string }>;
+  readonly #process: Deno.ChildProcess;
+
+  constructor(script: URL, { args = [], flags = [] }: { args?: string[]; flags?: string[] } = {}) {
+    this.#process = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--allow-all", "--quiet", ...flags, script.href, ...args],
+      env: { NO_COLOR: "1" },
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const output = this.#read();
+    const stderr = new Response(this.#process.stderr).text();
+    this.ended = Promise.all([this.#process.status, stderr, output])
+      .then(([{ code }, stderr]) => ({ code, stderr }));
+  }
+
+  /** The next line of its standard output. */
+  line(): Promise<string> {
+    return this.lines.next("a line from the child process", CHILD_MS);
+  }
+
+  /** How it ended. */
+  end(): Promise<{ code: number; stderr: string }> {
+    return within("the end of the child process", this.ended, CHILD_MS);
+  }
+
+  kill(signal: Deno.Signal): void {
+    this.#process.kill(signal);
+  }
+
+  async #read(): Promise<void> {
+    let rest = "";
+    for await (const text of this.#process.stdout.pipeThrough(new TextDecoderStream())) {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) this.lines.put(line);
+    }
+    this.lines.end(new Error("The child process has ended"));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.kill("SIGKILL");
+    } catch { /* it has ended */ }
+    await this.ended;
+  }
+}

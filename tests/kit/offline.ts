@@ -1,0 +1,39 @@
+import { type AnyPlugin, type Connection, type Endpoint, type Host, Server } from "../../core/mod.ts";
+import type { LogRecord, ServerOptions } from "../../core/mod.ts";
+import { FakeTransport } from "./transport.ts";
+import { Inbox } from "./wait.ts";
+
+/** A server without a network: connections are opened over transports that keep what they are given. */
+export interface OfflineServer extends AsyncDisposable {
+  readonly server: Server;
+  /** Every warning and error that was logged. */
+  readonly log: Inbox<LogRecord>;
+  /** Opens a connection at an endpoint. */
+  connect(endpoint: Endpoint, ip?: string): Promise<{ conn: Connection; transport: FakeTransport }>;
+}
+
+/** Starts such a server with these plugins. */
+export async function offline(options: ServerOptions, ...plugins: AnyPlugin[]): Promise<OfflineServer> {
+  const server = new Server({ port: false, drainMs: 1_000, ...options });
+  const log = new Inbox<LogRecord>();
+  let host: Host;
+  server.use({
+    name: "test",
+    start: (given) => void (host = given),
+    log: (record) => void (record.level === "error" || record.level === "warn" ? log.put(record) : undefined),
+  });
+  for (const plugin of plugins) server.use(plugin);
+  await server.start();
+  return {
+    server,
+    log,
+    async connect(endpoint, ip = "127.0.0.1") {
+      const admission = await host.admit(endpoint, new Request("http://test/"), ip);
+      if (admission instanceof Response) throw new Error(`The connection was refused: ${admission.status}`);
+      const transport = new FakeTransport();
+      transport.onClose = admission.release;
+      return { conn: admission.open(transport), transport };
+    },
+    [Symbol.asyncDispose]: () => server.stop(),
+  };
+}

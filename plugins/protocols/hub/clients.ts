@@ -56,7 +56,7 @@ export function seatClients(
       message() {}, // clients have nothing to say: what they send is but a sign of life
       close(why) {
         roster.delete(seat);
-        if (session !== undefined) kept?.left(seat, why, roster.ofSession(session).size === 0);
+        if (session !== undefined) kept?.left(seat, why, roster.ownerOf(session) === undefined);
       },
     };
   };

@@ -74,8 +74,8 @@ export function sending({ channels, roster, kept, clock }: SendingParts): Sendin
     had: string | undefined,
   ): Promise<{ report: TargetReport; more: number }> {
     const all = roster.ofSession(session);
-    const others = [...all].filter(({ user }) => user !== had);
-    const served = all.size - others.length;
+    const others = all.filter(({ user }) => user !== had);
+    const served = all.length - others.length;
     const awayUser = kept?.userOf(session);
     let more = 0;
     if (served > 0) {

@@ -11,6 +11,7 @@ import type { PlainWriter } from "./plain.ts";
 export interface TraceRecord {
   /** Milliseconds since 1970. */
   readonly timestamp: number;
+  /** The call begins, ends, or fails. */
   readonly event: "ENTER" | "EXIT" | "EXCEPTION";
   /** The same for all calls that one call led to, also later ones. */
   readonly thread: string;
@@ -24,7 +25,9 @@ export interface TraceRecord {
   readonly result?: string;
   /** With `EXCEPTION`: the error's name and message. */
   readonly exception?: string;
+  /** How long the call took, until its promise was settled; not with `ENTER`. */
   readonly durationMicros?: number;
+  /** The same in whole milliseconds. */
   readonly durationMillis?: number;
 }
 

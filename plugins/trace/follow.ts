@@ -12,6 +12,7 @@ import type { PlainWriter } from "./plain.ts";
 export interface FollowTarget {
   /** A connection's id. */
   readonly client?: string;
+  /** A channel's name. */
   readonly channel?: string;
 }
 
@@ -19,6 +20,7 @@ export interface FollowTarget {
 export interface FollowEvent {
   /** Milliseconds since 1970. */
   readonly time: number;
+  /** What it was. */
   readonly event:
     | "open"
     | "message"
@@ -29,7 +31,9 @@ export interface FollowEvent {
     | "publish"
     | "published"
     | "delivery";
+  /** The connection that did it; absent when the server did, and with a delivery. */
   readonly client?: string;
+  /** Where. */
   readonly channel?: string;
   /** What else there is to say, by the event. */
   readonly detail: Readonly<Record<string, unknown>>;

@@ -9,10 +9,13 @@ export type ChatMessageType = "system" | "join" | "leave" | "message" | "error" 
 
 /** A message as it travels. The names are written as the first clients expect them. */
 export interface ChatMessage {
+  /** What it is. */
   readonly Type: ChatMessageType;
+  /** The room's id. */
   readonly RoomId: string;
   /** Who it is from; `System` for the server. */
   readonly Username: string;
+  /** What was said, or happened, as plain text. */
   readonly Content: string;
   /** ISO 8601. */
   readonly Timestamp: string;

@@ -9,7 +9,9 @@ import { roomNameErrors, sameName } from "./names.ts";
 
 /** A room as the REST side shows it. */
 export interface ChatRoom {
+  /** What stands in paths: eight characters, or `general`. */
   readonly id: string;
+  /** What people see. */
   readonly name: string;
   /** ISO 8601. */
   readonly createdAt: string;
@@ -19,7 +21,9 @@ export interface ChatRoom {
 
 /** Keeps rooms over a restart, by their ids; persistence is one. */
 export interface RoomStore {
+  /** All that was kept. */
   load(): MaybePromise<Iterable<readonly [id: string, value: string]>>;
+  /** Keeps a room; it exists when this has resolved. */
   set(id: string, value: string): MaybePromise<void>;
 }
 

@@ -39,8 +39,11 @@ export interface KeepOptions {
 
 /** Small facts by key; persistence is one. */
 export interface KeyValue {
+  /** All that was kept. */
   load(): MaybePromise<Iterable<readonly [key: string, value: string]>>;
+  /** Keeps a fact, in place of an older one. */
   set(key: string, value: string): MaybePromise<void>;
+  /** Forgets a fact. */
   delete(key: string): MaybePromise<void>;
 }
 

@@ -31,6 +31,7 @@ export interface TargetReport {
 export interface SendReport {
   /** Connections on this node that it was handed to, each counted once. */
   readonly delivered: number;
+  /** The same for each target; a connection that is both counts for both. */
   readonly targets: { readonly user?: TargetReport; readonly session?: TargetReport };
 }
 

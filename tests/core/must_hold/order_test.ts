@@ -1,0 +1,150 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { Audience, type Connection, type Message, type Plugin } from "../../../core/mod.ts";
+import { Outbox } from "../../../core/outbox.ts";
+import { serve } from "../../kit/mod.ts";
+
+/** An endpoint at `/work` whose handler takes as many turns as each message says. */
+function worker(handled: string[]): Plugin {
+  return {
+    name: "worker",
+    endpoints: [{
+      name: "worker",
+      path: "/work",
+      open: (conn) => ({
+        message(text) {
+          const [turns] = text.split(" ");
+          if (turns === "0") return finish(conn, text);
+          return (async () => {
+            for (let left = Number(turns); left > 0; left--) {
+              await new Promise((resolve) => setImmediate(resolve));
+            }
+            finish(conn, text);
+          })();
+        },
+      }),
+    }],
+  };
+  function finish(conn: Connection, text: string): void {
+    handled.push(text);
+    conn.send(text);
+  }
+}
+
+Deno.test("async handlers never reorder one connection's messages", async () => {
+  const handled: string[] = [];
+  await using server = await serve({}, worker(handled));
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.nat(4), { minLength: 1, maxLength: 30 }), async (turns) => {
+      handled.length = 0;
+      await using client = await server.connect("/work");
+      const sent = turns.map((count, i) => `${count} ${i}`);
+      for (const text of sent) client.send(text);
+      const answers: string[] = [];
+      while (answers.length < sent.length) answers.push(await client.nextText());
+      assert.deepEqual(answers, sent);
+      assert.deepEqual(handled, sent);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+for (
+  const [what, options, message] of [
+    ["messages", { maxWaitingMessages: 10 }, "1 x"],
+    ["bytes", { maxWaitingBytes: 1_000 }, "1 ".padEnd(200, "x")],
+  ] as const
+) {
+  Deno.test(`the queue behind a handler is bounded by ${what}`, async () => {
+    const codes: number[] = [];
+    const stuck: Plugin = {
+      name: "stuck",
+      // The server's word counts: the runtime drops a client that goes on talking before it has read the code.
+      close: (_conn, { code }) => void codes.push(code),
+      endpoints: [{ name: "stuck", path: "/stuck", open: () => ({ message: () => new Promise(() => {}) }) }],
+    };
+    await using server = await serve({ drainMs: 50, ...options }, stuck);
+    const client = await server.connect("/stuck");
+    for (let i = 0; i < 20; i++) client.send(message);
+    await client.closed;
+    assert.deepEqual(codes, [3013]);
+  });
+}
+
+/** A connection as the outbox sees it: it keeps the frames it would send. */
+class FakeSender {
+  readonly frames: Message[] = [];
+  batch: ReturnType<Outbox["lane"]>["root"] | undefined;
+  constructor(readonly lane: ReturnType<Outbox["lane"]>, readonly outbox: Outbox) {}
+  send(message: string): void {
+    if (this.batch === undefined) this.outbox.add(this);
+    this.batch = (this.batch ?? this.lane.root).with(message);
+  }
+  flush(): void {
+    this.frames.push(...this.batch!.frames(this.lane.separator));
+    this.batch = undefined;
+  }
+  relieve(): boolean {
+    return false;
+  }
+}
+
+for (const separator of ["\n", undefined]) {
+  Deno.test(`what each connection gets is what was sent to it, in order, ${separator ? "joined" : "frame by frame"}`, async () => {
+    const send = fc.tuple(fc.subarray([0, 1, 2, 3], { minLength: 1 }), fc.constantFrom("a", "b", "c", "d"));
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.array(send, { maxLength: 12 }), { maxLength: 4 }), async (turns) => {
+        const outbox = new Outbox();
+        const lane = outbox.lane(separator);
+        const senders = Array.from({ length: 4 }, () => new FakeSender(lane, outbox));
+        const expected: string[][] = senders.map(() => []);
+        for (const turn of turns) {
+          for (const [to, message] of turn) {
+            for (const i of to) {
+              senders[i]!.send(message);
+              expected[i]!.push(message);
+            }
+          }
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        for (const [i, { frames }] of senders.entries()) {
+          const messages = frames.flatMap((frame) =>
+            separator ? (frame as string).split(separator) : [frame]
+          );
+          assert.deepEqual(messages, expected[i]);
+          if (separator) assert.ok(frames.length <= turns.length, "more than one frame in a turn");
+        }
+      }),
+    );
+  });
+}
+
+Deno.test("an audience encodes once for each format, leaves one out, and counts who was reached", async () => {
+  const audience = new Audience();
+  const endpoint = (name: string) => ({
+    name,
+    path: `/${name}`,
+    format: name,
+    open(conn: Connection) {
+      audience.add(conn);
+      return { message() {}, close: () => void audience.delete(conn) };
+    },
+  });
+  await using server = await serve({}, { name: "two", endpoints: [endpoint("one"), endpoint("other")] });
+  const clients = [];
+  for (const path of ["/one", "/other", "/one", "/other", "/one"]) clients.push(await server.connect(path));
+  const encoded: string[] = [];
+  const reached = audience.send(({ format }) => {
+    encoded.push(String(format));
+    return `in ${format}`;
+  });
+  assert.equal(reached, 5);
+  assert.deepEqual(encoded.sort(), ["one", "other"]);
+  for (const [i, client] of clients.entries()) {
+    assert.equal(await client.next(), i % 2 === 0 ? "in one" : "in other");
+  }
+  const [first] = audience;
+  assert.equal(audience.send("but one", first), 4);
+  for (const client of clients.slice(1)) assert.equal(await client.next(), "but one");
+  for (const client of clients) await client.close();
+});

@@ -5,6 +5,7 @@
  */
 
 import { closeCode, type Connection, type Endpoint, PlugboardError, type Upgrade } from "../../core/mod.ts";
+import { isLocal } from "../shared/client_ip.ts";
 import { originRefusal, permissionRefusal, refusalFor } from "./http.ts";
 import { findProof, markerAmong } from "./proofs.ts";
 import type { Sessions } from "./sessions.ts";
@@ -48,22 +49,22 @@ export function entrance({ open, sign, sessions, limits, allowsOrigin }: Entranc
   async function prove(request: ProofCarrier, ip: string, offered?: readonly string[]): Promise<SignIn> {
     const { url, headers } = request;
     const signIn = await sign.prove({ ...findProof(url, headers, offered), url, headers, ip });
-    return signIn ?? sign.anonymous(undefined, ip);
+    return signIn ?? sign.anonymous(undefined, isLocal({ headers, ip }));
   }
 
   /** The sign-in by a token that came in a message; the request's other parts are for the app's own check. */
   async function proveToken(conn: Connection, token: string): Promise<SignIn> {
     const { url = "", headers = new Headers() } = waiting.get(conn) ?? {};
-    const signIn = await sign.prove({ token, url, headers, ip: conn.ip });
-    return signIn ?? sign.anonymous(undefined, conn.ip);
+    return await sign.prove({ token, url, headers, ip: conn.ip }) ?? arrived(conn);
   }
 
-  function arrived(conn: Connection, user: string | undefined): SignIn {
+  /** The sign-in by what the request brought. */
+  function arrived(conn: Connection, user?: string): SignIn {
     const upgrade = waiting.get(conn);
     const outcome = sessions.get(conn) ?? (upgrade && outcomes.get(upgrade));
     if (outcome instanceof PlugboardError) throw outcome;
     // Somebody anonymous may still say how they are called, where that counts.
-    if (outcome === undefined || outcome.identity.anonymous || open) return sign.anonymous(user, conn.ip);
+    if (outcome === undefined || outcome.identity.anonymous || open) return sign.anonymous(user);
     return outcome;
   }
 

@@ -89,6 +89,20 @@ export function isLoopback(host: string): boolean {
   return parse(name)?.range() === "loopback";
 }
 
+/**
+ * Whether a request comes from this machine, as far as anybody says: a proxy on this machine that passes on requests
+ * from elsewhere mostly names their sender. Without an address nothing came over the network.
+ */
+export function isLocal({ headers, ip }: { readonly headers: Headers; readonly ip: string }): boolean {
+  if (ip !== "unknown" && !isLoopback(ip)) return false;
+  const [listed, forwarded] = [headers.get("x-forwarded-for"), headers.get("forwarded")];
+  const senders = [
+    ...(listed === null ? [] : listed.split(",")),
+    ...(forwarded === null ? [] : forwardedFor(forwarded)),
+  ];
+  return senders.every((hop) => isLoopback(withoutPort(hop.trim())));
+}
+
 function network(text: string): Network {
   const [ip = "", bits] = text.split("/");
   const address = parse(ip);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { LogRecord } from "../../../core/mod.ts";
 import { auth, type Keep } from "../../../plugins/auth.ts";
 import { type Client, FakeClock, RawClient, serve, until } from "../../kit/mod.ts";
-import { codeOf, refusedUpgrade, SECRET, serveAuth, token } from "./kit.ts";
+import { closed, codeOf, refusedUpgrade, SECRET, serveAuth, token } from "./kit.ts";
 
 const jwt = { secret: SECRET };
 
@@ -90,7 +90,7 @@ Deno.test("S07 a client signs in by a message, and is told why it cannot", async
   for (const [connect, answer] of answers) {
     await using client = await server.connect("/door");
     assert.equal(await signIn(client, connect), answer, connect);
-    if (answer === "invalid_token") assert.equal((await client.closed).code, 3500);
+    if (answer === "invalid_token") assert.equal((await closed(client)).code, 3500);
   }
 });
 
@@ -197,7 +197,7 @@ Deno.test("S08 a key that is revoked closes its connections and works no more", 
   await using second = await server.connect("/me?api_key=two");
   await Promise.all([first.next(), second.next()]);
   assert.equal(await server.access.revokeApiKey("one"), true);
-  assert.deepEqual(await first.closed, { code: 3500, reason: "token revoked" });
+  assert.deepEqual(await closed(first), { code: 3500, reason: "token revoked" });
   assert.equal(await server.access.revokeApiKey("one"), false);
   assert.equal((await refusedUpgrade(server, "/me?api_key=one")).status, 401);
   second.send("still here");
@@ -221,14 +221,17 @@ Deno.test("a sign-in ends with its token: warned, then closed after a time of gr
   client.sendJson({ connect: "" });
   assert.equal((await client.nextJson()).user, "alice", "still within the grace, and warned only once");
   clock.advance(1_000);
-  assert.deepEqual(await client.closed, { code: 3005, reason: "connection expired" });
+  assert.deepEqual(await closed(client), { code: 3005, reason: "connection expired" });
 });
 
 Deno.test("a client renews its sign-in in place, with a token of its own", async () => {
   const clock = new FakeClock();
   await using server = await serveAuth({ jwt }, { clock });
   await using client = await server.connect("/door");
-  await ask(client, { connect: await token({ sub: "alice", exp: seconds(clock, 60) }) });
+  const exp = seconds(clock, 60);
+  await ask(client, { connect: await token({ sub: "alice", exp }) });
+  clock.advance(50_000);
+  assert.deepEqual(await client.nextJson(), { expiring: exp * 1000 });
   const later = seconds(clock, 600);
   const renewed = await ask(client, {
     refresh: await token({ sub: "alice", exp: later, permissions: ["read:a"] }),
@@ -241,7 +244,7 @@ Deno.test("a client renews its sign-in in place, with a token of its own", async
   assert.deepEqual(await client.nextJson(), { expiring: later * 1000 }, "the new end is announced");
   const others = await ask(client, { refresh: await token({ sub: "bob" }) });
   assert.equal(others.error, "invalid_token");
-  assert.equal((await client.closed).code, 3500);
+  assert.equal((await closed(client)).code, 3500);
 });
 
 Deno.test("connections that cannot renew are closed all the same", async () => {
@@ -252,7 +255,7 @@ Deno.test("connections that cannot renew are closed all the same", async () => {
   );
   await client.next();
   clock.advance(86_000);
-  assert.equal((await client.closed).code, 3005);
+  assert.equal((await closed(client)).code, 3005);
 });
 
 Deno.test("the server gives a sign-in another end", async () => {
@@ -269,7 +272,7 @@ Deno.test("the server gives a sign-in another end", async () => {
   assert.equal(await client.next(), "still here");
   assert.equal(server.access.prolong(conn!, clock.now() - 25_000)?.user, "alice");
   clock.advance(1_000);
-  assert.equal((await client.closed).code, 3005);
+  assert.equal((await closed(client)).code, 3005);
 });
 
 /** A store that outlives servers. */
@@ -312,11 +315,11 @@ Deno.test("tokens are revoked by id, by user and by age: their connections go at
       ),
     );
     assert.equal(await server.access.revoke({ jti: "t1" }), 1);
-    assert.deepEqual(await clients["t1"]!.closed, { code: 3500, reason: "token revoked" });
+    assert.deepEqual(await closed(clients["t1"]!), { code: 3500, reason: "token revoked" });
     assert.equal(await server.access.revoke({ user: "alice" }), 2);
-    await Promise.all([clients["t2"]!.closed, clients["undated"]!.closed]);
+    await Promise.all([closed(clients["t2"]!), closed(clients["undated"]!)]);
     assert.equal(await server.access.revoke({ issuedBefore: clock.now() - 50_000 }), 1);
-    await clients["eve"]!.closed;
+    await closed(clients["eve"]!);
     clients["bob"]!.send("still here");
     assert.equal(await clients["bob"]!.next(), "still here");
     assert.deepEqual(await refused(server), ["t1", "t2", "undated", "eve"]);
@@ -353,6 +356,7 @@ Deno.test("a revocation is forgotten when it may be, and a shorter one does not 
   assert.deepEqual([...keep.entries.keys()], ["jti:long", "user:alice"]);
   const old = await token({ sub: "alice", iat: seconds(clock, -3_610) });
   assert.equal(await codeOf(server.access.verify(old)), "invalid_token");
+  assert.equal(await codeOf(server.access.verify(await token({ sub: "bob", jti: "long" }))), "invalid_token");
 });
 
 Deno.test("a client whose token is revoked while it connects does not get in", async () => {
@@ -371,7 +375,7 @@ Deno.test("a client whose token is revoked while it connects does not get in", a
   });
   await using client = await server.connect(`/me?token=${await token({ sub: "alice" })}`);
   await revoked.promise;
-  assert.equal((await client.closed).code, 3500);
+  assert.equal((await closed(client)).code, 3500);
 });
 
 Deno.test("without sign-in everybody on this machine may do everything, and the log says so once", async () => {
@@ -397,7 +401,25 @@ Deno.test("a server without sign-in is closed to whoever comes from elsewhere", 
   assert.equal((await refusedUpgrade(server, "/me", { "x-forwarded-for": "203.0.113.7" })).status, 401);
   await using client = await server.connect("/door", [], { "x-forwarded-for": "203.0.113.7" });
   assert.equal(await signIn(client), "unauthorized");
+  assert.equal((await ask(client, { connect: "whatever" })).error, "unauthorized");
   await using local = await server.connect("/me", [], { "x-forwarded-for": "::1" });
+  assert.deepEqual(await local.nextJson(), { user: "" });
+});
+
+Deno.test("a proxy on this machine does not open a server without sign-in to the world", async () => {
+  await using server = await serveAuth({});
+  const passedOn: Record<string, string>[] = [
+    { "x-forwarded-for": "203.0.113.7" },
+    { "x-forwarded-for": "127.0.0.1, 203.0.113.7" },
+    { "x-forwarded-for": "203.0.113.7, 127.0.0.1" },
+    { "x-forwarded-for": "unknown" },
+    { forwarded: "for=203.0.113.7;proto=https" },
+    { forwarded: 'for="[2001:db8::7]:80"' },
+  ];
+  for (const headers of passedOn) {
+    assert.equal((await refusedUpgrade(server, "/me", headers)).status, 401, JSON.stringify(headers));
+  }
+  await using local = await server.connect("/me", [], { "x-forwarded-for": "::1, 127.0.0.1" });
   assert.deepEqual(await local.nextJson(), { user: "" });
 });
 

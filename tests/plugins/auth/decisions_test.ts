@@ -9,7 +9,7 @@ import {
   type Rule,
 } from "../../../plugins/channels.ts";
 import { type Client, started, type TestServer } from "../../kit/mod.ts";
-import { SECRET, token } from "./kit.ts";
+import { closed, SECRET, token } from "./kit.ts";
 
 const silent: ChannelEncoder = {
   publication: () => "{}",
@@ -218,5 +218,5 @@ Deno.test("the app's own rule for subscribing takes its time, and may only deny"
   assert.equal(await ask(bob, "subscribe", "anyone:else"), "allowed");
   assert.equal(await ask(alice, "subscribe", "nobody:x"), DENIED, "what the rules deny is not even asked");
   bob.sendJson(["subscribe", "anyone:broken"]);
-  assert.equal((await bob.closed).code, 3004, "a rule that fails lets nobody in");
+  assert.equal((await closed(bob)).code, 3004, "a rule that fails lets nobody in");
 });

@@ -178,7 +178,8 @@ Deno.test("an answer that is garbage replaces nothing", async () => {
   const clock = new FakeClock();
   using tokens = checked(idp, clock);
   assert.equal(await tokens.of(await known.sign()), "alice");
-  const answers: (() => Response)[] = [
+  const eve = await key("known");
+  const answers: Provider["answer"][] = [
     () => new Response("<html>"),
     () => new Response(""),
     () => Response.json(null),
@@ -189,7 +190,11 @@ Deno.test("an answer that is garbage replaces nothing", async () => {
     () => new Response(new Uint8Array([0xff, 0xfe])),
     () => new Response("[".repeat(1_000_000)),
     () => new Response(null, { status: 204 }),
-    () => Response.redirect("http://127.0.0.1:1/elsewhere"),
+    () => Response.json({ keys: [eve.jwk], padding: "x".repeat(300_000) }),
+    (request) =>
+      request.url.endsWith("/elsewhere")
+        ? Response.json({ keys: [eve.jwk] })
+        : Response.redirect(new URL("/elsewhere", request.url)),
   ];
   for (const answer of answers) {
     idp.answer = answer;

@@ -3,7 +3,7 @@ import { Server } from "../../../core/mod.ts";
 import { type Access, auth } from "../../../plugins/auth.ts";
 import { persistence } from "../../../plugins/persistence.ts";
 import { started, type TestServer } from "../../kit/mod.ts";
-import { me, refusedUpgrade, SECRET, token } from "./kit.ts";
+import { closed, me, refusedUpgrade, SECRET, token } from "./kit.ts";
 
 async function serveKept(path: string): Promise<TestServer & { access: Access }> {
   const server = new Server({ port: 0, drainMs: 1_000 });
@@ -23,7 +23,7 @@ Deno.test("what was revoked stays revoked in the database", async () => {
       await using client = await server.connect(`/me?token=${jwt}`);
       await client.next();
       assert.equal(await server.access.revoke({ jti: "stolen" }), 1);
-      assert.equal((await client.closed).code, 3500);
+      assert.equal((await closed(client)).code, 3500);
     }
     await using again = await serveKept(path);
     assert.equal((await refusedUpgrade(again, `/me?token=${jwt}`)).code, "invalid_token");

@@ -8,7 +8,15 @@ import {
   Server,
 } from "../../../core/mod.ts";
 import { type Access, auth, type AuthOptions } from "../../../plugins/auth.ts";
-import { type FakeClock, started, type TestServer } from "../../kit/mod.ts";
+import {
+  type Client,
+  type ClientClosed,
+  type FakeClock,
+  started,
+  type TestServer,
+  until,
+  within,
+} from "../../kit/mod.ts";
 
 /** The secret of the tests' issuer. */
 export const SECRET = "a secret of the tests, forty bytes long.";
@@ -30,6 +38,22 @@ export async function codeOf(work: Promise<unknown> | (() => unknown)): Promise<
     throw error;
   }
   throw new Error("Nothing was thrown");
+}
+
+/** How the connection ended, as soon as it has. */
+export function closed(client: Client): Promise<ClientClosed> {
+  return within("the close", client.closed);
+}
+
+/** Lets time pass until the work is done. */
+export async function passing<T>(clock: FakeClock, work: Promise<T>): Promise<T> {
+  let done = false;
+  work.finally(() => done = true).catch(() => {});
+  await until("the work", () => {
+    clock.advance(50);
+    return done;
+  });
+  return await work;
 }
 
 /** `/me`: clients that bring their proof with the request; tells them who they are. */
@@ -97,7 +121,15 @@ export async function serveAuth(
   });
   const access = server.use(auth(options));
   for (const plugin of [me(access), door(access), ...more(access)]) server.use(plugin);
-  return Object.assign(await started(server), { access });
+  return Object.assign(await started(server), {
+    access,
+    ...(clock && { [Symbol.asyncDispose]: stopping(server, clock) }),
+  });
+}
+
+/** Stops a server whose time stands still: whoever is still connected is sent away in time, not at once. */
+export function stopping(server: Server, clock: FakeClock): () => Promise<void> {
+  return () => passing(clock, server.stop());
 }
 
 /** The answer to an upgrade that is refused. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { exportPKCS8, exportSPKI, generateKeyPair, type JWTPayload, SignJWT } from "jose";
+import { exportPKCS8, exportSPKI, generateKeyPair, importPKCS8, type JWTPayload, SignJWT } from "jose";
 import { type JwtOptions, tokenVerifier } from "../../../plugins/auth/tokens.ts";
 import { auth } from "../../../plugins/auth.ts";
 import { codeOf, SECRET, token } from "./kit.ts";
@@ -40,6 +40,20 @@ Deno.test("S07 every algorithm of the list is checked by its own kind of key", a
       assert.equal(await refusal(jwt, { publicKey: await exportSPKI(other.publicKey) }), "invalid_token");
       assert.equal(await refusal(jwt, { publicKey: pem, algorithms: ["HS256"] }), "invalid_token");
     });
+  }
+});
+
+Deno.test("of several public keys, the one of the token's kind is taken", async () => {
+  const pairs = await Promise.all(
+    ["RS256", "ES256", "ES384", "EdDSA", "ES256"].map((alg) => generateKeyPair(alg, { extractable: true })),
+  );
+  const publicKey = await Promise.all(pairs.map((pair) => exportSPKI(pair.publicKey)));
+  for (const [i, alg] of ["PS256", "ES256", "ES384", "EdDSA", "ES256"].entries()) {
+    const key = alg === "PS256"
+      ? await importPKCS8(await exportPKCS8(pairs[i]!.privateKey), alg)
+      : pairs[i]!.privateKey;
+    const jwt = await new SignJWT({ sub: alg }).setProtectedHeader({ alg }).sign(key);
+    assert.equal((await verify(jwt, { publicKey })).sub, alg);
   }
 });
 
@@ -153,6 +167,9 @@ Deno.test("garbage is refused, however large, without being looked at for long",
     "é.é.é",
   ];
   for (const each of garbage) assert.equal(await refusal(each), "invalid_token", each);
+  const long = await token({ sub: "a", info: "x".repeat(8_192) });
+  assert.equal(await refusal(long), "invalid_token");
+  assert.equal((await verify(long, { secret: SECRET, maxTokenLength: 20_000 })).sub, "a");
   const huge = `${jwt.split(".")[0]}.${"A".repeat(1_000_000)}.AAAA`;
   const started = performance.now();
   for (let i = 0; i < 100; i++) assert.equal(await refusal(huge), "invalid_token");

@@ -13,7 +13,7 @@ import { clientIpFrom } from "../../../plugins/shared/client_ip.ts";
 import { metricsRegistry } from "../../../plugins/shared/metrics.ts";
 import { channelProtocol } from "../../kit/channel_protocol.ts";
 import { type Client, FakeClock, Inbox, started, type TestServer, until } from "../../kit/mod.ts";
-import { me, refusedUpgrade, SECRET, token } from "../auth/kit.ts";
+import { closed, me, passing, refusedUpgrade, SECRET, stopping, token } from "../auth/kit.ts";
 
 /** A server with limits, clients' addresses taken from `X-Forwarded-For`, and time standing still. */
 async function serveLimits(
@@ -29,7 +29,11 @@ async function serveLimits(
   });
   const limits = server.use(rateLimits(options));
   for (const plugin of more(limits)) server.use(plugin);
-  return Object.assign(await started(server), { limits, clock });
+  return Object.assign(await started(server), {
+    limits,
+    clock,
+    [Symbol.asyncDispose]: stopping(server, clock),
+  });
 }
 
 const from = (ip: string) => ({ "x-forwarded-for": ip });
@@ -95,17 +99,17 @@ Deno.test("S10 S14 a protocol answers what was refused, with which limit and how
 
 Deno.test("whoever goes on regardless is disconnected", async () => {
   const limits = { messages: "10/10s", refusals: "20/10s" } as const;
-  const closed = new Inbox<Closed>();
+  const ends = new Inbox<Closed>();
   const seen: unknown[] = [];
   const watch: Plugin = {
     name: "watch",
     message: (_conn, data) => void seen.push(data),
-    close: (_conn, why) => closed.put(why),
+    close: (_conn, why) => ends.put(why),
   };
   await using server = await serveLimits({ limits }, (api) => [answering(api), watch]);
   await using client = await server.connect("/echo");
   for (let i = 0; i < 100; i++) client.send("flood");
-  assert.deepEqual(await closed.next(), { code: 3013, reason: "too many requests", by: "server" });
+  assert.deepEqual(await ends.next(), { code: 3013, reason: "too many requests", by: "server" });
   assert.equal(seen.length, 10);
 });
 
@@ -129,7 +133,15 @@ Deno.test("S10 subscribes and publishes are limited per connection, with the wai
   });
   server.clock.advance(5_000);
   assert.equal((await ask(client, { do: "subscribe", channel: "c" })).subscribed, "c");
-  await bus.api.publish("x", "the server itself is not limited");
+  const [conn] = server.server.connections;
+  for (const channel of ["d", "e", "f"]) {
+    assert.equal(
+      await bus.api.subscribeClients({ client: conn!.id }, channel),
+      1,
+      "the server is not limited",
+    );
+  }
+  await bus.api.publish("x", "nor here");
 });
 
 Deno.test("a channel takes only so much from all clients together", async () => {
@@ -182,7 +194,7 @@ Deno.test("a user has only so many connections", async () => {
   await using second = await server.connect(path);
   await Promise.all([first.next(), second.next()]);
   await using third = await server.connect(path);
-  assert.deepEqual(await third.closed, { code: 3504, reason: "connection limit" });
+  assert.deepEqual(await closed(third), { code: 3504, reason: "connection limit" });
   await first.close();
   await until("the end of the first", () => server.server.connections.size === 1);
   await using fourth = await server.connect(path);
@@ -251,17 +263,6 @@ Deno.test("a hundred thousand addresses cost a bounded memory, and nobody else t
   const grown = (Deno.memoryUsage().heapUsed - before) / 1e6;
   assert.ok(grown < (collect === undefined ? 60 : 5), `${grown} MB more`);
 });
-
-/** Lets time pass until the work is done. */
-async function passing<T>(clock: FakeClock, work: Promise<T>): Promise<T> {
-  let done = false;
-  work.finally(() => done = true).catch(() => {});
-  await until("the work", () => {
-    clock.advance(50);
-    return done;
-  });
-  return await work;
-}
 
 Deno.test("who guesses is slowed down, then refused, with a good proof too; others are not", async () => {
   await using server = await serveLimits({ limits: { failedSignIns: "20/1h" } }, withSignIn());

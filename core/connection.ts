@@ -10,6 +10,7 @@ import type { Endpoint, Message, Session, Transport, Upgrade } from "./endpoint.
 import type { HookRunner } from "./hooks.ts";
 import { Inbox, type InboxLimits } from "./inbox.ts";
 import type { Batch, Lane, Outbox } from "./outbox.ts";
+import type { Sent } from "./plugin.ts";
 
 /** Bounds of one connection. */
 export interface Limits extends BacklogLimits, InboxLimits {
@@ -24,6 +25,8 @@ export interface Wiring {
   readonly outbox: Outbox;
   readonly hooks: HookRunner;
   readonly limits: Limits;
+  /** Counts what all of them are sent. */
+  readonly sent: Sent;
   /** Told once, when the connection has ended. */
   readonly ended: (conn: Connection) => void;
 }
@@ -126,8 +129,11 @@ export class Connection {
     const batch = this.#batch;
     if (batch === undefined) return;
     this.#batch = undefined;
+    const { sent } = this.#wiring;
     try {
       for (const frame of batch.frames(this.#wiring.lane.separator)) {
+        sent.frames++;
+        sent.chars += frame.length;
         if (!this.#backlog.send(frame)) return this.close(closeCodes.slow);
       }
     } catch (error) {

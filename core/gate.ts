@@ -13,7 +13,7 @@ import type { HookRunner } from "./hooks.ts";
 import { Inbox } from "./inbox.ts";
 import { Liveness, type LivenessOptions } from "./liveness.ts";
 import { Outbox } from "./outbox.ts";
-import type { Admission, ServerState } from "./plugin.ts";
+import type { Admission, Sent, ServerState } from "./plugin.ts";
 import { Tally } from "./tally.ts";
 import { listenTo, stopIdleTimer, upgradeWebSocket, WebSocketTransport, whenOpen } from "./websocket.ts";
 
@@ -47,6 +47,8 @@ export interface Applicant {
 export class Gate {
   /** Everyone connected right now. */
   readonly connections = new Set<Connection>();
+  /** What was sent to the clients of each endpoint so far. */
+  readonly sent = new Map<Endpoint, Sent>();
   readonly #options: GateOptions;
   readonly #outbox = new Outbox();
   readonly #liveness: Liveness;
@@ -174,7 +176,9 @@ export class Gate {
         this.connections.delete(conn);
         this.#liveness.delete(conn);
       };
-      wiring = { endpoint, hooks, outbox, lane, limits, ended };
+      const sent = { frames: 0, chars: 0 };
+      this.sent.set(endpoint, sent);
+      wiring = { endpoint, hooks, outbox, lane, limits, sent, ended };
       this.#wirings.set(endpoint, wiring);
     }
     return wiring;

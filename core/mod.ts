@@ -24,6 +24,7 @@ export type {
   MaybePromise,
   Nothing,
   Plugin,
+  Sent,
   ServerState,
 } from "./plugin.ts";
 export { run } from "./run.ts";

@@ -23,6 +23,14 @@ export type App = Hono<{ Bindings: { ip: string } }>;
 /** Where the server is in its life. */
 export type ServerState = "idle" | "starting" | "ready" | "draining" | "stopped";
 
+/** What was handed to the network; a character of text counts as one. */
+export interface Sent {
+  /** Frames, each with one message or more. */
+  frames: number;
+  /** Their size. */
+  chars: number;
+}
+
 /** What the kernel lends a plugin from `start` to `stop`. */
 export interface Host {
   /** The plugin's own log: its lines carry the plugin's name. */
@@ -33,6 +41,8 @@ export interface Host {
   readonly connections: ReadonlySet<Connection>;
   /** Where the server is in its life. */
   readonly state: ServerState;
+  /** What was sent to the clients of each endpoint so far. */
+  readonly sent: ReadonlyMap<Endpoint, Sent>;
   /**
    * Asks to open a connection that does not come over a WebSocket: the same limits and `upgrade` hooks apply.
    * Gives the refusal, or the admission to open it with.

@@ -149,6 +149,7 @@ export class Server {
       log: hooks.logOf(plugin),
       clock: guardedClock(this.#options.clock, (error) => hooks.failed(plugin, "timer", error)),
       connections: gate.connections,
+      sent: gate.sent,
       get state() {
         return state();
       },

@@ -115,6 +115,10 @@ export function stats(options: StatsOptions): Plugin<Stats> {
   let release: (() => void)[] = [];
   const connections = (): ReadonlySet<Connection> => host?.connections ?? new Set();
 
+  const sent = (what: "frames" | "chars") =>
+    Array.from(host?.sent ?? [], ([{ name }, counts]) => [[name], counts[what]] as const);
+  metrics.gauge("plugboard_frames_sent_total", "Frames to clients", () => sent("frames"), byProtocol);
+  metrics.gauge("plugboard_sent_chars_total", "Size of frames to clients", () => sent("chars"), byProtocol);
   metrics.gauge("plugboard_connections", "Connections by protocol", () => {
     const counts = new Map<string, number>();
     for (const { endpoint: { name } } of connections()) counts.set(name, (counts.get(name) ?? 0) + 1);

@@ -196,6 +196,17 @@ Deno.test("refusals are counted by status", async () => {
   }
 });
 
+Deno.test("refused upgrades and what is sent are counted", async () => {
+  await using server = await serveStats();
+  await assert.rejects(server.connect("/nothing"));
+  assert.equal(await server.metric("plugboard_refusals_total", { status: "404" }), 1);
+  await using client = await server.connect("/echo");
+  client.send("hello");
+  await client.next();
+  assert.equal(await server.metric("plugboard_frames_sent_total", { protocol: "echo" }), 1);
+  assert.equal(await server.metric("plugboard_sent_chars_total", { protocol: "echo" }), 5);
+});
+
 Deno.test("only who may sees the numbers", async () => {
   await using server = await serveStats({ allow: (request) => request.headers.get("x-api-key") === "right" });
   for (const path of ["/metrics", "/api/stats"]) {

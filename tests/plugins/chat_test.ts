@@ -213,6 +213,21 @@ Deno.test("C04 whatever the text is, it arrives as it was; one that is blank doe
   await nothingElse(alice, bob);
 });
 
+Deno.test("C04 a leave comes after the last words, however long these take", async () => {
+  await using server = await chatServer({ history: {} }, {}, delayed(memoryBroker()));
+  await using bob = await server.join("Bob");
+  for (const name of ["A", "B", "C"]) {
+    const client = await server.join(name);
+    client.send("bye");
+    await client.close();
+    assert.deepEqual(await heard(bob, 3), [
+      `join ${name}: ${name} joined the room`,
+      `message ${name}: bye`,
+      `leave ${name}: ${name} left the room`,
+    ]);
+  }
+});
+
 Deno.test("C05 activeUsers is right after joins, leaves and lines that break or go dead", async () => {
   await using server = await chatServer({}, { pingIntervalMs: 400, pongTimeoutMs: 150 });
   const active = async () => (await server.rooms())[0]!.activeUsers;

@@ -362,6 +362,10 @@ Deno.test("B13 one client is followed live: each message, publish, delivery and 
   ann.sendJson({ do: "publish", channel: "elsewhere", data: 3 });
   assert.deepEqual((await next())[0], "message");
   assert.deepEqual(await next(), ["publish", "elsewhere", { data: "3" }]);
+  // What is sent in a client's name to the others is its publication, and no delivery to it.
+  await server.bus.publish("news", 4, { ephemeral: true, except: id });
+  assert.deepEqual(await next(), ["publish", "news", { data: "4" }]);
+  assert.deepEqual(await next(), ["published", "news", { offset: 0, receivers: 0 }]);
   await ann.close();
   const ends = [await next(), await next()].map(([what]) => what).sort();
   assert.deepEqual(ends, ["close", "unsubscribe"]);

@@ -11,7 +11,8 @@ const apiKey = "secret";
 async function keepingHub(keep: KeepOptions = {}, broker = memoryBroker()) {
   const clock = new FakeClock();
   const bus = channels({ broker });
-  const plugin = hub({ channels: bus.api, apiKey, keep });
+  // Slow clients are cut off by hand here.
+  const plugin = hub({ channels: bus.api, apiKey, keep, writeTimeoutMs: 1_000_000 });
   const server = await serve({ clock, maxQueuedBytes: 2 ** 26 }, bus, plugin);
   const users = plugin.api;
   const count = () => users.stats().total_connections;

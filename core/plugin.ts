@@ -100,7 +100,7 @@ export interface AnyPlugin extends Hooks {
  * import type { Plugin } from "@plugboard/server";
  *
  * function greeter(): Plugin {
- *   return { name: "greeter", open: (conn) => conn.send("hello") };
+ *   return { name: "greeter", open: (conn) => void conn.send("hello") };
  * }
  * ```
  */

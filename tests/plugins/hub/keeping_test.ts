@@ -11,9 +11,9 @@ const apiKey = "secret";
 async function keepingHub(keep: KeepOptions = {}, broker = memoryBroker()) {
   const clock = new FakeClock();
   const bus = channels({ broker });
-  // Slow clients are cut off by hand here.
+  // Slow clients are cut off by hand here, and by nobody else.
   const plugin = hub({ channels: bus.api, apiKey, keep, writeTimeoutMs: 1_000_000 });
-  const server = await serve({ clock, maxQueuedBytes: 2 ** 26 }, bus, plugin);
+  const server = await serve({ clock, maxQueuedBytes: 2 ** 26, pingIntervalMs: 1_000_000 }, bus, plugin);
   const users = plugin.api;
   const count = () => users.stats().total_connections;
   const clients = () => [...bus.api.clients.values()];

@@ -85,7 +85,9 @@ export interface PathsOptions {
 
 /** What somebody was let in to. */
 export interface PathGrant {
+  /** The path's id. */
   readonly path: string;
+  /** What the client may do there. */
   readonly right: Verb;
 }
 

@@ -50,7 +50,7 @@ import { type ConnectionInfo, type Stats, stats } from "./stats.ts";
 
 /** Options of {@linkcode RealtimeServer}. */
 export interface RealtimeConfig {
-  /** @default {8080} */
+  /** The port to listen on. @default {8080} */
   port?: number;
   /** The address to listen on. Another than this machine's needs `requireAuth` to be said. @default {"127.0.0.1"} */
   host?: string;

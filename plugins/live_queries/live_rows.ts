@@ -16,12 +16,19 @@
 
 /** A snapshot or a diff, as it comes from the server. */
 export interface LiveMessage<Row> {
+  /** With a snapshot: the columns that tell rows apart; null where the position does. */
   readonly key?: readonly string[] | null;
+  /** A snapshot's rows. */
   readonly rows?: readonly Row[];
+  /** Rows that are new or have changed. */
   readonly upsert?: readonly Row[];
+  /** Keys of rows that are gone. */
   readonly delete?: readonly unknown[];
+  /** All keys in their order, where it has changed. */
   readonly order?: readonly unknown[];
+  /** Without a key: positions and their new rows. */
   readonly at?: readonly (readonly [number, Row])[];
+  /** Without a key: how many rows there are now. */
   readonly length?: number;
 }
 

@@ -11,6 +11,7 @@ export type Row = Readonly<Record<string, unknown>>;
 export interface Snapshot {
   /** The columns that tell rows apart; null where the position does. */
   readonly key: readonly string[] | null;
+  /** The rows, in their order. */
   readonly rows: readonly Row[];
 }
 
@@ -19,6 +20,7 @@ export interface Snapshot {
  * then, if there is an `order`, sort by it. In a result without a key, the keys are positions and `length` cuts.
  */
 export interface Diff {
+  /** Rows that are new or have changed. */
   readonly upsert?: readonly Row[];
   /** Keys: one value, or a list of them where the key has several columns. */
   readonly delete?: readonly unknown[];

@@ -23,16 +23,21 @@ export interface MailLimits {
 
 /** A message and who sent it. */
 export interface Letter {
+  /** Who sent it. */
   readonly from: string;
+  /** What it says. */
   readonly payload: string;
 }
 
 /** A client that is away, and what is kept for it. */
 export interface Mailbox {
+  /** The path's id. */
   readonly path: string;
+  /** Whose mail it is. */
   readonly client: string;
   /** When it is given up, in milliseconds since 1970. */
   readonly until: number;
+  /** What has come, in order. */
   readonly letters: readonly Letter[];
 }
 

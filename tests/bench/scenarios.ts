@@ -1,10 +1,25 @@
 /** What is measured. A new budget is a case in one of these files, or a file more. */
 
+import { authScenario } from "./scenarios/auth.ts";
+import { durableWritesScenario } from "./scenarios/durable_writes.ts";
 import { echoScenario } from "./scenarios/echo.ts";
 import { fanoutScenario } from "./scenarios/fanout.ts";
 import { hooksScenario } from "./scenarios/hooks.ts";
+import { hubScenario } from "./scenarios/hub.ts";
 import { idleScenario } from "./scenarios/idle.ts";
+import { liveQueriesScenario } from "./scenarios/live_queries.ts";
+import { traceScenario } from "./scenarios/trace.ts";
 import type { Scenario } from "./types.ts";
 
 /** All scenarios, in the order in which they run. */
-export const scenarios: readonly Scenario[] = [hooksScenario, echoScenario, fanoutScenario, idleScenario];
+export const scenarios: readonly Scenario[] = [
+  hooksScenario,
+  echoScenario,
+  fanoutScenario,
+  idleScenario,
+  authScenario,
+  durableWritesScenario,
+  liveQueriesScenario,
+  hubScenario,
+  traceScenario,
+];

@@ -6,9 +6,9 @@ import {
   type ChannelEncoder,
   type Channels,
   channels,
-  type Rule,
 } from "../../../plugins/channels.ts";
 import { type Client, started, type TestServer } from "../../kit/mod.ts";
+import { ACTIONS, allowed, IDENTITIES, NAMESPACES, QUESTIONS } from "./decisions.ts";
 import { closed, SECRET, token } from "./kit.ts";
 
 const silent: ChannelEncoder = {
@@ -58,18 +58,12 @@ function operations(access: Access, bus: Channels): Plugin {
   };
 }
 
-const ACTIONS: readonly ChannelAction[] = ["subscribe", "publish", "presence", "history"];
-const RULES: readonly Rule[] = ["nobody", "anyone", "signed_in", "subscriber", "permission"];
-
 async function serveDecisions(
   options: AuthOptions = {},
 ): Promise<TestServer & { bus: Channels; access: Access }> {
   const server = new Server({ port: 0, drainMs: 1_000 });
   const access = server.use(auth({ jwt: { secret: SECRET }, anonymous: true, ...options }));
-  const namespaces = Object.fromEntries(RULES.map((rule) => {
-    return [rule, { subscribe: rule, publish: rule, presenceAccess: rule, historyAccess: rule }];
-  }));
-  const bus = server.use(channels({ namespaces }));
+  const bus = server.use(channels({ namespaces: NAMESPACES }));
   bus.extend(access.extension);
   server.use(operations(access, bus));
   return Object.assign(await started(server), { bus, access });
@@ -86,52 +80,16 @@ async function ask(client: Client, ...question: [ChannelAction, string, string?]
   }
 }
 
-/** Which identities there are, and what each may read and write of the channel `…:x`. */
-const IDENTITIES: [
-  name: string,
-  claims: Record<string, unknown> | undefined,
-  reads: boolean,
-  writes: boolean,
-][] = [
-  ["somebody anonymous", undefined, true, false],
-  ["a user as they come", { sub: "alice" }, true, true],
-  ["a reader", { sub: "alice", permissions: ["read:*"] }, true, false],
-  ["a writer", { sub: "alice", permissions: ["write:*"] }, false, true],
-  ["a user without permissions", { sub: "alice", permissions: [] }, false, false],
-  [
-    "a user of this namespace",
-    { sub: "alice", permissions: ["read:permission:*", "write:permission:x"] },
-    true,
-    true,
-  ],
-  [
-    "a user of another namespace",
-    { sub: "alice", permissions: ["read:other:*", "write:other:*"] },
-    false,
-    false,
-  ],
-  [
-    "a user of a longer name",
-    { sub: "alice", permissions: ["read:permission:x:*", "write:permission:xx"] },
-    false,
-    false,
-  ],
-  ["an admin", { sub: "root", permissions: ["admin"] }, true, true],
-];
-
 Deno.test("S09 every operation is decided by rule and identity, and a no is told", async () => {
   await using server = await serveDecisions();
-  for (const [name, claims, reads, writes] of IDENTITIES) {
+  for (const somebody of IDENTITIES) {
+    const { claims } = somebody;
     const path = claims === undefined ? "/t" : `/t?token=${await token(claims)}`;
-    for (const rule of RULES) {
-      for (const action of ACTIONS) {
-        await using client = await server.connect(path);
-        const permitted = action === "publish" ? writes : reads;
-        const allowed = rule === "anyone" || rule === "signed_in" && claims !== undefined ||
-          rule === "permission" && permitted;
-        const answer = await ask(client, action, `${rule}:x`);
-        assert.equal(answer, allowed ? "allowed" : DENIED, `${name}, ${action}, rule ${rule}`);
-      }
+    for (const [action, rule] of QUESTIONS) {
+      await using client = await server.connect(path);
+      const answer = await ask(client, action, `${rule}:x`);
+      const expected = allowed(somebody, action, rule) ? "allowed" : DENIED;
+      assert.equal(answer, expected, `${somebody.name}, ${action}, rule ${rule}`);
     }
   }
 });

@@ -1,0 +1,153 @@
+import assert from "node:assert/strict";
+import { Server } from "../../../core/mod.ts";
+import { type Access, auth, type AuthOptions } from "../../../plugins/auth.ts";
+import { type ChannelAction, channels } from "../../../plugins/channels.ts";
+import { presence } from "../../../plugins/presence.ts";
+import { centrifuge } from "../../../plugins/protocols/centrifuge.ts";
+import { json } from "../../../plugins/protocols/json.ts";
+import { type Client, FakeClock, started, type TestServer } from "../../kit/mod.ts";
+import { allowed, IDENTITIES, NAMESPACES, QUESTIONS } from "./decisions.ts";
+import { closed, SECRET, stopping, token } from "./kit.ts";
+
+/** A server with sign-in and the protocols that clients of channels speak. */
+async function serveProtocols(
+  options: AuthOptions,
+  clock = new FakeClock(),
+): Promise<TestServer & { access: Access; clock: FakeClock }> {
+  // No pings come between, they want answers.
+  const pingIntervalMs = 600_000;
+  const server = new Server({ port: 0, drainMs: 1_000, clock, pingIntervalMs });
+  const access = server.use(auth({ jwt: { secret: SECRET }, ...options }));
+  const bus = server.use(channels({ namespaces: NAMESPACES }));
+  const people = server.use(presence({ channels: bus }));
+  server.use(centrifuge({ channels: bus, presence: people, access, pingIntervalMs }));
+  server.use(json({ channels: bus, presence: people, access }));
+  return Object.assign(await started(server), {
+    access,
+    clock,
+    [Symbol.asyncDispose]: stopping(server, clock),
+  });
+}
+
+/** How a protocol is spoken: connecting, and one question with its answer: `allowed`, or the error. */
+interface Speaker {
+  readonly name: string;
+  connect(server: TestServer, jwt: string | undefined): Promise<Client>;
+  ask(client: Client, action: ChannelAction, channel: string): Promise<string>;
+  readonly denied: string;
+}
+
+/** Sends a message and gives the answer, which carries the same id. */
+async function answered(client: Client, message: Record<string, unknown>): Promise<Record<string, unknown>> {
+  client.sendJson(message);
+  for (;;) {
+    for (const line of (await client.nextText()).split("\n")) {
+      const answer = JSON.parse(line);
+      if (answer.id === message["id"]) return answer;
+    }
+  }
+}
+
+let lastId = 1;
+
+const speakers: readonly Speaker[] = [{
+  name: "centrifuge",
+  async connect(server, jwt) {
+    const client = await server.connect("/connection/websocket");
+    await answered(client, { id: 1, connect: { ...(jwt !== undefined && { token: jwt }) } });
+    return client;
+  },
+  async ask(client, action, channel) {
+    const request = { channel, ...(action === "publish" && { data: {} }) };
+    const { error } = await answered(client, { id: ++lastId, [action]: request });
+    return error === undefined ? "allowed" : JSON.stringify(error);
+  },
+  denied: `{"code":103,"message":"Permission denied"}`,
+}, {
+  name: "json",
+  async connect(server, jwt) {
+    const client = await server.connect(jwt === undefined ? "/ws" : `/ws?token=${jwt}`);
+    await client.next();
+    return client;
+  },
+  async ask(client, action, channel) {
+    const { type, data } = await answered(client, { id: String(++lastId), type: action, channel, data: {} });
+    return type === "error" ? JSON.stringify(data) : "allowed";
+  },
+  denied: `{"code":"PERMISSION_DENIED","message":"Permission denied"}`,
+}];
+
+for (const { name, connect, ask, denied } of speakers) {
+  Deno.test(`S09 ${name}: every operation is decided by rule and identity, and a no is told`, async () => {
+    await using server = await serveProtocols({ anonymous: true });
+    for (const somebody of IDENTITIES) {
+      const jwt = somebody.claims === undefined ? undefined : await token(somebody.claims);
+      await using client = await connect(server, jwt);
+      for (const [action, rule] of QUESTIONS) {
+        const expected = allowed(somebody, action, rule) ? "allowed" : denied;
+        assert.equal(
+          await ask(client, action, `${rule}:x`),
+          expected,
+          `${somebody.name}, ${action}, rule ${rule}`,
+        );
+      }
+    }
+  });
+}
+
+/** What a Centrifuge client gets for its connect command: the error's code, or the close code. */
+async function connectWith(server: TestServer, jwt?: string): Promise<number | "connected"> {
+  const client = await server.connect("/connection/websocket");
+  client.sendJson({ id: 1, connect: jwt === undefined ? {} : { token: jwt } });
+  const outcome = await Promise.race([
+    client.nextJson().then(({ error }) => error?.code ?? "connected", () => undefined),
+    closed(client).then(({ code }) => code),
+  ]) ?? (await closed(client)).code;
+  await client.close();
+  return outcome;
+}
+
+Deno.test("S07 a Centrifuge client is told why its token is not accepted, in the protocol's codes", async () => {
+  await using server = await serveProtocols({});
+  const now = server.clock.now() / 1000;
+  assert.equal(await connectWith(server, await token({ sub: "alice", exp: now + 60 })), "connected");
+  assert.equal(await connectWith(server, await token({ sub: "alice", exp: now - 60 })), 109);
+  for (
+    const bad of [
+      "nonsense",
+      await token({ sub: "alice" }, { secret: "another secret of thirty-two bytes" }),
+      await token({ sub: "alice", channel: "news" }),
+      await token({ sub: "alice", nbf: now + 60 }),
+    ]
+  ) assert.equal(await connectWith(server, bad), 3500);
+  assert.ok([101, 3501].includes(await connectWith(server) as number), "no token at all");
+});
+
+Deno.test("a Centrifuge client renews its token in place, or is closed with 3005", async () => {
+  await using server = await serveProtocols({});
+  const { clock } = server;
+  const client = await server.connect("/connection/websocket");
+  const exp = (seconds: number) => clock.now() / 1000 + seconds;
+  const { connect } = await answered(client, {
+    id: 1,
+    connect: { token: await token({ sub: "alice", exp: exp(60) }) },
+  });
+  assert.deepEqual([(connect as { ttl: number }).ttl, (connect as { expires: boolean }).expires], [60, true]);
+  const { refresh } = await answered(client, {
+    id: 2,
+    refresh: { token: await token({ sub: "alice", exp: exp(90) }) },
+  });
+  assert.equal((refresh as { ttl: number }).ttl, 90);
+  clock.advance(114_000);
+  assert.ok("history" in await answered(client, { id: 3, history: { channel: "a" } }), "the time of grace");
+  clock.advance(1_000);
+  assert.equal((await closed(client)).code, 3005);
+});
+
+Deno.test("revoking a user's tokens closes their clients of every protocol", async () => {
+  await using server = await serveProtocols({});
+  const jwt = await token({ sub: "alice" });
+  const clients = await Promise.all(speakers.map((speaker) => speaker.connect(server, jwt)));
+  assert.equal(await server.access.revoke({ user: "alice" }), clients.length);
+  for (const client of clients) assert.equal((await closed(client)).code, 3500);
+});

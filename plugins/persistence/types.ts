@@ -209,9 +209,9 @@ export interface KeyValues<T> {
 export interface Store extends Reader {
   /**
    * Runs `fn` in a transaction and resolves with its value when that is as durable as promised. Writes of
-   * one turn of the event loop, and those that come while the disk is busy, share a transaction; if `fn` throws,
-   * only its own writes are undone. In rare cases `fn` is run again: when another's failure took the common
-   * transaction with it. So whatever it does beside writing must bear being done twice.
+   * one turn of the event loop, and those that come while the disk is busy, share a transaction; they take effect and
+   * resolve in the order of the calls. If `fn` throws, its own writes are undone and no others. For that, the
+   * others may be run once more: whatever `fn` does beside writing must bear being done twice.
    */
   write<T>(fn: (tx: Transaction) => Sync<T>): Promise<T>;
   /** One statement, as a write of its own. */

@@ -163,14 +163,13 @@ Deno.test("a listener may end another's watch and begin one of its own", async (
   const { store } = db;
   await store.exec(ORDERS);
   const heard: string[] = [];
-  let second: Watch | undefined;
   const first = store.watch(() => {
     heard.push("first");
     first.stop();
-    second?.stop();
+    second.stop();
     store.watch(() => void heard.push("third"), ["orders"]);
   }, ["orders"]);
-  second = store.watch(() => void heard.push("second"), ["orders"]);
+  const second: Watch = store.watch(() => void heard.push("second"), ["orders"]);
   await store.run("INSERT INTO orders (id) VALUES (1)");
   await store.run("INSERT INTO orders (id) VALUES (2)");
   assert.deepEqual(heard, ["first", "third"]);

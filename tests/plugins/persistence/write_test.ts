@@ -68,6 +68,43 @@ Deno.test("a write sees those before it, and one that throws takes nobody with i
   assert.equal(value(store, "SELECT group_concat(name) FROM items"), "a,e");
 });
 
+Deno.test("writes resolve in the order of the calls, also when a failure has them run again", async () => {
+  await using db = await opened();
+  const { store } = db;
+  await store.exec(ITEMS);
+  const [runs, resolved]: string[][] = [[], []];
+  const write = (name: string, ...inserts: string[]) =>
+    store.write((tx) => {
+      runs!.push(name);
+      for (const each of inserts) tx.run(INSERT, [each]);
+    }).then(() => resolved!.push(name), () => resolved!.push(`${name} failed`));
+
+  await Promise.all([write("a", "1"), write("b"), write("c", "2", "2"), write("d", "3")]);
+  assert.deepEqual(resolved, ["a", "b", "c failed", "d"]);
+  assert.deepEqual(runs, ["a", "b", "c", "a", "b", "c", "d"]);
+  assert.equal(value(store, "SELECT group_concat(name) FROM items"), "1,3");
+
+  runs!.length = 0; // it is careful now: nobody is run again
+  await Promise.all([write("e", "4"), write("f", "5", "5"), write("g", "6")]);
+  assert.deepEqual(runs, ["e", "f", "g"]);
+  assert.equal(value(store, "SELECT group_concat(name) FROM items"), "1,3,4,6");
+});
+
+Deno.test("a write that fails before it has written has nobody run again", async () => {
+  await using db = await opened();
+  const { store } = db;
+  await store.exec(ITEMS);
+  let runs = 0;
+  const results = await outcomes(["a", "b", "c"].map((name) =>
+    store.write((tx) => {
+      runs++;
+      if (name === "b") throw new Error("no");
+      return tx.run(INSERT, [name]).changes;
+    })
+  ));
+  assert.deepEqual([results, runs], [[1, "no", 1], 3]);
+});
+
 Deno.test("a constraint that fails has its code", async () => {
   await using db = await opened();
   await db.store.exec(ITEMS);

@@ -108,7 +108,8 @@ export function chat(options: ChatOptions): Plugin<Chat> {
   const kept = options.history && prepareHistory(options.history);
 
   let host: Host | undefined;
-  const now = () => (host?.clock ?? systemClock).now();
+  const clock = () => host?.clock ?? systemClock;
+  const now = () => clock().now();
   const failed = (what: string, error: unknown) => host?.log.error(what, { error });
   const traced: Trace["traced"] = (name, service) => trace?.traced(name, service) ?? service;
 
@@ -180,7 +181,7 @@ export function chat(options: ChatOptions): Plugin<Chat> {
       });
       await rooms.loadRooms();
     },
-    routes: (app) => addRoutes(app, { base: path, rooms, history, mayCreate, failed }),
+    routes: (app) => addRoutes(app, { base: path, rooms, history, mayCreate, clock, failed }),
   };
 }
 

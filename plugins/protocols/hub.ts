@@ -18,8 +18,8 @@
  * ```
  *
  * Beyond the seed: an answer tells how many connections got the message, and whether the target is known at all.
- * A client that does not keep up is cut off with code 3008 rather than losing messages without knowing; with `keep`
- * its session gets them when it returns. With `access`, a client has to be who it says.
+ * A client that does not keep up is cut off with code 3008 rather than losing messages without knowing. With `keep`
+ * its session gets them when it returns, or a message of the type `messages_lost` if there were too many. With `access`, a client has to be who it says.
  *
  * A session id names whoever brings it: where nobody has to prove who they are, it has to be unguessable. With
  * several nodes, `delivered` counts those of the node that was asked, and a client of another node that is both the
@@ -136,6 +136,7 @@ export function hub(options: HubOptions): Plugin<Hub> {
     endpoints: [{
       name: "hub",
       path: `${path}/ws`,
+      accepts: "any",
       maxMessageBytes,
       upgrade: (upgrade) => arrivals.check(upgrade),
       open: (conn, upgrade) => seat(conn, arrivals.of(upgrade)),
@@ -157,8 +158,7 @@ export function hub(options: HubOptions): Plugin<Hub> {
       addRoutes(app, {
         ...sender,
         base: path,
-        maxMessageBytes,
-        readTimeoutMs,
+        limits: { maxBytes: maxMessageBytes, timeoutMs: readTimeoutMs },
         clock,
         authorize: apiGuard({ apiKey, access }),
         health: () => ({ status: host?.state === "ready" ? "healthy" : "stopping", stats: roster.stats }),

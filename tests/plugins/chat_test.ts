@@ -109,7 +109,7 @@ Deno.test("C02 an invalid room name is refused with 400 and the reasons", async 
     ["null", /required/],
     ["{", /required/],
     ["", /required/],
-    [{ name: "x".repeat(10_000) }, /required|must not exceed 50/],
+    [{ name: "x".repeat(3_000) }, /must not exceed 50/],
     [{ name: "ab" }, /at least 3 characters/],
     [{ name: "x".repeat(51) }, /must not exceed 50 characters/],
     [{ name: "tech talk" }, /already exists/],
@@ -125,6 +125,7 @@ Deno.test("C02 an invalid room name is refused with 400 and the reasons", async 
     assert.equal(status, 400, JSON.stringify(body));
     assert.match(answer.errors.join(), reason);
   }
+  assert.equal((await server.post({ name: "x".repeat(10_000) })).status, 413);
   for (const name of ["Ünïcödé 😀", "شبكة", "<b>HTML</b>", "a & b"]) {
     assert.equal((await server.post({ name })).status, 201, name);
   }

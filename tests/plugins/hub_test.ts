@@ -404,6 +404,16 @@ Deno.test("a call with an idempotency key is done once, and its repetition gets 
   assert.equal(again.status, 200);
 });
 
+Deno.test("whatever a client says is but a sign of life", async () => {
+  await using server = await hubServer();
+  await using ann = await server.join("userId=ann");
+  ann.send("hello");
+  ann.send('{"type":"notification"}');
+  ann.send(new Uint8Array([1, 2, 3]));
+  await server.hub.sendToUser("ann", note());
+  assert.deepEqual(await ann.nextJson(), note());
+});
+
 Deno.test("a body beyond the limit is refused, and so is one that does not come", async () => {
   await using server = await hubServer({ maxMessageBytes: 1_000, readTimeoutMs: 50 });
   const payload = "x".repeat(2_000);

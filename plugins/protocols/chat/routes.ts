@@ -4,7 +4,15 @@
  * @module
  */
 
-import { type App, type MaybePromise, messageOf, PlugboardError, refusal } from "../../../core/mod.ts";
+import {
+  type App,
+  type Clock,
+  type MaybePromise,
+  messageOf,
+  PlugboardError,
+  refusal,
+} from "../../../core/mod.ts";
+import { readText } from "../../shared/body.ts";
 import type { ChatHistory } from "./history.ts";
 import type { ChatRoomManager } from "./rooms.ts";
 
@@ -14,33 +22,37 @@ export interface RouteParts {
   readonly rooms: ChatRoomManager;
   readonly history: ChatHistory | undefined;
   readonly mayCreate: (request: Request, ip: string) => MaybePromise<boolean>;
+  readonly clock: () => Clock;
   readonly failed: (what: string, error: unknown) => void;
 }
 
 /** A room's name is short, so what describes it is, too. */
 const MAX_BODY_BYTES = 4_096;
+const BODY_TIMEOUT_MS = 10_000;
+
+const STATUS: Readonly<Record<string, number>> = { timeout: 408, too_many_rooms: 409, too_large: 413 };
 
 const DEFAULT_PAGE = 50;
 const MAX_PAGE = 500;
 
 /** Adds the routes. */
-export function addRoutes(app: App, { base, rooms, history, mayCreate, failed }: RouteParts): void {
+export function addRoutes(app: App, { base, rooms, history, mayCreate, clock, failed }: RouteParts): void {
   app.get(`${base}/rooms`, (c) => c.json(rooms.getAllRooms()));
 
   app.post(`${base}/rooms`, async (c) => {
     if (!await mayCreate(c.req.raw, c.env.ip)) {
       return refusal(403, "permission_denied", "You may not make rooms");
     }
-    const name = nameFrom(await readShort(c.req.raw));
-    const errors = rooms.validateRoomName(name);
-    if (errors.length > 0) return c.json({ errors }, 400);
     try {
+      const limits = { maxBytes: MAX_BODY_BYTES, timeoutMs: BODY_TIMEOUT_MS, clock: clock() };
+      const name = nameFrom(await readText(c.req.raw, limits));
+      const errors = rooms.validateRoomName(name);
+      if (errors.length > 0) return c.json({ errors }, 400);
       const room = await rooms.createRoom(name as string);
       return c.json(room, 201, { location: `${base}/rooms/${room.id}` });
     } catch (error) {
-      if (error instanceof PlugboardError && error.code === "too_many_rooms") {
-        return refusal(409, error.code, error.message);
-      }
+      const status = error instanceof PlugboardError ? STATUS[error.code] : undefined;
+      if (status !== undefined) return refusal(status, (error as PlugboardError).code, messageOf(error));
       failed("a room could not be made", error);
       return refusal(500, "internal", "Internal server error");
     }
@@ -87,17 +99,4 @@ function nameFrom(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-/** The body, unless it is longer than one can be that makes sense. */
-async function readShort({ body }: Request): Promise<string> {
-  let text = "";
-  let bytes = 0;
-  const decoder = new TextDecoder();
-  for await (const part of body ?? []) {
-    bytes += part.length;
-    if (bytes > MAX_BODY_BYTES) return "";
-    text += decoder.decode(part, { stream: true });
-  }
-  return text + decoder.decode();
 }

@@ -6,8 +6,8 @@
 
 import type { Context } from "@hono/hono";
 import { type App, type Clock, type MaybePromise, PlugboardError } from "../../../core/mod.ts";
+import { type BodyLimits, readText } from "../../shared/body.ts";
 import { RateLimitError } from "../../shared/rate_limit_error.ts";
-import { readText } from "./body.ts";
 import type { HubMessage } from "./message.ts";
 import { repeats } from "./repeats.ts";
 import type { HubStats } from "./roster.ts";
@@ -16,8 +16,7 @@ import type { Sending, SendReport, Targets } from "./sending.ts";
 /** What the routes need. */
 export interface ApiParts extends Sending {
   readonly base: string;
-  readonly maxMessageBytes: number;
-  readonly readTimeoutMs: number;
+  readonly limits: Omit<BodyLimits, "clock">;
   readonly clock: () => Clock;
   /** Whether the request's sender may; else the answer to it. */
   authorize(c: ApiContext): MaybePromise<Response | undefined>;
@@ -52,7 +51,7 @@ export function addRoutes(app: App, parts: ApiParts): void {
       try {
         const refused = await parts.authorize(c);
         if (refused !== undefined) return refused;
-        const body = parse(await readText(c.req.raw, { ...parts, clock: clock() }));
+        const body = parse(await readText(c.req.raw, { ...parts.limits, clock: clock() }));
         const key = c.req.header("idempotency-key");
         const run = () => work(body);
         const result = await (key === undefined ? run() : once(`${path} ${key}`, run));

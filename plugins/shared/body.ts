@@ -4,21 +4,24 @@
  * @module
  */
 
-import { type Clock, PlugboardError } from "../../../core/mod.ts";
+import { type Clock, PlugboardError } from "../../core/mod.ts";
+
+/** How much a body may be, and how long it may take. */
+export interface BodyLimits {
+  readonly maxBytes: number;
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+}
 
 /** The body as text. Throws `too_large` beyond the limit, and `timeout` if it does not come in time. */
 export async function readText(
-  { body }: Request,
-  { maxMessageBytes, readTimeoutMs, clock }: {
-    maxMessageBytes: number;
-    readTimeoutMs: number;
-    clock: Clock;
-  },
+  { body }: Pick<Request, "body">,
+  { maxBytes, timeoutMs, clock }: BodyLimits,
 ): Promise<string> {
   if (body === null) return "";
   const reader = body.getReader();
   let late = false;
-  const cancel = clock.after(readTimeoutMs, () => {
+  const cancel = clock.after(timeoutMs, () => {
     late = true;
     // The request's sender may be gone; there is nobody to tell then.
     reader.cancel().catch(() => {});
@@ -29,13 +32,13 @@ export async function readText(
     let bytes = 0;
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
       bytes += part.value.length;
-      if (bytes > maxMessageBytes) {
+      if (bytes > maxBytes) {
         reader.cancel().catch(() => {});
-        throw new PlugboardError("too_large", `The body is longer than ${maxMessageBytes} bytes`);
+        throw new PlugboardError("too_large", `The body is longer than ${maxBytes} bytes`);
       }
       text += decoder.decode(part.value, { stream: true });
     }
-    if (late) throw new PlugboardError("timeout", `The body did not come within ${readTimeoutMs} ms`);
+    if (late) throw new PlugboardError("timeout", `The body did not come within ${timeoutMs} ms`);
     return text + decoder.decode();
   } finally {
     cancel();

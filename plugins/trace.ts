@@ -31,6 +31,7 @@ import {
   type Host,
   type MaybePromise,
   type Message,
+  PlugboardError,
   type Plugin,
   refusal,
   systemClock,
@@ -120,8 +121,20 @@ export function trace(options: TraceOptions = {}): Plugin<Trace> {
   }
   if (spans !== undefined) arounds.push(spans.around);
 
+  /** A proof that is worth nothing may be told by a throw, as sign-in does. */
+  async function mayFollow(request: Request, ip: string): Promise<boolean> {
+    try {
+      return await allow(request, ip);
+    } catch (error) {
+      if (error instanceof PlugboardError) return false;
+      throw error;
+    }
+  }
+
   async function answer(request: Request, ip: string): Promise<Response> {
-    if (!await allow(request, ip)) return refusal(403, "permission_denied", "Only admins may follow others");
+    if (!await mayFollow(request, ip)) {
+      return refusal(403, "permission_denied", "Only admins may follow others");
+    }
     const query = new URL(request.url).searchParams;
     const [client, channel] = [query.get("client"), query.get("channel")];
     if (!client && !channel) return refusal(400, "bad_request", "Follow what? ?client=… or ?channel=…");

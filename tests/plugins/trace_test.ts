@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { AnyPlugin } from "../../core/mod.ts";
+import { auth } from "../../plugins/auth.ts";
 import { channels } from "../../plugins/channels.ts";
 import { trace, type TraceOptions, type TraceRecord } from "../../plugins/trace.ts";
 import { channelProtocol } from "../kit/channel_protocol.ts";
@@ -411,6 +412,19 @@ Deno.test("B13 only admins may follow, and only so many at once", async () => {
   const response = await closed.fetch("/api/trace?client=x");
   await response.body?.cancel();
   assert.equal(response.status, 403, "without a rule nobody may");
+
+  const access = auth({ apiKeys: [{ key: "admin-key", name: "operator", permissions: ["admin"] }] });
+  const follow = trace({
+    allow: async (request, ip) => (await access.api.requestIdentity(request, ip)).can("admin", "trace"),
+  });
+  await using signedIn = await serve({}, access, follow);
+  const statusFor = async (headers: Record<string, string>) => {
+    const answer = await signedIn.fetch("/api/trace?client=x", { headers });
+    await answer.body?.cancel();
+    return answer.status;
+  };
+  assert.deepEqual([await statusFor({}), await statusFor({ "x-api-key": "wrong" })], [403, 403]);
+  assert.equal(await statusFor({ "x-api-key": "admin-key" }), 200);
 });
 
 Deno.test("B13 following ends with the server, and does not hold it up", async () => {

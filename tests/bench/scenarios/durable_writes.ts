@@ -16,8 +16,7 @@ async function measure(
   const args = ["run", "--quiet", "--allow-all", PROBE, kind, durability, String(seconds)];
   const { success, stdout } = await new Deno.Command(Deno.execPath(), { args, stderr: "inherit" }).output();
   if (!success) throw new Error("The probe of durable writes failed");
-  const { figures, loopMs } = JSON.parse(new TextDecoder().decode(stdout));
-  return { figures, notes: [`the event loop is held for ${loopMs.toFixed(1)} ms at the 99th percentile`] };
+  return { figures: JSON.parse(new TextDecoder().decode(stdout)), notes: [] };
 }
 
 function writes(durability: Durability, what: string, budgets: readonly Budget[]): Case {

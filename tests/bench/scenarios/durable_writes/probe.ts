@@ -57,26 +57,11 @@ async function measure(write: Write, seconds: number) {
   return waits.sort((a, b) => a - b);
 }
 
-/** How long the event loop kept a timer waiting, at the 99th percentile. */
-function watchLoop(): () => number {
-  const delays: number[] = [];
-  let last = performance.now();
-  const timer = setInterval(() => {
-    delays.push(performance.now() - last);
-    last = performance.now();
-  }, 1);
-  return () => {
-    clearInterval(timer);
-    return delays.sort((a, b) => a - b)[Math.floor(delays.length * 0.99)] ?? 0;
-  };
-}
-
 const [kind, durability, seconds] = Deno.args as ["grouped" | "single", Durability, string];
 const folder = Deno.makeTempDirSync();
 try {
   const { write, close } = await (kind === "grouped" ? grouped : single)(`${folder}/a.db`, durability);
   await measure(write, 0.2);
-  const loop = watchLoop();
   const cpu = process.cpuUsage();
   const waits = await measure(write, Number(seconds));
   const { user, system } = process.cpuUsage();
@@ -87,9 +72,8 @@ try {
     p50: at(0.5),
     p99: at(0.99),
   };
-  const result = { figures, loopMs: loop() };
   await close();
-  Deno.stdout.writeSync(new TextEncoder().encode(JSON.stringify(result)));
+  Deno.stdout.writeSync(new TextEncoder().encode(JSON.stringify(figures)));
 } finally {
   Deno.removeSync(folder, { recursive: true });
 }

@@ -49,7 +49,7 @@ export function entrance({ open, sign, sessions, limits, allowsOrigin }: Entranc
   async function prove(request: ProofCarrier, ip: string, offered?: readonly string[]): Promise<SignIn> {
     const { url, headers } = request;
     const signIn = await sign.prove({ ...findProof(url, headers, offered), url, headers, ip });
-    return signIn ?? sign.anonymous(undefined, isLocal({ headers, ip }));
+    return signIn ?? sign.anonymous(undefined, !open || isLocal({ headers, ip }));
   }
 
   /** The sign-in by a token that came in a message; the request's other parts are for the app's own check. */

@@ -1,5 +1,6 @@
 import { type AnyPlugin, type Connection, type Endpoint, type Host, Server } from "../../core/mod.ts";
 import type { LogRecord, ServerOptions } from "../../core/mod.ts";
+import { stopped } from "./server.ts";
 import { FakeTransport } from "./transport.ts";
 import { Inbox } from "./wait.ts";
 
@@ -34,6 +35,6 @@ export async function offline(options: ServerOptions, ...plugins: AnyPlugin[]): 
       transport.onClose = admission.release;
       return { conn: admission.open(transport), transport };
     },
-    [Symbol.asyncDispose]: () => server.stop(),
+    [Symbol.asyncDispose]: () => stopped(server, options.clock),
   };
 }

@@ -1,5 +1,6 @@
-import { type AnyPlugin, type LogRecord, Server, type ServerOptions } from "../../core/mod.ts";
+import { type AnyPlugin, type Clock, type LogRecord, Server, type ServerOptions } from "../../core/mod.ts";
 import { Client } from "./client.ts";
+import { FakeClock } from "./clock.ts";
 import { RawClient } from "./raw_client.ts";
 import { Inbox } from "./wait.ts";
 
@@ -26,11 +27,11 @@ export interface TestServer extends AsyncDisposable {
 export function serve(options: ServerOptions, ...plugins: AnyPlugin[]): Promise<TestServer> {
   const server = new Server({ port: 0, drainMs: 1_000, ...options });
   for (const plugin of plugins) server.use(plugin);
-  return started(server);
+  return started(server, options.clock);
 }
 
-/** Starts a server that was put together elsewhere; it must listen on a free port. */
-export async function started(server: Server): Promise<TestServer> {
+/** Starts a server that was put together elsewhere; it must listen on a free port. `clock` is its clock. */
+export async function started(server: Server, clock?: Clock): Promise<TestServer> {
   const log = new Inbox<LogRecord>();
   server.use({
     name: "test_log",
@@ -46,6 +47,17 @@ export async function started(server: Server): Promise<TestServer> {
     connect: (path, protocols, headers) => Client.connect(url + path, protocols, headers),
     raw: (path, headers) => RawClient.upgrade(port, path, headers),
     fetch: (path, init) => fetch(url + path, init),
-    [Symbol.asyncDispose]: () => server.stop(),
+    [Symbol.asyncDispose]: () => stopped(server, clock),
   };
+}
+
+/** Stops a server; moves its clock on if that stands still, since stopping takes its time. */
+export async function stopped(server: Server, clock?: Clock): Promise<void> {
+  let running = true;
+  const stopping = server.stop().finally(() => running = false);
+  while (clock instanceof FakeClock && running) {
+    clock.advance(10);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  await stopping;
 }

@@ -1,0 +1,185 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { Closed, Connection, Endpoint, Plugin } from "../../core/mod.ts";
+import { echo } from "../../plugins/protocols/echo.ts";
+import { type Client, FakeClock, offline, serve, turn, until } from "../kit/mod.ts";
+
+const INTERVAL_MS = 5_000;
+const TIMEOUT_MS = 2_000;
+const TICK_MS = INTERVAL_MS / 50;
+
+/** Echoes; pings by a message of its own. */
+const pinging: Endpoint = {
+  name: "pinging",
+  path: "/pinging",
+  open: (conn) => ({ ping: () => void conn.send("ping"), message: (data) => void conn.send(data) }),
+};
+const plain = echo().endpoints![0]!;
+
+/** Both kinds of endpoints, and why connections were closed. */
+function both(): Plugin & { closed: Map<Connection, Closed> } {
+  const closed = new Map<Connection, Closed>();
+  return {
+    name: "both",
+    closed,
+    endpoints: [pinging, plain],
+    close: (conn, why) => void closed.set(conn, why),
+  };
+}
+
+/** Time that passes as it does: the event loop turns between the ticks. */
+async function pass(clock: FakeClock, ms: number, each: () => boolean | void = () => {}): Promise<void> {
+  for (let passed = 0; passed < ms; passed += TICK_MS) {
+    clock.advance(TICK_MS);
+    await turn();
+    if (each() === false) return;
+  }
+}
+
+for (const endpoint of [pinging, plain]) {
+  Deno.test(`${endpoint.name}: a peer that falls silent is closed within two intervals, whenever that is`, async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 0, max: 3 * INTERVAL_MS / TICK_MS }), async (ticks) => {
+        const clock = new FakeClock();
+        const options = { clock, pingIntervalMs: INTERVAL_MS, pongTimeoutMs: TIMEOUT_MS };
+        await using server = await offline(options, { name: "test", endpoints: [endpoint] });
+        const { conn, transport } = await server.connect(endpoint);
+        await pass(clock, ticks * TICK_MS, () => conn.heard());
+        assert.equal(conn.open, true);
+        const silentSince = clock.now();
+        await pass(clock, 3 * INTERVAL_MS, () => conn.open);
+        assert.equal(transport.closed?.code, 3012);
+        assert.ok(clock.now() - silentSince <= 2 * INTERVAL_MS, `it took ${clock.now() - silentSince} ms`);
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  Deno.test(`${endpoint.name}: a real peer that vanished without a word is closed with 3012`, async () => {
+    const plugin = both();
+    const clock = new FakeClock();
+    await using server = await serve(
+      { clock, pingIntervalMs: INTERVAL_MS, pongTimeoutMs: TIMEOUT_MS },
+      plugin,
+    );
+    // It neither answers nor closes, as when the network has gone.
+    using _silent = await server.raw(endpoint.path as string);
+    await until("the connection", () => server.server.connections.size === 1);
+    const since = clock.now();
+    await pass(clock, 3 * INTERVAL_MS, () => plugin.closed.size === 0);
+    assert.deepEqual([...plugin.closed.values()].map(({ code, by }) => [code, by]), [[3012, "server"]]);
+    assert.ok(clock.now() - since <= 2 * INTERVAL_MS);
+  });
+}
+
+Deno.test("a peer that answers is kept: pings by frames, by messages, and any message counts", async () => {
+  const plugin = both();
+  await using server = await serve({ pingIntervalMs: 150, pongTimeoutMs: 100 }, plugin);
+  using frames = await server.raw("/echo");
+  using messages = await server.raw("/pinging");
+  const answerFrames = async () => {
+    for (let i = 0; i < 4; i++) await frames.frame(10, await frames.nextFrame(9));
+  };
+  const answerMessages = async () => {
+    for (let i = 0; i < 4; i++) {
+      await messages.nextFrame(1);
+      await messages.frame(1, "pong");
+      await messages.nextFrame(1);
+    }
+  };
+  await Promise.all([answerFrames(), answerMessages()]);
+  assert.deepEqual([server.server.connections.size, plugin.closed.size], [2, 0]);
+});
+
+Deno.test("a message that crosses with a ping does not get its sender closed", async () => {
+  // The runtime's own idle timer closes such a sender sooner or later.
+  const plugin = both();
+  await using server = await serve({ pingIntervalMs: 100, pongTimeoutMs: 80 }, plugin);
+  using raw = await server.raw("/echo");
+  for (let i = 0; i < 8; i++) {
+    const payload = await raw.nextFrame(9);
+    await raw.frame(1, "crossing");
+    await raw.frame(10, payload);
+    await raw.frame(1, "crossing");
+  }
+  assert.equal(plugin.closed.size, 0);
+});
+
+Deno.test("time that passes while the event loop is blocked closes nobody", async () => {
+  const clock = new FakeClock();
+  const options = { clock, pingIntervalMs: INTERVAL_MS, pongTimeoutMs: TIMEOUT_MS };
+  await using server = await offline(options, { name: "test", endpoints: [pinging] });
+  const { conn } = await server.connect(pinging);
+  for (let i = 0; i < 20; i++) {
+    clock.block(TIMEOUT_MS + 500);
+    clock.advance(TICK_MS);
+    await turn();
+    clock.advance(INTERVAL_MS);
+    assert.equal(conn.open, true, `after block ${i}`);
+  }
+});
+
+Deno.test("an event loop that is blocked for longer than the timeout, again and again, drops nobody", async () => {
+  const plugin = both();
+  await using server = await serve({ pingIntervalMs: 200, pongTimeoutMs: 100 }, plugin);
+  const clients: Client[] = [];
+  for (let i = 0; i < 20; i++) clients.push(await server.connect(i % 2 === 0 ? "/echo" : "/pinging"));
+  using witness = await server.raw("/echo");
+  const answer = async () => await witness.frame(10, await witness.nextFrame(9));
+  for (const client of clients) {
+    client.socket.addEventListener("message", ({ data }) => data === "ping" && client.send("pong"));
+  }
+  await answer();
+  for (let i = 0; i < 4; i++) {
+    block(450);
+    await turn();
+  }
+  // Three more rounds of pings for everybody.
+  for (let i = 0; i < 3; i++) await answer();
+  assert.deepEqual([...plugin.closed.values()], []);
+  for (const client of clients) {
+    client.send("still here");
+    while (await client.next() !== "still here");
+    await client.close();
+  }
+});
+
+Deno.test("pings stop with the connection, and with the server", async () => {
+  const clock = new FakeClock();
+  const options = { clock, pingIntervalMs: INTERVAL_MS, pongTimeoutMs: TIMEOUT_MS };
+  await using server = await offline(options, { name: "test", endpoints: [plain] });
+  const { conn, transport } = await server.connect(plain);
+  const other = await server.connect(plain);
+  await pass(clock, INTERVAL_MS, () => [conn, other.conn].forEach((each) => each.heard()));
+  conn.ended({ code: 1000, reason: "", by: "client" });
+  transport.onClose();
+  const pings = transport.pings;
+  assert.ok(pings > 0);
+  await pass(clock, INTERVAL_MS, () => other.conn.heard());
+  assert.equal(transport.pings, pings);
+  await server.server.stop();
+  assert.equal(clock.pending, 0);
+});
+
+Deno.test("pings are spread over the interval", async () => {
+  const clock = new FakeClock();
+  const options = { clock, pingIntervalMs: INTERVAL_MS, pongTimeoutMs: TIMEOUT_MS };
+  await using server = await offline(options, { name: "test", endpoints: [plain] });
+  const all: Awaited<ReturnType<typeof server.connect>>[] = [];
+  for (let i = 0; i < 500; i++) all.push(await server.connect(plain));
+  let most = 0;
+  let before = 0;
+  await pass(clock, 2 * INTERVAL_MS, () => {
+    for (const { conn } of all) conn.heard();
+    const pings = all.reduce((sum, { transport }) => sum + transport.pings, 0);
+    most = Math.max(most, pings - before);
+    before = pings;
+  });
+  assert.ok(before >= 500 && before <= 1_000, `${before} pings`);
+  assert.ok(most < 100, `${most} at once`);
+});
+
+function block(ms: number): void {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+}

@@ -1,0 +1,283 @@
+import assert from "node:assert/strict";
+import type { Endpoint } from "../../core/mod.ts";
+import { Server, type ServerOptions } from "../../core/mod.ts";
+import { echo } from "../../plugins/protocols/echo.ts";
+import { type Client, RawClient, serve, until, within } from "../kit/mod.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+/** An endpoint that takes frames of one kind and says nothing. */
+function taking(accepts: "text" | "binary" | "any", extra: object = {}): Endpoint {
+  return {
+    name: accepts,
+    path: `/${accepts}`,
+    accepts,
+    open: () => ({ message() {} }),
+    ...extra,
+  } as Endpoint;
+}
+
+async function refused(response: Response, status: number, code: string): Promise<void> {
+  assert.equal(response.status, status);
+  assert.match(response.headers.get("content-type")!, /^application\/json/);
+  const { error } = await response.json();
+  assert.equal(error.code, code);
+  assert.equal(typeof error.message, "string");
+}
+
+/** What an upgrade request is answered. */
+async function upgrade(port: number, path: string, headers: Record<string, string> = {}): Promise<string> {
+  using raw = await RawClient.connect(port);
+  return await raw.request(path, headers);
+}
+
+Deno.test("a plain request to an endpoint is answered 426, one to nowhere 404, in JSON", async () => {
+  await using server = await serve({}, echo());
+  const plain = await server.fetch("/echo");
+  assert.equal(plain.headers.get("upgrade"), "websocket");
+  await refused(plain, 426, "upgrade_required");
+  await refused(await server.fetch("/nowhere"), 404, "not_found");
+  await refused(await server.fetch("/echo", { method: "POST" }), 404, "not_found");
+  assert.match(await upgrade(server.port, "/nowhere"), /^HTTP\/1.1 404/);
+});
+
+Deno.test("a handshake that is none is answered 400 and takes no place", async () => {
+  await using server = await serve({ maxConnections: 1 }, echo());
+  for (const headers of [{ "sec-websocket-key": "" }, { connection: "close" }]) {
+    using raw = await RawClient.connect(server.port);
+    const lines = Object.entries({ host: "test", upgrade: "websocket", ...headers })
+      .filter(([, value]) => value !== "").map(([name, value]) => `${name}: ${value}\r\n`);
+    await raw.write(bytes(`GET /echo HTTP/1.1\r\n${lines.join("")}\r\n`));
+    assert.match(new TextDecoder().decode((await raw.read())!), /^HTTP\/1.1 400[^]*bad_handshake/);
+  }
+  await using client = await server.connect("/echo");
+  client.send("hello");
+  assert.equal(await client.next(), "hello");
+});
+
+Deno.test("a host that is none is answered 400 and logged by nobody", async () => {
+  await using server = await serve({}, echo());
+  assert.match(await upgrade(server.port, "/echo", { host: "a b[" }), /^HTTP\/1.1 400/);
+  assert.equal(server.log.size, 0);
+});
+
+for (const limit of ["maxConnections", "maxConnectionsPerIp"] as const) {
+  Deno.test(`${limit}: one too many is refused with 503 and Retry-After, until another leaves`, async () => {
+    await using server = await serve({ [limit]: 2 }, echo());
+    await using _first = await server.connect("/echo");
+    const second = await server.connect("/echo");
+    const head = await upgrade(server.port, "/echo");
+    assert.match(head, /^HTTP\/1.1 503/);
+    assert.match(head, /retry-after: \d+/i);
+    // Other requests are none of it.
+    assert.equal(
+      (await server.fetch("/echo").then((response) => response.json())).error.code,
+      "upgrade_required",
+    );
+    await second.close();
+    await until("a free place", () => server.server.connections.size === 1);
+    await using third = await server.connect("/echo");
+    third.send("hello");
+    assert.equal(await third.next(), "hello");
+  });
+}
+
+Deno.test("addresses do not take places from each other", async () => {
+  const clientIp = (request: Request) => request.headers.get("x-test-ip") ?? "none";
+  await using server = await serve({ maxConnectionsPerIp: 1, clientIp }, echo());
+  await using _one = await server.connect("/echo", [], { "x-test-ip": "1.1.1.1" });
+  await using _two = await server.connect("/echo", [], { "x-test-ip": "2.2.2.2" });
+  assert.match(await upgrade(server.port, "/echo", { "x-test-ip": "1.1.1.1" }), /^HTTP\/1.1 503/);
+});
+
+Deno.test("a message beyond the limit closes with 1009, one at the limit does not", async () => {
+  await using server = await serve({ maxMessageBytes: 100 }, {
+    name: "test",
+    endpoints: [taking("any"), { ...taking("any", { maxMessageBytes: 10 }), path: "/small" } as Endpoint],
+  });
+  const ends = async (path: string, message: string | Uint8Array<ArrayBuffer>) => {
+    await using client = await server.connect(path);
+    client.send(message);
+    return (await within("the close", client.closed)).code;
+  };
+  assert.equal(await ends("/any", "x".repeat(101)), 1009);
+  assert.equal(await ends("/any", new Uint8Array(101)), 1009);
+  assert.equal(await ends("/small", "x".repeat(11)), 1009);
+  // Bytes count, not characters.
+  assert.equal(await ends("/any", "ä".repeat(51)), 1009);
+  await using client = await server.connect("/any");
+  for (const message of ["x".repeat(100), "ä".repeat(50), new Uint8Array(100)]) client.send(message);
+  await assertAlive(client);
+});
+
+Deno.test("a frame of the wrong kind closes with 1003", async () => {
+  await using server = await serve({}, {
+    name: "test",
+    endpoints: [taking("text"), taking("binary"), taking("any")],
+  });
+  for (const [path, message] of [["/text", bytes("hello")], ["/binary", "hello"]] as const) {
+    await using client = await server.connect(path);
+    client.send(message);
+    assert.equal((await within("the close", client.closed)).code, 1003);
+  }
+  await using client = await server.connect("/any");
+  client.send("hello");
+  client.send(bytes("hello"));
+  await assertAlive(client);
+});
+
+// The runtime itself drops such sockets; it lets nobody say why with a close code.
+for (
+  const [what, opcode, payload] of [
+    ["text that is not UTF-8", 1, Uint8Array.of(0xff, 0xfe)],
+    ["an opcode that does not exist", 3, bytes("hello")],
+    ["a ping that is too long", 9, new Uint8Array(200)],
+    ["a continuation of nothing", 0, bytes("hello")],
+  ] as const
+) {
+  Deno.test(`${what} ends that connection, and nothing else`, async () => {
+    await using server = await serve({}, echo());
+    await using bystander = await server.connect("/echo");
+    using raw = await server.raw("/echo");
+    await until("both", () => server.server.connections.size === 2);
+    await raw.frame(opcode, payload);
+    await until("the end", () => server.server.connections.size === 1);
+    bystander.send("hello");
+    assert.equal(await bystander.next(), "hello");
+    assert.deepEqual(server.log.take(), []);
+  });
+}
+
+Deno.test("fragments are put together, also around a ping", async () => {
+  await using server = await serve({}, echo());
+  using raw = await server.raw("/echo");
+  await raw.frame(1, "hel", false);
+  await raw.frame(9, "ping");
+  await raw.frame(0, "lo ", false);
+  await raw.frame(0, "there");
+  assert.equal(new TextDecoder().decode(await raw.nextFrame(10)), "ping");
+  assert.equal(new TextDecoder().decode(await raw.nextFrame(1)), "hello there");
+});
+
+Deno.test("subprotocols: the endpoint's best that is offered is answered, however the list is written", async () => {
+  await using server = await serve({}, {
+    name: "test",
+    endpoints: [taking("any", { protocols: ["v2", "v1"] })],
+  });
+  const answer = async (offered: string) =>
+    /sec-websocket-protocol: (\S+)/i.exec(
+      await upgrade(server.port, "/any", { "sec-websocket-protocol": offered }),
+    )?.[1];
+  assert.deepEqual(
+    await Promise.all(["v1", "v1, v2", "v1,v2", "v0 ,\tv1", "v0"].map(answer)),
+    ["v1", "v2", "v2", "v1", undefined],
+  );
+  await using client = await server.connect("/any", ["v1", "v2"]);
+  assert.equal(client.socket.protocol, "v2");
+});
+
+Deno.test("a subprotocol that a plugin chose is answered only if it was offered", async () => {
+  await using server = await serve({}, echo(), {
+    name: "chooser",
+    upgrade: (upgrade) => void (upgrade.protocol = "mine"),
+  });
+  const offering = (offered: string) => upgrade(server.port, "/echo", { "sec-websocket-protocol": offered });
+  assert.match(await offering("yours, mine"), /sec-websocket-protocol: mine/i);
+  const other = await offering("yours");
+  assert.match(other, /^HTTP\/1.1 101/);
+  assert.doesNotMatch(other, /sec-websocket-protocol/i);
+});
+
+Deno.test("paths: what was sent counts, not what it resolves to", async () => {
+  const seen: [string, Readonly<Record<string, string>>][] = [];
+  await using server = await serve({}, {
+    name: "test",
+    endpoints: [{ ...taking("any"), path: ["/tenant/*", "/chat/:room/:user"] } as Endpoint],
+    upgrade: ({ url, params }) => void seen.push([new RegExp("^http://test(.*)").exec(url)![1]!, params]),
+  });
+  for (
+    const path of [
+      "/tenant/../secret",
+      "/tenant/%2e%2e/x",
+      "/tenant/a\\b",
+      "/chat/caf%C3%A9/a%2Fb",
+      "/chat/%zz/x",
+    ]
+  ) {
+    assert.match(await upgrade(server.port, path), /^HTTP\/1.1 101/, path);
+  }
+  assert.deepEqual(seen, [
+    ["/tenant/../secret", {}],
+    ["/tenant/%2e%2e/x", {}],
+    ["/tenant/a\\b", {}],
+    ["/chat/caf%C3%A9/a%2Fb", { room: "café", user: "a/b" }],
+    ["/chat/%zz/x", { room: "%zz", user: "x" }],
+  ]);
+});
+
+Deno.test("a page and an endpoint may share a path; middleware is around both", async () => {
+  const methods: string[] = [];
+  await using server = await serve({}, {
+    name: "page",
+    routes(app) {
+      app.use(async (c, next) => {
+        methods.push(c.req.method);
+        await next();
+        c.header("access-control-allow-origin", "*");
+      });
+      app.get("/echo", (c) => c.text("a page"));
+    },
+  }, echo());
+  const page = await server.fetch("/echo");
+  assert.deepEqual([await page.text(), page.headers.get("access-control-allow-origin")], ["a page", "*"]);
+  await using client = await server.connect("/echo");
+  client.send("hello");
+  assert.equal(await client.next(), "hello");
+  assert.deepEqual(methods, ["GET", "SOCKET"]);
+});
+
+const bad: [ServerOptions, string][] = [
+  [{ port: 70_000 }, '"port" must be a port number or false, got 70000'],
+  [{ port: -1 }, '"port" must be a port number or false, got -1'],
+  [{ port: "8080" as never }, '"port" must be a port number or false, got "8080"'],
+  [{ port: NaN }, '"port" must be a port number or false, got NaN'],
+  [{ hostname: "" }, '"hostname" must be a non-empty string, got ""'],
+  [{ maxConnections: 0 }, '"maxConnections" must be a positive integer, got 0'],
+  [{ maxConnectionsPerIp: 1.5 }, '"maxConnectionsPerIp" must be a positive integer, got 1.5'],
+  [{ maxMessageBytes: -5 }, '"maxMessageBytes" must be a positive integer, got -5'],
+  [{ maxQueuedBytes: "1MB" as never }, '"maxQueuedBytes" must be a positive integer, got "1MB"'],
+  [{ maxWaitingMessages: Infinity }, '"maxWaitingMessages" must be a positive integer, got Infinity'],
+  [{ maxWaitingBytes: null as never }, '"maxWaitingBytes" must be a positive integer, got null'],
+  [{ pingIntervalMs: 0 }, '"pingIntervalMs" must be a positive integer, got 0'],
+  [{ pingIntervalMs: 2 ** 31 }, '"pingIntervalMs" must be at most 24 days, got 2147483648'],
+  [{ pongTimeoutMs: 25_000 }, '"pongTimeoutMs" must be shorter than the ping interval, got 25000'],
+  [{ drainMs: -1 }, '"drainMs" must be zero or a positive integer, got -1'],
+  [{ drainMs: 1e12 }, '"drainMs" must be at most 24 days, got 1000000000000'],
+  [{ clientIp: "x-forwarded-for" as never }, '"clientIp" must be a function, got "x-forwarded-for"'],
+  [{ tls: { certFile: "", keyFile: "key.pem" } }, '"tls.certFile" must be a non-empty string, got ""'],
+  [{ tls: { certFile: "cert.pem" } as never }, '"tls.keyFile" must be a non-empty string, got undefined'],
+];
+for (const [options, sentence] of bad) {
+  Deno.test(`bad options: ${JSON.stringify(options)}`, () => {
+    assert.throws(() => new Server(options), {
+      code: "bad_option",
+      message: `Cannot start the server: ${sentence}`,
+    });
+  });
+}
+
+Deno.test("an address that is in use stops the start with one sentence, and what had started", async () => {
+  await using taken = await serve({});
+  let stopped = 0;
+  await assert.rejects(serve({ port: taken.port }, { name: "other", stop: () => void stopped++ }), {
+    code: "listen_failed",
+    message: `Cannot listen on 127.0.0.1:${taken.port}: the address is in use`,
+  });
+  assert.equal(stopped, 1);
+});
+
+/** A ping frame cannot be sent by this client; a message that is too large tells that all before it were taken. */
+async function assertAlive(client: Client): Promise<void> {
+  client.send("x".repeat(70_000));
+  assert.equal((await within("the close", client.closed)).code, 1009);
+}

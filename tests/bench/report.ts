@@ -80,8 +80,10 @@ function judge({ contender, against, figure, atMost, atLeast }: Budget, all: rea
   const unit = against === undefined ? "" : ` × ${against}`;
   const bound = atMost !== undefined ? `≤ ${atMost}${unit}` : `≥ ${atLeast}${unit}`;
   if (value === undefined) return `${bound} not measured`;
-  const holds = value <= (atMost ?? Infinity) && value >= (atLeast ?? -Infinity);
-  return `${value.toFixed(2)} ${bound} ${holds ? "ok" : "MISSED"}`;
+  // Judged as it is shown: a third digit is noise.
+  const shown = value.toFixed(2);
+  const holds = Number(shown) <= (atMost ?? Infinity) && Number(shown) >= (atLeast ?? -Infinity);
+  return `${shown} ${bound} ${holds ? "ok" : "MISSED"}`;
 }
 
 /** The median of the rounds' ratios: what disturbs the machine for a while disturbs both sides of a round. */

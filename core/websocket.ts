@@ -88,8 +88,12 @@ export class WebSocketTransport implements Transport {
     this.#socket.send(frame as string | Uint8Array<ArrayBuffer>);
   }
 
+  /**
+   * In a later turn: a socket that is closed while more of its client's frames wait unread is dropped by the
+   * runtime before the close frame is sent, and a client that is not told why comes back at once.
+   */
   close(code: number, reason: string): void {
-    this.#socket.close(code, reason);
+    setImmediate(() => this.#socket.close(code, reason));
   }
 
   ping(): boolean {

@@ -165,7 +165,7 @@ export function allows(
   if (!mayName(identity.user, channel)) return false;
   for (const rule of rules[action]) {
     if (rule === "anyone") return true;
-    if (rule === "signed_in" && identity.user !== "") return true;
+    if (rule === "signed_in" && identity.user !== "" && !identity.anonymous) return true;
     if (rule === "subscriber" && subscribed) return true;
     if (rule === "permission" && identity.can(VERBS[action], channel)) return true;
   }

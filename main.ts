@@ -9,7 +9,9 @@ import { paths } from "./plugins/paths.ts";
 import { persistence } from "./plugins/persistence.ts";
 import { presence } from "./plugins/presence.ts";
 import { centrifuge } from "./plugins/protocols/centrifuge.ts";
+import { chat } from "./plugins/protocols/chat.ts";
 import { echo } from "./plugins/protocols/echo.ts";
+import { hub } from "./plugins/protocols/hub.ts";
 import { json } from "./plugins/protocols/json.ts";
 import { pipe } from "./plugins/protocols/pipe.ts";
 import { sqlitePersister, tinybase } from "./plugins/protocols/tinybase.ts";
@@ -18,6 +20,7 @@ import { rpc } from "./plugins/rpc.ts";
 import { clientIpFrom } from "./plugins/shared/client_ip.ts";
 import { sqliteBroker } from "./plugins/sqlite_broker.ts";
 import { metricsRegistry, stats } from "./plugins/stats.ts";
+import { trace } from "./plugins/trace.ts";
 
 const table = {
   PORT: setting.integer(8080, "Port to listen on; 0 takes any"),
@@ -29,7 +32,8 @@ const table = {
   LOG_LEVEL: setting.oneOf(["debug", "info", "warn", "error"], "info", "How much to say"),
   JWT_SECRET: setting.secret("Secret that tokens are signed with"),
   JWKS_URL: setting.optional("Where the keys are that tokens are signed with"),
-  API_KEYS: setting.optional("Keys of backends: name:key:permission+permission, separated by commas"),
+  API_KEYS: setting.secret("Keys of backends: name:key:permission+permission, separated by commas"),
+  HUB_API_KEY: setting.secret("Key of backends that send through the hub; without it there is none"),
   ALLOW_ANONYMOUS: setting.flag("Let clients in that have no token"),
   ALLOWED_ORIGINS: setting.list("Pages that may connect, beside the server's own"),
   TRUSTED_PROXIES: setting.list("Proxies whose X-Forwarded-For counts"),
@@ -66,6 +70,7 @@ const access = server.use(auth({
   origins: settings.ALLOWED_ORIGINS,
   apiKeys: parseApiKeys(settings.API_KEYS ?? ""),
   limits: limits.signIns,
+  keep: store.keyValues<string>("revocations"),
   metrics,
   ...((JWT_SECRET !== undefined || JWKS_URL !== undefined) && {
     jwt: { ...(JWT_SECRET && { secret: JWT_SECRET }), ...(JWKS_URL && { jwks: { url: JWKS_URL } }) },
@@ -77,8 +82,15 @@ const bus = server.use(
 );
 bus.extend(limits.extension);
 bus.extend(access.extension);
+const isAdmin = async (request: Request, ip: string, what: string) =>
+  (await access.requestIdentity(request, ip)).can("admin", what);
+const tracing = server.use(trace({
+  channels: bus,
+  otel: settings.OTEL_DENO,
+  allow: (request, ip) => isAdmin(request, ip, "trace"),
+}));
 const people = server.use(presence({ channels: bus }));
-const methods = server.use(rpc());
+const methods = tracing.traced("rpc", server.use(rpc()));
 const queries = server.use(liveQueries({ store, channels: bus, metrics }));
 server.use(mutations({ store, rpc: methods, queries }));
 server.use(messageChecks({ channels: bus }));
@@ -87,7 +99,7 @@ server.use(stats({
   metrics,
   otel: settings.OTEL_DENO,
   checks: [() => store.problem],
-  allow: async (request, ip) => (await access.requestIdentity(request, ip)).can("read", "metrics"),
+  allow: (request, ip) => isAdmin(request, ip, "metrics"),
 }));
 
 if (on("centrifuge")) server.use(centrifuge({ channels: bus, presence: people, rpc: methods, access }));
@@ -98,6 +110,14 @@ if (on("tinybase")) {
   );
 }
 if (on("pipe")) server.use(pipe({ paths: server.use(paths({ allow })), path: "/relay" }));
+if (on("hub") && settings.HUB_API_KEY !== undefined) {
+  server.use(hub({ channels: bus, access, path: "/hub", apiKey: settings.HUB_API_KEY }));
+}
+if (on("chat")) {
+  server.use(
+    chat({ channels: bus, access, limits, path: "/chat", store: store.keyValues<string>("chat_rooms") }),
+  );
+}
 if (on("echo")) server.use(echo());
 
 await run(server);

@@ -41,7 +41,7 @@ const STRANGER_MS = 10_000;
 /** Commands of one client that may be under way beside each other. */
 const MAX_BESIDE = 64;
 
-/** After so many characters in and out, everybody else has a turn. */
+/** After so many characters of answers, everybody else has a turn. */
 const TURN_CHARS = 65_536;
 
 /** SDK 5.7 tries again without any delay when a stream refuses it; so the refusal takes a moment. */
@@ -59,6 +59,7 @@ export class CentrifugeSession implements Session, Caller {
   #spent = 0;
   #unanswered = 0;
   #renewing = false;
+  #endTurn: (() => void) | undefined;
 
   constructor(shared: Shared, conn: Connection, overStream: boolean) {
     this.conn = conn;
@@ -86,6 +87,7 @@ export class CentrifugeSession implements Session, Caller {
   }
 
   close(): void {
+    this.#endTurn?.();
     this.services.strangers.delete(this);
     if (this.#secret !== undefined) this.services.streams.delete(this.#secret);
   }
@@ -96,8 +98,7 @@ export class CentrifugeSession implements Session, Caller {
   }
 
   reply(id: number, method: string, result: string): void {
-    this.#spent += result.length;
-    this.conn.send(reply(id, method, result));
+    this.#answer(reply(id, method, result));
   }
 
   async refresh(params: Fields): Promise<string> {
@@ -130,7 +131,6 @@ export class CentrifugeSession implements Session, Caller {
 
   #handle(line: string): Promise<void> | undefined {
     if (line === PING) return this.#pong();
-    this.#spent += line.length;
     let id = 0;
     try {
       const command = parseCommand(line);
@@ -225,17 +225,31 @@ export class CentrifugeSession implements Session, Caller {
     this.#fail(id, costly(error, costs));
   }
 
+  #answer(line: string): void {
+    this.#spent += line.length;
+    this.conn.send(line);
+  }
+
   #pong(): undefined {
     // No SDK answers what it was not asked.
     if (this.#unanswered === 0) return this.#fail(0, malformed("pong"));
     this.#unanswered--;
   }
 
-  /** Lets everybody else have a turn when this client had much of one. */
+  /**
+   * Lets everybody else have a turn when this client had much of one. A timer, because the runtime hardly looks for
+   * input between one `setImmediate` and the next.
+   */
   #turn(): Promise<void> | undefined {
     if (this.#spent < TURN_CHARS) return undefined;
     this.#spent = 0;
-    return new Promise((resolve) => setImmediate(resolve));
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, 0);
+      this.#endTurn = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   #introduction(): string[] {
@@ -259,6 +273,6 @@ export class CentrifugeSession implements Session, Caller {
     if (answer === undefined) {
       this.services.host().log.error("a command failed", { client: this.conn.id, error });
     }
-    if (id > 0) this.conn.send(refusalOf(id, answer ?? internalError));
+    if (id > 0) this.#answer(refusalOf(id, answer ?? internalError));
   }
 }

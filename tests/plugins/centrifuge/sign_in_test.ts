@@ -9,7 +9,7 @@ import {
   type FakeToken,
   TRANSPORTS,
 } from "../../kit/centrifuge.ts";
-import { type Client, within } from "../../kit/mod.ts";
+import { type Client, until, within } from "../../kit/mod.ts";
 
 const tokens: Record<string, FakeToken> = {
   alice: { user: "alice", expiresInMs: 60_000 },
@@ -68,6 +68,37 @@ Deno.test("a client recovers what the server subscribes it to, and adds nothing 
   assert.deepEqual(Object.keys(connect.subs), ["#alice"]);
   const { recovered, publications, offset } = connect.subs["#alice"];
   assert.deepEqual([recovered, offset, publications], [true, 1, [{ data: 2, offset: 2 }]]);
+});
+
+Deno.test("what the server subscribes a client to needs no permission of the client's", async () => {
+  const access = fakeAccess(tokens);
+  await using server = await centrifugeServer({
+    channels: { defaults: { subscribe: "nobody" } },
+    centrifuge: { access, personalChannels: true },
+  });
+  await using client = await server.test.connect(TRANSPORTS.websocket);
+  const { connect } = await ask(client, { id: 1, connect: { token: "alice" } });
+  assert.deepEqual(Object.keys(connect.subs), ["#alice"]);
+  assert.equal((await ask(client, { id: 2, subscribe: { channel: "other" } })).error.code, 103);
+});
+
+Deno.test("a client that has gone before its sign-in was checked is not taken for one that is there", async () => {
+  const checked = Promise.withResolvers<void>();
+  const { connect, ...access } = fakeAccess(tokens);
+  await using server = await withAccess({
+    ...access,
+    async connect(...request) {
+      await checked.promise;
+      return await connect(...request);
+    },
+  });
+  await using client = await server.test.connect(TRANSPORTS.websocket);
+  client.sendJson({ id: 1, connect: { token: "alice" } });
+  await client.close();
+  await until("the end", () => server.test.server.connections.size === 0);
+  checked.resolve();
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.equal(server.bus.clients.size, 0);
 });
 
 Deno.test("a user whose id would name others has no channel of their own", async () => {

@@ -90,7 +90,7 @@ const tracing = server.use(trace({
   allow: (request, ip) => isAdmin(request, ip, "trace"),
 }));
 const people = server.use(presence({ channels: bus }));
-const methods = tracing.traced("rpc", server.use(rpc()));
+const methods = tracing.traced("rpc", server.use(rpc({ limits })));
 const queries = server.use(liveQueries({ store, channels: bus, metrics }));
 server.use(mutations({ store, rpc: methods, queries }));
 server.use(messageChecks({ channels: bus }));

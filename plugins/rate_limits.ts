@@ -177,6 +177,7 @@ export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> 
         spendOne(client.conn, "publish");
         spendOnChannel(channel);
       },
+      beforeRead: ({ conn }) => spendOne(conn, "query"),
     },
     spend: spendOne,
     enforceRateLimit: (client, operation) =>

@@ -28,6 +28,8 @@ import type { Identity } from "./shared/identity.ts";
 
 /** Options of {@linkcode rpc}. */
 export interface RpcOptions {
+  /** Counts the calls of each connection; throws when it is one too many. */
+  limits?: { spend(conn: Connection, operation: "call"): void };
   /** How long a call may take before its caller is told that it failed. @default {30000} */
   timeoutMs?: number;
 }
@@ -79,13 +81,14 @@ export interface Rpc {
 }
 
 /** Lets clients call methods. */
-export function rpc({ timeoutMs = 30_000 }: RpcOptions = {}): Plugin<Rpc> {
+export function rpc({ timeoutMs = 30_000, limits }: RpcOptions = {}): Plugin<Rpc> {
   checkOptions("rpc").positiveInteger("timeoutMs", timeoutMs);
   const methods = new Map<string, Method<unknown, unknown>>();
   const names = new Set<string>();
   let host: Host | undefined;
 
   async function call(name: string, value: unknown, caller: Caller): Promise<unknown> {
+    if (caller.conn !== undefined) limits?.spend(caller.conn, "call");
     const method = methods.get(name);
     if (method === undefined) {
       throw methods.size === 0

@@ -7,6 +7,7 @@
 import { closeCode, type Connection, PlugboardError } from "../../core/mod.ts";
 import type { Identity } from "../shared/identity.ts";
 import type { Channel } from "./channel.ts";
+import type { Extensions } from "./extensions.ts";
 import { allows, type Namespace } from "./namespaces.ts";
 import { denied, type Prepared } from "./subscribing.ts";
 import type {
@@ -28,6 +29,7 @@ import type {
 /** What a client needs of the service. */
 export interface ClientHub {
   readonly maxChannelsPerClient: number;
+  readonly extensions: Pick<Extensions, "beforeRead">;
   namespaceOf(channel: string): Namespace;
   prepare(client: ChannelClient, channel: string, request: SubscribeRequest): Promise<Prepared>;
   joined(client: ChannelClient, channel: Channel, subscription: Subscription): void;
@@ -140,6 +142,7 @@ export class ChannelClient implements Client {
       action === "presence" && !namespace.presence;
     if (unavailable) throw new PlugboardError("not_available", `The channel has no ${action}`);
     if (!allows(namespace, action, channel, this.#identity, this.subscriptions.has(channel))) throw denied();
+    if (action === "history" || action === "presence") this.#hub.extensions.beforeRead(this, action, channel);
   }
 
   identify(identity: Identity): void {

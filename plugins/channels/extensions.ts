@@ -44,6 +44,11 @@ export class Extensions {
     for (const extension of this.#all) extension.beforePublish?.(channel, draft, client);
   }
 
+  /** Asks everybody; the first that throws refuses the reading. */
+  beforeRead(client: Client, action: "history" | "presence", channel: string): void {
+    for (const extension of this.#all) extension.beforeRead?.(client, action, channel);
+  }
+
   /** Calls a hook of everybody who has it. */
   tell(hook: keyof ChannelExtension, call: (extension: ChannelExtension) => void): void {
     for (const extension of this.#all) {

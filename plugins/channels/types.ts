@@ -251,6 +251,8 @@ export interface ChannelExtension {
   published?(channel: string, draft: Draft, published: Published): Nothing;
   /** A publication was handed to this node's subscribers. */
   delivered?(channel: string, publication: Publication, receivers: number): Nothing;
+  /** Before a client reads a log, or who is there; a throw refuses. Not `async`. */
+  beforeRead?(client: Client, action: "history" | "presence", channel: string): Nothing;
   /** A client is subscribed; its reply is not sent yet. */
   joined?(client: Client, subscription: Subscription): Nothing;
   /** A client that was away asked for what it missed, and got all of it or was told that this is impossible. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { PlugboardError } from "../../core/mod.ts";
+import { type Connection, PlugboardError } from "../../core/mod.ts";
 import { rpc, RpcError } from "../../plugins/rpc.ts";
 import { anybody } from "../../plugins/shared/identity.ts";
 import { FakeClock, serve } from "../kit/mod.ts";
@@ -73,4 +73,27 @@ Deno.test("a method that hangs is given up at the timeout", async () => {
   await Promise.resolve();
   server.clock.advance(1_001);
   await failed;
+});
+
+Deno.test("calls of a connection are counted, and refused when they are too many", async () => {
+  let left = 1;
+  const plugin = rpc({
+    limits: {
+      spend() {
+        if (left-- === 0) {
+          throw new PlugboardError("too_many_requests", "Rate limit exceeded: too many calls");
+        }
+      },
+    },
+  });
+  await using _server = await serve({}, plugin);
+  plugin.api.define("one", { run: () => 1 });
+  const conn = {} as Connection;
+  assert.equal(await plugin.api.call("one", {}, { ...caller, conn }), 1);
+  await assert.rejects(plugin.api.call("one", {}, { ...caller, conn }), refused("too_many_requests"));
+  assert.equal(
+    await plugin.api.call("one", {}, caller),
+    1,
+    "a call without a connection is counted elsewhere",
+  );
 });

@@ -507,3 +507,18 @@ Deno.test("an ephemeral publication reaches those who are there, but for one, an
   assert.equal((await server.bus.history("a")).publications.length, 1);
   await assert.rejects(server.bus.publish("a", 3, { except: first! }), { code: "bad_request" });
 });
+
+Deno.test("reading the log or who is there can be refused by an extension", async () => {
+  await using server = await serveChannels();
+  await using client = await subscribed(server, "a");
+  const asked: string[] = [];
+  server.bus.extend({
+    name: "test",
+    beforeRead(_client, action, channel) {
+      asked.push(`${action} ${channel}`);
+      throw new PlugboardError("too_many_requests", "not now");
+    },
+  });
+  assert.deepEqual(await ask(client, { do: "history", channel: "a" }), { error: "too_many_requests" });
+  assert.deepEqual(asked, ["history a"]);
+});

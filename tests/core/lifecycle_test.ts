@@ -285,36 +285,33 @@ Deno.test("stopping leaves no timer and no connection, also when clients do not 
 });
 
 Deno.test("stop may be called by a plugin: in a hook, in a handler, while it drains", async () => {
-  let server: Server;
+  const stop = () => void test.server.stop();
   const endpoint: Endpoint = {
     name: "bomb",
     path: "/bomb",
-    open: () => ({ message: () => void server.stop() }),
+    open: () => ({ message: stop }),
   };
   await using test = await serve({}, {
     name: "bomb",
     endpoints: [endpoint],
-    drain: () => void server.stop(),
-    close: () => void server.stop(),
+    drain: stop,
+    close: stop,
   });
-  server = test.server;
   await using client = await test.connect("/bomb");
   client.send("stop");
   assert.equal((await within("the close", client.closed)).code, 3001);
-  await within("the stop", server.stop());
+  await within("the stop", test.server.stop());
 });
 
 Deno.test("a handler that awaits the stop of the server does not keep it from stopping for ever", async () => {
-  let server: Server;
   const endpoint: Endpoint = {
     name: "knot",
     path: "/knot",
-    open: () => ({ message: () => server.stop() }),
+    open: () => ({ message: () => test.server.stop() }),
   };
   await using test = await serve({ drainMs: 100 }, { name: "knot", endpoints: [endpoint] });
-  server = test.server;
   await using client = await test.connect("/knot");
   client.send("stop");
   assert.equal((await within("the close", client.closed)).code, 3001);
-  await within("the stop", server.stop());
+  await within("the stop", test.server.stop());
 });

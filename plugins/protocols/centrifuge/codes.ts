@@ -24,6 +24,13 @@ export const disconnects = {
   notAvailable: closeCode(3508, "not available"),
 } as const satisfies Record<string, CloseCode>;
 
+/** What errors of sign-in cost. */
+export const signInCosts: Readonly<Record<string, CloseCode>> = {
+  invalid_token: disconnects.invalidToken,
+  token_mismatch: disconnects.invalidToken,
+  connection_limit: disconnects.connectionLimit,
+};
+
 /** Thrown where a command costs its client the connection. */
 export class Disconnection extends Error {
   readonly why: CloseCode;

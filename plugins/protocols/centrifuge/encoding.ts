@@ -82,6 +82,23 @@ function standing({ recoverable, positioned, position, data }: Subscribed): (str
   ];
 }
 
+/** The answer to a connect; over a stream, with what messages beside it must carry. */
+export function connectResult(
+  introduction: string,
+  subs: ReadonlyMap<string, Subscribed>,
+  pingSeconds: number,
+  stream: { readonly secret: string; readonly node: string } | undefined,
+  now: number,
+): string {
+  const entries = Array.from(subs, ([channel, one]) => `${quote(channel)}:${subscribeResult(one, now)}`);
+  return object(
+    introduction,
+    entries.length > 0 && `"subs":{${entries.join(",")}}`,
+    `"ping":${pingSeconds},"pong":true`,
+    stream && `"session":"${stream.secret}","node":"${stream.node}"`,
+  );
+}
+
 /** The answer to a history. The SDK reads all three fields, also when there is nothing. */
 export function historyResult({ publications, top: { offset, epoch } }: History): string {
   return `{"publications":${list(publications)},"epoch":${quote(epoch)},"offset":${offset}}`;

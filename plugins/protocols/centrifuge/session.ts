@@ -6,17 +6,9 @@
 
 import type { Connection, Host, Session } from "../../../core/mod.ts";
 import type { Channels, Client } from "../../channels.ts";
-import { costly, Disconnection, disconnects, errorReply, internalError } from "./codes.ts";
-import {
-  encoder,
-  lifetime,
-  object,
-  PING,
-  refreshPush,
-  refusalOf,
-  reply,
-  subscribeResult,
-} from "./encoding.ts";
+import type { Identity } from "../../shared/identity.ts";
+import { costly, Disconnection, disconnects, errorReply, internalError, signInCosts } from "./codes.ts";
+import { connectResult, encoder, lifetime, object, PING, refreshPush, refusalOf, reply } from "./encoding.ts";
 import { asFields, type Fields, idOf, malformed, parseCommand } from "./fields.ts";
 import { type Caller, type Method, methods, type Services } from "./methods.ts";
 import { renew, serverSubscriptions, signIn } from "./sign_in.ts";
@@ -59,7 +51,7 @@ export class CentrifugeSession implements Session, Caller {
   #spent = 0;
   #unanswered = 0;
   #renewing = false;
-  #endTurn: (() => void) | undefined;
+  #endPause: (() => void) | undefined;
 
   constructor(shared: Shared, conn: Connection, overStream: boolean) {
     this.conn = conn;
@@ -87,7 +79,7 @@ export class CentrifugeSession implements Session, Caller {
   }
 
   close(): void {
-    this.#endTurn?.();
+    this.#endPause?.();
     this.services.strangers.delete(this);
     if (this.#secret !== undefined) this.services.streams.delete(this.#secret);
   }
@@ -102,19 +94,14 @@ export class CentrifugeSession implements Session, Caller {
   }
 
   async refresh(params: Fields): Promise<string> {
-    const { client, services: { access, clock } } = this;
+    const { client } = this;
     try {
-      const identity = await renew(access, this.conn, params);
+      const identity = await renew(this.services.access, this.conn, params);
       this.#renewing = true;
       client.identify(identity);
-      return object(...this.#introduction(), lifetime(identity.expiresAt, clock().now()));
+      return object(this.#introduction(identity));
     } catch (error) {
-      const { invalidToken, expired } = disconnects;
-      throw costly(error, {
-        invalid_token: invalidToken,
-        token_mismatch: invalidToken,
-        token_expired: expired,
-      });
+      throw costly(error, { ...signInCosts, token_expired: disconnects.expired });
     } finally {
       this.#renewing = false;
     }
@@ -180,7 +167,7 @@ export class CentrifugeSession implements Session, Caller {
   }
 
   async #welcome(id: number, params: Fields): Promise<void> {
-    const { access, channels, personalChannels, strangers, clock } = this.services;
+    const { access, channels, personalChannels, strangers, pingSeconds, node, clock } = this.services;
     const signedIn = await signIn(access, this.conn, params);
     const { identity } = signedIn;
     const requests = serverSubscriptions(signedIn, params, personalChannels);
@@ -194,17 +181,14 @@ export class CentrifugeSession implements Session, Caller {
     this.#client = client;
     await client.subscribeAll(requests, (subscribed) => {
       this.#state = "connected";
-      const now = clock().now();
-      const subs = Array.from(
+      const secret = this.#secret;
+      const stream = secret === undefined ? undefined : { secret, node };
+      const result = connectResult(
+        this.#introduction(identity),
         subscribed,
-        ([channel, one]) => `${JSON.stringify(channel)}:${subscribeResult(one, now)}`,
-      );
-      const result = object(
-        ...this.#introduction(),
-        lifetime(identity.expiresAt, now),
-        subs.length > 0 && `"subs":{${subs.join(",")}}`,
-        `"ping":${this.services.pingSeconds},"pong":true`,
-        this.#secret && `"session":"${this.#secret}","node":"${this.services.node}"`,
+        pingSeconds,
+        stream,
+        clock().now(),
       );
       this.reply(id, "connect", result);
     });
@@ -214,15 +198,9 @@ export class CentrifugeSession implements Session, Caller {
   async #turnAway(id: number, error: unknown): Promise<void> {
     this.#state = "refused";
     if (this.#secret !== undefined) {
-      await new Promise<void>((resolve) => void this.services.clock().after(STREAM_REFUSAL_MS, resolve));
+      await this.#pause((resume) => this.services.clock().after(STREAM_REFUSAL_MS, resume));
     }
-    const { invalidToken, connectionLimit } = disconnects;
-    const costs = {
-      invalid_token: invalidToken,
-      token_mismatch: invalidToken,
-      connection_limit: connectionLimit,
-    };
-    this.#fail(id, costly(error, costs));
+    this.#fail(id, costly(error, signInCosts));
   }
 
   #answer(line: string): void {
@@ -243,17 +221,27 @@ export class CentrifugeSession implements Session, Caller {
   #turn(): Promise<void> | undefined {
     if (this.#spent < TURN_CHARS) return undefined;
     this.#spent = 0;
+    return this.#pause((resume) => {
+      const timer = setTimeout(resume, 0);
+      return () => clearTimeout(timer);
+    });
+  }
+
+  /** Waits for what is scheduled, or for the end of the connection. */
+  #pause(schedule: (resume: () => void) => () => void): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, 0);
-      this.#endTurn = () => {
-        clearTimeout(timer);
+      const cancel = schedule(resolve);
+      this.#endPause = () => {
+        cancel();
         resolve();
       };
     });
   }
 
-  #introduction(): string[] {
-    return [`"client":"${this.conn.id}"`, `"version":"plugboard"`];
+  /** What the client is told about itself. */
+  #introduction({ expiresAt }: Identity): string {
+    const lasting = lifetime(expiresAt, this.services.clock().now());
+    return `"client":"${this.conn.id}","version":"plugboard"` + (lasting === undefined ? "" : `,${lasting}`);
   }
 
   /** The sign-in has got another end; whoever renewed it is answered otherwise. */

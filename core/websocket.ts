@@ -17,9 +17,19 @@ import type { Message, Transport } from "./endpoint.ts";
  */
 const wind = symbolOf(WebSocket.prototype, "[[serverHandleIdleTimeout]]");
 
-/** Where a socket keeps the timeout, in seconds, and the timer. */
+/** Where a socket keeps the timeout, in seconds, and which end of the connection it is. */
 let idleTimeout: symbol | undefined;
-let idleTimer: symbol | undefined;
+let role: symbol | undefined;
+
+/**
+ * At the server's end, the runtime drops a socket that is being closed at the next frame that comes in, and with it
+ * the close frame: measured, no client that goes on talking learns why it was closed, and so it comes back at once.
+ * At the client's end it waits for the answer to the close frame.
+ */
+const [IMPATIENT, PATIENT] = [0, 1];
+
+/** What a client may still say without answering that its connection is being closed. */
+const MAX_LATE_FRAMES = 1_000;
 
 /** A timeout that does not come, yet the milliseconds of which still fit the runtime's timers. */
 const NEVER_S = 30 * 86_400;
@@ -88,23 +98,29 @@ export class WebSocketTransport implements Transport {
     this.#socket.send(frame as string | Uint8Array<ArrayBuffer>);
   }
 
-  /**
-   * In a later turn: a socket that is closed while more of its client's frames wait unread is dropped by the
-   * runtime before the close frame is sent, and a client that is not told why comes back at once.
-   */
   close(code: number, reason: string): void {
-    setImmediate(() => this.#socket.close(code, reason));
+    try {
+      this.#socket.close(code, reason);
+    } catch {
+      // A socket that this side opened may say only 1000, and 3000 and above.
+      this.#socket.close();
+    }
+    setRole(this.#socket, PATIENT);
   }
 
   ping(): boolean {
-    return ping(this.#socket);
+    return windUp(this.#socket, AT_ONCE_S);
   }
 }
 
 /** Has a connection hear what its socket hears; `gone` is called once, when nothing more can come. */
 export function listenTo(socket: WebSocket, conn: Connection, gone: (conn: Connection) => void): void {
   socket.binaryType = "arraybuffer";
-  socket.onmessage = ({ data }) => conn.receive(typeof data === "string" ? data : new Uint8Array(data));
+  let lateFrames = 0;
+  socket.onmessage = ({ data }) => {
+    if (conn.open) conn.receive(typeof data === "string" ? data : new Uint8Array(data));
+    else if (++lateFrames === MAX_LATE_FRAMES) setRole(socket, IMPATIENT);
+  };
   socket.onerror = quiet;
   socket.onclose = ({ code, reason, wasClean }) => {
     stopIdleTimer(socket);
@@ -114,21 +130,28 @@ export function listenTo(socket: WebSocket, conn: Connection, gone: (conn: Conne
   if (wind !== undefined) (socket as unknown as Bare)[wind] = () => conn.heard();
 }
 
-/** Stops the runtime's idle timer; that of a socket which was opened elsewhere may be running. */
+/** Stops the runtime's idle timer, if it runs; that of a socket which was opened elsewhere may do so. */
 export function stopIdleTimer(socket: WebSocket): void {
-  idleTimer ??= symbolOf(socket, "[[idleTimeoutTimeout]]");
-  if (idleTimer !== undefined) clearTimeout((socket as unknown as Record<symbol, number>)[idleTimer]);
+  idleTimeout ??= symbolOf(socket, "[[idleTimeout]]");
+  const runs = idleTimeout !== undefined && Boolean((socket as unknown as Bare)[idleTimeout]);
+  // Only another timer takes its place; where the socket is closed, that one does nothing.
+  if (runs) windUp(socket, socket.readyState === WebSocket.OPEN ? NEVER_S : AT_ONCE_S);
 }
 
-/** Winds the idle timer so that the runtime sends a ping now, and does not close the socket later. */
-function ping(socket: WebSocket): boolean {
+/** Winds the idle timer up: after half of that time the runtime sends a ping. It does not close the socket later. */
+function windUp(socket: WebSocket, seconds: number): boolean {
   idleTimeout ??= symbolOf(socket, "[[idleTimeout]]");
   if (wind === undefined || idleTimeout === undefined) return false;
   const bare = socket as unknown as Bare;
-  bare[idleTimeout] = AT_ONCE_S;
+  bare[idleTimeout] = seconds;
   (WebSocket.prototype as unknown as Record<symbol, () => void>)[wind]!.call(socket);
   bare[idleTimeout] = NEVER_S;
   return true;
+}
+
+function setRole(socket: WebSocket, value: number): void {
+  role ??= symbolOf(socket, "[[role]]");
+  if (role !== undefined) (socket as unknown as Bare)[role] = value;
 }
 
 function symbolOf(object: object, description: string): symbol | undefined {

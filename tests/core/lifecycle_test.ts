@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { AnyPlugin, Connection, Endpoint, ServerState } from "../../core/mod.ts";
 import { Server } from "../../core/mod.ts";
 import { echo } from "../../plugins/protocols/echo.ts";
-import { FakeClock, offline, RawClient, serve, turn, until, within } from "../kit/mod.ts";
+import { Child, FakeClock, offline, RawClient, serve, turn, until, within } from "../kit/mod.ts";
 
 const plain = echo().endpoints![0]!;
 
@@ -314,4 +314,10 @@ Deno.test("a handler that awaits the stop of the server does not keep it from st
   client.send("stop");
   assert.equal((await within("the close", client.closed)).code, 3001);
   await within("the stop", test.server.stop());
+});
+
+Deno.test("nothing that is left behind keeps the process alive", async () => {
+  await using child = new Child(new URL("children/ending.ts", import.meta.url));
+  assert.deepEqual(await child.end(), { code: 0, stderr: "" });
+  assert.deepEqual(child.lines.take(), ["stopped"]);
 });

@@ -110,6 +110,19 @@ Deno.test("a message beyond the limit closes with 1009, one at the limit does no
   await assertAlive(client);
 });
 
+Deno.test("a client that goes on talking learns why it was closed, and one that does not stop is dropped", async () => {
+  await using server = await serve({}, { name: "test", endpoints: [taking("text")] });
+  using polite = await server.raw("/text");
+  await polite.frame(2, "one of the wrong kind");
+  for (let i = 0; i < 100; i++) await polite.frame(1, "and more");
+  assert.equal(await polite.closeCode(), 1003);
+  using rude = await server.raw("/text");
+  await rude.frame(2, "one of the wrong kind");
+  await assert.rejects(async () => {
+    for (let i = 0; i < 1_000_000; i++) await rude.frame(1, "and more");
+  });
+});
+
 Deno.test("a frame of the wrong kind closes with 1003", async () => {
   await using server = await serve({}, {
     name: "test",

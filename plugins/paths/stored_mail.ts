@@ -9,12 +9,14 @@ import type { Letter, Mailbox, MailStore } from "./mail.ts";
 
 const TABLES: Migration = `
   CREATE TABLE paths_mailboxes (
-    path TEXT NOT NULL, client TEXT NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (path, client)
+    scope TEXT NOT NULL, path TEXT NOT NULL, client TEXT NOT NULL, until INTEGER NOT NULL,
+    PRIMARY KEY (scope, path, client)
   ) WITHOUT ROWID;
   CREATE TABLE paths_letters (
-    id INTEGER PRIMARY KEY, path TEXT NOT NULL, client TEXT NOT NULL, sender TEXT NOT NULL, payload TEXT NOT NULL
+    id INTEGER PRIMARY KEY, scope TEXT NOT NULL, path TEXT NOT NULL, client TEXT NOT NULL, sender TEXT NOT NULL,
+    payload TEXT NOT NULL
   );
-  CREATE INDEX paths_letters_by_client ON paths_letters (path, client);
+  CREATE INDEX paths_letters_by_client ON paths_letters (scope, path, client);
 `;
 
 interface BoxRow {
@@ -24,7 +26,8 @@ interface BoxRow {
 }
 
 /**
- * Keeps mail in a database, and the secret without which nobody could claim it.
+ * Keeps mail in a database, and the secret without which nobody could claim it. Several services on one database
+ * need a scope each.
  *
  * ```ts
  * import { Server } from "@plugboard/server";
@@ -36,36 +39,46 @@ interface BoxRow {
  * server.use(paths({ mailStore: storedMail(store) }));
  * ```
  */
-export function storedMail(store: Pick<Store, "all" | "write" | "migrate" | "keyValues">): MailStore {
+export function storedMail(
+  store: Pick<Store, "all" | "write" | "migrate" | "keyValues">,
+  scope = "paths",
+): MailStore {
   function lettersOf({ path, client }: BoxRow): Letter[] {
-    const sql = "SELECT sender, payload FROM paths_letters WHERE path = ? AND client = ? ORDER BY id";
-    const rows = store.all<{ sender: string; payload: string }>(sql, [path, client]);
+    const sql =
+      "SELECT sender, payload FROM paths_letters WHERE scope = ? AND path = ? AND client = ? ORDER BY id";
+    const rows = store.all<{ sender: string; payload: string }>(sql, [scope, path, client]);
     return rows.map(({ sender, payload }) => ({ from: sender, payload: JSON.parse(payload) as string }));
   }
 
   return {
     async load(): Promise<Mailbox[]> {
       await store.migrate("paths", [TABLES]);
-      const boxes = store.all<BoxRow>("SELECT path, client, until FROM paths_mailboxes");
+      const boxes = store.all<BoxRow>("SELECT path, client, until FROM paths_mailboxes WHERE scope = ?", [
+        scope,
+      ]);
       return boxes.map((box) => ({ ...box, letters: lettersOf(box) }));
     },
     open: (path, client, until) =>
       store.write((tx) => {
-        tx.run("INSERT OR REPLACE INTO paths_mailboxes VALUES (?, ?, ?)", [path, client, until]);
+        tx.run("INSERT OR REPLACE INTO paths_mailboxes VALUES (?, ?, ?, ?)", [scope, path, client, until]);
       }),
     add: (path, client, { from, payload }) =>
       store.write((tx) => {
         // As JSON, because SQLite does not keep every text as it is.
-        const values = [path, client, from, JSON.stringify(payload)];
-        tx.run("INSERT INTO paths_letters (path, client, sender, payload) VALUES (?, ?, ?, ?)", values);
+        const values = [scope, path, client, from, JSON.stringify(payload)];
+        tx.run(
+          "INSERT INTO paths_letters (scope, path, client, sender, payload) VALUES (?, ?, ?, ?, ?)",
+          values,
+        );
       }),
     remove: (path, client) =>
       store.write((tx) => {
-        tx.run("DELETE FROM paths_mailboxes WHERE path = ? AND client = ?", [path, client]);
-        tx.run("DELETE FROM paths_letters WHERE path = ? AND client = ?", [path, client]);
+        for (const table of ["paths_mailboxes", "paths_letters"]) {
+          tx.run(`DELETE FROM ${table} WHERE scope = ? AND path = ? AND client = ?`, [scope, path, client]);
+        }
       }),
     async secret() {
-      const kept = store.keyValues<string>("paths");
+      const kept = store.keyValues<string>(scope);
       const known = kept.get("secret");
       if (known !== undefined) return known;
       const secret = crypto.randomUUID() + crypto.randomUUID();

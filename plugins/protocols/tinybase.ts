@@ -121,7 +121,6 @@ export function tinybase(options: TinyBaseOptions): Plugin<TinyBaseSync> {
 
   const base = prefix.replace(/\/$/, "");
   const grants = new WeakMap<Upgrade, PathGrant>();
-  const stores = new Map<string, PathStore>();
   const wireOf = wires();
   let host: Host | undefined;
 
@@ -184,7 +183,7 @@ export function tinybase(options: TinyBaseOptions): Plugin<TinyBaseSync> {
     if ("code" in member) return member;
     return new SyncClient({
       member,
-      store: () => stores.get(path),
+      store: () => storeOf(path),
       maxStoreBytes,
       assembler,
       scope,
@@ -202,7 +201,7 @@ export function tinybase(options: TinyBaseOptions): Plugin<TinyBaseSync> {
     const persister = await createPersisterForPath?.(side.path);
     if (persister === undefined) return undefined;
     const { clock, log } = host!;
-    const store = new PathStore({
+    return new PathStore({
       side,
       persister,
       clock,
@@ -212,20 +211,11 @@ export function tinybase(options: TinyBaseOptions): Plugin<TinyBaseSync> {
       maxMessageBytes,
       loaded: (store) => onStore(store, side.path),
     });
-    return {
-      async start() {
-        await store.start();
-        stores.set(side.path, store);
-      },
-      async stop() {
-        stores.delete(side.path);
-        await store.stop();
-      },
-      message: (from, payload) => store.message(from, payload),
-      joined: (member) => store.joined(member),
-      left: (member) => store.left(member),
-      flush: () => store.flush(),
-    };
+  }
+
+  function storeOf(path: string): PathStore | undefined {
+    const client = paths.getServerClient(path);
+    return client instanceof PathStore ? client : undefined;
   }
 
   const sync: TinyBaseSync = {
@@ -236,10 +226,10 @@ export function tinybase(options: TinyBaseOptions): Plugin<TinyBaseSync> {
       return { paths: count, clients };
     },
     ...pathListeners(paths, () => sync),
-    getStore: (pathId) => stores.get(pathId)?.store,
+    getStore: (pathId) => storeOf(pathId)?.store,
     async open(pathId) {
       const held = await paths.open(pathId);
-      const opened = stores.get(pathId);
+      const opened = storeOf(pathId);
       if (opened === undefined) throw notOpened(pathId, held);
       return {
         store: opened.store,

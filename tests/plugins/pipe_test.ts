@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { PlugboardError } from "../../core/mod.ts";
 import { type Paths, paths, type PathsOptions } from "../../plugins/paths.ts";
 import { MessagePayload, pipe, type PipeOptions, pipeSettings } from "../../plugins/protocols/pipe.ts";
+import { arrivals } from "./paths/arrivals.ts";
 import { Client, FakeClock, RawClient, serve, until } from "../kit/mod.ts";
 
 /** A server with paths and the pipe format on /ws. */
@@ -11,8 +12,9 @@ async function pipeServer(
 ) {
   const tenants = paths(rest.paths);
   const wire = pipe({ ...rest, paths: tenants.api });
-  const server = await serve({ ...(clock && { clock }) }, tenants, wire);
-  return { ...server, paths: tenants.api, pipe: wire.api };
+  const { plugin, watch } = arrivals();
+  const server = await serve({ ...(clock && { clock }) }, plugin, tenants, wire);
+  return { ...server, connect: watch(server), paths: tenants.api, pipe: wire.api };
 }
 
 const errorOf = async (client: Client) => {

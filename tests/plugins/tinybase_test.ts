@@ -599,6 +599,39 @@ Deno.test("T14 a multiplexed client that reconnects silently gets what it missed
   assert.ok(Array.isArray(told[2])); // by which it would have pulled
 });
 
+Deno.test("T08 a hundred paths with ten clients each are loaded, and unloaded when nobody uses them", async () => {
+  const clock = new FakeClock(Date.now());
+  let open = 0;
+  const { documents } = stored();
+  await using server = await syncServer({
+    clock,
+    createPersisterForPath: (path) => ({
+      load: () => (open++, documents.load(path)),
+      save: (parts) => documents.save(path, parts),
+      close: () => void open--,
+    }),
+  });
+  const timers = clock.pending;
+  const one = createMergeableStore();
+  one.setCell("t", "r", "c", 1);
+  const change = `["d",3,${JSON.stringify([unhashed(one.getMergeableContent()[0]), [{}], 1])}]`;
+  const paths = await Promise.all(Array.from({ length: 100 }, async (_, i) => {
+    return await Promise.all(Array.from({ length: 10 }, () => server.connect(`/sync/p${i}`)));
+  }));
+  await until("everybody being there", () => server.sync.getStats().clients === 1_000);
+  for (const [first] of paths) first!.send(`\n${change}`);
+  for (const [, ...others] of paths) {
+    for (const client of others) assert.match(await client.nextText(), /"d",3/);
+  }
+  assert.deepEqual(server.sync.getStats(), { paths: 100, clients: 1_000 });
+  assert.equal(open, 100);
+  await Promise.all(paths.flat().map((client) => client.close()));
+  await until("all being unloaded", () => server.sync.getStats().paths === 0);
+  assert.equal(open, 0);
+  assert.equal(documents.parts.size, 100);
+  assert.ok(clock.pending <= timers, `${clock.pending} timers, ${timers} before`);
+});
+
 Deno.test("T15 the server tells of nothing that is not stored yet", async () => {
   const { documents } = stored();
   const saving = Promise.withResolvers<void>();

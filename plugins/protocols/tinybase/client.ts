@@ -9,7 +9,8 @@ import type { Member } from "../../paths.ts";
 import { tinybaseCodes } from "./close_codes.ts";
 import type { Assembler } from "./fragments.ts";
 import { latestAt } from "./hlc.ts";
-import { messageTypes, parseMessage } from "./messages.ts";
+import { glanceAt } from "./glance.ts";
+import { messageTypes } from "./messages.ts";
 import type { PathStore } from "./path_store.ts";
 
 /** What a client needs. */
@@ -58,7 +59,7 @@ export class SyncClient {
 
   #route(to: string, text: string, pieces?: readonly string[]): void {
     const { member, close, store, maxStoreBytes } = this.#options;
-    const message = parseMessage(text);
+    const message = glanceAt(text);
     if (message === undefined) return close(tinybaseCodes.invalid);
     if (message.latest > this.#latest && this.#isAhead(message.latest)) {
       return close(tinybaseCodes.clockAhead);

@@ -62,8 +62,6 @@ export interface Content {
   readonly changes: Changes;
   /** The latest clock in it. */
   readonly latest: string;
-  /** Rows and values. */
-  readonly size: number;
 }
 
 /** Puts content together; throws an error with the code `bad_content` that names the part that is none. */
@@ -92,13 +90,11 @@ export function contentOf(parts: Iterable<readonly [key: string, text: string]>)
       throw new PlugboardError("bad_content", `The stored part ${key} cannot be read`, { cause: error });
     }
   }
-  let size = values.size;
   const tableStamps = [...tables].map(([id, { rows, hlc }]) => {
-    size += rows.size;
     return [id, [recordOf(rows), hlc] as TableStamp] as const;
   });
   const changes: Changes = [[recordOf(tableStamps), hlcs.tables], [recordOf(values), hlcs.values], 1];
-  return { changes, latest, size };
+  return { changes, latest };
 }
 
 const ROWS_PER_CHUNK = 500;

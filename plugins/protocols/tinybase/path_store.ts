@@ -9,25 +9,20 @@
  * @module
  */
 
-import { createMergeableStore, type MergeableStore } from "tinybase";
-import { createCustomPersister, type Persister, type Persists } from "tinybase/persisters";
-import { type Clock, type Log, PlugboardError } from "../../../core/mod.ts";
+import type { MergeableStore } from "tinybase";
+import type { Clock, Log } from "../../../core/mod.ts";
 import type { Sender, ServerClient, ServerSide } from "../../paths.ts";
+import { answerTo } from "./answer.ts";
 import { piecesOf } from "./fragments.ts";
-import { timeOf } from "./hlc.ts";
-import { type Marks, stampsOf, touchedOf, without } from "./marks.ts";
-import { type Changes, encodeMessage, messageTypes, parseMessage, type SyncMessage } from "./messages.ts";
 import { Inquiries } from "./inquiries.ts";
-import { chunksOf, contentOf, type PathPersister } from "./parts.ts";
+import { type Marks, stampsOf, touchedOf, without } from "./marks.ts";
+import { Merger } from "./merger.ts";
+import { type Changes, encodeMessage, messageTypes, parseMessage, type SyncMessage } from "./messages.ts";
+import type { PathPersister } from "./parts.ts";
 import { Pull } from "./pull.ts";
 import { isEmpty } from "./records.ts";
 import { Saver } from "./saver.ts";
 import { Undo } from "./undo.ts";
-
-/** TinyBase's name for it is an enum that is there for its compiler only. */
-const MERGEABLE_ONLY: Persists.MergeableStoreOnly = 2;
-
-type Merge = (content: undefined, changes: Changes) => unknown;
 
 /** What a path's store needs. */
 export interface PathStoreOptions {
@@ -50,39 +45,25 @@ export class PathStore implements ServerClient {
   readonly store: MergeableStore;
   readonly #options: PathStoreOptions;
   readonly #saver: Saver;
-  readonly #merger: Persister<Persists.MergeableStoreOnly>;
+  readonly #merger: Merger;
   readonly #pulls = new Map<string, Pull>();
   readonly #undos = new Map<string, Undo>();
   readonly #inquiries: Inquiries;
-  #merge: Merge = () => {};
   /** What is being merged, as its sender sent it; everybody else has it from there. */
   #relayed: Changes | undefined;
-  #loading = true;
-  #now: () => number;
 
   constructor(options: PathStoreOptions) {
     const { clock, side, log, persister } = options;
     this.#options = options;
-    this.#now = clock.now.bind(clock);
-    const store = createMergeableStore(undefined, () => this.#now());
-    this.store = store;
-    this.#saver = new Saver({ store, persister, path: side.path, clock, log });
+    this.#merger = new Merger(
+      clock,
+      (error) => log.error("changes could not be merged", { path: side.path, error }),
+    );
+    this.store = this.#merger.store;
+    this.#saver = new Saver({ store: this.store, persister, path: side.path, clock, log });
     this.#inquiries = new Inquiries(clock, (member, requestId) => {
       this.#tell(member, requestId, messageTypes.getContentHashes, "");
     });
-    // Nothing but the way to have changes merged as they travel, errors included.
-    this.#merger = createCustomPersister<number, Persists.MergeableStoreOnly>(
-      store,
-      () => Promise.resolve(undefined),
-      () => Promise.resolve(),
-      (listener) => {
-        this.#merge = listener as Merge;
-        return 1;
-      },
-      () => {},
-      (error) => this.#failed("changes could not be merged", error),
-      MERGEABLE_ONLY,
-    );
   }
 
   /** Characters of all that is stored. */
@@ -92,23 +73,17 @@ export class PathStore implements ServerClient {
 
   /** Loads the content; throws if any of it cannot be read or is refused, so that nothing is written over it. */
   async start(): Promise<void> {
-    await this.#merger.startAutoLoad();
     const parts = [...await this.#options.persister.load()];
-    const { changes, latest, size } = contentOf(parts);
-    let merged = 0;
-    this.store.addDidFinishTransactionListener(() => this.#loading ? void merged++ : this.#changed());
-    await this.#load(changes, latest, () => merged);
-    const [tablesHash, valuesHash] = this.store.getMergeableContentHashes();
-    if (size > 0 && tablesHash === 0 && valuesHash === 0) throw refused();
+    await this.#merger.load(parts);
     for (const [key, text] of parts) this.#saver.loaded(key, text);
-    this.#loading = false;
+    this.store.addDidFinishTransactionListener(() => this.#changed());
     await this.#options.loaded(this.store);
   }
 
   message(from: Sender, payload: string): void {
     const message = parseMessage(payload);
     if (message === undefined) return;
-    const answer = this.#answer(message);
+    const answer = answerTo(message, this.store);
     if (answer === undefined) return this.#hear(from, message);
     if (message.type === messageTypes.getContentHashes) this.#inquiries.starting(from);
     this.#tell(from, message.requestId, messageTypes.response, answer);
@@ -134,24 +109,8 @@ export class PathStore implements ServerClient {
     this.#inquiries.stop();
     for (const pull of this.#pulls.values()) pull.stop();
     this.#pulls.clear();
-    await this.#merger.destroy();
+    await this.#merger.stop();
     await this.#saver.stop();
-  }
-
-  #answer({ type, body }: SyncMessage): unknown {
-    const { store } = this;
-    switch (type) {
-      case messageTypes.getContentHashes:
-        return store.getMergeableContentHashes();
-      case messageTypes.getTableDiff:
-        return store.getMergeableTableDiff(body as Parameters<typeof store.getMergeableTableDiff>[0]);
-      case messageTypes.getRowDiff:
-        return store.getMergeableRowDiff(body as Parameters<typeof store.getMergeableRowDiff>[0]);
-      case messageTypes.getCellDiff:
-        return store.getMergeableCellDiff(body as Parameters<typeof store.getMergeableCellDiff>[0]);
-      case messageTypes.getValueDiff:
-        return store.getMergeableValueDiff(body as Parameters<typeof store.getMergeableValueDiff>[0]);
-    }
   }
 
   /** The client says something about its own store. */
@@ -181,10 +140,7 @@ export class PathStore implements ServerClient {
   #mergeRelayed(changes: Changes): void {
     this.#relayed = changes;
     try {
-      const merging = this.#merge(undefined, changes);
-      if (merging instanceof Promise) {
-        merging.catch((error) => this.#failed("changes could not be merged", error));
-      }
+      this.#merger.merge(changes);
     } finally {
       this.#relayed = undefined;
     }
@@ -223,11 +179,13 @@ export class PathStore implements ServerClient {
 
   #pulled(member: Sender, marks: Marks): void {
     this.#inquiries.fetched(member);
-    // Whole rows: what only has a newer clock than before is news as well, and TinyBase does not tell which that is.
-    this.#saver.dirty.addAll(marks);
-    this.#saver.schedule();
-    this.#tellAll(stampsOf(this.store, marks), member.id);
-    // Should the merging have changed more than the client sent, as mutating listeners may, it fetches that.
+    if (!marks.empty) {
+      // Whole rows: what only has a newer clock is news as well, and TinyBase does not tell which that is.
+      this.#saver.dirty.addAll(marks);
+      this.#saver.schedule();
+      this.#tellAll(stampsOf(this.store, marks), member.id);
+    }
+    // It may still lack something: what the server's listeners have changed, or all, if its own question timed out.
     this.#tellHashes(member);
   }
 
@@ -280,29 +238,6 @@ export class PathStore implements ServerClient {
     const pieces = piecesOf(payload, fragmentSize);
     this.#saver.afterSaved(() => pieces.forEach(send));
   }
-
-  /** Merges stored content bit by bit, so that others get their turn. */
-  async #load(changes: Changes, latest: string, merged: () => number): Promise<void> {
-    const { clock } = this.#options;
-    // What was taken once is taken again, even if the clock has been set back since.
-    this.#now = () => Math.max(clock.now(), timeOf(latest));
-    for (const chunk of chunksOf(changes)) {
-      const before = merged();
-      await this.#merge(undefined, chunk);
-      if (merged() === before) throw refused();
-      await new Promise<void>((resolve) => setImmediate(resolve));
-    }
-    this.#now = () => clock.now();
-  }
-
-  #failed(what: string, error: unknown): void {
-    const { log, side } = this.#options;
-    log.error(what, { path: side.path, error });
-  }
-}
-
-function refused(): PlugboardError {
-  return new PlugboardError("content_refused", "TinyBase does not take the stored content");
 }
 
 /** An id as TinyBase gives them to what it tells without being asked. */

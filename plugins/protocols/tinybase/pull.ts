@@ -26,7 +26,7 @@ export interface PullOptions {
   readonly requestTimeoutMs: number;
   /** Sends a question to the client. */
   readonly ask: (payload: string) => void;
-  /** What came was merged. */
+  /** What the client has is merged, if it was anything. */
   readonly pulled: (marks: Marks) => void;
   /** The client did not answer, or what it said could not be merged. */
   readonly failed: (error: unknown) => void;
@@ -103,7 +103,7 @@ export class Pull {
     }
     this.#running = false;
     this.#questions.clear();
-    if (!this.marks.empty) this.#options.pulled(this.marks);
+    this.#options.pulled(this.marks);
     if (this.#error !== undefined) this.#options.failed(this.#error);
     const next = this.#next;
     this.#next = undefined;

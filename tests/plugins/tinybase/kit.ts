@@ -4,6 +4,7 @@ import { createMergeableStore, type MergeableStore } from "tinybase";
 import { createWsSynchronizer, type WsSynchronizer } from "tinybase/synchronizers/synchronizer-ws-client";
 import { paths, type PathsOptions } from "../../../plugins/paths.ts";
 import { type PathPersister, tinybase, type TinyBaseOptions } from "../../../plugins/protocols/tinybase.ts";
+import { arrivals } from "../paths/arrivals.ts";
 import { type FakeClock, serve, until, within } from "../../kit/mod.ts";
 
 /** A server that synchronizes at /sync. */
@@ -15,8 +16,14 @@ export async function syncServer(
 ) {
   const tenants = paths(pathsOptions);
   const protocol = tinybase({ ...options, paths: tenants.api });
-  const server = await serve({ maxQueuedBytes: 33_554_432, ...(clock && { clock }) }, tenants, protocol);
-  return { ...server, paths: tenants.api, sync: protocol.api };
+  const { plugin, watch } = arrivals();
+  const server = await serve(
+    { maxQueuedBytes: 33_554_432, ...(clock && { clock }) },
+    plugin,
+    tenants,
+    protocol,
+  );
+  return { ...server, connect: watch(server), paths: tenants.api, sync: protocol.api };
 }
 
 /** Keeps the parts of many paths. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { createMergeableStore } from "tinybase";
 import { after, isHlc, latestAt, timeOf } from "../../../plugins/protocols/tinybase/hlc.ts";
+import { glanceAt } from "../../../plugins/protocols/tinybase/glance.ts";
 import { encodeMessage, parseMessage } from "../../../plugins/protocols/tinybase/messages.ts";
 
 const DIFF = '["QHzg1mpDAlH",3,[[{"pets":[{"fido":[{"species":["cat","P6vlbfb----7JQY8"]}]}]}],[{}],1]]';
@@ -57,6 +58,36 @@ Deno.test("what TinyBase's clients would close their socket for is no message", 
     `${"[".repeat(100_000)}`,
   ];
   for (const text of wrong) assert.equal(parseMessage(text), undefined, text.slice(0, 80));
+});
+
+Deno.test("a glance sees the same as a reading", () => {
+  const thing = fc.oneof(
+    fc.string({ unit: "grapheme" }),
+    fc.double(),
+    fc.integer(),
+    fc.constantFrom(true, null, "\uFFFC", "\uFFFD{}", [], {}),
+  );
+  const id = fc.string({ unit: "grapheme" });
+  const hlc = fc.constantFrom("P6vlbfb----7JQY8", "", "P6vlbfb----7JQY", "P6vlbfb----7JQ\n8");
+  const damage = fc.oneof(
+    { weight: 3, arbitrary: fc.constant(undefined) },
+    fc.record({ at: fc.nat(100), put: fc.string() }),
+  );
+  fc.assert(
+    fc.property(id, id, id, id, thing, hlc, damage, (requestId, table, row, cell, value, clock, change) => {
+      const whole = JSON.stringify([requestId, 3, [[{ [table]: [{ [row]: [{ [cell]: [value, clock] }] }] }], [
+        {},
+      ], 1]]);
+      const text = change === undefined
+        ? whole
+        : whole.slice(0, change.at) + change.put + whole.slice(change.at + 1);
+      const read = parseMessage(text);
+      const seen = glanceAt(text);
+      assert.deepEqual([seen?.type, seen?.latest, seen?.mended], [read?.type, read?.latest, read?.mended]);
+    }),
+    { numRuns: 2_000 },
+  );
+  assert.deepEqual(glanceAt(DIFF), { type: 3, latest: "P6vlbfb----7JQY8" }); // the quick way
 });
 
 Deno.test("empty tables and rows are taken out, because TinyBase's hashes do not bear them", () => {

@@ -1,0 +1,94 @@
+/** Measurements of a path that is stored: how long its first client waits, and what one change costs. */
+
+import { createMergeableStore, type MergeableStore } from "tinybase";
+import { createWsSynchronizer, type WsSynchronizer } from "tinybase/synchronizers/synchronizer-ws-client";
+import { cpuSeconds } from "../../os.ts";
+import { startServer } from "../../server_process.ts";
+import type { Contender, Measurement } from "../../types.ts";
+
+/** Time for a server that says nothing about it to have stored what it got. */
+const STORING_MS = 1_500;
+const CHANGES = 200;
+const DEADLINE_MS = 30_000;
+
+/** Seeds a path, restarts the server, and measures until the first client has everything. */
+export async function measureFirstSync(contender: Contender, rows: number): Promise<Measurement> {
+  await using folder = await dataFolder();
+  const { path } = contender.speaks["stored"]!;
+  const started = { ...contender, command: [...contender.command, folder.path] };
+  {
+    await using server = await startServer(started);
+    await seed(`ws://127.0.0.1:${server.port}${path}`, rows);
+  }
+  await using server = await startServer(started);
+  const store = createMergeableStore();
+  const from = performance.now();
+  const synchronizer = await connect(`ws://127.0.0.1:${server.port}${path}`, store);
+  synchronizer.startSync();
+  await until(() => store.getRowCount("pets") === rows);
+  const p50 = (performance.now() - from) * 1000;
+  await synchronizer.destroy();
+  return { figures: { p50 }, notes: [] };
+}
+
+/** The server's CPU time for one cell that changes in a large store, stored and all. */
+export async function measureChange(contender: Contender, rows: number): Promise<Measurement> {
+  await using folder = await dataFolder();
+  await using server = await startServer({ ...contender, command: [...contender.command, folder.path] });
+  const url = `ws://127.0.0.1:${server.port}${contender.speaks["stored"]!.path}`;
+  await seed(url, rows);
+  const store = createMergeableStore();
+  const synchronizer = await connect(url, store);
+  await synchronizer.startSync();
+  await until(() => store.getRowCount("pets") === rows);
+  await pause(STORING_MS);
+  const before = cpuSeconds(server.pid);
+  for (let i = 0; i < CHANGES; i++) {
+    store.setCell("pets", `pet ${i * 7 % rows}`, "age", -i);
+    await pause(10); // one after the other, as by hand
+  }
+  await pause(STORING_MS);
+  const cpuMicros = (cpuSeconds(server.pid) - before) * 1e6 / CHANGES;
+  await synchronizer.destroy();
+  return { figures: { cpuMicros }, notes: [] };
+}
+
+async function seed(url: string, rows: number): Promise<void> {
+  const store = createMergeableStore();
+  const synchronizer = await connect(url, store);
+  await synchronizer.startSync();
+  store.transaction(() => {
+    for (let i = 0; i < rows; i++) {
+      store.setRow("pets", `pet ${i}`, { name: `name ${i}`, age: i, sold: i % 2 === 0 });
+    }
+  });
+  // Once another client has got it all from the server, the server has it.
+  const other = createMergeableStore();
+  const check = await connect(url, other);
+  while (other.getRowCount("pets") < rows) {
+    await check.startSync();
+    await pause(STORING_MS);
+  }
+  await check.destroy();
+  await synchronizer.destroy();
+  await pause(STORING_MS);
+}
+
+function connect(url: string, store: MergeableStore): Promise<WsSynchronizer<WebSocket>> {
+  return createWsSynchronizer(store, new WebSocket(url));
+}
+
+async function dataFolder() {
+  const path = await Deno.makeTempDir({ prefix: "bench-tinybase-" });
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}
+
+const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+async function until(holds: () => boolean): Promise<void> {
+  const deadline = performance.now() + DEADLINE_MS;
+  while (!holds()) {
+    if (performance.now() > deadline) throw new Error("The store did not arrive");
+    await pause(1);
+  }
+}

@@ -60,7 +60,7 @@ const server = new Server({
 
 server.use(logging({ level: settings.LOG_LEVEL }));
 const metrics = metricsRegistry();
-const store = server.use(persistence({ path: `${settings.DATA_DIR}/plugboard.db` }));
+const store = server.use(persistence({ path: `${settings.DATA_DIR}/plugboard.db`, metrics }));
 const limits = server.use(
   rateLimits({ enabled: !unlimited, limits: limitsFrom(Deno.env.toObject()), metrics }),
 );

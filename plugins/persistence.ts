@@ -30,6 +30,7 @@ import { KEY_VALUE_TABLES, keyValues, sweep } from "./persistence/key_values.ts"
 import { migrate } from "./persistence/migrations.ts";
 import { type OpenStore, openStore, STORE_TABLES } from "./persistence/store.ts";
 import type { Store } from "./persistence/types.ts";
+import { type Metrics, SECONDS } from "./shared/metrics.ts";
 
 export type { Durability } from "./persistence/file.ts";
 export type {
@@ -78,6 +79,8 @@ export interface PersistenceOptions {
   checkpointBytes?: number;
   /** How often to look whether another process has written, while somebody watches. @default {250} */
   pollMs?: number;
+  /** Counts commits, the writes in them, and their time. */
+  metrics?: Pick<Metrics, "counter" | "histogram">;
 }
 
 /** Where the log has to be worked off at last, even if that holds up the event loop, in checkpoint sizes. */
@@ -89,6 +92,7 @@ const SWEEP_MS = 10_000;
 /** Keeps data in a SQLite file. */
 export function persistence(options: PersistenceOptions = {}): Plugin<Store> {
   const settings = checked(options);
+  const committed = options.metrics && countCommits(options.metrics);
   let opened: OpenStore | undefined;
   let host: Host;
   let endSweeps: (() => void) | undefined;
@@ -144,7 +148,7 @@ export function persistence(options: PersistenceOptions = {}): Plugin<Store> {
     api: store,
     async start(given) {
       host = given;
-      opened = openStore(settings, host.clock, host.log);
+      opened = openStore({ ...settings, committed }, host.clock, host.log);
       await store.migrate("persistence", [STORE_TABLES, KEY_VALUE_TABLES]);
       opened.checkUnlessClean();
       endSweeps = host.clock.every(SWEEP_MS, () => void sweepAll());
@@ -155,6 +159,15 @@ export function persistence(options: PersistenceOptions = {}): Plugin<Store> {
       opened = undefined;
       stopped = true;
     },
+  };
+}
+
+function countCommits(metrics: Pick<Metrics, "counter" | "histogram">): (writes: number, ms: number) => void {
+  const writes = metrics.counter("plugboard_commit_writes_total", "Writes that were committed");
+  const seconds = metrics.histogram("plugboard_commit_seconds", "Time of a commit with its writes", SECONDS);
+  return (count, ms) => {
+    writes.add(count);
+    seconds.observe(ms / 1000);
   };
 }
 
@@ -172,7 +185,7 @@ function checked(options: PersistenceOptions) {
     ...options,
   };
   const check = checkOptions("persistence");
-  const { path, durability, maxBytes, ...numbers } = settings;
+  const { metrics: _, path, durability, maxBytes, ...numbers } = settings;
   check.filled("path", path);
   check.oneOf("durability", durability, ["full", "normal", "off"]);
   check.that(maxBytes > 0, "maxBytes", "a number above zero", maxBytes);

@@ -25,6 +25,7 @@ export interface StoreOptions extends FileOptions {
   readonly maxQueuedWrites: number;
   readonly checkpointBytes: number;
   readonly pollMs: number;
+  readonly committed: ((writes: number, ms: number) => void) | undefined;
 }
 
 /** A store whose file is open; the rest of {@linkcode Store} is made of this. */
@@ -61,6 +62,7 @@ export function openStore(options: StoreOptions, clock: Clock, log: Log): OpenSt
     flush: file.flush,
     maxQueuedWrites,
     lockTimeoutMs,
+    committed: options.committed,
     told(failed, wrote) {
       if (failed !== undefined) state.failed(failed);
       if (wrote) checkpointing?.wrote();

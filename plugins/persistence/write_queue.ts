@@ -19,6 +19,8 @@ export interface WriteQueueParts {
   readonly lockTimeoutMs: number;
   /** Told after each group: the first failure that concerns the file, or none. */
   readonly told: (failure: PlugboardError | undefined, wrote: boolean) => void;
+  /** Told of each commit: how many writes shared it, and how long it took. */
+  readonly committed: ((writes: number, ms: number) => void) | undefined;
 }
 
 /** Waiting writes. */
@@ -46,7 +48,7 @@ const RETRY_MS = { first: 2, most: 50 };
 
 /** Makes an empty queue. */
 export function writeQueue(parts: WriteQueueParts): WriteQueue {
-  const { transactions, clock, flush, maxQueuedWrites, lockTimeoutMs, told } = parts;
+  const { transactions, clock, flush, maxQueuedWrites, lockTimeoutMs, told, committed } = parts;
   let waiting: Waiting[] = [];
   /** Something will call `turn`: the end of this turn, a flush, or a timer. */
   let scheduled = false;
@@ -65,10 +67,12 @@ export function writeQueue(parts: WriteQueueParts): WriteQueue {
     if (paused > 0) return turnOver();
     let taken: Waiting[];
     let wrote: boolean;
+    const begun = performance.now();
     try {
       const group = transactions.run(waiting, GROUP_MS);
       taken = waiting.splice(0, group.taken);
       wrote = group.wrote;
+      if (wrote) committed?.(group.taken, performance.now() - begun);
     } catch (thrown) {
       return refuse(thrown);
     }

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { Server } from "../../core/mod.ts";
 import { persistence, type Transaction } from "../../plugins/persistence.ts";
+import { metricsRegistry } from "../../plugins/shared/metrics.ts";
+import { serve } from "../kit/mod.ts";
 import { folder, opened, value } from "./persistence/kit.ts";
 
 const TABLE = "CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT UNIQUE, size INTEGER, data BLOB)";
@@ -241,4 +243,18 @@ Deno.test("the types refuse an async write", async () => {
   await assert.rejects(store.write(nothing), { code: "async_write" });
   const number: number = await store.write(() => 5);
   assert.equal(number, 5);
+});
+
+Deno.test("commits are counted with their writes and their time", async () => {
+  const metrics = metricsRegistry();
+  const plugin = persistence({ path: ":memory:", metrics });
+  await using _server = await serve({}, plugin);
+  const store = plugin.api;
+  await store.exec("CREATE TABLE counted (id INTEGER PRIMARY KEY)");
+  const before = metrics.totals();
+  await Promise.all(Array.from({ length: 10 }, () => store.run("INSERT INTO counted DEFAULT VALUES")));
+  const after = metrics.totals();
+  const grown = (name: string) => after[name]! - before[name]!;
+  assert.equal(grown("plugboard_commit_writes_total"), 10);
+  assert.equal(grown("plugboard_commit_seconds_count"), 1, "ten writes of one turn share a commit");
 });

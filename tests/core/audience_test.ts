@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { Audience, closeCodes, type Connection, type Endpoint, type Message } from "../../core/mod.ts";
+import { type FakeTransport, offline, turn } from "../kit/mod.ts";
+
+const SEPARATOR = "\n";
+
+/** Three kinds of connections: messages joined or not, and formats that share what was encoded. */
+const endpoints: Endpoint[] = [
+  { name: "joined", path: "/a", separator: SEPARATOR, format: "lines", accepts: "any" },
+  { name: "single", path: "/b", format: "frames", accepts: "any" },
+  { name: "joined too", path: "/c", separator: SEPARATOR, format: "lines", accepts: "any" },
+].map((endpoint) => ({ ...endpoint, open: () => ({ message() {} }) }) as Endpoint);
+
+interface Client {
+  readonly conn: Connection;
+  readonly transport: FakeTransport;
+  /** What it should get. */
+  readonly expected: string[];
+}
+
+/** What came in, message by message. */
+function received({ transport }: Client): string[] {
+  return transport.frames.flatMap((frame) =>
+    typeof frame === "string" ? frame.split(SEPARATOR) : [`<${frame}>`]
+  );
+}
+
+const payload = fc.oneof(
+  { weight: 6, arbitrary: fc.constantFrom("a", "b", "c", "", "longer one") },
+  { weight: 1, arbitrary: fc.nat(255).map((byte) => Uint8Array.of(byte)) },
+);
+const clientIndex = fc.nat(5);
+const step = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({ do: fc.constant("publish" as const), payload, except: fc.option(clientIndex) }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("send" as const), payload, to: clientIndex }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("turn" as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("leave" as const), who: clientIndex }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("close" as const), who: clientIndex }) },
+);
+
+Deno.test("whatever is sent to whom, each gets its own messages, all of them, once, in order", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+      await using server = await offline({});
+      const audience = new Audience();
+      const clients: Client[] = [];
+      for (let i = 0; i < 6; i++) {
+        const client = await server.connect(endpoints[i % 3]!);
+        audience.add(client.conn);
+        clients.push({ ...client, expected: [] });
+      }
+      const expect = (client: Client, message: Message, format: boolean) => {
+        if (typeof message !== "string") client.expected.push(`<${message}>`);
+        else client.expected.push(format ? `${client.conn.format} ${message}` : message);
+      };
+      for (const each of steps) {
+        if (each.do === "turn") await turn();
+        else if (each.do === "leave") audience.delete(clients[each.who]!.conn);
+        else if (each.do === "close") clients[each.who]!.conn.close(closeCodes.normal);
+        else if (each.do === "send") {
+          const client = clients[each.to]!;
+          const open = client.conn.open;
+          assert.equal(client.conn.send(each.payload), open);
+          if (open) expect(client, each.payload, false);
+        } else {
+          const except = each.except === null ? undefined : clients[each.except]!.conn;
+          const reached = clients.filter(({ conn }) => conn.open && audience.has(conn) && conn !== except);
+          const formats: unknown[] = [];
+          const members = [...audience].filter((conn) => conn !== except);
+          const count = audience.send((conn) => {
+            formats.push(conn.format);
+            return typeof each.payload === "string" ? `${conn.format} ${each.payload}` : each.payload;
+          }, except);
+          assert.equal(count, reached.length);
+          assert.equal(new Set(formats).size, formats.length, "encoded once for each format");
+          assert.deepEqual(new Set(formats), new Set(members.map(({ format }) => format)));
+          for (const client of reached) expect(client, each.payload, true);
+        }
+      }
+      await turn();
+      for (const client of clients) assert.deepEqual(received(client), client.expected);
+      for (const { transport, conn } of clients) {
+        if (conn.endpoint.separator === undefined) continue;
+        // A turn's text takes one frame; bytes cannot be joined.
+        const turns = 2 + steps.filter((each) => each.do === "turn").length;
+        const bytes = transport.frames.filter((frame) => typeof frame !== "string").length;
+        assert.ok(transport.frames.length <= turns + 2 * bytes);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+Deno.test("members come once, in order, and go", async () => {
+  await using server = await offline({});
+  const audience = new Audience();
+  const conns: Connection[] = [];
+  for (let i = 0; i < 3; i++) conns.push((await server.connect(endpoints[0]!)).conn);
+  assert.deepEqual(conns.map((conn) => audience.add(conn)), [true, true, true]);
+  assert.equal(audience.add(conns[1]!), false);
+  assert.deepEqual([audience.size, [...audience]], [3, conns]);
+  assert.deepEqual([audience.delete(conns[1]!), audience.delete(conns[1]!)], [true, false]);
+  assert.deepEqual([audience.has(conns[1]!), audience.size], [false, 2]);
+  assert.equal(new Audience().send("to nobody"), 0);
+});
+
+Deno.test("a frame takes no more than about 64 KiB of joined messages, and a larger one alone", async () => {
+  await using server = await offline({ maxQueuedBytes: 10_000_000 });
+  const { conn, transport } = await server.connect(endpoints[0]!);
+  const messages = [..."abcde"].map((letter) => letter.repeat(30_000));
+  messages.splice(2, 0, "x".repeat(100_000));
+  for (const message of messages) conn.send(message);
+  await turn();
+  assert.deepEqual(transport.frames.map((frame) => frame.length), [60_001, 100_000, 60_001, 30_000]);
+  assert.deepEqual(transport.frames.flatMap((frame) => (frame as string).split(SEPARATOR)), messages);
+});
+
+Deno.test("messages of one turn leave together, one alone is not delayed beyond it", async () => {
+  await using server = await offline({});
+  const { conn, transport } = await server.connect(endpoints[0]!);
+  conn.send("one");
+  assert.deepEqual(transport.frames, []);
+  await Promise.resolve();
+  conn.send("two");
+  await turn();
+  assert.deepEqual(transport.frames, ["one\ntwo"]);
+});

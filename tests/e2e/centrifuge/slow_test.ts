@@ -1,7 +1,7 @@
 /** Readers that do not keep up: cut off at their limit, told why, and nobody else waits for them. */
 
 import assert from "node:assert/strict";
-import { RawClient, until } from "../../kit/mod.ts";
+import { RawClient, until, within } from "../../kit/mod.ts";
 import {
   type CentrifugeServer,
   centrifugeServer,
@@ -92,3 +92,16 @@ for (const transport of transportNames) {
     assert.deepEqual(got, Array.from({ length: published }, (_, i) => i + 1));
   });
 }
+
+Deno.test("B05 a stream whose reader has stopped for good keeps the server from stopping no longer than any other", async () => {
+  await using server = await centrifugeServer(options);
+  using slow = await sleeper(server, "http_stream");
+  await until("being subscribed", () => server.bus.stats("news").length === 1);
+  for (let n = 0; server.bus.stats("news").length > 0; n++) {
+    await server.bus.publish("news", payload(n));
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  assert.equal(server.test.server.connections.size, 0);
+  await within("stopping", server.test.server.stop());
+  await rest(slow).catch(() => {}); // it was cut off, or has got everything: either is an end
+});

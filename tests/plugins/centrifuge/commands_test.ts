@@ -385,7 +385,9 @@ Deno.test("whatever a client sends, the server fails at nothing and others go on
         if (text === undefined) break;
         for (const each of text.split("\n")) answered ||= JSON.parse(each).id === 4242;
       }
-      if (!answered) await within("the close", client.closed);
+      if (answered) return;
+      const { code } = await within("the close", client.closed);
+      assert.ok([3501, 3508].includes(code), `closed with ${code}`);
     }),
     { numRuns: 300, interruptAfterTimeLimit: 20_000 },
   );

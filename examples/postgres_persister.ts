@@ -1,0 +1,71 @@
+/**
+ * TinyBase stores kept in PostgreSQL: how to write a persister of one's own.
+ *
+ *     DATABASE_URL=postgres://me:secret@localhost/stores deno run --allow-net --allow-env examples/postgres_persister.ts
+ *
+ * Clients connect as to TinyBase's own server:
+ *
+ *     createWsSynchronizer(store, new WebSocket("ws://localhost:5000/petShop"))
+ */
+
+import { readSettings, run, Server, setting } from "@plugboard/server";
+import { logging } from "@plugboard/server/logging";
+import { paths } from "@plugboard/server/paths";
+import { type PathPersister, tinybase } from "@plugboard/server/tinybase";
+
+/** What is needed of a PostgreSQL client; those of `pg` and PGlite are such. */
+export interface Postgres {
+  query<Row>(sql: string, params?: unknown[]): Promise<{ rows: Row[] }>;
+}
+
+/**
+ * Stores every path in one table, a row of the store in a row of the table. A save is one statement, and so is
+ * whole or not at all.
+ */
+export function postgresPersister(db: Postgres): (path: string) => Promise<PathPersister> {
+  let created: Promise<unknown> | undefined;
+  return async (path) => {
+    await (created ??= db.query(`CREATE TABLE IF NOT EXISTS tinybase_parts (
+      path text NOT NULL, part text NOT NULL, content text NOT NULL, PRIMARY KEY (path, part)
+    )`));
+    return {
+      async load() {
+        const sql = "SELECT part, content FROM tinybase_parts WHERE path = $1";
+        const { rows } = await db.query<{ part: string; content: string }>(sql, [path]);
+        return rows.map(({ part, content }) => [part, content]);
+      },
+      async save(parts) {
+        await db.query(
+          `INSERT INTO tinybase_parts SELECT $1, * FROM unnest($2::text[], $3::text[])
+           ON CONFLICT (path, part) DO UPDATE SET content = excluded.content`,
+          [path, [...parts.keys()], [...parts.values()]],
+        );
+      },
+    };
+  };
+}
+
+if (import.meta.main) {
+  const { PORT, DATABASE_URL } = readSettings({
+    PORT: setting.integer(5000, "Port to listen on"),
+    DATABASE_URL: setting.text("postgres://localhost/postgres", "The database"),
+  }, { args: Deno.args, env: Deno.env.toObject() });
+
+  const { default: postgres } = await import("npm:postgres@3.4.9");
+  const sql = postgres(DATABASE_URL);
+  const db: Postgres = {
+    query: async <Row>(text: string, params: unknown[] = []) => ({
+      rows: await sql.unsafe(text, params as string[]) as unknown as Row[],
+    }),
+  };
+
+  const server = new Server({ port: PORT });
+  server.use(logging());
+  server.use({ name: "postgres", stop: () => sql.end() });
+  server.use(tinybase({
+    paths: server.use(paths()),
+    path: "/",
+    createPersisterForPath: postgresPersister(db),
+  }));
+  await run(server);
+}

@@ -1,0 +1,99 @@
+/**
+ * Multi-tenant path routing and TinyBase sync, each URL path a tenant of its own, kept in SQLite.
+ *
+ *     deno run --allow-net --allow-env --allow-read --allow-write examples/tinybase_server.ts
+ *
+ * Messages `ToClientId|RequestId|MessageType|Body` at `/ws/<path>`:
+ *
+ *     wscat -c ws://localhost:5000/ws/my-store
+ *     > |req001|broadcast|Hello everyone!
+ *     > S|req002|query|getData
+ *
+ * TinyBase's own clients at `/sync/<path>`:
+ *
+ *     createWsSynchronizer(store, new WebSocket("ws://localhost:5000/sync/my-store"))
+ *
+ * `S` answers queries from the TinyBase store of the same path: `getData` gives all of it, `getTable pets` one table.
+ *
+ * Settings from the environment: PORT (5000), MAX_MESSAGE_SIZE (65536 bytes), OPERATION_TIMEOUT_SECONDS (30),
+ * MAX_CONNECTIONS_PER_PATH (100), ENABLE_AUTO_CLEANUP (true), WEBSOCKET_PATH (/ws), DATA_DIR (data); and JWT_SECRET: with it,
+ * who brings no token (`?token=`) is refused with 401, and where its permissions (`write:path:my-store`,
+ * `read:path:*`) do not cover the path, with 403.
+ */
+
+import { messageOf, run, Server, type Upgrade } from "@plugboard/server";
+import { type Access, auth } from "@plugboard/server/auth";
+import { logging } from "@plugboard/server/logging";
+import { paths, type PathsOptions, storedMail, type Verb } from "@plugboard/server/paths";
+import { persistence } from "@plugboard/server/persistence";
+import {
+  MessagePayload,
+  pipe,
+  type PipeServerClient,
+  pipeSettings,
+  type PipeSide,
+} from "@plugboard/server/pipe";
+import { type OpenStore, sqlitePersister, tinybase, type TinyBaseSync } from "@plugboard/server/tinybase";
+
+const { DATA_DIR = "data", JWT_SECRET, ...env } = Deno.env.toObject();
+
+function tinybaseServer(): Server {
+  const { port, path, maxMessageBytes, ...limits } = pipeSettings(env);
+  const server = new Server({ port });
+  server.use(logging());
+  const access = server.use(auth(JWT_SECRET === undefined ? {} : { jwt: { secret: JWT_SECRET } }));
+  const options: PathsOptions = { ...limits, allow: (upgrade, tenant) => allow(access, upgrade, tenant) };
+  const store = server.use(persistence({ path: `${DATA_DIR}/tinybase.db` }));
+  const stores = server.use(tinybase({
+    paths: server.use(paths(options)),
+    createPersisterForPath: sqlitePersister(store),
+  }));
+  server.use(pipe({
+    paths: server.use(paths({ ...options, mailStore: storedMail(store) })),
+    path,
+    maxMessageBytes,
+    createServerClient: (side) => answering(side, stores),
+  }));
+  return server;
+}
+
+/** Who may read a path gets everything; who may write it may change it, too. */
+function allow(access: Access, upgrade: Upgrade, tenant: string): Verb | Response {
+  const refused = access.refusal(upgrade, "read", `path:${tenant}`);
+  if (refused !== undefined) return refused;
+  return access.refusal(upgrade, "write", `path:${tenant}`) === undefined ? "write" : "read";
+}
+
+/** Answers queries from the path's TinyBase store, which stays loaded as long as somebody may ask. */
+function answering(side: PipeSide, stores: TinyBaseSync): PipeServerClient {
+  let opened: OpenStore | undefined;
+  return {
+    async start() {
+      opened = await stores.open(side.path);
+    },
+    async stop() {
+      await opened?.[Symbol.asyncDispose]();
+    },
+    message(from, { requestId, messageType, body }) {
+      if (messageType !== "query" || opened === undefined) return;
+      const [what, table] = body.split(" ");
+      const { store } = opened;
+      const answer = what === "getData"
+        ? store.getContent()
+        : what === "getTable" && table !== undefined
+        ? store.getTable(table)
+        : { error: `Unknown query ${JSON.stringify(body)}` };
+      side.send(from, MessagePayload.toClient(from, requestId, "response", JSON.stringify(answer)));
+    },
+  };
+}
+
+let server: Server;
+try {
+  server = tinybaseServer();
+} catch (error) {
+  // deno-lint-ignore no-console -- there is no server yet whose log could tell it
+  console.error(messageOf(error));
+  Deno.exit(1);
+}
+await run(server);

@@ -20,7 +20,7 @@ export interface WriteQueueParts {
   /** Told after each group: the first failure that concerns the file, or none. */
   readonly told: (failure: PlugboardError | undefined, wrote: boolean) => void;
   /** Told of each commit: how many writes shared it, and how long it took. */
-  readonly committed: ((writes: number, ms: number) => void) | undefined;
+  readonly committed?: ((writes: number, ms: number) => void) | undefined;
 }
 
 /** Waiting writes. */

@@ -165,7 +165,7 @@ export function tinybase(options: TinyBaseOptions): Plugin<TinyBaseSync> {
       async join(channel) {
         const path = basePath === "" ? channel : `${basePath}/${channel}`;
         const granted = await paths.authorize(request, path);
-        if (granted instanceof Response) return tinybaseCodes.forbidden;
+        if (granted instanceof Response) return refusalOf(granted);
         return join(conn, granted, wireOf(channel), assembler, channel);
       },
       failed: (error) => host!.log.error("a channel could not be joined", { error }),
@@ -261,6 +261,12 @@ export function tinybase(options: TinyBaseOptions): Plugin<TinyBaseSync> {
 }
 
 const legacyWire: Wire = { encode: (from, payload) => `${from}\n${payload}` };
+
+/** What a refusal by status is as a close code, for a channel of a socket that is open already. */
+function refusalOf({ status }: Response): CloseCode {
+  if (status === 400) return tinybaseCodes.invalid;
+  return status === 503 ? tinybaseCodes.full : tinybaseCodes.forbidden;
+}
 
 /** Clients that share a wire share their frames. */
 function wires(): (channel: string) => Wire {

@@ -243,6 +243,37 @@ Deno.test("T06 while saving fails the server promises nothing, and catches up wh
   assert.equal(documents.parts.get("pets")!.size, 1);
 });
 
+Deno.test("T06 what cannot be saved when the last client leaves stays loaded until it can", async () => {
+  const clock = new FakeClock(Date.now());
+  const { documents } = stored();
+  let full = false;
+  await using server = await syncServer({
+    clock,
+    createPersisterForPath: (path) => ({
+      load: () => documents.load(path),
+      save(parts) {
+        if (full) throw new Error("disk full");
+        return documents.save(path, parts);
+      },
+    }),
+  });
+  const a = await synced(`${server.url}/sync/pets`);
+  full = true;
+  a.store.setCell("pets", "fido", "species", "dog");
+  await server.log.next("the first failure");
+  await a.close();
+  assert.match((await server.log.next("the failure to flush")).message, /could not be stored/);
+  assert.equal(server.paths.getState("pets"), "ready");
+  await using b = await synced(`${server.url}/sync/pets`, { timeoutSeconds: 0.1 }); // nothing is lost for who comes back
+  full = false;
+  clock.advance(60_000);
+  await converged(a.store, b.store);
+  await b.close();
+  await until("the path being gone", () => (clock.advance(1_000), server.paths.getPathIds().length === 0));
+  assert.match(documents.parts.get("pets")!.get('["t","pets","fido"]')!, /dog/);
+  server.log.take();
+});
+
 Deno.test("T07 T08 paths and clients are told and counted with TinyBase's own meanings", async () => {
   await using server = await syncServer(stored());
   const { sync } = server;
@@ -468,7 +499,7 @@ Deno.test("T13 a path takes no more clients than it may, multiplexed ones includ
   await using mux = await server.connect("/sync", ["tinybase"]);
   mux.send('S\n["a",-1,[0,1]]');
   mux.send('S\n["b",-1,[1,"pets"]]');
-  assert.equal((await mux.closed).code, 1008);
+  assert.equal((await mux.closed).code, 1013);
 });
 
 Deno.test("T14 two clients converge through a relay", async () => {

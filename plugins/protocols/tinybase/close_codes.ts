@@ -20,6 +20,8 @@ export const tinybaseCodes = {
   store: closeCode(1013, "tinybase:15:store"),
   /** Every TinyBase store would drop what this client says, without a word. */
   clockAhead: closeCode(1008, "clock more than five minutes ahead: nobody can take these changes"),
+  /** There is no room for another client on a channel's path. */
+  full: closeCode(1013, "too many clients on this path"),
   /** The client may not use a channel. */
   forbidden: closeCode(1008, "you may not use this channel"),
 } as const;

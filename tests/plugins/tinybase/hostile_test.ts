@@ -221,6 +221,18 @@ Deno.test("answers in the wrong shape harm only the pull they belong to", async 
   server.log.take();
 });
 
+Deno.test("what comes before a path is loaded is held in bounds", async () => {
+  const loading = Promise.withResolvers<Iterable<[string, string]>>();
+  await using server = await syncServer({
+    createPersisterForPath: () => ({ load: () => loading.promise, save() {} }),
+    pathsOptions: { maxHeldMessages: 5 },
+  });
+  await using client = await server.connect("/sync/pets");
+  for (let i = 0; i < 6; i++) client.send(`S\n["${i}",1,""]`);
+  await closedWith(client, 1013, "tinybase:15:server");
+  loading.resolve([]);
+});
+
 Deno.test("a store takes no more than it may", async () => {
   const documents = memoryDocuments();
   await using server = await syncServer({

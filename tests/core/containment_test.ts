@@ -110,6 +110,22 @@ for (const [way, fails] of [["throws", boom], ["rejects", rejects]] as const) {
   });
 }
 
+Deno.test("a message that a check could not check is dropped, and the next one is not", async () => {
+  const handled: unknown[] = [];
+  let calls = 0;
+  const check: AnyPlugin = { name: "check", message: () => ++calls === 1 ? boom() : undefined };
+  const endpoint: Endpoint = {
+    name: "test",
+    path: "/test",
+    open: () => ({ message: (data) => void handled.push(data) }),
+  };
+  await using server = await offline({}, check);
+  const { conn } = await server.connect(endpoint);
+  conn.receive("unchecked");
+  conn.receive("checked");
+  assert.deepEqual(handled, ["checked"]);
+});
+
 Deno.test("a request handler that fails answers 500 in JSON; Hono's own refusals pass", async () => {
   const { HTTPException } = await import("@hono/hono/http-exception");
   await using server = await serve({}, {

@@ -44,7 +44,7 @@ for (const endpoint of [pinging, plain]) {
         const options = { clock, pingIntervalMs: INTERVAL_MS, pongTimeoutMs: TIMEOUT_MS };
         await using server = await offline(options, { name: "test", endpoints: [endpoint] });
         const { conn, transport } = await server.connect(endpoint);
-        await pass(clock, ticks * TICK_MS, () => conn.heard());
+        await pass(clock, ticks * TICK_MS, () => conn.receive("a sign of life"));
         assert.equal(conn.open, true);
         const silentSince = clock.now();
         await pass(clock, 3 * INTERVAL_MS, () => conn.open);

@@ -60,6 +60,21 @@ Deno.test("the limit is an option, and holds for what waits in one turn too", as
   for (let i = 0; i < 2; i++) conn.send("x".repeat(1_000));
   await turn();
   assert.equal(transport.closed?.code, 3008);
+  // What waited is thrown away: in the runtime's hands it could not be taken back.
+  assert.ok(transport.buffered <= 6_000);
+});
+
+Deno.test("what has gone out counts no more", async () => {
+  await using server = await offline({ maxQueuedBytes: 100_000 }, echo());
+  const { conn, transport } = await server.connect(endpoint);
+  for (let round = 1; round <= 5; round++) {
+    transport.buffered = 60_000;
+    for (let i = 0; i < 5; i++) conn.send("x".repeat(9_000));
+    await turn();
+    transport.buffered = 0;
+    await until("all to have gone out", () => transport.frames.length === 5 * round);
+  }
+  assert.equal(conn.open, true);
 });
 
 Deno.test("a single message beyond the limit reaches a reader who keeps up", async () => {

@@ -27,6 +27,7 @@ export type {
   Sent,
   ServerState,
 } from "./plugin.ts";
+export { loadSettings } from "./load_settings.ts";
 export { run } from "./run.ts";
 export {
   readSettings,

@@ -14,7 +14,7 @@ export interface ServerOptions {
   /** The address to listen on. @default {"127.0.0.1"} */
   hostname?: string;
   /** Files with the certificate and its key, in PEM. */
-  tls?: { certFile: string; keyFile: string };
+  tls?: { certFile: string; keyFile: string } | undefined;
   /** Connections at once. @default {50000} */
   maxConnections?: number;
   /** Connections at once from one address. @default {1000} */

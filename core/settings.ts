@@ -58,10 +58,16 @@ export const setting = {
   /** A list, separated by commas. */
   list: (help: string, secret = false): Setting<readonly string[]> => make(parseList, [], help, secret),
   /** A whole number that is not negative. */
-  integer: (fallback: number, help: string): Setting<number> => make(parseInteger, fallback, help),
+  integer: (fallback: number, help: string, max = Number.MAX_SAFE_INTEGER): Setting<number> =>
+    make((text) => parseInteger(text, max), fallback, help),
   /** One of a few words. */
   oneOf: <const Word extends string>(words: readonly Word[], fallback: Word, help: string): Setting<Word> =>
     make((text) => parseWord(words, text), fallback, `${help}: ${words.join(", ")}`),
+  /** Names of which all count but those that are named with a minus before it. */
+  without: <const Name extends string>(names: readonly Name[], help: string): Setting<ReadonlySet<Name>> =>
+    make((text) => parseWithout(names, text), new Set(names), `${help}: -${names.join(", -")}`),
+  /** Anything else: what `parse` makes of a text; it throws what the text should have been. */
+  of: <T>(parse: (text: string) => T, fallback: T, help: string): Setting<T> => make(parse, fallback, help),
   /** Yes or no. */
   flag: (help: string): Setting<boolean> => make(parseFlag, false, help, false, true),
 } as const;
@@ -96,9 +102,8 @@ export function readSettings<Table extends Record<string, Setting<unknown>>>(
 /** The table as text, for `--help`. */
 export function settingsHelp(table: Record<string, Setting<unknown>>): string {
   const rows = Object.entries(table).map(([name, { fallback, help }]) => {
-    const shown = fallback === undefined || fallback === false || String(fallback) === ""
-      ? ""
-      : ` [${fallback}]`;
+    const known = typeof fallback === "number" || typeof fallback === "string" && fallback !== "";
+    const shown = known ? ` [${fallback}]` : "";
     return [name, flagOf(name), help + shown] as const;
   });
   const width = (column: 0 | 1) => Math.max(...rows.map((row) => row[column].length)) + 2;
@@ -113,7 +118,8 @@ export function showSettings<Table extends Record<string, Setting<unknown>>>(
   const given = (value: unknown) => value !== undefined && String(value) !== "";
   return Object.entries(table).map(([name, { secret }]) => {
     const value: unknown = settings[name];
-    return `${name}=${given(value) ? secret ? "(hidden)" : value : ""}`;
+    const shown = value instanceof Set ? [...value] : value;
+    return `${name}=${given(shown) ? secret ? "(hidden)" : shown : ""}`;
   }).join("\n");
 }
 
@@ -137,9 +143,15 @@ function readFlags(table: Record<string, Setting<unknown>>, args: readonly strin
 }
 
 function unknownFlag(flag: string, known: readonly string[]): PlugboardError {
-  const [nearest] = known.map((name) => ({ name, far: distance(flag, name) })).sort((a, b) => a.far - b.far);
-  const hint = nearest !== undefined && nearest.far <= 3 ? `; did you mean ${nearest.name}?` : "; see --help";
+  const nearest = nearestTo(flag, known);
+  const hint = nearest === undefined ? "; see --help" : `; did you mean ${nearest}?`;
   return new PlugboardError("bad_setting", `Unknown flag ${flag}${hint}`);
+}
+
+/** The word that was probably meant. */
+function nearestTo(word: string, known: readonly string[]): string | undefined {
+  const [nearest] = known.map((name) => ({ name, far: distance(word, name) })).sort((a, b) => a.far - b.far);
+  return nearest !== undefined && nearest.far <= 3 ? nearest.name : undefined;
 }
 
 /** How many letters must be changed, added or left out to get from one word to the other. */
@@ -159,16 +171,26 @@ function parseList(text: string): readonly string[] {
   return text.split(",").map((part) => part.trim()).filter((part) => part !== "");
 }
 
-function parseInteger(text: string): number {
+function parseInteger(text: string, max: number): number {
   const number = Number(text);
-  if (!Number.isSafeInteger(number) || number < 0) throw new Error("a whole number");
-  return number;
+  if (Number.isSafeInteger(number) && number >= 0 && number <= max) return number;
+  throw new Error(max < Number.MAX_SAFE_INTEGER ? `a whole number up to ${max}` : "a whole number");
 }
 
 function parseWord<Word extends string>(words: readonly Word[], text: string): Word {
   const found = words.find((word) => word === text);
   if (found === undefined) throw new Error(`one of ${words.join(", ")}`);
   return found;
+}
+
+function parseWithout<Name extends string>(names: readonly Name[], text: string): ReadonlySet<Name> {
+  const left = new Set(names);
+  for (const part of parseList(text)) {
+    if (part.startsWith("-") && left.delete(part.slice(1) as Name)) continue;
+    const nearest = nearestTo(part.replace(/^-/, ""), names) ?? names[0];
+    throw new Error(`some of -${names.join(", -")} (did you mean -${nearest}?)`);
+  }
+  return left;
 }
 
 function parseFlag(text: string): boolean {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkOptions } from "../../core/mod.ts";
+import { checkOptions, type Setting, setting } from "../../core/mod.ts";
 import { type Pace, paceOf, type Rate } from "./rates.ts";
 
 /** How much is allowed, of what, to whom. Each has a name in the environment too: `LIMIT_MESSAGES_PER_USER`. */
@@ -102,8 +102,18 @@ export function prepareLimits(given: Partial<Limits>): {
   return { pace: (name) => paces.get(name), connectionsPerIp, connectionsPerUser };
 }
 
+/** How each limit is called in the environment, for a table of settings: `LIMIT_MESSAGES_PER_USER`. */
+export const limitSettings: Readonly<Record<string, Setting<number | string>>> = Object.fromEntries(
+  Object.entries(DEFAULTS).map(([name, normal]) => [
+    environmentName(name),
+    typeof normal === "number"
+      ? setting.integer(normal, `Limit for clients: ${words(name)}`)
+      : setting.of(readRate, normal, `Limit for clients: ${words(name)}`),
+  ]),
+);
+
 /**
- * Reads limits as the environment has them: `LIMIT_MESSAGES=600/1m`, `LIMIT_CONNECTIONS_PER_IP=50`.
+ * Picks the limits from settings, or from the environment: `LIMIT_MESSAGES=600/1m`, `LIMIT_CONNECTIONS_PER_IP=50`.
  *
  * ```ts
  * import { limitsFrom } from "@plugboard/server/rate_limits";
@@ -113,13 +123,27 @@ export function prepareLimits(given: Partial<Limits>): {
  * assert.deepEqual(limitsFrom(env), { messages: "600/1m", connectionsPerIp: 50 });
  * ```
  */
-export function limitsFrom(env: Readonly<Record<string, string>>): Partial<Limits> {
+export function limitsFrom(settings: Readonly<Record<string, unknown>>): Partial<Limits> {
   const given = Object.entries(DEFAULTS).flatMap(([name, normal]) => {
-    const value = env[environmentName(name)];
+    const value = settings[environmentName(name)];
     if (value === undefined || value === "") return [];
     return [[name, typeof normal === "number" ? Number(value) : value]];
   });
   return Object.fromEntries(given) as Partial<Limits>;
+}
+
+function readRate(text: string): string {
+  try {
+    paceOf("rate", text);
+    return text;
+  } catch {
+    throw new Error("a rate such as 600/1m, or off");
+  }
+}
+
+/** `messagesPerUser` is "messages per user". */
+function words(limit: string): string {
+  return limit.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 }
 
 /** `messagesPerUser` is `LIMIT_MESSAGES_PER_USER`. */

@@ -2,13 +2,20 @@ import assert from "node:assert/strict";
 import { readSettings, setting, settingsHelp, showSettings } from "../../core/mod.ts";
 
 const table = {
-  PORT: setting.integer(8080, "Port to listen on"),
+  PORT: setting.integer(8080, "Port to listen on", 65_535),
   HOST: setting.text("127.0.0.1", "Address to listen on"),
   LOG_LEVEL: setting.oneOf(["debug", "info"], "info", "How much to say"),
   JWT_SECRET: setting.secret("Signs tokens"),
   API_KEYS: setting.list("Keys of backends", true),
   ALLOW_ANONYMOUS: setting.flag("Let everybody in"),
+  PLUGINS: setting.without(["chat", "hub"], "What to leave out"),
+  RATE: setting.of(readRate, "10/s", "How much"),
 };
+
+function readRate(text: string): string {
+  if (!text.includes("/")) throw new Error("a rate such as 10/s");
+  return text;
+}
 
 const read = (args: string[], env: Record<string, string> = {}) => readSettings(table, { args, env });
 
@@ -20,7 +27,12 @@ Deno.test("settings have defaults, the environment overrides them, and flags ove
     JWT_SECRET: undefined,
     API_KEYS: [],
     ALLOW_ANONYMOUS: false,
+    PLUGINS: new Set(["chat", "hub"]),
+    RATE: "10/s",
   });
+  assert.deepEqual(read(["--plugins=-chat"]).PLUGINS, new Set(["hub"]));
+  assert.deepEqual(read(["--plugins", "-chat,-hub"]).PLUGINS, new Set());
+  assert.equal(read([], { RATE: "5/m" }).RATE, "5/m");
   assert.equal(read([], { PORT: "9000" }).PORT, 9000);
   assert.equal(read(["--port", "9001"], { PORT: "9000" }).PORT, 9001);
   assert.equal(read(["--port=9002"]).PORT, 9002);
@@ -32,7 +44,11 @@ Deno.test("settings have defaults, the environment overrides them, and flags ove
 
 Deno.test("a wrong setting is told in a sentence, and a secret is not shown in it", () => {
   const sentences: [string[], Record<string, string>, string][] = [
-    [["--port", "high"], {}, 'PORT must be a whole number, got "high"'],
+    [["--port", "high"], {}, 'PORT must be a whole number up to 65535, got "high"'],
+    [["--port=65536"], {}, 'PORT must be a whole number up to 65535, got "65536"'],
+    [["--plugins=-hbu"], {}, 'PLUGINS must be some of -chat, -hub (did you mean -hub?), got "-hbu"'],
+    [["--plugins=hub"], {}, 'PLUGINS must be some of -chat, -hub (did you mean -hub?), got "hub"'],
+    [[], { RATE: "much" }, 'RATE must be a rate such as 10/s, got "much"'],
     [[], { LOG_LEVEL: "loud" }, 'LOG_LEVEL must be one of debug, info, got "loud"'],
     [[], { ALLOW_ANONYMOUS: "maybe" }, 'ALLOW_ANONYMOUS must be 1 or 0, got "maybe"'],
     [["--prot", "1"], {}, "Unknown flag --prot; did you mean --port?"],
@@ -47,6 +63,7 @@ Deno.test("the settings in force can be shown without their secrets", () => {
   assert.ok(!/hunter2|key1/.test(shown));
   assert.match(shown, /^PORT=8080$/m);
   assert.match(shown, /^JWT_SECRET=\(hidden\)$/m);
+  assert.match(shown, /^PLUGINS=chat,hub$/m);
 });
 
 Deno.test("the help names every setting, its flag and its default", () => {
@@ -54,3 +71,36 @@ Deno.test("the help names every setting, its flag and its default", () => {
   for (const name of Object.keys(table)) assert.match(help, new RegExp(`^${name} +--[a-z-]+ +\\S`, "m"));
   assert.match(help, /Port to listen on \[8080\]/);
 });
+
+Deno.test("a program reads its flags, its environment and .env, in that order, and no other variable", async () => {
+  const { stdout } = await runProgram(["--a=flag"], { A: "environment", B: "environment", D: "unasked" });
+  assert.deepEqual(JSON.parse(stdout), { A: "flag", B: "environment", C: "file" });
+});
+
+Deno.test("a program answers --help and --print-config, and ends where a setting is wrong", async () => {
+  const help = await runProgram(["--help"]);
+  assert.equal(help.code, 0);
+  assert.match(help.stdout, /^A +--a +The first$/m);
+  assert.match(help.stdout, /^PRINT_CONFIG +--print-config/m);
+  const config = await runProgram(["--print-config"], { A: "1" });
+  assert.equal(config.stdout, "A=1\nB=file\nC=file\n");
+  const wrong = await runProgram(["--aa=1"]);
+  assert.deepEqual(wrong, { code: 1, stdout: "", stderr: "Unknown flag --aa; did you mean --a?\n" });
+});
+
+async function runProgram(args: string[], env: Record<string, string> = {}) {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/.env`, "A=file\nB=file\nC=file\n");
+    const program = new URL("children/settings.ts", import.meta.url).pathname;
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-prompt", "--no-check", "--allow-env=A,B,C", "--allow-read=.env", program, ...args],
+      cwd: folder,
+      env: { ...env, NO_COLOR: "1" },
+    }).output();
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    return { code, stdout: text(stdout), stderr: text(stderr) };
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}

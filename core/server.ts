@@ -127,7 +127,11 @@ export class Server {
       await this.#release();
       throw error;
     }
-    if (port !== false) hooks.logOf("kernel").info("listening", { url: this.address.url });
+    if (port === false) return;
+    const endpoints = this.#plugins.flatMap(({ endpoints = [] }) => endpoints.flatMap(({ path }) => path));
+    const plugins = new Set(this.#plugins.map(({ name }) => name));
+    const what = { url: this.address.url, endpoints: endpoints.join(" "), plugins: [...plugins].join(" ") };
+    hooks.logOf("kernel").info("listening", what);
   }
 
   async #startPlugin(plugin: AnyPlugin): Promise<void> {

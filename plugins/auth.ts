@@ -63,7 +63,7 @@ export type { Counter, Metrics } from "./shared/metrics.ts";
 /** Options of {@linkcode auth}. */
 export interface AuthOptions {
   /** How tokens are checked. */
-  jwt?: JwtOptions;
+  jwt?: JwtOptions | undefined;
   /** Keys for backends. */
   apiKeys?: readonly ApiKey[];
   /** The app's own check, asked first: by a session cookie, say. Whom it does not know may bring another proof. */
@@ -177,6 +177,14 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
     verifySubscription: (token, subscription) => sign.subscription(token, subscription),
     anonymous: (user) => sign.anonymous(user),
     requestIdentity: async (request, ip) => (await proveOnce(request, ip)).identity,
+    allowPath(upgrade, path) {
+      const resource = `path:${path}`;
+      const refused = refusal(upgrade, "read", resource);
+      if (refused !== undefined) return refused;
+      return refusal(upgrade, "write", resource) === undefined ? "write" : "read";
+    },
+    allowRequest: (verb, resource) => async (request, ip) =>
+      (await proveOnce(request, ip)).identity.can(verb, resource),
     requireAuth: (verb = "admin", resource = "api") =>
       authMiddleware({ allowsOrigin, allowsHost, prove: proveOnce, verb, resource }),
 
@@ -222,6 +230,7 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
         }),
       ];
       if (open) given.log.warn(OPEN);
+      else given.log.info(signInBy(tokens !== undefined, keys.list().length > 0, anonymous !== false));
     },
     stop() {
       for (const end of release.splice(0)) end();
@@ -232,6 +241,12 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
 
 const OPEN = "nobody has to sign in: everybody on this machine may do everything " +
   "(JWT_SECRET, JWKS_URL or API_KEYS changes that)";
+
+function signInBy(tokens: boolean, keys: boolean, anonymous: boolean): string {
+  const ways = [tokens && "tokens", keys && "API keys"].filter(Boolean).join(" and ");
+  const others = anonymous ? "whoever has none is let in" : "whoever has none is refused";
+  return `clients sign in by ${ways || "the app's own check"}; ${others}`;
+}
 
 function refuseToBeOpen(refused: boolean, hostname: string): void {
   if (!refused) return;

@@ -32,11 +32,11 @@ export type Algorithm =
 /** How tokens are checked; at least one source of keys is needed. */
 export interface JwtOptions {
   /** The secret shared with whoever signs (HS256 …), at least 32 bytes; several while it is being changed. */
-  secret?: string | Uint8Array | readonly (string | Uint8Array)[];
+  secret?: string | Uint8Array | readonly (string | Uint8Array)[] | undefined;
   /** Public keys of whoever signs (RS, PS, ES, EdDSA), in PEM. */
   publicKey?: string | readonly string[];
   /** Where an identity provider publishes its keys. */
-  jwks?: string | JwksOptions;
+  jwks?: string | JwksOptions | undefined;
   /** Algorithms that are accepted. @default {all that the keys can check} */
   algorithms?: readonly Algorithm[];
   /** Who must have issued the token (`iss`). @default {anybody who has the key} */

@@ -207,9 +207,13 @@ export interface Access {
   signsInByMessage(endpoint: Endpoint): void;
   /** For an endpoint's `upgrade`: the refusal (401, 403) of somebody who may not do this. */
   refusal(upgrade: Upgrade, verb: Verb, resource: string): Response | undefined;
+  /** What somebody may do on a path, as `paths` asks it: `read:path:NAME` and `write:path:NAME` are the permissions. */
+  allowPath(upgrade: Upgrade, path: string): Response | Verb;
 
   /** Who sends an HTTP request, by `Authorization`, `X-API-Key`, `?token=` or `?api_key=`. */
   requestIdentity(request: ProofCarrier, ip?: string): Promise<Identity>;
+  /** Tells of HTTP requests whether their sender may do this: for the `allow` of `stats`, say. */
+  allowRequest(verb: Verb, resource: string): (request: ProofCarrier, ip: string) => Promise<boolean>;
   /** Answers 401 or 403 to those who may not; without arguments, to all but admins. */
   requireAuth(verb?: Verb, resource?: string): Middleware;
   /** Whether a browser's page may talk to this server; requests without `Origin` are not a page's. */

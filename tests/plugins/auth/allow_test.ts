@@ -1,0 +1,47 @@
+/** What other plugins ask sign-in by their option `allow`. */
+
+import assert from "node:assert/strict";
+import { channels } from "../../../plugins/channels.ts";
+import { paths } from "../../../plugins/paths.ts";
+import { pipe } from "../../../plugins/protocols/pipe.ts";
+import { stats } from "../../../plugins/stats.ts";
+import { refusedUpgrade, serveAuth, token } from "./kit.ts";
+
+Deno.test("T12 a path is for those who may read it, and changes are for those who may write it", async () => {
+  await using server = await serveAuth(undefined, {
+    more: (access) => {
+      const tenants = paths({ allow: access.allowPath });
+      return [tenants, pipe({ paths: tenants.api, path: "/relay" })];
+    },
+  });
+  const path = async (...permissions: string[]) =>
+    `/relay/acme?token=${await token({ sub: "alice", permissions })}`;
+
+  assert.equal((await refusedUpgrade(server, "/relay/acme")).status, 401);
+  assert.equal((await refusedUpgrade(server, await path("read:path:other"))).status, 403);
+
+  await using reader = await server.connect(await path("read:path:acme"));
+  await using writer = await server.connect(await path("read:path:acme", "write:path:acme"));
+  reader.send("|1|note|from the reader");
+  assert.match(await reader.nextText(), /^S\|1\|error\|.*"read_only"/);
+  writer.send("|2|note|from the writer");
+  assert.match(await reader.nextText(), /\|2\|note\|from the writer$/);
+  assert.equal(writer.waiting, 0);
+});
+
+Deno.test("B13 figures are for those who may read them", async () => {
+  await using server = await serveAuth(undefined, {
+    more: (access) => {
+      const bus = channels();
+      return [bus, stats({ channels: bus.api, allow: access.allowRequest("admin", "metrics") })];
+    },
+  });
+  const status = async (permissions: string[]) => {
+    const authorization = `Bearer ${await token({ sub: "alice", permissions })}`;
+    const response = await fetch(`${server.url}/metrics`, { headers: { authorization } });
+    await response.body?.cancel();
+    return response.status;
+  };
+  assert.equal(await status(["*"]), 403, "everything but what concerns the server itself");
+  assert.equal(await status(["admin"]), 200);
+});

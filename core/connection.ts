@@ -193,7 +193,7 @@ export class Connection {
   }
 
   #refusal(data: Message): CloseCode | undefined {
-    const { accepts = "text", maxMessageBytes = this.#wiring.limits.maxMessageBytes } = this.#wiring.endpoint;
+    const { endpoint: { accepts = "text" }, limits: { maxMessageBytes } } = this.#wiring;
     if (accepts !== "any" && (typeof data === "string") !== (accepts === "text")) {
       return closeCodes.unsupportedData;
     }

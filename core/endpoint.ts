@@ -61,6 +61,8 @@ export interface EndpointOf<Kind extends "text" | "binary" | "any", Data extends
   readonly format?: unknown;
   /** Largest message a client may send. @default {the server's `maxMessageBytes`} */
   readonly maxMessageBytes?: number;
+  /** Bytes that may wait for a slow reader before it is closed. @default {the server's `maxQueuedBytes`} */
+  readonly maxQueuedBytes?: number;
   /** A look at the request before it is accepted; a returned response refuses it. */
   upgrade?(upgrade: Upgrade): MaybePromise<Response | undefined>;
   /** A client has come: returns its session. */

@@ -170,6 +170,7 @@ export class Gate {
     let wiring = this.#wirings.get(endpoint);
     if (wiring === undefined) {
       const { hooks, limits } = this.#options;
+      const { maxMessageBytes = limits.maxMessageBytes, maxQueuedBytes = limits.maxQueuedBytes } = endpoint;
       const outbox = this.#outbox;
       const lane = outbox.lane(endpoint.separator);
       const ended = (conn: Connection) => {
@@ -178,7 +179,15 @@ export class Gate {
       };
       const sent = { frames: 0, chars: 0 };
       this.sent.set(endpoint, sent);
-      wiring = { endpoint, hooks, outbox, lane, limits, sent, ended };
+      wiring = {
+        endpoint,
+        hooks,
+        outbox,
+        lane,
+        limits: { ...limits, maxMessageBytes, maxQueuedBytes },
+        sent,
+        ended,
+      };
       this.#wirings.set(endpoint, wiring);
     }
     return wiring;

@@ -96,6 +96,8 @@ export interface TinyBaseOptions {
   fragmentSize?: number;
   /** Bytes of one frame; TinyBase's clients take no more than the default. @default {16777216} */
   maxMessageBytes?: number;
+  /** Bytes that may wait for a slow client: two of the largest messages by default. @default {33554432} */
+  maxQueuedBytes?: number;
   /** Characters of a path's stored content beyond which its clients cannot add any. @default {67108864} */
   maxStoreBytes?: number;
 }
@@ -111,11 +113,12 @@ export function tinybase(options: TinyBaseOptions): Plugin<TinyBaseSync> {
     fragmentTimeoutMs = 1_000,
     fragmentSize,
     maxMessageBytes = 16_777_216,
+    maxQueuedBytes = 33_554_432,
     maxStoreBytes = 67_108_864,
   } = options;
   const check = checkOptions("tinybase");
   check.that(prefix.startsWith("/"), "path", "a path that begins with a slash", prefix);
-  const numbers = { requestTimeoutMs, fragmentTimeoutMs, maxMessageBytes, maxStoreBytes };
+  const numbers = { requestTimeoutMs, fragmentTimeoutMs, maxMessageBytes, maxQueuedBytes, maxStoreBytes };
   for (const [option, value] of Object.entries(numbers)) check.positiveInteger(option, value);
   if (fragmentSize !== undefined) check.positiveInteger("fragmentSize", fragmentSize);
 
@@ -250,6 +253,7 @@ export function tinybase(options: TinyBaseOptions): Plugin<TinyBaseSync> {
       path: [base || "/", `${base}/*`],
       protocols: ["tinybase"],
       maxMessageBytes,
+      maxQueuedBytes,
       upgrade,
       open,
     }],

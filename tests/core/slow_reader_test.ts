@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Audience, type Closed, type Connection, type Plugin } from "../../core/mod.ts";
+import { Audience, type Closed, type Connection, type Endpoint, type Plugin } from "../../core/mod.ts";
 import { Child, FakeClock, offline, serve, turn, until, within } from "../kit/mod.ts";
 import { echo } from "../../plugins/protocols/echo.ts";
 
@@ -62,6 +62,24 @@ Deno.test("the limit is an option, and holds for what waits in one turn too", as
   assert.equal(transport.closed?.code, 3008);
   // What waited is thrown away: in the runtime's hands it could not be taken back.
   assert.ok(transport.buffered <= 6_000);
+});
+
+Deno.test("an endpoint's own limit holds in place of the server's", async () => {
+  const patient = { ...endpoint, path: "/patient", maxQueuedBytes: 50_000 } as Endpoint;
+  await using server = await offline({ maxQueuedBytes: 10_000 }, echo(), {
+    name: "patient",
+    endpoints: [patient],
+  });
+  const [strict, lenient] = [await server.connect(endpoint), await server.connect(patient)];
+  for (const { conn, transport } of [strict, lenient]) {
+    transport.send = (frame) => void (transport.buffered += frame.length);
+    for (let i = 0; i < 20; i++) conn.send("x".repeat(1_000));
+  }
+  await turn();
+  assert.deepEqual([strict.transport.closed?.code, lenient.conn.open], [3008, true]);
+  for (let i = 0; i < 50; i++) lenient.conn.send("x".repeat(1_000));
+  await turn();
+  assert.equal(lenient.transport.closed?.code, 3008);
 });
 
 Deno.test("what has gone out counts no more", async () => {

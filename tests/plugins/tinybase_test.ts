@@ -586,6 +586,18 @@ Deno.test("T14 messages in fragments arrive, from clients and from the server", 
   for (const { errors } of [a, b, c, d]) assert.deepEqual(errors, []);
 });
 
+Deno.test("T14 large changes in a row reach who reads them, on a connection that stays", async () => {
+  await using server = await syncServer(stored());
+  await using a = await synced(`${server.url}/sync/pets`);
+  await using reader = await server.connect("/sync/pets");
+  const photo = "x".repeat(1_200_000);
+  for (let i = 0; i < 8; i++) a.store.setCell("photos", `${i}`, "data", `${i}${photo}`);
+  for (let changes = 0; changes < 8;) changes += Number((await reader.nextText()).length > photo.length);
+  await using late = await synced(`${server.url}/sync/pets`);
+  await converged(a.store, late.store, server.sync.getStore("pets")!);
+  assert.deepEqual([...a.errors, ...late.errors], []);
+});
+
 Deno.test("T14 the first client of a path starts at once, without waiting for a time-out", async () => {
   await using server = await syncServer(stored());
   const from = performance.now();

@@ -17,12 +17,7 @@ export async function syncServer(
   const tenants = paths(pathsOptions);
   const protocol = tinybase({ ...options, paths: tenants.api });
   const { plugin, watch } = arrivals();
-  const server = await serve(
-    { maxQueuedBytes: 33_554_432, ...(clock && { clock }) },
-    plugin,
-    tenants,
-    protocol,
-  );
+  const server = await serve({ ...(clock && { clock }) }, plugin, tenants, protocol);
   return { ...server, connect: watch(server), paths: tenants.api, sync: protocol.api };
 }
 

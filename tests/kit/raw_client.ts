@@ -22,6 +22,7 @@ export class RawClient implements Disposable {
     const client = await RawClient.connect(port);
     const head = await client.request(path, headers);
     if (!head.startsWith("HTTP/1.1 101")) {
+      client[Symbol.dispose]();
       throw new Error(`The upgrade was refused: ${head.split("\r\n")[0]}`);
     }
     return client;

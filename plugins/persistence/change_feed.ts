@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { DatabaseSync, Session } from "node:sqlite";
+import type { DatabaseSync, Session, StatementSync } from "node:sqlite";
 import type { Log } from "../../core/mod.ts";
 import { recordedRows } from "./change_rows.ts";
 import { tables } from "./tables.ts";
@@ -57,12 +57,11 @@ export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFe
   let schemaChanged = false;
   let outside = false;
   const versions = {
-    data: native.prepare("PRAGMA data_version"),
-    schema: native.prepare("PRAGMA schema_version"),
+    data: numberIn(native, "PRAGMA data_version"),
+    schema: numberIn(native, "PRAGMA schema_version"),
   };
   const anyTable = native.prepare("SELECT 1 FROM sqlite_schema LIMIT 1");
-  const versionOf = (kind: keyof typeof versions) => Object.values(versions[kind].get()!)[0];
-  let seen = { data: versionOf("data"), schema: versionOf("schema") };
+  let seen = { data: versions.data(), schema: versions.schema() };
 
   /** A table, or all, were not watched until now. */
   function begins(what: string): void {
@@ -98,16 +97,16 @@ export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFe
     shapes.clear();
     outdated();
     anyTable.get(); // preparing does not look whether the schema is still the same, running does
-    seen.schema = versionOf("schema");
+    seen.schema = versions.schema();
   }
 
   /** Notes what other processes did since the last time. */
   function noteOutside(): boolean {
-    const data = versionOf("data");
+    const data = versions.data();
     if (data === seen.data) return false;
     seen = { ...seen, data };
     outside = true;
-    if (versionOf("schema") === seen.schema) return false;
+    if (versions.schema() === seen.schema) return false;
     forgetSchema();
     return true;
   }
@@ -123,7 +122,7 @@ export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFe
       // Nobody looked outside before. What was written then is old, but it may have changed what statements do.
       if (watching.none) {
         forgetSchema();
-        seen.data = versionOf("data");
+        seen.data = versions.data();
         outside = false;
       }
       const watch = watching.add(listener, wanted === "all" ? "all" : "none");
@@ -174,4 +173,14 @@ export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFe
       if (outside) tell({ tables: new Map(), schema, outside });
     },
   };
+}
+
+/** The part of `node:sqlite` that its types in this runtime do not know yet. */
+type ReturningArrays = StatementSync & { setReturnArrays(enabled: boolean): void };
+
+/** Reads one number. It is asked for before every transaction, so no object is made of each answer. */
+function numberIn(native: DatabaseSync, sql: string): () => number {
+  const statement = native.prepare(sql) as ReturningArrays;
+  statement.setReturnArrays(true);
+  return () => (statement.get() as unknown as [number])[0];
 }

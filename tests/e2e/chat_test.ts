@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
-import { testWith } from "../kit/programs.ts";
+import { type RunningExample, startExample } from "../kit/example.ts";
 import { Client, RawClient, until, within } from "../kit/mod.ts";
-import { type ExampleProcess, startExample } from "./example_process.ts";
+import { testWith } from "../kit/programs.ts";
 
 interface Message {
   readonly Type: string;
@@ -14,7 +14,7 @@ interface Message {
   readonly Timestamp: string;
 }
 
-interface ChatProcess extends ExampleProcess {
+interface ChatProcess extends RunningExample {
   /** Connects without a look at what comes. */
   come(room: string, name: string): Promise<Client>;
   rooms(): Promise<{ id: string; name: string; activeUsers: number }[]>;
@@ -24,7 +24,7 @@ interface ChatProcess extends ExampleProcess {
 async function startChat(...args: string[]): Promise<ChatProcess> {
   const permissions = ["--no-prompt", "--allow-net", "--allow-env", "--allow-read", "--allow-write"];
   const command = ["run", ...permissions, "examples/chat.ts", ...args];
-  const server = await startExample({ args: command, ready: "/rooms" });
+  const server = await startExample(command);
   return {
     ...server,
     come: (room, name) => Client.connect(server.url + path(room, name)),

@@ -1,23 +1,22 @@
 /** `examples/hub.ts` as a process, with a bare WebSocket client: the seed's own scenarios. */
 
 import assert from "node:assert/strict";
-import { freePort } from "../kit/example.ts";
+import { deno, freePort, root, type RunningExample, startExample } from "../kit/example.ts";
 import { Client, RawClient, until, within } from "../kit/mod.ts";
-import { deno, type ExampleProcess, root, startExample } from "./example_process.ts";
 
 const HUB_API_KEY = "your-secret-key";
 const RUN_HUB = ["run", "--no-prompt", "--allow-net", "--allow-env", "examples/hub.ts"];
 
-interface HubProcess extends ExampleProcess {
+interface HubProcess extends RunningExample {
   stats(): Promise<{ total_users: number; total_connections: number; total_sessions: number }>;
   post(path: string, body: unknown, key?: string): Promise<{ status: number; body: Record<string, unknown> }>;
 }
 
 async function startHub(
   env: Record<string, string> = {},
-  more: { cwd?: string; args?: string[] } = {},
+  { args = RUN_HUB, cwd = root }: { args?: string[]; cwd?: string | URL } = {},
 ): Promise<HubProcess> {
-  const hub = await startExample({ args: RUN_HUB, ready: "/health", env: { HUB_API_KEY, ...env }, ...more });
+  const hub = await startExample(args, { env: { HUB_API_KEY, ...env }, cwd });
   return {
     ...hub,
     stats: async () => (await (await fetch(`${hub.url}/health`)).json()).stats,
@@ -94,8 +93,7 @@ Deno.test("H04 H09 a hub without a key or with a bad setting does not start, and
     [{ HUB_API_KEY, MAX_MESSAGE_SIZE: "512XB" }, /^MAX_MESSAGE_SIZE must be a size/],
   ];
   await Promise.all(bad.map(async ([env, reason]) => {
-    const { code, stderr } = await deno({ args: RUN_HUB, env: { PORT: String(freePort()), ...env } })
-      .output();
+    const { code, stderr } = await deno(RUN_HUB, { env: { PORT: String(freePort()), ...env } }).output();
     assert.equal(code, 1);
     assert.match(new TextDecoder().decode(stderr), reason);
   }));
@@ -229,7 +227,7 @@ Deno.test("H13 the container image's files and commands make a hub that is healt
     }
     for (const command of valuesOf("RUN")) {
       const args = command.split(" ").slice(1);
-      const { code, stderr } = await deno({ args, cwd: image }).output();
+      const { code, stderr } = await deno(args, { cwd: image }).output();
       assert.equal(code, 0, new TextDecoder().decode(stderr));
     }
     const env = Object.fromEntries(
@@ -243,8 +241,7 @@ Deno.test("H13 the container image's files and commands make a hub that is healt
     await using hub = await startHub({ HOST: "127.0.0.1" }, { cwd: image, args });
     const [check] = valuesOf("HEALTHCHECK");
     const [, ...checkArgs] = JSON.parse(check!.slice(check!.indexOf("[")));
-    const healthy = (port: number) =>
-      deno({ args: checkArgs, cwd: image, env: { PORT: String(port) } }).output();
+    const healthy = (port: number) => deno(checkArgs, { cwd: image, env: { PORT: String(port) } }).output();
     assert.equal((await healthy(hub.port)).code, 0);
     await hub.stop();
     assert.notEqual((await healthy(hub.port)).code, 0);

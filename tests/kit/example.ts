@@ -1,41 +1,73 @@
-import { until } from "./wait.ts";
+import { until, within } from "./wait.ts";
 
-/** An example or `main.ts`, running in a process of its own on a free port. */
+/** The project's folder. */
+export const root = new URL("../../", import.meta.url);
+
+/** A program of this project that runs in a process of its own; ended at the end of the block. */
 export interface RunningExample extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
+  /** Sends a signal; resolves to the exit code. */
+  stop(signal?: Deno.Signal): Promise<number>;
 }
 
-/** Starts a program of this project and waits until it answers. It must read its port from `PORT`. */
-export async function runExample(path: string, env: Record<string, string> = {}): Promise<RunningExample> {
+/** How to run a program. */
+export interface ExampleOptions {
+  env?: Record<string, string>;
+  cwd?: string | URL;
+}
+
+/** Runs Deno, in the project's folder if not told otherwise. */
+export function deno(args: string[], { env = {}, cwd = root }: ExampleOptions = {}): Deno.Command {
+  const quiet = { NO_COLOR: "1", ...env };
+  return new Deno.Command(Deno.execPath(), { args, cwd, env: quiet, stdout: "null", stderr: "piped" });
+}
+
+/** Starts an example, or `main.ts`, and waits until it answers. It must read its port from `PORT`. */
+export function runExample(path: string, env: Record<string, string> = {}): Promise<RunningExample> {
+  return startExample(["run", "--allow-all", "--no-check", path], { env });
+}
+
+/** The same with Deno's arguments, from `run` on. */
+export async function startExample(
+  args: string[],
+  { env, ...options }: ExampleOptions = {},
+): Promise<RunningExample> {
   const port = freePort();
   const url = `http://127.0.0.1:${port}`;
-  const process = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", new URL(`../../${path}`, import.meta.url).pathname],
-    env: { PORT: String(port), NO_COLOR: "1", ...env },
-    stdout: "null",
-    stderr: "inherit",
-  }).spawn();
-  await until(`${path} to answer`, async () => {
-    try {
-      await (await fetch(url)).body?.cancel();
-      return true;
-    } catch {
-      return false;
-    }
-  }, 30_000);
-  return {
-    url,
-    port,
-    async [Symbol.asyncDispose]() {
-      process.kill("SIGKILL");
-      await process.status;
-    },
+  const child = deno(args, { ...options, env: { ...env, PORT: String(port) } }).spawn();
+  const errors = new Response(child.stderr).text();
+  let exited = false;
+  child.status.then(() => exited = true);
+  const stop = async (signal: Deno.Signal = "SIGTERM") => {
+    if (!exited) child.kill(signal);
+    const { code } = await within("the program's end", child.status, 15_000);
+    await errors;
+    return code;
   };
+  try {
+    await until(`an answer from ${args.join(" ")}`, async () => {
+      if (exited) throw new Error(`It did not start: ${await errors}`);
+      return await answers(url);
+    }, 30_000);
+  } catch (error) {
+    await stop("SIGKILL");
+    throw error;
+  }
+  return { url, port, stop, [Symbol.asyncDispose]: async () => void await stop("SIGKILL") };
 }
 
 /** A port nobody uses right now. */
 export function freePort(): number {
   using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
   return listener.addr.port;
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    await (await fetch(url)).body?.cancel();
+    return true;
+  } catch {
+    return false;
+  }
 }

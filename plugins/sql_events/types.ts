@@ -32,7 +32,7 @@ export interface QueryProgressData {
 export interface QueryCompleteData {
   /** The query's id. */
   readonly queryId: string;
-  /** Rows so far. */
+  /** How many rows it gave, or changed. */
   readonly rowCount: number;
   /** Milliseconds. */
   readonly duration: number;
@@ -50,7 +50,7 @@ export interface QueryErrorData {
 export interface QueryCancelledData {
   /** The query's id. */
   readonly queryId: string;
-  /** Who did it. */
+  /** Whose query it was. */
   readonly userId?: string;
 }
 
@@ -58,7 +58,7 @@ export interface QueryCancelledData {
 export interface TableEventData {
   /** The table's name. */
   readonly tableName: string;
-  /** Who did it. */
+  /** Who did it, where that is known. */
   readonly userId?: string;
   /** Milliseconds since 1970. */
   readonly timestamp: number;
@@ -83,3 +83,6 @@ export interface SqlEventData {
   /** A table was dropped. */
   "table:dropped": TableEventData;
 }
+
+/** The name of an event. */
+export type SqlEventType = keyof SqlEventData;

@@ -15,7 +15,14 @@ import { Liveness, type LivenessOptions } from "./liveness.ts";
 import { Outbox } from "./outbox.ts";
 import type { Admission, Sent, ServerState } from "./plugin.ts";
 import { Tally } from "./tally.ts";
-import { listenTo, stopIdleTimer, upgradeWebSocket, WebSocketTransport, whenOpen } from "./websocket.ts";
+import {
+  listenTo,
+  stopIdleTimer,
+  turnAway,
+  upgradeWebSocket,
+  WebSocketTransport,
+  whenOpen,
+} from "./websocket.ts";
 
 /** How many connections, of what size, and how long a silent one is kept. */
 export interface GateLimits extends Limits, LivenessOptions {
@@ -107,6 +114,7 @@ export class Gate {
     if (admission instanceof Response) return admission;
     return await new Promise((resolve) => {
       const opened = () => {
+        socket.onmessage = null;
         stopIdleTimer(socket);
         const conn = this.#takeOver(socket, admission);
         for (let data = early.shift(); data !== undefined; data = early.shift()) conn?.receive(data);
@@ -146,8 +154,7 @@ export class Gate {
   /** Makes a connection of a socket that has opened. */
   #takeOver(socket: WebSocket, { open, release }: Admission): Connection | undefined {
     if (this.#options.state() !== "ready") {
-      socket.onclose = release;
-      socket.close(closeCodes.shutdown.code, closeCodes.shutdown.reason);
+      turnAway(socket, closeCodes.shutdown, release);
       return;
     }
     const conn = open(new WebSocketTransport(socket));

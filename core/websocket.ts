@@ -5,6 +5,7 @@
  */
 
 import type { Clock } from "./clock.ts";
+import type { CloseCode } from "./close_codes.ts";
 import type { Connection } from "./connection.ts";
 import type { Message, Transport } from "./endpoint.ts";
 
@@ -60,25 +61,25 @@ export function upgradeWebSocket(
 export function whenOpen(socket: WebSocket, clock: Clock, opened: () => void, failed: () => void): void {
   if (socket.readyState === WebSocket.OPEN) return opened();
   if (socket.readyState !== WebSocket.CONNECTING) return failed();
-  const fail = () => {
+  const settle = (event?: Event) => {
     cancel();
-    socket.onopen = () => socket.close();
-    socket.onclose = null;
-    socket.onerror = quiet;
+    for (const type of ["open", "close", "error"]) socket.removeEventListener(type, settle);
+    if (event?.type === "open") return opened();
+    socket.addEventListener("open", () => socket.close());
+    socket.addEventListener("error", quiet);
+    event?.preventDefault();
     failed();
   };
   // When the client vanished while the upgrade was considered, the runtime tells of nothing at all.
-  const cancel = clock.after(HANDSHAKE_MS, fail);
-  socket.onopen = () => {
-    cancel();
-    socket.onopen = null;
-    opened();
-  };
-  socket.onclose = fail;
-  socket.onerror = (event) => {
-    quiet(event);
-    fail();
-  };
+  const cancel = clock.after(HANDSHAKE_MS, () => settle());
+  for (const type of ["open", "close", "error"]) socket.addEventListener(type, settle);
+}
+
+/** Ends a socket that has opened too late to become a connection; `gone` is called when it is gone. */
+export function turnAway(socket: WebSocket, { code, reason }: CloseCode, gone: () => void): void {
+  socket.addEventListener("close", gone);
+  socket.addEventListener("error", quiet);
+  socket.close(code, reason);
 }
 
 /** A socket as a connection's transport. */
@@ -116,18 +117,41 @@ export class WebSocketTransport implements Transport {
 /** Has a connection hear what its socket hears; `gone` is called once, when nothing more can come. */
 export function listenTo(socket: WebSocket, conn: Connection, gone: (conn: Connection) => void): void {
   socket.binaryType = "arraybuffer";
-  let lateFrames = 0;
-  socket.onmessage = ({ data }) => {
-    if (conn.open) conn.receive(typeof data === "string" ? data : new Uint8Array(data));
-    else if (++lateFrames === MAX_LATE_FRAMES) setRole(socket, IMPATIENT);
-  };
-  socket.onerror = quiet;
-  socket.onclose = ({ code, reason, wasClean }) => {
-    stopIdleTimer(socket);
-    conn.ended({ code: code || 1006, reason, by: wasClean ? "client" : "network" });
-    gone(conn);
-  };
+  const ear = new Ear(socket, conn, gone);
+  for (const type of ["message", "close", "error"]) socket.addEventListener(type, ear);
   if (wind !== undefined) (socket as unknown as Bare)[wind] = () => conn.heard();
+}
+
+/** Listens to one socket. One object for all events takes 2.5 KB less than a handler for each: an eighth of it all. */
+class Ear implements EventListenerObject {
+  readonly #socket: WebSocket;
+  readonly #conn: Connection;
+  readonly #gone: (conn: Connection) => void;
+  #lateFrames = 0;
+
+  constructor(socket: WebSocket, conn: Connection, gone: (conn: Connection) => void) {
+    this.#socket = socket;
+    this.#conn = conn;
+    this.#gone = gone;
+  }
+
+  handleEvent(event: Event): void {
+    if (event.type === "message") this.#message(event as MessageEvent);
+    else if (event.type === "close") this.#close(event as CloseEvent);
+    else quiet(event);
+  }
+
+  #message({ data }: MessageEvent): void {
+    const conn = this.#conn;
+    if (conn.open) conn.receive(typeof data === "string" ? data : new Uint8Array(data));
+    else if (++this.#lateFrames === MAX_LATE_FRAMES) setRole(this.#socket, IMPATIENT);
+  }
+
+  #close({ code, reason, wasClean }: CloseEvent): void {
+    stopIdleTimer(this.#socket);
+    this.#conn.ended({ code: code || 1006, reason, by: wasClean ? "client" : "network" });
+    this.#gone(this.#conn);
+  }
 }
 
 /** Stops the runtime's idle timer, if it runs; that of a socket which was opened elsewhere may do so. */

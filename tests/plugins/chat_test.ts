@@ -525,7 +525,7 @@ Deno.test("no client of another protocol can listen to a room or speak in it", a
   const talk = chat({ channels: bus.api, history: {} });
   await using server = await serve({}, bus, talk, channelProtocol(bus.api));
   await using spy = await server.connect("/t?user=Alice");
-  for (const channel of ["chat:room:general", "chat:log:general"]) {
+  for (const channel of ["@chat:room:general", "@chat:log:general"]) {
     for (const what of ["subscribe", "publish", "history"]) {
       spy.sendJson({ do: what, channel, data: {} });
       assert.equal((await spy.nextJson()).error, "permission_denied", `${what} ${channel}`);

@@ -9,8 +9,8 @@ import type { ChannelEncoder } from "../../channels/types.ts";
 import type { HistoryOptions } from "./history.ts";
 import type { MessageWriter } from "./messages.ts";
 
-/** The namespace of the chat's channels. */
-export const NAMESPACE = "chat";
+/** The namespace of the chat's channels: apps have channels such as `chat:lobby` of their own. */
+export const NAMESPACE = "@chat";
 
 /** Everybody in a room. */
 export function roomChannel(roomId: string): string {

@@ -6,8 +6,8 @@
 
 import type { NamespaceOptions } from "../../channels.ts";
 
-/** The namespace of the hub's channels. */
-export const NAMESPACE = "hub";
+/** The namespace of the hub's channels: one that no app would choose for its own. */
+export const NAMESPACE = "@hub";
 
 /** What its channels offer: to clients nothing, the server puts them in; a log where messages are kept. */
 export function namespaceOptions(keep: { messages: number; ms: number } | undefined): NamespaceOptions {

@@ -347,7 +347,7 @@ Deno.test("no client of another protocol can listen to the hub's channels or pub
   const server = await serve({}, bus, hub({ channels: bus.api, apiKey }), channelProtocol(bus.api));
   await using _ = server;
   await using spy = await server.connect("/t?user=ann");
-  for (const channel of ["hub:all", "hub:user:ann", "hub:session:s"]) {
+  for (const channel of ["@hub:all", "@hub:user:ann", "@hub:session:s"]) {
     for (const what of ["subscribe", "publish", "history"]) {
       spy.sendJson({ do: what, channel, data: {} });
       assert.match((await spy.nextJson()).error, /permission_denied|not_available/, `${what} ${channel}`);
@@ -475,6 +475,14 @@ Deno.test("with sign-in, a client has to be the user it names", async () => {
   assert.equal((await server.call("/api/send", body, { "x-api-key": "ann" })).status, 401);
   assert.equal((await server.call("/api/send", body, { authorization: "Bearer ann" })).status, 403);
   assert.equal((await server.call("/api/send", body, { "x-api-key": "admin-key" })).status, 200);
+  assert.deepEqual(await ann.nextJson(), note());
+});
+
+Deno.test("where nobody has to sign in, a client is whoever it says, and everybody here may send", async () => {
+  const access = auth();
+  await using server = await hubServer({ access: access.api as Access, apiKey: undefined }, {}, access);
+  await using ann = await server.join("userId=ann");
+  assert.equal((await server.call("/api/send", { targetUserId: "ann", message: note() }, {})).status, 200);
   assert.deepEqual(await ann.nextJson(), note());
 });
 

@@ -106,6 +106,7 @@ export function persistence(options: PersistenceOptions = {}): Plugin<Store> {
   }
 
   const store: Store = {
+    path: settings.path,
     all: (sql, params, limits) => open().all(sql, params, limits),
     get: (sql, params) => open().get(sql, params),
     // Not `async`: a write that cannot be queued must reject, and one that can needs no second promise.

@@ -36,8 +36,8 @@ export interface ChangeFeed {
   begun(): void;
   /** A statement is about to write to these tables. */
   writing(writes: ReadonlySet<string>): void;
-  /** A statement has changed the schema, or that was undone. */
-  defined(): void;
+  /** A statement has changed the schema, and dropped tables perhaps; or that was undone. */
+  defined(drops?: ReadonlySet<string>): void;
   /** What the transaction has changed; called right before the commit. */
   collect(): Changes | undefined;
   /** The transaction was rolled back. */
@@ -54,6 +54,8 @@ export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFe
   const watching = watches(log, begins);
   /** Tables written to in this transaction; without a session nobody knows which rows. */
   const touched = new Map<string, Session | undefined>();
+  /** Tables dropped in this transaction, be it undone since. */
+  const dropped = new Set<string>();
   let schemaChanged = false;
   let outside = false;
   const versions = {
@@ -89,6 +91,7 @@ export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFe
   function discard(): void {
     for (const session of touched.values()) session?.close();
     touched.clear();
+    dropped.clear();
     if (schemaChanged) forgetSchema();
     schemaChanged = false;
   }
@@ -151,7 +154,8 @@ export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFe
         if (watching.includes(name) && !touched.has(name)) touched.set(name, openSession(name));
       }
     },
-    defined() {
+    defined(drops = new Set()) {
+      for (const name of drops) dropped.add(name);
       schemaChanged = true;
       forgetSchema();
     },
@@ -161,7 +165,7 @@ export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFe
         const change = changeOf(name, session);
         if (change !== undefined) changed.set(name, change);
       }
-      const changes = { tables: changed, schema: schemaChanged, outside };
+      const changes = { tables: changed, schema: schemaChanged, dropped: new Set(dropped), outside };
       discard();
       return changed.size > 0 || changes.schema || outside ? changes : undefined;
     },
@@ -170,7 +174,7 @@ export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFe
     lookOutside() {
       if (watching.none) return;
       const schema = noteOutside();
-      if (outside) tell({ tables: new Map(), schema, outside });
+      if (outside) tell({ tables: new Map(), schema, dropped: new Set(), outside });
     },
   };
 }

@@ -17,6 +17,8 @@ export interface Facts extends Omit<Inspection, "columns"> {
   readonly writes: ReadonlySet<string>;
   /** Whether it changes tables, indexes, views or triggers. */
   readonly definesSchema: boolean;
+  /** The tables it drops. */
+  readonly drops: ReadonlySet<string>;
   /** Whether it only reads. */
   readonly readOnly: boolean;
 }
@@ -34,6 +36,7 @@ type Mutable = {
   recursive: boolean;
   writes: Set<string>;
   definesSchema: boolean;
+  drops: Set<string>;
   /** Anything that makes it more than a read, beside what is above. */
   acts: boolean;
   /** A select or a pragma that asks: without one it is something like VACUUM, which the authorizer is not told of. */
@@ -57,6 +60,7 @@ interface Authorizing {
 
 /** SQLite's numbers for what a statement does; its constants have no types here either. */
 const DELETE = 9;
+const DROP_TABLE = 11;
 const INSERT = 18;
 const PRAGMA = 19;
 const READ = 20;
@@ -65,6 +69,7 @@ const TRANSACTION = 22;
 const UPDATE = 23;
 const ATTACH = 24;
 const DETACH = 25;
+const DROP_VIRTUAL_TABLE = 30;
 const FUNCTION = 31;
 const SAVEPOINT = 32;
 const RECURSIVE = 33;
@@ -101,9 +106,8 @@ export function observer(native: DatabaseSync): Observer {
       const facts = current = unobserved();
       try {
         const result = prepare();
-        const { reads, viaView, functions, recursive, writes, definesSchema, acts, asks } = facts;
-        const readOnly = asks && !acts && !definesSchema;
-        return { result, facts: { reads, viaView, functions, recursive, writes, definesSchema, readOnly } };
+        const { acts, asks, refused: _, ...known } = facts;
+        return { result, facts: { ...known, readOnly: asks && !acts && !known.definesSchema } };
       } catch (thrown) {
         if (facts.refused === undefined) throw thrown;
         throw new PlugboardError("refused_sql", facts.refused, { cause: thrown });
@@ -122,6 +126,7 @@ function unobserved(): Mutable {
     recursive: false,
     writes: new Set(),
     definesSchema: false,
+    drops: new Set(),
     acts: false,
     asks: false,
     refused: undefined,
@@ -165,6 +170,7 @@ function note(
       return;
     default:
       if (DEFINITIONS.has(action)) facts.definesSchema = true;
+      if (action === DROP_TABLE || action === DROP_VIRTUAL_TABLE) facts.drops.add(first.toLowerCase());
       facts.acts = true;
   }
 }

@@ -220,7 +220,7 @@ class Handle implements Transaction {
   }
 
   #use<T>(statement: Statement, use: (statement: Statement) => T): T {
-    const { readOnly, writes, definesSchema } = statement.facts;
+    const { readOnly, writes, definesSchema, drops } = statement.facts;
     if (readOnly) return use(statement);
     this.#beforeWrite();
     this.#work.feed.writing(writes);
@@ -229,7 +229,7 @@ class Handle implements Transaction {
     } finally {
       if (definesSchema) {
         this.#work.defined = true;
-        this.#work.feed.defined();
+        this.#work.feed.defined(drops);
       }
     }
   }

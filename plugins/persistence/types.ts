@@ -98,6 +98,8 @@ export interface Changes {
   readonly tables: ReadonlyMap<string, TableChange>;
   /** Tables, columns, indexes or triggers have changed. */
   readonly schema: boolean;
+  /** Tables that it dropped, by their names in lower case; they may have been created anew, or the drop undone. */
+  readonly dropped: ReadonlySet<string>;
   /** Another process wrote to the file: anything may have changed. */
   readonly outside: boolean;
 }
@@ -207,6 +209,8 @@ export interface KeyValues<T> {
  * - `overloaded`, `not_started`, `stopped`: not now.
  */
 export interface Store extends Reader {
+  /** The database file; `:memory:` where there is none. */
+  readonly path: string;
   /**
    * Runs `fn` in a transaction and resolves with its value when that is as durable as promised. Writes of
    * one turn of the event loop, and those that come while the disk is busy, share a transaction; they take effect and

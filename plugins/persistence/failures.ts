@@ -58,6 +58,12 @@ export function translated<T>(run: () => T): T {
 
 /** A failure to open, with the path in it. */
 export function openFailure(path: string, thrown: unknown): PlugboardError {
+  if (thrown instanceof Deno.errors.NotCapable) {
+    const sentence =
+      `Cannot start persistence with ${JSON.stringify(path)}: the program may not use that folder; ` +
+      `run it with --allow-read=${dirname(path)} --allow-write=${dirname(path)}`;
+    return new PlugboardError("cannot_open", sentence, { cause: thrown });
+  }
   const known = failure(thrown);
   const { code, message } = concernsFile(known) ? known : { code: "cannot_open", message: messageOf(thrown) };
   const why = code === "cannot_open" ? reasonAgainst(path) : "";

@@ -7,6 +7,8 @@ export const root = new URL("../../", import.meta.url);
 export interface RunningExample extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
+  /** What it has printed until now. */
+  printed(): string;
   /** Sends a signal; resolves to the exit code. */
   stop(signal?: Deno.Signal): Promise<number>;
 }
@@ -20,7 +22,7 @@ export interface ExampleOptions {
 /** Runs Deno, in the project's folder if not told otherwise. */
 export function deno(args: string[], { env = {}, cwd = root }: ExampleOptions = {}): Deno.Command {
   const quiet = { NO_COLOR: "1", ...env };
-  return new Deno.Command(Deno.execPath(), { args, cwd, env: quiet, stdout: "null", stderr: "piped" });
+  return new Deno.Command(Deno.execPath(), { args, cwd, env: quiet, stdout: "piped", stderr: "piped" });
 }
 
 /** Starts an example, or `main.ts`, and waits until it answers. It must read its port from `PORT`. */
@@ -36,25 +38,34 @@ export async function startExample(
   const port = freePort();
   const url = `http://127.0.0.1:${port}`;
   const child = deno(args, { ...options, env: { ...env, PORT: String(port) } }).spawn();
-  const errors = new Response(child.stderr).text();
+  let printed = "";
+  const reading = Promise.all([child.stdout, child.stderr].map(async (stream) => {
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) printed += text;
+  }));
   let exited = false;
   child.status.then(() => exited = true);
   const stop = async (signal: Deno.Signal = "SIGTERM") => {
     if (!exited) child.kill(signal);
     const { code } = await within("the program's end", child.status, 15_000);
-    await errors;
+    await reading;
     return code;
   };
   try {
     await until(`an answer from ${args.join(" ")}`, async () => {
-      if (exited) throw new Error(`It did not start: ${await errors}`);
+      if (exited) throw new Error(`It did not start: ${(await reading, printed)}`);
       return await answers(url);
     }, 30_000);
   } catch (error) {
     await stop("SIGKILL");
     throw error;
   }
-  return { url, port, stop, [Symbol.asyncDispose]: async () => void await stop("SIGKILL") };
+  return {
+    url,
+    port,
+    printed: () => printed,
+    stop,
+    [Symbol.asyncDispose]: async () => void await stop("SIGKILL"),
+  };
 }
 
 /** A port nobody uses right now. */

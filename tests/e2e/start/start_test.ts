@@ -1,0 +1,119 @@
+/** `main.ts` as the task `start` runs it: with the permissions that stand in `deno.json`, and no more. */
+
+import assert from "node:assert/strict";
+import { createMergeableStore } from "tinybase";
+import config from "../../../deno.json" with { type: "json" };
+import { deno, root, type RunningExample, startExample } from "../../kit/example.ts";
+import { Client, until } from "../../kit/mod.ts";
+import { converged, synced } from "../../plugins/tinybase/kit.ts";
+
+/** What the task runs, without the task: that would outlive a kill of its shell. */
+const [program, ...START] = config.tasks.start.command.split(" ");
+const FLAGS = START.slice(0, -1);
+
+/** A folder of its own within the one that the server may use. */
+function dataFolder() {
+  const path = `data/test-${crypto.randomUUID()}`;
+  const remove = () => Deno.removeSync(new URL(path, root), { recursive: true });
+  return { path, [Symbol.dispose]: remove };
+}
+
+const warnings = (server: RunningExample) =>
+  server.printed().split("\n").filter((line) => /"level":"(WARN|ERROR|FATAL)"/.test(line));
+
+Deno.test("B15 the server starts with named permissions only, and keeps everything it is given", async () => {
+  assert.deepEqual([program, START.at(-1)], ["deno", "main.ts"]);
+  using data = dataFolder();
+  const env = { DATA_DIR: data.path, DURABLE: "kept", JWT_SECRET: "", LOG_LEVEL: "warn" };
+  const pets = createMergeableStore();
+  {
+    await using server = await startExample(START, { env });
+    await using client = await Client.connect(`${server.url}/ws`);
+    await client.nextJson();
+    // 20 MB: more than SQLite's log may hold, so that a worker moves it into the database.
+    const publication = { type: "publish", channel: "kept:all", data: "x".repeat(50_000) };
+    for (let i = 0; i < 40; i++) {
+      for (let j = 0; j < 10; j++) client.sendJson(publication);
+      for (let j = 0; j < 10; j++) assert.equal((await client.nextJson()).type, "published");
+    }
+    const database = new URL(`${data.path}/plugboard.db`, root);
+    await until("a checkpoint", () => Deno.statSync(database).size > 1_000_000);
+    await using sync = await synced(`${server.url}/sync/pets`, { store: pets });
+    pets.setCell("dogs", "fido", "color", "brown");
+    const log = new URL(`${data.path}/plugboard.db-wal`, root);
+    await until("the saved store", () => Deno.readTextFileSync(log).includes("brown"));
+    await sync.close();
+    assert.deepEqual(warnings(server).filter((line) => !line.includes("nobody has to sign in")), []);
+    await server.stop("SIGKILL");
+  }
+  await using server = await startExample(START, { env });
+  await using client = await Client.connect(`${server.url}/ws`);
+  await client.nextJson();
+  client.sendJson({ type: "history", channel: "kept:all", data: { limit: 1 } });
+  assert.equal((await client.nextJson()).data.offset, 400);
+  await using sync = await synced(`${server.url}/sync/pets`);
+  await converged(sync.store, pets);
+  await sync.close();
+  for (const path of ["/health", "/metrics", "/api/stats", "/live_rows.js"]) {
+    const response = await fetch(server.url + path);
+    await response.body?.cancel();
+    assert.equal(response.status, 200, path);
+  }
+  assert.equal(await server.stop(), 0);
+});
+
+Deno.test("B15 with these permissions a program reaches the network, its folder and its settings alone", async () => {
+  Deno.mkdirSync(new URL("data", root), { recursive: true });
+  const trespasser = new URL("trespasser.ts", import.meta.url).pathname;
+  const { stdout, stderr } = await deno([...FLAGS, trespasser]).output();
+  assert.equal(new TextDecoder().decode(stderr), "");
+  assert.deepEqual(JSON.parse(new TextDecoder().decode(stdout)), [
+    "listen",
+    "read its settings",
+    "read its limits",
+    "write to its folder",
+  ]);
+});
+
+Deno.test("the server may read the settings there are from the environment, and no other", async () => {
+  const { stdout } = await deno([...START, "--help"]).output();
+  const names = new TextDecoder().decode(stdout).match(/^[A-Z][A-Z_]+/gm)!;
+  const asked = names.filter((name) => !["HELP", "PRINT_CONFIG"].includes(name));
+  const { env } = config.permissions.default;
+  const limits = asked.filter((name) => name.startsWith("LIMIT_"));
+  assert.ok(limits.length > 10);
+  assert.deepEqual([...env].sort(), [...asked.filter((name) => !limits.includes(name)), "LIMIT_*"].sort());
+});
+
+Deno.test("a data folder elsewhere is refused with the flags that allow it, and works with them", async () => {
+  const folder = await Deno.makeTempDir();
+  const env = { DATA_DIR: `${folder}/sub`, PORT: "0" };
+  try {
+    const { code, stderr } = await deno(START, { env }).output();
+    assert.equal(code, 1);
+    const sentence = new TextDecoder().decode(stderr);
+    const [, flags = ""] = sentence.match(/may not use that folder; run it with (.*)/) ?? [];
+    assert.deepEqual(
+      flags.split(" "),
+      [`--allow-read=${folder}/sub`, `--allow-write=${folder}/sub`],
+      sentence,
+    );
+    await using server = await startExample([...FLAGS, ...flags.split(" "), "main.ts"], { env });
+    assert.equal(await server.stop(), 0);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("the task `start` answers within three seconds, and stops when it is told", async () => {
+  using data = dataFolder();
+  const times: number[] = [];
+  for (let i = 0; i < 3; i++) {
+    const since = performance.now();
+    await using server = await startExample(["task", "--quiet", "start"], { env: { DATA_DIR: data.path } });
+    times.push(performance.now() - since);
+    assert.equal(await server.stop(), 0);
+  }
+  const [, median = 0] = times.sort((a, b) => a - b);
+  assert.ok(median < 3_000, `the server took ${median} ms to start`);
+});

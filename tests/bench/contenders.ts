@@ -1,6 +1,7 @@
 /** Who is measured, and how each of them is talked to. A new contender is a program and an entry here. */
 
 import type { Rivals } from "./rivals.ts";
+import { tinybaseContenders, wsServer } from "./scenarios/tinybase.ts";
 import type { Contender, Dialogue } from "./types.ts";
 
 const program = (file: string) => new URL(`./contenders/${file}`, import.meta.url).pathname;
@@ -34,6 +35,7 @@ export const ours: readonly Contender[] = [
   { name: "kernel-lines", command: deno("kernel.ts"), speaks: { fanout: plain("/lines") } },
   { name: "plugboard", command: deno("plugboard.ts"), speaks: { fanout: centrifuge } },
   { name: "no-log", command: [...deno("plugboard.ts"), "no-log"], speaks: { fanout: centrifuge } },
+  ...tinybaseContenders,
 ];
 
 /** The others; `node` is what runs programs for Node here. */
@@ -48,6 +50,7 @@ export function others({ folder, bun }: Rivals, node: readonly string[]): readon
       cwd: folder,
       speaks: { fanout: socketIo("publish"), echo: socketIo("echo") },
     },
+    wsServer(folder, node),
   ];
 }
 
@@ -61,4 +64,8 @@ export const contenderNames = [
   "kernel-lines",
   "plugboard",
   "no-log",
+  "bare relay",
+  "plugboard relay",
+  "plugboard store",
+  "WsServer",
 ] as const;

@@ -2,7 +2,7 @@
  * The bench: every budget, measured beside the same work done bare and by others, in one table.
  *
  * ```sh
- * deno task bench                                         # everything, about seven minutes
+ * deno task bench                                         # everything, about a quarter of an hour
  * deno task bench --only fanout --contenders bare,kernel --seconds 2 --runs 3
  * ```
  *

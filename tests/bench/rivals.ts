@@ -4,6 +4,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   [bunPackage()]: "1.4.5",
   ws: "8.23.0",
   "socket.io": "4.8.4",
+  tinybase: "10.0.1",
 };
 
 /** Where the rivals are installed, until it is disposed of. */

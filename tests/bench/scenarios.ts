@@ -8,6 +8,7 @@ import { hooksScenario } from "./scenarios/hooks.ts";
 import { hubScenario } from "./scenarios/hub.ts";
 import { idleScenario } from "./scenarios/idle.ts";
 import { liveQueriesScenario } from "./scenarios/live_queries.ts";
+import { tinybaseScenario } from "./scenarios/tinybase.ts";
 import { traceScenario } from "./scenarios/trace.ts";
 import type { Scenario } from "./types.ts";
 
@@ -22,4 +23,5 @@ export const scenarios: readonly Scenario[] = [
   liveQueriesScenario,
   hubScenario,
   traceScenario,
+  tinybaseScenario,
 ];

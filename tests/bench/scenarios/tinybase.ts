@@ -13,23 +13,25 @@ const change = (path: string): Dialogue => ({
   message: '\n["$n",3,[[{"pets":[{"fido":[{"bio":["$payload","P6vlbfb----7JQY8"]}]}]}],[{}],1]]',
 });
 
-/** Who takes part; `folder` has the packages `ws` and `tinybase` installed. */
-export function tinybaseContenders(folder: string, node: readonly string[]): readonly Contender[] {
-  return [
-    { name: "bare relay", command: deno("bare_relay.ts"), speaks: { relay: change("/pets") } },
-    { name: "plugboard relay", command: deno("plugboard.ts"), speaks: { relay: change("/relay/pets") } },
-    {
-      name: "plugboard store",
-      command: deno("plugboard.ts"),
-      speaks: { relay: change("/sync/pets"), stored: change("/sync/pets") },
-    },
-    {
-      name: "WsServer",
-      command: [...node, program("ws_server.mjs")],
-      cwd: folder,
-      speaks: { relay: change("/pets"), stored: change("/pets") },
-    },
-  ];
+/** What needs nothing but this repository. */
+export const tinybaseContenders: readonly Contender[] = [
+  { name: "bare relay", command: deno("bare_relay.ts"), speaks: { relay: change("/pets") } },
+  { name: "plugboard relay", command: deno("plugboard.ts"), speaks: { relay: change("/relay/pets") } },
+  {
+    name: "plugboard store",
+    command: deno("plugboard.ts"),
+    speaks: { relay: change("/sync/pets"), stored: change("/sync/pets") },
+  },
+];
+
+/** TinyBase's own server; `folder` has the packages `ws` and `tinybase` installed. */
+export function wsServer(folder: string, node: readonly string[]): Contender {
+  return {
+    name: "WsServer",
+    command: [...node, program("ws_server.mjs")],
+    cwd: folder,
+    speaks: { relay: change("/pets"), stored: change("/pets") },
+  };
 }
 
 const relayBudgets: readonly Budget[] = [

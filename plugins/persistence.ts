@@ -25,6 +25,7 @@
  */
 
 import { checkOptions, type Host, PlugboardError, type Plugin } from "../core/mod.ts";
+import { concernsFile } from "./persistence/failures.ts";
 import type { Durability } from "./persistence/file.ts";
 import { KEY_VALUE_TABLES, keyValues, sweep } from "./persistence/key_values.ts";
 import { migrate } from "./persistence/migrations.ts";
@@ -63,6 +64,14 @@ export type {
 export interface PersistenceOptions {
   /** The database file; it and its folder are made when missing. `:memory:` keeps nothing. @default {"data/plugboard.db"} */
   path?: string;
+  /**
+   * Whether the server starts only with the file open. Otherwise one that is damaged, locked, full or out of reach is
+   * told in the log and in `problem`, the server goes on with what needs no disk, and the file is opened when that
+   * can be: see {@linkcode Store}. A damaged one is not tried again, and the file of a newer program is
+   * refused in any case. Plugins that read something at their own start, as sign-in does its revocations, do not
+   * start without. @default {true}
+   */
+  required?: boolean;
   /** How much an acknowledged write survives. @default {"normal"} */
   durability?: Durability;
   /** The file may grow to this, in steps of 4096; writes beyond it fail with `disk_full`. @default {Infinity} */
@@ -89,12 +98,19 @@ const MAX_WAL_CHECKPOINTS = 16;
 /** How often to look for key-value entries that have expired. */
 const SWEEP_MS = 10_000;
 
+/** How often to try a file again that could not be opened. */
+const REOPEN_MS = 1_000;
+
 /** Keeps data in a SQLite file. */
 export function persistence(options: PersistenceOptions = {}): Plugin<Store> {
   const settings = checked(options);
   const committed = options.metrics && countCommits(options.metrics);
   let opened: OpenStore | undefined;
+  /** Why the file is not open although the server has started. */
+  let missing: PlugboardError | undefined;
   let host: Host;
+  let endReopening: (() => void) | undefined;
+  let reopening: Promise<void> | undefined;
   let endSweeps: (() => void) | undefined;
   let sweeping = false;
   let stopped = false;
@@ -102,6 +118,7 @@ export function persistence(options: PersistenceOptions = {}): Plugin<Store> {
   function open(): OpenStore {
     if (opened !== undefined) return opened;
     if (stopped) throw new PlugboardError("stopped", "The database is closed");
+    if (missing !== undefined) throw missing;
     throw new PlugboardError("not_started", "The database opens when the server starts");
   }
 
@@ -120,7 +137,7 @@ export function persistence(options: PersistenceOptions = {}): Plugin<Store> {
     keyValues: (namespace, limits = {}) => keyValues(store, namespace, limits, () => host.clock.now()),
     backup: async (path) => await open().backup(path),
     get problem() {
-      return opened?.problem;
+      return missing?.message ?? opened?.problem;
     },
   };
 
@@ -132,8 +149,42 @@ export function persistence(options: PersistenceOptions = {}): Plugin<Store> {
     }
   }
 
+  async function openFile(lockTimeoutMs: number): Promise<void> {
+    opened = openStore({ ...settings, committed, openTimeoutMs: lockTimeoutMs }, host.clock, host.log);
+    try {
+      await store.migrate("persistence", [STORE_TABLES, KEY_VALUE_TABLES]);
+      opened.checkUnlessClean();
+    } catch (error) {
+      await closeFile();
+      throw error;
+    }
+  }
+
+  async function closeFile(): Promise<void> {
+    await opened?.close();
+    opened = undefined;
+  }
+
+  /** Goes on without the file, for now: what is damaged stays so, everything else is tried again. */
+  function goWithout(failure: PlugboardError): void {
+    if (failure.message !== missing?.message) host.log.error(failure.message, { code: failure.code });
+    missing = failure;
+    if (failure.code === "corrupt") return;
+    endReopening = host.clock.after(REOPEN_MS, () => void (reopening = reopen()));
+  }
+
+  async function reopen(): Promise<void> {
+    try {
+      await openFile(0); // clients are here by now: waiting for a lock would hold them up
+      missing = undefined;
+      host.log.warn("The database is open now");
+    } catch (error) {
+      if (!stopped) goWithout(error as PlugboardError);
+    }
+  }
+
   async function sweepAll(): Promise<void> {
-    if (sweeping) return;
+    if (sweeping || missing !== undefined) return;
     sweeping = true;
     try {
       while (await sweep(store, host.clock.now())); // each pass is one bounded write
@@ -149,16 +200,20 @@ export function persistence(options: PersistenceOptions = {}): Plugin<Store> {
     api: store,
     async start(given) {
       host = given;
-      opened = openStore({ ...settings, committed }, host.clock, host.log);
-      await store.migrate("persistence", [STORE_TABLES, KEY_VALUE_TABLES]);
-      opened.checkUnlessClean();
+      try {
+        await openFile(settings.lockTimeoutMs);
+      } catch (error) {
+        if (settings.required || !concernsFile(error)) throw error;
+        goWithout(error);
+      }
       endSweeps = host.clock.every(SWEEP_MS, () => void sweepAll());
     },
     async stop() {
-      endSweeps?.();
-      await opened?.close();
-      opened = undefined;
       stopped = true;
+      endSweeps?.();
+      endReopening?.();
+      await reopening;
+      await closeFile();
     },
   };
 }
@@ -175,6 +230,7 @@ function countCommits(metrics: Pick<Metrics, "counter" | "histogram">): (writes:
 function checked(options: PersistenceOptions) {
   const settings = {
     path: "data/plugboard.db",
+    required: true,
     durability: "normal" as const,
     maxBytes: Infinity,
     cacheBytes: 16_777_216,
@@ -186,8 +242,9 @@ function checked(options: PersistenceOptions) {
     ...options,
   };
   const check = checkOptions("persistence");
-  const { metrics: _, path, durability, maxBytes, ...numbers } = settings;
+  const { metrics: _, path, required, durability, maxBytes, ...numbers } = settings;
   check.filled("path", path);
+  check.oneOf("required", required, [true, false]);
   check.oneOf("durability", durability, ["full", "normal", "off"]);
   check.that(maxBytes > 0, "maxBytes", "a number above zero", maxBytes);
   for (const [name, value] of Object.entries(numbers)) check.positiveInteger(name, value);

@@ -33,7 +33,7 @@ import type { Migration, Store, Transaction } from "./persistence.ts";
 /** Options of {@linkcode sqliteBroker}. */
 export interface SqliteBrokerOptions {
   /** Where the logs are. */
-  store: Pick<Store, "all" | "get" | "write" | "migrate">;
+  store: Pick<Store, "all" | "get" | "write" | "migrate" | "problem">;
   /** How long a log without publications is remembered, so that its offsets go on. @default {2592000000} 30 days */
   forgetAfterMs?: number;
   /** Told when the background work fails; it is tried again. @default {nobody} */
@@ -89,9 +89,15 @@ export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: 
   checkOptions("the SQLite broker").positiveInteger("forgetAfterMs", forgetAfterMs);
   let events: BrokerEvents | undefined;
   let clock: Clock = systemClock;
+  let migrated = false;
   let endSweep: (() => void) | undefined;
   let sweeping: Promise<void> | undefined;
   let sweptTo = 0;
+
+  async function migrate(): Promise<void> {
+    await store.migrate("channels", MIGRATIONS);
+    migrated = true;
+  }
 
   function append(tx: Transaction, channel: string, draft: Draft, keep: Retention, time: number): LogRow {
     const log = tx.get<LogRow>(
@@ -122,8 +128,11 @@ export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: 
     keep: Retention,
   ): Promise<Position & { receivers: number }> {
     const time = clock.now();
+    const tables = migrated ? undefined : migrate();
     // Writes resolve in the order in which they were asked for, so deliveries keep it too.
-    const { top: offset, epoch } = await store.write((tx) => append(tx, channel, draft, keep, time));
+    const stored = store.write((tx) => append(tx, channel, draft, keep, time));
+    if (tables !== undefined) await Promise.all([tables, stored]);
+    const { top: offset, epoch } = await stored;
     const receivers = events?.publication(channel, { ...draft, offset, time }, epoch) ?? 0;
     return { offset, epoch, receivers };
   }
@@ -177,8 +186,14 @@ export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: 
     async start(given, givenClock) {
       events = given;
       clock = givenClock;
-      await store.migrate("channels", MIGRATIONS);
+      try {
+        await migrate();
+      } catch (error) {
+        // Where the file is out of order, channels that need none go on; these here follow when it works again.
+        if (store.problem === undefined) throw error;
+      }
       endSweep = clock.every(SWEEP_MS, () => {
+        if (!migrated) return;
         sweeping ??= store.write(sweep)
           .catch((error) => onError?.(`Old publications were not removed: ${messageOf(error)}`))
           .finally(() => sweeping = undefined);
@@ -196,8 +211,11 @@ export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: 
     announce: (channel, kind, info) => events?.presence(channel, kind, info),
     subscribe() {},
     unsubscribe() {},
-    history,
+    history(channel, query, keep) {
+      return migrated ? history(channel, query, keep) : migrate().then(() => history(channel, query, keep));
+    },
     async removeHistory(channel) {
+      if (!migrated) await migrate();
       await store.write((tx) => {
         tx.run(
           "DELETE FROM channel_publications WHERE log = (SELECT id FROM channel_logs WHERE channel = ?)",

@@ -18,10 +18,20 @@ export interface Condition {
 /** How often to try whether a file that failed works again. */
 const PROBE_MS = 1_000;
 
-/** Well so far. `probe` writes something, to see whether that works again. */
-export function condition(clock: Clock, log: Log, probe: () => Promise<void>): Condition {
+/**
+ * Well so far. `probe` writes something, to see whether that works again; `reasonFor` adds to a sentence what the system
+ * says about it.
+ */
+export function condition(
+  clock: Clock,
+  log: Log,
+  probe: () => Promise<void>,
+  reasonFor: (code: string) => string,
+): Condition {
   let damage: string | undefined;
   let problem: string | undefined;
+  /** What was told last, before a reason was added. */
+  let latest: string | undefined;
   let cancel: (() => void) | undefined;
   let ended = false;
 
@@ -30,7 +40,7 @@ export function condition(clock: Clock, log: Log, probe: () => Promise<void>): C
     cancel = clock.after(PROBE_MS, async () => {
       try {
         await probe();
-        problem = undefined;
+        problem = latest = undefined;
         log.warn("The database can be written again");
       } catch { /* what it was is told where it happened */ }
       cancel = undefined;
@@ -43,12 +53,14 @@ export function condition(clock: Clock, log: Log, probe: () => Promise<void>): C
       return damage ?? problem;
     },
     failed({ message, code }) {
-      if (message === damage || message === problem) return;
-      log.error(message, { code });
+      if (message === latest) return;
+      latest = message;
+      const sentence = message + reasonFor(code);
+      log.error(sentence, { code });
       // Damage does not go away by itself.
-      if (code === "corrupt") damage = message;
+      if (code === "corrupt") damage = sentence;
       else {
-        problem = message;
+        problem = sentence;
         probeLater();
       }
     },

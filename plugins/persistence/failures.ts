@@ -66,17 +66,41 @@ export function openFailure(path: string, thrown: unknown): PlugboardError {
   }
   const known = failure(thrown);
   const { code, message } = concernsFile(known) ? known : { code: "cannot_open", message: messageOf(thrown) };
-  const why = code === "cannot_open" ? reasonAgainst(path) : "";
+  const why = code === "cannot_open" ? reasonAgainstFile(path) || reasonAgainst(path) : reasonFor(code, path);
   const sentence = `Cannot start persistence with ${JSON.stringify(path)}: ${message}${why}`;
   return new PlugboardError(code, sentence, { cause: thrown });
 }
 
+/** What the system has against writing, in brackets, where SQLite only says that it failed. */
+export function reasonFor(code: string, path: string): string {
+  return code === "disk_error" ? reasonAgainst(path) : "";
+}
+
+/** As much as SQLite's shared memory takes, which a full disk refuses first. */
+const TRIAL = new Uint8Array(65_536);
+
 /** SQLite does not say why; a file in the same folder, which SQLite needs too, shows it. */
 function reasonAgainst(path: string): string {
+  return reasonOf(() => {
+    const trial = Deno.makeTempFileSync({ dir: dirname(path) });
+    try {
+      Deno.writeFileSync(trial, TRIAL);
+    } finally {
+      Deno.removeSync(trial);
+    }
+  });
+}
+
+/** Only for a file that is not open: closing it would drop the locks that this process has on it. */
+function reasonAgainstFile(path: string): string {
+  return reasonOf(() => Deno.openSync(path, { write: true }).close());
+}
+
+function reasonOf(attempt: () => void): string {
   try {
-    Deno.removeSync(Deno.makeTempFileSync({ dir: dirname(path) }));
+    attempt();
     return "";
   } catch (error) {
-    return ` (${messageOf(error)})`;
+    return error instanceof Deno.errors.NotFound ? "" : ` (${messageOf(error)})`;
   }
 }

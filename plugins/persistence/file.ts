@@ -6,7 +6,7 @@
 
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { openFailure } from "./failures.ts";
+import { concernsFile, failure, openFailure } from "./failures.ts";
 
 /**
  * How much an acknowledged write survives:
@@ -25,7 +25,8 @@ export interface FileOptions {
   readonly durability: Durability;
   readonly maxBytes: number;
   readonly cacheBytes: number;
-  readonly lockTimeoutMs: number;
+  /** How long opening waits, and the event loop with it, while another process keeps the file locked. */
+  readonly openTimeoutMs: number;
   /** The write-ahead log may grow to this when nobody else bounds it. */
   readonly maxWalBytes: number;
 }
@@ -52,7 +53,7 @@ export function openFile(options: FileOptions): OpenFile {
   try {
     if (!inMemory) Deno.mkdirSync(dirname(path), { recursive: true });
     const unclean = !inMemory && sizeOf(`${path}-wal`) > 0;
-    native = new DatabaseSync(path, { timeout: options.lockTimeoutMs });
+    native = new DatabaseSync(path, { timeout: options.openTimeoutMs });
     configure(native, options, inMemory);
     const wal = durability === "full" && !inMemory ? flusher(`${path}-wal`) : undefined;
     const opened = native;
@@ -92,6 +93,23 @@ function configure(native: DatabaseSync, options: FileOptions, inMemory: boolean
   native.prepare("SELECT count(*) FROM sqlite_schema").get();
   // Until now waiting was fine. From now on it would block everybody; the write queue tries again by itself.
   set("busy_timeout = 0");
+  refuseReadOnly(native);
+}
+
+/** A file that may only be read opens like any other, and a transaction on it begins; only a change shows it. */
+function refuseReadOnly(native: DatabaseSync): void {
+  // Not by `exec`: its errors tell no code.
+  const run = (sql: string) => native.prepare(sql).run();
+  run("BEGIN");
+  try {
+    run("PRAGMA user_version = 0");
+  } catch (thrown) {
+    const error = failure(thrown);
+    // Somebody else writes just now, so it can be written.
+    if (!concernsFile(error) || error.code !== "database_locked") throw thrown;
+  } finally {
+    if (native.isTransaction) run("ROLLBACK");
+  }
 }
 
 /**

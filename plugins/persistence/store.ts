@@ -10,7 +10,7 @@ import { type Clock, type Log, PlugboardError } from "../../core/mod.ts";
 import { changeFeed } from "./change_feed.ts";
 import { checkpoints } from "./checkpoints.ts";
 import { condition } from "./condition.ts";
-import { concernsFile, failure, translated } from "./failures.ts";
+import { concernsFile, failure, reasonFor, translated } from "./failures.ts";
 import { type FileOptions, openFile } from "./file.ts";
 import { maintenance } from "./maintenance.ts";
 import { observer } from "./observer.ts";
@@ -23,6 +23,8 @@ import { writeQueue } from "./write_queue.ts";
 export interface StoreOptions extends FileOptions {
   readonly maxStatements: number;
   readonly maxQueuedWrites: number;
+  /** How long a write waits while another process keeps the file locked. */
+  readonly lockTimeoutMs: number;
   readonly checkpointBytes: number;
   readonly pollMs: number;
   readonly committed: ((writes: number, ms: number) => void) | undefined;
@@ -55,7 +57,7 @@ export function openStore(options: StoreOptions, clock: Clock, log: Log): OpenSt
     outdated: () => prepared.clear(),
   });
   const prepared = statements(native, observer(native), maxStatements, feed.hooked);
-  const state = condition(clock, log, probe);
+  const state = condition(clock, log, probe, (code) => reasonFor(code, path));
   const queue = writeQueue({
     transactions: transactions(native, prepared, feed),
     clock,

@@ -154,10 +154,10 @@ export function chat(options: ChatOptions): Plugin<Chat> {
     },
   };
 
-  /** Who a client has proven to be, if anybody. */
+  /** Who a client has proven to be, if anybody: on an open server everybody is nobody in particular. */
   function proven(upgrade: Upgrade): Identity | undefined {
     const identity = access?.identityOf(upgrade);
-    return identity === undefined || identity.anonymous ? undefined : identity;
+    return identity === undefined || identity.anonymous || identity.user === "" ? undefined : identity;
   }
 
   return {

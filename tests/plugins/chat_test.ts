@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import type { AnyPlugin, ServerOptions } from "../../core/mod.ts";
 import { channels, memoryBroker } from "../../plugins/channels.ts";
+import { auth } from "../../plugins/auth.ts";
 import { chat, type ChatMessage, type ChatOptions, type ChatRoom } from "../../plugins/protocols/chat.ts";
 import { rateLimits } from "../../plugins/rate_limits.ts";
 import { trace, type TraceRecord } from "../../plugins/trace.ts";
@@ -518,6 +519,13 @@ Deno.test("with sign-in, nobody can take another's name", async () => {
   };
   assert.equal(await status("Alice", "Alice"), "101");
   assert.equal(await status("Bob", "Alice"), "403");
+});
+
+Deno.test("where nobody has to sign in, anybody may take a name", async () => {
+  const access = auth();
+  await using server = await chatServer({ access: access.api }, {}, undefined, access);
+  await using alice = await server.connect(server.path("general", "Alice"));
+  assert.equal((await alice.nextJson()).Type, "system");
 });
 
 Deno.test("no client of another protocol can listen to a room or speak in it", async () => {

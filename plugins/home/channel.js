@@ -1,0 +1,110 @@
+/** One channel: its messages as they come, who is there, and its history. */
+
+import { $, element, nameOf, onSubmit, soon, textOf, words } from "./dom.js";
+
+const MAX_MESSAGES = 100;
+const MAX_PEOPLE = 24;
+const SHOWN_HISTORY = 10;
+
+/** Shows the channel that the address names after its `#`. */
+export function channelParts(client) {
+  let subscription;
+  let own; // this connection's id
+  const readPeople = soon(() => subscription && showPeople(subscription, own));
+  const readHistory = soon(() => subscription && showHistory(subscription));
+
+  function open(channel) {
+    if (subscription !== undefined) {
+      subscription.removeAllListeners();
+      subscription.unsubscribe();
+      client.removeSubscription(subscription);
+    }
+    $("channel").elements.channel.value = channel;
+    $("another").href = location.href; // the second tab opens the same channel
+    for (const id of ["feed", "people", "history"]) $(id).replaceChildren();
+    $("channel-error").textContent = "";
+    const opened = client.newSubscription(channel, { joinLeave: true });
+    subscription = opened;
+    opened.on("subscribed", () => {
+      $("channel-error").textContent = "";
+      readPeople();
+      readHistory();
+    });
+    opened.on("unsubscribed", ({ reason }) => refused(channel, reason));
+    opened.on("error", ({ error }) => refused(channel, error.message));
+    opened.on("publication", (publication) => {
+      showMessage(publication, own);
+      readHistory();
+    });
+    opened.on("join", readPeople);
+    opened.on("leave", readPeople);
+    opened.subscribe();
+  }
+
+  client.on("connected", (context) => own = context.client);
+  onSubmit($("channel"), $("channel-error"), ({ channel }) => {
+    if (channel.value === channelOfPage()) open(channel.value);
+    else location.hash = encodeURIComponent(channel.value);
+  });
+  onSubmit($("publish"), $("publish-error"), async ({ text }) => {
+    const sent = text.value;
+    await subscription.publish({ text: sent });
+    if (text.value === sent) text.value = ""; // unless the next one is being written
+  });
+  addEventListener("hashchange", () => open(channelOfPage()));
+  open(channelOfPage());
+}
+
+function channelOfPage() {
+  try {
+    return decodeURIComponent(location.hash.slice(1)) || "lobby";
+  } catch {
+    return "lobby"; // somebody wrote the address by hand
+  }
+}
+
+function refused(channel, why) {
+  $("channel-error").textContent = `Not subscribed to ${channel}: ${why}.`;
+}
+
+function showMessage({ data, info }, own) {
+  const feed = $("feed");
+  const name = element("span", { class: "name" }, words(nameOf(info)));
+  const message = element("li", info?.client === own ? { class: "own" } : {}, name, " ", words(textOf(data)));
+  feed.append(message);
+  if (feed.childElementCount > MAX_MESSAGES) feed.firstElementChild.remove();
+  feed.scrollTop = feed.scrollHeight;
+}
+
+async function showPeople(subscription, own) {
+  const clients = await subscription.presence().then((answer) => Object.values(answer.clients), () => []);
+  $("count").textContent = clients.length === 0
+    ? "–"
+    : `${clients.length} ${clients.length === 1 ? "client" : "clients"}`;
+  const shown = clients.sort((a, b) => (b.client === own) - (a.client === own)).slice(0, MAX_PEOPLE);
+  $("people").replaceChildren(...shown.map((info) => {
+    const who = element("li", {}, words(nameOf(info)));
+    if (info.client === own) who.append(" ", element("small", {}, "this tab"));
+    return who;
+  }));
+  const others = clients.length - shown.length;
+  if (others > 0) $("people").append(element("li", {}, `and ${others} more`));
+}
+
+async function showHistory(subscription) {
+  try {
+    const { publications } = await subscription.history({ limit: SHOWN_HISTORY, reverse: true });
+    $("history").replaceChildren(...publications.map(({ offset, data, info }) =>
+      element(
+        "tr",
+        {},
+        element("td", { class: "number" }, String(offset)),
+        element("td", {}, words(nameOf(info))),
+        element("td", {}, words(textOf(data))),
+      )
+    ));
+    $("history-error").textContent = "";
+  } catch (error) {
+    $("history-error").textContent = `No history: ${error.message}.`;
+  }
+}

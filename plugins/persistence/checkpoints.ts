@@ -47,6 +47,7 @@ export function checkpoints(
   let cancel: (() => void) | undefined;
   let running: Promise<void> | undefined;
   let held = false;
+  let failing = false;
   let ended = false;
 
   function pages(): number {
@@ -65,8 +66,12 @@ export function checkpoints(
   function look(): void {
     cancel = undefined;
     if (pages() < threshold) return;
-    running = checkpoint().catch((error) => {
-      log.error("A checkpoint failed; the write-ahead log grows", { error });
+    running = checkpoint().then((emptied) => {
+      failing = false;
+      return emptied;
+    }, (error) => {
+      if (!failing) log.error("Checkpoints fail; the write-ahead log grows", { error }); // once, not each second
+      failing = true;
       return false;
     }).then((emptied) => {
       running = undefined;

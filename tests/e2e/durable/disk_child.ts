@@ -1,0 +1,128 @@
+/**
+ * Publishes from 20 publishers to durable channels while the disk fails and works again; ends with an error when
+ * anything acknowledged is missing afterwards. Arguments: the fault and the folder.
+ */
+
+import assert from "node:assert/strict";
+import { Server } from "../../../core/mod.ts";
+import { type Channels, channels } from "../../../plugins/channels.ts";
+import { health } from "../../../plugins/health.ts";
+import { persistence, type Store } from "../../../plugins/persistence.ts";
+import { sqliteBroker } from "../../../plugins/sqlite_broker.ts";
+import { until } from "../../kit/mod.ts";
+
+const CHANNELS = 4;
+const PUBLISHERS = 20;
+
+const [fault, folder] = Deno.args as ["full" | "limited", string];
+const path = `${folder}/log.db`;
+
+/** What the publications found the disk to be: each fault begins and ends at a word from here. */
+const faults = {
+  full: { codes: ["disk_full"], begin: fillDisk, end: () => Deno.removeSync(`${folder}/fill`) },
+  // SQLite hears of it as of any write that the system refuses.
+  limited: { codes: ["disk_error"], begin: () => limitFiles("65536"), end: () => limitFiles("unlimited") },
+};
+
+function fillDisk(): void {
+  using file = Deno.openSync(`${folder}/fill`, { create: true, write: true });
+  try {
+    for (;;) file.writeSync(new Uint8Array(4096));
+  } catch (error) {
+    assert.match(String(error), /No space left/);
+  }
+}
+
+function limitFiles(bytes: string): void {
+  const args = ["--pid", String(Deno.pid), `--fsize=${bytes}:unlimited`];
+  assert.ok(new Deno.Command("prlimit", { args }).outputSync().success);
+}
+
+async function start() {
+  const server = new Server({ port: 0 });
+  const store = server.use(persistence({ path, checkpointBytes: 262_144 }));
+  server.use(health({ checks: [() => store.problem] }));
+  const kept = { broker: sqliteBroker({ store }), historySize: 1_000_000, historyMs: 86_400_000 };
+  const bus = server.use(channels({ namespaces: { kept } }));
+  await server.start();
+  return { server, store, bus };
+}
+
+/** Publishes without end, and notes what was acknowledged and what was refused. */
+class Load {
+  /** By channel: what was acknowledged, at its offset. */
+  readonly acknowledged = Array.from({ length: CHANNELS }, () => new Map<number, string>());
+  readonly refusals = new Map<string, number>();
+  count = 0;
+  #running = true;
+  readonly #ended: Promise<unknown>;
+
+  constructor(bus: Channels) {
+    this.#ended = Promise.all(Array.from({ length: PUBLISHERS }, (_, i) => this.#publish(bus, i)));
+  }
+
+  async #publish(bus: Channels, publisher: number): Promise<void> {
+    const known = this.acknowledged[publisher % CHANNELS]!;
+    for (let n = 0; this.#running; n++) {
+      const data = `${publisher}/${n}`;
+      try {
+        const { offset } = await bus.publish(`kept:${publisher % CHANNELS}`, data);
+        assert.ok(!known.has(offset), "an offset was given twice");
+        known.set(offset, JSON.stringify(data));
+        this.count++;
+      } catch (error) {
+        const { code } = error as { code: string };
+        this.refusals.set(code, (this.refusals.get(code) ?? 0) + 1);
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false;
+    await this.#ended;
+  }
+}
+
+async function statusOf(server: Server): Promise<number> {
+  const response = await fetch(`${server.address.url}/health`);
+  await response.body?.cancel();
+  return response.status;
+}
+
+async function publishThroughTheFault(
+  { server, store, bus }: { server: Server; store: Store; bus: Channels },
+) {
+  const { begin, end, codes } = faults[fault];
+  const load = new Load(bus);
+  await until("some publications", () => load.count > 500);
+  begin();
+  const before = load.count;
+  await until("refusals", () => (load.refusals.get(codes[0]!) ?? 0) > 100);
+  assert.ok(store.problem);
+  assert.equal(await statusOf(server), 503);
+  assert.equal((await bus.publish("free:a", 1)).offset, 1, "what needs no disk goes on");
+  assert.ok((await bus.history("kept:0", { limit: 1 })).publications.length === 1, "so do reads");
+  end();
+  await until("publications", () => load.count > before + 500);
+  await load.stop(); // or it would fill the disk by itself
+  await until("the all-clear", () => store.problem === undefined);
+  assert.equal(await statusOf(server), 200);
+  assert.deepEqual([...load.refusals.keys()], codes);
+  return load.acknowledged;
+}
+
+const first = await start();
+const acknowledged = await publishThroughTheFault(first);
+await first.server.stop();
+const second = await start();
+for (const [i, known] of acknowledged.entries()) {
+  const { publications, top } = await second.bus.history(`kept:${i}`);
+  assert.deepEqual(
+    publications.map(({ offset }) => offset),
+    Array.from({ length: top.offset }, (_, n) => n + 1),
+  );
+  for (const [offset, json] of known) assert.equal(publications[offset - 1]?.json, json);
+  assert.equal(known.size, top.offset, "what was refused has left no trace");
+}
+await second.server.stop();

@@ -1,0 +1,68 @@
+/**
+ * A plugin of one's own: slow mode. In the channels of a namespace, everybody waits between two messages.
+ *
+ *     deno run --allow-net --allow-env examples/slow_mode.ts
+ *
+ * The second message is refused, with the time to wait:
+ *
+ *     wscat -c ws://localhost:8083/ws
+ *     > {"type":"subscribe","channel":"lobby:1"}
+ *     > {"type":"publish","channel":"lobby:1","data":"hello"}
+ *     > {"type":"publish","channel":"lobby:1","data":"hello again"}
+ */
+
+import { loadSettings, PlugboardError, type Plugin, run, Server, setting } from "@plugboard/server";
+import { type Channels, channels } from "@plugboard/server/channels";
+import { json } from "@plugboard/server/json";
+import { logging } from "@plugboard/server/logging";
+
+/** Options of {@linkcode slowMode}. */
+export interface SlowModeOptions {
+  /** What is slowed down. */
+  channels: Pick<Channels, "extend">;
+  /** The part of a channel's name before the `:`. */
+  namespace: string;
+  /** How long somebody waits from one message in a channel to the next. @default {10000} */
+  waitMs?: number;
+}
+
+/** Lets clients publish so often, and no more often, in each channel of a namespace. */
+export function slowMode({ channels, namespace, waitMs = 10_000 }: SlowModeOptions): Plugin {
+  /** When whom may publish where again; the first that was added is the first that has waited. */
+  const waiting = new Map<string, number>();
+  return {
+    name: "slow_mode",
+    start({ clock }) {
+      channels.extend({
+        name: "slow_mode",
+        beforePublish(channel, _draft, client) {
+          if (client === undefined || !channel.startsWith(`${namespace}:`)) return; // the server may always
+          const now = clock.now();
+          for (const [who, until] of waiting) {
+            if (until > now) break;
+            waiting.delete(who);
+          }
+          const who = `${channel} ${client.info.user || client.id}`;
+          const until = waiting.get(who);
+          if (until !== undefined) {
+            throw new PlugboardError("slow_mode", `Slow mode: wait ${Math.ceil((until - now) / 1_000)} s`);
+          }
+          waiting.set(who, now + waitMs);
+        },
+      });
+    },
+  };
+}
+
+if (import.meta.main) {
+  const { PORT, WAIT_MS } = loadSettings({
+    PORT: setting.integer(8083, "Port to listen on"),
+    WAIT_MS: setting.integer(10_000, "Milliseconds to wait between two messages"),
+  });
+  const server = new Server({ port: PORT });
+  server.use(logging());
+  const bus = server.use(channels({ namespaces: { lobby: {} } }));
+  server.use(slowMode({ channels: bus, namespace: "lobby", waitMs: WAIT_MS }));
+  server.use(json({ channels: bus }));
+  await run(server);
+}

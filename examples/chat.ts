@@ -11,7 +11,7 @@
  * `--data-dir data` keeps rooms and messages, `--trace trace.jsonl` records every operation.
  */
 
-import { readSettings, run, Server, setting } from "@plugboard/server";
+import { loadSettings, run, Server, setting } from "@plugboard/server";
 import { channels } from "@plugboard/server/channels";
 import { chat } from "@plugboard/server/chat";
 import { logging } from "@plugboard/server/logging";
@@ -19,13 +19,14 @@ import { persistence } from "@plugboard/server/persistence";
 import { rateLimits } from "@plugboard/server/rate_limits";
 import { sqliteBroker } from "@plugboard/server/sqlite_broker";
 import { trace } from "@plugboard/server/trace";
+import page from "./chat.html" with { type: "text" };
 
-const { PORT, HOST, DATA_DIR, TRACE } = readSettings({
+const { PORT, HOST, DATA_DIR, TRACE } = loadSettings({
   PORT: setting.integer(5001, "Port to listen on"),
   HOST: setting.text("127.0.0.1", "Address to listen on"),
   DATA_DIR: setting.optional("Where rooms and messages are kept; without it, as long as the process lasts"),
   TRACE: setting.optional("A file, or `stdout`: every operation leaves records there"),
-}, { args: Deno.args, env: Deno.env.toObject() });
+});
 
 const server = new Server({ port: PORT, hostname: HOST });
 server.use(logging());
@@ -45,7 +46,6 @@ server.use(chat({
   }),
 }));
 
-const page = Deno.readTextFileSync(new URL("chat.html", import.meta.url));
 server.use({
   name: "page",
   routes: (app) =>

@@ -1,12 +1,13 @@
 /**
  * An orders board: a table and a form that agree in every browser at once, with no code that says when to refresh.
  *
- *     deno run -A examples/orders.ts
+ *     deno run --allow-net --allow-env examples/orders.ts
  *
- * Open http://127.0.0.1:8082 in two windows and add an order in one of them.
+ * Open http://127.0.0.1:8082 in two windows and add an order in one of them. With `--database orders.db`, and permission
+ * to read and write it, they are kept.
  */
 
-import { run, Server } from "@plugboard/server";
+import { loadSettings, run, Server, setting } from "@plugboard/server";
 import { channels } from "@plugboard/server/channels";
 import { liveQueries } from "@plugboard/server/live_queries";
 import { mutations } from "@plugboard/server/mutations";
@@ -15,8 +16,13 @@ import { json } from "@plugboard/server/json";
 import { rpc, RpcError } from "@plugboard/server/rpc";
 import page from "./orders.html" with { type: "text" };
 
-const server = new Server({ port: Number(Deno.env.get("PORT") ?? 8082) });
-const store = server.use(persistence({ path: Deno.env.get("DATABASE") ?? ":memory:" }));
+const { PORT, DATABASE } = loadSettings({
+  PORT: setting.integer(8082, "Port to listen on"),
+  DATABASE: setting.text(":memory:", "File that keeps the orders"),
+});
+
+const server = new Server({ port: PORT });
+const store = server.use(persistence({ path: DATABASE }));
 const bus = server.use(channels());
 const methods = server.use(rpc());
 const queries = server.use(liveQueries({ store, channels: bus }));

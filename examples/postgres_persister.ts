@@ -8,7 +8,7 @@
  *     createWsSynchronizer(store, new WebSocket("ws://localhost:5000/petShop"))
  */
 
-import { readSettings, run, Server, setting } from "@plugboard/server";
+import { loadSettings, run, Server, setting } from "@plugboard/server";
 import { logging } from "@plugboard/server/logging";
 import { paths } from "@plugboard/server/paths";
 import { type PathPersister, tinybase } from "@plugboard/server/tinybase";
@@ -46,10 +46,10 @@ export function postgresPersister(db: Postgres): (path: string) => Promise<PathP
 }
 
 if (import.meta.main) {
-  const { PORT, DATABASE_URL } = readSettings({
+  const { PORT, DATABASE_URL = "postgres://localhost/postgres" } = loadSettings({
     PORT: setting.integer(5000, "Port to listen on"),
-    DATABASE_URL: setting.text("postgres://localhost/postgres", "The database"),
-  }, { args: Deno.args, env: Deno.env.toObject() });
+    DATABASE_URL: setting.secret("The database; without it that of this machine"),
+  });
 
   const { default: postgres } = await import("npm:postgres@3.4.9");
   const sql = postgres(DATABASE_URL);

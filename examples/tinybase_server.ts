@@ -21,10 +21,10 @@
  * `read:path:*`) do not cover the path, with 403.
  */
 
-import { messageOf, run, Server, type Upgrade } from "@plugboard/server";
-import { type Access, auth } from "@plugboard/server/auth";
+import { messageOf, run, Server } from "@plugboard/server";
+import { auth } from "@plugboard/server/auth";
 import { logging } from "@plugboard/server/logging";
-import { paths, type PathsOptions, storedMail, type Verb } from "@plugboard/server/paths";
+import { paths, type PathsOptions, storedMail } from "@plugboard/server/paths";
 import { persistence } from "@plugboard/server/persistence";
 import {
   MessagePayload,
@@ -42,7 +42,7 @@ function tinybaseServer(): Server {
   const server = new Server({ port });
   server.use(logging());
   const access = server.use(auth(JWT_SECRET === undefined ? {} : { jwt: { secret: JWT_SECRET } }));
-  const options: PathsOptions = { ...limits, allow: (upgrade, tenant) => allow(access, upgrade, tenant) };
+  const options: PathsOptions = { ...limits, allow: access.allowPath };
   const store = server.use(persistence({ path: `${DATA_DIR}/tinybase.db` }));
   const stores = server.use(tinybase({
     paths: server.use(paths(options)),
@@ -55,13 +55,6 @@ function tinybaseServer(): Server {
     createServerClient: (side) => answering(side, stores),
   }));
   return server;
-}
-
-/** Who may read a path gets everything; who may write it may change it, too. */
-function allow(access: Access, upgrade: Upgrade, tenant: string): Verb | Response {
-  const refused = access.refusal(upgrade, "read", `path:${tenant}`);
-  if (refused !== undefined) return refused;
-  return access.refusal(upgrade, "write", `path:${tenant}`) === undefined ? "write" : "read";
 }
 
 /** Answers queries from the path's TinyBase store, which stays loaded as long as somebody may ask. */

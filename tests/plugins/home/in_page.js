@@ -1,0 +1,52 @@
+/** Questions that tests ask within a page. */
+
+/** Whether an element has the focus. */
+export const hasFocus = (element) => element === document.activeElement;
+
+/** How wide the page is, with what would have to be scrolled to. */
+export const width = () => document.documentElement.scrollWidth;
+
+/** Shows the form that is otherwise there only where a token is needed. */
+export const showSignIn = () => void (document.getElementById("sign-in").hidden = false);
+
+/** Controls, tables and parts that a screen reader has no name for. */
+export function nameless() {
+  const named = (element) =>
+    [
+      element.ariaLabel,
+      element.getAttribute("aria-labelledby"),
+      element.labels?.[0]?.textContent,
+      element.querySelector("caption")?.textContent,
+      /^(BUTTON|A)$/.test(element.tagName) && element.textContent,
+    ].some((name) => name && name.trim() !== "");
+  return [...document.querySelectorAll("input, button, a, table, section, [role=log], main ul")]
+    .filter((element) => !named(element)).map((element) => element.outerHTML);
+}
+
+/** Texts with less contrast than the 4.5 to 1 that WCAG asks for. */
+export function pale() {
+  const parts = (color) => color.match(/[\d.]+/g).map(Number);
+  const luminance = (color) => {
+    const [r, g, b] = parts(color).map((value) =>
+      value / 255 <= 0.04045 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4
+    );
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (element) => {
+    const color = getComputedStyle(element).backgroundColor;
+    return parts(color)[3] === 0 ? behind(element.parentElement) : color;
+  };
+  const contrast = (element) => {
+    const both = [luminance(getComputedStyle(element).color), luminance(behind(element))];
+    return (Math.max(...both) + 0.05) / (Math.min(...both) + 0.05);
+  };
+  const isRead = (element) =>
+    element.checkVisibility() &&
+    [...element.childNodes].some((node) =>
+      node.nodeType === Node.TEXT_NODE && node.textContent.trim() !== ""
+    );
+  return [...document.body.querySelectorAll("*")].filter((element) =>
+    isRead(element) && contrast(element) < 4.5
+  )
+    .map((element) => `${contrast(element).toFixed(2)}: ${element.outerHTML}`);
+}

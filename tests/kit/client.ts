@@ -30,9 +30,11 @@ export class Client implements AsyncDisposable {
     url: string,
     protocols: string[] = [],
     headers: Record<string, string> = {},
+    client?: Deno.HttpClient,
   ): Promise<Client> {
-    const socket = new WebSocket(url.replace(/^http/, "ws"), { protocols, headers } as unknown as string[]);
-    const client = new Client(socket);
+    const options = { protocols, headers, ...(client && { client }) };
+    const socket = new WebSocket(url.replace(/^http/, "ws"), options as unknown as string[]);
+    const connected = new Client(socket);
     await within(
       `connecting to ${url}`,
       new Promise<void>((resolve, reject) => {
@@ -44,7 +46,7 @@ export class Client implements AsyncDisposable {
       }),
     );
     socket.onerror = (event) => event.preventDefault();
-    return client;
+    return connected;
   }
 
   send(message: string | Uint8Array<ArrayBuffer>): void {

@@ -2,6 +2,9 @@
 export const programs = {
   redis: ["redis-server"],
   chromium: ["chromium", "chromium-browser", "google-chrome"],
+  nginx: ["nginx"],
+  caddy: ["caddy"],
+  systemd: ["systemd-analyze"],
 } as const satisfies Record<string, readonly string[]>;
 
 /**
@@ -34,6 +37,7 @@ export function testWith(
 /** The path of the first of these programs that is installed. */
 export function findProgram(names: readonly string[]): string | undefined {
   const folders = Deno.env.get("PATH")?.split(":") ?? [];
+  if (folders[0] !== "") folders.push("/usr/sbin"); // where servers are, for users whose PATH leaves it out
   return names.flatMap((name) => folders.map((folder) => `${folder}/${name}`)).find(isFile);
 }
 

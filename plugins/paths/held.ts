@@ -44,6 +44,13 @@ export class Held {
     return true;
   }
 
+  /** Takes those in front as long as they are accepted. */
+  takeWhile(accepts: (message: HeldMessage) => boolean): void {
+    const first = this.#messages.findIndex((message) => !accepts(message));
+    const taken = this.#messages.splice(0, first < 0 ? Infinity : first);
+    for (const { payload } of taken) this.#bytes -= payload.length;
+  }
+
   /** Takes all, in order. */
   take(): HeldMessage[] {
     const messages = this.#messages;

@@ -40,6 +40,8 @@ export class Seat {
   readonly #held: Held;
   #state: PathState | "empty" = "empty";
   #client: ServerClient | undefined;
+  /** The same between its loading and its start. */
+  #loaded: ServerClient | undefined;
   #error: unknown;
   #wanted = false;
   #closing = false;
@@ -106,6 +108,7 @@ export class Seat {
       return "delivered";
     }
     if (this.#state === "failed") return "server_failed";
+    if (this.#held.size === 0 && this.#answersEarly(from, payload)) return "delivered";
     return this.#held.add(from, payload) ? "held" : "overflow";
   }
 
@@ -145,13 +148,24 @@ export class Seat {
       this.#client = client;
       if (client !== undefined) {
         this.#become("configured");
-        await this.#inTime("starting the server client", () => client.start?.());
+        await this.#start(client);
       }
       this.#failures = 0;
       this.#ready();
     } catch (error) {
       await this.#stop(this.#client);
       this.#fail(error);
+    }
+  }
+
+  async #start(client: ServerClient): Promise<void> {
+    await this.#inTime("loading the server client", () => client.load?.());
+    this.#loaded = client;
+    try {
+      this.#held.takeWhile(({ from, payload }) => this.#answersEarly(from, payload));
+      await this.#inTime("starting the server client", () => client.start?.());
+    } finally {
+      this.#loaded = undefined;
     }
   }
 
@@ -230,6 +244,15 @@ export class Seat {
       if (work instanceof Promise) work.catch((error) => this.#failed("message", error));
     } catch (error) {
       this.#failed("message", error);
+    }
+  }
+
+  #answersEarly(from: Sender, payload: string): boolean {
+    try {
+      return this.#loaded?.early?.(from, payload) ?? false;
+    } catch (error) {
+      this.#failed("early", error);
+      return false;
     }
   }
 

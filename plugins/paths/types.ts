@@ -91,8 +91,15 @@ export type Sender = Pick<Member, "id" | "right" | "tell">;
 
 /** The server's own client on a path: what a {@linkcode ServerClientFactory} makes. */
 export interface ServerClient {
-  /** Loads and opens what it needs; messages are held until it has resolved. */
+  /** Reads what is stored. */
+  load?(): MaybePromise<void>;
+  /** Gets ready with it; messages are held until it has resolved. */
   start?(): MaybePromise<void>;
+  /**
+   * Handles a message while it starts, if what it has loaded is enough for that; `false` has it held. Not asked when
+   * there is one held already, so that messages keep their order.
+   */
+  early?(from: Sender, payload: string): boolean;
   /** Handles a message of a member. A promise is not waited for; its rejection is logged. */
   message(from: Sender, payload: string): MaybePromise<void>;
   /** Somebody is there: told of each when it becomes ready, and then of each who comes. */
@@ -101,7 +108,7 @@ export interface ServerClient {
   left?(member: Sender): Nothing;
   /** Brings to safety what is not stored yet. Nobody is there any more, but somebody may come back meanwhile. */
   flush?(): MaybePromise<void>;
-  /** Releases what it opened. Also called after a failed `start`. */
+  /** Releases what it opened. Also called after a failed `load` or `start`. */
   stop?(): MaybePromise<void>;
 }
 

@@ -40,8 +40,8 @@ export class Inquiries {
     this.#askIn(GREETING_MS, member);
   }
 
-  /** A client asks what the server has, so it is starting and will say what it has itself. */
-  starting({ id }: Sender): void {
+  /** A client says what it has, or asks what the server has, and so is starting and will say it. */
+  speaks({ id }: Sender): void {
     this.#timers.get(id)?.();
     this.#timers.delete(id);
   }
@@ -75,7 +75,7 @@ export class Inquiries {
 
   /** A client has left. */
   left(member: Sender): void {
-    this.starting(member);
+    this.speaks(member);
     this.#open.delete(member.id);
     this.#retries.delete(member.id);
     this.#active.delete(member.id);

@@ -13,10 +13,13 @@ import { createCustomPersister, type Persister, type Persists } from "tinybase/p
 import { type Clock, PlugboardError } from "../../../core/mod.ts";
 import { timeOf } from "./hlc.ts";
 import type { Changes } from "./messages.ts";
-import { chunksOf, contentOf } from "./parts.ts";
+import { chunksOf, type Content } from "./parts.ts";
 
 /** TinyBase's name for it is an enum that is there for its compiler only. */
 const MERGEABLE_ONLY: Persists.MergeableStoreOnly = 2;
+
+/** How long loading goes on until others get their turn. */
+const TURN_MS = 10;
 
 type Merge = (content: undefined, changes: Changes) => unknown;
 
@@ -56,23 +59,27 @@ export class Merger {
   }
 
   /**
-   * Merges stored parts, bit by bit, so that others get their turn. Throws if any of them cannot be read, or is
-   * refused by TinyBase, which does that without a word.
+   * Merges stored content, bit by bit, so that others get their turn. Throws if any of it is refused by TinyBase,
+   * which does that without a word.
    */
-  async load(parts: Iterable<readonly [key: string, text: string]>): Promise<void> {
+  async load({ changes, latest }: Pick<Content, "changes" | "latest">): Promise<void> {
     await this.#persister.startAutoLoad();
-    const { changes, latest } = contentOf(parts);
     let merged = 0;
     const listener = this.store.addDidFinishTransactionListener(() => void merged++);
     // What was taken once is taken again, even if the clock has been set back since.
     this.#now = () => Math.max(this.#clock.now(), timeOf(latest));
+    let turnEnds = 0;
     for (const chunk of chunksOf(changes)) {
+      if (performance.now() >= turnEnds) {
+        // Not `setImmediate`: between two of those the runtime hardly looks for input.
+        await new Promise<void>((resolve) => setTimeout(resolve, 0));
+        turnEnds = performance.now() + TURN_MS;
+      }
       const before = merged;
       await this.#merge(undefined, chunk);
       if (merged === before) {
         throw new PlugboardError("content_refused", "TinyBase does not take the stored content");
       }
-      await new Promise<void>((resolve) => setImmediate(resolve));
     }
     this.#now = () => this.#clock.now();
     this.store.delListener(listener);

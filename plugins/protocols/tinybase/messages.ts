@@ -36,6 +36,9 @@ export type TablesStamp = Stamp<Record<string, TableStamp>>;
 /** What has changed. */
 export type Changes = [tables: TablesStamp, values: ThingsStamp, isChanges?: 1];
 
+/** The hashes of all tables and of all values. */
+export type ContentHashes = [tables: number, values: number];
+
 /** A message. */
 export interface SyncMessage {
   /** What the sender recognises an answer by. */
@@ -197,7 +200,8 @@ function isHash(hash: unknown): boolean {
   return Number.isInteger(hash) && (hash as number) >= 0 && (hash as number) <= 0xffffffff;
 }
 
-function isHashes(body: unknown): boolean {
+/** Whether something is the hashes of a store. */
+export function isHashes(body: unknown): body is ContentHashes {
   return Array.isArray(body) && body.length === 2 && isHash(body[0]) && isHash(body[1]);
 }
 

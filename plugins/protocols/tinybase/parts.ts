@@ -3,7 +3,8 @@
  * costs what it touches and not the whole store. Deleted cells stay in their part: without these tombstones they
  * would come back from the next client that was away.
  *
- * Hashes are not stored: TinyBase computes them anew from the clocks, and so they fit what was loaded by nature.
+ * Hashes of single rows and cells are not stored: TinyBase computes them anew from the clocks, and so they fit
+ * what was loaded by nature. Those of the whole are, to have something to say before that is done.
  *
  * @module
  */
@@ -13,7 +14,9 @@ import { isHlc } from "./hlc.ts";
 import { isEmpty, recordOf } from "./records.ts";
 import {
   type Changes,
+  type ContentHashes,
   encodeStamp,
+  isHashes,
   parseStamp,
   type Stamp,
   type TableStamp,
@@ -44,13 +47,14 @@ export interface PathPersister {
   close?(): MaybePromise<void>;
 }
 
-/** What a part is of: tables as a whole, one table, one row; values as a whole, one value. */
+/** What a part is of: tables as a whole, one table, one row; values as a whole, one value; the hashes of it all. */
 export type PartOf =
   | readonly ["t"]
   | readonly ["t", table: string]
   | readonly ["t", table: string, row: string]
   | readonly ["v"]
-  | readonly ["v", value: string];
+  | readonly ["v", value: string]
+  | readonly ["h"];
 
 /** The key of a part. */
 export function keyOf(part: PartOf): string {
@@ -62,6 +66,8 @@ export interface Content {
   readonly changes: Changes;
   /** The latest clock in it. */
   readonly latest: string;
+  /** The hashes of tables and values when it was stored, if it ever was. */
+  readonly hashes: ContentHashes | undefined;
 }
 
 /** Puts content together; throws an error with the code `bad_content` that names the part that is none. */
@@ -70,6 +76,7 @@ export function contentOf(parts: Iterable<readonly [key: string, text: string]>)
   const values = new Map<string, Stamp<unknown>>();
   const hlcs = { tables: "", values: "" };
   let latest = "";
+  let hashes: ContentHashes | undefined;
   const see = <T extends Stamp<unknown>>(found: { stamp: Stamp<unknown>; latest: string }) => {
     if (found.latest > latest) latest = found.latest;
     return found.stamp as T;
@@ -82,7 +89,8 @@ export function contentOf(parts: Iterable<readonly [key: string, text: string]>)
   for (const [key, text] of parts) {
     try {
       const [kind, id, row] = partOf(key);
-      if (row !== undefined) table(id!).rows.set(row, see<ThingsStamp>(parseStamp(text, "row")));
+      if (kind === "h") hashes = hashesOf(text);
+      else if (row !== undefined) table(id!).rows.set(row, see<ThingsStamp>(parseStamp(text, "row")));
       else if (kind === "v" && id !== undefined) values.set(id, see(parseStamp(text, "value")));
       else if (id !== undefined) table(id).hlc = hlcOf(text);
       else hlcs[kind === "t" ? "tables" : "values"] = hlcOf(text);
@@ -94,10 +102,10 @@ export function contentOf(parts: Iterable<readonly [key: string, text: string]>)
     return [id, [recordOf(rows), hlc] as TableStamp] as const;
   });
   const changes: Changes = [[recordOf(tableStamps), hlcs.tables], [recordOf(values), hlcs.values], 1];
-  return { changes, latest };
+  return { changes, latest, hashes };
 }
 
-const ROWS_PER_CHUNK = 500;
+const ROWS_PER_CHUNK = 100;
 
 /** Content in smaller portions; the last one has what is left, and all clocks of tables. */
 export function* chunksOf([[tables, tablesHlc = ""], [values, valuesHlc = ""]]: Changes): Iterable<Changes> {
@@ -119,12 +127,21 @@ export function* chunksOf([[tables, tablesHlc = ""], [values, valuesHlc = ""]]: 
 /** The text of a row or a value. */
 export const textOf: (stamp: unknown) => string = encodeStamp;
 
+const LONGEST: Readonly<Record<string, number>> = { t: 3, v: 2, h: 1 };
+
 function partOf(key: string): PartOf {
   const part: unknown = JSON.parse(key);
-  if (!Array.isArray(part) || part[0] !== "t" && part[0] !== "v" || part.length > (part[0] === "t" ? 3 : 2)) {
+  const most = Array.isArray(part) ? LONGEST[String(part[0])] : undefined;
+  if (most === undefined || (part as unknown[]).length > most) {
     throw new SyntaxError("This is not the key of a part");
   }
   return part as unknown as PartOf;
+}
+
+function hashesOf(text: string): ContentHashes {
+  const hashes: unknown = JSON.parse(text);
+  if (!isHashes(hashes)) throw new SyntaxError("These are not the hashes of a store");
+  return hashes;
 }
 
 function hlcOf(text: string): string {

@@ -12,13 +12,13 @@
 import type { MergeableStore } from "tinybase";
 import type { Clock, Log } from "../../../core/mod.ts";
 import type { Sender, ServerClient, ServerSide } from "../../paths.ts";
-import { answerTo } from "./answer.ts";
+import { answerTo, earlyAnswerTo } from "./answer.ts";
 import { piecesOf } from "./fragments.ts";
 import { Inquiries } from "./inquiries.ts";
 import { type Marks, stampsOf, touchedOf, without } from "./marks.ts";
 import { Merger } from "./merger.ts";
 import { type Changes, encodeMessage, messageTypes, parseMessage, type SyncMessage } from "./messages.ts";
-import type { PathPersister } from "./parts.ts";
+import { type Content, contentOf, type PathPersister } from "./parts.ts";
 import { Pull } from "./pull.ts";
 import { isEmpty } from "./records.ts";
 import { Saver } from "./saver.ts";
@@ -51,6 +51,8 @@ export class PathStore implements ServerClient {
   readonly #inquiries: Inquiries;
   /** What is being merged, as its sender sent it; everybody else has it from there. */
   #relayed: Changes | undefined;
+  /** What was stored, until the store is ready. */
+  #stored: Content | undefined;
 
   constructor(options: PathStoreOptions) {
     const { clock, side, log, persister } = options;
@@ -71,13 +73,28 @@ export class PathStore implements ServerClient {
     return this.#saver.size;
   }
 
-  /** Loads the content; throws if any of it cannot be read or is refused, so that nothing is written over it. */
-  async start(): Promise<void> {
+  /** Reads what is stored; throws if any of it cannot be read, so that nothing is written over it. */
+  async load(): Promise<void> {
     const parts = [...await this.#options.persister.load()];
-    await this.#merger.load(parts);
     for (const [key, text] of parts) this.#saver.loaded(key, text);
+    this.#stored = contentOf(parts);
+  }
+
+  /** Merges it into the store; throws if any of it is refused. */
+  async start(): Promise<void> {
+    await this.#merger.load(this.#stored!);
     this.store.addDidFinishTransactionListener(() => this.#changed());
     await this.#options.loaded(this.store);
+    this.#stored = undefined;
+  }
+
+  /** Who comes with nothing need not wait for the merging: what is stored can be told as it is. */
+  early(from: Sender, payload: string): boolean {
+    const message = parseMessage(payload);
+    const answer = message && this.#stored && earlyAnswerTo(message, this.#stored);
+    if (answer === undefined) return false;
+    this.#tell(from, message!.requestId, messageTypes.response, answer);
+    return true;
   }
 
   message(from: Sender, payload: string): void {
@@ -85,7 +102,7 @@ export class PathStore implements ServerClient {
     if (message === undefined) return;
     const answer = answerTo(message, this.store);
     if (answer === undefined) return this.#hear(from, message);
-    if (message.type === messageTypes.getContentHashes) this.#inquiries.starting(from);
+    if (message.type === messageTypes.getContentHashes) this.#inquiries.speaks(from);
     this.#tell(from, message.requestId, messageTypes.response, answer);
   }
 
@@ -123,6 +140,7 @@ export class PathStore implements ServerClient {
     } else if (type === messageTypes.response) {
       this.#pulls.get(from.id)?.response(message);
     } else if (type === messageTypes.contentHashes) {
+      this.#inquiries.speaks(from);
       if (this.#differs(body)) this.#pullOf(from).start(body);
     } else if (type === messageTypes.contentDiff) {
       this.#inquiries.changed(from);

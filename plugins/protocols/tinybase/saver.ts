@@ -153,6 +153,7 @@ export class Saver {
     for (const [valueId, value] of Object.entries(values)) parts.set(keyOf(["v", valueId]), textOf(value));
     if (tablesHlc !== "") parts.set(keyOf(["t"]), tablesHlc);
     if (valuesHlc !== "") parts.set(keyOf(["v"]), valuesHlc);
+    parts.set(keyOf(["h"]), JSON.stringify(this.#options.store.getMergeableContentHashes()));
     for (const [key, text] of parts) this.#resize(key, text);
     return parts;
   }

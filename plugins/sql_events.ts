@@ -21,15 +21,24 @@
  * @module
  */
 
-import { type Host, PlugboardError, type Plugin } from "../core/mod.ts";
+import { checkOptions, type Host, PlugboardError, type Plugin } from "../core/mod.ts";
 import type { Channels } from "./channels.ts";
-import type { Params, Store, Value } from "./persistence.ts";
+import type { Params, Store } from "./persistence.ts";
+import { type Execution, reading, readingInMemory, writing } from "./sql_events/execution.ts";
+import { workerExecutor } from "./sql_events/executor.ts";
+import { type Pool, pool } from "./sql_events/pool.ts";
+import { processesAllowed, processExecutor } from "./sql_events/process.ts";
+import { type Queries, queries } from "./sql_events/queries.ts";
+import { type Tables, tables } from "./sql_events/tables.ts";
 import type {
   QueryCancelledData,
   QueryCompleteData,
   QueryErrorData,
+  QueryOptions,
   QueryProgressData,
+  QueryResult,
   QueryStartedData,
+  RunningQuery,
   SqlEventData,
   SqlEventType,
   TableEventData,
@@ -37,56 +46,31 @@ import type {
 
 export type * from "./sql_events/types.ts";
 
+/** Where queries run that only read. */
+export type RunIn = "process" | "worker";
+
 /** Options of {@linkcode sqlEvents}. */
 export interface SqlEventsOptions {
   /** Where events are published. */
   channels: Pick<Channels, "publish" | "extend">;
   /** The database that queries run in and whose tables are followed; without it there are only the notify calls. */
-  store?: Pick<Store, "all" | "inspect" | "write" | "watch"> | undefined;
-}
-
-/** How to run a query. */
-export interface QueryOptions {
-  /** Who runs it: told to everybody who hears the events. */
-  user?: string;
-  /** What events call it. @default {a new one} */
-  queryId?: string;
-  /** Cancels it. */
-  signal?: AbortSignal;
-  /** How many rows it gives, if that is known: then progress has a percentage. */
-  totalRows?: number;
-  /** Whether it may write. It then runs in a transaction of the store, where nothing can stop it. @default {false} */
-  write?: boolean;
-}
-
-/** What a query gave. */
-export interface QueryResult {
-  /** The names of the columns. */
-  readonly columns: readonly string[];
-  /** The first rows. */
-  readonly rows: readonly (readonly Value[])[];
-  /** How many rows it gave in all; for a write without rows, how many it changed. */
-  readonly rowCount: number;
-  /** How long it took. */
-  readonly durationMs: number;
-  /** Whether there were more rows than are here. */
-  readonly truncated: boolean;
-}
-
-/** A query under way. */
-export interface RunningQuery {
-  /** What events call it. */
-  readonly queryId: string;
-  /** Its SQL. */
-  readonly query: string;
-  /** Who runs it; empty for nobody in particular. */
-  readonly user: string;
-  /** When it began, in milliseconds since 1970. */
-  readonly startedAt: number;
-  /** The rows so far. */
-  readonly rowCount: number;
-  /** What it gives in the end. */
-  readonly result: Promise<QueryResult>;
+  store?: Pick<Store, "path" | "all" | "inspect" | "write" | "watch"> | undefined;
+  /** Where queries run that only read. @default {"process" with the permission to start one, else "worker"} */
+  runIn?: RunIn | undefined;
+  /** Queries at once; one more is refused. @default {4} */
+  maxQueries?: number;
+  /** Queries at once of one user. @default {2} */
+  maxQueriesPerUser?: number;
+  /** Rows of a result; the others are only counted. @default {1000} */
+  maxRows?: number;
+  /** Bytes of those. @default {4194304} */
+  maxBytes?: number;
+  /** How long a query may take. @default {300000} five minutes */
+  maxMs?: number;
+  /** Memory for SQLite in a process; a query that needs more fails. @default {268435456} */
+  maxMemoryBytes?: number;
+  /** How often a query's progress is told. @default {250} */
+  progressMs?: number;
 }
 
 /** What SQL events offers to other plugins and to the app. */
@@ -107,22 +91,30 @@ export interface SqlEvents {
   notifyTableModified(data: TableEventData): void;
   /** Tells that a table was dropped. */
   notifyTableDropped(data: TableEventData): void;
-  /** Runs a query and tells everybody of it. */
+  /**
+   * Runs a query and tells everybody of it. Rejects with a `PlugboardError`; `code` is one of
+   * - `overloaded`, `limit_exceeded`, `bad_request`: it was refused, and nobody is told;
+   * - `cancelled`, `timeout`: it was stopped;
+   * - `bad_sql`, `bad_parameter`, `not_a_read`, `out_of_memory`, `query_failed`, or any of the store's: it failed.
+   */
   run(sql: string, params?: Params, options?: QueryOptions): Promise<QueryResult>;
-  /** The same, for who wants to follow it: throws at once when the query is refused. */
+  /** The same for who does not wait: throws when the query is refused. */
   start(sql: string, params?: Params, options?: QueryOptions): RunningQuery;
-  /** Cancels a query; resolves when it has stopped, to `false` if there was none of this id. */
+  /** Cancels a query; resolves once it has stopped, to `false` if it had ended before or there was none. */
   cancel(queryId: string): Promise<boolean>;
   /** The queries under way. */
   readonly running: readonly RunningQuery[];
 }
 
-/** The channel of each type of event. */
+/** The channel of each kind of event. */
 const CHANNELS = { query: "queries", table: "tables" } as const;
 
 /** Tells everybody of queries and tables. */
-export function sqlEvents({ channels }: SqlEventsOptions): Plugin<SqlEvents> {
+export function sqlEvents(options: SqlEventsOptions): Plugin<SqlEvents> {
+  const { channels, store } = options;
+  const settings = checked(options);
   let host: Host | undefined;
+  let running: { queries: Queries; tables: Tables; pool: Pool } | undefined;
   let release: (() => void) | undefined;
 
   function tell<Type extends SqlEventType>(type: Type, data: SqlEventData[Type]): void {
@@ -132,9 +124,35 @@ export function sqlEvents({ channels }: SqlEventsOptions): Plugin<SqlEvents> {
       .catch((error) => host?.log.warn("an event was not published", { type, error }));
   }
 
-  function start(): never {
-    throw new PlugboardError("not_available", "There is no database to query");
+  function open(): Queries {
+    if (store === undefined) throw new PlugboardError("not_available", "There is no database to query");
+    if (running === undefined) {
+      throw new PlugboardError("not_started", "Queries run once the server has started");
+    }
+    return running.queries;
   }
+
+  function begin(given: Host, database: NonNullable<typeof store>): typeof running {
+    const { path } = database;
+    const { maxRows, maxBytes, maxMemoryBytes, ...limits } = settings;
+    const runIn = options.runIn ?? (processesAllowed() ? "process" : "worker");
+    const rule = `"worker" without the permission to run ${Deno.execPath()}, and in a compiled program`;
+    checkOptions("sql_events").that(runIn === "worker" || processesAllowed(), "runIn", rule, runIn);
+    const readers = pool(() => runIn === "process" ? processExecutor(path) : workerExecutor(), given.clock);
+    const following = tables(database, (type, data) => tell(type, { ...data, timestamp: given.clock.now() }));
+
+    function execute(sql: string, params: Params, { write, user = "" }: QueryOptions): Execution {
+      if (write) return writing(database, following, { sql, params, user, maxRows });
+      if (path === ":memory:") return readingInMemory(database, { sql, params, maxRows });
+      const heapBytes = runIn === "process" ? maxMemoryBytes : 0;
+      return reading(readers, { path, sql, params, maxRows, maxBytes, heapBytes });
+    }
+
+    const { clock, log } = given;
+    return { queries: queries({ ...limits, clock, log, execute, tell }), tables: following, pool: readers };
+  }
+
+  const start: SqlEvents["start"] = (sql, params = [], how = {}) => open().start(sql, params, how);
 
   return {
     name: "sql_events",
@@ -147,22 +165,48 @@ export function sqlEvents({ channels }: SqlEventsOptions): Plugin<SqlEvents> {
       notifyTableCreated: (data) => tell("table:created", data),
       notifyTableModified: (data) => tell("table:modified", data),
       notifyTableDropped: (data) => tell("table:dropped", data),
-      run: () => Promise.reject(new PlugboardError("not_available", "There is no database to query")),
+      // `async`, so that a refusal rejects.
+      run: async (sql, params, how) => await start(sql, params, how).result,
       start,
-      cancel: () => Promise.resolve(false),
-      running: [],
+      cancel: (queryId) => running?.queries.cancel(queryId) ?? Promise.resolve(false),
+      get running() {
+        return running?.queries.running ?? [];
+      },
     },
     start(given) {
       host = given;
-      const own: ReadonlySet<string> = new Set(Object.values(CHANNELS));
-      release = channels.extend({
-        name: "sql_events",
-        beforePublish(channel, _draft, client) {
-          if (client === undefined || !own.has(channel)) return;
-          throw new PlugboardError("permission_denied", `Only the server publishes in ${channel}`);
-        },
-      });
+      release = channels.extend({ name: "sql_events", beforePublish: refuseClients });
+      if (store !== undefined) running = begin(given, store);
     },
-    stop: () => release?.(),
+    drain: () => running?.queries.end(),
+    async stop() {
+      release?.();
+      running?.tables.stop();
+      running?.queries.end();
+      await running?.pool.end();
+    },
   };
+}
+
+function refuseClients(channel: string, _draft: unknown, client: unknown): undefined {
+  if (client === undefined || !Object.values<string>(CHANNELS).includes(channel)) return;
+  throw new PlugboardError("permission_denied", `Only the server publishes in "${channel}"`);
+}
+
+function checked(options: SqlEventsOptions) {
+  const { channels: _, store: __, runIn, ...given } = options;
+  const limits = {
+    maxQueries: 4,
+    maxQueriesPerUser: 2,
+    maxRows: 1_000,
+    maxBytes: 4_194_304,
+    maxMs: 300_000,
+    maxMemoryBytes: 268_435_456,
+    progressMs: 250,
+    ...given,
+  };
+  const check = checkOptions("sql_events");
+  for (const [name, value] of Object.entries(limits)) check.positiveInteger(name, value);
+  check.oneOf("runIn", runIn, ["process", "worker", undefined]);
+  return limits;
 }

@@ -1,8 +1,10 @@
 /**
- * What SQL events tell: of queries and of tables.
+ * What SQL events tell, of queries and of tables, and what running a query takes and gives.
  *
  * @module
  */
+
+import type { Value } from "../persistence.ts";
 
 /** A query was started. */
 export interface QueryStartedData {
@@ -52,6 +54,8 @@ export interface QueryCancelledData {
   readonly queryId: string;
   /** Whose query it was. */
   readonly userId?: string;
+  /** It goes on nevertheless until it gives a row, since its worker cannot be interrupted. */
+  readonly goesOn?: true;
 }
 
 /** A table was created, modified or dropped. */
@@ -86,3 +90,47 @@ export interface SqlEventData {
 
 /** The name of an event. */
 export type SqlEventType = keyof SqlEventData;
+
+/** How to run a query. */
+export interface QueryOptions {
+  /** Who runs it: told to everybody who hears the events. */
+  user?: string;
+  /** What events call it. @default {a new one} */
+  queryId?: string;
+  /** Cancels it. */
+  signal?: AbortSignal;
+  /** How many rows it gives, if that is known: then its progress has a percentage. */
+  totalRows?: number;
+  /** Whether it may write. It then runs as a write of the store, where nothing can stop it. @default {false} */
+  write?: boolean;
+}
+
+/** What a query gave. */
+export interface QueryResult {
+  /** The names of the columns. */
+  readonly columns: readonly string[];
+  /** The first rows; each has a value for each column. */
+  readonly rows: readonly (readonly Value[])[];
+  /** How many rows it gave in all; for a write without rows, how many it changed. */
+  readonly rowCount: number;
+  /** How long it took, where it ran. */
+  readonly durationMs: number;
+  /** Whether there were more rows than are here. */
+  readonly truncated: boolean;
+}
+
+/** A query under way. */
+export interface RunningQuery {
+  /** What events call it. */
+  readonly queryId: string;
+  /** Its SQL. */
+  readonly query: string;
+  /** Who runs it; empty for nobody in particular. */
+  readonly user: string;
+  /** When it began, in milliseconds since 1970. */
+  readonly startedAt: number;
+  /** The rows so far. */
+  readonly rowCount: number;
+  /** What it gives in the end; a failure nobody waits for is told by its event alone. */
+  readonly result: Promise<QueryResult>;
+}

@@ -1,0 +1,93 @@
+/**
+ * Executors: where queries are read, so that the event loop stays free. A worker costs little and needs no permission,
+ * but SQLite cannot be interrupted there: it stops between rows. A process can always be ended.
+ *
+ * @module
+ */
+
+import { messageOf, PlugboardError } from "../../core/mod.ts";
+import { type ReadAnswer, readerSource, type ReadRequest, ROWS, STOP } from "./reader.ts";
+import type { QueryResult } from "./types.ts";
+
+/** Reads one query at a time. */
+export interface Executor {
+  /** The rows of the query under way. */
+  readonly rowCount: number;
+  /** Whether it can read another one. */
+  readonly usable: boolean;
+  /** Reads; rejects with a {@linkcode PlugboardError}, `cancelled` among others. */
+  read(request: ReadRequest): Promise<QueryResult>;
+  /** Has the query stopped. `true` if it does so at once; a worker's does between two rows. */
+  stop(): boolean;
+  /** Releases everything, and stops what is under way as well as can be. */
+  end(): Promise<void>;
+}
+
+/** An executor in a worker. */
+export function workerExecutor(): Executor {
+  const control = new Uint32Array(new SharedArrayBuffer(8));
+  const url = URL.createObjectURL(new Blob([readerSource()], { type: "text/javascript" }));
+  const worker = new Worker(url, { type: "module", name: "plugboard query" });
+  URL.revokeObjectURL(url);
+  let pending: PromiseWithResolvers<QueryResult> | undefined;
+  let usable = true;
+  worker.onmessage = ({ data }: MessageEvent<ReadAnswer>) => pending && settle(pending, data);
+  worker.onerror = (event) => {
+    event.preventDefault();
+    usable = false;
+    pending?.reject(new PlugboardError("query_failed", `The query's worker failed: ${event.message}`));
+  };
+  return {
+    get rowCount() {
+      return Atomics.load(control, ROWS);
+    },
+    get usable() {
+      return usable;
+    },
+    read(request) {
+      control.fill(0);
+      pending = Promise.withResolvers<QueryResult>();
+      try {
+        worker.postMessage({ request, control });
+      } catch (error) {
+        throw new PlugboardError("bad_parameter", messageOf(error));
+      }
+      return pending.promise;
+    },
+    stop() {
+      Atomics.store(control, STOP, 1);
+      return false;
+    },
+    end() {
+      worker.terminate();
+      return Promise.resolve();
+    },
+  };
+}
+
+/** Settles what waits for a reader's answer. */
+export function settle(pending: PromiseWithResolvers<QueryResult>, answer: ReadAnswer): void {
+  if ("result" in answer) pending.resolve(answer.result);
+  else pending.reject(failure(answer));
+}
+
+/** SQLite's own numbers. */
+const [ERROR, NO_MEMORY, DENIED, OUT_OF_RANGE] = [1, 7, 23, 25];
+
+const SENTENCES: Readonly<Record<string, string>> = {
+  not_a_read: "The query does more than read; only one that may write can do that",
+  out_of_memory: "The query needs more memory than it may have",
+};
+
+function failure({ error, code, errcode }: Exclude<ReadAnswer, { result: unknown }>): PlugboardError {
+  const kind = kindOf(code, errcode);
+  return new PlugboardError(kind, SENTENCES[kind] ?? error);
+}
+
+function kindOf(code: string | undefined, errcode: number | undefined): string {
+  if (errcode === DENIED) return "not_a_read";
+  if (errcode === NO_MEMORY) return "out_of_memory";
+  if (errcode === OUT_OF_RANGE || code?.startsWith("ERR_INVALID_")) return "bad_parameter";
+  if (errcode !== undefined) return (errcode & 255) === ERROR ? "bad_sql" : "query_failed";
+  return code === undefined || code.startsWith("ERR_") ? "query_failed" : code; // the reader's own
+}

@@ -1,0 +1,163 @@
+/**
+ * The reader: reads one query after the other in a thread of its own, row by row, and can be told to stop.
+ *
+ * @module
+ */
+
+import type { StatementSync } from "node:sqlite";
+import type { Params, Value } from "../persistence.ts";
+import type { QueryResult } from "./types.ts";
+
+/** What to read, and how much to keep of it. */
+export interface ReadRequest {
+  /** The database file. */
+  readonly path: string;
+  readonly sql: string;
+  readonly params: Params;
+  readonly maxRows: number;
+  readonly maxBytes: number;
+  /** Memory for SQLite in this process; 0 where it is not the reader's own process. */
+  readonly heapBytes: number;
+}
+
+/** What a reader answers; `code` and SQLite's own number tell what kind of failure it was. */
+export type ReadAnswer = { readonly result: QueryResult } | {
+  readonly error: string;
+  readonly code: string | undefined;
+  readonly errcode: number | undefined;
+};
+
+/** What a reader is sent. */
+export interface ReadTask {
+  readonly request: ReadRequest;
+  /** Shared memory: the rows so far, and whether to stop. */
+  readonly control: Uint32Array<SharedArrayBuffer>;
+}
+
+/** Places in the shared memory. */
+export const ROWS = 0;
+export const STOP = 1;
+
+/** Whether there is no statement in the SQL: nothing but blanks, comments and semicolons. */
+export function isBlank(sql: string): boolean {
+  return sql.replace(/--[^\n]*|\/\*[^]*?(?:\*\/|$)|[\s;]/g, "") === "";
+}
+
+/**
+ * The worker's program as text, so that it is there in a bundle and in a compiled executable too, where files beside
+ * the program are not.
+ */
+export function readerSource(): string {
+  return `${isBlank}\nconst ROWS = ${ROWS}, STOP = ${STOP};\nawait (${work})();`;
+}
+
+/** The program; nothing outside of it exists there but what `readerSource` puts before it. */
+async function work(): Promise<void> {
+  const { DatabaseSync } = await import("node:sqlite");
+  const scope = globalThis as unknown as {
+    onmessage: (event: MessageEvent<ReadTask>) => void;
+    postMessage: (answer: ReadAnswer) => void;
+  };
+  // A value may be as long as this; the default, 1 GB, would be enough to end the process.
+  const limits = { length: 67_108_864 };
+  // SQLite's own numbers, of what statements do and of what to say to it.
+  const [PRAGMA, READ, SELECT, FUNCTION, RECURSIVE] = [19, 20, 21, 31, 33];
+  const [OK, DENY] = [0, 1];
+  const pragmas =
+    /^(table_x?info|table_list|index_(list|x?info)|foreign_key_list|(function|collation)_list)$/i;
+
+  /** A statement that neither selects nor asks is something like VACUUM, which the authorizer is not told of. */
+  let asks = false;
+
+  function allow(action: number, first: string | null, second: string | null): number {
+    if (action === SELECT || (action === PRAGMA && pragmas.test(first ?? ""))) asks = true;
+    else if (action === FUNCTION && second?.toLowerCase() === "load_extension") return DENY;
+    else if (action !== READ && action !== FUNCTION && action !== RECURSIVE) return DENY;
+    return OK;
+  }
+
+  function open({ path, heapBytes }: ReadRequest) {
+    const db = new DatabaseSync(path, { readOnly: true, timeout: 1_000, limits } as object);
+    db.exec("PRAGMA query_only = ON; PRAGMA trusted_schema = OFF");
+    // What does not fit there fails, instead of filling the disk.
+    if (heapBytes > 0) db.exec(`PRAGMA hard_heap_limit = ${heapBytes}; PRAGMA temp_store = MEMORY`);
+    (db as unknown as { setAuthorizer(callback: typeof allow): void }).setAuthorizer(allow);
+    return db;
+  }
+
+  function prepare(db: ReturnType<typeof open>, sql: string) {
+    asks = false;
+    const statement = db.prepare(sql);
+    if (!asks) throw failed("not_a_read", "The query does more than read");
+    if (!isBlank(sql.slice(statement.sourceSQL.length))) {
+      throw failed("bad_sql", "There is more than one statement in the SQL");
+    }
+    // Reading large integers as such costs nothing, and nobody knows beforehand whether there is one.
+    statement.setReadBigInts(true);
+    (statement as unknown as { setReturnArrays(enabled: boolean): void }).setReturnArrays(true);
+    return statement;
+  }
+
+  /**
+   * The runtime's `iterate` takes a failure for the end of the rows. The connection still knows the failure then, and
+   * running an empty statement, which touches nothing, throws with what the connection knows.
+   */
+  function checkEnd(empty: StatementSync): void {
+    try {
+      empty.iterate().next();
+    } catch (thrown) {
+      const { message } = thrown as Error;
+      if (message !== "not an error") {
+        throw failed(message === "out of memory" ? "out_of_memory" : "bad_sql", message);
+      }
+    }
+  }
+
+  function read(request: ReadRequest, control: Uint32Array<SharedArrayBuffer>): QueryResult {
+    const { sql, params, maxRows, maxBytes } = request;
+    const db = open(request);
+    try {
+      const begun = performance.now();
+      const empty = db.prepare("");
+      const statement = prepare(db, sql);
+      const rows: Value[][] = [];
+      let [rowCount, bytes, truncated] = [0, 0, false];
+      const bound = (Array.isArray(params) ? params : [params]) as Value[];
+      for (const row of statement.iterate(...bound) as unknown as Iterable<Value[]>) {
+        Atomics.store(control, ROWS, ++rowCount);
+        if (Atomics.load(control, STOP) === 1) throw failed("cancelled", "The query was cancelled");
+        if (truncated) continue;
+        bytes += row.reduce<number>((sum, value) => sum + sizeOf(value), 0);
+        truncated = rows.length === maxRows || bytes > maxBytes;
+        if (!truncated) rows.push(row.map(narrowed));
+      }
+      checkEnd(empty);
+      const columns = statement.columns().map(({ name }) => name);
+      return { columns, rows, rowCount, durationMs: performance.now() - begun, truncated };
+    } finally {
+      db.close();
+    }
+  }
+
+  function failed(code: string, message: string): Error {
+    return Object.assign(new Error(message), { code });
+  }
+
+  function sizeOf(value: Value): number {
+    if (typeof value === "string") return value.length * 2;
+    return value instanceof Uint8Array ? value.length : 8;
+  }
+
+  function narrowed(value: Value): Value {
+    return typeof value === "bigint" && Number.isSafeInteger(Number(value)) ? Number(value) : value;
+  }
+
+  scope.onmessage = ({ data: { request, control } }) => {
+    try {
+      scope.postMessage({ result: read(request, control) });
+    } catch (thrown) {
+      const { message, code, errcode } = thrown as Error & { code?: string; errcode?: number };
+      scope.postMessage({ error: message, code, errcode });
+    }
+  };
+}

@@ -1,0 +1,96 @@
+/**
+ * Tables: which of them came, changed and went from one commit to the next.
+ *
+ * @module
+ */
+
+import type { Changes, Reader, Store, Transaction } from "../persistence.ts";
+import type { SqlEventType, TableEventData } from "./types.ts";
+
+/** A table's event. */
+type TableEventType = Extract<SqlEventType, `table:${string}`>;
+
+/** Follows the tables of a database. */
+export interface Tables {
+  /** Runs what may define tables, within a transaction; the events of those it defines will name the user. */
+  defining<T>(tx: Transaction, user: string, run: () => T): T;
+  /** Forgets who defined what; to be called when the transaction is over. */
+  forget(user: string): void;
+  stop(): void;
+}
+
+/** Each table with all that defines it: its own SQL and that of its indexes and triggers. */
+type Definitions = ReadonlyMap<string, string>;
+
+/** Tells of all tables but the server's own; of views and temporary tables not. */
+export function tables(
+  store: Pick<Store, "all" | "watch">,
+  tell: (type: TableEventType, data: Omit<TableEventData, "timestamp">) => void,
+): Tables {
+  let known = definitions(store);
+  /** Who defined a table in the transaction under way. */
+  const users = new Map<string, string>();
+
+  function changed({ schema, dropped }: Changes): void {
+    if (!schema) return;
+    const before = known;
+    known = definitions(store);
+    for (const [type, names] of differences(before, known, dropped)) {
+      for (const tableName of names) {
+        const userId = users.get(tableName);
+        tell(type, { tableName, ...(userId !== undefined && { userId }) });
+      }
+    }
+  }
+
+  const watch = store.watch(changed, []);
+  return {
+    defining(tx, user, run) {
+      if (user === "") return run();
+      const before = definitions(tx);
+      const result = run();
+      for (const [, names] of differences(before, definitions(tx))) {
+        for (const name of names) users.set(name, user);
+      }
+      return result;
+    },
+    forget(user) {
+      for (const [name, of] of users) if (of === user) users.delete(name);
+    },
+    stop: () => watch.stop(),
+  };
+}
+
+/** What happened to which tables. One that is there before and after, but was dropped meanwhile, was modified. */
+function differences(
+  before: Definitions,
+  after: Definitions,
+  dropped: ReadonlySet<string> = new Set(),
+): [TableEventType, string[]][] {
+  const stayed = [...after.keys()].filter((name) => before.has(name));
+  const another = (name: string) => before.get(name) !== after.get(name) || dropped.has(name.toLowerCase());
+  return [
+    ["table:dropped", [...before.keys()].filter((name) => !after.has(name))],
+    ["table:modified", stayed.filter(another)],
+    ["table:created", [...after.keys()].filter((name) => !before.has(name))],
+  ];
+}
+
+/** What the server keeps in the app's file. */
+const OWN = /^(sqlite|plugboard)_/i;
+
+function definitions(reader: Pick<Reader, "all">): Definitions {
+  const found = new Map<string, string>();
+  const names = reader.all<{ name: string }>(
+    "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'virtual')",
+  );
+  for (const { name } of names) if (!OWN.test(name)) found.set(name, "");
+  const parts = reader.all<{ tbl_name: string; sql: string | null }>(
+    "SELECT tbl_name, sql FROM sqlite_schema WHERE type <> 'view' ORDER BY type, name",
+  );
+  for (const { tbl_name: name, sql } of parts) {
+    const before = found.get(name);
+    if (before !== undefined) found.set(name, `${before}${sql}\n`);
+  }
+  return found;
+}

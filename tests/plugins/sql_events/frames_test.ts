@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { frame, framesIn } from "../../../plugins/sql_events/frames.ts";
+import { isBlank } from "../../../plugins/sql_events/reader.ts";
+
+Deno.test("frames come out as they went in, however the stream was cut", async () => {
+  const bodies = fc.array(fc.uint8Array({ maxLength: 300, size: "max" }), { maxLength: 20, size: "max" });
+  await fc.assert(
+    fc.asyncProperty(bodies, fc.infiniteStream(fc.integer({ min: 1, max: 200 })), async (sent, cuts) => {
+      const bytes = sent.flatMap((body) => [...frame(body)]);
+      const stream = new ReadableStream<Uint8Array>({
+        start(controller) {
+          for (let at = 0; at < bytes.length;) {
+            const size = cuts.next().value;
+            controller.enqueue(new Uint8Array(bytes.slice(at, at += size)));
+          }
+          controller.enqueue(new Uint8Array([0, 0, 0, 9, 1])); // cut off
+          controller.close();
+        },
+      });
+      const received = await Array.fromAsync(framesIn(stream), (body) => new Uint8Array(body));
+      assert.deepEqual(received, sent);
+    }),
+  );
+});
+
+Deno.test("SQL without a statement is told from SQL with one, in linear time", () => {
+  for (const sql of ["", " \n;; ", "-- x", "/* x", "/* x */ ; -- y\n/**/"]) assert(isBlank(sql), sql);
+  for (const sql of ["x", "/* x */ y", "-- x\ny", "''", "/", "-", "-- x\n/* y */ z -- w"]) {
+    assert(!isBlank(sql), sql);
+  }
+  const begun = performance.now();
+  assert(!isBlank(`${"/**/".repeat(25_000)}x`));
+  assert(!isBlank("/*".repeat(50_000).slice(0, -1).concat("*/x")));
+  assert(performance.now() - begun < 1_000);
+});

@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import type { Client } from "../../kit/mod.ts";
+import { nextEvent, serveSql } from "./kit.ts";
+
+/** The next events: type and table, and the user where one is told. */
+async function events(client: Client, count: number): Promise<string[]> {
+  const seen = [];
+  for (let i = 0; i < count; i++) {
+    const [type, { tableName, userId, timestamp }] = await nextEvent(client);
+    assert.equal(typeof timestamp, "number");
+    seen.push(
+      [type.replace("table:", ""), tableName, ...(userId === undefined ? [] : ["by", userId])].join(" "),
+    );
+  }
+  return seen;
+}
+
+/** Whatever is told up to here is in `events` asked for before; this one ends it. */
+async function nothingElse(client: Client, run: (sql: string) => Promise<void>): Promise<void> {
+  await run("CREATE TABLE the_end (x)");
+  assert.deepEqual(await events(client, 1), ["created the_end"]);
+  await run("DROP TABLE the_end");
+  assert.deepEqual(await events(client, 1), ["dropped the_end"]);
+}
+
+Deno.test("Q10 definitions announce the tables that come, change and go", async () => {
+  await using server = await serveSql();
+  await using client = await server.join("tables");
+  const { exec } = server.store;
+  const cases: [script: string, told: string[]][] = [
+    ["CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)", ["created users"]],
+    ["ALTER TABLE users ADD COLUMN age INTEGER", ["modified users"]],
+    ["ALTER TABLE users RENAME COLUMN age TO years", ["modified users"]],
+    ["ALTER TABLE users DROP COLUMN years", ["modified users"]],
+    ["CREATE INDEX users_by_name ON users (name)", ["modified users"]],
+    ["DROP INDEX users_by_name", ["modified users"]],
+    ["CREATE TRIGGER t AFTER INSERT ON users BEGIN SELECT 1; END", ["modified users"]],
+    ["ALTER TABLE users RENAME TO people", ["dropped users", "created people"]],
+    ["DROP TABLE people; CREATE TABLE people (id INTEGER PRIMARY KEY)", ["modified people"]],
+    ["DROP TABLE people; CREATE TABLE people (id INTEGER PRIMARY KEY)", ["modified people"]],
+    ["CREATE TABLE a (x); CREATE TABLE b (x); DROP TABLE a", ["created b"]],
+    ["DROP TABLE b; DROP TABLE people", ["dropped b", "dropped people"]],
+    ['CREATE TABLE "od""d näme" (x)', ['created od"d näme']],
+    ['DROP TABLE "od""d näme"', ['dropped od"d näme']],
+    ["CREATE VIRTUAL TABLE texts USING fts5(body)", ["created texts"]],
+    ["DROP TABLE texts", ["dropped texts"]],
+    ["CREATE TABLE IF NOT EXISTS one (x)", ["created one"]],
+    ["CREATE TABLE IF NOT EXISTS one (x)", []],
+    ["CREATE TEMP TABLE scratch (x); DROP TABLE scratch", []],
+    ["CREATE VIEW ones AS SELECT * FROM one; DROP VIEW ones", []],
+    ["INSERT INTO one VALUES (1); DELETE FROM one", []],
+    ["CREATE TABLE plugboard_own (x); DROP TABLE plugboard_own", []],
+  ];
+  for (const [script, told] of cases) {
+    await exec(script);
+    assert.deepEqual(await events(client, told.length), told, script);
+    await nothingElse(client, exec);
+  }
+});
+
+Deno.test("Q10 a definition that is undone announces nothing", async () => {
+  await using server = await serveSql();
+  await using client = await server.join("tables");
+  const { exec, write } = server.store;
+  await assert.rejects(exec("CREATE TABLE x (y); INSERT INTO nowhere VALUES (1)"));
+  await write((tx) => {
+    try {
+      tx.savepoint(() => {
+        tx.exec("CREATE TABLE x (y)");
+        throw new Error("undone");
+      });
+    } catch { /* as it should be */ }
+  });
+  await nothingElse(client, exec);
+});
+
+Deno.test("Q10 definitions by another process are announced too", async () => {
+  await using server = await serveSql();
+  await using client = await server.join("tables");
+  const other = new DatabaseSync(server.path);
+  try {
+    other.exec("CREATE TABLE elsewhere (x)");
+    assert.deepEqual(await events(client, 1), ["created elsewhere"]);
+    other.exec("ALTER TABLE elsewhere ADD COLUMN y");
+    assert.deepEqual(await events(client, 1), ["modified elsewhere"]);
+    other.exec("DROP TABLE elsewhere");
+    assert.deepEqual(await events(client, 1), ["dropped elsewhere"]);
+  } finally {
+    other.close();
+  }
+  await nothingElse(client, server.store.exec);
+});
+
+Deno.test("Q10 tables that a query defines name its user, and those of others in the same commit do not", async () => {
+  await using server = await serveSql();
+  await using client = await server.join("tables");
+  const run = (sql: string, user: string) => server.events.run(sql, [], { user, write: true });
+  await Promise.all([
+    server.store.exec("CREATE TABLE plain (x)"),
+    run("CREATE TABLE of_ann (x)", "ann"),
+    run("CREATE TABLE of_bob (x)", "bob"),
+  ]);
+  assert.deepEqual((await events(client, 3)).sort(), [
+    "created of_ann by ann",
+    "created of_bob by bob",
+    "created plain",
+  ]);
+  await run("ALTER TABLE of_ann ADD COLUMN y", "bob");
+  assert.deepEqual(await events(client, 1), ["modified of_ann by bob"]);
+  await assert.rejects(run("CREATE TABLE plain (x)", "ann"));
+  await server.store.exec("DROP TABLE plain");
+  assert.deepEqual(await events(client, 1), ["dropped plain"]);
+});
+
+Deno.test("Q10 what is there at the start is not announced", async () => {
+  await using server = await serveSql({ memory: true });
+  await using client = await server.join("tables");
+  await nothingElse(client, server.store.exec);
+});

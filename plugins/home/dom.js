@@ -16,9 +16,12 @@ export function words(text) {
   return element("bdi", {}, text);
 }
 
-/** What somebody published: its text, or whatever else it is. */
+const MAX_LETTERS = 1_000;
+
+/** What somebody published: its text, or whatever else it is, as far as it is short. */
 export function textOf(data) {
-  return typeof data?.text === "string" ? data.text : JSON.stringify(data);
+  const text = typeof data?.text === "string" ? data.text : JSON.stringify(data);
+  return text.length > MAX_LETTERS ? `${text.slice(0, MAX_LETTERS)} …` : text;
 }
 
 /** How somebody is called: by the user's id, or by the beginning of the connection's. */

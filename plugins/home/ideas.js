@@ -6,7 +6,6 @@ import { $, element, onSubmit, sentence, words } from "./dom.js";
 export async function ideasPart(client) {
   if (document.body.dataset.demo !== "on") return;
   const { liveRows } = await import("../live_rows.js");
-  $("no-ideas").hidden = true;
   $("ideas").hidden = false;
   const [form, alert] = [$("ideas").querySelector("form"), $("ideas").querySelector("[role=alert]")];
   const rows = new Map();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { SignJWT } from "jose";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { testWith } from "../kit/programs.ts";
-import { hasFocus, nameless, pale, showSignIn, width } from "../plugins/home/in_page.js";
+import { cutOff, hasFocus, nameless, pale, showSignIn, width } from "../plugins/home/in_page.js";
 import { homeServer, SECRET } from "../plugins/home/kit.ts";
 
 /** A browser, and what its pages complained about. */
@@ -270,10 +270,10 @@ testWith(
 
 testWith("chromium", "at 400 pixels nothing is cut off, whatever was written", async (executable) => {
   await using server = await homeServer({ secret: SECRET });
-  await using open_ = await homeServer();
+  await using inviting = await homeServer();
   await using browser = await open(executable);
   const context = await browser.context({ viewport: { width: 400, height: 800 } });
-  const page = await tab(context, open_.url);
+  const page = await tab(context, inviting.url);
   await publish(page, "w".repeat(300));
   await page.getByLabel("Idea").fill("W".repeat(60));
   await page.keyboard.press("Enter");
@@ -282,6 +282,7 @@ testWith("chromium", "at 400 pixels nothing is cut off, whatever was written", a
   const closed = await tab(context, server.url, "Needs sign-in");
   for (const each of [page, closed]) {
     assert.equal(await each.evaluate(width), 400);
+    assert.deepEqual(await each.evaluate(cutOff), []);
     assert.ok(await each.getByRole("button", { name: "Publish" }).isVisible());
   }
 });

@@ -6,6 +6,19 @@ export const hasFocus = (element) => element === document.activeElement;
 /** How wide the page is, with what would have to be scrolled to. */
 export const width = () => document.documentElement.scrollWidth;
 
+/** Texts that reach beyond the screen, but for code, which scrolls by itself. */
+export function cutOff() {
+  const found = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const range = document.createRange();
+    range.selectNodeContents(texts.currentNode);
+    const inCode = texts.currentNode.parentElement.closest("pre");
+    if (!inCode && range.getBoundingClientRect().right > innerWidth) found.push(String(range));
+  }
+  return found;
+}
+
 /** Shows the form that is otherwise there only where a token is needed. */
 export const showSignIn = () => void (document.getElementById("sign-in").hidden = false);
 

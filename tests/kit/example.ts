@@ -17,12 +17,15 @@ export interface RunningExample extends AsyncDisposable {
 export interface ExampleOptions {
   env?: Record<string, string>;
   cwd?: string | URL;
+  /** As whom; only root may say. */
+  uid?: number;
+  gid?: number;
 }
 
 /** Runs Deno, in the project's folder if not told otherwise. */
-export function deno(args: string[], { env = {}, cwd = root }: ExampleOptions = {}): Deno.Command {
-  const quiet = { NO_COLOR: "1", ...env };
-  return new Deno.Command(Deno.execPath(), { args, cwd, env: quiet, stdout: "piped", stderr: "piped" });
+export function deno(args: string[], { env, cwd = root, ...user }: ExampleOptions = {}): Deno.Command {
+  const io = { env: { NO_COLOR: "1", ...env }, stdout: "piped", stderr: "piped" } as const;
+  return new Deno.Command(Deno.execPath(), { args, cwd, ...io, ...user });
 }
 
 /** Starts an example, or `main.ts`, and waits until it answers. It must read its port from `PORT`. */

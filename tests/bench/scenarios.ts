@@ -1,6 +1,7 @@
 /** What is measured. A new budget is a case in one of these files, or a file more. */
 
 import { authScenario } from "./scenarios/auth.ts";
+import { durableScenario } from "./scenarios/durable.ts";
 import { durableWritesScenario } from "./scenarios/durable_writes.ts";
 import { echoScenario } from "./scenarios/echo.ts";
 import { fanoutScenario } from "./scenarios/fanout.ts";
@@ -8,6 +9,7 @@ import { hooksScenario } from "./scenarios/hooks.ts";
 import { hubScenario } from "./scenarios/hub.ts";
 import { idleScenario } from "./scenarios/idle.ts";
 import { liveQueriesScenario } from "./scenarios/live_queries.ts";
+import { sqlEventsScenario } from "./scenarios/sql_events.ts";
 import { tinybaseScenario } from "./scenarios/tinybase.ts";
 import { traceScenario } from "./scenarios/trace.ts";
 import type { Scenario } from "./types.ts";
@@ -20,8 +22,10 @@ export const scenarios: readonly Scenario[] = [
   idleScenario,
   authScenario,
   durableWritesScenario,
+  durableScenario,
   liveQueriesScenario,
   hubScenario,
   traceScenario,
   tinybaseScenario,
+  sqlEventsScenario,
 ];

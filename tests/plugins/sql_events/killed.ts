@@ -1,7 +1,8 @@
 /** A server with a query that never ends, to be killed; prints the id of the query's process. */
 
 import { until } from "../../kit/mod.ts";
-import { children, NUMBERS, ONE_ROW_NEVER, serveSql } from "./kit.ts";
+import { children } from "./children.ts";
+import { NUMBERS, ONE_ROW_NEVER, serveSql } from "./kit.ts";
 
 const server = await serveSql({ runIn: "process" });
 await server.store.exec(NUMBERS);

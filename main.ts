@@ -1,6 +1,7 @@
 import { loadSettings, run, Server, setting } from "./core/mod.ts";
 import { auth, parseApiKeys } from "./plugins/auth.ts";
 import { channels } from "./plugins/channels.ts";
+import { home } from "./plugins/home.ts";
 import { liveQueries } from "./plugins/live_queries.ts";
 import { logging } from "./plugins/logging.ts";
 import { messageChecks } from "./plugins/message_checks.ts";
@@ -39,7 +40,7 @@ const settings = loadSettings({
   TRUSTED_PROXIES: setting.list("Proxies whose X-Forwarded-For counts"),
   DRAIN_MS: setting.integer(10_000, "Milliseconds that stopping may take"),
   PLUGINS: setting.without(
-    ["centrifuge", "json", "tinybase", "pipe", "hub", "chat", "echo"],
+    ["centrifuge", "json", "tinybase", "pipe", "hub", "chat", "echo", "home"],
     "What to leave out",
   ),
   OTEL_DENO: setting.flag("Export metrics through OpenTelemetry"),
@@ -99,6 +100,7 @@ const methods = tracing.traced("rpc", server.use(rpc({ limits })));
 const queries = server.use(liveQueries({ store, channels: bus, metrics }));
 const changes = server.use(mutations({ store, rpc: methods, queries }));
 
+if (on.has("home")) server.use(home({ demo: access.open && { store, queries, changes } }));
 const clients = { channels: bus, presence: people, rpc: methods, access };
 if (on.has("centrifuge")) server.use(centrifuge(clients));
 if (on.has("json")) server.use(json(clients));

@@ -1,0 +1,53 @@
+/**
+ * A to-do list in TinyBase: every browser has it whole, works on while the server is away, and catches up; the server
+ * keeps it in SQLite.
+ *
+ *     deno run -A examples/todo.ts
+ *
+ * Open http://127.0.0.1:8085 in two windows. "Work offline" in one, change something in both, and come back; or stop
+ * the server meanwhile and start it again.
+ */
+
+import { loadSettings, run, Server, setting } from "@plugboard/server";
+import { paths } from "@plugboard/server/paths";
+import { persistence } from "@plugboard/server/persistence";
+import { sqlitePersister, tinybase } from "@plugboard/server/tinybase";
+import core from "tinybase/min" with { type: "text" };
+import browser from "tinybase/min/persisters/persister-browser" with { type: "text" };
+import tabs from "tinybase/min/synchronizers/synchronizer-broadcast-channel" with { type: "text" };
+import ws from "tinybase/min/synchronizers/synchronizer-ws-client" with { type: "text" };
+import page from "./todo.html" with { type: "text" };
+
+const { PORT, DATA_DIR } = loadSettings({
+  PORT: setting.integer(8085, "Port to listen on"),
+  DATA_DIR: setting.text("data", "Folder of the database"),
+});
+
+const server = new Server({ port: PORT });
+const store = server.use(persistence({ path: `${DATA_DIR}/todo.db` }));
+server.use(tinybase({
+  paths: server.use(paths()),
+  createPersisterForPath: sqlitePersister(store),
+}));
+
+/** TinyBase's own modules, as the page's import map names them. */
+const modules = { core, browser, tabs, ws };
+
+server.use({
+  name: "todo",
+  routes(app) {
+    app.get("/", (c) => {
+      const nonce = crypto.randomUUID();
+      // Whatever somebody writes, only the page's own script runs there.
+      const policy = `default-src 'none'; script-src 'self' 'nonce-${nonce}'; style-src 'nonce-${nonce}'; ` +
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+      return c.html(page.replaceAll("{{nonce}}", nonce), 200, { "content-security-policy": policy });
+    });
+    for (const [name, text] of Object.entries(modules)) {
+      const headers = { "content-type": "text/javascript; charset=utf-8" };
+      app.get(`/tinybase/${name}.js`, (c) => c.body(text, 200, headers));
+    }
+  },
+});
+
+await run(server);

@@ -16,10 +16,12 @@ export class Statement {
   readonly facts: Facts;
   readonly columns: readonly ColumnOrigin[];
   readonly #native: StatementSync;
+  readonly #empty: StatementSync;
 
-  /** Statements are made by {@linkcode statements}. */
-  constructor(native: StatementSync, facts: Facts) {
+  /** Statements are made by {@linkcode statements}; `empty` is one of the same connection that does nothing. */
+  constructor(native: StatementSync, facts: Facts, empty: StatementSync) {
     this.#native = native;
+    this.#empty = empty;
     this.facts = facts;
     this.columns = native.columns().map(({ name, table, column }) => ({ name, table, column }));
     // What writes cannot be run again when an integer turns out to be large.
@@ -29,9 +31,10 @@ export class Statement {
   /** All rows; an error if there are more than `maxRows`. */
   all<R>(params?: Params, maxRows = Infinity): R[] {
     const bound = bind(params);
-    return this.#read((native) =>
-      maxRows === Infinity ? native.all(...bound) as Row[] : firstOf(native, bound, maxRows)
-    ) as R[];
+    return this.#read((native) => {
+      const rows = maxRows === Infinity ? undefined : firstOf(native, bound, maxRows, this.#empty);
+      return rows ?? native.all(...bound) as Row[];
+    }) as R[];
   }
 
   /** The first row. */
@@ -91,11 +94,12 @@ export function statements(
   hooked: <T>(prepare: () => T) => T,
 ): Statements {
   const kept = new Map<string, Statement>();
+  const empty = native.prepare("");
 
   function prepare(sql: string): { statement: Statement; native: StatementSync } {
     return translated(() => {
       const { result, facts } = observer.observe(() => hooked(() => native.prepare(sql)));
-      return { statement: new Statement(result, facts), native: result };
+      return { statement: new Statement(result, facts, empty), native: result };
     });
   }
 
@@ -150,7 +154,13 @@ function bind(params: Params | undefined): Value[] {
   return (positional ? params : [params]) as Value[];
 }
 
-function firstOf(native: StatementSync, bound: Value[], maxRows: number): Row[] {
+/** The rows, unless reading them failed: then `all` will say why. */
+function firstOf(
+  native: StatementSync,
+  bound: Value[],
+  maxRows: number,
+  empty: StatementSync,
+): Row[] | undefined {
   const rows: Row[] = [];
   for (const row of native.iterate(...bound)) {
     if (rows.length >= maxRows) {
@@ -158,7 +168,20 @@ function firstOf(native: StatementSync, bound: Value[], maxRows: number): Row[] 
     }
     rows.push(row as Row);
   }
-  return rows;
+  return hasFailed(empty) ? undefined : rows;
+}
+
+/**
+ * Whether the latest statement of the connection failed: the runtime's `iterate` takes that for the end of the rows.
+ * Running an empty statement touches nothing, and throws with what the connection has to say of the one before.
+ */
+function hasFailed(empty: StatementSync): boolean {
+  try {
+    empty.iterate().next();
+    return false;
+  } catch (thrown) {
+    return (thrown as Error).message !== "not an error";
+  }
 }
 
 function isTooLarge(thrown: unknown): boolean {

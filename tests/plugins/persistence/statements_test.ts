@@ -69,3 +69,16 @@ Deno.test("no text ends the process", () => {
     { numRuns: 3_000 },
   );
 });
+
+// The runtime's `iterate`, which reads with a limit, ends at a failure as it does after the last row.
+Deno.test("a read with a limit that fails at a later row is an error, not a short result", () => {
+  using native = new DatabaseSync(":memory:");
+  const cache = statements(native, observer(native), 100, (prepare) => prepare());
+  native.exec("CREATE TABLE t (n INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2), (3)");
+  const statement = cache.get("SELECT json(iif(n = ?, '{', n)) AS n FROM t");
+  for (const bad of [1, 2, 3]) {
+    assert.throws(() => statement.all([bad], 10), { code: "bad_sql", message: "malformed JSON" });
+    assert.equal(statement.all([0], 10).length, 3);
+  }
+  assert.throws(() => statement.all([0], 2), { code: "too_many_rows" });
+});

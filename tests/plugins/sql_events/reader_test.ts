@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { frame, framesIn } from "../../../plugins/sql_events/frames.ts";
+import { beginOfStatement } from "../../../plugins/persistence/sql_text.ts";
 import { isBlank } from "../../../plugins/sql_events/reader.ts";
 
 Deno.test("frames come out as they went in, however the stream was cut", async () => {
@@ -33,4 +34,35 @@ Deno.test("SQL without a statement is told from SQL with one, in linear time", (
   assert(!isBlank(`${"/**/".repeat(25_000)}x`));
   assert(!isBlank("/*".repeat(50_000).slice(0, -1).concat("*/x")));
   assert(performance.now() - begun < 1_000);
+});
+
+// Whatever SQLite finds no statement in would end the process.
+Deno.test("what persistence finds no statement in is blank", () => {
+  const piece = fc.constantFrom(
+    " ",
+    "\n",
+    "\f",
+    ";",
+    "-",
+    "--",
+    "/*",
+    "*/",
+    "*",
+    "/",
+    "\uFEFF",
+    "\u00A0",
+    "x",
+    "'",
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 12, size: "max" }), (pieces) => {
+      const sql = pieces.join("");
+      let begin: number | undefined;
+      try {
+        begin = beginOfStatement(sql);
+      } catch { /* it begins like no statement, which SQLite refuses */ }
+      if (begin === sql.length) assert(isBlank(sql), JSON.stringify(sql));
+    }),
+    { numRuns: 2_000 },
+  );
 });

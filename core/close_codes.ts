@@ -51,21 +51,21 @@ export function closeCode(code: number, reason: string): CloseCode {
 /** The codes the kernel itself uses. */
 export const closeCodes = {
   /** Done; the ordinary end. */
-  normal: closeCode(1000, "normal"),
+  normal: { code: 1000, reason: "normal" },
   /** A binary frame where text is needed, or the other way round. */
-  unsupportedData: closeCode(1003, "unsupported data"),
+  unsupportedData: { code: 1003, reason: "unsupported data" },
   /** The payload is not what the protocol expects. */
-  invalidPayload: closeCode(1007, "invalid payload"),
+  invalidPayload: { code: 1007, reason: "invalid payload" },
   /** A message beyond the limit. */
-  tooLarge: closeCode(1009, "message too large"),
+  tooLarge: { code: 1009, reason: "message too large" },
   /** The server stops; come back later. */
-  shutdown: closeCode(3001, "shutdown"),
+  shutdown: { code: 3001, reason: "shutdown" },
   /** A handler failed; the log knows more. */
-  internalError: closeCode(3004, "internal server error"),
+  internalError: { code: 3004, reason: "internal server error" },
   /** The reader did not keep up. */
-  slow: closeCode(3008, "slow"),
+  slow: { code: 3008, reason: "slow" },
   /** No answer to a ping. */
-  noPong: closeCode(3012, "no pong"),
+  noPong: { code: 3012, reason: "no pong" },
   /** More messages than can wait behind the one being handled. */
-  tooManyRequests: closeCode(3013, "too many requests"),
+  tooManyRequests: { code: 3013, reason: "too many requests" },
 } as const satisfies Record<string, CloseCode>;

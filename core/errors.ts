@@ -70,12 +70,30 @@ export function checkOptions(plugin: string): OptionGuards {
   };
 }
 
-/** The message of anything that was thrown. */
+/**
+ * The message of anything that was thrown.
+ *
+ * ```ts
+ * import { messageOf } from "@plugboard/server";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(messageOf(new Error("no disk")), "no disk");
+ * assert.equal(messageOf("no disk"), "no disk");
+ * ```
+ */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
-/** A refusal as a small JSON body. */
+/**
+ * A refusal as a small JSON body.
+ *
+ * ```ts
+ * import { type Plugin, refusal } from "@plugboard/server";
+ *
+ * const closed: Plugin = { name: "closed", upgrade: () => refusal(403, "closed", "Nobody may come in today") };
+ * ```
+ */
 export function refusal(
   status: number,
   code: string,

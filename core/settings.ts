@@ -99,7 +99,17 @@ export function readSettings<Table extends Record<string, Setting<unknown>>>(
   return Object.fromEntries(entries);
 }
 
-/** The table as text, for `--help`. */
+/**
+ * The table as text, for `--help`.
+ *
+ * ```ts
+ * import { setting, settingsHelp } from "@plugboard/server";
+ * import assert from "node:assert/strict";
+ *
+ * const help = settingsHelp({ PORT: setting.integer(8080, "Port to listen on") });
+ * assert.equal(help, "PORT  --port  Port to listen on [8080]");
+ * ```
+ */
 export function settingsHelp(table: Record<string, Setting<unknown>>): string {
   const rows = Object.entries(table).map(([name, { fallback, help }]) => {
     const known = typeof fallback === "number" || typeof fallback === "string" && fallback !== "";
@@ -110,7 +120,17 @@ export function settingsHelp(table: Record<string, Setting<unknown>>): string {
   return rows.map(([name, flag, help]) => name.padEnd(width(0)) + flag.padEnd(width(1)) + help).join("\n");
 }
 
-/** What is in force, as text, with secrets left out. */
+/**
+ * What is in force, as text, with secrets left out.
+ *
+ * ```ts
+ * import { setting, showSettings } from "@plugboard/server";
+ * import assert from "node:assert/strict";
+ *
+ * const table = { KEY: setting.secret("Key of the backend") };
+ * assert.equal(showSettings(table, { KEY: "geheim" }), "KEY=(hidden)");
+ * ```
+ */
 export function showSettings<Table extends Record<string, Setting<unknown>>>(
   table: Table,
   settings: SettingsOf<Table>,

@@ -52,7 +52,19 @@ export interface Method<Args, Result> {
   run(args: Args, caller: Caller): MaybePromise<Result>;
 }
 
-/** An error that the caller is to see. */
+/**
+ * An error that the caller is to see.
+ *
+ * ```ts
+ * import { RpcError } from "@plugboard/server/rpc";
+ *
+ * function orderOf(orders: Map<string, string>, id: string): string {
+ *   const order = orders.get(id);
+ *   if (order === undefined) throw new RpcError(404, "There is no such order");
+ *   return order;
+ * }
+ * ```
+ */
 export class RpcError extends PlugboardError {
   /** For programs; 400–1999 are free for applications. */
   readonly number: number;

@@ -34,6 +34,53 @@ Deno.test("everything that is exported is documented", async () => {
   );
 });
 
+Deno.test("every function that is exported comes with an example", async () => {
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["doc", "--json", ...Object.values(config.exports)],
+    cwd: root,
+  }).output();
+  const { nodes }: { nodes: Record<string, { symbols: DocSymbol[] }> } = JSON.parse(
+    new TextDecoder().decode(stdout),
+  );
+  const functions = Object.values(nodes).flatMap(({ symbols }) => symbols).flatMap(({ name, declarations }) =>
+    declarations.filter(({ kind }) => kind === "function")
+      .map(({ jsDoc, location }) => ({ name, file: new URL(location.filename), doc: jsDoc?.doc ?? "" }))
+  );
+  assert.ok(functions.length > 40);
+  const without = functions.filter(({ name, file, doc }) => {
+    const [module = ""] = Deno.readTextFileSync(file).match(/^\/\*\*[^]*?\*\//) ?? [];
+    const examples = [...(doc + module).matchAll(/```[tj]s[^]*?```/g)].join("\n");
+    return !new RegExp(`\\b${name}\\(`).test(examples);
+  });
+  assert.deepEqual(without.map(({ name, file }) => `${name} in ${file.pathname}`), []);
+});
+
+/** What `deno doc` says of an export. */
+interface DocSymbol {
+  readonly name: string;
+  readonly declarations: readonly {
+    readonly kind: string;
+    readonly location: { readonly filename: string };
+    readonly jsDoc?: { readonly doc?: string };
+  }[];
+}
+
+Deno.test("the package could be published: its types are explicit, its files are those it needs", async () => {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["publish", "--dry-run", "--allow-dirty", "--no-check"],
+    cwd: root,
+    env: { NO_COLOR: "1" },
+  }).output();
+  const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  assert.ok(success, said);
+  const files = [...said.matchAll(/file:\/\/(\S+)/g)].map(([, path]) => path!.slice(root.pathname.length));
+  assert.ok(files.length > 50);
+  const strangers = files.filter((path) =>
+    !/^(core|plugins)\/|^(main\.ts|deno\.json|LICENSE|README\.md)$/.test(path)
+  );
+  assert.deepEqual(strangers, []);
+});
+
 /** The linter takes a type of another package for a private one of ours; there is no option against it. */
 function concernsForeignType(finding: string): boolean {
   const [, type] = finding.match(/references private type '(\w+)'/) ?? [];

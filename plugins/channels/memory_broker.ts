@@ -55,7 +55,17 @@ class Log {
   }
 }
 
-/** A broker within this process. */
+/**
+ * A broker within this process.
+ *
+ * ```ts
+ * import { Server } from "@plugboard/server";
+ * import { channels, memoryBroker } from "@plugboard/server/channels";
+ *
+ * const server = new Server({ port: 0 });
+ * const bus = server.use(channels({ broker: memoryBroker() }));
+ * ```
+ */
 export function memoryBroker(options: MemoryBrokerOptions = {}): Broker {
   const { maxChars = 268_435_456, forgetAfterMs = 2_592_000_000 } = options;
   const check = checkOptions("the memory broker");

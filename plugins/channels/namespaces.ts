@@ -179,7 +179,18 @@ function mayName(user: string, channel: string): boolean {
   return user !== "" && channel.slice(hash + 1).split(",").includes(user);
 }
 
-/** A user's own channel, which nobody else may name. */
+/**
+ * A user's own channel, which nobody else may name.
+ *
+ * ```ts
+ * import { Server } from "@plugboard/server";
+ * import { channels, personalChannel } from "@plugboard/server/channels";
+ *
+ * const server = new Server({ port: 0 });
+ * const bus = server.use(channels());
+ * await bus.publish(personalChannel("ann"), { title: "For Ann alone" });
+ * ```
+ */
 export function personalChannel(user: string): string {
   return `#${user}`;
 }

@@ -108,7 +108,17 @@ interface Buckets {
   count: number;
 }
 
-/** Makes an empty registry. */
+/**
+ * Makes an empty registry.
+ *
+ * ```ts
+ * import { metricsRegistry } from "@plugboard/server/stats";
+ *
+ * const metrics = metricsRegistry();
+ * const orders = metrics.counter("shop_orders_total", "Orders", ["country"]);
+ * orders.add(1, "de");
+ * ```
+ */
 export function metricsRegistry(): MetricsRegistry {
   const metrics = new Map<string, Metric>();
 

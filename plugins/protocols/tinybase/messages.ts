@@ -135,7 +135,7 @@ class Check {
       case messageTypes.getCellDiff:
         return isHashTree(body, 2);
       default:
-        return type > messageTypes.getValueDiff;
+        return type > messageTypes.getValueDiff && isShallow(body);
     }
   }
 
@@ -185,15 +185,29 @@ class Check {
   }
 }
 
-/** A text that claims to be JSON and is none would throw at everybody who reads the cell. */
+/**
+ * What a cell or a value may be. Objects travel as texts; as themselves, TinyBase's stores would take them and never
+ * agree on their hashes. A text that claims to be JSON and is none would throw at everybody who reads the cell. And
+ * a number such as `1e999` is none in JavaScript.
+ */
 function isThing(thing: unknown): boolean {
-  if (typeof thing !== "string" || thing[0] !== JSON_PREFIX) return true;
+  if (typeof thing === "number") return Number.isFinite(thing);
+  if (typeof thing !== "string" || thing[0] !== JSON_PREFIX) {
+    return typeof thing !== "object" || thing === null;
+  }
   try {
-    JSON.parse(thing.slice(1));
-    return true;
+    return isShallow(JSON.parse(thing.slice(1)));
   } catch {
     return false;
   }
+}
+
+/** TinyBase's clients follow a message into its depth, and close when their stack is at its end. */
+const MAX_DEPTH = 100;
+
+function isShallow(value: unknown, levels = MAX_DEPTH): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  return levels > 0 && Object.values(value).every((child) => isShallow(child, levels - 1));
 }
 
 function isHash(hash: unknown): boolean {

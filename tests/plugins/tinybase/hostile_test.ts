@@ -68,6 +68,9 @@ Deno.test("what is no message closes its sender with TinyBase's code, and reache
     '\n["a",1,"x"]',
     '\n["a",3,[[{}]]]',
     `\n${"[".repeat(100_000)}`,
+    // TinyBase's clients would close for these, and where they cannot with that code, throw.
+    '\n["a",3,[[{}],[{"v":[1e999,"P6vlbfb----7JQY8"]}],1]]',
+    `\n["a",3,[[{}],[{"v":[${"[".repeat(10_000)}${"]".repeat(10_000)},"P6vlbfb----7JQY8"]}],1]]`,
   ];
   for (const frame of [...wrong, 'S\n["a",-1,[0,1]]']) {
     await using client = await server.connect("/sync/pets");

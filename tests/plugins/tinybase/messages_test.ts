@@ -60,6 +60,20 @@ Deno.test("what TinyBase's clients would close their socket for is no message", 
   for (const text of wrong) assert.equal(parseMessage(text), undefined, text.slice(0, 80));
 });
 
+Deno.test("what no TinyBase store bears is no message: endless numbers, bare objects, bottomless ones", () => {
+  const withCell = (cell: string) => `["a",3,[[{"t":[{"r":[{"c":[${cell},"P6vlbfb----7JQY8"]}]}]}],[{}],1]]`;
+  const nested = (levels: number) => "[".repeat(levels) + "]".repeat(levels);
+  const json = (text: string) => JSON.stringify(`\uFFFD${text}`);
+  for (const cell of ["1e999", "-1e999", "{}", '{"a":"\uFFFC"}', "[1]", json(nested(101)), nested(100_000)]) {
+    assert.equal(parseMessage(withCell(cell)), undefined, cell.slice(0, 80));
+  }
+  for (const cell of ["1e99", "null", "true", '"\uFFFC"', json("{}"), json(nested(100))]) {
+    assert.notEqual(parseMessage(withCell(cell)), undefined, cell.slice(0, 80));
+  }
+  assert.equal(parseMessage(`["a",8,${nested(101)}]`), undefined);
+  assert.notEqual(parseMessage(`["a",8,${nested(100)}]`), undefined);
+});
+
 Deno.test("a glance sees the same as a reading", () => {
   const thing = fc.oneof(
     fc.string({ unit: "grapheme" }),

@@ -67,8 +67,8 @@ const MIGRATIONS: readonly Migration[] = [`
 const SWEEP_MS = 1_000;
 const SWEEP_LOGS = 1_000;
 
-/** A log is cut when it has grown so far beyond its size; readers are never shown the surplus. */
-const SURPLUS = 32;
+/** A log is cut when it has grown so far beyond its size, or half as much again; readers are never shown the surplus. */
+const SURPLUS = { least: 8, most: 32 };
 
 interface LogRow {
   readonly id: number;
@@ -116,7 +116,7 @@ export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: 
       info === undefined ? null : JSON.stringify(info),
       tags === undefined ? null : JSON.stringify(tags),
     ]);
-    if (log.top % SURPLUS === 0) {
+    if (log.top % surplusOf(keep) === 0) {
       tx.run("DELETE FROM channel_publications WHERE log = ? AND offset <= ?", [log.id, log.top - keep.size]);
     }
     return log;
@@ -224,6 +224,10 @@ export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: 
       });
     },
   };
+}
+
+function surplusOf({ size }: Retention): number {
+  return Math.min(SURPLUS.most, Math.max(SURPLUS.least, size >> 1));
 }
 
 function publicationIn({ offset, time, json, info, tags }: PublicationRow): Publication {

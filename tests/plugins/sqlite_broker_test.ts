@@ -49,6 +49,23 @@ Deno.test("the SQLite broker removes in the background what no reader is shown a
   assert.equal((await broker.publish("c1", { json: "1" }, keep)).offset, 21);
 });
 
+Deno.test("the SQLite broker's database stops growing, however much is published", async () => {
+  await using under = await sqlite();
+  const { broker, store } = under;
+  const pages = () => store.get<{ page_count: number }>("PRAGMA page_count")!.page_count;
+  const sizes: number[] = [];
+  for (let round = 0; round < 20; round++) {
+    // The clock stands still, so nothing sweeps behind the publishers.
+    await Promise.all(Array.from({ length: 1_000 }, (_, n) => {
+      return broker.publish(`c${n % 50}`, { json: JSON.stringify("x".repeat(200)) }, keep);
+    }));
+    sizes.push(pages());
+  }
+  assert.ok(sizes.at(-1)! <= sizes[1]! * 1.1, `pages after each round: ${sizes}`);
+  const { n } = store.get<{ n: number }>("SELECT count(*) AS n FROM channel_publications")!;
+  assert.ok(n < 50 * keep.size * 3, `${n} publications are kept`);
+});
+
 Deno.test("the SQLite broker forgets unused logs, and a position in one is not taken for one in another", async () => {
   await using under = await sqlite(":memory:", { forgetAfterMs: 10_000 });
   const { broker, clock, store } = under;

@@ -29,6 +29,8 @@ export interface FileOptions {
   readonly openTimeoutMs: number;
   /** The write-ahead log may grow to this when nobody else bounds it. */
   readonly maxWalBytes: number;
+  /** To this it shrinks again when it begins anew. */
+  readonly checkpointBytes: number;
 }
 
 /** An open file. */
@@ -74,7 +76,7 @@ export function openFile(options: FileOptions): OpenFile {
 }
 
 function configure(native: DatabaseSync, options: FileOptions, inMemory: boolean): void {
-  const { durability, maxBytes, cacheBytes, maxWalBytes } = options;
+  const { durability, maxBytes, cacheBytes, maxWalBytes, checkpointBytes } = options;
   const set = (pragma: string) =>
     native.prepare(`PRAGMA ${pragma}`).get() as Record<string, unknown> | undefined;
   const { journal_mode } = set("journal_mode = WAL")!;
@@ -90,6 +92,7 @@ function configure(native: DatabaseSync, options: FileOptions, inMemory: boolean
   set("temp_store = MEMORY");
   // A bound for the case that the checkpoints in the background fail; these here hold up the event loop.
   set(`wal_autocheckpoint = ${Math.ceil(maxWalBytes / PAGE_BYTES)}`);
+  set(`journal_size_limit = ${checkpointBytes}`);
   native.prepare("SELECT count(*) FROM sqlite_schema").get();
   // Until now waiting was fine. From now on it would block everybody; the write queue tries again by itself.
   set("busy_timeout = 0");

@@ -25,7 +25,6 @@ export interface StoreOptions extends FileOptions {
   readonly maxQueuedWrites: number;
   /** How long a write waits while another process keeps the file locked. */
   readonly lockTimeoutMs: number;
-  readonly checkpointBytes: number;
   readonly pollMs: number;
   readonly committed: ((writes: number, ms: number) => void) | undefined;
 }
@@ -34,6 +33,7 @@ export interface StoreOptions extends FileOptions {
 export interface OpenStore
   extends Pick<Store, "all" | "get" | "write" | "inspect" | "table" | "watch" | "backup"> {
   readonly problem: string | undefined;
+  readonly inTransaction: boolean;
   /** Looks for damage in the background, if the file was not closed properly the last time. */
   checkUnlessClean(): void;
   /** Ends all writes that wait, then closes the file. */
@@ -144,6 +144,9 @@ export function openStore(options: StoreOptions, clock: Clock, log: Log): OpenSt
         await Deno.remove(partial).catch(() => {});
         throw failure(thrown);
       }
+    },
+    get inTransaction() {
+      return native.isTransaction;
     },
     get problem() {
       return state.problem;

@@ -232,4 +232,5 @@ Deno.test("a log that somebody reads from is left alone, and worked off later", 
     await store.run("INSERT INTO blobs (data) VALUES (NULL)");
     return pages() < before;
   });
+  assert.ok(Deno.statSync(`${path}-wal`).size <= 100_000, "the space it took is given back");
 });

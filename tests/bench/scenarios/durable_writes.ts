@@ -1,5 +1,6 @@
 /**
- * Acknowledged writes of 100 clients at once: the store, which groups them, beside bare SQLite with a transaction each.
+ * Acknowledged writes and durable publications of 100 clients at once: the store, which groups them, beside the same
+ * statements on bare SQLite with a transaction each.
  */
 
 import type { Durability } from "../../../plugins/persistence.ts";
@@ -9,34 +10,47 @@ const PROBE = new URL("./durable_writes/probe.ts", import.meta.url).pathname;
 
 async function measure(
   { name }: Contender,
+  what: string,
   durability: Durability,
   { seconds }: Pick<Tools, "seconds">,
 ): Promise<Measurement> {
   const kind = name === "bare" ? "single" : "grouped";
-  const args = ["run", "--quiet", "--allow-all", PROBE, kind, durability, String(seconds)];
+  const args = ["run", "--quiet", "--allow-all", PROBE, what, kind, durability, String(seconds)];
   const { success, stdout } = await new Deno.Command(Deno.execPath(), { args, stderr: "inherit" }).output();
   if (!success) throw new Error("The probe of durable writes failed");
   return { figures: JSON.parse(new TextDecoder().decode(stdout)), notes: [] };
 }
 
-function writes(durability: Durability, what: string, budgets: readonly Budget[]): Case {
+function writes(
+  what: "rows" | "publications",
+  durability: Durability,
+  budgets: readonly Budget[] = [],
+): Case {
   return {
-    name: `100 writers, durability ${durability} (${what})`,
+    name: `${what} of 100 clients, durability ${durability} (${MEANING[durability]})`,
     figure: "perSecond",
     budgets,
     admits: ({ name }) => name === "bare" || name === "kernel",
-    run: (contender, tools) => measure(contender, durability, tools),
+    run: (contender, tools) => measure(contender, what, durability, tools),
   };
 }
+
+const MEANING: Readonly<Record<Durability, string>> = {
+  full: "each group waits for the disk",
+  normal: "survives kill -9",
+  off: "the same, but for loss of power",
+};
+
+const twentyfold: Budget = { contender: "kernel", against: "bare", figure: "perSecond", atLeast: 20 };
 
 /** Durable writes. */
 export const durableWritesScenario: Scenario = {
   name: "durable writes",
   cases: [
-    writes("full", "each group waits for the disk", [
-      { contender: "kernel", against: "bare", figure: "perSecond", atLeast: 20 },
-    ]),
+    writes("publications", "full", [twentyfold]),
+    writes("rows", "full", [twentyfold]),
     // Nobody waits for the disk here, so there is less to share: a transaction costs what ten rows cost.
-    writes("normal", "survives kill -9", []),
+    writes("publications", "normal"),
+    writes("rows", "normal"),
   ],
 };

@@ -1,44 +1,80 @@
 /**
- * 100 clients write a row each and wait for its acknowledgement before the next, for some seconds; prints what
- * came of it as JSON. Arguments: `grouped` (the store) or `single` (bare SQLite, a transaction each), the
- * durability, the seconds.
+ * 100 clients write and wait for the acknowledgement before the next time, for some seconds; prints what came of it as
+ * JSON. Arguments: `rows` (a row each time) or `publications` (each to a durable channel of the client's own); `grouped`
+ * (the store, the channels) or `single` (the same statements on bare SQLite, a transaction each time); the
+ * durability; the seconds.
  */
 
 import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
 import { Server } from "../../../../core/mod.ts";
+import { channels } from "../../../../plugins/channels.ts";
 import { type Durability, persistence } from "../../../../plugins/persistence.ts";
+import { sqliteBroker } from "../../../../plugins/sqlite_broker.ts";
 
 const CLIENTS = 100;
 const TABLE = "CREATE TABLE rows (id INTEGER PRIMARY KEY, client INTEGER, data TEXT)";
 const INSERT = "INSERT INTO rows (client, data) VALUES (?, ?)";
 const DATA = "x".repeat(100);
 
-/** Writes one row; settles when it is acknowledged. */
+/** Writes once; settles when that is acknowledged. */
 type Write = (client: number) => Promise<unknown>;
 
-async function grouped(
-  path: string,
-  durability: Durability,
-): Promise<{ write: Write; close: () => unknown }> {
-  const server = new Server({ port: false });
-  const store = server.use(persistence({ path, durability }));
-  await server.start();
-  await store.exec(TABLE);
-  return { write: (client) => store.run(INSERT, [client, DATA]), close: () => server.stop() };
+interface Writer {
+  readonly write: Write;
+  close(): unknown;
 }
 
-function single(path: string, durability: Durability): { write: Write; close: () => unknown } {
+async function grouped(path: string, durability: Durability, publishing: boolean): Promise<Writer> {
+  const server = new Server({ port: false });
+  const store = server.use(persistence({ path, durability }));
+  const bus = server.use(channels({ broker: sqliteBroker({ store }) }));
+  await server.start();
+  await store.exec(TABLE);
+  return {
+    write: publishing
+      ? (client) => bus.publish(`channel ${client}`, DATA)
+      : (client) => store.run(INSERT, [client, DATA]),
+    close: () => server.stop(),
+  };
+}
+
+function single(path: string, durability: Durability, publishing: boolean): Writer {
   const db = new DatabaseSync(path);
-  db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durability}; ${TABLE}`);
+  db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durability}; ${TABLE}; ${LOGS}`);
+  const publish = publisher(db);
   const insert = db.prepare(INSERT);
   return {
     // Each client has its turn, and the loop its other work.
     write: async (client) => {
       await new Promise<void>((resolve) => setImmediate(resolve));
-      insert.run(client, DATA);
+      if (publishing) publish(client);
+      else insert.run(client, DATA);
     },
     close: () => db.close(),
+  };
+}
+
+/** As the SQLite broker keeps a publication. */
+const LOGS = `
+  CREATE TABLE logs (id INTEGER PRIMARY KEY, channel TEXT NOT NULL UNIQUE, top INTEGER NOT NULL) STRICT;
+  CREATE TABLE publications (
+    log INTEGER NOT NULL, offset INTEGER NOT NULL, time INTEGER NOT NULL, json TEXT NOT NULL, PRIMARY KEY (log, offset)
+  ) STRICT, WITHOUT ROWID`;
+
+function publisher(db: DatabaseSync): (client: number) => void {
+  const [begin, commit] = ["BEGIN IMMEDIATE", "COMMIT"].map((sql) => db.prepare(sql));
+  const log = db.prepare(
+    "INSERT INTO logs (channel, top) VALUES (?, 1) ON CONFLICT (channel) DO UPDATE SET top = top + 1 RETURNING id, top",
+  );
+  const insert = db.prepare("INSERT INTO publications VALUES (?, ?, ?, ?)");
+  const trim = db.prepare("DELETE FROM publications WHERE log = ? AND offset <= ?");
+  return (client) => {
+    begin!.run();
+    const { id, top } = log.get(`channel ${client}`) as { id: number; top: number };
+    insert.run(id, top, Date.now(), JSON.stringify(DATA));
+    if (top % 32 === 0) trim.run(id, top - 100);
+    commit!.run();
   };
 }
 
@@ -57,10 +93,19 @@ async function measure(write: Write, seconds: number) {
   return waits.sort((a, b) => a - b);
 }
 
-const [kind, durability, seconds] = Deno.args as ["grouped" | "single", Durability, string];
+const [what, kind, durability, seconds] = Deno.args as [
+  "rows" | "publications",
+  "grouped" | "single",
+  Durability,
+  string,
+];
 const folder = Deno.makeTempDirSync();
 try {
-  const { write, close } = await (kind === "grouped" ? grouped : single)(`${folder}/a.db`, durability);
+  const { write, close } = await (kind === "grouped" ? grouped : single)(
+    `${folder}/a.db`,
+    durability,
+    what === "publications",
+  );
   await measure(write, 0.2);
   const cpu = process.cpuUsage();
   const waits = await measure(write, Number(seconds));

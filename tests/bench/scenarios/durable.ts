@@ -1,0 +1,182 @@
+/** Durable channels at work: recovery from the file, neighbours of a busy disk, growth, and starting on a large file. */
+
+import { startServer } from "../server_process.ts";
+import type { Case, Contender, Measurement, Scenario, Tools } from "../types.ts";
+
+const program = (file: string) => new URL(`./durable/${file}`, import.meta.url).pathname;
+
+function serverOn(folder: string, ...args: string[]): Contender {
+  const command = [Deno.execPath(), "run", "--quiet", "--allow-all", program("server.ts"), folder, ...args];
+  return { name: "durable channels", command, speaks: {} };
+}
+
+async function run(file: string, ...args: string[]): Promise<string> {
+  const options = {
+    args: ["run", "--quiet", "--allow-all", "--v8-flags=--expose-gc", program(file), ...args],
+  };
+  const { success, signal, stdout } = await new Deno.Command(Deno.execPath(), {
+    ...options,
+    stderr: "inherit",
+  })
+    .output();
+  if (!success && signal !== "SIGKILL") throw new Error(`${file} failed`);
+  return new TextDecoder().decode(stdout);
+}
+
+/** A folder for a database, with copies of the files in another one if there are some. */
+class Folder implements Disposable {
+  readonly path = Deno.makeTempDirSync();
+
+  constructor(template?: string) {
+    if (template === undefined) return;
+    for (const { name } of Deno.readDirSync(template)) {
+      Deno.copyFileSync(`${template}/${name}`, `${this.path}/${name}`);
+    }
+  }
+
+  [Symbol.dispose]() {
+    Deno.removeSync(this.path, { recursive: true });
+  }
+}
+
+/** Files that were made once, for all rounds, until the bench ends. */
+const seeds = new Map<string, Folder>();
+addEventListener("unload", () => seeds.forEach((folder) => folder[Symbol.dispose]()));
+
+async function seeded(channels: number, publications: number, end = "closed"): Promise<Folder> {
+  const args = [String(channels), String(publications), end];
+  let seed = seeds.get(args.join());
+  if (seed === undefined) {
+    seeds.set(args.join(), seed = new Folder());
+    await run("seed.ts", seed.path, ...args);
+  }
+  return new Folder(seed.path);
+}
+
+const onlyKernel: Case["admits"] = ({ name }) => name === "kernel";
+
+const CLIENTS = 1_000;
+const MISSED = 300;
+
+/** Until the last of the clients has connected and has all it missed. */
+function recovery(what: string, channelCount: number, channel: string): Case {
+  return {
+    name: `${CLIENTS} clients recover ${MISSED} durable publications each, ${what}`,
+    figure: "p999",
+    budgets: [{ contender: "kernel", figure: "p999", atMost: 2_000_000 }],
+    admits: onlyKernel,
+    async run(_, { load }) {
+      using folder = await seeded(channelCount, MISSED);
+      await using server = await startServer(serverOn(folder.path));
+      const subscribe = { channel, recover: true, offset: 0, epoch: "" };
+      const { seconds } = await load.open(server.port, {
+        path: "/connection/websocket",
+        hello: [`{"connect":{},"id":1}\n${JSON.stringify({ subscribe, id: 2 })}`],
+        ready: '"recovered":true',
+        message: "",
+      }, CLIENTS);
+      await load.close();
+      return { figures: { p999: seconds * 1e6 }, notes: [] };
+    },
+  };
+}
+
+/** Deliveries in channels that need no disk, while others publish. */
+async function neighbours(busy: "kept" | "free" | undefined, { load, seconds }: Tools): Promise<number> {
+  using folder = new Folder();
+  await using server = await startServer(serverOn(folder.path, ...busy === undefined ? [] : [busy]));
+  await load.open(server.port, {
+    path: "/connection/websocket",
+    hello: ['{"connect":{},"id":1}\n{"subscribe":{"channel":"free:room"},"id":2}'],
+    ready: '"id":2,"subscribe"',
+    message: "",
+    ping: { frame: "{}", answer: "{}" },
+  }, 100);
+  const { p99 } = await load.drive({
+    pid: server.pid,
+    message: '{"publish":{"channel":"free:room","data":"$payload"},"id":3}',
+    payloadBytes: 64,
+    senders: 1,
+    inFlight: 1,
+    deliveries: 100,
+    warmUpSeconds: 1,
+    seconds: seconds * 3,
+  });
+  await load.close();
+  return p99;
+}
+
+/** The same publications, kept in memory and on the disk. */
+const beside: Case = {
+  name: "channels without a disk beside 2,000 durable publications a second, against an idle disk",
+  figure: "p99",
+  budgets: [{ contender: "kernel", figure: "times", atMost: 1.5 }],
+  admits: onlyKernel,
+  async run(_, tools) {
+    const idle = await neighbours("free", tools);
+    const p99 = await neighbours("kept", tools);
+    return { figures: { p99, times: p99 / idle }, notes: [] };
+  },
+};
+
+/** What is in the second half of a series beside the first. */
+function growth(series: readonly number[]): number {
+  const half = series.length / 2;
+  return Math.max(...series.slice(half)) / Math.max(...series.slice(0, half));
+}
+
+async function soak(): Promise<Measurement> {
+  const samples: Record<"file" | "log" | "memory", number>[] = JSON.parse(await run("soak.ts"));
+  const series = (what: "file" | "log" | "memory") => samples.map((sample) => sample[what]);
+  const shown = (what: "file" | "log" | "memory") =>
+    series(what).map((each) => Math.round(each / 1024)).join(" ");
+  return {
+    figures: {
+      times: Math.max(growth(series("file")), growth(series("memory"))),
+      kilobytes: series("file").at(-1)!,
+    },
+    notes: [
+      `in MiB, the file ${shown("file")}; its write-ahead log ${shown("log")}; the memory ${shown("memory")}`,
+    ],
+  };
+}
+
+/** Run once, whatever the rounds: a million publications are many enough. */
+let soaked: Promise<Measurement> | undefined;
+
+const leveling: Case = {
+  name: "1,000,000 durable publications over 10,000 channels, second half's size against the first's",
+  figure: "times",
+  budgets: [{ contender: "kernel", figure: "times", atMost: 1.1 }],
+  admits: onlyKernel,
+  run: () => soaked ??= soak(),
+};
+
+/** Until a process listens that starts on a file with 1,000,000 publications. */
+function start(what: string, end: "closed" | "killed"): Case {
+  return {
+    name: `start with 1,000,000 publications, ${what}`,
+    figure: "p50",
+    budgets: [{ contender: "kernel", figure: "p50", atMost: 1_000_000 }],
+    admits: onlyKernel,
+    async run() {
+      using folder = await seeded(10_000, 100, end);
+      const begun = performance.now();
+      await using _ = await startServer(serverOn(folder.path));
+      return { figures: { p50: (performance.now() - begun) * 1000 }, notes: [] };
+    },
+  };
+}
+
+/** Durable channels. */
+export const durableScenario: Scenario = {
+  name: "durable",
+  cases: [
+    recovery("of one channel", 1, "kept:0"),
+    recovery("of a channel each", CLIENTS, "kept:$i"),
+    beside,
+    leveling,
+    start("after an orderly stop", "closed"),
+    start("after SIGKILL, and the file is checked", "killed"),
+  ],
+};

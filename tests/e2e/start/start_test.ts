@@ -38,6 +38,10 @@ Deno.test("B15 the server starts with named permissions only, and keeps everythi
     }
     const database = new URL(`${data.path}/plugboard.db`, root);
     await until("a checkpoint", () => Deno.statSync(database).size > 1_000_000);
+    client.sendJson({ type: "query:subscribe", data: { query: "home.ideas" } });
+    assert.equal((await client.nextJson()).data.snapshot.rows.length, 3);
+    client.sendJson({ type: "rpc", data: { method: "home.vote", params: { id: 1 } } });
+    assert.equal((await client.nextJson()).data.upsert[0].votes, 1);
     await using sync = await synced(`${server.url}/sync/pets`, { store: pets });
     pets.setCell("dogs", "fido", "color", "brown");
     const log = new URL(`${data.path}/plugboard.db-wal`, root);

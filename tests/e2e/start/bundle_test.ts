@@ -1,0 +1,94 @@
+/** The one script that `deno task bundle` makes of everything, which `deno task compile` wraps into an executable. */
+
+import assert from "node:assert/strict";
+import { createMergeableStore } from "tinybase";
+import config from "../../../deno.json" with { type: "json" };
+import { heard, sdkClient } from "../../kit/centrifuge.ts";
+import { deno, startExample } from "../../kit/example.ts";
+import { Client, until } from "../../kit/mod.ts";
+import { converged, synced } from "../../plugins/tinybase/kit.ts";
+
+/** The bundle in a folder with nothing else, for a runtime that has no package and may fetch none. */
+async function bundle() {
+  const folder = await Deno.makeTempDir();
+  const [program, ...args] = config.tasks.bundle.command.split(" ");
+  assert.equal(program, "deno");
+  const file = `${folder}/plugboard.js`;
+  const { success, stderr } = await deno(args.map((arg) => arg === "dist/plugboard.js" ? file : arg))
+    .output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+  const env = { DENO_DIR: `${folder}/cache`, DURABLE: "kept" };
+  const run = ["run", "--quiet", "--no-prompt", "--cached-only", "--no-remote", "--no-npm"];
+  const allowed = ["--allow-net", "--allow-env", "--allow-read=data", "--allow-write=data"];
+  return {
+    async imports(): Promise<string[]> {
+      const { stdout } = await deno(["info", "--json", "--no-config", file]).output();
+      const { modules: [{ dependencies }] } = JSON.parse(new TextDecoder().decode(stdout));
+      return dependencies.map(({ specifier }: { specifier: string }) => specifier);
+    },
+    start: () => startExample([...run, ...allowed, "plugboard.js"], { cwd: folder, env }),
+    database: `${folder}/data/plugboard.db`,
+    [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
+  };
+}
+
+/** What a page names, and the scripts it names: addresses in attributes, import maps and imports. */
+async function assetsOf(url: string, seen = new Set<string>()): Promise<Set<string>> {
+  if (seen.has(url) || new URL(url).origin !== new URL([...seen][0] ?? url).origin) return seen;
+  seen.add(url);
+  const response = await fetch(url);
+  const text = await response.text();
+  assert.equal(response.status, 200, url);
+  if (!/html|javascript/.test(response.headers.get("content-type")!)) return seen;
+  const names = text.matchAll(/(?:href|src)="([^"#]+)"|^import [^"]*"(\.[^"]+)"|": "(\.?\/[^"]+)"/gm);
+  for (const [, ...found] of names) {
+    await assetsOf(new URL(found.find((name) => name !== undefined)!, url).href, seen);
+  }
+  return seen;
+}
+
+Deno.test("B15 the bundle does everything from another folder, with nothing beside it and no package", async () => {
+  await using built = await bundle();
+  assert.deepEqual((await built.imports()).filter((name) => !name.startsWith("node:")), []);
+
+  await using server = await built.start();
+  const page = await assetsOf(`${server.url}/`);
+  assert.ok(page.size > 5, [...page].join(" "));
+  for (const path of ["/health", "/metrics", "/api/stats", "/live_rows.js", "/chat/rooms"]) {
+    await assetsOf(server.url + path);
+  }
+
+  await using client = sdkClient(server.url);
+  const subscription = client.sdk.newSubscription("kept:news");
+  const publications = heard(subscription, "publication");
+  const subscribed = heard(subscription, "subscribed");
+  subscription.subscribe();
+  client.sdk.connect();
+  await subscribed.next();
+  // 20 MB: more than SQLite's log may hold, so that the worker inside the bundle moves it into the database.
+  const text = "x".repeat(50_000);
+  for (let i = 0; i < 40; i++) {
+    await Promise.all(Array.from({ length: 10 }, () => subscription.publish({ text })));
+  }
+  for (let i = 0; i < 400; i++) assert.equal((await publications.next()).data.text.length, text.length);
+  await until("a checkpoint", () => Deno.statSync(built.database).size > 1_000_000);
+
+  const live = client.sdk.newSubscription("live:home.ideas");
+  const [snapshots, diffs] = [heard(live, "subscribed"), heard(live, "publication")];
+  live.subscribe();
+  assert.equal((await snapshots.next()).data.rows.length, 3);
+  await client.sdk.rpc("home.vote", { id: 1 });
+  assert.equal((await diffs.next()).data.upsert[0].votes, 1);
+
+  const pets = createMergeableStore();
+  await using one = await synced(`${server.url}/sync/pets`, { store: pets });
+  await using two = await synced(`${server.url}/sync/pets`);
+  pets.setCell("dogs", "fido", "color", "brown");
+  await until("the other to have it", () => two.store.hasTable("dogs"));
+  await converged(pets, two.store);
+  await one.close();
+  await two.close();
+
+  await using alice = await Client.connect(`${server.url}/chat/ws/general/Alice`);
+  assert.equal((await alice.nextJson()).Content, "Welcome to General Chat, Alice!");
+});

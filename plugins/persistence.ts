@@ -136,6 +136,9 @@ export function persistence(options: PersistenceOptions = {}): Plugin<Store> {
     watch: (listener, tables) => open().watch(listener, tables),
     keyValues: (namespace, limits = {}) => keyValues(store, namespace, limits, () => host.clock.now()),
     backup: async (path) => await open().backup(path),
+    get inTransaction() {
+      return opened?.inTransaction ?? false;
+    },
     get problem() {
       return missing?.message ?? opened?.problem;
     },

@@ -238,6 +238,8 @@ export interface Store extends Reader {
   keyValues<T = unknown>(namespace: string, options?: KeyValueOptions): KeyValues<T>;
   /** Writes a copy of this moment to `path` while everything goes on; an older copy there is replaced. */
   backup(path: string): Promise<void>;
+  /** Whether a function given to `write` is running now: what is read then is not committed. */
+  readonly inTransaction: boolean;
   /** What is wrong with the file, as a sentence; `undefined` while all is well. */
   readonly problem: string | undefined;
 }

@@ -20,25 +20,27 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
 import { stripTypeScriptTypes } from "node:module";
-import { checkOptions, type Host, PlugboardError, type Plugin } from "../core/mod.ts";
+import { checkOptions, type Connection, type Host, PlugboardError, type Plugin } from "../core/mod.ts";
 import type { Channels } from "./channels.ts";
 import { liveBroker } from "./live_queries/broker.ts";
+import { ownChannel, ownName } from "./live_queries/free_sql.ts";
 import { channelOf, LIVE } from "./live_queries/params.ts";
-import { type QueryDefinition, type QueryMetrics, QueryRegistry } from "./live_queries/registry.ts";
+import type { QueryDefinition } from "./live_queries/query.ts";
+import { type QueryMetrics, QueryRegistry } from "./live_queries/registry.ts";
 import type { Row } from "./live_queries/result.ts";
-import type { LiveStore } from "./live_queries/schema.ts";
-import type { Params } from "./live_queries/values.ts";
+import { type LiveStore, Schema } from "./live_queries/schema.ts";
+import { nowhere, storeSource, told } from "./live_queries/source.ts";
+import type { Arguments, Params } from "./live_queries/values.ts";
 import liveRowsSource from "./live_queries/live_rows.ts" with { type: "text" };
 import { type Metrics, SECONDS } from "./shared/metrics.ts";
 
 export { type LiveMessage, type LiveRows, liveRows } from "./live_queries/live_rows.ts";
 export type { ParamType, ParamTypes } from "./live_queries/params.ts";
-export type { QueryDefinition } from "./live_queries/registry.ts";
+export type { QueryDefinition } from "./live_queries/query.ts";
 export type { Diff, Row, Snapshot } from "./live_queries/result.ts";
 export type { LiveStore } from "./live_queries/schema.ts";
-export type { Params, SqlValue } from "./live_queries/values.ts";
+export type { Arguments, Params, SqlValue } from "./live_queries/values.ts";
 
 /** Options of {@linkcode liveQueries}. */
 export interface LiveQueriesOptions {
@@ -72,13 +74,18 @@ export interface Watch {
 export interface LiveQueries {
   /** Declares a query; throws a sentence if it is wrong. Returns the function that removes it. */
   define(name: string, definition: QueryDefinition): () => void;
-  /** Follows a query from within: `listener` gets the diffs. */
-  watch(name: string, params: Params, listener: (diff: unknown) => void): Watch;
+  /** Follows a query from within: `listener` gets the diffs; `ended` the reason when the query has failed. */
+  watch(
+    name: string,
+    params: Params,
+    listener: (diff: unknown) => void,
+    ended?: (reason: string) => void,
+  ): Watch;
   /**
-   * Subscribes a client to free SQL, with parameters by name or by number (`$1`). Resolves to an id for
-   * {@linkcode LiveQueries.unsubscribeFromQuery}, which is also the channel the client hears.
+   * Subscribes a client to SQL of the server's own, with parameters by name, or in a list by number (`?`, `$1`).
+   * Resolves to an id for {@linkcode LiveQueries.unsubscribeFromQuery}.
    */
-  subscribeToQuery(client: string, sql: string, params?: Params | readonly Params[string][]): Promise<string>;
+  subscribeToQuery(client: string, sql: string, params?: Arguments): Promise<string>;
   /** Ends such a subscription; `false` if there was none. */
   unsubscribeFromQuery(subscription: string): boolean;
   /**
@@ -86,15 +93,20 @@ export interface LiveQueries {
    * `subscribeToQuery` get what changed. Without parameters, whatever the parameters were. Returns the number of
    * queries that were told.
    */
-  notifyQueryUpdate(sql: string, rows: readonly Row[], params?: Params | readonly Params[string][]): number;
+  notifyQueryUpdate(sql: string, rows: readonly Row[], params?: Arguments): number;
   /** Runs what was woken now: when it returns, all diffs are on their way to their listeners. */
   settle(): void;
+  /**
+   * Runs what was woken soon; resolves when the diffs that a connection is to hear are on their way. An expensive query
+   * is waited for, not hurried.
+   */
+  settled(conn?: Connection): Promise<void>;
   /** How many queries are alive. */
   readonly size: number;
 }
 
-/** The code that ends the subscription of a query that failed; SDKs do not come back by themselves. */
-const FAILED = 2100;
+/** How the subscriptions of a query end: where it failed, SDKs do not come back by themselves. */
+const CODES = { failed: 2100, renewed: 2500 };
 
 /** Keeps queries up to date. */
 export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
@@ -106,8 +118,8 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
   }
   const definitions = new Map<string, QueryDefinition>();
   const counted = metrics === undefined ? undefined : countedBy(metrics, () => registry?.size ?? 0);
-  /** Free queries by subscription: who hears which channel. */
-  const free = new Map<string, { client: string; channel: string }>();
+  /** Code of this process that follows a channel. */
+  const watchers = new Map<string, Set<(reason: string) => void>>();
   let registry: QueryRegistry | undefined;
   let release: (() => void)[] = [];
 
@@ -120,29 +132,47 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
     if (registry === undefined) {
       throw new PlugboardError("not_started", "Live queries run once the server has started");
     }
+    if (store?.inTransaction) {
+      throw new PlugboardError(
+        "in_transaction",
+        "Live queries show what is committed: not from within a write",
+      );
+    }
     return registry;
   }
 
-  async function start(host: Host): Promise<void> {
-    registry = new QueryRegistry({
-      store,
-      clock: host.clock,
-      log: host.log,
-      limits: { maxRows, maxMs, maxInstances, burstMs, lingerMs },
+  function close(channel: string, why: "failed" | "renewed", reason: string): void {
+    for (const end of [...watchers.get(channel) ?? []]) end(reason);
+    channels.closeChannel(channel, { code: CODES[why], reason });
+  }
+
+  async function start({ clock, log }: Host): Promise<void> {
+    const schema = store && new Schema(store);
+    const watch = store?.watch((changes) => {
+      if (changes.schema) schema!.forget();
+      queries.committed(changes);
+    }, []);
+    const queries = registry = new QueryRegistry({
+      source: store === undefined ? nowhere : storeSource(store, schema!, maxRows),
+      clock,
+      log,
+      limits: { maxMs, maxInstances, burstMs, lingerMs },
       metrics: counted,
       broker,
-      close: (channel, reason) => void channels.closeChannel(channel, { code: FAILED, reason }),
-    }, definitions);
+      watch,
+      close,
+    });
+    release = [() => watch?.stop(), () => queries.stop()];
+    for (const [name, definition] of definitions) queries.declare(name, definition);
     await channels.addNamespace(LIVE.slice(0, -1), {
       broker,
       recovery: "always",
-      historySize: 100,
       subscribe: "anyone", // decided below, by the query
       publish: "nobody",
       historyAccess: "nobody",
       joinLeave: "off",
     });
-    release = [channels.extend({
+    release.push(channels.extend({
       name: "live_queries",
       beforeSubscribe(client, channel, { serverSide }) {
         if (!channel.startsWith(LIVE)) return;
@@ -152,6 +182,11 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
           data: ({ recovered }) =>
             recovered ? undefined : { json: instance.snapshot, offset: instance.offset },
         };
+      },
+      joined(client, { channel }) {
+        if (!channel.startsWith(LIVE) || registry?.find(channel) !== undefined) return;
+        // It was ended while the subscription was being made. Once that is answered, it can be made anew.
+        queueMicrotask(() => client.expel(channel, { code: CODES.renewed, reason: "The query was ended" }));
       },
       identified(client) {
         for (const { channel, serverSide } of client.subscriptions.values()) {
@@ -163,7 +198,26 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
           }
         }
       },
-    })];
+    }));
+  }
+
+  function watch(channel: string, listener: (diff: unknown) => void, ended?: (reason: string) => void) {
+    let stopped = false;
+    const unsubscribe = channels.subscribe(channel, (diff) => stopped || listener(diff));
+    const ends = watchers.get(channel) ?? new Set();
+    watchers.set(channel, ends.add(end));
+
+    function stop(): void {
+      stopped = true;
+      unsubscribe();
+      ends.delete(end);
+      if (ends.size === 0 && watchers.get(channel) === ends) watchers.delete(channel);
+    }
+    function end(reason: string): void {
+      stop();
+      ended?.(reason);
+    }
+    return stop;
   }
 
   return {
@@ -171,43 +225,43 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
     api: {
       define(name, definition) {
         check.that(/^[\w.-]+$/.test(name), "name", "letters, digits, dots and dashes", name);
+        check.that(!/^sql(\.|$)/.test(name), "name", 'another than "sql", which is free SQL', name);
         check.that(!definitions.has(name), "name", "without another query of that name", name);
         registry?.declare(name, definition);
         definitions.set(name, definition);
         return () => {
+          if (definitions.get(name) !== definition) return;
           definitions.delete(name);
           registry?.undeclare(name);
         };
       },
-      watch(name, params, listener) {
+      watch(name, params, listener, ended) {
         const channel = channelOf(name, params);
-        const instance = running().open(channel, undefined);
-        const stop = channels.subscribe(channel, listener);
-        return { snapshot: JSON.parse(instance.snapshot), stop };
+        const { snapshot } = running().open(channel, undefined);
+        return { snapshot: JSON.parse(snapshot), stop: watch(channel, listener, ended) };
       },
       async subscribeToQuery(client, sql, params = {}) {
-        const channel = adHocChannel(sql, byName(params));
-        if (store === undefined) running().openExternal(channel, sql);
-        else running().openAdHoc(channel, sql, byName(params), true);
+        const channel = ownChannel(sql, params);
+        running().openOwn(ownName(sql), channel, sql, params, store === undefined ? told : undefined);
         await channels.subscribeClients({ client }, channel);
-        const id = `${channel}@${client}`;
-        free.set(id, { client, channel });
-        return id;
+        return `${channel}@${client}`;
       },
       unsubscribeFromQuery(id) {
-        const subscription = free.get(id);
-        if (subscription === undefined) return false;
-        free.delete(id);
-        channels.unsubscribeClients({ client: subscription.client }, subscription.channel);
-        return true;
+        const [channel, client] = id.split("@") as [string, string | undefined];
+        return client !== undefined && channels.unsubscribeClients({ client }, channel) > 0;
       },
       notifyQueryUpdate(sql, rows, params) {
-        const id = params === undefined ? undefined : adHocChannel(sql, byName(params));
-        const told = running().bySql(sql).filter((instance) => id === undefined || instance.id === id);
-        for (const instance of told) running().put(instance, rows);
-        return told.length;
+        const id = params === undefined ? undefined : ownChannel(sql, params);
+        const all = [...running().own(ownName(sql))?.instances ?? []];
+        const concerned = all.filter((instance) => id === undefined || instance.id === id);
+        for (const instance of concerned) running().put(instance, rows);
+        return concerned.length;
       },
-      settle: () => registry?.settle(),
+      settle: () => running().settle(),
+      async settled(conn) {
+        const client = conn && channels.clientOf(conn.id);
+        await running().settled(client?.subscriptions.keys() ?? []);
+      },
       get size() {
         return registry?.size ?? 0;
       },
@@ -223,11 +277,6 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
     },
     stop() {
       for (const end of release.splice(0)) end();
-      registry?.stop();
-      free.clear();
-    },
-    close({ id }) {
-      for (const [subscription, { client }] of free) if (client === id) free.delete(subscription);
     },
   };
 }
@@ -239,16 +288,4 @@ function countedBy(metrics: Metrics, size: () => number): QueryMetrics {
     diffs: metrics.counter("plugboard_live_query_diffs_total", "Changes of results that were published"),
     runs: metrics.histogram("plugboard_live_query_run_seconds", "Time of a run", SECONDS),
   };
-}
-
-/** Parameters in a list are called by their number. */
-function byName(params: Params | readonly Params[string][]): Params {
-  return Array.isArray(params)
-    ? Object.fromEntries(params.map((value, i) => [String(i + 1), value]))
-    : params as Params;
-}
-
-/** One channel for each SQL text and parameters. Clients cannot open it themselves: it is not declared. */
-function adHocChannel(sql: string, params: Params): string {
-  return channelOf(`sql.${createHash("sha256").update(sql).digest("base64url")}`, params);
 }

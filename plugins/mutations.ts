@@ -31,7 +31,7 @@ export interface MutationsOptions {
   /** What clients call. */
   rpc: Pick<Rpc, "define">;
   /** The queries that are to have changed before the answer. */
-  queries?: Pick<LiveQueries, "settle">;
+  queries?: Pick<LiveQueries, "settled">;
   /** How long the answer to an idempotency key is kept. @default {300000} five minutes */
   rememberMs?: number;
 }
@@ -84,7 +84,7 @@ export function mutations(options: MutationsOptions): Plugin<Mutations> {
               if (id !== undefined) kept.set(id, first, { ttlMs: rememberMs });
               return first;
             });
-            queries?.settle();
+            await queries?.settled(caller.conn);
             return answer.answer;
           },
         };

@@ -10,6 +10,8 @@ import type { Instance } from "./instance.ts";
 
 /** A broker that the instances publish through. */
 export interface LiveBroker extends Broker {
+  /** Whether somebody listens to a channel, or is about to. */
+  hears(channel: string): boolean;
   /** Hands a diff to everybody who listens to the instance. */
   diff(instance: Instance, publication: Publication): void;
 }
@@ -20,7 +22,9 @@ export function liveBroker(
   left: (channel: string, instance: Instance) => void,
 ): LiveBroker {
   let events: BrokerEvents | undefined;
+  const heard = new Set<string>();
   return {
+    hears: (channel) => heard.has(channel),
     start(given) {
       events = given;
     },
@@ -28,8 +32,12 @@ export function liveBroker(
       throw new PlugboardError("permission_denied", "A live query publishes by itself");
     },
     announce() {},
-    subscribe: (channel) => void find(channel)?.channels.add(channel),
+    subscribe(channel) {
+      heard.add(channel);
+      find(channel)?.channels.add(channel);
+    },
     unsubscribe(channel) {
+      heard.delete(channel);
       const instance = find(channel);
       if (instance?.channels.delete(channel)) left(channel, instance);
     },

@@ -37,14 +37,16 @@ const JOIN_WORDS = ["join", "left", "inner", "cross", "natural", "outer"];
 export function conditionsOf(sql: string, columnsOf: ColumnsOf): Map<string, Condition[]> {
   const found = new Map<string, Condition[]>();
   const tokens = tokenize(sql).filter((token) => !isSymbol(token, ";"));
-  const select = mainSelect(tokens);
+  const select = namesKeywords(tokens) ? undefined : mainSelect(tokens);
   if (select === undefined) return found;
   const { from, where } = select;
   const sources = readSources(from, columnsOf);
   if (sources === undefined) return found;
+  const outer = from.some((token) => isWord(token, "left"));
   for (const term of conjunction(where)) {
     const comparison = readComparison(term);
-    if (comparison === undefined) continue;
+    // An outer join gives rows where there is none in the table, and these may be what IS finds.
+    if (comparison === undefined || (outer && comparison.is)) continue;
     const table = tableOf(comparison.column, sources, columnsOf);
     if (table === undefined || occurrences(table, tokens) !== 1) continue;
     const condition = { column: comparison.column.at(-1)!, operands: comparison.operands };
@@ -53,17 +55,24 @@ export function conditionsOf(sql: string, columnsOf: ColumnsOf): Map<string, Con
   return found;
 }
 
+/** Whether a keyword that SQLite also takes for a name may be one: then nobody knows which it is without a parser. */
+function namesKeywords(tokens: readonly Token[]): boolean {
+  const count = (word: string) => tokens.filter((token) => isWord(token, word)).length;
+  return count("end") !== count("case") ||
+    tokens.some((token, i) => isWord(token, "window") && !isWord(tokens[i + 2], "as"));
+}
+
 /** The FROM and WHERE clauses of a plain SELECT; nothing for a compound one. */
 function mainSelect(tokens: readonly Token[]): { from: Token[]; where: Token[] } | undefined {
   const clauses = splitAt(tokens, (token) => isWord(token, "select", "from", ...CLAUSES, ...COMPOUND));
   const heads = headsOf(tokens);
-  if (
-    heads.filter((head) => head === "select").length !== 1 || heads.some((head) => COMPOUND.includes(head))
-  ) return;
-  const clause = (name: string) => clauses[heads.indexOf(name) + 1] ?? [];
-  return heads.includes("from") && heads.includes("where")
-    ? { from: clause("from"), where: clause("where") }
-    : undefined;
+  // Not even a second FROM: `a IS DISTINCT FROM b` would end the WHERE clause too early.
+  const once = (name: string) =>
+    heads.indexOf(name) !== -1 && heads.indexOf(name) === heads.lastIndexOf(name);
+  const plain = ["select", "from", "where"].every(once) && !heads.some((head) => COMPOUND.includes(head));
+  if (!plain) return;
+  const clause = (name: string) => clauses[heads.indexOf(name) + 1]!;
+  return { from: clause("from"), where: clause("where") };
 }
 
 /** The words that begin the clauses, in order. */
@@ -124,8 +133,15 @@ function closes(term: readonly Token[]): boolean {
   });
 }
 
-/** `column = operand`, either way round, or `column IN (operand, …)`. */
-function readComparison(term: readonly Token[]): { column: string[]; operands: Operand[] } | undefined {
+/** A column, and what it must equal; `is` where NULL equals NULL. */
+interface Comparison {
+  readonly column: string[];
+  readonly operands: Operand[];
+  readonly is: boolean;
+}
+
+/** `column = operand` or `column IS operand`, either way round, or `column IN (operand, …)`. */
+function readComparison(term: readonly Token[]): Comparison | undefined {
   const sign = term.findIndex((token) => isSymbol(token, "=", "==") || isWord(token, "is", "in"));
   if (sign === -1) return;
   const [left, right] = [term.slice(0, sign), term.slice(sign + 1)];
@@ -133,11 +149,12 @@ function readComparison(term: readonly Token[]): { column: string[]; operands: O
     const column = columnIn(left);
     if (column === undefined || !isSymbol(right[0], "(") || !isSymbol(right.at(-1), ")")) return;
     const operands = splitAt(right.slice(1, -1), (token) => isSymbol(token, ",")).map(operandIn);
-    return operands.every((each) => each !== undefined) ? { column, operands } : undefined;
+    return operands.every((each) => each !== undefined) ? { column, operands, is: false } : undefined;
   }
   const column = columnIn(left) ?? columnIn(right);
   const operand = operandIn(left) ?? operandIn(right);
-  return column !== undefined && operand !== undefined ? { column, operands: [operand] } : undefined;
+  if (column === undefined || operand === undefined) return;
+  return { column, operands: [operand], is: isWord(term[sign], "is") };
 }
 
 /** `column` or `source.column`. */

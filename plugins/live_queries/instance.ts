@@ -5,43 +5,44 @@
  */
 
 import type { Publication } from "../channels.ts";
-import type { Plan } from "./plan.ts";
-import { Result } from "./result.ts";
-import type { Params } from "./values.ts";
+import type { Query } from "./query.ts";
+import type { Result } from "./result.ts";
+import type { Arguments } from "./values.ts";
 
 /** Diffs that are kept for those who come back. */
 const KEPT_DIFFS = 100;
 
+/** Diffs of more text than this are only kept while a snapshot would be even longer. */
+const KEPT_CHARS = 16_384;
+
 /** A query with its parameters, its latest result, and the diffs that led there. */
 export class Instance {
   readonly id: string;
-  /** Made anew when the schema changes. */
-  plan: Plan;
-  readonly params: Params;
+  readonly query: Query;
+  readonly params: Arguments;
   /** A new instance of the same query has nothing to do with the diffs of an old one. */
   readonly epoch: string = crypto.randomUUID().slice(0, 8);
   /** The channels it publishes to; the parameters may stand there in several orders. */
   readonly channels = new Set<string>();
   readonly #log: Publication[] = [];
+  #logChars = 0;
   #result: Result;
   #offset = 0;
+  /** Why it is no more. */
+  ended: string | undefined;
   /** How long it took at the latest, in milliseconds, and when that was. */
   tookMs = 0;
   ranAt = 0;
 
-  constructor(id: string, plan: Plan, params: Params, result: Result) {
+  constructor(id: string, query: Query, params: Arguments, result: Result) {
     this.id = id;
-    this.plan = plan;
+    this.query = query;
     this.params = params;
     this.#result = result;
   }
 
   get offset(): number {
     return this.#offset;
-  }
-
-  get size(): number {
-    return this.#result.size;
   }
 
   /** The whole result, as JSON text. */
@@ -60,7 +61,17 @@ export class Instance {
     if (json === undefined) return;
     this.#result = result;
     const publication = { offset: ++this.#offset, json, time: now };
-    if (this.#log.push(publication) > KEPT_DIFFS) this.#log.shift();
+    this.#keep(publication);
     return publication;
+  }
+
+  /** Whoever missed more than a whole result's worth of diffs is better off with a snapshot. */
+  #keep(publication: Publication): void {
+    this.#logChars += publication.json.length;
+    this.#log.push(publication);
+    const most = Math.max(KEPT_CHARS, this.#result.chars);
+    while (this.#log.length > KEPT_DIFFS || this.#logChars > most) {
+      this.#logChars -= this.#log.shift()!.json.length;
+    }
   }
 }

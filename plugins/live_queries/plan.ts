@@ -5,18 +5,20 @@
  */
 
 import { PlugboardError } from "../../core/mod.ts";
-import { conditionsOf } from "./conditions.ts";
 import type { Inspection } from "../persistence.ts";
-import type { LiveStore, Schema } from "./schema.ts";
-import { isSymbol, isWord, tokenize } from "./tokens.ts";
+import { conditionsOf } from "./conditions.ts";
+import type { QueryDefinition } from "./query.ts";
+import type { Schema, TableInfo } from "./schema.ts";
+import { isSymbol, isWord, type Token, tokenize } from "./tokens.ts";
 import type { Dependency } from "./wakes.ts";
 
 /** A query that was looked at. */
 export interface Plan {
-  readonly sql: string;
   readonly dependencies: readonly Dependency[];
   /** The result's columns that tell rows apart; null if only their position does. */
   readonly key: readonly string[] | null;
+  /** Whether it has parameters without a name: `?`. */
+  readonly byPosition: boolean;
 }
 
 /** Functions whose value is another each time. */
@@ -24,57 +26,56 @@ const VOLATILE = ["random", "randomblob", "last_insert_rowid", "changes", "total
 const CLOCKS = ["current_timestamp", "current_date", "current_time"];
 const DATES = ["date", "time", "datetime", "julianday", "unixepoch", "strftime", "timediff"];
 
-/** Looks at a query. Refuses one that depends on the time, unless it is run again at intervals anyway. */
+/** Plans a query. Refuses one that depends on the time, unless it is run again at intervals anyway. */
 export function planOf(
-  sql: string,
-  store: LiveStore,
+  { sql, key, refreshMs }: QueryDefinition,
+  inspection: Inspection,
   schema: Schema,
-  { key, refreshed, recursion }: {
-    key: readonly string[] | undefined;
-    refreshed: boolean;
-    recursion: boolean;
-  },
 ): Plan {
-  const inspection = store.inspect(sql);
   if (inspection.functions.has("load_extension")) {
     throw new PlugboardError("bad_request", "A query cannot load extensions");
   }
-  if (!refreshed) refuseVolatile(sql, inspection);
-  if (inspection.recursive && !recursion) {
-    throw new PlugboardError(
-      "bad_request",
-      "A recursive query could run for ever, so it must be declared by the server",
-    );
-  }
+  const tokens = tokenize(sql);
+  if (refreshMs === undefined) refuseVolatile(tokens, inspection);
   return {
-    sql,
     dependencies: dependenciesOf(sql, inspection, schema),
     key: key ?? keyIn(inspection, schema),
+    byPosition: tokens.some(({ type, text }) => type === "param" && text.startsWith("?")),
   };
 }
 
-/** The base tables it reads; whatever it reads through views is among them. */
-function dependenciesOf(sql: string, { reads }: Inspection, schema: Schema): Dependency[] {
-  // Through a view, a table may be read a second time, without the condition.
-  const plain = [...reads.keys()].every((name) => schema.table(name) !== undefined);
-  const conditions = plain ? conditionsOf(sql, (table) => schema.table(table)?.columns) : undefined;
-  return [...reads].flatMap(([name, columns]) => {
+/** The tables it reads; whatever it reads through views is among them. */
+function dependenciesOf(sql: string, { reads, viaView }: Inspection, schema: Schema): Dependency[] {
+  const conditions = conditionsOf(sql, (table) => schema.table(table)?.columns);
+  return Array.from(reads, ([name, columns]) => {
     const table = schema.table(name);
-    if (table === undefined) return [];
-    const stored = Array.from(columns, (column) => table.columns.get(column.toLowerCase()));
+    // A virtual table tells no rows when it changes, so nothing more need be known of it.
+    if (table === undefined) return { table: name, columns: new Set(), conditions: [] };
+    refuseRowid(table, columns);
+    const stored = Array.from(columns, (column) => table.columns.get(column));
     // A generated column depends on others, whichever they are.
     const read = stored.includes(undefined) ? table.columns.values() : stored as string[];
-    const needed = (conditions?.get(name.toLowerCase()) ?? []).map(({ column, operands }) => ({
+    // Through a view it may be read a second time, without the condition.
+    const needed = viaView.has(name) ? [] : (conditions.get(name) ?? []).map(({ column, operands }) => ({
       column: table.columns.get(column)!,
       operands,
     }));
-    return [{ table: table.name, columns: new Set(read), conditions: needed }];
+    return { table: name, columns: new Set(read), conditions: needed };
   });
 }
 
-function refuseVolatile(sql: string, { functions }: Inspection): void {
+/** Nobody tells when a row gets another rowid and keeps its primary key. */
+function refuseRowid({ name, columns, primaryKey }: TableInfo, read: ReadonlySet<string>): void {
+  if (primaryKey.length === 0 || !read.has("rowid") || columns.has("rowid")) return;
+  throw new PlugboardError(
+    "bad_request",
+    `The query reads the rowid of "${name}", whose changes cannot be seen; read its primary key instead`,
+  );
+}
+
+function refuseVolatile(tokens: readonly Token[], { functions }: Inspection): void {
   const found = [...VOLATILE, ...CLOCKS].find((name) => functions.has(name)) ??
-    DATES.find((name) => functions.has(name) && readsClock(sql, name));
+    DATES.find((name) => functions.has(name) && readsClock(tokens, name));
   if (found === undefined) return;
   throw new PlugboardError(
     "bad_request",
@@ -83,8 +84,7 @@ function refuseVolatile(sql: string, { functions }: Inspection): void {
 }
 
 /** Whether a date function is about now: told so, or left without a date. */
-function readsClock(sql: string, name: string): boolean {
-  const tokens = tokenize(sql);
+function readsClock(tokens: readonly Token[], name: string): boolean {
   if (tokens.some((token) => token.type === "string" && token.text.toLowerCase() === "now")) return true;
   return tokens.some((token, i) => {
     if (!isWord(token, name) || !isSymbol(tokens[i + 1], "(")) return false;

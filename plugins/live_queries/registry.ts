@@ -1,40 +1,24 @@
 /**
- * The registry: which queries are declared, and which of their instances are alive.
+ * The registry: which queries there are, and which of their instances are alive.
  *
  * @module
  */
 
-import { type Clock, type Log, messageOf, PlugboardError } from "../../core/mod.ts";
+import { type Clock, type Log, type MaybePromise, messageOf, PlugboardError } from "../../core/mod.ts";
+import type { Changes, TableChange, Watch } from "../persistence.ts";
 import type { Identity } from "../shared/identity.ts";
 import type { Counter, Histogram } from "../shared/metrics.ts";
 import type { LiveBroker } from "./broker.ts";
 import { Instance } from "./instance.ts";
-import { channelOf, LIVE, type ParamTypes, parseParams, splitChannel } from "./params.ts";
-import { type Plan, planOf } from "./plan.ts";
+import { channelOf, LIVE, parseParams, splitChannel } from "./params.ts";
+import { Query, type QueryDefinition, type RemoteSource, type Source } from "./query.ts";
 import { Result, type Row } from "./result.ts";
 import { Scheduler } from "./scheduler.ts";
-import { type LiveStore, Schema } from "./schema.ts";
-import type { Params } from "./values.ts";
-import type { Changes, TableChange, Watch } from "../persistence.ts";
+import { type Arguments, valueOf } from "./values.ts";
 import { type Change, WakeIndex } from "./wakes.ts";
-
-/** A query, as the server declares it. */
-export interface QueryDefinition {
-  /** A SELECT, with its parameters as `:name`. */
-  sql: string;
-  /** The parameters and their types. @default {none} */
-  params?: ParamTypes;
-  /** Who may see it. @default {whoever may read the channel `live:` and the query's name} */
-  allow?: (identity: Identity, params: Params) => boolean;
-  /** The columns that tell rows apart. @default {the primary key, where the query reads one table} */
-  key?: readonly string[];
-  /** Also runs at this interval, for queries that depend on the time. @default {never} */
-  refreshMs?: number;
-}
 
 /** Bounds of every query. */
 export interface QueryLimits {
-  readonly maxRows: number;
   readonly maxMs: number;
   readonly maxInstances: number;
   readonly lingerMs: number;
@@ -50,55 +34,55 @@ export interface QueryMetrics {
 
 /** What the registry works with. */
 export interface RegistryOptions {
-  readonly store: LiveStore | undefined;
+  /** Where declared queries are run. */
+  readonly source: Source;
   readonly clock: Clock;
   readonly log: Log;
   readonly limits: QueryLimits;
   readonly metrics: QueryMetrics | undefined;
   readonly broker: LiveBroker;
-  /** Ends the subscriptions of a channel. */
-  readonly close: (channel: string, reason: string) => void;
+  /** Has changes of a table told from now on, or no longer. */
+  readonly watch: Pick<Watch, "add" | "delete"> | undefined;
+  /** Ends the subscriptions of a channel; if it is `renewed`, whoever comes back at once gets a new one. */
+  readonly close: (channel: string, why: "failed" | "renewed", reason: string) => void;
+}
+
+/** Free SQL that somebody subscribes to. */
+export interface FreeQuery {
+  /** The same for any parameters. */
+  readonly name: string;
+  /** The same for any way to write it. */
+  readonly id: string;
+  readonly channel: string;
+  readonly sql: string;
+  readonly params: Arguments;
 }
 
 /** A query that was too slow is refused for so long. */
 const COOL_DOWN_MS = 60_000;
 
-/** A declared query. */
-interface Declared {
-  readonly definition: QueryDefinition;
-  plan: Plan | undefined;
-  brokenUntil: number;
-  endRefresh: (() => void) | undefined;
-}
-
-/** All declared queries and living instances. */
+/** All queries and their living instances. */
 export class QueryRegistry {
   readonly #options: RegistryOptions;
-  readonly #declared: Map<string, Declared>;
+  readonly #queries = new Map<string, Query>();
   readonly #instances = new Map<string, Instance>();
   readonly #byChannel = new Map<string, Instance>();
   readonly #index: WakeIndex<Instance>;
-  readonly #schema: Schema | undefined;
-  readonly #watch: Watch | undefined;
   readonly #scheduler: Scheduler;
   readonly #lingering = new Map<Instance, () => void>();
+  readonly #refreshes = new Map<Query, () => void>();
+  /** The names of queries that were too slow, for a while. */
+  readonly #cooling = new Map<string, () => void>();
+  /** Counts the schemas there were. */
+  #schema = 0;
 
-  constructor(options: RegistryOptions, definitions: ReadonlyMap<string, QueryDefinition>) {
+  constructor(options: RegistryOptions) {
     this.#options = options;
-    this.#scheduler = new Scheduler({
-      clock: options.clock,
-      burstMs: options.limits.burstMs,
-      run: (instance) => this.#run(instance),
-    });
-    const { store } = options;
-    this.#schema = store === undefined ? undefined : new Schema(store);
-    this.#watch = store?.watch((changes) => this.#committed(changes), []);
+    const { clock, limits, watch } = options;
+    const run = (instance: Instance) => this.#run(instance);
+    this.#scheduler = new Scheduler({ clock, burstMs: limits.burstMs, run });
     // Nobody watches a table that no query reads: a write to it costs nothing more than without live queries.
-    this.#index = new WakeIndex((table, watched) =>
-      watched ? this.#watch?.add(table) : this.#watch?.delete(table)
-    );
-    this.#declared = new Map();
-    for (const [name, definition] of definitions) this.declare(name, definition);
+    this.#index = new WakeIndex((table, watched) => watched ? watch?.add(table) : watch?.delete(table));
   }
 
   get size(): number {
@@ -107,23 +91,24 @@ export class QueryRegistry {
 
   /** Adds a query; a wrong one is refused at once. */
   declare(name: string, definition: QueryDefinition): void {
-    const declared: Declared = { definition, plan: undefined, brokenUntil: 0, endRefresh: undefined };
-    this.#planOf(declared);
+    const { source, clock } = this.#options;
+    const query = new Query(name, definition, source, true);
+    query.plan = source.plan(definition);
     const { refreshMs } = definition;
     if (refreshMs !== undefined) {
-      declared.endRefresh = this.#options.clock.every(
-        refreshMs,
-        () => this.#scheduler.wake(this.#instancesOf(name)),
-      );
+      this.#refreshes.set(query, clock.every(refreshMs, () => this.#scheduler.wake(query.instances)));
     }
-    this.#declared.set(name, declared);
+    this.#queries.set(name, query);
   }
 
   /** Removes a query and ends its instances. */
   undeclare(name: string): void {
-    this.#declared.get(name)?.endRefresh?.();
-    this.#declared.delete(name);
-    for (const instance of this.#instancesOf(name)) this.#end(instance, "The query was removed");
+    const query = this.#queries.get(name);
+    if (query === undefined) return;
+    this.#refreshes.get(query)?.();
+    this.#refreshes.delete(query);
+    this.#queries.delete(name);
+    for (const instance of query.instances) this.#end(instance, "The query was removed");
   }
 
   /** The instance of a channel, if it is alive. */
@@ -131,77 +116,82 @@ export class QueryRegistry {
     return this.#byChannel.get(channel);
   }
 
-  /** The instance of a channel, started if need be. Without an identity it is the server that asks. */
+  /** The instance of a declared query's channel, started if need be. Without an identity it is the server that asks. */
   open(channel: string, identity: Identity | undefined): Instance {
     const { name, text } = splitChannel(channel);
-    const declared = this.#declared.get(name);
-    if (declared === undefined) throw new PlugboardError("permission_denied", "Permission denied");
-    const { definition } = declared;
+    const query = this.#queries.get(name);
+    if (query?.declared !== true) throw denied();
+    const { definition } = query;
     const params = parseParams(text, definition.params ?? {}, identity);
     const allowed = identity === undefined ||
       (definition.allow?.(identity, params) ?? identity.can("read", `${LIVE}${name}`));
-    if (!allowed) throw new PlugboardError("permission_denied", "Permission denied");
-    if (declared.brokenUntil > this.#options.clock.now()) {
-      throw new PlugboardError(
-        "not_available",
-        `The query takes longer than ${this.#options.limits.maxMs} ms`,
-      );
+    if (!allowed) throw denied();
+    return this.#open(query, channel, channelOf(name, params), params);
+  }
+
+  /** Opens free SQL of the server's own. Its name is the same for any parameters, its channel is also its id. */
+  openOwn(
+    name: string,
+    channel: string,
+    sql: string,
+    params: Arguments,
+    source = this.#options.source,
+  ): Instance {
+    return this.#open(this.#free(name, sql, source), channel, channel, params);
+  }
+
+  /** Opens free SQL of somebody else's, in another process. */
+  async openRemote(free: FreeQuery, source: RemoteSource): Promise<Instance> {
+    const { name, id, channel, sql, params } = free;
+    this.#checkCool(name);
+    const query = this.#free(name, sql, source);
+    try {
+      while (query.plan === undefined) {
+        const schema = this.#schema;
+        const plan = await source.plan(query.definition);
+        if (schema === this.#schema) query.plan = plan; // else it may be about tables that are gone
+      }
+      let instance = this.#instances.get(id);
+      if (instance === undefined) {
+        // It depends on its tables from now on and runs after that, so it misses nothing.
+        instance = this.#keep(new Instance(id, query, params, Result.of([], null)));
+        this.#scheduler.wake([instance]);
+      }
+      this.#hear(channel, instance);
+      await this.#scheduler.ran(instance);
+      if (instance.ended !== undefined) throw new PlugboardError("not_available", instance.ended);
+      return instance;
+    } finally {
+      this.#dropUnused(query);
     }
-    const id = channelOf(name, params);
-    const instance = this.#instances.get(id) ?? this.#start(id, this.#planOf(declared), params);
-    this.#byChannel.set(channel, instance);
-    this.#lingerUnlessUsed(instance);
-    this.#scheduler.settle(instance); // a newcomer gets what is written, not what was last read
-    return instance;
   }
 
-  /** Opens a query that was not declared, for the server's own code; one of the same id is shared. */
-  openAdHoc(id: string, sql: string, params: Params, trusted: boolean): Instance {
-    const instance = this.#instances.get(id) ??
-      this.#start(id, this.#plan(sql, { key: undefined, refreshed: false, recursion: trusted }), params);
-    this.#byChannel.set(id, instance);
-    this.#lingerUnlessUsed(instance);
-    return instance;
-  }
-
-  /** Opens a query of another database: its result is what it is told. */
-  openExternal(id: string, sql: string): Instance {
-    const plan: Plan = { sql, dependencies: [], key: null };
-    const instance = this.#instances.get(id) ?? this.#keep(new Instance(id, plan, {}, Result.of([], null)));
-    this.#byChannel.set(id, instance);
-    this.#lingerUnlessUsed(instance);
-    return instance;
-  }
-
-  /** The living instances of an SQL text. */
-  bySql(sql: string): Instance[] {
-    return [...this.#instances.values()].filter(({ plan }) => plan.sql === sql);
+  /** The query of an SQL text that was not declared. */
+  own(name: string): Query | undefined {
+    const query = this.#queries.get(name);
+    return query?.declared === false ? query : undefined;
   }
 
   /** Gives an instance a result that was read elsewhere. */
   put(instance: Instance, rows: readonly Row[]): void {
-    this.#publish(instance, Result.of(rows, instance.plan.key));
+    this.#publish(instance, Result.of(rows, null));
   }
 
   /** Nobody listens to a channel any more. */
   left(channel: string, instance: Instance): void {
     this.#byChannel.delete(channel);
-    if (instance.channels.size === 0) this.#lingerUnlessUsed(instance);
+    if (instance.channels.size === 0) this.#linger(instance);
   }
 
   /** Takes in what a commit did. */
-  #committed({ tables, schema, outside }: Changes): void {
+  committed({ tables, schema, outside }: Changes): void {
     const woken = new Set<Instance>();
-    for (const [name, change] of tables) {
-      const found = change.rows === undefined
-        ? this.#index.findAll(name)
-        : this.#index.find(changesIn(change));
-      for (const instance of found) woken.add(instance);
+    for (const [table, change] of tables) {
+      if (change.rows !== undefined) this.#index.find(table, changesIn(change.rows), woken);
+      else for (const instance of this.#index.findAll(table)) woken.add(instance);
     }
-    if (schema || outside) {
-      this.#planAnew();
-      for (const instance of this.#instances.values()) woken.add(instance);
-    }
+    if (schema) this.#planAnew();
+    if (schema || outside) { for (const instance of this.#instances.values()) woken.add(instance); }
     if (woken.size === 0) return;
     this.#options.metrics?.wakes.add(woken.size);
     this.#scheduler.wake(woken);
@@ -212,35 +202,77 @@ export class QueryRegistry {
     this.#scheduler.settleAll();
   }
 
+  /** Hastens whatever was woken; resolves when of these channels all diffs are on their way. */
+  async settled(channels: Iterable<string>): Promise<void> {
+    this.#scheduler.hasten();
+    for (const channel of channels) {
+      const instance = this.find(channel);
+      if (instance !== undefined) await this.#scheduler.ran(instance);
+    }
+  }
+
   stop(): void {
-    this.#watch?.stop();
     this.#scheduler.stop();
-    for (const { endRefresh } of this.#declared.values()) endRefresh?.();
-    for (const cancel of this.#lingering.values()) cancel();
+    for (const timers of [this.#refreshes, this.#cooling, this.#lingering]) {
+      for (const cancel of timers.values()) cancel();
+    }
   }
 
-  #instancesOf(name: string): Instance[] {
-    return [...this.#instances.values()].filter(({ id }) => splitChannel(id).name === name);
+  #checkCool(name: string): void {
+    if (this.#cooling.has(name)) throw this.#tooSlow();
   }
 
-  #planOf(declared: Declared): Plan {
-    const { sql, key, refreshMs } = declared.definition;
-    return declared.plan ??= this.#plan(sql, { key, refreshed: refreshMs !== undefined, recursion: true });
+  #tooSlow(): PlugboardError {
+    return new PlugboardError(
+      "not_available",
+      `The query takes longer than ${this.#options.limits.maxMs} ms`,
+    );
   }
 
-  #plan(sql: string, options: Parameters<typeof planOf>[3]): Plan {
-    const { store } = this.#options;
-    if (store === undefined) throw new PlugboardError("not_available", "There is no database to query");
-    return planOf(sql, store, this.#schema!, options);
+  #free(name: string, sql: string, source: Query["source"]): Query {
+    const query = this.own(name) ?? new Query(name, { sql }, source, false);
+    this.#queries.set(name, query);
+    return query;
   }
 
-  #start(id: string, plan: Plan, params: Params): Instance {
-    const { clock } = this.#options;
+  #open(query: Query, channel: string, id: string, params: Arguments): Instance {
+    this.#checkCool(query.name);
+    try {
+      const instance = this.#instances.get(id) ?? this.#start(query, id, params);
+      this.#hear(channel, instance);
+      return instance;
+    } finally {
+      this.#dropUnused(query);
+    }
+  }
+
+  #hear(channel: string, instance: Instance): void {
+    this.#byChannel.set(channel, instance);
+    if (this.#options.broker.hears(channel)) instance.channels.add(channel);
+    if (instance.channels.size === 0) this.#linger(instance);
+    this.#scheduler.settle(instance); // a newcomer gets what is written, not what was last read
+  }
+
+  #start(query: Query, id: string, params: Arguments): Instance {
+    const { source, definition } = query;
+    if (source.remote) throw denied();
+    query.plan ??= source.plan(definition);
     const begun = performance.now();
-    const instance = new Instance(id, plan, params, Result.of(this.#read(plan, params), plan.key));
-    instance.tookMs = performance.now() - begun;
-    instance.ranAt = clock.now();
-    return this.#keep(instance);
+    const rows = source.read(definition.sql, params, query.plan);
+    const tookMs = performance.now() - begun;
+    if (tookMs > this.#options.limits.maxMs) {
+      this.#cool(query.name);
+      throw this.#tooSlow();
+    }
+    const instance = new Instance(id, query, params, Result.of(rows, query.plan.key));
+    return this.#keep(this.#ranIn(instance, tookMs));
+  }
+
+  #ranIn(instance: Instance, tookMs: number): Instance {
+    instance.tookMs = tookMs;
+    instance.ranAt = this.#options.clock.now();
+    this.#options.metrics?.runs.observe(tookMs / 1000);
+    return instance;
   }
 
   #keep(instance: Instance): Instance {
@@ -248,32 +280,49 @@ export class QueryRegistry {
     if (this.#instances.size >= maxInstances) {
       throw new PlugboardError("limit_exceeded", `More than ${maxInstances} live queries`);
     }
+    const { query } = instance;
     this.#instances.set(instance.id, instance);
+    this.#queries.set(query.name, query);
+    query.instances.add(instance);
     this.#depend(instance);
     return instance;
   }
 
   #depend(instance: Instance): void {
-    this.#index.add(instance, instance.plan.dependencies, (param) => instance.params[param.slice(1)]);
+    const { dependencies } = instance.query.plan!;
+    this.#index.add(instance, dependencies, (param) => valueOf(instance.params, param));
   }
 
-  #read({ sql }: Plan, params: Params): Row[] {
-    return this.#options.store!.all(sql, params, { maxRows: this.#options.limits.maxRows });
-  }
-
-  #run(instance: Instance): void {
-    const { clock, limits, metrics } = this.#options;
+  #run(instance: Instance): MaybePromise<void> {
+    const { query: { source, definition, plan }, params } = instance;
     const begun = performance.now();
+    const ran = (rows: readonly Row[]) => {
+      if (instance.ended === undefined) this.#took(instance, rows, performance.now() - begun);
+    };
+    const failed = (error: unknown) => {
+      if (instance.ended === undefined) this.#failed(instance, error);
+    };
+    if (source.remote) return source.read(definition.sql, params, plan!).then(ran).catch(failed);
     try {
-      const result = Result.of(this.#read(instance.plan, instance.params), instance.plan.key);
-      instance.tookMs = performance.now() - begun;
-      instance.ranAt = clock.now();
-      metrics?.runs.observe(instance.tookMs / 1000);
-      this.#publish(instance, result);
-      if (instance.tookMs > limits.maxMs) this.#break(instance);
+      ran(source.read(definition.sql, params, plan!));
     } catch (error) {
-      this.#end(instance, messageOf(error));
+      failed(error);
     }
+  }
+
+  #took(instance: Instance, rows: readonly Row[], tookMs: number): void {
+    this.#ranIn(instance, tookMs);
+    this.#publish(instance, Result.of(rows, instance.query.plan!.key));
+    const { source, name } = instance.query;
+    // Whatever else the server does would wait for it. (One that runs elsewhere is ended there.)
+    if (source.remote || tookMs <= this.#options.limits.maxMs) return;
+    this.#cool(name);
+    this.#end(instance, this.#tooSlow().message);
+  }
+
+  #failed(instance: Instance, error: unknown): void {
+    if (error instanceof PlugboardError && error.code === "timeout") this.#cool(instance.query.name);
+    this.#end(instance, messageOf(error));
   }
 
   #publish(instance: Instance, result: Result): void {
@@ -283,24 +332,25 @@ export class QueryRegistry {
     this.#options.broker.diff(instance, diff);
   }
 
-  /** Ends a query that takes too long, for a while: whatever else the server does would wait for it. */
-  #break(instance: Instance): void {
-    const { name } = splitChannel(instance.id);
-    const declared = this.#declared.get(name);
-    if (declared !== undefined) declared.brokenUntil = this.#options.clock.now() + COOL_DOWN_MS;
-    this.#end(instance, `The query takes longer than ${this.#options.limits.maxMs} ms`);
+  /** Refuses a query for a while. */
+  #cool(name: string): void {
+    this.#cooling.get(name)?.();
+    this.#cooling.set(name, this.#options.clock.after(COOL_DOWN_MS, () => this.#cooling.delete(name)));
   }
 
   /** Ends an instance, and tells whoever listens why. */
-  #end(instance: Instance, reason: string): void {
-    this.#options.log.warn("a live query was ended", { query: instance.id, reason });
+  #end(instance: Instance, reason: string, why: "failed" | "renewed" = "failed"): void {
+    if (why === "failed") this.#options.log.warn("a live query was ended", { query: instance.id, reason });
     const channels = [...instance.channels];
-    this.#drop(instance);
-    for (const channel of channels) this.#options.close(channel, reason);
+    this.#drop(instance, reason);
+    for (const channel of channels) this.#options.close(channel, why, reason);
   }
 
-  #drop(instance: Instance): void {
+  #drop(instance: Instance, reason: string): void {
+    instance.ended = reason;
     this.#instances.delete(instance.id);
+    instance.query.instances.delete(instance);
+    this.#dropUnused(instance.query);
     this.#index.delete(instance);
     this.#scheduler.forget(instance);
     this.#lingering.get(instance)?.();
@@ -308,37 +358,47 @@ export class QueryRegistry {
     for (const channel of [instance.id, ...instance.channels]) this.#byChannel.delete(channel);
   }
 
+  /** Free SQL is forgotten with its last instance. */
+  #dropUnused(query: Query): void {
+    const unused = !query.declared && query.instances.size === 0;
+    if (unused && this.#queries.get(query.name) === query) this.#queries.delete(query.name);
+  }
+
   /** An instance without listeners stays for a while: who reconnects soon recovers. */
-  #lingerUnlessUsed(instance: Instance): void {
-    if (this.#lingering.has(instance)) return;
+  #linger(instance: Instance): void {
+    this.#lingering.get(instance)?.();
     const cancel = this.#options.clock.after(this.#options.limits.lingerMs, () => {
       this.#lingering.delete(instance);
-      if (instance.channels.size === 0) this.#drop(instance);
+      if (instance.channels.size === 0) this.#drop(instance, "Nobody listened to it");
     });
     this.#lingering.set(instance, cancel);
   }
 
   /** The schema is another: what queries read may be too. */
   #planAnew(): void {
-    this.#schema?.forget();
-    for (const declared of this.#declared.values()) declared.plan = undefined;
+    this.#schema++;
+    for (const query of this.#queries.values()) query.plan = undefined;
     for (const instance of [...this.#instances.values()]) {
-      const declared = this.#declared.get(splitChannel(instance.id).name);
+      const { query } = instance;
       try {
-        if (declared !== undefined) instance.plan = this.#planOf(declared);
+        if (query.source.remote) throw new PlugboardError("not_available", "The schema has changed");
+        query.plan ??= query.source.plan(query.definition);
         this.#index.delete(instance);
         this.#depend(instance);
       } catch (error) {
-        this.#end(instance, messageOf(error));
+        this.#end(instance, messageOf(error), query.source.remote ? "renewed" : "failed");
       }
     }
   }
 }
 
-function* changesIn({ table, rows }: TableChange): Iterable<Change> {
-  for (const row of rows!) {
+function denied(): PlugboardError {
+  return new PlugboardError("permission_denied", "Permission denied");
+}
+
+function* changesIn(rows: NonNullable<TableChange["rows"]>): Iterable<Change> {
+  for (const row of rows) {
     yield {
-      table,
       ...(row.type !== "insert" && { before: row.old }),
       ...(row.type !== "delete" && { after: row.new }),
     };

@@ -37,10 +37,15 @@ export class Result {
   readonly key: readonly string[] | null;
   /** Row texts by the text of their key. */
   readonly #rows: ReadonlyMap<string, string>;
+  /** How long the texts of its rows are. */
+  readonly chars: number;
 
   private constructor(key: readonly string[] | null, rows: ReadonlyMap<string, string>) {
     this.key = key;
     this.#rows = rows;
+    let chars = 0;
+    for (const row of rows.values()) chars += row.length;
+    this.chars = chars;
   }
 
   /** Keeps rows. Where two have the same key, it is none: they are told apart by position. */
@@ -61,7 +66,7 @@ export class Result {
 
   /** What leads from this result to the next, as JSON text; nothing if they are the same. */
   diff(next: Result): string | undefined {
-    if ((this.key === null) !== (next.key === null)) return next.snapshot;
+    if (this.key?.join("\n") !== next.key?.join("\n")) return next.snapshot;
     const parts = this.key === null ? this.#diffByPosition(next) : this.#diffByKey(next);
     return parts.length === 0 ? undefined : `{${parts.join()}}`;
   }
@@ -107,9 +112,6 @@ function keyText(row: Row, key: readonly string[]): string {
 function toJson(value: unknown): string {
   return JSON.stringify(value, (_, each) => {
     if (typeof each === "bigint") return Number.isSafeInteger(Number(each)) ? Number(each) : String(each);
-    if (each instanceof Uint8Array) {
-      return btoa(Array.from(each, (byte) => String.fromCharCode(byte)).join(""));
-    }
-    return each;
+    return each instanceof Uint8Array ? each.toBase64() : each;
   });
 }

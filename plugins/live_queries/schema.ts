@@ -7,7 +7,7 @@
 import type { Store } from "../persistence.ts";
 
 /** What live queries need of a database. */
-export type LiveStore = Pick<Store, "all" | "inspect" | "watch">;
+export type LiveStore = Pick<Store, "all" | "inspect" | "watch" | "inTransaction">;
 
 /** A base table. Names are as they were declared, and found in lower case, as SQLite compares them. */
 export interface TableInfo {
@@ -45,10 +45,8 @@ export class Schema {
     );
     if (table === undefined) return;
     const columns = this.#store.all<{ name: string; pk: number }>(
-      "SELECT name, pk FROM pragma_table_xinfo(?)",
-      [
-        table.name,
-      ],
+      "SELECT name, pk FROM pragma_table_xinfo(?) WHERE hidden = 0",
+      [table.name],
     );
     const key = columns.filter(({ pk }) => pk > 0).sort((a, b) => a.pk - b.pk);
     return {

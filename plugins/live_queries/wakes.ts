@@ -7,9 +7,8 @@
 import type { Condition } from "./conditions.ts";
 import { keyOf, type SqlValue } from "./values.ts";
 
-/** A row before and after. Names of tables and columns are as they were declared. */
+/** A row before and after. Names of columns are as they were declared. */
 export interface Change {
-  readonly table: string;
   /** Absent for an insert. */
   readonly before?: Readonly<Record<string, SqlValue>>;
   /** Absent for a delete. */
@@ -18,6 +17,7 @@ export interface Change {
 
 /** What a query depends on in one table. */
 export interface Dependency {
+  /** Its name, in lower case. */
   readonly table: string;
   /** The columns it reads; a change of others does not concern it. */
   readonly columns: ReadonlySet<string>;
@@ -107,12 +107,12 @@ export class WakeIndex<Instance> {
   add(
     instance: Instance,
     dependencies: readonly Dependency[],
-    valueOf: (param: string) => SqlValue | undefined,
+    value: (param: string) => SqlValue | undefined,
   ): void {
     const watchers = dependencies.map(({ table, columns, conditions }) => {
       const filled = conditions.map(({ column, operands }) => ({
         column,
-        keys: new Set(operands.map((each) => keyOf("param" in each ? valueOf(each.param) : each.value))),
+        keys: new Set(operands.map((each) => keyOf("param" in each ? value(each.param) : each.value))),
       }));
       const watcher = { instance, columns, conditions: filled };
       let watching = this.#tables.get(table);
@@ -138,11 +138,11 @@ export class WakeIndex<Instance> {
     this.#watchers.delete(instance);
   }
 
-  /** The instances these changes may concern. */
-  find(changes: Iterable<Change>): Set<Instance> {
-    const found = new Set<Instance>();
-    for (const change of changes) this.#tables.get(change.table)?.find(change, found);
-    return found;
+  /** Finds the instances that changes of a table's rows may concern. */
+  find(table: string, changes: Iterable<Change>, found: Set<Instance>): void {
+    const watching = this.#tables.get(table);
+    if (watching === undefined) return;
+    for (const change of changes) watching.find(change, found);
   }
 
   /** Everybody who depends on a table. */

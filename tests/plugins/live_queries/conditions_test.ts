@@ -4,6 +4,7 @@ import { conditionsOf } from "../../../plugins/live_queries/conditions.ts";
 const tables = new Map([
   ["orders", new Set(["id", "customer", "status", "total"])],
   ["items", new Set(["order_id", "n", "status"])],
+  ["events", new Set(["room", "start", "end", "window"])],
 ]);
 
 const conditions = (sql: string) =>
@@ -42,6 +43,16 @@ Deno.test("conditions are found where every row of the table must meet them", ()
     ],
     ["SELECT * FROM orders WHERE status = :s -- OR 1\n AND id /* or */ = 2", "orders: status=:s & id=2"],
     ["SELECT * FROM orders WHERE status = NULL", "orders: status=null"],
+    ["SELECT * FROM events WHERE room = :r AND CASE WHEN start THEN 1 END", "events: room=:r"],
+    ['SELECT * FROM events WHERE room = :r AND "end" > 3', "events: room=:r"],
+    [
+      "SELECT *, sum(start) OVER w FROM events WHERE room = :r WINDOW w AS (ORDER BY start)",
+      "events: room=:r",
+    ],
+    [
+      "SELECT * FROM items i LEFT JOIN orders o ON o.id = i.order_id WHERE i.status = :s AND o.id IS :id",
+      "items: status=:s",
+    ],
     ["SELECT * FROM orders WHERE id = (SELECT max(n) FROM items) AND status = :s", "orders: status=:s"],
   ];
   for (const [sql, expected] of cases) assert.equal(conditions(sql), expected, sql);
@@ -73,6 +84,13 @@ Deno.test("whatever is not certain gives no condition", () => {
     "SELECT * FROM orders, json_each(:list) WHERE status = :s",
     "SELECT (SELECT 1 FROM orders) FROM items WHERE orders.status = :s",
     "INSERT INTO orders SELECT * FROM items",
+    // The row may be missing, which is what IS finds.
+    "SELECT * FROM items i LEFT JOIN orders o ON o.id = i.order_id WHERE o.status IS :s",
+    // Words that SQLite takes for keywords here and for names there: what follows them may be an OR.
+    "SELECT * FROM orders WHERE status = :s AND total IS DISTINCT FROM 5 OR id = 1",
+    "SELECT start FROM events e, orders WHERE status = :s AND end = 1 OR e.room = 2",
+    "SELECT start FROM events e, orders WHERE status = :s AND window = 1 OR e.room = 2",
+    "SELECT start FROM events e, orders WHERE CASE WHEN end > 1 AND status = :s AND 1 THEN 1 ELSE 1 END",
     "",
     "((((",
   ];

@@ -1,0 +1,36 @@
+/**
+ * Sources: where queries are looked at and run.
+ *
+ * @module
+ */
+
+import { PlugboardError } from "../../core/mod.ts";
+import { planOf } from "./plan.ts";
+import type { Source } from "./query.ts";
+import type { LiveStore, Schema } from "./schema.ts";
+import { bound } from "./values.ts";
+
+/** The server's own database. */
+export function storeSource(store: LiveStore, schema: Schema, maxRows: number): Source {
+  return {
+    remote: false,
+    plan: (definition) => planOf(definition, store.inspect(definition.sql), schema),
+    read: (sql, params, { byPosition }) => store.all(sql, bound(params, byPosition), { maxRows }),
+  };
+}
+
+/** A database that this server does not see: the results are told. */
+export const told: Source = {
+  remote: false,
+  plan: () => ({ dependencies: [], key: null, byPosition: false }),
+  read: () => [],
+};
+
+/** No database at all. */
+export const nowhere: Source = {
+  remote: false,
+  plan() {
+    throw new PlugboardError("not_available", "There is no database to query");
+  },
+  read: () => [],
+};

@@ -1,0 +1,201 @@
+import assert from "node:assert/strict";
+import type { QueryDefinition } from "../../../plugins/live_queries.ts";
+import { until } from "../../kit/mod.ts";
+import { byStatus, follow, serveQueries } from "./kit.ts";
+
+/** A query is right if what a subscriber holds after these writes is what it would get anew. */
+async function follows(schema: string, sql: string, writes: string[], more: Partial<QueryDefinition> = {}) {
+  await using server = await serveQueries();
+  await server.store.exec(schema);
+  server.queries.define("q", { sql, ...more });
+  const text = more.params === undefined ? "" : `?${Object.keys(more.params).map((name) => `${name}=5`)}`;
+  await using client = await server.connect("/t");
+  const live = await follow(client, `live:q${text}`);
+  for (const write of writes) {
+    const before = JSON.stringify(live.rows());
+    await server.store.exec(write);
+    await live.next();
+    assert.notEqual(JSON.stringify(live.rows()), before, `${write} has changed nothing`);
+    await using other = await server.connect("/t");
+    assert.deepEqual(live.rows(), (await follow(other, `live:q${text}`)).rows(), write);
+  }
+}
+
+const TABLES = "CREATE TABLE a (id INTEGER PRIMARY KEY, v, w); CREATE TABLE b (id INTEGER PRIMARY KEY, v);";
+
+Deno.test("S05 a table whose name has capitals and whose rows cannot be told wakes its queries", async () => {
+  await follows("CREATE TABLE Loose (v)", "SELECT v FROM Loose", ["INSERT INTO Loose VALUES (1)"]);
+});
+
+Deno.test("S05 a table that is read directly and through a view wakes for rows that only the view shows", async () => {
+  await follows(
+    `${TABLES} CREATE VIEW others AS SELECT id FROM a WHERE v = 1;`,
+    "SELECT a.id, others.id AS other FROM a JOIN others WHERE a.v = :v",
+    ["INSERT INTO a VALUES (1, 5, 0), (2, 1, 0)", "INSERT INTO a VALUES (3, 1, 0)"],
+    { params: { v: "integer" } },
+  );
+});
+
+Deno.test("S05 a row that an outer join misses is missed no more when it comes", async () => {
+  await follows(
+    `${TABLES} INSERT INTO b VALUES (1, 1);`,
+    "SELECT b.id FROM b LEFT JOIN a ON a.id = b.id WHERE a.v IS NULL",
+    ["INSERT INTO a VALUES (1, 5, 0)"],
+  );
+});
+
+Deno.test("S05 generated columns change with those they are made of, and are no value to find an instance by", async () => {
+  for (const kind of ["VIRTUAL", "STORED"]) {
+    const schema = `CREATE TABLE g (id INTEGER PRIMARY KEY, v, made AS (v + 1) ${kind})`;
+    const writes = ["INSERT INTO g (id, v) VALUES (1, 4)", "UPDATE g SET v = 7"];
+    await follows(schema, "SELECT made FROM g", writes);
+    await follows(schema, "SELECT id FROM g WHERE made = :v", writes, { params: { v: "integer" } });
+  }
+});
+
+Deno.test("S05 full-text search is followed too", async () => {
+  await follows(
+    "CREATE VIRTUAL TABLE Texts USING fts5 (body)",
+    "SELECT body FROM Texts WHERE Texts MATCH 'hello' ORDER BY body",
+    ["INSERT INTO Texts VALUES ('hello you')", "INSERT INTO Texts VALUES ('hello me'), ('bye')"],
+  );
+});
+
+Deno.test("S05 a query of JSON in a column is followed", async () => {
+  await follows(
+    TABLES,
+    "SELECT each.value FROM a, json_each(a.v) AS each ORDER BY 1",
+    [`INSERT INTO a VALUES (1, '[1,2]', 0)`, `UPDATE a SET v = '[2,3]'`],
+  );
+});
+
+Deno.test("a rowid beside a primary key is refused, since its changes cannot be seen", async () => {
+  await using server = await serveQueries();
+  await server.store.exec("CREATE TABLE t (k TEXT PRIMARY KEY, v); CREATE TABLE u (v)");
+  assert.throws(
+    () => server.queries.define("q", { sql: "SELECT rowid, v FROM t" }),
+    /reads the rowid of "t"/,
+  );
+  server.queries.define("orders", { sql: "SELECT rowid FROM orders" });
+  server.queries.define("loose", { sql: "SELECT rowid, v FROM u" });
+});
+
+Deno.test("S04 free SQL reads what a view means now, and parameters differ by type", async () => {
+  await using server = await serveQueries();
+  await server.store.exec("CREATE VIEW shown AS SELECT id, status FROM orders WHERE status = 'a'");
+  await using client = await server.connect("/t");
+  await until("the client", () => server.bus.clients.size === 1);
+  const [id] = server.bus.clients.keys();
+  await server.queries.subscribeToQuery(id!, "SELECT id FROM shown");
+  await client.nextJson();
+  await server.store.exec("DROP VIEW shown; CREATE VIEW shown AS SELECT id FROM other");
+  await server.store.run("INSERT INTO other VALUES (7, 'x')");
+  assert.deepEqual((await client.nextJson()).data.upsert, [{ id: 7 }]);
+
+  const kinds: [string, unknown][] = [];
+  for (const param of [1, "1", null, 1n, Uint8Array.of(49)]) {
+    await server.queries.subscribeToQuery(id!, "SELECT typeof(?) AS type", [param]);
+    kinds.push([JSON.parse((await client.nextJson()).data).rows[0].type, param]);
+  }
+  assert.deepEqual(kinds.map(([type]) => type), ["real", "text", "null", "integer", "blob"]);
+});
+
+Deno.test("S04 free SQL has parameters by position, by number and by name, in any order", async () => {
+  await using server = await serveQueries();
+  await using client = await server.connect("/t");
+  await until("the client", () => server.bus.clients.size === 1);
+  const [id] = server.bus.clients.keys();
+  const asked = async (...query: [string, unknown[] | Record<string, unknown>]) => {
+    await server.queries.subscribeToQuery(id!, ...query as [string, string[]]);
+    return JSON.parse((await client.nextJson()).data).rows[0];
+  };
+  assert.deepEqual(await asked("SELECT ? AS a, ? AS b", ["x", "y"]), { a: "x", b: "y" });
+  assert.deepEqual(await asked("SELECT ?2 AS a, ?1 AS b", ["x", "y"]), { a: "y", b: "x" });
+  assert.deepEqual(await asked("SELECT $2 AS a, $1 AS b", ["x", "y"]), { a: "y", b: "x" });
+  assert.deepEqual(await asked("SELECT :b AS a, @a AS b", { a: "x", b: "y" }), { a: "y", b: "x" });
+});
+
+Deno.test("a result whose key has become another is given whole", async () => {
+  await using server = await serveQueries();
+  await server.store.exec(
+    "CREATE TABLE t (a NOT NULL, b NOT NULL, PRIMARY KEY (a)); INSERT INTO t VALUES (1, 2)",
+  );
+  server.queries.define("q", { sql: "SELECT * FROM t ORDER BY a" });
+  await using client = await server.connect("/t");
+  const live = await follow(client, "live:q");
+  await server.store.exec(
+    "DROP TABLE t; CREATE TABLE t (a NOT NULL, b NOT NULL, PRIMARY KEY (a, b)); INSERT INTO t VALUES (1, 2), (1, 3)",
+  );
+  await live.next();
+  assert.deepEqual(live.rows(), [{ a: 1, b: 2 }, { a: 1, b: 3 }]);
+  await server.store.run("DELETE FROM t WHERE b = 2");
+  assert.deepEqual(await live.next(), { delete: [[1, 2]] });
+  assert.deepEqual(live.rows(), [{ a: 1, b: 3 }]);
+});
+
+Deno.test("code that follows a query is told of its end, and whoever asks later follows a new one", async () => {
+  await using server = await serveQueries({ byStatus }, { maxRows: 1 });
+  const ended: string[] = [];
+  const heard: unknown[] = [];
+  const status = { status: "a" };
+  server.queries.watch("byStatus", status, (diff) => heard.push(diff), (reason) => ended.push(reason));
+  await server.store.run("INSERT INTO orders VALUES (1, 'x', 'a', 1), (2, 'x', 'a', 1)");
+  await until("the end", () => ended.length > 0);
+  assert.match(ended[0]!, /more than 1 rows/);
+  await server.store.run("DELETE FROM orders WHERE id = 2");
+  await using client = await server.connect("/t");
+  const live = await follow(client, "live:byStatus?status=a");
+  await server.store.run("UPDATE orders SET total = 2");
+  await live.next();
+  assert.deepEqual(live.rows(), [{ id: 1, customer: "x", total: 2 }]);
+  assert.deepEqual(heard, [], "nothing after its end");
+});
+
+Deno.test("S05 within a write nothing is shown: it is not committed yet", async () => {
+  await using server = await serveQueries({ byStatus });
+  const refused: unknown[] = [];
+  await server.store.write((tx) => {
+    tx.run("INSERT INTO orders VALUES (1, 'x', 'a', 1)");
+    for (
+      const show of [
+        () => server.queries.settle(),
+        () => server.queries.watch("byStatus", { status: "a" }, () => {}),
+      ]
+    ) {
+      try {
+        show();
+      } catch (error) {
+        refused.push((error as { code: string }).code);
+      }
+    }
+  });
+  assert.deepEqual(refused, ["in_transaction", "in_transaction"]);
+});
+
+Deno.test("who missed more text than a snapshot has gets a snapshot", async () => {
+  await using server = await serveQueries({ byStatus });
+  await using client = await server.connect("/t");
+  const live = await follow(client, "live:byStatus?status=a");
+  const { epoch } = live.reply.position;
+  for (let i = 0; i < 5; i++) {
+    await server.store.run("INSERT OR REPLACE INTO orders VALUES (1, ?, 'a', 1)", [String(i).repeat(8_000)]);
+    await live.next();
+  }
+  const recovered = async (offset: number) => {
+    await using other = await server.connect("/t");
+    const { reply } = await follow(other, "live:byStatus?status=a", { recover: { offset, epoch } });
+    return reply.recovered;
+  };
+  assert.equal(await recovered(4), true);
+  assert.equal(await recovered(1), false);
+});
+
+Deno.test("a slow query is refused from its first run on", async () => {
+  const sql =
+    "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < :n) SELECT count(*) AS n FROM c";
+  await using server = await serveQueries({ slow: { sql, params: { n: "integer" } } }, { maxMs: 20 });
+  const watch = (n: number) => server.queries.watch("slow", { n }, () => {});
+  watch(1);
+  assert.throws(() => watch(2_000_000), /takes longer than 20 ms/);
+  assert.throws(() => watch(2), /takes longer than 20 ms/, "for a while, whatever its parameters are");
+});

@@ -10,7 +10,11 @@ Deno.test("Q07 the app's own routes and the sockets share one port and one sessi
     fetch(example.url + path, { method: "POST", body: JSON.stringify(body), headers: { cookie } });
   const refused = await post("/posts", { text: "hello" });
   assert.deepEqual([refused.status, await refused.text()], [401, "Sign in first"]);
-  await assert.rejects(Client.connect(`${example.url}/realtime`), /401/);
+  await assert.rejects(async () => {
+    await using stranger = await Client.connect(`${example.url}/realtime`);
+    while ((await stranger.nextJson()).type === "error");
+    assert.fail("somebody without a session was let in");
+  }, /401|unauthorized/);
 
   const signedIn = await post("/session", { name: "ann" });
   const [cookie = ""] = signedIn.headers.get("set-cookie")!.split(";");

@@ -2,7 +2,7 @@
  * A to-do list in TinyBase: every browser has it whole, works on while the server is away, and catches up; the server
  * keeps it in SQLite.
  *
- *     deno run -A examples/todo.ts
+ *     deno run --allow-net --allow-env --allow-read --allow-write examples/todo.ts
  *
  * Open http://127.0.0.1:8085 in two windows. "Work offline" in one, change something in both, and come back; or stop
  * the server meanwhile and start it again.

@@ -123,10 +123,11 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
   let registry: QueryRegistry | undefined;
   let release: (() => void)[] = [];
 
-  const broker = liveBroker(
-    (channel) => registry?.find(channel),
-    (channel, instance) => registry?.left(channel, instance),
-  );
+  const broker = liveBroker({
+    find: (channel) => registry?.find(channel),
+    heard: (channel, instance) => registry?.heard(channel, instance),
+    left: (channel, instance) => registry?.left(channel, instance),
+  });
 
   function running(): QueryRegistry {
     if (registry === undefined) {

@@ -16,11 +16,12 @@ export interface LiveBroker extends Broker {
   diff(instance: Instance, publication: Publication): void;
 }
 
-/** Makes the broker. `find` gives the instance of a channel, `left` is told when nobody listens to one any more. */
-export function liveBroker(
-  find: (channel: string) => Instance | undefined,
-  left: (channel: string, instance: Instance) => void,
-): LiveBroker {
+/** Makes the broker. `find` gives the instance of a channel; the others are told when somebody, or nobody, listens. */
+export function liveBroker({ find, heard: begun, left }: {
+  find: (channel: string) => Instance | undefined;
+  heard: (channel: string, instance: Instance) => void;
+  left: (channel: string, instance: Instance) => void;
+}): LiveBroker {
   let events: BrokerEvents | undefined;
   const heard = new Set<string>();
   return {
@@ -34,12 +35,13 @@ export function liveBroker(
     announce() {},
     subscribe(channel) {
       heard.add(channel);
-      find(channel)?.channels.add(channel);
+      const instance = find(channel);
+      if (instance !== undefined) begun(channel, instance);
     },
     unsubscribe(channel) {
       heard.delete(channel);
       const instance = find(channel);
-      if (instance?.channels.delete(channel)) left(channel, instance);
+      if (instance !== undefined) left(channel, instance);
     },
     history(channel, { limit = Infinity, since, reverse }): History {
       const instance = find(channel);

@@ -177,8 +177,16 @@ export class QueryRegistry {
     this.#publish(instance, Result.of(rows, null));
   }
 
+  /** Somebody listens to a channel. */
+  heard(channel: string, instance: Instance): void {
+    instance.channels.add(channel);
+    this.#lingering.get(instance)?.();
+    this.#lingering.delete(instance);
+  }
+
   /** Nobody listens to a channel any more. */
   left(channel: string, instance: Instance): void {
+    instance.channels.delete(channel);
     this.#byChannel.delete(channel);
     if (instance.channels.size === 0) this.#linger(instance);
   }
@@ -248,8 +256,8 @@ export class QueryRegistry {
 
   #hear(channel: string, instance: Instance): void {
     this.#byChannel.set(channel, instance);
-    if (this.#options.broker.hears(channel)) instance.channels.add(channel);
-    if (instance.channels.size === 0) this.#linger(instance);
+    if (this.#options.broker.hears(channel)) this.heard(channel, instance);
+    else if (instance.channels.size === 0) this.#linger(instance);
     this.#scheduler.settle(instance); // a newcomer gets what is written, not what was last read
   }
 

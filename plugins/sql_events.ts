@@ -24,7 +24,7 @@
 import { checkOptions, type Host, PlugboardError, type Plugin } from "../core/mod.ts";
 import type { Channels } from "./channels.ts";
 import type { Params, Store } from "./persistence.ts";
-import { type Execution, reading, readingInMemory, writing } from "./sql_events/execution.ts";
+import { type Execution, reading, readingFirst, readingInMemory, writing } from "./sql_events/execution.ts";
 import { workerExecutor } from "./sql_events/executor.ts";
 import { type Pool, pool } from "./sql_events/pool.ts";
 import { processesAllowed, processExecutor } from "./sql_events/process.ts";
@@ -142,10 +142,12 @@ export function sqlEvents(options: SqlEventsOptions): Plugin<SqlEvents> {
     const following = tables(database, (type, data) => tell(type, { ...data, timestamp: given.clock.now() }));
 
     function execute(sql: string, params: Params, { write, user = "" }: QueryOptions): Execution {
-      if (write) return writing(database, following, { sql, params, user, maxRows });
-      if (path === ":memory:") return readingInMemory(database, { sql, params, maxRows });
       const heapBytes = runIn === "process" ? maxMemoryBytes : 0;
-      return reading(readers, { path, sql, params, maxRows, maxBytes, heapBytes });
+      const read = path === ":memory:"
+        ? readingInMemory(database, { sql, params, maxRows })
+        : reading(readers, { path, sql, params, maxRows, maxBytes, heapBytes });
+      if (!write) return read;
+      return readingFirst(read, () => writing(database, following, { sql, params, user, maxRows }));
     }
 
     const { clock, log } = given;

@@ -40,6 +40,30 @@ export function reading(pool: Pool, request: ReadRequest): Execution {
   };
 }
 
+/**
+ * Runs what only reads where it can be stopped, and only what does more in the store: whether it does shows when it is
+ * prepared, and preparing it may take for ever too.
+ */
+export function readingFirst(read: Execution, write: () => Execution): Execution {
+  let current = read;
+  let stopped = false;
+  const result = read.result.catch((error) => {
+    if (stopped || error?.code !== "not_a_read") throw error;
+    current = write();
+    return current.result;
+  });
+  return {
+    result,
+    stop() {
+      stopped = true;
+      return current.stop();
+    },
+    get rowCount() {
+      return current.rowCount;
+    },
+  };
+}
+
 /** Writes in a transaction of the store. It can be stopped as long as it has not begun; then nothing else can run. */
 export function writing(
   store: Pick<Store, "write">,

@@ -89,7 +89,7 @@ function serialized(request: ReadRequest): Uint8Array {
 function startProcess(path: string) {
   const source = [frame, framesIn, `await (${program})(${JSON.stringify(readerSource())});`].join("\n");
   const alone = ["prompt", "config", "lock", "remote", "npm", "code-cache"].map((what) => `--no-${what}`);
-  return new Deno.Command(Deno.execPath(), {
+  const command = new Deno.Command(Deno.execPath(), {
     args: [
       "run",
       "--quiet",
@@ -97,11 +97,17 @@ function startProcess(path: string) {
       `--allow-read=${dirname(path).replaceAll(",", ",,")}`,
       `data:text/javascript,${encodeURIComponent(source)}`,
     ],
-    clearEnv: true,
+    // It may not read its environment, but the runtime has to: where its cache is, for one. It has nothing to report.
+    env: { OTEL_DENO: "false" },
     stdin: "piped",
     stdout: "piped",
-    stderr: "null",
-  }).spawn();
+    stderr: "inherit",
+  });
+  try {
+    return command.spawn();
+  } catch (error) {
+    throw new PlugboardError("query_failed", `No process can be started for the query: ${messageOf(error)}`);
+  }
 }
 
 /**

@@ -171,8 +171,8 @@ export function queries(parts: QueriesParts): Queries {
       release.push(() => signal.removeEventListener("abort", aborted));
     }
     tell("query:started", { queryId, query: sql, ...whose, timestamp: startedAt });
-    // What stopped it may be another reason than being cancelled.
-    execution.result.then(complete, (error) => fail(error?.code === "cancelled" ? why ?? error : error));
+    // Once it was to stop, that is why it failed, whatever it says itself.
+    execution.result.then(complete, (error) => fail(why ?? error));
     return query;
   }
 

@@ -101,7 +101,7 @@ export interface QueryOptions {
   signal?: AbortSignal;
   /** How many rows it gives, if that is known: then its progress has a percentage. */
   totalRows?: number;
-  /** Whether it may write. It then runs as a write of the store, where nothing can stop it. @default {false} */
+  /** Whether it may write. If it does, it is a write of the store: everybody waits for it, and nothing can stop it. @default {false} */
   write?: boolean;
 }
 

@@ -237,6 +237,28 @@ Deno.test("Q10 in a process a query that gives no row ends too, with its process
   assert.deepEqual(await nextEvent(client), ["query:cancelled", { queryId: "never" }]);
 });
 
+Deno.test("Q10 a query whose process is killed by others is told as failed, and the next one has another", async () => {
+  await using server = await serveSql({ runIn: "process" });
+  await using client = await server.join("queries");
+  await server.store.exec(NUMBERS);
+  const query = server.events.start(ROWS_FOR_EVER);
+  await until("rows", () => query.rowCount > 0);
+  for (const pid of children()) Deno.kill(pid, "SIGKILL");
+  assert.equal(await codeOf(query.result), "query_failed");
+  assert.equal((await nextEvent(client))[0], "query:started");
+  assert.match((await nextEvent(client))[1].error, /process has ended/);
+  assert.equal((await server.events.run("SELECT 1")).rowCount, 1);
+});
+
+Deno.test("Q10 a query that may write but only reads can be stopped as any other", async () => {
+  await using server = await serveSql({ runIn: "process" });
+  await server.store.exec(NUMBERS);
+  const query = server.events.start(ONE_ROW_NEVER, [], { write: true });
+  await until("the process", () => children().length === 1);
+  assert.equal(await server.events.cancel(query.queryId), true);
+  assert.deepEqual(children(), []);
+});
+
 Deno.test("Q10 in a worker a query that gives no row is said to go on, and keeps its place until it ends", async () => {
   await using server = await serveSql({ runIn: "worker", maxQueries: 1 });
   await using client = await server.join("queries");

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createMergeableStore } from "tinybase";
 import config from "../../../deno.json" with { type: "json" };
 import { heard, sdkClient } from "../../kit/centrifuge.ts";
-import { deno, startExample } from "../../kit/example.ts";
+import { deno, root, startExample } from "../../kit/example.ts";
 import { Client, until } from "../../kit/mod.ts";
 import { converged, synced } from "../../plugins/tinybase/kit.ts";
 
@@ -92,3 +92,17 @@ Deno.test("B15 the bundle does everything from another folder, with nothing besi
   await using alice = await Client.connect(`${server.url}/chat/ws/general/Alice`);
   assert.equal((await alice.nextJson()).Content, "Welcome to General Chat, Alice!");
 });
+
+Deno.test("B15 no part of the server looks for files beside it, which a bundle leaves behind", () => {
+  const sources = (folder: string): string[] =>
+    [...Deno.readDirSync(new URL(folder, root))].flatMap(({ name, isDirectory }) =>
+      isDirectory ? sources(`${folder}${name}/`) : name.endsWith(".ts") ? [`${folder}${name}`] : []
+    );
+  const all = ["main.ts", ...sources("core/"), ...sources("plugins/")];
+  assert.ok(all.length > 100);
+  // What is imported, as code or as text, comes along; an address made of the module's own leads nowhere.
+  const stray = all.filter((path) => /import\.meta\.(url|dirname|filename|resolve)/.test(read(path)));
+  assert.deepEqual(stray, []);
+});
+
+const read = (path: string) => Deno.readTextFileSync(new URL(path, root));

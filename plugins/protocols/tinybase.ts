@@ -71,6 +71,7 @@ import { pathListeners } from "./tinybase/listeners.ts";
 import { muxSession } from "./tinybase/mux.ts";
 import type { PathPersister } from "./tinybase/parts.ts";
 import { PathStore } from "./tinybase/path_store.ts";
+import { MAX_MESSAGE_BYTES } from "./tinybase/sizes.ts";
 import type { TinyBaseSync } from "./tinybase/types.ts";
 
 export { tinybaseCodes } from "./tinybase/close_codes.ts";
@@ -94,11 +95,14 @@ export interface TinyBaseOptions {
   fragmentTimeoutMs?: number;
   /** Bytes of a fragment of what the server sends. @default {whole messages} */
   fragmentSize?: number;
-  /** Bytes of one frame; TinyBase's clients take no more than the default. @default {16777216} */
+  /** Bytes of one message; TinyBase's clients take no more than the default. @default {16775168} */
   maxMessageBytes?: number;
   /** Bytes that may wait for a slow client: two of the largest messages by default. @default {33554432} */
   maxQueuedBytes?: number;
-  /** Characters of a path's stored content beyond which its clients cannot add any. @default {67108864} */
+  /**
+   * Bytes of a path's content beyond which its clients cannot add any. A client that comes with nothing gets all
+   * tables in one message, and so nothing from a path that has more than the default. @default {16000000}
+   */
   maxStoreBytes?: number;
 }
 
@@ -112,9 +116,9 @@ export function tinybase(options: TinyBaseOptions): Plugin<TinyBaseSync> {
     requestTimeoutMs = 10_000,
     fragmentTimeoutMs = 1_000,
     fragmentSize,
-    maxMessageBytes = 16_777_216,
+    maxMessageBytes = MAX_MESSAGE_BYTES,
     maxQueuedBytes = 33_554_432,
-    maxStoreBytes = 67_108_864,
+    maxStoreBytes = 16_000_000,
   } = options;
   const check = checkOptions("tinybase");
   check.that(prefix.startsWith("/"), "path", "a path that begins with a slash", prefix);
@@ -187,7 +191,6 @@ export function tinybase(options: TinyBaseOptions): Plugin<TinyBaseSync> {
     return new SyncClient({
       member,
       store: () => storeOf(path),
-      maxStoreBytes,
       assembler,
       scope,
       clock: host!.clock,
@@ -211,7 +214,7 @@ export function tinybase(options: TinyBaseOptions): Plugin<TinyBaseSync> {
       log,
       requestTimeoutMs,
       fragmentSize,
-      maxMessageBytes,
+      maxStoreBytes,
       loaded: (store) => onStore(store, side.path),
     });
   }

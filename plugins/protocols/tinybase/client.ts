@@ -18,7 +18,6 @@ export interface SyncClientOptions {
   readonly member: Member;
   /** The path's store, while it is loaded. */
   readonly store: () => PathStore | undefined;
-  readonly maxStoreBytes: number;
   readonly assembler: Assembler;
   /** What tells its fragments from those of others on the same socket. */
   readonly scope: string;
@@ -58,14 +57,14 @@ export class SyncClient {
   }
 
   #route(to: string, text: string, pieces?: readonly string[]): void {
-    const { member, close, store, maxStoreBytes } = this.#options;
+    const { member, close, store } = this.#options;
     const message = glanceAt(text);
     if (message === undefined) return close(tinybaseCodes.invalid);
     if (message.latest > this.#latest && this.#isAhead(message.latest)) {
       return close(tinybaseCodes.clockAhead);
     }
     const { type, mended } = message;
-    if (type === contentDiff && (store()?.size ?? 0) > maxStoreBytes) return close(tinybaseCodes.store);
+    if (type === contentDiff && store()?.hasRoomFor(text) === false) return close(tinybaseCodes.store);
     const addressee = this.#addressee(to, type);
     if (addressee === undefined) return;
     const delivery = mended === undefined

@@ -13,15 +13,16 @@ import type { MergeableStore } from "tinybase";
 import type { Clock, Log } from "../../../core/mod.ts";
 import type { Sender, ServerClient, ServerSide } from "../../paths.ts";
 import { answerTo, earlyAnswerTo } from "./answer.ts";
-import { piecesOf } from "./fragments.ts";
 import { Inquiries } from "./inquiries.ts";
-import { type Marks, stampsOf, touchedOf, without } from "./marks.ts";
+import { stampsOf, touchedOf, without } from "./marks.ts";
 import { Merger } from "./merger.ts";
-import { type Changes, encodeMessage, messageTypes, parseMessage, type SyncMessage } from "./messages.ts";
+import { type Changes, messageTypes, parseMessage, type SyncMessage } from "./messages.ts";
 import { type Content, contentOf, type PathPersister } from "./parts.ts";
 import { Pull } from "./pull.ts";
 import { isEmpty } from "./records.ts";
 import { Saver } from "./saver.ts";
+import { bytesOf } from "./sizes.ts";
+import { Teller } from "./teller.ts";
 import { Undo } from "./undo.ts";
 
 /** What a path's store needs. */
@@ -32,30 +33,30 @@ export interface PathStoreOptions {
   readonly log: Log;
   readonly requestTimeoutMs: number;
   readonly fragmentSize: number | undefined;
-  readonly maxMessageBytes: number;
+  readonly maxStoreBytes: number;
   /** Called with the store when it is loaded and before anybody else changes it. */
   readonly loaded: (store: MergeableStore) => void | Promise<void>;
 }
-
-/** Beyond this, clients are told that there is something new, and those that lack it fetch it. */
-const MAX_NEWS_CHARS = 262_144;
 
 /** A store with its persister, as its path's server client. */
 export class PathStore implements ServerClient {
   readonly store: MergeableStore;
   readonly #options: PathStoreOptions;
   readonly #saver: Saver;
+  readonly #teller: Teller;
   readonly #merger: Merger;
   readonly #pulls = new Map<string, Pull>();
   readonly #undos = new Map<string, Undo>();
   readonly #inquiries: Inquiries;
   /** What is being merged, as its sender sent it; everybody else has it from there. */
   #relayed: Changes | undefined;
+  /** Bytes of what is being fetched from clients. */
+  #arriving = 0;
   /** What was stored, until the store is ready. */
   #stored: Content | undefined;
 
   constructor(options: PathStoreOptions) {
-    const { clock, side, log, persister } = options;
+    const { clock, side, log, persister, fragmentSize } = options;
     this.#options = options;
     this.#merger = new Merger(
       clock,
@@ -63,14 +64,15 @@ export class PathStore implements ServerClient {
     );
     this.store = this.#merger.store;
     this.#saver = new Saver({ store: this.store, persister, path: side.path, clock, log });
+    this.#teller = new Teller({ store: this.store, side, saver: this.#saver, log, fragmentSize });
     this.#inquiries = new Inquiries(clock, (member, requestId) => {
-      this.#tell(member, requestId, messageTypes.getContentHashes, "");
+      this.#teller.tell(member, requestId, messageTypes.getContentHashes, "");
     });
   }
 
-  /** Characters of all that is stored. */
-  get size(): number {
-    return this.#saver.size;
+  /** Whether a message's changes may be added to what is stored. */
+  hasRoomFor(payload: string): boolean {
+    return this.#saver.size + this.#arriving + bytesOf(payload) <= this.#options.maxStoreBytes;
   }
 
   /** Reads what is stored; throws if any of it cannot be read, so that nothing is written over it. */
@@ -93,7 +95,7 @@ export class PathStore implements ServerClient {
     const message = parseMessage(payload);
     const answer = message && this.#stored && earlyAnswerTo(message, this.#stored);
     if (answer === undefined) return false;
-    this.#tell(from, message!.requestId, messageTypes.response, answer);
+    this.#teller.tell(from, message!.requestId, messageTypes.response, answer);
     return true;
   }
 
@@ -101,9 +103,9 @@ export class PathStore implements ServerClient {
     const message = parseMessage(payload);
     if (message === undefined) return;
     const answer = answerTo(message, this.store);
-    if (answer === undefined) return this.#hear(from, message);
+    if (answer === undefined) return this.#hear(from, message, payload);
     if (message.type === messageTypes.getContentHashes) this.#inquiries.speaks(from);
-    this.#tell(from, message.requestId, messageTypes.response, answer);
+    this.#teller.tell(from, message.requestId, messageTypes.response, answer);
   }
 
   joined(member: Sender): void {
@@ -131,31 +133,50 @@ export class PathStore implements ServerClient {
   }
 
   /** The client says something about its own store. */
-  #hear(from: Sender, message: SyncMessage): void {
+  #hear(from: Sender, message: SyncMessage, payload: string): void {
     const { requestId, type, body } = message;
     if (type === messageTypes.response && this.#inquiries.answered(from, requestId)) {
       this.#compare(from, body);
     } else if (from.right === "read") {
       this.#undoOf(from).message(message);
     } else if (type === messageTypes.response) {
-      this.#pulls.get(from.id)?.response(message);
+      this.#answered(from, message, payload);
     } else if (type === messageTypes.contentHashes) {
       this.#inquiries.speaks(from);
-      if (this.#differs(body)) this.#pullOf(from).start(body);
+      this.#fetch(from, body);
     } else if (type === messageTypes.contentDiff) {
       this.#inquiries.changed(from);
-      this.#mergeRelayed(body as Changes);
+      this.#mergeRelayed(body as Changes, payload);
     }
+  }
+
+  #answered({ id }: Sender, message: SyncMessage, payload: string): void {
+    const pull = this.#pulls.get(id);
+    if (pull === undefined) return;
+    if (!this.hasRoomFor(payload)) return pull.refuse("The path has no room for that");
+    this.#arriving -= pull.bytes;
+    pull.response(message, bytesOf(payload));
+    this.#arriving += pull.bytes;
   }
 
   /** Has both sides get what they lack. */
   #compare(member: Sender, hashes: unknown): void {
     if (!this.#differs(hashes)) return;
-    this.#hear(member, { requestId: null, type: messageTypes.contentHashes, body: hashes, latest: "" });
-    this.#tellHashes(member);
+    if (member.right === "read") this.#undoOf(member).compare(hashes);
+    else this.#fetch(member, hashes);
+    this.#teller.tellHashes(member);
   }
 
-  #mergeRelayed(changes: Changes): void {
+  #fetch(member: Sender, hashes: unknown): void {
+    if (this.#differs(hashes) && this.hasRoomFor("")) this.#pullOf(member).start(hashes);
+  }
+
+  #mergeRelayed(changes: Changes, payload: string): void {
+    if (!this.hasRoomFor(payload)) { // only of what came while the path was loaded; others are told before
+      const { log, side } = this.#options;
+      return log.warn("a path has no room for a change that came while it was loaded", { path: side.path });
+    }
+    this.#saver.merged(bytesOf(payload));
     this.#relayed = changes;
     try {
       this.#merger.merge(changes);
@@ -175,7 +196,7 @@ export class PathStore implements ServerClient {
     for (const pull of this.#pulls.values()) if (pull.merging) return pull.marks.add(tables, values);
     const news = this.#relayed === undefined ? touched : without(touched, this.#relayed);
     if (isEmpty(news[0][0]) && isEmpty(news[1][0])) return;
-    this.#tellAll(touchedOf(this.store, news), undefined);
+    this.#teller.tellAll(touchedOf(this.store, news));
   }
 
   #pullOf(member: Sender): Pull {
@@ -187,31 +208,32 @@ export class PathStore implements ServerClient {
         client: member.id,
         requestTimeoutMs,
         ask: (payload) => this.#saver.afterSaved(() => member.tell(payload)),
-        pulled: (marks) => this.#pulled(member, marks),
-        failed: (error) => this.#pullFailed(member, error),
+        ended: (pull, error) => this.#pulled(member, pull, error),
       });
       this.#pulls.set(member.id, pull);
     }
     return pull;
   }
 
-  #pulled(member: Sender, marks: Marks): void {
-    this.#inquiries.fetched(member);
+  #pulled(member: Sender, { marks, bytes }: Pull, error: unknown): void {
+    this.#arriving -= bytes;
     if (!marks.empty) {
+      this.#saver.merged(bytes);
       // Whole rows: what only has a newer clock is news as well, and TinyBase does not tell which that is.
       this.#saver.dirty.addAll(marks);
       this.#saver.schedule();
-      this.#tellAll(stampsOf(this.store, marks), member.id);
+      this.#teller.tellAll(stampsOf(this.store, marks), member.id);
+    }
+    if (!this.#pulls.has(member.id)) return; // it has left
+    if (error === undefined) {
+      this.#inquiries.fetched(member);
+    } else {
+      const { log, side } = this.#options;
+      log.warn("a client's changes could not be fetched", { path: side.path, client: member.id, error });
+      this.#inquiries.failed(member);
     }
     // It may still lack something: what the server's listeners have changed, or all, if its own question timed out.
-    this.#tellHashes(member);
-  }
-
-  #pullFailed(member: Sender, error: unknown): void {
-    if (!this.#pulls.has(member.id)) return;
-    const { log, side } = this.#options;
-    log.warn("a client's changes could not be fetched", { path: side.path, client: member.id, error });
-    this.#inquiries.failed(member);
+    this.#teller.tellHashes(member);
   }
 
   #undoOf(member: Sender): Undo {
@@ -226,39 +248,4 @@ export class PathStore implements ServerClient {
     const [tablesHash, valuesHash] = this.store.getMergeableContentHashes();
     return !Array.isArray(hashes) || hashes[0] !== tablesHash || hashes[1] !== valuesHash;
   }
-
-  #tellHashes(member: Sender): void {
-    this.#tell(member, newsId(), messageTypes.contentHashes, this.store.getMergeableContentHashes());
-  }
-
-  #tell(member: Sender, requestId: string | null, type: number, body: unknown): void {
-    const payload = encodeMessage(requestId, type, body);
-    this.#afterSaved(payload, (piece) => member.tell(piece));
-  }
-
-  #tellAll(changes: Changes, except: string | undefined): void {
-    let payload = encodeMessage(newsId(), messageTypes.contentDiff, changes);
-    if (payload.length > MAX_NEWS_CHARS) {
-      payload = encodeMessage(newsId(), messageTypes.contentHashes, this.store.getMergeableContentHashes());
-    }
-    this.#afterSaved(payload, (piece) => this.#options.side.broadcast(piece, except));
-  }
-
-  #afterSaved(payload: string, send: (piece: string) => void): void {
-    const { fragmentSize, maxMessageBytes, log, side } = this.#options;
-    if (payload.length > maxMessageBytes) {
-      log.error("a path has more in one message than TinyBase can take", {
-        path: side.path,
-        size: payload.length,
-      });
-      return;
-    }
-    const pieces = piecesOf(payload, fragmentSize);
-    this.#saver.afterSaved(() => pieces.forEach(send));
-  }
-}
-
-/** An id as TinyBase gives them to what it tells without being asked. */
-function newsId(): string {
-  return crypto.randomUUID().replaceAll("-", "").slice(0, 11);
 }

@@ -26,16 +26,16 @@ export interface PullOptions {
   readonly requestTimeoutMs: number;
   /** Sends a question to the client. */
   readonly ask: (payload: string) => void;
-  /** What the client has is merged, if it was anything. */
-  readonly pulled: (marks: Marks) => void;
-  /** The client did not answer, or what it said could not be merged. */
-  readonly failed: (error: unknown) => void;
+  /** What the client has is merged; or it did not answer, or what it said could not be merged, all of it or in part. */
+  readonly ended: (pull: Pull, error: unknown) => void;
 }
 
 /** Pulls from one client, as often as needed and once at a time. */
 export class Pull {
   /** What the client has sent, and what else has changed with it. */
   readonly marks = new Marks();
+  /** Bytes of what the client has sent. */
+  bytes = 0;
   readonly #options: PullOptions;
   readonly #synchronizer: Synchronizer;
   readonly #questions = new Map<string, number>();
@@ -74,21 +74,27 @@ export class Pull {
     else this.#run(hashes);
   }
 
-  /** An answer of the client. */
-  response({ requestId, body }: SyncMessage): void {
+  /** An answer of the client, which had so many bytes. */
+  response({ requestId, body }: SyncMessage, bytes: number): void {
     const type = requestId === null ? undefined : this.#questions.get(requestId);
     if (type === undefined) return;
     this.#questions.delete(requestId!);
+    this.bytes += bytes;
     this.#mark(type, body);
     this.#receive(this.#options.client, requestId, messageTypes.response as number, body);
+  }
+
+  /** Gives up what is under way. */
+  refuse(reason: string): void {
+    this.#fail(new Error(reason));
   }
 
   /** Ends it; the client has gone. */
   stop(): void {
     this.#next = undefined;
     // Destroying alone would wait until the open question times out.
-    this.#fail(new Error("The client has left"));
-    this.#synchronizer.destroy().catch(this.#options.failed);
+    this.refuse("The client has left");
+    this.#synchronizer.destroy().catch((error) => this.#error = error);
   }
 
   async #run(hashes: unknown): Promise<void> {
@@ -96,6 +102,7 @@ export class Pull {
     this.#hashes = hashes;
     this.#error = undefined;
     this.marks.clear();
+    this.bytes = 0;
     try {
       await this.#synchronizer.load();
     } catch (error) {
@@ -103,8 +110,7 @@ export class Pull {
     }
     this.#running = false;
     this.#questions.clear();
-    this.#options.pulled(this.marks);
-    if (this.#error !== undefined) this.#options.failed(this.#error);
+    this.#options.ended(this, this.#error);
     const next = this.#next;
     this.#next = undefined;
     if (next !== undefined) this.#run(next);

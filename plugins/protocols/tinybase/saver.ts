@@ -8,6 +8,7 @@ import type { MergeableStore } from "tinybase";
 import { type Clock, type Log, messageOf } from "../../../core/mod.ts";
 import { Marks, stampsOf } from "./marks.ts";
 import { keyOf, type PathPersister, textOf } from "./parts.ts";
+import { bytesOf } from "./sizes.ts";
 
 /** What a saver needs. */
 export interface SaverOptions {
@@ -35,6 +36,7 @@ export class Saver {
   readonly #dirty = new Marks();
   readonly #sizes = new Map<string, number>();
   #size = 0;
+  #merged = 0;
   #waiting: (() => void)[] = [];
   #saving: Promise<void> | undefined;
   #failure: { error: unknown } | undefined;
@@ -51,14 +53,19 @@ export class Saver {
     return this.#dirty;
   }
 
-  /** Characters of all parts. */
+  /** Bytes of all parts, and of the messages whose changes are not among them yet. */
   get size(): number {
-    return this.#size;
+    return this.#dirty.empty ? this.#size : this.#size + this.#merged;
   }
 
   /** Counts a part that was loaded. */
   loaded(key: string, text: string): void {
     this.#resize(key, text);
+  }
+
+  /** Counts a message whose changes were merged, until they are counted as parts. */
+  merged(bytes: number): void {
+    this.#merged += bytes;
   }
 
   /** Saves what is marked at the end of this turn. */
@@ -155,11 +162,12 @@ export class Saver {
     if (valuesHlc !== "") parts.set(keyOf(["v"]), valuesHlc);
     parts.set(keyOf(["h"]), JSON.stringify(this.#options.store.getMergeableContentHashes()));
     for (const [key, text] of parts) this.#resize(key, text);
+    this.#merged = 0;
     return parts;
   }
 
   #resize(key: string, text: string): void {
-    const size = key.length + text.length;
+    const size = bytesOf(key) + bytesOf(text);
     this.#size += size - (this.#sizes.get(key) ?? 0);
     this.#sizes.set(key, size);
   }

@@ -15,6 +15,7 @@ import { Marks, stampsOf } from "./marks.ts";
 import {
   type Changes,
   encodeMessage,
+  isHashes,
   messageTypes,
   type Stamp,
   type SyncMessage,
@@ -38,13 +39,14 @@ export class Undo {
   /** The client tells of a change, of its hashes, or answers. */
   message({ requestId, type, body }: SyncMessage): void {
     if (type === messageTypes.contentDiff) this.#correct(body as Changes);
-    else if (type === messageTypes.contentHashes) this.#compare(body as [number, number]);
+    else if (type === messageTypes.contentHashes) this.compare(body);
     else if (type === messageTypes.response && requestId !== null) this.#answered(requestId, body);
   }
 
   /** Asks for what is different, unless that is under way. */
-  #compare([tablesHash, valuesHash]: [number, number]): void {
-    if (this.#questions.size > 0) return;
+  compare(hashes: unknown): void {
+    if (this.#questions.size > 0 || !isHashes(hashes)) return;
+    const [tablesHash, valuesHash] = hashes;
     const [ownTablesHash, ownValuesHash] = this.#store.getMergeableContentHashes();
     if (tablesHash !== ownTablesHash) {
       this.#ask(messageTypes.getTableDiff, this.#store.getMergeableTableHashes());

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createMergeableStore } from "tinybase";
 import { type Client, FakeClock, RawClient, until } from "../../kit/mod.ts";
-import { converged, hashesOf, memoryDocuments, persisterOf, synced, syncServer } from "./kit.ts";
+import { converged, hashesOf, memoryDocuments, persisterOf, same, synced, syncServer } from "./kit.ts";
 
 const stored = () => ({ createPersisterForPath: persisterOf(memoryDocuments()) });
 
@@ -149,19 +149,22 @@ Deno.test("half messages for ever are forgotten after their time", async () => {
   }
 });
 
-Deno.test("a frame of 16 MiB passes, a larger one closes its sender", async () => {
+Deno.test("a frame of nearly 16 MiB passes, a larger one closes its sender", async () => {
+  const largest = 16_777_216 - 2_048;
+  const [head, tail] = ['\n["a",3,[[{"t":[{"r":[{"c":["', '","P6vlbfb----7JQY8"]}]}]}],[{}],1]]'] as const;
+  const frameOf = (size: number) => head + "x".repeat(size - head.length - tail.length) + tail;
   await using server = await syncServer();
   await using a = await server.connect("/sync/pets");
   await using b = await server.connect("/sync/pets");
-  const frameOf = (size: number) => {
-    const [head, tail] = ['\n["a",3,[[{"t":[{"r":[{"c":["', '","P6vlbfb----7JQY8"]}]}]}],[{}],1]]'] as const;
-    return head + "x".repeat(size - head.length - tail.length) + tail;
-  };
-  a.send(frameOf(16_777_216));
-  assert.equal((await b.nextText()).length, 16_777_216 + 36);
-  a.send(frameOf(16_777_217));
+  a.send(frameOf(largest));
+  assert.equal((await b.nextText()).length, largest + 36);
+  // A real client would close for more than 16 MiB, and what it gets has the sender's id and the channel in front.
+  await using real = await synced(`${server.url}/sync`, { channel: "pets", timeoutSeconds: 0.1 });
+  a.send(frameOf(largest));
+  await until("the cell", () => real.store.hasCell("t", "r", "c"));
+  a.send(frameOf(largest + 1));
   await closedWith(a, 1009, "message too large");
-  assert.equal(b.waiting, 0);
+  assert.ok(real.socket.readyState === WebSocket.OPEN);
 });
 
 Deno.test("a clock years ahead is told to its client and reaches nobody", async () => {
@@ -194,6 +197,32 @@ Deno.test("a client that answers no question delays nobody, and cannot pile up q
     questions++;
   }
   assert.ok(questions <= 3, `${questions} questions`);
+});
+
+Deno.test("a client that never tells what it has is asked a few times, not for ever", async () => {
+  const clock = new FakeClock(Date.now());
+  await using server = await syncServer({ ...stored(), clock, requestTimeoutMs: 20 });
+  await using coy = await server.connect("/sync/pets");
+  const question = async (type: number): Promise<string> => {
+    for (;;) {
+      const [, text] = (await coy.nextText()).split("\n");
+      const [id, asked] = JSON.parse(text!);
+      if (asked === type) return id;
+    }
+  };
+  clock.advance(250);
+  for (let tries = 0; tries < 4; tries++) {
+    coy.send(`S\n["${await question(1)}",0,[1,1]]`);
+    await question(4);
+    assert.match((await server.log.next()).message, /could not be fetched/);
+    clock.advance(1_000);
+  }
+  clock.advance(60_000);
+  coy.send('S\n["q",1,""]');
+  let frame = "";
+  while (!frame.startsWith('S\n["q",0')) {
+    assert.notEqual(JSON.parse((frame = await coy.nextText()).slice(2))[1], 1);
+  }
 });
 
 Deno.test("answers nobody asked for, or from somebody else, change nothing", async () => {
@@ -236,6 +265,9 @@ Deno.test("what comes before a path is loaded is held in bounds", async () => {
   loading.resolve([]);
 });
 
+const sizeOf = (parts: Map<string, string>) =>
+  [...parts].reduce((size, [key, text]) => size + new TextEncoder().encode(key + text).length, 0);
+
 Deno.test("a store takes no more than it may", async () => {
   const documents = memoryDocuments();
   await using server = await syncServer({
@@ -245,16 +277,66 @@ Deno.test("a store takes no more than it may", async () => {
   await using a = await synced(`${server.url}/sync/pets`);
   const closed = new Promise<CloseEvent>((resolve) => a.socket.onclose = resolve);
   for (let i = 0; a.socket.readyState === WebSocket.OPEN && i < 1_000; i++) {
-    a.store.setCell("pets", `row ${i}`, "c", "x".repeat(1_000));
+    a.store.setCell("pets", `row ${i}`, "c", "ü".repeat(500));
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
   const { code, reason } = await closed;
   assert.deepEqual([code, reason], [1013, "tinybase:15:store"]);
-  const stored = [...documents.parts.get("pets")!].reduce(
-    (size, [key, text]) => size + key.length + text.length,
-    0,
-  );
-  assert.ok(stored < 20_000, `${stored}`);
+  const size = sizeOf(documents.parts.get("pets")!);
+  assert.ok(size > 8_000 && size <= 10_000, `${size}`);
+});
+
+Deno.test("a store takes no more than it may of what a client did while it was away", async () => {
+  const documents = memoryDocuments();
+  await using server = await syncServer({
+    clock: new FakeClock(Date.now()),
+    createPersisterForPath: persisterOf(documents),
+    maxStoreBytes: 10_000,
+  });
+  const large = createMergeableStore();
+  for (let i = 0; i < 20; i++) large.setCell("pets", `row ${i}`, "c", "x".repeat(1_000));
+  await using a = await synced(`${server.url}/sync/pets`, { store: large });
+  assert.match(String((await server.log.next()).fields.error), /no room/);
+  await using b = await synced(`${server.url}/sync/pets`);
+  b.store.setValue("open", true);
+  await until("what fits", () => a.store.hasValue("open"));
+  await converged(b.store, server.sync.getStore("pets")!);
+  assert.ok(sizeOf(documents.parts.get("pets")!) < 1_000);
+});
+
+Deno.test("a store takes no more than it may of what comes while it is loaded", async () => {
+  const documents = memoryDocuments();
+  const loading = Promise.withResolvers<void>();
+  await using server = await syncServer({
+    createPersisterForPath: (path) => ({
+      ...persisterOf(documents)(path),
+      load: () => loading.promise.then(() => []),
+    }),
+    maxStoreBytes: 10_000,
+  });
+  await using client = await server.connect("/sync/pets");
+  const changeOf = (value: string, bytes: number) =>
+    `\n["a",3,[[{}],[{"${value}":["${"x".repeat(bytes)}","P6vlbfb----7JQY8"]}],1]]`;
+  client.send(changeOf("large", 20_000));
+  client.send(changeOf("small", 200));
+  await until("both being held", () => server.paths.getStats().held === 2);
+  loading.resolve();
+  await until("the small one being stored", () => documents.parts.has("pets"));
+  same(Object.keys(server.sync.getStore("pets")!.getValues()), ["small"]);
+  assert.match((await server.log.next()).message, /no room/);
+});
+
+Deno.test("as much as a store may have reaches a client that comes with nothing", async () => {
+  await using server = await syncServer(stored());
+  await using opened = await server.sync.open("pets");
+  // Few characters and many bytes: what counts is what travels.
+  for (let i = 0; i < 5; i++) opened.store.setCell("pets", `${i}`, "c", "木".repeat(1_060_000));
+  await opened.saved();
+  await using a = await synced(`${server.url}/sync/pets`);
+  await converged(a.store, opened.store);
+  const closed = new Promise<CloseEvent>((resolve) => a.socket.onclose = resolve);
+  a.store.setCell("pets", "one", "more", "木".repeat(100_000));
+  assert.equal((await closed).reason, "tinybase:15:store");
 });
 
 Deno.test("empty rows do not make stores differ for good", async () => {

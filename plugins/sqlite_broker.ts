@@ -29,6 +29,7 @@ import type {
   Retention,
 } from "./channels.ts";
 import type { Migration, Store, Transaction } from "./persistence.ts";
+import { cut, type Sweep, sweep } from "./sqlite_broker/sweep.ts";
 
 /** Options of {@linkcode sqliteBroker}. */
 export interface SqliteBrokerOptions {
@@ -63,10 +64,6 @@ const MIGRATIONS: readonly Migration[] = [`
   INSERT INTO channel_epoch VALUES (lower(hex(randomblob(4))));
 `];
 
-/** How often, and in how many logs at once, it is looked for publications that have expired. */
-const SWEEP_MS = 1_000;
-const SWEEP_LOGS = 1_000;
-
 /** A log is cut when it has grown so far beyond its size, or half as much again; readers are never shown the surplus. */
 const SURPLUS = { least: 8, most: 32 };
 
@@ -90,9 +87,7 @@ export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: 
   let events: BrokerEvents | undefined;
   let clock: Clock = systemClock;
   let migrated = false;
-  let endSweep: (() => void) | undefined;
-  let sweeping: Promise<void> | undefined;
-  let sweptTo = 0;
+  let sweeping: Sweep | undefined;
 
   async function migrate(): Promise<void> {
     await store.migrate("channels", MIGRATIONS);
@@ -117,7 +112,7 @@ export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: 
       tags === undefined ? null : JSON.stringify(tags),
     ]);
     if (log.top % surplusOf(keep) === 0) {
-      tx.run("DELETE FROM channel_publications WHERE log = ? AND offset <= ?", [log.id, log.top - keep.size]);
+      cut(tx, log.id, log.top - keep.size);
     }
     return log;
   }
@@ -161,27 +156,6 @@ export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: 
     return { publications: rows.map(publicationIn), top };
   }
 
-  /** Cuts some logs, the next ones each time; a log that nobody has used for long is forgotten. */
-  function sweep(tx: Transaction): void {
-    const now = clock.now();
-    const logs = tx.all<LogRow & { size: number; age_ms: number; used_at: number }>(
-      "SELECT id, top, epoch, size, age_ms, used_at FROM channel_logs WHERE id > ? ORDER BY id LIMIT ?",
-      [sweptTo, SWEEP_LOGS],
-    );
-    sweptTo = logs.length < SWEEP_LOGS ? 0 : logs.at(-1)!.id;
-    for (const { id, top, size, age_ms, used_at } of logs) {
-      tx.run("DELETE FROM channel_publications WHERE log = ? AND (offset <= ? OR time <= ?)", [
-        id,
-        top - size,
-        now - age_ms,
-      ]);
-      if (used_at > now - forgetAfterMs) continue;
-      tx.run("DELETE FROM channel_logs WHERE id = ?", [id]);
-      // Who has a position in the forgotten log must not take a new one for it.
-      tx.run("UPDATE channel_epoch SET epoch = lower(hex(randomblob(4)))");
-    }
-  }
-
   return {
     async start(given, givenClock) {
       events = given;
@@ -192,16 +166,13 @@ export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: 
         // Where the file is out of order, channels that need none go on; these here follow when it works again.
         if (store.problem === undefined) throw error;
       }
-      endSweep = clock.every(SWEEP_MS, () => {
-        if (!migrated) return;
-        sweeping ??= store.write(sweep)
-          .catch((error) => onError?.(`Old publications were not removed: ${messageOf(error)}`))
-          .finally(() => sweeping = undefined);
-      });
+      const failed = (error: unknown) => {
+        if (migrated) onError?.(`Old publications were not removed: ${messageOf(error)}`);
+      };
+      sweeping = sweep({ store, clock, forgetAfterMs, failed });
     },
     async stop() {
-      endSweep?.();
-      await sweeping;
+      await sweeping?.end();
     },
     publish(channel, draft, keep) {
       if (keep !== undefined) return publish(channel, draft, keep);

@@ -71,10 +71,42 @@ Deno.test("the SQLite broker forgets unused logs, and a position in one is not t
   const { broker, clock, store } = under;
   const before = await broker.publish("a", { json: "1" }, { size: 5, ageMs: 1_000 });
   clock.advance(20_000);
-  await until("the log to be forgotten", () => store.all("SELECT * FROM channel_logs").length === 0);
+  await until("the log to be forgotten", () => {
+    clock.advance(1_000);
+    return store.all("SELECT * FROM channel_logs").length === 0;
+  });
   const after = await broker.publish("a", { json: "2" }, keep);
   assert.equal(after.offset, 1);
   assert.notEqual(after.epoch, before.epoch);
+});
+
+Deno.test("the SQLite broker keeps what has not expired, however long its channel was not used", async () => {
+  await using under = await sqlite(":memory:", { forgetAfterMs: 10_000 });
+  const { broker, clock, store } = under;
+  const long = { size: 5, ageMs: 3_600_000 };
+  await broker.publish("a", { json: "1" }, long);
+  await broker.publish("b", { json: "1" }, keep);
+  clock.advance(keep.ageMs);
+  await until("the other log to be forgotten", () => {
+    clock.advance(1_000);
+    return store.all("SELECT * FROM channel_logs").length === 1;
+  });
+  assert.equal((await broker.history("a", {}, long)).publications.length, 1);
+  assert.equal((await broker.publish("a", { json: "2" }, long)).offset, 2);
+});
+
+Deno.test("the SQLite broker cuts a log that was long piece by piece", async () => {
+  await using under = await sqlite();
+  const { broker, clock, store } = under;
+  const rows = () => store.get<{ n: number }>("SELECT count(*) AS n FROM channel_publications")!.n;
+  const publish = (count: number, size: number) =>
+    Promise.all(Array.from({ length: count }, () => broker.publish("a", { json: "1" }, { ...keep, size })));
+  await publish(3_200, 10_000);
+  await publish(8, 5);
+  assert.ok(rows() > 2_000, "no publisher waits until all of it is gone");
+  assert.equal((await broker.history("a", {}, keep)).publications.length, 5, "readers are not shown it");
+  clock.advance(1_000);
+  await until("all to be gone", () => rows() === 5);
 });
 
 Deno.test("B04 a publication that was not stored is not acknowledged, not delivered, and has no offset", async () => {

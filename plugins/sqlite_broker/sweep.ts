@@ -1,0 +1,104 @@
+/**
+ * Cutting logs: what has expired or is beyond a log's size goes, in the background and in small pieces.
+ *
+ * @module
+ */
+
+import type { Clock } from "../../core/mod.ts";
+import type { Store, Transaction } from "../persistence.ts";
+
+/** What sweeping needs. */
+export interface SweepParts {
+  readonly store: Pick<Store, "all" | "write">;
+  readonly clock: Clock;
+  /** How long a log without publications is remembered, since the last one. */
+  readonly forgetAfterMs: number;
+  /** Told when it fails; it is tried again. */
+  readonly failed: (error: unknown) => void;
+}
+
+/** Cuts logs until it is ended. */
+export interface Sweep {
+  /** Begins no more; resolves when what is under way has ended. */
+  end(): Promise<void>;
+}
+
+/** How often, and in how many logs at once, it is looked for what is to be cut. */
+const SWEEP_MS = 1_000;
+const SWEEP_LOGS = 1_000;
+
+/** The logs after one of them, each with its oldest publication and the last one to be cut off. */
+const LOOK = `
+  SELECT id, used_at AS usedAt, oldest, max(top - size, ifnull(alive - 1, top)) AS cut FROM (
+    SELECT id, top, size, used_at,
+      (SELECT min(offset) FROM channel_publications WHERE log = id) AS oldest,
+      (SELECT offset FROM channel_publications WHERE log = id AND time > ?2 - age_ms ORDER BY offset LIMIT 1) AS alive
+    FROM channel_logs WHERE id > ?1 ORDER BY id LIMIT ${SWEEP_LOGS}
+  )`;
+
+/** More at once would hold up everybody. */
+const CUT_AT_ONCE = 1_000;
+const CUT = `
+  DELETE FROM channel_publications WHERE log = ?1 AND offset <=
+    min(?2, (SELECT min(offset) FROM channel_publications WHERE log = ?1) + ${CUT_AT_ONCE - 1})`;
+
+interface SweptLog {
+  readonly id: number;
+  readonly usedAt: number;
+  readonly oldest: number | null;
+  readonly cut: number;
+}
+
+/** Cuts a log's oldest publications, up to an offset; `true` if there are more than it does at once. */
+export function cut(tx: Transaction, log: number, to: number): boolean {
+  return tx.run(CUT, [log, to]).changes === CUT_AT_ONCE;
+}
+
+/** Begins to sweep. */
+export function sweep({ store, clock, forgetAfterMs, failed }: SweepParts): Sweep {
+  let sweptTo = 0;
+  let sweeping: Promise<void> | undefined;
+
+  /** Looks at some logs, the next ones each time. Only what is to be done about them is a write. */
+  function work(): Promise<void>[] {
+    const now = clock.now();
+    const logs = store.all<SweptLog>(LOOK, [sweptTo, now]);
+    sweptTo = logs.length < SWEEP_LOGS ? 0 : logs.at(-1)!.id;
+    const unused = now - forgetAfterMs;
+    return logs.flatMap(({ id, usedAt, oldest, cut }) => {
+      if (oldest !== null) return oldest <= cut ? [cutAll(id, cut)] : [];
+      return usedAt <= unused ? [forget(id, unused)] : [];
+    });
+  }
+
+  async function cutAll(id: number, to: number): Promise<void> {
+    while (await store.write((tx) => cut(tx, id, to)));
+  }
+
+  function forget(id: number, unused: number): Promise<void> {
+    return store.write((tx) => {
+      const { changes } = tx.run("DELETE FROM channel_logs WHERE id = ? AND used_at <= ?", [id, unused]);
+      if (changes === 0) return; // somebody has published since
+      // Who has a position in the forgotten log must not take a new one for it.
+      tx.run("UPDATE channel_epoch SET epoch = lower(hex(randomblob(4)))");
+    });
+  }
+
+  const end = clock.every(SWEEP_MS, () => {
+    if (sweeping !== undefined) return;
+    try {
+      const all = work();
+      if (all.length === 0) return;
+      sweeping = Promise.all(all).then(() => {}, failed).finally(() => sweeping = undefined);
+    } catch (error) {
+      failed(error);
+    }
+  });
+
+  return {
+    async end() {
+      end();
+      await sweeping;
+    },
+  };
+}

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { createMergeableStore } from "tinybase";
-import type { MaybePromise } from "../../core/mod.ts";
-import type { PathPersister } from "../../plugins/protocols/tinybase.ts";
-import { FakeClock, RawClient, until, within } from "../kit/mod.ts";
+import { closeCodes, type Host, type MaybePromise } from "../../core/mod.ts";
+import { paths } from "../../plugins/paths.ts";
+import { type PathPersister, tinybase } from "../../plugins/protocols/tinybase.ts";
+import { FakeClock, FakeTransport, offline, RawClient, until, within } from "../kit/mod.ts";
 import {
   converged,
   hashesOf,
@@ -680,37 +681,63 @@ Deno.test("T14 a multiplexed client that reconnects silently gets what it missed
   assert.ok(Array.isArray(told[2])); // by which it would have pulled
 });
 
-Deno.test("T08 a hundred paths with ten clients each are loaded, and unloaded when nobody uses them", async () => {
+Deno.test("T08 a thousand paths with ten clients each are loaded, and unloaded when nobody uses them", async () => {
   const clock = new FakeClock(Date.now());
   let open = 0;
   const { documents } = stored();
-  await using server = await syncServer({
-    clock,
+  const tenants = paths();
+  const protocol = tinybase({
+    paths: tenants.api,
     createPersisterForPath: (path) => ({
       load: () => (open++, documents.load(path)),
       save: (parts) => documents.save(path, parts),
       close: () => void open--,
     }),
   });
+  let host: Host;
+  const limits = { maxConnections: 10_000, maxConnectionsPerIp: 10_000 };
+  // Without a network: ten thousand sockets would have the runtime measured.
+  await using server = await offline({ clock, ...limits }, tenants, protocol, {
+    name: "host",
+    start: (given) => void (host = given),
+  });
+  const connect = async (path: number) => {
+    const request = new Request(`http://test/sync/p${path}`);
+    const admission = await host.admit(protocol.endpoints![0]!, request, "127.0.0.1");
+    assert.ok(!(admission instanceof Response));
+    const transport = new FakeTransport();
+    transport.onClose = admission.release;
+    return { conn: admission.open(transport), transport };
+  };
   const timers = clock.pending;
   const one = createMergeableStore();
   one.setCell("t", "r", "c", 1);
   const change = `["d",3,${JSON.stringify([unhashed(one.getMergeableContent()[0]), [{}], 1])}]`;
-  const paths = await Promise.all(Array.from({ length: 100 }, async (_, i) => {
-    return await Promise.all(Array.from({ length: 10 }, () => server.connect(`/sync/p${i}`)));
-  }));
-  await until("everybody being there", () => server.sync.getStats().clients === 1_000);
-  for (const [first] of paths) first!.send(`\n${change}`);
-  for (const [, ...others] of paths) {
-    for (const client of others) assert.match(await client.nextText(), /"d",3/);
-  }
-  assert.deepEqual(server.sync.getStats(), { paths: 100, clients: 1_000 });
-  assert.equal(open, 100);
-  await Promise.all(paths.flat().map((client) => client.close()));
-  await until("all being unloaded", () => server.sync.getStats().paths === 0);
-  assert.equal(open, 0);
-  assert.equal(documents.parts.size, 100);
+
+  const all = await Promise.all(
+    Array.from({ length: 1_000 }, (_, i) => Promise.all(Array.from({ length: 10 }, () => connect(i)))),
+  );
+  assert.deepEqual(protocol.api.getStats(), { paths: 1_000, clients: 10_000 });
+  for (const [first] of all) first!.conn.receive(`\n${change}`);
+  await until(
+    "everybody having it",
+    () =>
+      all.every(([, ...others]) =>
+        others.every(({ transport }) => String(transport.frames[0]).endsWith(change))
+      ),
+  );
+  await until("all being stored", () => documents.parts.size === 1_000);
+  assert.equal(open, 1_000);
+
+  for (const { conn } of all.flat()) conn.close(closeCodes.normal);
+  await until("all being unloaded", () => protocol.api.getStats().paths === 0);
+  assert.deepEqual([open, tenants.api.getPathIds(), tenants.api.getStats().held], [0, [], 0]);
   assert.ok(clock.pending <= timers, `${clock.pending} timers, ${timers} before`);
+  const { transport, conn } = await connect(999);
+  conn.receive('S\n["q",1,""]');
+  await until("the answer", () => transport.frames.length > 0);
+  assert.equal(transport.frames[0], `S\n["q",0,[${hashesOf(one)}]]`);
+  assert.equal(server.log.size, 0);
 });
 
 Deno.test("T15 the server tells of nothing that is not stored yet", async () => {

@@ -29,6 +29,7 @@ import { workerExecutor } from "./sql_events/executor.ts";
 import { type Pool, pool } from "./sql_events/pool.ts";
 import { processesAllowed, processExecutor } from "./sql_events/process.ts";
 import { type Queries, queries } from "./sql_events/queries.ts";
+import { type QuietReads, quietReads } from "./sql_events/quiet_reads.ts";
 import { type Tables, tables } from "./sql_events/tables.ts";
 import type {
   QueryCancelledData,
@@ -44,6 +45,7 @@ import type {
   TableEventData,
 } from "./sql_events/types.ts";
 
+export type { QuietLimits, QuietReads } from "./sql_events/quiet_reads.ts";
 export type * from "./sql_events/types.ts";
 
 /** Where queries run that only read. */
@@ -104,6 +106,8 @@ export interface SqlEvents {
   cancel(queryId: string): Promise<boolean>;
   /** The queries under way. */
   readonly running: readonly RunningQuery[];
+  /** Reads that nobody is told of, for code that runs SQL of others again and again; of a database in a file. */
+  readonly quiet: QuietReads;
 }
 
 /** The channel of each kind of event. */
@@ -114,7 +118,7 @@ export function sqlEvents(options: SqlEventsOptions): Plugin<SqlEvents> {
   const { channels, store } = options;
   const settings = checked(options);
   let host: Host | undefined;
-  let running: { queries: Queries; tables: Tables; pool: Pool } | undefined;
+  let running: { queries: Queries; tables: Tables; pool: Pool; quiet: QuietReads | undefined } | undefined;
   let release: (() => void) | undefined;
 
   function tell<Type extends SqlEventType>(type: Type, data: SqlEventData[Type]): void {
@@ -141,8 +145,9 @@ export function sqlEvents(options: SqlEventsOptions): Plugin<SqlEvents> {
     const readers = pool(() => runIn === "process" ? processExecutor(path) : workerExecutor(), given.clock);
     const following = tables(database, (type, data) => tell(type, { ...data, timestamp: given.clock.now() }));
 
+    const heapBytes = runIn === "process" ? maxMemoryBytes : 0;
+
     function execute(sql: string, params: Params, { write, user = "" }: QueryOptions): Execution {
-      const heapBytes = runIn === "process" ? maxMemoryBytes : 0;
       const read = path === ":memory:"
         ? readingInMemory(database, { sql, params, maxRows })
         : reading(readers, { path, sql, params, maxRows, maxBytes, heapBytes });
@@ -151,7 +156,20 @@ export function sqlEvents(options: SqlEventsOptions): Plugin<SqlEvents> {
     }
 
     const { clock, log } = given;
-    return { queries: queries({ ...limits, clock, log, execute, tell }), tables: following, pool: readers };
+    return {
+      queries: queries({ ...limits, clock, log, execute, tell }),
+      tables: following,
+      pool: readers,
+      quiet: path === ":memory:" ? undefined : quietReads(readers, clock, { path, heapBytes }),
+    };
+  }
+
+  function quiet(): QuietReads {
+    if (running?.quiet !== undefined) return running.quiet;
+    throw new PlugboardError(
+      "not_available",
+      "There is no database in a file, so that nobody else can read it",
+    );
   }
 
   const start: SqlEvents["start"] = (sql, params = [], how = {}) => open().start(sql, params, how);
@@ -173,6 +191,10 @@ export function sqlEvents(options: SqlEventsOptions): Plugin<SqlEvents> {
       cancel: (queryId) => running?.queries.cancel(queryId) ?? Promise.resolve(false),
       get running() {
         return running?.queries.running ?? [];
+      },
+      quiet: {
+        inspect: async (sql, limits) => await quiet().inspect(sql, limits),
+        read: async (sql, params, limits) => await quiet().read(sql, params, limits),
       },
     },
     start(given) {

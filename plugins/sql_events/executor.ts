@@ -6,8 +6,7 @@
  */
 
 import { messageOf, PlugboardError } from "../../core/mod.ts";
-import { type ReadAnswer, readerSource, type ReadRequest, ROWS, STOP } from "./reader.ts";
-import type { QueryResult } from "./types.ts";
+import { type ReadAnswer, readerSource, type ReadRequest, type ReadResult, ROWS, STOP } from "./reader.ts";
 
 /** Reads one query at a time. */
 export interface Executor {
@@ -16,7 +15,7 @@ export interface Executor {
   /** Whether it can read another one. */
   readonly usable: boolean;
   /** Reads; rejects with a {@linkcode PlugboardError}, `cancelled` among others. */
-  read(request: ReadRequest): Promise<QueryResult>;
+  read(request: ReadRequest): Promise<ReadResult>;
   /** Has the query stopped. `true` if it does so at once; a worker's does between two rows. */
   stop(): boolean;
   /** Releases everything, and stops what is under way as well as can be. */
@@ -29,7 +28,7 @@ export function workerExecutor(): Executor {
   const url = URL.createObjectURL(new Blob([readerSource()], { type: "text/javascript" }));
   const worker = new Worker(url, { type: "module", name: "plugboard query" });
   URL.revokeObjectURL(url);
-  let pending: PromiseWithResolvers<QueryResult> | undefined;
+  let pending: PromiseWithResolvers<ReadResult> | undefined;
   let usable = true;
   worker.onmessage = ({ data }: MessageEvent<ReadAnswer>) => pending && settle(pending, data);
   worker.onerror = (event) => {
@@ -46,7 +45,7 @@ export function workerExecutor(): Executor {
     },
     read(request) {
       control.fill(0);
-      pending = Promise.withResolvers<QueryResult>();
+      pending = Promise.withResolvers<ReadResult>();
       try {
         worker.postMessage({ request, control });
       } catch (error) {
@@ -66,7 +65,7 @@ export function workerExecutor(): Executor {
 }
 
 /** Settles what waits for a reader's answer. */
-export function settle(pending: PromiseWithResolvers<QueryResult>, answer: ReadAnswer): void {
+export function settle(pending: PromiseWithResolvers<ReadResult>, answer: ReadAnswer): void {
   if ("result" in answer) pending.resolve(answer.result);
   else pending.reject(failure(answer));
 }

@@ -9,8 +9,7 @@ import { deserialize, serialize } from "node:v8";
 import { messageOf, PlugboardError } from "../../core/mod.ts";
 import { type Executor, settle } from "./executor.ts";
 import { frame, framesIn } from "./frames.ts";
-import { type ReadAnswer, readerSource, type ReadRequest } from "./reader.ts";
-import type { QueryResult } from "./types.ts";
+import { type ReadAnswer, readerSource, type ReadRequest, type ReadResult } from "./reader.ts";
 
 /** Whether this program may start processes of its own runtime. A compiled one is not the runtime. */
 export function processesAllowed(): boolean {
@@ -25,7 +24,7 @@ type Told = { readonly rows: number } | ReadAnswer;
 export function processExecutor(path: string): Executor {
   const process = startProcess(path);
   const writer = process.stdin.getWriter();
-  let pending: PromiseWithResolvers<QueryResult> | undefined;
+  let pending: PromiseWithResolvers<ReadResult> | undefined;
   let rowCount = 0;
   let usable = true;
   let stopped = false;
@@ -65,7 +64,7 @@ export function processExecutor(path: string): Executor {
     },
     read(request) {
       rowCount = 0;
-      pending = Promise.withResolvers<QueryResult>();
+      pending = Promise.withResolvers<ReadResult>();
       writer.write(frame(serialized(request))).catch(() => {}); // its end tells the reason
       return pending.promise;
     },

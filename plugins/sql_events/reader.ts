@@ -5,7 +5,7 @@
  */
 
 import type { StatementSync } from "node:sqlite";
-import type { Params, Value } from "../persistence.ts";
+import type { ColumnOrigin, Params, Value } from "../persistence.ts";
 import type { QueryResult } from "./types.ts";
 
 /** What to read, and how much to keep of it. */
@@ -18,10 +18,31 @@ export interface ReadRequest {
   readonly maxBytes: number;
   /** Memory for SQLite in this process; 0 where it is not the reader's own process. */
   readonly heapBytes: number;
+  /** Whether to look only, and read nothing. */
+  readonly look?: boolean;
+  /** Whether it fails when there is more than may be kept. */
+  readonly strict?: boolean;
+}
+
+/** What a query is about, as SQLite told it while it prepared it. Names of tables and columns are in lower case. */
+export interface ReadFacts {
+  readonly columns: readonly ColumnOrigin[];
+  /** Views are among the tables. */
+  readonly reads: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Those that it reads through a view or a common table expression. */
+  readonly viaView: ReadonlySet<string>;
+  readonly views: ReadonlySet<string>;
+  readonly functions: ReadonlySet<string>;
+  readonly recursive: boolean;
+}
+
+/** A result, and what the query is about where somebody only looks. */
+export interface ReadResult extends QueryResult {
+  readonly facts?: ReadFacts;
 }
 
 /** What a reader answers; `code` and SQLite's own number tell what kind of failure it was. */
-export type ReadAnswer = { readonly result: QueryResult } | {
+export type ReadAnswer = { readonly result: ReadResult } | {
   readonly error: string;
   readonly code: string | undefined;
   readonly errcode: number | undefined;
@@ -68,12 +89,49 @@ async function work(): Promise<void> {
 
   /** A statement that neither selects nor asks is something like VACUUM, which the authorizer is not told of. */
   let asks = false;
+  let noted = notes();
 
-  function allow(action: number, first: string | null, second: string | null): number {
+  function notes() {
+    const [reads, viaView, functions] = [
+      new Map<string, Set<string>>(),
+      new Set<string>(),
+      new Set<string>(),
+    ];
+    return { reads, viaView, functions, recursive: false };
+  }
+
+  function allow(
+    action: number,
+    first: string | null,
+    second: string | null,
+    _database: string | null,
+    via: string | null,
+  ): number {
     if (action === SELECT || (action === PRAGMA && pragmas.test(first ?? ""))) asks = true;
     else if (action === FUNCTION && second?.toLowerCase() === "load_extension") return DENY;
-    else if (action !== READ && action !== FUNCTION && action !== RECURSIVE) return DENY;
+    else if (action === FUNCTION) noted.functions.add((second ?? "").toLowerCase());
+    else if (action === RECURSIVE) noted.recursive = true;
+    else if (action === READ) noteRead((first ?? "").toLowerCase(), (second ?? "").toLowerCase(), via);
+    else return DENY;
     return OK;
+  }
+
+  function noteRead(table: string, column: string, via: string | null): void {
+    const columns = noted.reads.get(table) ?? new Set();
+    noted.reads.set(table, column === "" ? columns : columns.add(column));
+    if (via !== null) noted.viaView.add(table);
+  }
+
+  function factsOf(db: ReturnType<typeof open>, statement: StatementSync): ReadFacts {
+    const facts = noted;
+    noted = notes(); // what follows is no part of it
+    const rows = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'view'").all();
+    const views = new Set(rows.map(({ name }) => (name as string).toLowerCase()));
+    return {
+      ...facts,
+      views,
+      columns: statement.columns().map(({ name, table, column }) => ({ name, table, column })),
+    };
   }
 
   function open({ path, heapBytes }: ReadRequest) {
@@ -87,6 +145,7 @@ async function work(): Promise<void> {
 
   function prepare(db: ReturnType<typeof open>, sql: string) {
     asks = false;
+    noted = notes();
     const statement = db.prepare(sql);
     if (!asks) throw failed("not_a_read", "The query does more than read");
     if (!isBlank(sql.slice(statement.sourceSQL.length))) {
@@ -113,13 +172,17 @@ async function work(): Promise<void> {
     }
   }
 
-  function read(request: ReadRequest, control: Uint32Array<SharedArrayBuffer>): QueryResult {
-    const { sql, params, maxRows, maxBytes } = request;
+  function read(request: ReadRequest, control: Uint32Array<SharedArrayBuffer>): ReadResult {
+    const { sql, params, maxRows, maxBytes, look, strict } = request;
     const db = open(request);
     try {
       const begun = performance.now();
       const empty = db.prepare("");
       const statement = prepare(db, sql);
+      if (look) {
+        const facts = factsOf(db, statement);
+        return { columns: [], rows: [], rowCount: 0, durationMs: 0, truncated: false, facts };
+      }
       const rows: Value[][] = [];
       let [rowCount, bytes, truncated] = [0, 0, false];
       const bound = (Array.isArray(params) ? params : [params]) as Value[];
@@ -129,6 +192,10 @@ async function work(): Promise<void> {
         if (truncated) continue;
         bytes += row.reduce<number>((sum, value) => sum + sizeOf(value), 0);
         truncated = rows.length === maxRows || bytes > maxBytes;
+        if (truncated && strict) {
+          const more = rows.length === maxRows ? `${maxRows} rows` : `${maxBytes} bytes`;
+          throw failed("too_many_rows", `The query gives more than ${more}`);
+        }
         if (!truncated) rows.push(row.map(narrowed));
       }
       checkEnd(empty);

@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { NUMBERS, ONE_ROW_NEVER, ROWS_FOR_EVER, serveSql } from "./kit.ts";
+
+const LIMITS = { maxRows: 10, maxMs: 5_000 };
+const failsWith = (code: string) => (error: { code: string }) => error.code === code;
+
+for (const runIn of ["process", "worker"] as const) {
+  Deno.test(`in a ${runIn}, a quiet read looks, reads, and is told to nobody`, async () => {
+    await using server = await serveSql({ runIn });
+    await server.store.exec(`${NUMBERS} CREATE VIEW few AS SELECT n, upper(name) AS up FROM numbers LIMIT 2`);
+    const { quiet } = server.events;
+    await using client = await server.join("queries");
+    const sql = "SELECT f.n AS id, (SELECT max(n) FROM numbers) AS top FROM few f WHERE n <> :n";
+    const { columns, reads, viaView, functions, recursive } = await quiet.inspect(sql, LIMITS);
+    assert.deepEqual(columns, [{ name: "id", table: "numbers", column: "n" }, {
+      name: "top",
+      table: null,
+      column: null,
+    }]);
+    assert.deepEqual(reads, new Map([["numbers", new Set(["n", "name"])]]));
+    assert.deepEqual([viaView.has("numbers"), functions.has("upper"), recursive], [true, true, false]);
+    assert.deepEqual(await quiet.read(sql, { n: 1 }, LIMITS), [{ id: 2, top: 20_000 }]);
+    await server.store.run("DELETE FROM numbers WHERE n > 5");
+    assert.deepEqual(await quiet.read("SELECT n FROM numbers WHERE n > ?", [3], LIMITS), [{ n: 4 }, {
+      n: 5,
+    }]);
+    server.events.notifyQueryStarted({ queryId: "after", query: "", timestamp: 0 });
+    assert.equal((await client.nextJson()).data.queryId, "after");
+  });
+}
+
+Deno.test("quiet reads that write, have too many rows, or too long a way are refused or stopped", async () => {
+  await using server = await serveSql();
+  await server.store.exec(NUMBERS);
+  const { quiet } = server.events;
+  const read = async (sql: string, maxMs = 5_000) => {
+    await quiet.inspect(sql, { maxMs });
+    await quiet.read(sql, [], { maxRows: 10, maxMs });
+  };
+  const cases: [string, string, number?][] = [
+    ["", "bad_sql"],
+    [" -- nothing", "bad_sql"],
+    ["SELECT 1; SELECT 2", "bad_sql"],
+    ["SELEC", "bad_sql"],
+    ["DELETE FROM numbers", "not_a_read"],
+    ["ATTACH 'x' AS x", "not_a_read"],
+    ["SELECT load_extension('x')", "bad_sql"],
+    ["SELECT n FROM numbers", "too_many_rows"],
+    ["SELECT hex(zeroblob(10000000))", "too_many_rows"],
+    [ONE_ROW_NEVER, "timeout", 300],
+    [ROWS_FOR_EVER, "too_many_rows"],
+    [
+      "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c",
+      "timeout",
+      300,
+    ],
+    // To prepare it alone takes years: each part has twice as many as the one before.
+    [
+      `WITH a0 AS (SELECT 1)${
+        Array.from({ length: 40 }, (_, i) => `, a${i + 1} AS (SELECT 1 FROM a${i}, a${i})`).join("")
+      } SELECT * FROM a40`,
+      "timeout",
+      300,
+    ],
+  ];
+  for (const [sql, code, maxMs] of cases) {
+    await assert.rejects(read(sql, maxMs), failsWith(code), sql);
+  }
+  assert.deepEqual(
+    await quiet.read("SELECT 1 AS one", [], LIMITS),
+    [{ one: 1 }],
+    "the next one is not harmed",
+  );
+});
+
+Deno.test("quiet reads wait for a place, and too many are refused", async () => {
+  await using server = await serveSql();
+  await server.store.exec(NUMBERS);
+  const { quiet } = server.events;
+  const slow = Array.from({ length: 2 }, () => quiet.read(ONE_ROW_NEVER, [], { maxRows: 1, maxMs: 500 }));
+  const ended = Promise.allSettled(slow);
+  const waiting = Array.from({ length: 1_001 }, () => quiet.read("SELECT 1", [], LIMITS));
+  const results = Promise.allSettled(waiting);
+  await ended;
+  const refused = (await results).filter(({ status }) => status === "rejected");
+  assert.equal(refused.length, 1);
+});
+
+Deno.test("a database in memory has no quiet reads", async () => {
+  await using server = await serveSql({ memory: true });
+  await assert.rejects(server.events.quiet.read("SELECT 1", [], LIMITS), failsWith("not_available"));
+});

@@ -20,7 +20,7 @@
  * An empty first field means everyone else on the path, `S` the server, anything else one client. In what a
  * client receives, the first field is the sender, so that it can be answered.
  *
- * What the seed left open, or does silently, is told here: a message that cannot be parsed or delivered comes
+ * What else would fail silently is told: a message that cannot be parsed or delivered comes
  * back as `S|RequestId|error|{"code", "message"}`, and the connection stays.
  *
  * A client that connects to `/ws/<path>?clientId=new` is told who it is by `S||welcome|{"clientId", "clientToken"}`.

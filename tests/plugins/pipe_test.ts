@@ -410,7 +410,7 @@ Deno.test("T09 the server sends to one client, to a path, and takes a connection
   await elsewhere.shutdown();
 });
 
-Deno.test("T10 the seed's defaults hold and can be set from the environment", async () => {
+Deno.test("T10 the defaults hold and can be set from the environment", async () => {
   assert.deepEqual(pipeSettings({}), {
     port: 5000,
     maxMessageBytes: 64 * 1024,

@@ -6,7 +6,10 @@
 
 import { PlugboardError } from "../../../core/mod.ts";
 
-/** Settings of a server that speaks the pipe format. */
+/**
+ * Settings of a server that speaks the pipe format. A `BUFFER_SIZE` has nothing to set: the runtime reads frames
+ * into buffers of its own.
+ */
 export interface PipeSettings {
   /** `PORT`. @default {5000} */
   readonly port: number;

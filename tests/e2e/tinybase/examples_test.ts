@@ -34,7 +34,7 @@ Deno.test("T11 stores are kept in PostgreSQL by the example's persister", async 
   await db.close();
 });
 
-Deno.test("the example speaks both formats on the seed's paths, keeps its data, and checks tokens", async () => {
+Deno.test("the example speaks both formats on their paths, keeps its data, and checks tokens", async () => {
   await using data = await dataFolder();
   const a = createMergeableStore();
   {

@@ -23,9 +23,9 @@ export interface Sweep {
   end(): Promise<void>;
 }
 
-/** How often, and in how many logs at once, it is looked for what is to be cut. */
-const SWEEP_MS = 1_000;
-const SWEEP_LOGS = 1_000;
+/** How often, and in how many logs at once, it is looked for what is to be cut: below a millisecond each time. */
+const SWEEP_MS = 250;
+const SWEEP_LOGS = 250;
 
 /** The logs after one of them, each with its oldest publication and the last one to be cut off. */
 const LOOK = `

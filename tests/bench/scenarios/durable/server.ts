@@ -1,6 +1,6 @@
 /**
- * Durable channels, and others, in Centrifuge's protocol. Arguments: the folder of the database, and the namespace that
- * 100 publishers of this process are busy with, if any: `kept` or `free`.
+ * Durable channels, and others, in Centrifuge's protocol. The argument is the folder of the database. `GET /busy/kept` has
+ * 100 publishers of this process publish to durable channels, `GET /busy/free` to others.
  */
 
 import { Server } from "../../../../core/mod.ts";
@@ -15,13 +15,25 @@ const PUBLISHERS = 100;
 /** How often each of them publishes: 2,000 publications a second, which a disk has to keep up with. */
 const PAUSE_MS = 50;
 
-const [folder, busy] = Deno.args;
+const folder = Deno.args[0]!;
+let busy: string | undefined;
 const server = new Server({ port: 0, maxConnections: 1_000_000, maxConnectionsPerIp: 1_000_000 });
 const store = server.use(persistence({ path: `${folder}/plugboard.db` }));
 const kept = { broker: sqliteBroker({ store }), historySize: 1_000, historyMs: 86_400_000 };
 const bus = server.use(channels({ namespaces: { kept } }));
 server.use(centrifuge({ channels: bus, presence: server.use(presence({ channels: bus })) }));
+server.use({
+  name: "busy",
+  routes: (app) =>
+    void app.get("/busy/:namespace", (c) => {
+      const others = busy === undefined ? PUBLISHERS : 0;
+      busy = c.req.param("namespace");
+      for (let i = 0; i < others; i++) void publish(i);
+      return c.text(busy);
+    }),
+});
 await server.start();
+announce(server.address.port);
 
 async function publish(publisher: number): Promise<never> {
   for (let n = 0;; n++) {
@@ -29,6 +41,3 @@ async function publish(publisher: number): Promise<never> {
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS * (0.5 + Math.random())));
   }
 }
-
-for (let i = 0; busy !== undefined && i < PUBLISHERS; i++) void publish(i);
-announce(server.address.port);

@@ -26,9 +26,10 @@
  * **A path without a persister** is a relay: messages go to everyone else or to one client, untouched.
  *
  * **A path with one** has a store on the server as well, which is one more client (`S`) that is always there. It
- * answers at once, and gives a client that comes alone everything. What it answers is stored: a client that is
- * told the hashes of its own store knows that all it has is safe. Questions and hashes addressed to everybody
- * go to the server alone then, as it has all that the others could tell.
+ * answers at once, and gives a client that comes alone everything; one that has nothing need not even wait until what
+ * is stored is merged. What it answers is stored: a client that is told the hashes of its own store knows that all it
+ * has is safe. Questions and hashes addressed to everybody go to the server alone then, as it has all that the others
+ * could tell.
  *
  * **Storage that fails.** If a path's content cannot be loaded, or is refused by TinyBase, nothing is written over it:
  * the path is read-only (its clients still answer each other, but no change goes around), the error is logged,
@@ -40,6 +41,10 @@
  *
  * **Clocks.** TinyBase ignores changes stamped more than five minutes ahead. A client that sends such is closed with
  * 1008 and a reason, because otherwise nobody would ever learn why its changes go nowhere.
+ *
+ * **Sizes.** A client closes its socket for a frame of more than 16 MiB, and one that comes with nothing gets all tables
+ * of a path in one. So messages may have 2 KiB less, for ids that are written in front of them, and a path's content
+ * 16 MB, whether its clients change it online or bring what they did while they were away.
  *
  * Differences to TinyBase's own server: ids are made by the server and never taken from a header; paths are decoded and
  * hostile ones refused; a message is checked before it is passed on, because clients close their socket when

@@ -43,6 +43,8 @@ export interface NamespaceOptions {
   presenceAccess?: Rule | readonly Rule[];
   /** Who may read the log. @default {"permission"} */
   historyAccess?: Rule | readonly Rule[];
+  /** Bytes of a channel's name. @default {as for all channels} */
+  maxNameBytes?: number;
 }
 
 /** A namespace with everything decided. */
@@ -71,7 +73,7 @@ const DEFAULTS = {
   publish: "permission",
   presenceAccess: "permission",
   historyAccess: "permission",
-} as const satisfies Required<Omit<NamespaceOptions, "broker">>;
+} as const satisfies Required<Omit<NamespaceOptions, "broker" | "maxNameBytes">>;
 
 /** Finds a channel's namespace. */
 export interface Namespaces {
@@ -93,7 +95,7 @@ export function prepareNamespaces(
     maxNameBytes: number;
   },
 ): Namespaces {
-  const all = { broker, ...defaults };
+  const all = { broker, maxNameBytes, ...defaults };
   const fallback = namespace("", all);
   const known = new Map(
     Object.entries(namespaces).map(([name, options]) => [name, namespace(name, { ...all, ...options })]),
@@ -107,11 +109,11 @@ export function prepareNamespaces(
       return added;
     },
     of(channel) {
-      checkName(channel, maxNameBytes);
       const start = channel.startsWith("$") ? 1 : 0;
       const colon = channel.indexOf(":", start);
+      const found = colon === -1 ? undefined : known.get(channel.slice(start, colon));
+      checkName(channel, (found ?? fallback).maxNameBytes);
       if (colon === -1) return fallback;
-      const found = known.get(channel.slice(start, colon));
       if (found !== undefined) return found;
       if (onlyKnown) throw new PlugboardError("unknown_channel", "Unknown channel");
       return fallback;
@@ -119,7 +121,10 @@ export function prepareNamespaces(
   };
 }
 
-function namespace(name: string, given: NamespaceOptions & { broker: Broker }): Namespace {
+function namespace(
+  name: string,
+  given: NamespaceOptions & { broker: Broker; maxNameBytes: number },
+): Namespace {
   const options = { ...DEFAULTS, ...given };
   const { historySize, historyMs, subscribe, publish, presenceAccess, historyAccess, ...rest } = options;
   const check = checkOptions(name === "" ? "channels" : `the channel namespace "${name}"`);
@@ -127,6 +132,7 @@ function namespace(name: string, given: NamespaceOptions & { broker: Broker }): 
   check.wholeNumber("historyMs", historyMs);
   check.wholeNumber("joinLeaveLimit", rest.joinLeaveLimit);
   check.positiveInteger("recoveryLimit", rest.recoveryLimit);
+  check.positiveInteger("maxNameBytes", rest.maxNameBytes);
   check.oneOf("joinLeave", rest.joinLeave, ["off", "ask", "all"]);
   check.oneOf("recovery", rest.recovery, ["off", "request", "always"]);
   check.oneOf("recoveryMode", rest.recoveryMode, ["stream", "cache"]);

@@ -255,6 +255,23 @@ Deno.test("payloads without a JSON form are refused", async () => {
   }
 });
 
+Deno.test("S11 a namespace may have longer names than the others", async () => {
+  await using server = await serveChannels({ namespaces: { long: { maxNameBytes: 300 } } });
+  const name = (namespace: string, bytes: number) => `${namespace}:`.padEnd(bytes, "x");
+  for (
+    const [channel, fits] of [
+      [name("long", 300), true],
+      [name("long", 301), false],
+      [name("other", 255), true],
+      [name("other", 256), false],
+    ] as const
+  ) {
+    const published = server.bus.publish(channel, 1);
+    if (fits) await published;
+    else await assert.rejects(published, { code: "bad_request" }, channel);
+  }
+});
+
 Deno.test("S11 channel names with path tricks, control characters or too many bytes are refused everywhere", async () => {
   await using server = await serveChannels();
   await using client = await server.connect("/t");

@@ -37,11 +37,12 @@ export function rememberPermissions(): (list: readonly string[]) => Permissions 
 /**
  * Prepares a list for asking.
  *
- * `read:`, `write:` and `admin:` are followed by a resource; its parts stand between colons. A `*` in the place of
+ * `read:`, `write:`, `query:` and `admin:` are followed by a resource; its parts stand between colons. A `*` in the place of
  * a part stands for any one part, at the end for any number of them, but at least one: `read:chat:*` allows
  * `chat:a` and `chat:a:b`, not `chat`. Anywhere else a `*` is just a character. `*` alone allows to read and write
- * everything, `admin` allows everything; `query:x` is short for `read:query:x`. Texts are compared as they are,
- * without case folding or normalisation, and what is not understood allows nothing.
+ * everything, `admin` allows everything; `query:*` allows to read by SQL of one's own, which no other permission but
+ * `admin` includes. Texts are compared as they are, without case folding or normalisation, and what is not understood
+ * allows nothing.
  */
 export function permissionsOf(list: readonly string[]): Permissions {
   if (list.length > MAX_PERMISSIONS) {
@@ -50,6 +51,7 @@ export function permissionsOf(list: readonly string[]): Permissions {
   const patterns: Record<Verb, Patterns> = {
     read: new Patterns(),
     write: new Patterns(),
+    query: new Patterns(),
     admin: new Patterns(),
   };
   for (const permission of list) grant(patterns, permission);
@@ -63,14 +65,17 @@ function grant(patterns: Record<Verb, Patterns>, permission: string): void {
   if (permission === "*" || permission === "admin") {
     patterns.read.add("*");
     patterns.write.add("*");
-    if (permission === "admin") patterns.admin.add("*");
+    if (permission === "admin") {
+      patterns.query.add("*");
+      patterns.admin.add("*");
+    }
     return;
   }
   const colon = permission.indexOf(":");
   const verb = permission.slice(0, colon);
-  if (verb === "read" || verb === "write" || verb === "admin") {
+  if (verb === "read" || verb === "write" || verb === "query" || verb === "admin") {
     patterns[verb].add(permission.slice(colon + 1));
-  } else if (verb === "query") patterns.read.add(permission);
+  }
 }
 
 /** Resource patterns of one verb, sorted by how they are looked up. */

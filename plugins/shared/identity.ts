@@ -4,8 +4,11 @@
  * @module
  */
 
-/** What somebody wants to do with a thing; `admin` is the server's own business, which no wildcard includes. */
-export type Verb = "read" | "write" | "admin";
+/**
+ * What somebody wants to do with a thing. To `query` is to read by SQL of one's own; `admin` is the server's own
+ * business. Neither is included where somebody may read and write everything.
+ */
+export type Verb = "read" | "write" | "query" | "admin";
 
 /** Somebody, as far as it was proven. */
 export interface Identity {

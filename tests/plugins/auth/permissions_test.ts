@@ -32,10 +32,13 @@ Deno.test("S09 a permission allows its verb on its resource, and nothing else", 
     ["admin:stats", "admin", "stats", true],
     ["admin:stats", "admin", "api", false],
     ["admin:stats", "read", "stats", false],
-    ["query:orders", "read", "query:orders", true],
-    ["query:*", "read", "query:orders", true],
-    ["query:*", "write", "query:orders", false],
+    ["query:*", "query", "*", true],
+    ["query:orders", "query", "*", false],
+    ["query:*", "write", "orders", false],
     ["query:*", "read", "orders", false],
+    ["read:*", "query", "*", false],
+    ["*", "query", "*", false],
+    ["admin", "query", "*", true],
   ];
   for (const [permission, verb, resource, allowed] of table) {
     assert.equal(can(permission, verb, resource), allowed, `${permission} ${verb} ${resource}`);

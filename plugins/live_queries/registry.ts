@@ -409,6 +409,7 @@ function* changesIn(rows: NonNullable<TableChange["rows"]>): Iterable<Change> {
     yield {
       ...(row.type !== "insert" && { before: row.old }),
       ...(row.type !== "delete" && { after: row.new }),
+      ...(row.type === "update" && { changed: row.changed }),
     };
   }
 }

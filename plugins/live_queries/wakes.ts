@@ -13,6 +13,8 @@ export interface Change {
   readonly before?: Readonly<Record<string, SqlValue>>;
   /** Absent for a delete. */
   readonly after?: Readonly<Record<string, SqlValue>>;
+  /** The columns that an update changed; an insert and a delete change all. */
+  readonly changed?: readonly string[];
 }
 
 /** What a query depends on in one table. */
@@ -66,13 +68,12 @@ class TableWatchers<Instance> {
   }
 
   find(change: Change, found: Set<Instance>): void {
-    const changed = changedColumns(change);
-    for (const watcher of this.#always) if (concerns(watcher, change, changed)) found.add(watcher.instance);
+    for (const watcher of this.#always) if (concerns(watcher, change)) found.add(watcher.instance);
     for (const [column, byKey] of this.#byValue) {
       for (const row of [change.before, change.after]) {
         if (row === undefined) continue;
         for (const watcher of byKey.get(keyOf(row[column])) ?? []) {
-          if (concerns(watcher, change, changed)) found.add(watcher.instance);
+          if (concerns(watcher, change)) found.add(watcher.instance);
         }
       }
     }
@@ -151,24 +152,10 @@ export class WakeIndex<Instance> {
   }
 }
 
-/** The columns an update changed; nothing for an insert or a delete, which change them all. */
-function changedColumns({ before, after }: Change): readonly string[] | undefined {
-  if (before === undefined || after === undefined) return undefined;
-  return Object.keys(after).filter((column) => !same(before[column], after[column]));
-}
-
-function same(a: SqlValue | undefined, b: SqlValue | undefined): boolean {
-  if (a instanceof Uint8Array && b instanceof Uint8Array) {
-    return a.length === b.length && a.every((byte, i) => byte === b[i]);
-  }
-  return Object.is(a, b);
-}
-
 /** Whether a change touches what a watcher reads, in a row that can have a part in its result. */
 function concerns(
   { columns, conditions }: Watcher<unknown>,
-  { before, after }: Change,
-  changed: readonly string[] | undefined,
+  { before, after, changed }: Change,
 ): boolean {
   if (changed !== undefined && !changed.some((column) => columns.has(column))) return false;
   const fits = (row: Change["before"]) =>

@@ -37,7 +37,8 @@ function wholeRow({ type, old, new: latest }: RecordedChange, shape: Shape): Row
   if (row === undefined) return undefined;
   const after = row.map(narrowed);
   const before = after.map((value, i) => old![i] === undefined ? value : old![i]);
-  return { type, old: named(columns, before), new: named(columns, after) };
+  const changed = columns.filter((_, i) => latest![i] !== undefined);
+  return { type, old: named(columns, before), new: named(columns, after), changed };
 }
 
 function named(columns: readonly string[], values: ChangeRecord): Row {

@@ -120,10 +120,13 @@ export interface TableChange {
   readonly rows: readonly RowChange[] | undefined;
 }
 
-/** One changed row, whole. A changed primary key is a deletion and an insertion. */
+/**
+ * One changed row, whole. A changed primary key is a deletion and an insertion. An update tells which columns `changed`:
+ * SQLite tells 1 from 1.0, which are the same number here.
+ */
 export type RowChange =
   | { readonly type: "insert"; readonly new: Row }
-  | { readonly type: "update"; readonly old: Row; readonly new: Row }
+  | { readonly type: "update"; readonly old: Row; readonly new: Row; readonly changed: readonly string[] }
   | { readonly type: "delete"; readonly old: Row };
 
 /**

@@ -37,7 +37,12 @@ Deno.test("a commit tells the rows it inserted, updated and deleted, whole", asy
   assert.deepEqual(rows(events[0], "orders"), [
     { type: "delete", old: { id: 2, Status: "new", total: 6 } },
     { type: "insert", new: { id: 3, Status: "new", total: 9007199254740992 } },
-    { type: "update", old: { id: 1, Status: "new", total: 5 }, new: { id: 1, Status: "paid", total: 5 } },
+    {
+      type: "update",
+      old: { id: 1, Status: "new", total: 5 },
+      new: { id: 1, Status: "paid", total: 5 },
+      changed: ["Status"],
+    },
   ]);
 });
 
@@ -93,7 +98,7 @@ Deno.test("cascades, triggers and replaced rows are told like any other", async 
   await store.run("INSERT OR REPLACE INTO parents VALUES (1, 'b')");
   assert.deepEqual(rows(events[0], "parents"), [
     { type: "delete", old: { id: 2, name: "b" } },
-    { type: "update", old: { id: 1, name: "a" }, new: { id: 1, name: "b" } },
+    { type: "update", old: { id: 1, name: "a" }, new: { id: 1, name: "b" }, changed: ["name"] },
   ]);
   assert.deepEqual(rows(events[0], "children"), [
     { type: "delete", old: { id: 10, parent: 1 } },
@@ -263,7 +268,19 @@ Deno.test("generated columns are left out of the rows", async () => {
   await db.store.run("UPDATE t SET x = 6");
   assert.deepEqual(events[0]!.tables.get("t")!.columns, ["id", "x"]);
   assert.deepEqual(rows(events[0], "t"), [{ type: "insert", new: { id: 1, x: 5 } }]);
-  assert.deepEqual(rows(events[1], "t"), [{ type: "update", old: { id: 1, x: 5 }, new: { id: 1, x: 6 } }]);
+  assert.deepEqual(rows(events[1], "t"), [
+    { type: "update", old: { id: 1, x: 5 }, new: { id: 1, x: 6 }, changed: ["x"] },
+  ]);
+});
+
+Deno.test("an update tells which columns changed, be it from 1 to 1.0", async () => {
+  await using db = await opened();
+  await db.store.exec("CREATE TABLE t (id INTEGER PRIMARY KEY, x, y); INSERT INTO t VALUES (1, 1, 1)");
+  const events = follow(db.store, ["t"]);
+  await db.store.run("UPDATE t SET x = 1.0, y = 1");
+  assert.deepEqual(rows(events[0], "t"), [
+    { type: "update", old: { id: 1, x: 1, y: 1 }, new: { id: 1, x: 1, y: 1 }, changed: ["x"] },
+  ]);
 });
 
 Deno.test("a change of the schema is told, and triggers made since are seen", async () => {

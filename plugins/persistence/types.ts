@@ -216,8 +216,8 @@ export interface Store extends Reader {
   readonly path: string;
   /**
    * Runs `fn` in a transaction and resolves with its value when that is as durable as promised. Writes of
-   * one turn of the event loop, and those that come while the disk is busy, share a transaction; they take effect and
-   * resolve in the order of the calls. If `fn` throws, its own writes are undone and no others. For that, the
+   * one turn of the event loop share a transaction, and those that come while the disk is busy a flush; they take
+   * effect and resolve in the order of the calls. If `fn` throws, its own writes are undone and no others. For that, the
    * others may be run once more: whatever `fn` does beside writing must bear being done twice.
    */
   write<T>(fn: (tx: Transaction) => Sync<T>): Promise<T>;

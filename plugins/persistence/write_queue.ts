@@ -1,5 +1,6 @@
 /**
- * The write queue: gathers the writes of a turn, and those that come while the disk is busy, into one transaction.
+ * The write queue: gathers the writes of a turn into one transaction, and the transactions that come while the disk is
+ * busy into one flush.
  *
  * @module
  */
@@ -40,8 +41,14 @@ interface Waiting extends Job {
   readonly reject: (error: unknown) => void;
 }
 
-/** A group may hold the event loop for this long. */
-const GROUP_MS = 4;
+/** Writes that have shared a transaction. */
+interface Group {
+  readonly jobs: readonly Waiting[];
+  readonly wrote: boolean;
+}
+
+/** A group may hold the event loop for this long. A transaction of its own costs a thirtieth of that. */
+const GROUP_MS = 0.5;
 
 /** How long to wait before trying a locked file again, at first and at most. */
 const RETRY_MS = { first: 2, most: 50 };
@@ -50,40 +57,76 @@ const RETRY_MS = { first: 2, most: 50 };
 export function writeQueue(parts: WriteQueueParts): WriteQueue {
   const { transactions, clock, flush, maxQueuedWrites, lockTimeoutMs, told, committed } = parts;
   let waiting: Waiting[] = [];
-  /** Something will call `turn`: the end of this turn, a flush, or a timer. */
+  /** Something will call `turn`: the end of this turn, or a timer. */
   let scheduled = false;
+  /** Groups that have run and wait for the next flush, which they share; how long they ran, and the last flush took. */
+  let unflushed: Group[] = [];
+  let ranMs = 0;
+  let flushMs = 0;
+  let flushing = false;
   let paused = 0;
   let retryMs = RETRY_MS.first;
   let ended: { promise: Promise<void>; resolve: () => void } | undefined;
 
   function schedule(): void {
     if (scheduled || paused > 0) return;
-    if (waiting.length === 0) return ended?.resolve();
-    scheduled = true;
-    setImmediate(turn);
+    if (waiting.length > 0 || (unflushed.length > 0 && !flushing)) {
+      scheduled = true;
+      setImmediate(turn);
+    } else if (!flushing) ended?.resolve();
   }
 
   function turn(): void {
-    if (paused > 0) return turnOver();
-    let taken: Waiting[];
-    let wrote: boolean;
+    if (paused > 0 || waiting.length === 0) return turnOver();
+    let group: Group;
     const begun = performance.now();
     try {
-      const group = transactions.run(waiting, GROUP_MS);
-      taken = waiting.splice(0, group.taken);
-      wrote = group.wrote;
-      if (wrote) committed?.(group.taken, performance.now() - begun);
+      const { taken, wrote } = transactions.run(waiting, GROUP_MS);
+      group = { jobs: waiting.splice(0, taken), wrote };
     } catch (thrown) {
       return refuse(thrown);
     }
+    const ms = performance.now() - begun;
+    if (group.wrote) committed?.(group.jobs.length, ms);
+    ranMs += ms;
     retryMs = RETRY_MS.first;
-    const again = taken.filter(({ outcome }) => outcome === undefined);
+    const again = group.jobs.filter(({ outcome }) => outcome === undefined);
     if (again.length > 0) waiting.unshift(...again);
-    if (wrote && flush !== undefined) flush().then(() => settle(taken, wrote), (error) => fail(taken, error));
-    else settle(taken, wrote);
+    finish(group);
+    turnOver();
   }
 
-  function settle(jobs: readonly Waiting[], wrote: boolean): void {
+  function turnOver(): void {
+    scheduled = false;
+    // Nobody else to wait for; or they would take longer than the disk, and can run while that is busy.
+    if (waiting.length === 0 || paused > 0 || ranMs >= flushMs) flushAll();
+    schedule();
+  }
+
+  /** Settles a group when it is durable and those before it have been settled. */
+  function finish(group: Group): void {
+    const settled = flush === undefined || !(group.wrote || flushing || unflushed.length > 0);
+    if (settled) settle(group);
+    else unflushed.push(group);
+  }
+
+  function flushAll(): void {
+    if (flushing || unflushed.length === 0) return;
+    const groups = unflushed;
+    unflushed = [];
+    ranMs = 0;
+    flushing = true;
+    const begun = performance.now();
+    flush!().catch((thrown) => fail(groups, thrown)).then(() => {
+      flushMs = performance.now() - begun;
+      flushing = false;
+      groups.forEach(settle);
+      if (paused > 0) flushAll();
+      else schedule();
+    });
+  }
+
+  function settle({ jobs, wrote }: Group): void {
     let problem: PlugboardError | undefined;
     for (const { outcome, resolve, reject } of jobs) {
       if (outcome === undefined) continue;
@@ -95,16 +138,16 @@ export function writeQueue(parts: WriteQueueParts): WriteQueue {
       }
     }
     told(problem, wrote);
-    turnOver();
   }
 
-  /** The group is committed, but nobody knows whether it would survive. */
-  function fail(jobs: readonly Waiting[], thrown: unknown): void {
+  /** The groups are committed, but nobody knows whether they would survive. */
+  function fail(groups: readonly Group[], thrown: unknown): void {
     const error = new PlugboardError("disk_error", "The disk failed to flush the database", {
       cause: thrown,
     });
-    for (const job of jobs) if (job.outcome !== undefined && "value" in job.outcome) job.outcome = { error };
-    settle(jobs, false);
+    for (const job of groups.flatMap(({ jobs }) => jobs)) {
+      if (job.outcome !== undefined && "value" in job.outcome) job.outcome = { error };
+    }
   }
 
   /** No transaction can begin. Another process that writes is waited for. */
@@ -115,16 +158,11 @@ export function writeQueue(parts: WriteQueueParts): WriteQueue {
     const refused = waiting.filter(({ since }) => since <= oldest);
     waiting = waiting.filter(({ since }) => since > oldest);
     for (const job of refused) job.outcome = { error };
-    if (waiting.length === 0) return settle(refused, false);
-    for (const { reject } of refused) reject(error);
-    if (refused.length > 0) told(error as PlugboardError, false);
+    if (refused.length > 0) finish({ jobs: refused, wrote: false });
+    if (waiting.length === 0) return turnOver();
+    flushAll();
     clock.after(retryMs, turnOver);
     retryMs = Math.min(retryMs * 2, RETRY_MS.most);
-  }
-
-  function turnOver(): void {
-    scheduled = false;
-    schedule();
   }
 
   return {

@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { systemClock } from "../../../core/mod.ts";
 import type { Store, Transaction } from "../../../plugins/persistence.ts";
 import { writeQueue } from "../../../plugins/persistence/write_queue.ts";
-import { DEADLINE_MS, until, within } from "../../kit/mod.ts";
+import { DEADLINE_MS, turn, until, within } from "../../kit/mod.ts";
 import { folder, opened, value } from "./kit.ts";
 
 const ITEMS = "CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT UNIQUE)";
@@ -33,7 +33,7 @@ Deno.test("the writes of one turn share a transaction, in their order, each with
   assert.equal(transactions.count, 1);
 });
 
-Deno.test("writes that come while the disk is busy share the next transaction", async () => {
+Deno.test("writes of one turn share a transaction while the disk is busy with others", async () => {
   using dir = folder();
   await using db = await opened({ path: dir.file("a.db"), durability: "full" });
   const { store } = db;
@@ -226,27 +226,90 @@ Deno.test("too many waiting writes are refused at once", async () => {
   await assert.doesNotReject(store.run(INSERT, ["e"]));
 });
 
-Deno.test("what cannot be flushed is not acknowledged", async () => {
+/** A queue whose disk waits to be told, flush by flush, whether it has worked. */
+function queueOnDisk() {
+  const flushes: PromiseWithResolvers<void>[] = [];
   const told: string[] = [];
-  const flushes = [() => Promise.reject(new Error("EIO")), () => Promise.resolve()];
+  const resolved: unknown[] = [];
   const queue = writeQueue({
     transactions: {
       run(jobs) {
-        for (const job of jobs) job.outcome = { value: "committed" };
+        for (const job of jobs) job.outcome = { value: job.run(undefined as never) };
         return { taken: jobs.length, wrote: true };
       },
     },
     clock: systemClock,
-    flush: () => flushes.shift()!(),
+    flush() {
+      const flush = Promise.withResolvers<void>();
+      flushes.push(flush);
+      return flush.promise;
+    },
     maxQueuedWrites: 10,
     lockTimeoutMs: 10,
     told: (failure) => void told.push(failure?.code ?? "well"),
   });
-  const both = [queue.add(() => {}), queue.add(() => {})];
-  for (const write of both) await assert.rejects(write, { code: "disk_error", message: /failed to flush/ });
-  assert.equal(await queue.add(() => {}), "committed");
+  const add = (name: string) =>
+    queue.add(() => name).then(() => resolved.push(name), ({ code }) => resolved.push(`${name}: ${code}`));
+  return { queue, flushes, told, resolved, add };
+}
+
+Deno.test("what cannot be flushed is not acknowledged, and what comes after it is", async () => {
+  const { queue, flushes, told, resolved, add } = queueOnDisk();
+  const both = [add("a"), add("b")];
+  await until("the flush", () => flushes.length === 1);
+  flushes[0]!.reject(new Error("EIO"));
+  await Promise.all(both);
+  assert.deepEqual(resolved, ["a: disk_error", "b: disk_error"]);
+  const third = add("c");
+  await until("the flush", () => flushes.length === 2);
+  flushes[1]!.resolve();
+  await third;
   await queue.end();
+  assert.deepEqual(resolved.at(-1), "c");
   assert.deepEqual(told, ["disk_error", "well"]);
+});
+
+Deno.test("what runs while the disk is busy waits for the next flush, all of it for the same", async () => {
+  const { queue, flushes, resolved, add } = queueOnDisk();
+  const run: string[] = [];
+  const first = add("a");
+  await until("the first flush", () => flushes.length === 1);
+  const rest: Promise<unknown>[] = [];
+  for (const name of ["b", "c"]) {
+    rest.push(queue.add(() => run.push(name)), add(`after ${name}`));
+    await until("its transaction", () => run.includes(name));
+  }
+  assert.deepEqual([flushes.length, resolved], [1, []]);
+  flushes[0]!.resolve();
+  await first;
+  assert.deepEqual(resolved, ["a"]);
+  await until("the second flush", () => flushes.length === 2);
+  const ended = queue.end();
+  flushes[1]!.resolve();
+  await Promise.all([...rest, ended]);
+  assert.deepEqual([flushes.length, resolved], [2, ["a", "after b", "after c"]]);
+});
+
+Deno.test("a pause lets nothing begin, and what has run is flushed all the same", async () => {
+  const { queue, flushes, resolved, add } = queueOnDisk();
+  const first = add("a");
+  await until("the first flush", () => flushes.length === 1);
+  let ran = false;
+  const second = queue.add(() => ran = true).then(() => resolved.push("b"));
+  await until("its transaction", () => ran);
+  queue.pause();
+  const third = add("c");
+  flushes[0]!.resolve();
+  await until("the second flush", () => flushes.length === 2);
+  flushes[1]!.resolve();
+  await Promise.all([first, second]);
+  await turn();
+  assert.deepEqual([flushes.length, resolved], [2, ["a", "b"]]);
+  queue.resume();
+  await until("the third flush", () => flushes.length === 3);
+  flushes[2]!.resolve();
+  await third;
+  await queue.end();
 });
 
 Deno.test("a long queue does not hold the event loop", async () => {

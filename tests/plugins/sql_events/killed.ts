@@ -1,4 +1,4 @@
-/** A server with a query that never ends, to be killed; prints the id of the query's process. */
+/** A server with a query that never ends, to be killed; prints the ids of its queries' processes. */
 
 import { until } from "../../kit/mod.ts";
 import { children } from "./children.ts";
@@ -7,7 +7,8 @@ import { NUMBERS, ONE_ROW_NEVER, serveSql } from "./kit.ts";
 const server = await serveSql({ runIn: "process" });
 await server.store.exec(NUMBERS);
 server.events.start(ONE_ROW_NEVER);
-await until("the process", () => children().length === 1);
-await new Promise((resolve) => setTimeout(resolve, 300)); // it works by now
+await server.events.run("SELECT 1"); // its process waits from now on
+await until("the processes", () => children().length === 2);
+await new Promise((resolve) => setTimeout(resolve, 300)); // the other works by now
 // deno-lint-ignore no-console -- how it tells
-console.log(children()[0]);
+console.log(children().join(" "));

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import type { Client } from "../../kit/mod.ts";
+import { tables } from "../../../plugins/sql_events/tables.ts";
+import { opened } from "../persistence/kit.ts";
 import { nextEvent, serveSql } from "./kit.ts";
 
 /** The next events: type and table, and the user where one is told. */
@@ -92,25 +94,40 @@ Deno.test("Q10 definitions by another process are announced too", async () => {
   await nothingElse(client, server.store.exec);
 });
 
-Deno.test("Q10 tables that a query defines name its user, and those of others in the same commit do not", async () => {
-  await using server = await serveSql();
+Deno.test("Q10 tables that a query defines name its user", async () => {
+  await using server = await serveSql({ runIn: "worker" });
   await using client = await server.join("tables");
   const run = (sql: string, user: string) => server.events.run(sql, [], { user, write: true });
+  await run("CREATE TABLE items (x)", "ann");
+  assert.deepEqual(await events(client, 1), ["created items by ann"]);
+  await run("ALTER TABLE items ADD COLUMN y", "bob");
+  assert.deepEqual(await events(client, 1), ["modified items by bob"]);
+  await assert.rejects(run("CREATE TABLE items (x)", "ann"));
+  await server.store.exec("DROP TABLE items");
+  assert.deepEqual(await events(client, 1), ["dropped items"]);
+});
+
+Deno.test("Q10 who defined which table is told apart within one commit", async () => {
+  await using opening = await opened();
+  const { store } = opening;
+  const told: string[] = [];
+  const following = tables(
+    store,
+    (type, { tableName, userId }) => void told.push(`${type} ${tableName} ${userId}`),
+  );
+  const define = (user: string, script: string) =>
+    store.write((tx) => following.defining(tx, user, () => tx.exec(script)));
   await Promise.all([
-    server.store.exec("CREATE TABLE plain (x)"),
-    run("CREATE TABLE of_ann (x)", "ann"),
-    run("CREATE TABLE of_bob (x)", "bob"),
+    store.exec("CREATE TABLE plain (x)"),
+    define("ann", "CREATE TABLE of_ann (x)"),
+    define("bob", "CREATE TABLE of_bob (x)"),
   ]);
-  assert.deepEqual((await events(client, 3)).sort(), [
-    "created of_ann by ann",
-    "created of_bob by bob",
-    "created plain",
+  assert.deepEqual(told.sort(), [
+    "table:created of_ann ann",
+    "table:created of_bob bob",
+    "table:created plain undefined",
   ]);
-  await run("ALTER TABLE of_ann ADD COLUMN y", "bob");
-  assert.deepEqual(await events(client, 1), ["modified of_ann by bob"]);
-  await assert.rejects(run("CREATE TABLE plain (x)", "ann"));
-  await server.store.exec("DROP TABLE plain");
-  assert.deepEqual(await events(client, 1), ["dropped plain"]);
+  following.stop();
 });
 
 Deno.test("Q10 what is there at the start is not announced", async () => {

@@ -4,19 +4,29 @@
  * ```ts
  * import { Server } from "@plugboard/server";
  * import { channels } from "@plugboard/server/channels";
+ * import { persistence } from "@plugboard/server/persistence";
  * import { sqlEvents } from "@plugboard/server/sql_events";
  *
  * const server = new Server({ port: 0 });
+ * const store = server.use(persistence({ path: ":memory:" }));
  * const bus = server.use(channels());
- * const events = server.use(sqlEvents({ channels: bus }));
- *
+ * const events = server.use(sqlEvents({ channels: bus, store }));
  * await server.start();
- * events.notifyQueryProgress({ queryId: "query-123", progress: 50, rowCount: 5000 });
- * events.notifyTableCreated({ tableName: "users", timestamp: Date.now() });
+ *
+ * await store.exec("CREATE TABLE users (name TEXT)"); // table:created
+ * await events.run("SELECT * FROM users", [], { user: "ada" }); // query:started, query:complete
+ * events.notifyQueryProgress({ queryId: "of-another-database", progress: 50, rowCount: 5000 });
+ *
  * await server.stop();
  * ```
  *
  * Events of queries are published on the channel `queries`, those of tables on `tables`; clients only listen there.
+ *
+ * SQLite cannot be interrupted from JavaScript. With the permission to start processes (`--allow-run`), a query that reads
+ * has one, which is ended when the query is cancelled, takes too long or needs too much memory: whatever its SQL is.
+ * Without, it has a worker, which stops between two rows: enough for SQL of your own, while an aggregate over too
+ * much goes on until it has its row, and keeps its place so long. A query that writes, and one of a database in memory,
+ * runs in the server's own thread: everybody waits for it.
  *
  * @module
  */

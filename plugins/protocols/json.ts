@@ -27,10 +27,10 @@
 
 import {
   checkOptions,
-  closeCode,
   type Connection,
-  type Endpoint,
+  type EndpointOf,
   type Host,
+  type Message,
   PlugboardError,
   type Plugin,
   systemClock,
@@ -38,12 +38,14 @@ import {
 import type { Access } from "../auth.ts";
 import type { Channels } from "../channels.ts";
 import type { Presence } from "../presence.ts";
+import type { RateLimits, RefusedMessage } from "../rate_limits.ts";
 import type { Rpc } from "../rpc.ts";
 import { anybody } from "../shared/identity.ts";
-import { cursors } from "./json/cursors.ts";
-import { encoder, write } from "./json/envelope.ts";
-import type { MessageData, MessageType } from "./json/messages.ts";
-import { capabilities, type JsonServices, JsonSession } from "./json/session.ts";
+import { errorData } from "./json/codes.ts";
+import { cursors, type Move } from "./json/cursors.ts";
+import { encoder, read, write } from "./json/envelope.ts";
+import type { ClientMessage, MessageData, MessageType } from "./json/messages.ts";
+import { capabilitiesOf, expiry, type JsonServices, JsonSession } from "./json/session.ts";
 
 export type * from "./json/messages.ts";
 
@@ -51,18 +53,22 @@ export type * from "./json/messages.ts";
 export interface JsonOptions {
   /** What clients subscribe and publish to. */
   channels: Pick<Channels, "connect" | "publish" | "clients" | "subscribeClients" | "unsubscribeClients">;
-  /** Who is in a channel; without it clients cannot ask, and counts are of clients. */
-  presence?: Pick<Presence, "list" | "count"> | undefined;
+  /** Who is in a channel; without it clients cannot ask, and counts are of all clients. */
+  presence?: Pick<Presence, "list"> | undefined;
   /** The methods clients can call. */
   rpc?: Pick<Rpc, "call"> | undefined;
   /** Signs clients in; without it everybody may do everything. */
-  access?: Pick<Access, "connect"> | undefined;
-  /** Where it is spoken. @default {"/ws"} */
-  path?: string;
+  access?: Pick<Access, "connect" | "refresh" | "signsInByMessage"> | undefined;
+  /** Tells of messages that are refused for being too many, so that they are answered. */
+  limits?: Pick<RateLimits, "answerWith"> | undefined;
+  /** Where it is spoken; one path or several. @default {"/ws"} */
+  path?: string | readonly string[];
   /** How often every client gets a heartbeat. @default {30000} */
   heartbeatMs?: number;
   /** How often a client's cursor is passed on at most; of the moves between, the latest counts. @default {50} */
   cursorMs?: number;
+  /** Bytes of a message; one with more gets an error, one with sixteen times as many ends the connection. @default {65536} */
+  maxMessageBytes?: number;
 }
 
 /** What json offers to the app. */
@@ -85,48 +91,73 @@ export interface Json {
   clientCount(): number;
 }
 
-const unauthorized = closeCode(4401, "unauthorized");
-const internalError = closeCode(3004, "internal server error");
-
 /** Speaks JSON envelopes. */
 export function json(options: JsonOptions): Plugin<Json> {
-  const { channels, presence, rpc, access, path = "/ws", heartbeatMs = 30_000, cursorMs = 50 } = options;
+  const { channels, presence, rpc, access, limits, path = "/ws" } = options;
+  const { heartbeatMs = 30_000, cursorMs = 50, maxMessageBytes = 65_536 } = options;
   const check = checkOptions("json");
   check.positiveInteger("heartbeatMs", heartbeatMs);
   check.positiveInteger("cursorMs", cursorMs);
-  check.that(path.startsWith("/"), "path", "a path that begins with /", path);
+  check.positiveInteger("maxMessageBytes", maxMessageBytes);
+  for (const each of [path].flat()) {
+    check.that(each.startsWith("/"), "path", "a path that begins with /", each);
+  }
 
   let host: Host | undefined;
   let endHeartbeat: (() => void) | undefined;
   const own = new Set<Connection>();
-  const format = encoder((channel) => presence?.count(channel).clients ?? own.size);
+  const format = encoder((channel) => presence === undefined ? own.size : people(presence.list(channel)));
 
   const services: JsonServices = {
     presence,
     rpc,
-    cursors: cursors(() => host?.clock ?? systemClock, cursorMs, (client, channel, data) => {
-      const { user } = client.identity;
-      const cursor = { ...data as object, userId: user, clientId: client.id };
-      channels.publish(channel, cursor, { tags: { type: "user:cursor" }, ephemeral: true, except: client.id })
-        .catch((error) => host?.log.warn("a cursor was not passed on", { channel, error }));
-    }),
-    async connect(conn) {
-      const identity = access === undefined ? anybody : (await access.connect(conn)).identity;
+    maxMessageBytes,
+    cursors: cursors(() => host?.clock ?? systemClock, cursorMs, passOn),
+    async connect(conn, { expiring, refreshed }) {
+      const identity = access === undefined ? anybody : (await access.connect(conn, { expiring })).identity;
       if (!conn.open) throw new PlugboardError("closed", "The connection has ended");
-      return channels.connect(conn, { identity, encoder: format });
+      return channels.connect(conn, { identity, encoder: format, refreshed });
     },
-    greeting: (client) => ({
-      clientId: client.id,
-      userId: client.identity.user,
+    refresh: access && (async (conn, token) => (await access.refresh(conn, token)).identity),
+    greeting: ({ id, identity }) => ({
+      clientId: id,
+      userId: identity.user,
       capabilities,
       heartbeatInterval: heartbeatMs,
+      ...expiry(identity.expiresAt),
     }),
-    closeCodeFor: (error) => error instanceof PlugboardError ? unauthorized : internalError,
+    failed: ({ id }, error) => host?.log.error("a client could not be signed in", { client: id, error }),
+  };
+  const capabilities = capabilitiesOf(services);
+
+  /** In the client's name, so that the same rules and limits hold as for what it publishes. */
+  async function passOn({ client, channel, data, refuse }: Move): Promise<number> {
+    const cursor = { ...data, userId: client.identity.user, clientId: client.id };
+    const tags = { type: "user:cursor" satisfies MessageType };
+    try {
+      const how = { tags, ephemeral: true, except: client.id };
+      return (await client.publish(channel, cursor, how)).receivers;
+    } catch (error) {
+      if (error instanceof PlugboardError) refuse(error);
+      else host?.log.error("a cursor was not passed on", { client: client.id, channel, error });
+      return 0;
+    }
+  }
+
+  /** The message was refused unread; it is looked at for its id alone, without which nobody knows what was refused. */
+  const answerTooMany: RefusedMessage = (conn, message, error) => {
+    let refused: Pick<ClientMessage, "id" | "channel"> = { id: undefined, channel: "" };
+    try {
+      refused = read(message, maxMessageBytes);
+    } catch { /* it was no message anyway */ }
+    conn.send(write("error", refused.channel, errorData(error), refused.id));
   };
 
-  const endpoint: Endpoint = {
+  const endpoint: EndpointOf<"any", Message> = {
     name: "json",
     path,
+    accepts: "any", // bytes are refused by an answer
+    maxMessageBytes: maxMessageBytes * 16,
     format,
     open(conn) {
       own.add(conn);
@@ -151,6 +182,8 @@ export function json(options: JsonOptions): Plugin<Json> {
     },
     start(given) {
       host = given;
+      access?.signsInByMessage(endpoint);
+      limits?.answerWith(endpoint, answerTooMany);
       endHeartbeat = given.clock.every(heartbeatMs, () => {
         const text = write("heartbeat", "", { connectedClients: own.size });
         for (const conn of own) conn.send(text);
@@ -162,4 +195,10 @@ export function json(options: JsonOptions): Plugin<Json> {
     },
     close: (conn) => void own.delete(conn),
   };
+}
+
+/** Who has two tabs open is one; of those without a name, each connection is one. */
+function people(present: readonly { readonly user: string }[]): number {
+  const named = present.filter(({ user }) => user !== "");
+  return new Set(named.map(({ user }) => user)).size + present.length - named.length;
 }

@@ -1,52 +1,7 @@
 import assert from "node:assert/strict";
-import type { ServerOptions } from "../../core/mod.ts";
-import { channels } from "../../plugins/channels.ts";
-import { presence } from "../../plugins/presence.ts";
-import { json, type JsonOptions } from "../../plugins/protocols/json.ts";
-import { rpc } from "../../plugins/rpc.ts";
-import { anybody } from "../../plugins/shared/identity.ts";
-import { type Client, FakeClock, serve, until } from "../kit/mod.ts";
-
-/** Everybody is who `?user=` says. */
-async function serveJson(options: Partial<JsonOptions> = {}, serverOptions: ServerOptions = {}) {
-  const bus = channels({
-    namespaces: { secret: { subscribe: "nobody", publish: "nobody" }, bare: { historySize: 0 } },
-  });
-  const people = presence({ channels: bus.api });
-  const methods = rpc();
-  const users = new Map<string, string>();
-  const access = {
-    connect: (conn: { id: string }) =>
-      Promise.resolve({
-        identity: { ...anybody, user: users.get(conn.id) ?? "" },
-        permissions: [],
-        channels: new Map(),
-      }),
-  };
-  const plugin = json({ channels: bus.api, presence: people.api, rpc: methods.api, access, ...options });
-  const naming = {
-    name: "naming",
-    open: ({ id }: { id: string }, { url }: { url: string }) =>
-      void users.set(id, new URL(url).searchParams.get("user") ?? ""),
-  };
-  const server = await serve(serverOptions, naming, bus, people, methods, plugin);
-  const join = async (user = "") => {
-    const client = await server.connect(`/ws?user=${user}`);
-    return { client, ack: await client.nextJson() };
-  };
-  return Object.assign(server, {
-    bus: bus.api,
-    people: people.api,
-    methods: methods.api,
-    json: plugin.api,
-    join,
-  });
-}
-
-async function ask(client: Client, message: object) {
-  client.sendJson(message);
-  return await client.nextJson();
-}
+import { RpcError } from "../../plugins/rpc.ts";
+import { FakeClock, turn, until, within } from "../kit/mod.ts";
+import { ask, serveJson } from "./json/kit.ts";
 
 Deno.test("Q01 every message has an id, a timestamp, a type, a channel and data", async () => {
   await using server = await serveJson();
@@ -106,6 +61,46 @@ Deno.test("Q03 the first message acknowledges with the client's id and what it c
   await client.close();
 });
 
+Deno.test("Q03 a client is told of what is there, and of nothing else", async () => {
+  const without = { presence: undefined, rpc: undefined, access: undefined };
+  await using server = await serveJson(without);
+  const { client, ack } = await server.join();
+  assert.equal("expiresAt" in ack.data, false);
+  for (const type of ["presence", "rpc", "refresh"]) {
+    assert.equal(ack.data.capabilities.includes(type), false);
+    const answer = await ask(client, { type, channel: "news", data: { method: "m", token: "t" } });
+    assert.deepEqual([answer.data.code, answer.data.message], [
+      "NOT_AVAILABLE",
+      `There is no "${type}" here`,
+    ]);
+  }
+  await client.close();
+  await using complete = await serveJson();
+  const { client: other, ack: { data: { capabilities } } } = await complete.join();
+  for (const type of ["presence", "rpc", "refresh"]) assert.ok(capabilities.includes(type));
+  for (const type of capabilities) {
+    const { data } = await ask(other, { type });
+    assert.notEqual(data.message, `Clients cannot send "${type}"`);
+  }
+  await other.close();
+});
+
+Deno.test("Q03 a client that is silent is dropped, one that answers pings is not", async () => {
+  const clock = new FakeClock();
+  await using server = await serveJson({}, { clock, pingIntervalMs: 1_000, pongTimeoutMs: 500 });
+  const { client } = await server.join();
+  using silent = await server.raw("/ws"); // reads, and answers no ping
+  await until("both", () => server.json.clientCount() === 2);
+  await until("the silent one to be gone", async () => {
+    clock.advance(20);
+    await turn();
+    return server.json.clientCount() === 1;
+  });
+  assert.equal(await silent.closeCode(), 3012);
+  assert.equal((await ask(client, { type: "ping" })).type, "pong");
+  await client.close();
+});
+
 Deno.test("Q05 the server broadcasts to all but one, and to a channel, and counts its clients", async () => {
   await using server = await serveJson();
   const one = await server.join();
@@ -141,7 +136,7 @@ Deno.test("Q06 joins and leaves carry the true number of users, cursors reach th
   const bob = await server.join("bob");
   await ask(bob.client, { type: "subscribe", channel: "collaboration" });
   const joined = await ann.client.nextJson();
-  assert.deepEqual([joined.data.userId, joined.data.username, joined.data.connectedUsers], ["bob", "bob", 2]);
+  assert.deepEqual([joined.data.userId, joined.data.username, joined.data.connectedUsers], ["bob", "BOB", 2]);
   await bob.client.nextJson();
   bob.client.sendJson({ type: "user:cursor", channel: "collaboration", data: { x: 1, userId: "forged" } });
   const cursor = await ann.client.nextJson();
@@ -151,41 +146,6 @@ Deno.test("Q06 joins and leaves carry the true number of users, cursors reach th
   const left = await ann.client.nextJson();
   assert.deepEqual([left.type, left.data.userId, left.data.connectedUsers], ["user:left", "bob", 1]);
   await ann.client.close();
-});
-
-Deno.test("Q06 of a flood of cursors the latest wins, and no message waits behind it", async () => {
-  const clock = new FakeClock();
-  await using server = await serveJson({}, { clock });
-  const ann = await server.join("ann");
-  const bob = await server.join("bob");
-  for (const { client } of [ann, bob]) await ask(client, { type: "subscribe", channel: "room" });
-  for (let x = 0; x < 500; x++) bob.client.sendJson({ type: "user:cursor", channel: "room", data: { x } });
-  bob.client.sendJson({ type: "publish", channel: "room", data: "after" });
-  assert.equal((await ann.client.nextJson()).data, "after");
-  clock.advance(50);
-  assert.equal((await ann.client.nextJson()).data.x, 499);
-  assert.equal(ann.client.waiting, 0);
-  for (const { client } of [ann, bob]) await client.close();
-});
-
-Deno.test("Q06 two hundred come and go at once, and everybody's last count is right", async () => {
-  await using server = await serveJson();
-  const stay = await server.join("stay");
-  await ask(stay.client, { type: "subscribe", channel: "collaboration" });
-  const others = await Promise.all(Array.from({ length: 200 }, async (_, i) => {
-    const { client } = await server.join(`user${i}`);
-    await ask(client, { type: "subscribe", channel: "collaboration" });
-    return client;
-  }));
-  await Promise.all(others.slice(50).map((client) => client.close()));
-  await until("all to have left", () => server.people.count("collaboration").clients === 51);
-  let [last, events] = [0, 0];
-  while (events < 1 + 200 + 150) {
-    last = (await stay.client.nextJson()).data.connectedUsers;
-    events++;
-  }
-  assert.equal(last, 51);
-  for (const client of [stay.client, ...others.slice(0, 50)]) await client.close();
 });
 
 Deno.test("Q09 malformed, unknown and forged messages get an error, and nobody else sees them", async () => {
@@ -229,8 +189,37 @@ Deno.test("Q09 malformed, unknown and forged messages get an error, and nobody e
   }
   await server.bus.publish("queries", "end");
   assert.equal((await other.client.nextJson()).data, "end", "nothing came before");
-  client.send(Uint8Array.of(1));
-  assert.equal((await client.closed).code, 1003);
+  await client.close();
+  await other.client.close();
+});
+
+Deno.test("Q09 bytes and what is too large get an error, what is far too large ends the connection", async () => {
+  await using server = await serveJson({ maxMessageBytes: 1_000 });
+  const [{ client }, other] = [await server.join(), await server.join()];
+  await ask(other.client, { type: "subscribe", channel: "news" });
+  const fill = (bytes: number) => {
+    const frame = (text: string) => JSON.stringify({ type: "publish", channel: "news", data: text });
+    return frame("x".repeat(bytes - frame("").length));
+  };
+  const cases: [string | Uint8Array<ArrayBuffer>, string][] = [
+    [new TextEncoder().encode('{"type":"ping"}'), "INVALID_MESSAGE"],
+    [new Uint8Array(0), "INVALID_MESSAGE"],
+    [fill(1_001), "LIMIT_EXCEEDED"],
+    ["é".repeat(501), "LIMIT_EXCEEDED"],
+    [fill(16_000), "LIMIT_EXCEEDED"],
+  ];
+  for (const [message, code] of cases) {
+    client.send(message);
+    const answer = await client.nextJson();
+    assert.deepEqual([answer.type, answer.data.code], ["error", code]);
+  }
+  client.send(fill(1_000));
+  assert.equal((await client.nextJson()).type, "published");
+  client.send(fill(16_001));
+  assert.equal((await within("the close", client.closed)).code, 1009);
+  assert.equal((await other.client.nextJson()).offset, 1);
+  await server.bus.publish("news", "end");
+  assert.equal((await other.client.nextJson()).data, "end", "nothing came between");
   await other.client.close();
 });
 
@@ -275,4 +264,38 @@ Deno.test("presence, history, calls and pings answer by id", async () => {
   assert.deepEqual([sum.type, sum.id, sum.data], ["rpc:result", "r", 6]);
   assert.deepEqual((await ask(client, { type: "ping", id: "x" })).type, "pong");
   await client.close();
+});
+
+Deno.test("a history tells events from messages, a call's failure which of the app's it is", async () => {
+  await using server = await serveJson();
+  const { client } = await server.join();
+  const complete = { type: "query:complete", data: { queryId: "q", rowCount: 1, duration: 1 } } as const;
+  await server.json.broadcastToChannel("queries", complete);
+  await server.bus.publish("queries", "hello");
+  const { data } = await ask(client, { type: "history", channel: "queries" });
+  assert.deepEqual(data.publications.map((each: { type: string }) => each.type), [
+    "query:complete",
+    "message",
+  ]);
+  server.methods.define("fail", {
+    run() {
+      throw new RpcError(404, "No such order");
+    },
+  });
+  const refused = await ask(client, { type: "rpc", id: "r", data: { method: "fail" } });
+  assert.deepEqual([refused.id, refused.data], ["r", {
+    code: "RPC_ERROR",
+    message: "No such order",
+    number: 404,
+  }]);
+  await client.close();
+});
+
+Deno.test("it is spoken at every path that is listed", async () => {
+  await using server = await serveJson({ path: ["/", "/ws"] });
+  for (const path of ["/", "/ws"]) {
+    await using client = await server.connect(path);
+    assert.equal((await client.nextJson()).type, "connection:ack");
+  }
+  await assert.rejects(serveJson({ path: ["/ws", "ws"] }), /"path" must be a path that begins with \/, got/);
 });

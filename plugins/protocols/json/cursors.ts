@@ -4,44 +4,62 @@
  * @module
  */
 
-import type { Clock } from "../../../core/mod.ts";
+import type { Clock, PlugboardError } from "../../../core/mod.ts";
 import type { Client } from "../../channels.ts";
+
+/** Where a client's cursor is in a channel. */
+export interface Move {
+  readonly client: Client;
+  readonly channel: string;
+  /** What the client says of it. */
+  readonly data: object;
+  /** Tells the client that it is not passed on. */
+  refuse(error: PlugboardError): void;
+}
 
 /** Passes cursors on, no more often than once an interval for each client and channel. */
 export interface Cursors {
   /** A client's cursor is there now. */
-  move(client: Client, channel: string, data: unknown): void;
+  move(move: Move): void;
   /** Forgets those that were not passed on. */
   stop(): void;
 }
 
-/** Makes the passing on: the first move of an interval waits for its end, with those that follow. */
+/**
+ * Deliveries for each millisecond, beyond which cursors wait: where everybody moves, each move is worth a message to
+ * everybody, and those must leave time for all the rest.
+ */
+const DELIVERIES_PER_MS = 40;
+
+/** Makes the passing on; `pass` gives the number of receivers and never rejects. */
 export function cursors(
   clock: () => Clock,
   intervalMs: number,
-  pass: (client: Client, channel: string, data: unknown) => void,
+  pass: (move: Move) => Promise<number>,
 ): Cursors {
-  const moved = new Map<Client, Map<string, unknown>>();
+  /** By client and channel, the longest waiting first: a newer move takes the place of the one before. */
+  const waiting = new Map<string, Move>();
   let cancel: (() => void) | undefined;
 
-  function flush(): void {
-    cancel = undefined;
-    for (const [client, byChannel] of moved) {
-      for (const [channel, data] of byChannel) if (client.conn.open) pass(client, channel, data);
+  async function flush(): Promise<void> {
+    let deliveries = 0;
+    for (const key of [...waiting.keys()]) {
+      if (deliveries >= DELIVERIES_PER_MS * intervalMs) break;
+      const move = waiting.get(key);
+      waiting.delete(key);
+      if (move?.client.conn.open) deliveries += await pass(move);
     }
-    moved.clear();
+    cancel = waiting.size === 0 ? undefined : clock().after(intervalMs, flush);
   }
 
   return {
-    move(client, channel, data) {
-      let byChannel = moved.get(client);
-      if (byChannel === undefined) moved.set(client, byChannel = new Map());
-      byChannel.set(channel, data);
+    move(move) {
+      waiting.set(`${move.client.id} ${move.channel}`, move);
       cancel ??= clock().after(intervalMs, flush);
     },
     stop() {
       cancel?.();
-      moved.clear();
+      waiting.clear();
     },
   };
 }

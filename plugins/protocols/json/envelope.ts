@@ -4,8 +4,10 @@
  * @module
  */
 
-import { PlugboardError } from "../../../core/mod.ts";
-import type { ChannelEncoder, ClientInfo } from "../../channels.ts";
+import { type Message, PlugboardError } from "../../../core/mod.ts";
+import type { ChannelEncoder, ClientInfo, Publication } from "../../channels.ts";
+import { exceeds } from "../../shared/bytes.ts";
+import { invalid } from "./codes.ts";
 import type { ClientMessage, MessageData, MessageType } from "./messages.ts";
 
 /** Unique within this process, which is all that telling messages apart needs. */
@@ -35,28 +37,27 @@ function newId(): string {
 }
 
 /** Reads a client's message; throws what is wrong with it. */
-export function read(text: string): ClientMessage {
+export function read(data: Message, maxBytes: number): ClientMessage {
+  if (typeof data !== "string") throw invalid("A message must be text, not bytes");
+  if (exceeds(data, maxBytes)) {
+    throw new PlugboardError("limit_exceeded", `A message may have at most ${maxBytes} bytes`);
+  }
   let message: unknown;
   try {
-    message = JSON.parse(text);
+    message = JSON.parse(data);
   } catch {
     throw invalid("A message must be a JSON object");
   }
   if (typeof message !== "object" || message === null || Array.isArray(message)) {
     throw invalid("A message must be a JSON object");
   }
-  const { type, id, channel = "", data } = message as Record<string, unknown>;
+  const { type, id, channel = "", data: payload } = message as Record<string, unknown>;
   if (typeof type !== "string") throw invalid('"type" must be a string');
   if (typeof channel !== "string") throw invalid('"channel" must be a string');
   if (id !== undefined && typeof id !== "string" && typeof id !== "number") {
     throw invalid('"id" must be a string or a number');
   }
-  return { type, channel, data, id: id === undefined ? undefined : String(id) };
-}
-
-/** A message that is not of the protocol's form. */
-export function invalid(message: string): PlugboardError {
-  return new PlugboardError("invalid_message", message);
+  return { type, channel, data: payload, id: id === undefined ? undefined : String(id) };
 }
 
 /** How the channel service's events are written here. `usersIn` counts who is in a channel. */
@@ -69,15 +70,21 @@ export function encoder(usersIn: (channel: string) => number): ChannelEncoder {
       connectedUsers: usersIn(channel),
     });
   return {
-    // Server events carry their type as a tag, which no client can set.
-    publication: (channel, { json, time, offset, tags }) =>
-      writeRaw(tags?.type ?? "message", channel, json, time, offset),
+    publication: (channel, publication) => {
+      const { json, time, offset } = publication;
+      return writeRaw(typeOf(publication), channel, json, time, offset);
+    },
     join: user("user:joined"),
     leave: user("user:left"),
     subscribed: (channel, { position }) =>
       write("subscribed", channel, position === undefined ? {} : { position }),
     unsubscribed: (channel, { code, reason }) => write("unsubscribed", channel, { code, reason }),
   };
+}
+
+/** Server events carry their type as a tag, which no client can set. */
+export function typeOf({ tags }: Publication): MessageType {
+  return (tags?.type ?? "message") as MessageType;
 }
 
 /** What to call somebody: the name their token tells, else their id. */

@@ -31,6 +31,7 @@ export type ClientMessageType =
   | "query:unsubscribe"
   | "rpc"
   | "user:cursor"
+  | "refresh"
   | "ping";
 
 /** A message of a client, as far as it was checked. */
@@ -49,20 +50,25 @@ export interface ClientMessage {
 export type MessageType = keyof MessageData;
 
 /** Every message of the server has this form. */
-export interface WebSocketMessage<Type extends MessageType = MessageType> {
+export interface WebSocketMessage<Data = unknown> {
   /** The server's own, or the one of the message this answers. */
   readonly id: string;
   /** Milliseconds since 1970. */
   readonly timestamp: number;
   /** What kind of message it is. */
-  readonly type: Type;
+  readonly type: MessageType;
   /** The channel it is about; empty where it is about none. */
   readonly channel: string;
   /** What it carries. */
-  readonly data: MessageData[Type];
+  readonly data: Data;
   /** A publication's place in the channel's log. */
   readonly offset?: number;
 }
+
+/** Any message of the server: a look at its `type` tells what its `data` is. */
+export type ServerMessage = {
+  [Type in MessageType]: WebSocketMessage<MessageData[Type]> & { readonly type: Type };
+}[MessageType];
 
 /** The first message on every connection. */
 export interface ConnectionAckData {
@@ -74,6 +80,14 @@ export interface ConnectionAckData {
   readonly capabilities: readonly ClientMessageType[];
   /** Milliseconds between heartbeats. */
   readonly heartbeatInterval: number;
+  /** When the sign-in ends, in milliseconds since 1970; absent if it does not. */
+  readonly expiresAt?: number;
+}
+
+/** When the client's sign-in ends. */
+export interface ExpiryData {
+  /** Milliseconds since 1970; absent if it does not end. */
+  readonly expiresAt?: number;
 }
 
 /** Somebody came or went. */
@@ -104,6 +118,10 @@ export interface ErrorData {
   readonly code: string;
   /** For people. */
   readonly message: string;
+  /** With `RPC_ERROR`: which of the application's own errors it is. */
+  readonly number?: number;
+  /** With `TOO_MANY_REQUESTS`: how long to wait, in milliseconds. */
+  readonly retryAfterMs?: number;
 }
 
 /** Where a client stands in a channel's log. */
@@ -128,9 +146,15 @@ export interface SubscribedData {
 export interface HistoryData extends PositionData {
   /** What was read. */
   readonly publications: readonly {
+    /** Its place in the log. */
     readonly offset: number;
+    /** Milliseconds since 1970. */
     readonly timestamp: number;
+    /** `message`, or that of an event. */
+    readonly type: MessageType;
+    /** What was published. */
     readonly data: unknown;
+    /** Who did; absent where it was the server. */
     readonly userId?: string;
   }[];
 }
@@ -139,6 +163,10 @@ export interface HistoryData extends PositionData {
 export interface MessageData extends SqlEventData {
   /** The first message. */
   "connection:ack": ConnectionAckData;
+  /** The sign-in ends soon: a `refresh` with a newer token prolongs it. */
+  "connection:expiring": ExpiryData;
+  /** The sign-in has another end: the answer to a refresh, or the server's doing. */
+  refreshed: ExpiryData;
   /** A sign of life. */
   heartbeat: { readonly connectedClients: number };
   /** A publication: whatever was published. */

@@ -5,21 +5,24 @@
  */
 
 import {
-  type CloseCode,
   type Connection,
   type MaybePromise,
+  type Message,
   PlugboardError,
   type Session,
 } from "../../../core/mod.ts";
 import type { Client, HistoryQuery, Position, Publication, SubscribeRequest } from "../../channels.ts";
 import type { Presence } from "../../presence.ts";
 import type { Rpc } from "../../rpc.ts";
+import type { Identity } from "../../shared/identity.ts";
+import { errorData, invalid, signInCode } from "./codes.ts";
 import type { Cursors } from "./cursors.ts";
-import { invalid, read, write } from "./envelope.ts";
+import { read, typeOf, write } from "./envelope.ts";
 import type {
   ClientMessage,
   ClientMessageType,
   ConnectionAckData,
+  ExpiryData,
   MessageData,
   MessageType,
   SubscribedData,
@@ -28,27 +31,39 @@ import type {
 /** What sessions need of the plugin. */
 export interface JsonServices {
   /** Who is in a channel. */
-  readonly presence: Pick<Presence, "list" | "count"> | undefined;
+  readonly presence: Pick<Presence, "list"> | undefined;
   /** The methods clients can call. */
   readonly rpc: Pick<Rpc, "call"> | undefined;
   /** Passes cursors on. */
   readonly cursors: Cursors;
-  /** Signs a connection in. */
-  connect(conn: Connection): Promise<Client>;
+  /** Bytes of a message; one with more is refused unread. */
+  readonly maxMessageBytes: number;
+  /** Signs a connection in; tells of the sign-in's end, and when it changes. */
+  connect(conn: Connection, told: SignInEvents): Promise<Client>;
+  /** Prolongs the sign-in by a newer token; absent where nobody signs in. */
+  readonly refresh: ((conn: Connection, token: string) => Promise<Identity>) | undefined;
   /** What a client is told first. */
   greeting(client: Client): ConnectionAckData;
-  /** How a refused client is closed. */
-  closeCodeFor(error: unknown): CloseCode;
+  /** A client could not be signed in, and not because of what it brought. */
+  failed(conn: Connection, error: unknown): void;
 }
 
-type Handler = (session: JsonSession, message: ClientMessage) => MaybePromise<void>;
+/** What a session hears of its sign-in. */
+export interface SignInEvents {
+  /** It ends soon. */
+  expiring(expiresAt: number): void;
+  /** It has another end. */
+  refreshed(expiresAt: number | undefined): void;
+}
 
 /** Handles one client's messages. The session begins when it has signed in; messages before that wait. */
-export class JsonSession implements Session {
+export class JsonSession implements Session<Message> {
   readonly #conn: Connection;
   readonly #services: JsonServices;
   #client: Client | undefined;
   #signingIn: Promise<void> | undefined;
+  /** The id of the refresh that is being answered. */
+  #refreshing: string | undefined;
 
   constructor(conn: Connection, services: JsonServices) {
     this.#conn = conn;
@@ -58,40 +73,47 @@ export class JsonSession implements Session {
 
   async #signIn(): Promise<void> {
     try {
-      this.#client = await this.#services.connect(this.#conn);
+      this.#client = await this.#services.connect(this.#conn, {
+        expiring: (expiresAt) => this.#send("connection:expiring", "", { expiresAt }),
+        refreshed: (expiresAt) => this.#send("refreshed", "", expiry(expiresAt), this.#refreshing),
+      });
       this.#signingIn = undefined;
       this.#send("connection:ack", "", this.#services.greeting(this.#client));
     } catch (error) {
-      this.#refuse(undefined, "", error);
-      this.#conn.close(this.#services.closeCodeFor(error));
+      if (error instanceof PlugboardError) this.#refuse(undefined, "", error);
+      else this.#services.failed(this.#conn, error);
+      this.#conn.close(signInCode(error));
     }
   }
 
-  message(text: string): MaybePromise<void> {
-    if (this.#signingIn === undefined) return this.#handle(text);
-    return this.#signingIn.then(() => this.#conn.open ? this.#handle(text) : undefined);
+  message(data: Message): MaybePromise<void> {
+    if (this.#signingIn === undefined) return this.#handle(data);
+    return this.#signingIn.then(() => this.#conn.open ? this.#handle(data) : undefined);
   }
 
-  #handle(text: string): MaybePromise<void> {
+  #handle(data: Message): MaybePromise<void> {
     let message: ClientMessage;
     try {
-      message = read(text);
+      message = read(data, this.#services.maxMessageBytes);
     } catch (error) {
       return this.#refuse(undefined, "", error);
     }
-    const handler = handlers.get(message.type as ClientMessageType);
+    const { id, channel, type } = message;
+    const method = methods.get(type as ClientMessageType);
     try {
-      if (handler === undefined) throw invalid(`Clients cannot send "${message.type.slice(0, 100)}"`);
-      const work = handler(this, message);
-      return work?.catch((error: unknown) => this.#refuse(message.id, message.channel, error));
+      if (method === undefined) throw invalid(`Clients cannot send "${type.slice(0, 100)}"`);
+      if (!isOffered(method, this.#services)) {
+        throw new PlugboardError("not_available", `There is no "${type}" here`);
+      }
+      return method.run(this, message)?.catch((error: unknown) => this.#refuse(id, channel, error));
     } catch (error) {
-      this.#refuse(message.id, message.channel, error);
+      this.#refuse(id, channel, error);
     }
   }
 
   #refuse(id: string | undefined, channel: string, error: unknown): void {
     if (!(error instanceof PlugboardError)) throw error;
-    this.#send("error", channel, { code: error.code.toUpperCase(), message: error.message }, id);
+    this.#send("error", channel, errorData(error), id);
   }
 
   #send<Type extends MessageType>(type: Type, channel: string, data: MessageData[Type], id?: string): void {
@@ -128,10 +150,8 @@ export class JsonSession implements Session {
   }
 
   presence({ id, channel }: ClientMessage): void {
-    const { presence } = this.#services;
-    if (presence === undefined) throw new PlugboardError("not_available", "There is no presence here");
     this.#client!.check("presence", channel);
-    this.#send("presence", channel, { clients: presence.list(channel) }, id);
+    this.#send("presence", channel, { clients: this.#services.presence!.list(channel) }, id);
   }
 
   async history({ id, channel, data }: ClientMessage): Promise<void> {
@@ -149,17 +169,32 @@ export class JsonSession implements Session {
   async rpc({ id, channel, data }: ClientMessage): Promise<void> {
     const { method, params } = fields(data);
     if (typeof method !== "string") throw invalid('"data.method" must be a string');
-    const { rpc } = this.#services;
-    if (rpc === undefined) throw new PlugboardError("not_available", "There are no methods to call");
-    const result = await rpc.call(method, params, { identity: this.#client!.identity, conn: this.#conn });
-    this.#send("rpc:result", channel, result ?? null, id);
+    const caller = { identity: this.#client!.identity, conn: this.#conn };
+    this.#send("rpc:result", channel, await this.#services.rpc!.call(method, params, caller) ?? null, id);
   }
 
-  cursor({ channel, data }: ClientMessage): void {
-    const place = channel === "" ? "collaboration" : channel;
-    if (!this.#client!.subscriptions.has(place)) throw new PlugboardError("not_subscribed", "Not subscribed");
-    this.#client!.check("publish", place);
-    this.#services.cursors.move(this.#client!, place, fields(data));
+  cursor({ id, channel: given, data }: ClientMessage): void {
+    const client = this.#client!;
+    const channel = given === "" ? "collaboration" : given;
+    if (!client.subscriptions.has(channel)) throw new PlugboardError("not_subscribed", "Not subscribed");
+    client.check("publish", channel);
+    const refuse = (error: PlugboardError) => this.#refuse(id, channel, error);
+    this.#services.cursors.move({ client, channel, data: fields(data), refuse });
+  }
+
+  async refresh({ id, data }: ClientMessage): Promise<void> {
+    const { token } = fields(data);
+    if (typeof token !== "string" || token === "") throw invalid('"data.token" must be a token');
+    try {
+      const identity = await this.#services.refresh!(this.#conn, token);
+      this.#refreshing = id;
+      this.#client!.identify(identity);
+    } catch (error) {
+      this.#refuse(id, "", error);
+      this.#conn.close(signInCode(error));
+    } finally {
+      this.#refreshing = undefined;
+    }
   }
 
   pong({ id }: ClientMessage): void {
@@ -169,30 +204,61 @@ export class JsonSession implements Session {
 
 /** A live query is a channel; its name tells the query and the parameters. */
 function asQuery({ id, data }: ClientMessage): ClientMessage {
-  const { query, params = {}, since } = fields(data);
-  if (typeof query !== "string") throw invalid('"data.query" must be the name of a query');
-  const given = Object.entries(fields(params)).map(([name, value]) => [name, String(value)]);
-  given.sort(([a], [b]) => a! < b! ? -1 : 1);
-  const parameters = new URLSearchParams(given).toString();
-  const channel = `live:${query}${parameters === "" ? "" : `?${parameters}`}`;
+  const { query, sql, params = {}, since } = fields(data);
+  const channel = typeof sql === "string" ? sqlChannel(sql, params) : queryChannel(query, params);
   return { type: "subscribe", id, channel, data: since === undefined ? {} : { since } };
 }
 
-const handlers = new Map<ClientMessageType, Handler>([
-  ["subscribe", (session, message) => session.subscribe(message)],
-  ["unsubscribe", (session, message) => session.unsubscribe(message)],
-  ["publish", (session, message) => session.publish(message)],
-  ["presence", (session, message) => session.presence(message)],
-  ["history", (session, message) => session.history(message)],
-  ["query:subscribe", (session, message) => session.subscribe(asQuery(message))],
-  ["query:unsubscribe", (session, message) => session.unsubscribe(asQuery(message))],
-  ["rpc", (session, message) => session.rpc(message)],
-  ["user:cursor", (session, message) => session.cursor(message)],
-  ["ping", (session, message) => session.pong(message)],
+function queryChannel(query: unknown, params: unknown): string {
+  if (typeof query !== "string") throw invalid('"data.query" must be the name of a query, or "data.sql" SQL');
+  const given = Object.entries(fields(params)).map(([name, value]) => [name, String(value)]);
+  given.sort(([a], [b]) => a! < b! ? -1 : 1);
+  const parameters = new URLSearchParams(given).toString();
+  return `live:${query}${parameters === "" ? "" : `?${parameters}`}`;
+}
+
+function sqlChannel(sql: string, params: unknown): string {
+  return `live:sql?${new URLSearchParams({ sql, params: JSON.stringify(params) })}`;
+}
+
+/** What a client can ask for, and the service that has to be there for it. */
+interface Method {
+  run(session: JsonSession, message: ClientMessage): MaybePromise<void>;
+  readonly needs?: "presence" | "rpc" | "refresh";
+}
+
+const methods: ReadonlyMap<ClientMessageType, Method> = new Map<ClientMessageType, Method>([
+  ["subscribe", { run: (session, message) => session.subscribe(message) }],
+  ["unsubscribe", { run: (session, message) => session.unsubscribe(message) }],
+  ["publish", { run: (session, message) => session.publish(message) }],
+  ["presence", { run: (session, message) => session.presence(message), needs: "presence" }],
+  ["history", { run: (session, message) => session.history(message) }],
+  ["query:subscribe", { run: (session, message) => session.subscribe(asQuery(message)) }],
+  ["query:unsubscribe", { run: (session, message) => session.unsubscribe(asQuery(message)) }],
+  ["rpc", { run: (session, message) => session.rpc(message), needs: "rpc" }],
+  ["user:cursor", { run: (session, message) => session.cursor(message) }],
+  ["refresh", { run: (session, message) => session.refresh(message), needs: "refresh" }],
+  ["ping", { run: (session, message) => session.pong(message) }],
 ]);
 
-/** The types a client may send. */
-export const capabilities: readonly ClientMessageType[] = [...handlers.keys()];
+/** The types that a client may send here. */
+export function capabilitiesOf(
+  services: Pick<JsonServices, "presence" | "rpc" | "refresh">,
+): ClientMessageType[] {
+  return [...methods].filter(([, method]) => isOffered(method, services)).map(([type]) => type);
+}
+
+function isOffered(
+  { needs }: Method,
+  services: Pick<JsonServices, "presence" | "rpc" | "refresh">,
+): boolean {
+  return needs === undefined || services[needs] !== undefined;
+}
+
+/** When a sign-in ends, as messages tell it. */
+export function expiry(expiresAt: number | undefined): ExpiryData {
+  return expiresAt === undefined ? {} : { expiresAt };
+}
 
 function fields(data: unknown): Record<string, unknown> {
   if (data === undefined || data === null) return {};
@@ -209,10 +275,12 @@ function positionIn(since: unknown): Position {
   return { offset: offset as number, epoch };
 }
 
-function written({ offset, time, json, info }: Publication) {
+function written(publication: Publication) {
+  const { offset, time, json, info } = publication;
   return {
     offset,
     timestamp: time,
+    type: typeOf(publication),
     data: JSON.parse(json),
     ...(info !== undefined && { userId: info.user }),
   };

@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { messageChecks } from "../../../plugins/message_checks.ts";
+import { channels } from "../../../plugins/channels.ts";
+import { json } from "../../../plugins/protocols/json.ts";
+import { type Client, FakeClock, serve, turn, until, within } from "../../kit/mod.ts";
+import { ask, serveJson } from "./kit.ts";
+
+/** Connects so many that are in the room. */
+async function room(
+  server: Awaited<ReturnType<typeof serveJson>>,
+  size: number,
+): Promise<[Client, ...Client[]]> {
+  const clients = await Promise.all(Array.from({ length: size }, async (_, i) => {
+    const { client } = await server.join(`user${i}`);
+    await ask(client, { type: "subscribe", channel: "room" });
+    return client;
+  }));
+  return clients as [Client, ...Client[]];
+}
+
+const cursorAt = (x: number) => ({ type: "user:cursor", channel: "room", data: { x } });
+
+Deno.test("Q06 of a flood of cursors the latest wins, and no message waits behind it", async () => {
+  const clock = new FakeClock();
+  await using server = await serveJson({}, { clock });
+  const [ann, bob] = await room(server, 2) as [Client, Client];
+  for (let x = 0; x < 500; x++) bob.sendJson(cursorAt(x));
+  bob.sendJson({ type: "publish", channel: "room", data: "after" });
+  assert.equal((await ann.nextJson()).data, "after");
+  clock.advance(50);
+  assert.equal((await ann.nextJson()).data.x, 499);
+  clock.advance(50);
+  await turn();
+  assert.equal(ann.waiting, 0, "a cursor is passed on once");
+  for (const client of [ann, bob]) await client.close();
+});
+
+Deno.test("Q06 where everybody moves, cursors take turns: each arrives with its latest place", async () => {
+  const clock = new FakeClock();
+  await using server = await serveJson({}, { clock });
+  const size = 80; // everybody's cursor to everybody is three times as much as one interval carries
+  const clients = await room(server, size);
+  const watcher = clients[0];
+  for (const client of clients) {
+    for (const x of [1, 2]) client.sendJson(cursorAt(x));
+  }
+  const pongs = clients.map((client) => ask(client, { type: "ping" }));
+  await Promise.all(pongs); // so the moves have arrived
+  const heard: { userId: string; x: number }[] = [];
+  const rounds: number[] = [];
+  while (heard.length < size - 1) {
+    clock.advance(50);
+    await until("cursors", () => watcher.waiting > 0);
+    for (let quiet = 0; quiet < 20; quiet++) await turn();
+    rounds.push(watcher.waiting);
+    while (watcher.waiting > 0) heard.push((await watcher.nextJson()).data);
+  }
+  assert.ok(Math.max(...rounds) <= 2_000 / (size - 1) + 1, `at once: ${rounds}`);
+  assert.equal(new Set(heard.map(({ userId }) => userId)).size, size - 1, "nobody twice, nobody left out");
+  assert.ok(heard.every(({ x }) => x === 2));
+  await Promise.all(clients.map((client) => client.close()));
+});
+
+Deno.test("Q06 a message gets through while two hundred flood with cursors", async () => {
+  await using server = await serveJson();
+  const clients = await room(server, 200);
+  const [reader, writer, ...flooders] = clients as unknown as [Client, Client, ...Client[]];
+  let x = 0;
+  const flood = setInterval(() => {
+    for (const client of flooders) client.sendJson(cursorAt(++x));
+  }, 20);
+  try {
+    for (let cursors = 0; cursors < 500;) {
+      writer.sendJson({ type: "publish", channel: "room", data: "hello" });
+      cursors += await within("the message", cursorsBeforeMessage(reader), 1_000);
+    }
+  } finally {
+    clearInterval(flood);
+  }
+  await Promise.all(clients.map((client) => client.close()));
+});
+
+async function cursorsBeforeMessage(client: Client): Promise<number> {
+  for (let cursors = 0;; cursors++) if ((await client.nextJson()).type === "message") return cursors;
+}
+
+Deno.test("Q06 a cursor needs what a publish needs: the subscription, the permission, a payload that fits", async () => {
+  const bus = channels({ namespaces: { closed: { publish: "nobody" } } });
+  const clock = new FakeClock();
+  const checks = messageChecks({ channels: bus.api, maxBytes: 500 });
+  await using server = await serve({ clock }, bus, checks, json({ channels: bus.api }));
+  const [ann, bob] = [await server.connect("/ws"), await server.connect("/ws")];
+  for (const client of [ann, bob]) {
+    await client.nextJson();
+    for (const channel of ["open", "closed:a"]) await ask(client, { type: "subscribe", channel });
+  }
+  const codeOf = async (message: object) => (await ask(bob, { type: "user:cursor", ...message })).data.code;
+  assert.equal(await codeOf({ channel: "elsewhere", data: {} }), "NOT_SUBSCRIBED");
+  assert.equal(await codeOf({ channel: "closed:a", data: {} }), "PERMISSION_DENIED");
+  assert.equal(await codeOf({ channel: "open", data: [1] }), "INVALID_MESSAGE");
+  assert.equal(await codeOf({ channel: "open", data: 5 }), "INVALID_MESSAGE");
+  bob.sendJson({ type: "user:cursor", id: "big", channel: "open", data: { x: "x".repeat(500) } });
+  await ask(bob, { type: "ping" });
+  clock.advance(50);
+  const { id, type, data: { code } } = await bob.nextJson();
+  assert.deepEqual([id, type, code], ["big", "error", "BAD_REQUEST"]);
+  bob.sendJson({
+    type: "user:cursor",
+    channel: "open",
+    data: { clientId: "forged", userId: "forged", x: 1 },
+  });
+  await ask(bob, { type: "ping" });
+  clock.advance(50);
+  const { data } = await ann.nextJson();
+  assert.notEqual(data.clientId, "forged");
+  assert.deepEqual([data.userId, data.x], ["", 1]);
+  for (const client of [ann, bob]) await client.close();
+});

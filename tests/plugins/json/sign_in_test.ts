@@ -1,0 +1,191 @@
+import assert from "node:assert/strict";
+import { Server } from "../../../core/mod.ts";
+import { auth, type AuthOptions } from "../../../plugins/auth.ts";
+import { channels } from "../../../plugins/channels.ts";
+import { json } from "../../../plugins/protocols/json.ts";
+import { rateLimits, type RateLimitsOptions } from "../../../plugins/rate_limits.ts";
+import { closed, SECRET, stopping, token } from "../auth/kit.ts";
+import { type Client, FakeClock, started } from "../../kit/mod.ts";
+import { ask, serveJson } from "./kit.ts";
+
+/** A server whose clients sign in by token, at a time that stands still. */
+async function serveTokens(
+  options: AuthOptions = {},
+  limitOptions: RateLimitsOptions = {},
+) {
+  const clock = new FakeClock();
+  const server = new Server({ port: 0, drainMs: 1_000, clock, pingIntervalMs: 600_000 });
+  const limits = server.use(rateLimits(limitOptions));
+  const access = server.use(auth({ jwt: { secret: SECRET }, limits: limits.signIns, ...options }));
+  const bus = server.use(channels());
+  bus.extend(limits.extension);
+  server.use(json({ channels: bus, access, limits, heartbeatMs: 600_000 }));
+  return Object.assign(await started(server), {
+    clock,
+    access,
+    bus,
+    /** A token that ends in so many seconds. */
+    tokenFor: (sub: string, seconds: number) => token({ sub, exp: clock.now() / 1000 + seconds }),
+    [Symbol.asyncDispose]: stopping(server, clock),
+  });
+}
+
+/** What a client is told whose token is refused, and how it is closed. */
+async function refusal(client: Client): Promise<[string, string, number]> {
+  const { type, data } = await client.nextJson();
+  return [type, data.code, (await closed(client)).code];
+}
+
+Deno.test("S07 who cannot sign in is told why, and by the close code whether to come back", async () => {
+  await using server = await serveTokens();
+  const connect = async (query: string) => await refusal(await server.connect(`/ws${query}`));
+  assert.deepEqual(await connect(""), ["error", "UNAUTHORIZED", 3500]);
+  assert.deepEqual(await connect("?token=nonsense"), ["error", "INVALID_TOKEN", 3500]);
+  assert.deepEqual(await connect("?api_key=unknown"), ["error", "INVALID_TOKEN", 3500]);
+  const expired = await server.tokenFor("ann", -60);
+  assert.deepEqual(await connect(`?token=${expired}`), ["error", "TOKEN_EXPIRED", 3005]);
+  const client = await server.connect(`/ws?token=${await server.tokenFor("ann", 60)}`);
+  const { type, data } = await client.nextJson();
+  assert.deepEqual([type, data.userId, data.expiresAt], [
+    "connection:ack",
+    "ann",
+    server.clock.now() + 60_000,
+  ]);
+  await client.close();
+});
+
+Deno.test("S07 nothing that comes before the sign-in is decided counts for somebody who is refused", async () => {
+  await using server = await serveTokens();
+  const client = await server.connect("/ws?token=nonsense");
+  client.sendJson({ type: "publish", channel: "news", data: "sneaked in" });
+  assert.deepEqual(await refusal(client), ["error", "INVALID_TOKEN", 3500]);
+  assert.equal((await server.bus.history("news")).publications.length, 0);
+});
+
+Deno.test("S07 a user with too many connections is told so", async () => {
+  await using server = await serveTokens({}, { limits: { connectionsPerUser: 1 } });
+  const path = `/ws?token=${await server.tokenFor("ann", 60)}`;
+  await using client = await server.connect(path);
+  await client.nextJson();
+  assert.deepEqual(await refusal(await server.connect(path)), ["error", "CONNECTION_LIMIT", 3504]);
+});
+
+Deno.test("a client is told before its token ends, renews it in place, and is closed when it does not", async () => {
+  await using server = await serveTokens({ warnMs: 30_000, graceMs: 10_000 });
+  const { clock } = server;
+  const client = await server.connect(`/ws?token=${await server.tokenFor("ann", 60)}`);
+  await client.nextJson();
+  await ask(client, { type: "subscribe", channel: "news" });
+  const end = clock.now() + 60_000;
+  clock.advance(29_000);
+  assert.equal((await ask(client, { type: "ping" })).type, "pong", "not yet");
+  clock.advance(1_000);
+  const { type, data } = await client.nextJson();
+  assert.deepEqual([type, data], ["connection:expiring", { expiresAt: end }]);
+
+  const fresh = await server.tokenFor("ann", 100);
+  const refreshed = await ask(client, { type: "refresh", id: "r", data: { token: fresh } });
+  assert.deepEqual([refreshed.type, refreshed.id], ["refreshed", "r"]);
+  assert.deepEqual(refreshed.data, { expiresAt: clock.now() + 100_000 });
+  await server.bus.publish("news", "still here");
+  assert.equal((await client.nextJson()).data, "still here");
+
+  clock.advance(70_000);
+  assert.equal((await client.nextJson()).type, "connection:expiring", "told of the new end too");
+  clock.advance(40_000);
+  assert.equal((await closed(client)).code, 3005);
+});
+
+Deno.test("a refresh by what is no token is an error, by one that is refused also the end", async () => {
+  await using server = await serveTokens();
+  const refresh = async (data: unknown) => {
+    const client = await server.connect(`/ws?token=${await server.tokenFor("ann", 60)}`);
+    await client.nextJson();
+    client.sendJson({ type: "refresh", id: "r", data });
+    return client;
+  };
+  for (const data of [undefined, {}, { token: "" }, { token: 5 }, "token"]) {
+    await using client = await refresh(data);
+    const answer = await client.nextJson();
+    assert.deepEqual([answer.id, answer.data.code], ["r", "INVALID_MESSAGE"]);
+    assert.equal((await ask(client, { type: "ping" })).type, "pong");
+  }
+  const cases: [string, string, number][] = [
+    ["nonsense", "INVALID_TOKEN", 3500],
+    [await server.tokenFor("bob", 60), "INVALID_TOKEN", 3500],
+    [await server.tokenFor("ann", -60), "TOKEN_EXPIRED", 3005],
+  ];
+  for (const [jwt, code, closeCode] of cases) {
+    assert.deepEqual(await refusal(await refresh({ token: jwt })), ["error", code, closeCode]);
+  }
+});
+
+Deno.test("a refresh that allows less ends what it does not allow any more", async () => {
+  await using server = await serveTokens();
+  const client = await server.connect(
+    `/ws?token=${await token({ sub: "ann", permissions: ["read:news", "read:secrets"] })}`,
+  );
+  await client.nextJson();
+  for (const channel of ["news", "secrets"]) await ask(client, { type: "subscribe", channel });
+  const less = await token({ sub: "ann", permissions: ["read:news"] });
+  assert.equal((await ask(client, { type: "refresh", data: { token: less } })).type, "refreshed");
+  const ended = await client.nextJson();
+  assert.deepEqual([ended.type, ended.channel], ["unsubscribed", "secrets"]);
+  await client.close();
+});
+
+Deno.test("the server gives a sign-in another end, and the client hears of it", async () => {
+  await using server = await serveTokens();
+  const client = await server.connect(`/ws?token=${await server.tokenFor("ann", 60)}`);
+  const { data: { clientId } } = await client.nextJson();
+  const expiresAt = server.clock.now() + 600_000;
+  server.bus.refresh({ client: clientId }, (identity) => ({ ...identity, expiresAt }));
+  const { type, data } = await client.nextJson();
+  assert.deepEqual([type, data], ["refreshed", { expiresAt }]);
+  await client.close();
+});
+
+Deno.test("S10 S14 messages beyond the limit are answered by an error with their id, and the time to wait", async () => {
+  await using server = await serveTokens({}, { limits: { messages: "3/1m", refusals: "5/1m" } });
+  const client = await server.connect(`/ws?token=${await server.tokenFor("ann", 600)}`);
+  await client.nextJson();
+  for (let i = 0; i < 3; i++) assert.equal((await ask(client, { type: "ping" })).type, "pong");
+  const { type, id, channel, data } = await ask(client, { type: "publish", channel: "news", id: 7, data: 1 });
+  assert.deepEqual([type, id, channel, data], ["error", "7", "news", {
+    code: "TOO_MANY_REQUESTS",
+    message: "Rate limit exceeded: Too many messages sent, try again in 20 s",
+    retryAfterMs: 20_000,
+  }]);
+  client.send("nonsense");
+  assert.equal((await client.nextJson()).data.code, "TOO_MANY_REQUESTS");
+  server.clock.advance(20_000);
+  assert.equal((await ask(client, { type: "ping" })).type, "pong");
+  for (let i = 0; i < 10; i++) client.send("nonsense");
+  assert.equal((await closed(client)).code, 3013, "whoever goes on regardless is disconnected");
+});
+
+Deno.test("S10 publishes beyond the limit tell the time to wait as well", async () => {
+  await using server = await serveTokens({}, { limits: { publishes: "1/1m" } });
+  const client = await server.connect(`/ws?token=${await server.tokenFor("ann", 600)}`);
+  await client.nextJson();
+  const publish = { type: "publish", channel: "news", data: 1 };
+  assert.equal((await ask(client, publish)).type, "published");
+  const { data } = await ask(client, publish);
+  assert.deepEqual([data.code, data.retryAfterMs], ["TOO_MANY_REQUESTS", 60_000]);
+  await client.close();
+});
+
+Deno.test("a sign-in that fails by our fault costs one connection and a line in the log", async () => {
+  const failing = () => Promise.reject(new Error("the keys are lost"));
+  const access = { connect: failing, refresh: failing, signsInByMessage() {} };
+  await using server = await serveJson({ access });
+  const client = await server.connect("/ws");
+  assert.equal((await closed(client)).code, 3004);
+  assert.equal(client.waiting, 0, "nobody else's business");
+  const { plugin, level, fields } = await server.log.next();
+  assert.deepEqual([plugin, level, (fields["error"] as Error).message], [
+    "json",
+    "error",
+    "the keys are lost",
+  ]);
+});

@@ -45,7 +45,10 @@ export function slowMode({ channels, namespace, waitMs = 10_000 }: SlowModeOptio
           const who = `${channel} ${client.info.user || client.id}`;
           const until = waiting.get(who);
           if (until !== undefined) {
-            throw new PlugboardError("slow_mode", `Slow mode: wait ${Math.ceil((until - now) / 1_000)} s`);
+            throw new PlugboardError(
+              "too_many_requests",
+              `Slow mode: wait ${Math.ceil((until - now) / 1_000)} s`,
+            );
           }
           waiting.set(who, now + waitMs);
         },

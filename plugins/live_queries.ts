@@ -22,20 +22,24 @@
 
 import { stripTypeScriptTypes } from "node:module";
 import { checkOptions, type Connection, type Host, PlugboardError, type Plugin } from "../core/mod.ts";
-import type { Channels } from "./channels.ts";
+import type { Channels, SubscribeAddition } from "./channels.ts";
 import { liveBroker } from "./live_queries/broker.ts";
-import { ownChannel, ownName } from "./live_queries/free_sql.ts";
+import { isClientSql, ownChannel, ownName, parseClientSql } from "./live_queries/free_sql.ts";
+import type { Instance } from "./live_queries/instance.ts";
 import { channelOf, LIVE } from "./live_queries/params.ts";
-import type { QueryDefinition } from "./live_queries/query.ts";
-import { type QueryMetrics, QueryRegistry } from "./live_queries/registry.ts";
+import type { QueryDefinition, RemoteSource } from "./live_queries/query.ts";
+import type { QueryMetrics } from "./live_queries/instances.ts";
+import { QueryRegistry } from "./live_queries/registry.ts";
 import type { Row } from "./live_queries/result.ts";
 import { type LiveStore, Schema } from "./live_queries/schema.ts";
-import { nowhere, storeSource, told } from "./live_queries/source.ts";
+import { nowhere, quietSource, storeSource, told } from "./live_queries/source.ts";
 import type { Arguments, Params } from "./live_queries/values.ts";
 import liveRowsSource from "./live_queries/live_rows.ts" with { type: "text" };
+import type { Identity } from "./shared/identity.ts";
 import { type Metrics, SECONDS } from "./shared/metrics.ts";
+import type { QuietReads } from "./sql_events.ts";
 
-export { type LiveMessage, type LiveRows, liveRows } from "./live_queries/live_rows.ts";
+export { type LiveMessage, type LiveRows, liveRows, sqlChannel } from "./live_queries/live_rows.ts";
 export type { ParamType, ParamTypes } from "./live_queries/params.ts";
 export type { QueryDefinition } from "./live_queries/query.ts";
 export type { Diff, Row, Snapshot } from "./live_queries/result.ts";
@@ -48,6 +52,11 @@ export interface LiveQueriesOptions {
   store?: LiveStore;
   /** What clients subscribe to. */
   channels: Channels;
+  /**
+   * Runs the SQL of clients who have the permission `query:*`, which reads every table, those of plugins too.
+   * Without it, clients have only the queries that were declared.
+   */
+  clientSql?: QuietReads | undefined;
   /** Where wakes, runs and diffs are counted. */
   metrics?: Metrics;
   /** Rows one query may give. @default {10000} */
@@ -105,28 +114,32 @@ export interface LiveQueries {
   readonly size: number;
 }
 
+/** A channel that has SQL in its name has a longer one. */
+const MAX_NAME_BYTES = 4_096;
+
 /** How the subscriptions of a query end: where it failed, SDKs do not come back by themselves. */
 const CODES = { failed: 2100, renewed: 2500 };
 
 /** Keeps queries up to date. */
 export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
-  const { store, channels, metrics } = options;
+  const { store, channels, clientSql, metrics } = options;
   const { maxRows = 10_000, maxMs = 1_000, maxInstances = 100_000, burstMs = 5, lingerMs = 30_000 } = options;
   const check = checkOptions("live_queries");
   for (const [name, value] of Object.entries({ maxRows, maxMs, maxInstances, burstMs, lingerMs })) {
     check.positiveInteger(name, value);
   }
   const definitions = new Map<string, QueryDefinition>();
-  const counted = metrics === undefined ? undefined : countedBy(metrics, () => registry?.size ?? 0);
+  const counted = metrics === undefined ? undefined : countedBy(metrics, () => registry?.instances.size ?? 0);
   /** Code of this process that follows a channel. */
   const watchers = new Map<string, Set<(reason: string) => void>>();
   let registry: QueryRegistry | undefined;
+  let remote: RemoteSource | undefined;
   let release: (() => void)[] = [];
 
   const broker = liveBroker({
-    find: (channel) => registry?.find(channel),
-    heard: (channel, instance) => registry?.heard(channel, instance),
-    left: (channel, instance) => registry?.left(channel, instance),
+    find: (channel) => registry?.instances.find(channel),
+    heard: (instance) => registry?.instances.heard(instance),
+    left: (channel, instance) => registry?.instances.left(channel, instance),
   });
 
   function running(): QueryRegistry {
@@ -147,8 +160,18 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
     channels.closeChannel(channel, { code: CODES[why], reason });
   }
 
+  function openClients(channel: string, identity: Identity): Promise<Instance> {
+    // Before anything is looked at.
+    if (!identity.can("query", "*")) throw new PlugboardError("permission_denied", "Permission denied");
+    if (remote === undefined) {
+      throw new PlugboardError("not_available", "This server takes no SQL from clients");
+    }
+    return running().openRemote(parseClientSql(channel), remote);
+  }
+
   async function start({ clock, log }: Host): Promise<void> {
     const schema = store && new Schema(store);
+    remote = schema && clientSql && quietSource(clientSql, schema, { maxRows, maxMs });
     const watch = store?.watch((changes) => {
       if (changes.schema) schema!.forget();
       queries.committed(changes);
@@ -172,20 +195,18 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
       publish: "nobody",
       historyAccess: "nobody",
       joinLeave: "off",
+      maxNameBytes: MAX_NAME_BYTES,
     });
     release.push(channels.extend({
       name: "live_queries",
       beforeSubscribe(client, channel, { serverSide }) {
         if (!channel.startsWith(LIVE)) return;
-        const open = serverSide ? running().find(channel) : undefined;
-        const instance = open ?? running().open(channel, client.identity);
-        return {
-          data: ({ recovered }) =>
-            recovered ? undefined : { json: instance.snapshot, offset: instance.offset },
-        };
+        if (isClientSql(channel)) return openClients(channel, client.identity).then(snapshotOf);
+        const open = serverSide ? running().instances.find(channel) : undefined;
+        return snapshotOf(open ?? running().open(channel, client.identity));
       },
       joined(client, { channel }) {
-        if (!channel.startsWith(LIVE) || registry?.find(channel) !== undefined) return;
+        if (!channel.startsWith(LIVE) || registry?.instances.find(channel) !== undefined) return;
         // It was ended while the subscription was being made. Once that is answered, it can be made anew.
         queueMicrotask(() => client.expel(channel, { code: CODES.renewed, reason: "The query was ended" }));
       },
@@ -193,7 +214,8 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
         for (const { channel, serverSide } of client.subscriptions.values()) {
           if (!channel.startsWith(LIVE) || serverSide) continue;
           try {
-            running().open(channel, client.identity);
+            if (!isClientSql(channel)) running().open(channel, client.identity);
+            else if (!client.identity.can("query", "*")) throw new Error("no permission");
           } catch {
             client.expel(channel, { code: 2000, reason: "permission denied" });
           }
@@ -253,18 +275,18 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
       },
       notifyQueryUpdate(sql, rows, params) {
         const id = params === undefined ? undefined : ownChannel(sql, params);
-        const all = [...running().own(ownName(sql))?.instances ?? []];
+        const all = [...running().own(ownName(sql))];
         const concerned = all.filter((instance) => id === undefined || instance.id === id);
         for (const instance of concerned) running().put(instance, rows);
         return concerned.length;
       },
-      settle: () => running().settle(),
+      settle: () => running().instances.settle(),
       async settled(conn) {
         const client = conn && channels.clientOf(conn.id);
         await running().settled(client?.subscriptions.keys() ?? []);
       },
       get size() {
-        return registry?.size ?? 0;
+        return registry?.instances.size ?? 0;
       },
     },
     start,
@@ -279,6 +301,12 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
     stop() {
       for (const end of release.splice(0)) end();
     },
+  };
+}
+
+function snapshotOf(instance: Instance): SubscribeAddition {
+  return {
+    data: ({ recovered }) => recovered ? undefined : { json: instance.snapshot, offset: instance.offset },
   };
 }
 

@@ -19,7 +19,7 @@ export interface LiveBroker extends Broker {
 /** Makes the broker. `find` gives the instance of a channel; the others are told when somebody, or nobody, listens. */
 export function liveBroker({ find, heard: begun, left }: {
   find: (channel: string) => Instance | undefined;
-  heard: (channel: string, instance: Instance) => void;
+  heard: (instance: Instance) => void;
   left: (channel: string, instance: Instance) => void;
 }): LiveBroker {
   let events: BrokerEvents | undefined;
@@ -36,7 +36,7 @@ export function liveBroker({ find, heard: begun, left }: {
     subscribe(channel) {
       heard.add(channel);
       const instance = find(channel);
-      if (instance !== undefined) begun(channel, instance);
+      if (instance !== undefined) begun(instance);
     },
     unsubscribe(channel) {
       heard.delete(channel);

@@ -22,7 +22,7 @@ export class Instance {
   readonly params: Arguments;
   /** A new instance of the same query has nothing to do with the diffs of an old one. */
   readonly epoch: string = crypto.randomUUID().slice(0, 8);
-  /** The channels it publishes to; the parameters may stand there in several orders. */
+  /** The channels it was asked for by, and publishes to; the parameters may stand there in several orders. */
   readonly channels = new Set<string>();
   readonly #log: Publication[] = [];
   #logChars = 0;

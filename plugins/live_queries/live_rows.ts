@@ -40,6 +40,23 @@ export interface LiveRows<Row> {
   apply(message: LiveMessage<Row>): readonly Row[];
 }
 
+/**
+ * The channel of a query in SQL, for clients who may ask for whatever they like.
+ *
+ * ```ts
+ * import { sqlChannel } from "@plugboard/server/live_queries";
+ *
+ * const channel = sqlChannel("SELECT * FROM orders WHERE total > ?", [100]);
+ * console.log(channel.startsWith("live:sql?")); // true
+ * ```
+ */
+export function sqlChannel(
+  sql: string,
+  params: readonly (number | string | null)[] | Readonly<Record<string, number | string | null>> = [],
+): string {
+  return `live:sql?${new URLSearchParams({ sql, params: JSON.stringify(params) })}`;
+}
+
 /** Starts with no rows; the first message is the snapshot. */
 export function liveRows<Row extends Record<string, unknown>>(): LiveRows<Row> {
   let key: readonly string[] | null = null;

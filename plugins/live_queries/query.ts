@@ -51,6 +51,8 @@ export class Query {
   readonly declared: boolean;
   /** Made anew when the schema changes. */
   plan: Plan | undefined;
+  /** Under way where it takes time. */
+  planning: Promise<void> | undefined;
 
   constructor(name: string, definition: QueryDefinition, source: Query["source"], declared: boolean) {
     this.name = name;

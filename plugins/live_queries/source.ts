@@ -5,8 +5,9 @@
  */
 
 import { PlugboardError } from "../../core/mod.ts";
+import type { QuietReads } from "../sql_events.ts";
 import { planOf } from "./plan.ts";
-import type { Source } from "./query.ts";
+import type { RemoteSource, Source } from "./query.ts";
 import type { LiveStore, Schema } from "./schema.ts";
 import { bound } from "./values.ts";
 
@@ -16,6 +17,19 @@ export function storeSource(store: LiveStore, schema: Schema, maxRows: number): 
     remote: false,
     plan: (definition) => planOf(definition, store.inspect(definition.sql), schema),
     read: (sql, params, { byPosition }) => store.all(sql, bound(params, byPosition), { maxRows }),
+  };
+}
+
+/** The same database, read where a query can be stopped. */
+export function quietSource(
+  reads: QuietReads,
+  schema: Schema,
+  limits: { maxRows: number; maxMs: number },
+): RemoteSource {
+  return {
+    remote: true,
+    plan: async (definition) => planOf(definition, await reads.inspect(definition.sql, limits), schema),
+    read: (sql, params, { byPosition }) => reads.read(sql, bound(params, byPosition), limits),
   };
 }
 

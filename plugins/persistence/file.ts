@@ -57,7 +57,7 @@ export function openFile(options: FileOptions): OpenFile {
     const unclean = !inMemory && sizeOf(`${path}-wal`) > 0;
     native = new DatabaseSync(path, { timeout: options.openTimeoutMs });
     configure(native, options, inMemory);
-    const wal = durability === "full" && !inMemory ? flusher(`${path}-wal`) : undefined;
+    const wal = durability === "full" && !inMemory ? flusher(`${path}-wal`, native) : undefined;
     const opened = native;
     return {
       native,
@@ -121,15 +121,28 @@ function refuseReadOnly(native: DatabaseSync): void {
  * (Opening the log a second time is harmless: SQLite's locks are on the other two files. Closing one of those
  * would drop the locks of the whole process.)
  */
-function flusher(wal: string): { flush: () => Promise<void>; close: () => void } {
+function flusher(wal: string, native: DatabaseSync): { flush: () => Promise<void>; close: () => void } {
   let file: Deno.FsFile | undefined;
+  let doubtful = false;
   return {
     async flush() {
       file ??= Deno.openSync(wal, { read: true, write: true });
+      if (doubtful) beginAnew(native);
+      doubtful = true;
       await file.syncData();
+      doubtful = false;
     },
     close: () => file?.close(),
   };
+}
+
+/**
+ * After a flush that failed, the system may take what was lost for written, and the next flush succeed: the log
+ * would have a hole, and nothing after it count. So all of it goes into the database, and the log begins anew.
+ */
+function beginAnew(native: DatabaseSync): void {
+  const { busy } = native.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get() as { busy: number };
+  if (busy !== 0) throw new Error("the write-ahead log is in use and cannot begin anew");
 }
 
 function sizeOf(path: string): number {

@@ -68,6 +68,26 @@ for (const durability of ["normal", "full"] as const) {
   });
 }
 
+// The system reports a failed flush once, and takes what it could not write for written.
+Deno.test("after a flush that failed nothing is acknowledged that only the log holds", async () => {
+  using dir = folder();
+  await using db = await opened({ path: dir.file("a.db"), durability: "full" });
+  const { store } = db;
+  await store.exec(BLOBS);
+  const { syncData } = Deno.FsFile.prototype;
+  Deno.FsFile.prototype.syncData = () => Promise.reject(new Error("EIO"));
+  try {
+    await assert.rejects(store.run("INSERT INTO blobs VALUES (1, NULL)"), { code: "disk_error" });
+  } finally {
+    Deno.FsFile.prototype.syncData = syncData;
+  }
+  assert.match(store.problem!, /^The disk failed to flush/);
+  await store.run("INSERT INTO blobs VALUES (2, NULL)");
+  Deno.copyFileSync(dir.file("a.db"), dir.file("b.db"));
+  using copy = new DatabaseSync(dir.file("b.db"));
+  assert.equal(copy.prepare("SELECT count(*) AS n FROM blobs").get()!.n, 2);
+});
+
 Deno.test("a file that is no database, or is damaged, is refused with a sentence and its path", async () => {
   using dir = folder();
   Deno.writeTextFileSync(dir.file("text.db"), "certainly not a database ".repeat(1_000));

@@ -15,6 +15,9 @@ export interface Condition {
   end(): void;
 }
 
+/** What does not go away by itself. */
+const LASTING = new Set(["corrupt", "file_moved"]);
+
 /** How often to try whether a file that failed works again. */
 const PROBE_MS = 1_000;
 
@@ -57,8 +60,7 @@ export function condition(
       latest = message;
       const sentence = message + reasonFor(code);
       log.error(sentence, { code });
-      // Damage does not go away by itself.
-      if (code === "corrupt") damage = sentence;
+      if (LASTING.has(code)) damage = sentence;
       else {
         problem = sentence;
         probeLater();

@@ -42,6 +42,8 @@ export interface OpenFile {
   readonly unclean: boolean;
   /** Waits until everything committed is on the disk; absent where nothing waits for that. */
   readonly flush: (() => Promise<void>) | undefined;
+  /** Whether the path still leads to it. */
+  inPlace(): boolean;
   close(): void;
 }
 
@@ -59,11 +61,13 @@ export function openFile(options: FileOptions): OpenFile {
     configure(native, options, inMemory);
     const wal = durability === "full" && !inMemory ? flusher(`${path}-wal`, native) : undefined;
     const opened = native;
+    const place = placeOf(path);
     return {
       native,
       inMemory,
       unclean,
       flush: wal?.flush,
+      inPlace: () => [place, "unknown"].includes(placeOf(path)),
       close() {
         opened.close();
         wal?.close();
@@ -143,6 +147,16 @@ function flusher(wal: string, native: DatabaseSync): { flush: () => Promise<void
 function beginAnew(native: DatabaseSync): void {
   const { busy } = native.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get() as { busy: number };
   if (busy !== 0) throw new Error("the write-ahead log is in use and cannot begin anew");
+}
+
+/** What the path leads to: nothing, or something the system may have no number for, or may not show. */
+function placeOf(path: string): string {
+  try {
+    const { dev, ino } = Deno.statSync(path);
+    return ino === null ? "unknown" : `${dev} ${ino}`;
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound ? "nothing" : "unknown";
+  }
 }
 
 function sizeOf(path: string): number {

@@ -40,6 +40,9 @@ export interface OpenStore
   close(): Promise<void>;
 }
 
+/** How often to look whether the file is still where it was. */
+const PLACE_MS = 1_000;
+
 const PROBE_TABLE = "CREATE TABLE plugboard_probe (space BLOB NOT NULL)";
 
 /** What the store itself keeps. */
@@ -74,6 +77,15 @@ export function openStore(options: StoreOptions, clock: Clock, log: Log): OpenSt
   const checkpointing = upkeep &&
     checkpoints({ native, maintenance: upkeep, queue, clock, log, walBytes: checkpointBytes });
   const endPolling = inMemory ? undefined : clock.every(pollMs, () => reported(feed.lookOutside));
+
+  let moved: PlugboardError | undefined;
+  const endLooking = inMemory ? undefined : clock.every(PLACE_MS, () => {
+    if (moved !== undefined || file.inPlace()) return;
+    const sentence =
+      "The database file was removed or replaced while it was open: nothing more is written to it; " +
+      "restore it, and start the server again";
+    state.failed(moved = new PlugboardError("file_moved", sentence));
+  });
 
   /** Takes space, so that it fails while there is none, and gives it back. */
   async function probe(): Promise<void> {
@@ -119,7 +131,7 @@ export function openStore(options: StoreOptions, clock: Clock, log: Log): OpenSt
   return {
     all: (sql, params, limits) => reading(() => reader(sql).all(params, limits?.maxRows)),
     get: (sql, params) => reading(() => reader(sql).get(params)),
-    write: (fn) => queue.add(fn),
+    write: (fn) => moved === undefined ? queue.add(fn) : Promise.reject(moved),
     inspect(sql): Inspection {
       const { columns, facts } = reader(sql);
       const { viaView, functions, recursive } = facts;
@@ -170,6 +182,7 @@ export function openStore(options: StoreOptions, clock: Clock, log: Log): OpenSt
     async close() {
       await queue.end();
       endPolling?.();
+      endLooking?.();
       state.end();
       await checkpointing?.end();
       await upkeep?.end();

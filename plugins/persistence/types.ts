@@ -206,7 +206,8 @@ export interface KeyValues<T> {
 /**
  * The database. A read sees every write that was acknowledged before it. All errors are `PlugboardError`s;
  * `code` is one of
- * - `disk_full`, `read_only`, `disk_error`, `corrupt`, `database_locked`: the file cannot be written or read now;
+ * - `disk_full`, `read_only`, `disk_error`, `corrupt`, `database_locked`, `cannot_open`, `file_moved`: the file cannot be
+ *   written or read now;
  * - `constraint`, `bad_sql`, `bad_parameter`, `too_many_rows`: the statement is wrong, or its data;
  * - `not_a_read`, `refused_sql`, `async_write`, `transaction_over`, `transaction_lost`: it is used wrongly;
  * - `overloaded`, `not_started`, `stopped`: not now.

@@ -88,6 +88,29 @@ Deno.test("after a flush that failed nothing is acknowledged that only the log h
   assert.equal(copy.prepare("SELECT count(*) AS n FROM blobs").get()!.n, 2);
 });
 
+for (const [what, change] of Object.entries({ removed: Deno.removeSync, replaced: replace })) {
+  Deno.test(`a file that is ${what} while it is open takes no more writes, and that is told`, async () => {
+    using dir = folder();
+    const path = dir.file("a.db");
+    const clock = new FakeClock();
+    await using db = await opened({ path }, clock);
+    const { store } = db;
+    await store.exec(BLOBS);
+    clock.advance(5_000);
+    assert.equal(store.problem, undefined);
+    change(path);
+    clock.advance(1_000);
+    assert.match(store.problem!, /^The database file was removed or replaced while it was open/);
+    await assert.rejects(store.run("INSERT INTO blobs VALUES (1, NULL)"), { code: "file_moved" });
+    assert.equal(value(store, "SELECT count(*) FROM blobs"), 0, "reads go on");
+  });
+}
+
+function replace(path: string): void {
+  Deno.copyFileSync(path, `${path}.new`);
+  Deno.renameSync(`${path}.new`, path);
+}
+
 Deno.test("a file that is no database, or is damaged, is refused with a sentence and its path", async () => {
   using dir = folder();
   Deno.writeTextFileSync(dir.file("text.db"), "certainly not a database ".repeat(1_000));

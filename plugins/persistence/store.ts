@@ -78,6 +78,7 @@ export function openStore(options: StoreOptions, clock: Clock, log: Log): OpenSt
     checkpoints({ native, maintenance: upkeep, queue, clock, log, walBytes: checkpointBytes });
   const endPolling = inMemory ? undefined : clock.every(pollMs, () => reported(feed.lookOutside));
 
+  let ended = false;
   let moved: PlugboardError | undefined;
   const endLooking = inMemory ? undefined : clock.every(PLACE_MS, () => {
     if (moved !== undefined || file.inPlace()) return;
@@ -175,11 +176,12 @@ export function openStore(options: StoreOptions, clock: Clock, log: Log): OpenSt
         (thrown) => {
           const error = failure(thrown);
           if (concernsFile(error)) state.failed(error);
-          else log.error("The database could not be checked", { error });
+          else if (!ended) log.error("The database could not be checked", { error });
         },
       );
     },
     async close() {
+      ended = true;
       await queue.end();
       endPolling?.();
       endLooking?.();

@@ -5,10 +5,10 @@
  */
 
 import { type Message, PlugboardError } from "../../../core/mod.ts";
-import type { ChannelEncoder, ClientInfo, Publication } from "../../channels.ts";
+import type { ChannelEncoder, ClientInfo, Publication, Subscribed } from "../../channels.ts";
 import { exceeds } from "../../shared/bytes.ts";
 import { invalid } from "./codes.ts";
-import type { ClientMessage, MessageData, MessageType } from "./messages.ts";
+import type { ClientMessage, MessageData, MessageType, SubscribedData } from "./messages.ts";
 
 /** Unique within this process, which is all that telling messages apart needs. */
 let sent = 0;
@@ -76,9 +76,17 @@ export function encoder(usersIn: (channel: string) => number): ChannelEncoder {
     },
     join: user("user:joined"),
     leave: user("user:left"),
-    subscribed: (channel, { position }) =>
-      write("subscribed", channel, position === undefined ? {} : { position }),
+    subscribed: (channel, subscribed) => write("subscribed", channel, subscribedData(subscribed)),
     unsubscribed: (channel, { code, reason }) => write("unsubscribed", channel, { code, reason }),
+  };
+}
+
+/** What a client is told of a new subscription. */
+export function subscribedData({ position, wasRecovering, recovered, data }: Subscribed): SubscribedData {
+  return {
+    ...(position !== undefined && { position }),
+    ...(wasRecovering && { recovered }),
+    ...(data !== undefined && { snapshot: JSON.parse(data) }),
   };
 }
 

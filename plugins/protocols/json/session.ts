@@ -17,7 +17,7 @@ import type { Rpc } from "../../rpc.ts";
 import type { Identity } from "../../shared/identity.ts";
 import { errorData, invalid, signInCode } from "./codes.ts";
 import type { Cursors } from "./cursors.ts";
-import { read, typeOf, write } from "./envelope.ts";
+import { read, subscribedData, typeOf, write } from "./envelope.ts";
 import type {
   ClientMessage,
   ClientMessageType,
@@ -25,7 +25,6 @@ import type {
   ExpiryData,
   MessageData,
   MessageType,
-  SubscribedData,
 } from "./messages.ts";
 
 /** What sessions need of the plugin. */
@@ -128,14 +127,10 @@ export class JsonSession implements Session<Message> {
       ...(recover !== undefined && { recover }),
     };
     await this.#client!.subscribe(channel, request, (subscribed) => {
-      const { position, wasRecovering, recovered, data: snapshot, publications } = subscribed;
-      const answer: SubscribedData = {
-        ...(position !== undefined && { position }),
-        ...(wasRecovering && { recovered }),
-        ...(snapshot !== undefined && { snapshot: JSON.parse(snapshot) }),
-      };
-      this.#send("subscribed", channel, answer, id);
-      for (const each of publications) this.#conn.send(this.#client!.encoder.publication(channel, each));
+      this.#send("subscribed", channel, subscribedData(subscribed), id);
+      for (const each of subscribed.publications) {
+        this.#conn.send(this.#client!.encoder.publication(channel, each));
+      }
     });
   }
 

@@ -19,88 +19,24 @@
  * @module
  */
 
-import {
-  type AnyPlugin,
-  closeCodes,
-  type Connection,
-  type Endpoint,
-  type Host,
-  messageOf,
-  PlugboardError,
-  Server,
-  type Transport,
-} from "../core/mod.ts";
+import { type AnyPlugin, type ApiOf, messageOf, PlugboardError, Server } from "../core/mod.ts";
 import { type Access, type ApiKeyOptions, auth, type AuthResult } from "./auth.ts";
-import {
-  type ChannelCallback,
-  type ChannelEncoder,
-  type Channels,
-  channels,
-  type ChannelStats,
-  type Client,
-} from "./channels.ts";
-import { type LiveQueries, liveQueries, type LiveStore, type Params, type Row } from "./live_queries.ts";
+import { type ChannelCallback, type Channels, channels, type ChannelStats, type Client } from "./channels.ts";
+import { type LiveQueries, liveQueries, type Params, type Row } from "./live_queries.ts";
 import { type MessageChecks, messageChecks } from "./message_checks.ts";
 import { type Presence, presence, type Present } from "./presence.ts";
 import { centrifuge } from "./protocols/centrifuge.ts";
 import { json } from "./protocols/json.ts";
-import { type RateLimits, rateLimits } from "./rate_limits.ts";
+import { type Operation, type RateLimits, rateLimits } from "./rate_limits.ts";
+import { type InProcess, inProcess, type LogicalClient } from "./realtime_server/in_process.ts";
+import { checkConfig, limitsOf, type RealtimeConfig } from "./realtime_server/config.ts";
+import { signInOptions } from "./realtime_server/sign_in.ts";
 import { type Rpc, rpc } from "./rpc.ts";
 import { type ConnectionInfo, type Stats, stats } from "./stats.ts";
 
-/** Options of {@linkcode RealtimeServer}. */
-export interface RealtimeConfig {
-  /** The port to listen on. @default {8080} */
-  port?: number;
-  /** The address to listen on. Another than this machine's needs `requireAuth` to be said. @default {"127.0.0.1"} */
-  host?: string;
-  /** Milliseconds between pings. @default {30000} */
-  pingInterval?: number;
-  /** How long somebody without a connection is present after the last update, in milliseconds. @default {60000} */
-  presenceTimeout?: number;
-  /** Whether clients must sign in. Saying `false` opens the server to whoever reaches it. @default {false} */
-  requireAuth?: boolean;
-  /** The secret that tokens are signed with. */
-  jwtSecret?: string;
-  /** Limits for clients. @default {generous ones} */
-  rateLimit?: {
-    /** Connections at once from one address. */
-    maxConnections?: number;
-    /** Messages of one client in a window. */
-    maxMessagesPerMinute?: number;
-    /** The window, in milliseconds. @default {60000} */
-    windowMs?: number;
-  };
-  /** The database of the live queries; without one their results are told by `notifyQueryUpdate`. */
-  store?: LiveStore;
-  /** Further plugins. */
-  plugins?: readonly AnyPlugin[];
-}
-
-/** A client that the app itself connects. */
-export interface LogicalClient {
-  /** What the app calls it. */
-  readonly id: string;
-  /** Its token. */
-  readonly auth?: string;
-  /** Its API key. */
-  readonly apiKey?: string;
-  /** Its address, for the limits. */
-  readonly ip?: string;
-}
-
-/** Frames for a client that is no socket go nowhere: the app hears its channels by callbacks. */
-const nowhere = (release: () => void): Transport => ({ buffered: 0, send() {}, close: release });
-const silent: ChannelEncoder = {
-  publication: () => "",
-  join: () => "",
-  leave: () => "",
-  subscribed: () => "",
-  unsubscribed: () => "",
-};
-
-/** Where clients without a socket come in; no request gets there. */
-const inProcess: Endpoint = { name: "in_process", path: "/.in-process", open: () => ({ message() {} }) };
+export type { RateLimitConfig, RealtimeConfig } from "./realtime_server/config.ts";
+export type { LogicalClient } from "./realtime_server/in_process.ts";
+export type { SignInConfig } from "./realtime_server/sign_in.ts";
 
 /** Channels, presence, live queries, sign-in and limits as one object. */
 export class RealtimeServer {
@@ -119,73 +55,67 @@ export class RealtimeServer {
   readonly #server: Server;
   readonly #limits: RateLimits;
   readonly #checks: MessageChecks;
+  readonly #inProcess: InProcess;
   readonly #config: RealtimeConfig;
-  readonly #logical = new Map<string, Client>();
-  #host: Host | undefined;
   #running: Promise<void> | undefined;
   #http: Deno.HttpServer<Deno.NetAddr> | undefined;
 
   /** Puts the plugins together; opens nothing. */
   constructor(config: RealtimeConfig = {}) {
-    const { host = "127.0.0.1", pingInterval = 30_000, presenceTimeout = 60_000, rateLimit = {} } = config;
-    const { requireAuth, jwtSecret, store, plugins = [] } = config;
-    const { maxConnections, maxMessagesPerMinute, windowMs = 60_000 } = rateLimit;
+    const { pingInterval = 30_000, presenceTimeout = 60_000, rateLimit = {}, store } = config;
+    const { maxConnections = 1_000 } = rateLimit;
+    checkConfig({ pingInterval, presenceTimeout, rateLimit });
     this.#config = config;
     const server = this.#server = new Server({
       port: false,
       pingIntervalMs: pingInterval,
       pongTimeoutMs: Math.ceil(pingInterval / 3),
-      ...(maxConnections !== undefined && { maxConnectionsPerIp: maxConnections }),
+      // The rate limits count them, and say so in their words.
+      maxConnectionsPerIp: 2 * maxConnections,
     });
-    this.#limits = server.use(rateLimits({
-      limits: {
-        ...(maxConnections !== undefined && { connectionsPerIp: maxConnections }),
-        ...(maxMessagesPerMinute !== undefined &&
-          { messages: `${maxMessagesPerMinute}/${windowMs}ms` as const }),
-      },
-    }));
-    this.access = server.use(auth({
-      hostname: host,
-      limits: this.#limits.signIns,
-      ...(jwtSecret !== undefined && { jwt: { secret: jwtSecret } }),
-      ...(requireAuth !== true && (requireAuth === false || jwtSecret !== undefined) && {
-        anonymous: { permissions: ["*"] },
-      }),
-    }));
+    if (store !== undefined) server.use(store);
+    const limits = this.#limits = server.use(rateLimits({ limits: limitsOf(rateLimit) }));
+    const signIn = signInOptions("realtime_server", config);
+    const access = this.access = server.use(auth({ limits: limits.signIns, ...signIn }));
     const bus = this.channels = server.use(channels());
-    bus.extend(this.#limits.extension);
-    bus.extend(this.access.extension);
-    this.presence = server.use(presence({ channels: bus, timeoutMs: presenceTimeout }));
-    this.queries = server.use(liveQueries({ channels: bus, ...(store !== undefined && { store }) }));
-    this.rpc = server.use(rpc());
+    bus.extend(limits.extension);
+    bus.extend(access.extension);
+    const people = this.presence = server.use(presence({ channels: bus, timeoutMs: presenceTimeout }));
+    this.queries = server.use(liveQueries({ channels: bus, ...(store && { store: store.api }) }));
+    this.rpc = server.use(rpc({ limits }));
     this.#checks = server.use(messageChecks({ channels: bus, script: "refuse" }));
     this.stats = server.use(stats({ channels: bus }));
-    const services = { channels: bus, presence: this.presence, rpc: this.rpc, access: this.access };
+    const services = { channels: bus, presence: people, rpc: this.rpc, access };
     server.use(centrifuge({ ...services, pingIntervalMs: pingInterval }));
-    server.use(json({ ...services, heartbeatMs: pingInterval }));
-    for (const plugin of plugins) server.use(plugin);
-    server.use({
-      name: "realtime_server",
-      start: (given) => void (this.#host = given),
-      endpoints: [inProcess],
-    });
+    server.use(json({ ...services, limits, heartbeatMs: pingInterval, path: ["/ws", "/"] }));
+    this.#inProcess = server.use(inProcess({ channels: bus, access }));
+  }
+
+  /** Adds a plugin of one's own, and gives its API; only before the first call that starts the others. */
+  use<P extends AnyPlugin>(plugin: P): ApiOf<P> {
+    return this.#server.use(plugin);
   }
 
   /** Listens. */
   async start(): Promise<void> {
+    if (this.#http !== undefined) throw new PlugboardError("started", "A server starts only once");
     await this.#run();
     const { port = 8080, host: hostname = "127.0.0.1" } = this.#config;
-    this.#http = Deno.serve(
-      { port, hostname, onListen() {} },
-      (request, info) => this.#server.fetch(request, info),
-    );
+    if (port === false) return;
+    try {
+      this.#http = Deno.serve({ port, hostname, onListen() {} }, this.#server.fetch);
+    } catch (error) {
+      await this.stop();
+      const message = `Cannot listen on ${hostname}:${port}: ${messageOf(error)}`;
+      throw new PlugboardError("listen_failed", message, { cause: error });
+    }
   }
 
   /** Where it listens. */
   get url(): string {
     if (this.#http === undefined) throw new PlugboardError("not_listening", "The server does not listen");
     const { hostname, port } = this.#http.addr;
-    return `http://${hostname}:${port}`;
+    return `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
   }
 
   /** Tells everybody, closes everything. */
@@ -207,15 +137,20 @@ export class RealtimeServer {
 
   /** Puts somebody into a channel, or changes what they show. */
   updatePresence(clientId: string, channel: string, data: unknown): void {
-    this.presence.update(channel, clientId, data);
+    this.presence.update(channel, this.#connectionOf(clientId), data);
+    // Its timeout needs the plugins running; whoever needs more of them hears of a failure.
+    this.#run().catch(() => {});
   }
 
   /** Who is in a channel. */
   getPresence(channel: string): Present[] {
-    return this.presence.list(channel);
+    return this.presence.list(channel).map((each) => ({ ...each, client: this.#nameOf(each.client) }));
   }
 
-  /** Subscribes a client to a query; resolves to an id for {@linkcode RealtimeServer.unsubscribeFromQuery}. */
+  /**
+   * Subscribes a client to a query: it gets the rows, and from then on what changes. Resolves to an id for
+   * {@linkcode RealtimeServer.unsubscribeFromQuery}.
+   */
   async subscribeToQuery(
     clientId: string,
     query: string,
@@ -230,7 +165,10 @@ export class RealtimeServer {
     return this.queries.unsubscribeFromQuery(subscriptionId);
   }
 
-  /** Tells the result of a query; without parameters, to whoever asked for it with whatever parameters. */
+  /**
+   * Tells the result of a query; without parameters, to whoever asked for it with whatever parameters. Resolves to the
+   * number of queries that were told.
+   */
   async notifyQueryUpdate(
     query: string,
     result: readonly Row[],
@@ -247,7 +185,8 @@ export class RealtimeServer {
 
   /** Who is connected. */
   getClientInfo(clientId?: string): ConnectionInfo[] {
-    return this.stats.clientInfo(clientId === undefined ? undefined : this.#connectionOf(clientId));
+    const found = this.stats.clientInfo(clientId === undefined ? undefined : this.#connectionOf(clientId));
+    return found.map((info) => ({ ...info, id: this.#nameOf(info.id) }));
   }
 
   /** How many are connected. */
@@ -261,26 +200,11 @@ export class RealtimeServer {
     return await this.access.authenticateConnection(token);
   }
 
-  /** Connects a client that has no socket of its own here; `false` if it may not. */
-  async handleConnection({ id, auth: token, apiKey, ip = "127.0.0.1" }: LogicalClient): Promise<boolean> {
+  /** Connects a client that has no socket of its own here, and resolves to `true`; rejects with the reason if it may not. */
+  async handleConnection(client: LogicalClient): Promise<boolean> {
     await this.#run();
-    const headers = new Headers({
-      ...(token !== undefined && { authorization: `Bearer ${token}` }),
-      ...(apiKey !== undefined && { "x-api-key": apiKey }),
-    });
-    const request = new Request("http://in-process/", { headers });
-    const admission = await this.#host!.admit(inProcess, request, ip);
-    if (admission instanceof Response) return false;
-    const conn: Connection = admission.open(nowhere(admission.release));
-    try {
-      const { identity } = await this.access.connect(conn);
-      this.#logical.set(id, this.channels.connect(conn, { identity, encoder: silent }));
-      return true;
-    } catch (error) {
-      conn.close(closeCodes.normal);
-      if (error instanceof PlugboardError) return false;
-      throw new Error(messageOf(error), { cause: error });
-    }
+    await this.#inProcess.connect(client);
+    return true;
   }
 
   /** Adds a key for backends. */
@@ -290,16 +214,11 @@ export class RealtimeServer {
 
   /** Whether a client may subscribe to a channel. */
   checkChannelPermission(clientId: string, channel: string): boolean {
-    try {
-      this.#client(clientId).check("subscribe", channel);
-      return true;
-    } catch {
-      return false;
-    }
+    return allowed(() => this.#client(clientId).check("subscribe", channel));
   }
 
   /** Counts an operation of a client; `false` when it is one too many. */
-  enforceRateLimit(clientId: string, operation: Parameters<RateLimits["enforceRateLimit"]>[1]): boolean {
+  enforceRateLimit(clientId: string, operation: Operation): boolean {
     return this.#limits.enforceRateLimit(this.#connectionOf(clientId), operation);
   }
 
@@ -308,37 +227,52 @@ export class RealtimeServer {
     return this.#checks.validateMessage(message);
   }
 
-  /** Subscribes a client, if it may; `false` if not. */
+  /** Subscribes a client; resolves to `false` if it may not. Rejects for a client that is not there, or too eager. */
   async subscribeClient(clientId: string, channel: string): Promise<boolean> {
-    try {
-      await this.#client(clientId).subscribe(channel, {}, () => {});
-      return true;
-    } catch (error) {
-      if (error instanceof PlugboardError) return false;
-      throw error;
-    }
+    const client = this.#client(clientId);
+    if (client.subscriptions.has(channel)) return true;
+    if (!allowed(() => client.check("subscribe", channel))) return false;
+    await client.subscribe(channel, {}, (subscribed) => {
+      client.conn.send(client.encoder.subscribed(channel, subscribed));
+    });
+    return true;
   }
 
-  /** Publishes in a client's name, if it may; resolves to the number of receivers. */
+  /** Publishes in a client's name; resolves to the number of receivers. Rejects with the reason if it may not. */
   async publishFromClient(clientId: string, channel: string, data: unknown): Promise<number> {
-    return (await this.#client(clientId).publish(channel, data)).receivers;
+    const client = this.#client(clientId);
+    this.#limits.spend(client.conn, "message");
+    return (await client.publish(channel, data)).receivers;
   }
 
   #client(clientId: string): Client {
-    const client = this.#logical.get(clientId) ?? this.channels.clientOf(clientId);
-    if (client === undefined) {
-      throw new PlugboardError("unauthorized", "Authentication required for WebSocket connection");
-    }
-    return client;
+    const client = this.#inProcess.find(clientId) ?? this.channels.clientOf(clientId);
+    if (client !== undefined) return client;
+    throw new PlugboardError("unauthorized", "Authentication required for WebSocket connection");
   }
 
   /** The id of a client's connection. */
   #connectionOf(clientId: string): string {
-    return this.#logical.get(clientId)?.id ?? clientId;
+    return this.#inProcess.find(clientId)?.id ?? clientId;
+  }
+
+  /** What the app calls a connection. */
+  #nameOf(connection: string): string {
+    return this.#inProcess.nameOf(connection) ?? connection;
   }
 
   /** The plugins start with the first call that needs them. */
   #run(): Promise<void> {
     return this.#running ??= this.#server.start();
+  }
+}
+
+function allowed(check: () => void): boolean {
+  try {
+    check();
+    return true;
+  } catch (error) {
+    if (error instanceof PlugboardError) return false;
+    throw error;
   }
 }

@@ -1,34 +1,52 @@
 import assert from "node:assert/strict";
-import { SignJWT } from "jose";
-import { type RealtimeConfig, RealtimeServer } from "../../plugins/realtime_server.ts";
-import { Client, until } from "../kit/mod.ts";
-
-const secret = "a secret of thirty-two bytes or more";
-
-function token(user: string, permissions: string[]): Promise<string> {
-  return new SignJWT({ sub: user, permissions }).setProtectedHeader({ alg: "HS256" }).sign(
-    new TextEncoder().encode(secret),
-  );
-}
-
-async function started(config: RealtimeConfig = {}) {
-  const server = new RealtimeServer({ port: 0, ...config });
-  await server.start();
-  return Object.assign(server, { [Symbol.asyncDispose]: () => server.stop() });
-}
+import { RealtimeServer } from "../../plugins/realtime_server.ts";
+import { Client, until, within } from "../kit/mod.ts";
+import { listener, realtime, SECRET, token } from "./realtime_server/kit.ts";
 
 Deno.test("S01 it starts, serves and stops, with the defaults of its original", async () => {
-  await using server = await started();
-  await using client = await Client.connect(`${server.url}/ws`);
-  const ack = await client.nextJson();
-  assert.equal(ack.data.heartbeatInterval, 30_000);
+  const server = new RealtimeServer({ port: 0 });
+  assert.throws(() => server.url, { code: "not_listening" });
+  await server.start();
+  await assert.rejects(server.start(), { code: "started" });
+  const client = await Client.connect(`${server.url}/ws`);
+  assert.equal((await client.nextJson()).data.heartbeatInterval, 30_000);
   client.sendJson({ type: "subscribe", channel: "news" });
   await client.nextJson();
   assert.equal(await server.publish("news", { text: "hello" }), 1);
   assert.deepEqual((await client.nextJson()).data, { text: "hello" });
-  assert.equal(server.getActiveConnections(), 1);
-  assert.equal(server.getClientInfo()[0]!.channels[0], "news");
-  assert.equal(server.getChannelStats("news")[0]!.subscribers, 1);
+  await server.stop();
+  assert.equal((await within("the close", client.closed)).code, 3001);
+  await assert.rejects(Client.connect(`${server.url}/ws`));
+});
+
+Deno.test("S01 the port is 8080, and one that is taken is told in a sentence, with nothing left running", async () => {
+  using _taken = listenOn(8080);
+  const server = new RealtimeServer();
+  await assert.rejects(server.start(), /^PlugboardError: Cannot listen on 127\.0\.0\.1:8080: /);
+});
+
+/** Takes the port, unless somebody else has it already. */
+function listenOn(port: number): Disposable {
+  try {
+    return Deno.listen({ port, hostname: "127.0.0.1" });
+  } catch {
+    return { [Symbol.dispose]() {} };
+  }
+}
+
+Deno.test("S06 channels, clients and connections can be looked at", async () => {
+  await using server = await realtime({ port: 0 });
+  const { client, id } = await listener(server, "news");
+  await server.handleConnection({ id: "backend" });
+  await server.publish("news", 1);
+  const [stats] = server.getChannelStats("news");
+  assert.deepEqual([stats!.channel, stats!.subscribers, stats!.publications], ["news", 1, 1]);
+  assert.deepEqual(server.getClientInfo(id).map(({ channels }) => channels), [["news"]]);
+  assert.deepEqual(server.getClientInfo().map((info) => info.id).sort(), [id, "backend"].sort());
+  assert.deepEqual(server.getClientInfo("nobody"), []);
+  assert.equal(server.getActiveConnections(), 2);
+  await client.close();
+  await until("the client to be gone", () => server.getActiveConnections() === 1);
 });
 
 Deno.test("S13 without start it works in memory: publish, subscribe, presence, queries", async () => {
@@ -40,57 +58,91 @@ Deno.test("S13 without start it works in memory: publish, subscribe, presence, q
   unsubscribe();
   assert.equal(await server.publish("chat", { text: "two" }), 0);
   server.updatePresence("client-123", "lobby", { name: "Alice" });
-  const [present] = server.getPresence("lobby");
-  assert.deepEqual([present!.client, present!.data], ["client-123", { name: "Alice" }]);
+  assert.equal(server.getPresence("lobby").length, 1);
   const sql = "SELECT * FROM orders WHERE status = $1";
   await server.handleConnection({ id: "client-123" });
   const subscription = await server.subscribeToQuery("client-123", sql, ["pending"]);
   assert.equal(await server.notifyQueryUpdate(sql, [{ id: 1 }], ["done"]), 0);
   assert.equal(await server.notifyQueryUpdate(sql, [{ id: 1 }]), 1);
   assert.equal(server.unsubscribeFromQuery(subscription), true);
+  assert.equal(server.unsubscribeFromQuery(subscription), false);
   await server.stop();
 });
 
-Deno.test("S12 a client subscribes and publishes only where its permissions allow", async () => {
-  const server = new RealtimeServer({ requireAuth: true, jwtSecret: secret });
-  assert.deepEqual(await server.authenticateConnection(await token("ann", ["read:metrics"])), {
-    success: true,
-    userId: "ann",
-    permissions: ["read:metrics"],
-  });
-  assert.equal((await server.authenticateConnection("nonsense")).success, false);
-  assert.equal(await server.handleConnection({ id: "nobody" }), false);
-  assert.equal(await server.handleConnection({ id: "bad", auth: "nonsense" }), false);
-  assert.equal(
-    await server.handleConnection({ id: "ann", auth: await token("ann", ["read:metrics"]) }),
-    true,
-  );
-  server.addApiKey("secret-api-key-123-long-enough", {
-    name: "Dashboard Server",
-    permissions: ["read:metrics", "write:metrics"],
-  });
-  assert.equal(
-    await server.handleConnection({ id: "dashboard", apiKey: "secret-api-key-123-long-enough" }),
-    true,
-  );
-  assert.equal(server.checkChannelPermission("ann", "metrics"), true);
-  assert.equal(server.checkChannelPermission("ann", "other"), false);
-  assert.equal(await server.subscribeClient("ann", "metrics"), true);
-  assert.equal(await server.subscribeClient("ann", "other"), false);
-  assert.equal(await server.publishFromClient("dashboard", "metrics", { cpu: 45.2 }), 1);
-  await assert.rejects(server.publishFromClient("ann", "metrics", 1), { code: "permission_denied" });
-  await assert.rejects(server.publishFromClient("unknown", "metrics", 1), {
-    message: "Authentication required for WebSocket connection",
-  });
-  await server.stop();
+Deno.test("S07 where sign-in is required nobody comes in without, also as long as there are no keys", async () => {
+  for (const config of [{ requireAuth: true }, { requireAuth: true, jwtSecret: SECRET }]) {
+    await using server = await realtime({ port: 0, ...config });
+    await using client = await Client.connect(`${server.url}/ws`);
+    assert.equal((await client.nextJson()).data.message, "Authentication required for WebSocket connection");
+    assert.equal((await within("the close", client.closed)).code, 3500);
+    await assert.rejects(server.handleConnection({ id: "nobody" }), { code: "unauthorized" });
+    await assert.rejects(server.handleConnection({ id: "bad", auth: "nonsense" }), { code: "invalid_token" });
+    await assert.rejects(server.handleConnection({ id: "bad", apiKey: "none" }), { code: "invalid_token" });
+    assert.equal(server.getActiveConnections(), 0);
+  }
 });
 
-Deno.test("S10 S12 publishes of a client beyond the limit are refused with the original's words", async () => {
-  const server = new RealtimeServer({ rateLimit: { maxMessagesPerMinute: 3 } });
+Deno.test("S07 on another address it must be said whether clients sign in", () => {
+  for (const config of [{ host: "0.0.0.0" }, { host: "::", jwtSecret: SECRET }]) {
+    assert.throws(() => new RealtimeServer(config), /"requireAuth" must be true or false where others/);
+  }
+  new RealtimeServer({ host: "::1" });
+  new RealtimeServer({ host: "0.0.0.0", requireAuth: true, jwtSecret: SECRET });
+});
+
+Deno.test("S09 S12 what a client may is asked for it, whether it has a socket or not", async () => {
+  await using server = await realtime({ port: 0, requireAuth: true, jwtSecret: SECRET });
+  const jwt = await token({ sub: "ann", permissions: ["read:metrics"] });
+  await server.handleConnection({ id: "ann", auth: jwt });
+  const { client, id } = await listener(server, "metrics", `?token=${jwt}`);
+  for (const who of ["ann", id]) {
+    assert.equal(server.checkChannelPermission(who, "metrics"), true);
+    assert.equal(server.checkChannelPermission(who, "other"), false);
+    assert.equal(await server.subscribeClient(who, "metrics"), true, "also where it is subscribed already");
+    assert.equal(await server.subscribeClient(who, "other"), false);
+    await assert.rejects(server.publishFromClient(who, "metrics", 1), { code: "permission_denied" });
+  }
+  assert.equal(server.checkChannelPermission("unknown", "metrics"), false);
+  for (const call of ["subscribeClient", "publishFromClient"] as const) {
+    await assert.rejects(server[call]("unknown", "metrics", 1), {
+      message: "Authentication required for WebSocket connection",
+    });
+  }
+  await client.close();
+});
+
+Deno.test("S12 a client with a socket that the app subscribes hears of it, and then the channel", async () => {
+  await using server = await realtime({ port: 0 });
+  const { client, id } = await listener(server, "news");
+  assert.equal(await server.subscribeClient(id, "sports"), true);
+  const { type, channel } = await client.nextJson();
+  assert.deepEqual([type, channel], ["subscribed", "sports"]);
+  assert.equal(await server.publish("sports", "goal"), 1);
+  assert.equal((await client.nextJson()).data, "goal");
+  await client.close();
+});
+
+Deno.test("S12 a client the app connects again replaces the one before; one whose token ends is gone", async () => {
+  await using server = await realtime({ requireAuth: true, jwtSecret: SECRET });
+  await server.handleConnection({ id: "ann", auth: await token({ sub: "ann", permissions: ["read:*"] }) });
+  await server.subscribeClient("ann", "news");
+  await server.handleConnection({ id: "ann", auth: await token({ sub: "ann", permissions: ["write:*"] }) });
+  assert.equal(server.getActiveConnections(), 1);
+  assert.equal(await server.publishFromClient("ann", "news", 1), 0, "the one before is unsubscribed");
+  assert.equal(server.checkChannelPermission("ann", "news"), false);
+  await server.access.revoke({ user: "ann" });
+  assert.equal(server.getActiveConnections(), 0);
+  await assert.rejects(server.publishFromClient("ann", "news", 1), { code: "unauthorized" });
+});
+
+Deno.test("S10 the limit of messages counts for every client by itself", async () => {
+  await using server = await realtime({ rateLimit: { maxMessagesPerMinute: 3 } });
   await server.handleConnection({ id: "ann" });
-  const allowed = Array.from({ length: 5 }, () => server.enforceRateLimit("ann", "message"));
-  assert.deepEqual(allowed, [true, true, true, false, false]);
-  await server.stop();
+  const allowed = (client: string) =>
+    Array.from({ length: 5 }, () => server.enforceRateLimit(client, "message"));
+  assert.deepEqual(allowed("ann"), [true, true, true, false, false]);
+  assert.deepEqual(allowed("bob"), [true, true, true, false, false]);
+  assert.equal(server.enforceRateLimit("ann", "subscribe"), true, "another operation");
 });
 
 Deno.test("S11 messages are checked for size and script", () => {
@@ -100,8 +152,28 @@ Deno.test("S11 messages are checked for size and script", () => {
   assert.equal(server.validateMessage({ text: "x".repeat(100_000) }), false);
 });
 
-Deno.test("on another address it does not open by default", async () => {
-  const server = new RealtimeServer({ host: "0.0.0.0", port: 0 });
-  await assert.rejects(server.start());
+Deno.test("plugins of one's own are used beside the others, until it starts", async () => {
+  const server = new RealtimeServer({ port: 0 });
+  const counted = server.use({
+    name: "counter",
+    api: { count: 0 },
+    open: () => void counted.count++,
+  });
+  await server.start();
+  assert.throws(() => server.use({ name: "late" }), { code: "started" });
+  await using client = await Client.connect(`${server.url}/ws`);
+  await client.nextJson();
+  assert.equal(counted.count, 1);
   await server.stop();
+});
+
+Deno.test("options that are no numbers above zero are refused by their names", () => {
+  const cases = [
+    [{ pingInterval: 0 }, /"pingInterval" must be a positive integer, got 0/],
+    [{ presenceTimeout: -1 }, /"presenceTimeout"/],
+    [{ rateLimit: { maxConnections: 0 } }, /"rateLimit.maxConnections"/],
+    [{ rateLimit: { maxMessagesPerMinute: 1.5 } }, /"rateLimit.maxMessagesPerMinute"/],
+    [{ rateLimit: { windowMs: NaN } }, /"rateLimit.windowMs"/],
+  ] as const;
+  for (const [config, sentence] of cases) assert.throws(() => new RealtimeServer(config), sentence);
 });

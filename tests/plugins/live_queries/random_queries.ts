@@ -67,9 +67,17 @@ class Making {
   /** Terms, put together. */
   condition(table: Table, alias = ""): string {
     const { dice } = this;
-    const terms = Array.from({ length: 1 + dice.below(3) }, () => this.term(table, alias));
-    if (terms.length > 2 && dice.once(2)) return `${terms[0]} AND (${terms.slice(1).join(" OR ")})`;
-    return terms.join(dice.once(5) ? " OR " : " AND ");
+    const shapes = [
+      "t",
+      "t",
+      "t AND t",
+      "t AND t",
+      "t AND t AND t",
+      "t OR t",
+      "t AND (t OR t)",
+      "t AND t OR t",
+    ];
+    return dice.pick(shapes).replaceAll("t", () => this.term(table, alias));
   }
 
   list(columns: readonly Column[], alias = ""): string {
@@ -129,12 +137,12 @@ export function randomQuery({ tables, views }: RandomSchema, dice: Dice): Random
     }
     case 6: {
       const join = dice.pick(["JOIN", "LEFT JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"]);
-      const [where, of] = dice.once(2) ? ["x", table] as const : ["y", other] as const;
+      const [where, of] = dice.once(3) ? ["x", table] as const : ["y", other] as const;
+      const missing = `${making.column(dice.pick(of.columns).name, where)} IS NULL`;
+      const condition = dice.once(2) ? missing : making.condition(of, where);
       return making.done(
         `SELECT ${making.list(shown, "x")}, y.${written(other.columns[0]!.name, dice)} AS other ` +
-          `FROM ${source} x ${join} ${written(other.name, dice)} AS y ON ${on} WHERE ${
-            making.condition(of, where)
-          }`,
+          `FROM ${source} x ${join} ${written(other.name, dice)} AS y ON ${on} WHERE ${condition}`,
         shown.length + 1,
       );
     }
@@ -188,13 +196,18 @@ export function randomQuery({ tables, views }: RandomSchema, dice: Dice): Random
     }
     default: {
       const [view] = views;
+      const { of } = view!;
+      const match = `x.${written(dice.pick(of.columns).name, dice)} = y.${
+        written(view!.columns[0]!.name, dice)
+      }`;
       return making.done(
-        `SELECT ${making.list(shown, "x")} FROM ${source} x ${
-          dice.pick(["JOIN", "LEFT JOIN"])
-        } seen AS y ON x.${written(column.name, dice)} = y.${written(view!.columns[0]!.name, dice)} WHERE ${
-          making.condition(table, "x")
-        }`,
-        shown.length,
+        `SELECT x.${written(of.columns[0]!.name, dice)} AS a, y.${
+          written(view!.columns[0]!.name, dice)
+        } AS b ` +
+          `FROM ${written(of.name, dice)} x ${dice.pick(["JOIN", "LEFT JOIN"])} seen AS y ON ${
+            dice.pick([match, "1"])
+          } WHERE ${making.condition(of, "x")}`,
+        2,
       );
     }
   }

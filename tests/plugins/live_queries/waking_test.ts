@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
-import type { QueryDefinition } from "../../../plugins/live_queries.ts";
-import { until } from "../../kit/mod.ts";
+import { channels } from "../../../plugins/channels.ts";
+import { liveQueries, type QueryDefinition } from "../../../plugins/live_queries.ts";
+import { persistence } from "../../../plugins/persistence.ts";
+import { FakeClock, serve, until } from "../../kit/mod.ts";
 import { byStatus, follow, serveQueries } from "./kit.ts";
 
 /** A query is right if what a subscriber holds after these writes is what it would get anew. */
@@ -198,4 +200,57 @@ Deno.test("a slow query is refused from its first run on", async () => {
   watch(1);
   assert.throws(() => watch(2_000_000), /takes longer than 20 ms/);
   assert.throws(() => watch(2), /takes longer than 20 ms/, "for a while, whatever its parameters are");
+});
+
+Deno.test("a query that depends on the time runs at its interval", async () => {
+  await using server = await serveQueries({
+    clock: { sql: "SELECT strftime('%f', 'now') AS now", refreshMs: 5 },
+  });
+  await using client = await server.connect("/t");
+  const live = await follow(client, "live:clock");
+  const [first] = live.rows();
+  await live.next();
+  await live.next();
+  assert.notDeepEqual(live.rows()[0], first);
+});
+
+Deno.test("a query nobody listens to any more leaves nothing: no timer, no watched table, no history", async () => {
+  const clock = new FakeClock();
+  const database = persistence({ path: ":memory:" });
+  const watched = new Set<string>();
+  const { api } = database;
+  const store = Object.create(api, {
+    watch: {
+      value: (...args: Parameters<typeof api.watch>) => {
+        const watch = api.watch(...args);
+        return {
+          add: (table: string) => (watched.add(table), watch.add(table)),
+          delete: (table: string) => (watched.delete(table), watch.delete(table)),
+          stop: watch.stop,
+        };
+      },
+    },
+  });
+  const bus = channels();
+  const queries = liveQueries({ store, channels: bus.api, lingerMs: 1_000 });
+  await using _server = await serve({ clock }, database, bus, queries);
+  await api.exec("CREATE TABLE a (id INTEGER PRIMARY KEY, v); CREATE TABLE b (id INTEGER PRIMARY KEY, v)");
+  queries.api.define("q", {
+    sql: "SELECT a.id FROM a JOIN b USING (id) WHERE a.v = :v",
+    params: { v: "integer" },
+  });
+  const timers = clock.pending;
+  for (let round = 0; round < 2; round++) {
+    const watches = Array.from({ length: 100 }, (_, v) => queries.api.watch("q", { v }, () => {}));
+    await queries.api.subscribeToQuery("nobody", "SELECT v FROM b WHERE id = ?", [1]);
+    assert.deepEqual([queries.api.size, watched], [101, new Set(["a", "b"])]);
+    assert.equal(clock.pending, timers + 1, "only what is not listened to has a timer");
+    await api.exec("DELETE FROM b; INSERT OR REPLACE INTO a VALUES (1, 5); INSERT INTO b VALUES (1, 5)");
+    queries.api.settle();
+    for (const { stop } of watches) stop();
+    clock.advance(999);
+    assert.equal(queries.api.size, 101, "who comes back soon recovers");
+    clock.advance(1);
+    assert.deepEqual([queries.api.size, watched, clock.pending], [0, new Set(), timers]);
+  }
 });

@@ -35,7 +35,7 @@ import {
   type Plugin,
   systemClock,
 } from "../../core/mod.ts";
-import type { Access } from "../auth.ts";
+import type { Access, SignIn } from "../auth.ts";
 import type { Channels } from "../channels.ts";
 import type { Presence } from "../presence.ts";
 import type { RateLimits, RefusedMessage } from "../rate_limits.ts";
@@ -45,7 +45,7 @@ import { errorData } from "./json/codes.ts";
 import { cursors, type Move } from "./json/cursors.ts";
 import { encoder, read, write } from "./json/envelope.ts";
 import type { ClientMessage, MessageData, MessageType } from "./json/messages.ts";
-import { capabilitiesOf, expiry, type JsonServices, JsonSession } from "./json/session.ts";
+import { capabilitiesOf, expiry, type JsonServices, JsonSession, requestFor } from "./json/session.ts";
 
 export type * from "./json/messages.ts";
 
@@ -61,6 +61,8 @@ export interface JsonOptions {
   access?: Pick<Access, "connect" | "refresh" | "signsInByMessage"> | undefined;
   /** Tells of messages that are refused for being too many, so that they are answered. */
   limits?: Pick<RateLimits, "answerWith"> | undefined;
+  /** Channels that every client hears from the start, if it may. @default {none} */
+  autoSubscribe?: readonly string[];
   /** Where it is spoken; one path or several. @default {"/ws"} */
   path?: string | readonly string[];
   /** How often every client gets a heartbeat. @default {30000} */
@@ -94,7 +96,7 @@ export interface Json {
 /** Speaks JSON envelopes. */
 export function json(options: JsonOptions): Plugin<Json> {
   const { channels, presence, rpc, access, limits, path = "/ws" } = options;
-  const { heartbeatMs = 30_000, cursorMs = 50, maxMessageBytes = 65_536 } = options;
+  const { autoSubscribe = [], heartbeatMs = 30_000, cursorMs = 50, maxMessageBytes = 65_536 } = options;
   const check = checkOptions("json");
   check.positiveInteger("heartbeatMs", heartbeatMs);
   check.positiveInteger("cursorMs", cursorMs);
@@ -114,9 +116,13 @@ export function json(options: JsonOptions): Plugin<Json> {
     maxMessageBytes,
     cursors: cursors(() => host?.clock ?? systemClock, cursorMs, passOn),
     async connect(conn, { expiring, refreshed }) {
-      const identity = access === undefined ? anybody : (await access.connect(conn, { expiring })).identity;
+      const { identity, channels: own } = await access?.connect(conn, { expiring }) ?? everybody;
       if (!conn.open) throw new PlugboardError("closed", "The connection has ended");
-      return channels.connect(conn, { identity, encoder: format, refreshed });
+      const subscriptions = new Map(autoSubscribe.map((channel) => [channel, requestFor(channel)]));
+      for (const [channel, request] of own) {
+        subscriptions.set(channel, { ...requestFor(channel), ...request, serverSide: true });
+      }
+      return { client: channels.connect(conn, { identity, encoder: format, refreshed }), subscriptions };
     },
     refresh: access && (async (conn, token) => (await access.refresh(conn, token)).identity),
     greeting: ({ id, identity }) => ({
@@ -196,6 +202,9 @@ export function json(options: JsonOptions): Plugin<Json> {
     close: (conn) => void own.delete(conn),
   };
 }
+
+/** The sign-in where there is none. */
+const everybody: Pick<SignIn, "identity" | "channels"> = { identity: anybody, channels: new Map() };
 
 /** Who has two tabs open is one; of those without a name, each connection is one. */
 function people(present: readonly { readonly user: string }[]): number {

@@ -11,13 +11,14 @@ import {
   PlugboardError,
   type Session,
 } from "../../../core/mod.ts";
-import type { Client, HistoryQuery, Position, Publication, SubscribeRequest } from "../../channels.ts";
+import type { Client, HistoryQuery, SubscribeRequest } from "../../channels.ts";
 import type { Presence } from "../../presence.ts";
 import type { Rpc } from "../../rpc.ts";
 import type { Identity } from "../../shared/identity.ts";
 import { errorData, invalid, signInCode } from "./codes.ts";
 import type { Cursors } from "./cursors.ts";
-import { read, subscribedData, typeOf, write } from "./envelope.ts";
+import { read, subscribedData, write } from "./envelope.ts";
+import { asQuery, fields, positionIn, written } from "./fields.ts";
 import type {
   ClientMessage,
   ClientMessageType,
@@ -38,13 +39,19 @@ export interface JsonServices {
   /** Bytes of a message; one with more is refused unread. */
   readonly maxMessageBytes: number;
   /** Signs a connection in; tells of the sign-in's end, and when it changes. */
-  connect(conn: Connection, told: SignInEvents): Promise<Client>;
+  connect(conn: Connection, told: SignInEvents): Promise<SignedIn>;
   /** Prolongs the sign-in by a newer token; absent where nobody signs in. */
   readonly refresh: ((conn: Connection, token: string) => Promise<Identity>) | undefined;
   /** What a client is told first. */
   greeting(client: Client): ConnectionAckData;
   /** A client could not be signed in, and not because of what it brought. */
   failed(conn: Connection, error: unknown): void;
+}
+
+/** A client, and what it hears without having asked. */
+export interface SignedIn {
+  readonly client: Client;
+  readonly subscriptions: ReadonlyMap<string, SubscribeRequest>;
 }
 
 /** What a session hears of its sign-in. */
@@ -72,12 +79,18 @@ export class JsonSession implements Session<Message> {
 
   async #signIn(): Promise<void> {
     try {
-      this.#client = await this.#services.connect(this.#conn, {
+      const { client, subscriptions } = await this.#services.connect(this.#conn, {
         expiring: (expiresAt) => this.#send("connection:expiring", "", { expiresAt }),
         refreshed: (expiresAt) => this.#send("refreshed", "", expiry(expiresAt), this.#refreshing),
       });
+      this.#client = client;
+      this.#send("connection:ack", "", this.#services.greeting(client));
+      await client.subscribeAll(subscriptions, (all) => {
+        for (const [channel, subscribed] of all) {
+          this.#send("subscribed", channel, subscribedData(subscribed));
+        }
+      });
       this.#signingIn = undefined;
-      this.#send("connection:ack", "", this.#services.greeting(this.#client));
     } catch (error) {
       if (error instanceof PlugboardError) this.#refuse(undefined, "", error);
       else this.#services.failed(this.#conn, error);
@@ -120,11 +133,11 @@ export class JsonSession implements Session<Message> {
   }
 
   async subscribe({ id, channel, data }: ClientMessage): Promise<void> {
-    const { since, joinLeave = channel === "collaboration" } = fields(data);
-    const recover = since === undefined ? undefined : positionIn(since);
+    const { since, joinLeave } = fields(data);
     const request: SubscribeRequest = {
-      joinLeave: joinLeave === true,
-      ...(recover !== undefined && { recover }),
+      ...requestFor(channel),
+      ...(joinLeave !== undefined && { joinLeave: joinLeave === true }),
+      ...(since !== undefined && { recover: positionIn(since) }),
     };
     await this.#client!.subscribe(channel, request, (subscribed) => {
       this.#send("subscribed", channel, subscribedData(subscribed), id);
@@ -197,25 +210,6 @@ export class JsonSession implements Session<Message> {
   }
 }
 
-/** A live query is a channel; its name tells the query and the parameters. */
-function asQuery({ id, data }: ClientMessage): ClientMessage {
-  const { query, sql, params = {}, since } = fields(data);
-  const channel = typeof sql === "string" ? sqlChannel(sql, params) : queryChannel(query, params);
-  return { type: "subscribe", id, channel, data: since === undefined ? {} : { since } };
-}
-
-function queryChannel(query: unknown, params: unknown): string {
-  if (typeof query !== "string") throw invalid('"data.query" must be the name of a query, or "data.sql" SQL');
-  const given = Object.entries(fields(params)).map(([name, value]) => [name, String(value)]);
-  given.sort(([a], [b]) => a! < b! ? -1 : 1);
-  const parameters = new URLSearchParams(given).toString();
-  return `live:${query}${parameters === "" ? "" : `?${parameters}`}`;
-}
-
-function sqlChannel(sql: string, params: unknown): string {
-  return `live:sql?${new URLSearchParams({ sql, params: JSON.stringify(params) })}`;
-}
-
 /** What a client can ask for, and the service that has to be there for it. */
 interface Method {
   run(session: JsonSession, message: ClientMessage): MaybePromise<void>;
@@ -250,33 +244,12 @@ function isOffered(
   return needs === undefined || services[needs] !== undefined;
 }
 
+/** What a subscription has where its client says nothing: who collaborates hears of those who come and go. */
+export function requestFor(channel: string): SubscribeRequest {
+  return { joinLeave: channel === "collaboration" };
+}
+
 /** When a sign-in ends, as messages tell it. */
 export function expiry(expiresAt: number | undefined): ExpiryData {
   return expiresAt === undefined ? {} : { expiresAt };
-}
-
-function fields(data: unknown): Record<string, unknown> {
-  if (data === undefined || data === null) return {};
-  if (typeof data !== "object" || Array.isArray(data)) throw invalid('"data" must be an object');
-  return data as Record<string, unknown>;
-}
-
-/** A position, as the server gave it, or an offset alone. */
-function positionIn(since: unknown): Position {
-  const { offset, epoch = "" } = typeof since === "number" ? { offset: since } : fields(since);
-  if (!Number.isSafeInteger(offset) || (offset as number) < 0 || typeof epoch !== "string") {
-    throw invalid('"since" must be an offset, or an offset with an epoch');
-  }
-  return { offset: offset as number, epoch };
-}
-
-function written(publication: Publication) {
-  const { offset, time, json, info } = publication;
-  return {
-    offset,
-    timestamp: time,
-    type: typeOf(publication),
-    data: JSON.parse(json),
-    ...(info !== undefined && { userId: info.user }),
-  };
 }

@@ -189,3 +189,31 @@ Deno.test("a sign-in that fails by our fault costs one connection and a line in 
     "the keys are lost",
   ]);
 });
+
+Deno.test("a client hears the channels its token names, whatever else it may", async () => {
+  await using server = await serveTokens();
+  const jwt = await token({ sub: "ann", permissions: [], channels: ["inbox", "collaboration"] });
+  const client = await server.connect(`/ws?token=${jwt}`);
+  assert.equal((await client.nextJson()).type, "connection:ack");
+  const subscribed = [await client.nextJson(), await client.nextJson()];
+  assert.deepEqual(subscribed.map(({ type, channel }) => [type, channel]), [
+    ["subscribed", "inbox"],
+    ["subscribed", "collaboration"],
+  ]);
+  assert.equal((await client.nextJson()).type, "user:joined");
+  await server.bus.publish("inbox", "for ann");
+  assert.equal((await client.nextJson()).data, "for ann");
+  await client.close();
+});
+
+Deno.test("every client hears the channels of autoSubscribe that it may, and may leave them", async () => {
+  await using server = await serveJson({ autoSubscribe: ["news", "secret:a"] });
+  const { client } = await server.join("ann");
+  const { type, channel, data } = await client.nextJson();
+  assert.deepEqual([type, channel, data.position.offset], ["subscribed", "news", 0]);
+  await server.bus.publish("secret:a", "not for clients");
+  await server.bus.publish("news", "hello");
+  assert.equal((await client.nextJson()).data, "hello");
+  assert.equal((await ask(client, { type: "unsubscribe", channel: "news" })).type, "unsubscribed");
+  await client.close();
+});

@@ -1,0 +1,57 @@
+/**
+ * What clients' messages carry, checked; and what of the services' words they are answered with.
+ *
+ * @module
+ */
+
+import type { Position, Publication } from "../../channels.ts";
+import { invalid } from "./codes.ts";
+import { typeOf } from "./envelope.ts";
+import type { ClientMessage } from "./messages.ts";
+
+/** The fields of a message's data. */
+export function fields(data: unknown): Record<string, unknown> {
+  if (data === undefined || data === null) return {};
+  if (typeof data !== "object" || Array.isArray(data)) throw invalid('"data" must be an object');
+  return data as Record<string, unknown>;
+}
+
+/** A position, as the server gave it, or an offset alone. */
+export function positionIn(since: unknown): Position {
+  const { offset, epoch = "" } = typeof since === "number" ? { offset: since } : fields(since);
+  if (!Number.isSafeInteger(offset) || (offset as number) < 0 || typeof epoch !== "string") {
+    throw invalid('"since" must be an offset, or an offset with an epoch');
+  }
+  return { offset: offset as number, epoch };
+}
+
+/** A publication as a history shows it. */
+export function written(publication: Publication) {
+  const { offset, time, json, info } = publication;
+  return {
+    offset,
+    timestamp: time,
+    type: typeOf(publication),
+    data: JSON.parse(json),
+    ...(info !== undefined && { userId: info.user }),
+  };
+}
+
+/** A live query is a channel; its name tells the query and the parameters. */
+export function asQuery({ id, data }: ClientMessage): ClientMessage {
+  const { query, sql, params = {}, since } = fields(data);
+  const channel = typeof sql === "string" ? sqlChannel(sql, params) : queryChannel(query, params);
+  return { type: "subscribe", id, channel, data: since === undefined ? {} : { since } };
+}
+
+function queryChannel(query: unknown, params: unknown): string {
+  if (typeof query !== "string") throw invalid('"data.query" must be the name of a query, or "data.sql" SQL');
+  const given = Object.entries(fields(params)).map(([name, value]) => [name, String(value)]);
+  given.sort(([a], [b]) => a! < b! ? -1 : 1);
+  const parameters = new URLSearchParams(given).toString();
+  return `live:${query}${parameters === "" ? "" : `?${parameters}`}`;
+}
+
+function sqlChannel(sql: string, params: unknown): string {
+  return `live:sql?${new URLSearchParams({ sql, params: JSON.stringify(params) })}`;
+}

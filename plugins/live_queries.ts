@@ -22,20 +22,20 @@
 
 import { stripTypeScriptTypes } from "node:module";
 import { checkOptions, type Connection, type Host, PlugboardError, type Plugin } from "../core/mod.ts";
-import type { Channels, SubscribeAddition } from "./channels.ts";
+import type { Channels } from "./channels.ts";
 import { liveBroker } from "./live_queries/broker.ts";
-import { isClientSql, ownChannel, ownName, parseClientSql } from "./live_queries/free_sql.ts";
-import type { Instance } from "./live_queries/instance.ts";
-import { channelOf, LIVE } from "./live_queries/params.ts";
-import type { QueryDefinition, RemoteSource } from "./live_queries/query.ts";
+import { CODES, extension } from "./live_queries/extension.ts";
+import { ownChannel, ownName } from "./live_queries/free_sql.ts";
 import type { QueryMetrics } from "./live_queries/instances.ts";
+import { channelOf, LIVE } from "./live_queries/params.ts";
+import type { QueryDefinition } from "./live_queries/query.ts";
 import { QueryRegistry } from "./live_queries/registry.ts";
 import type { Row } from "./live_queries/result.ts";
 import { type LiveStore, Schema } from "./live_queries/schema.ts";
 import { nowhere, quietSource, storeSource, told } from "./live_queries/source.ts";
 import type { Arguments, Params } from "./live_queries/values.ts";
+import { watchers } from "./live_queries/watchers.ts";
 import liveRowsSource from "./live_queries/live_rows.ts" with { type: "text" };
-import type { Identity } from "./shared/identity.ts";
 import { type Metrics, SECONDS } from "./shared/metrics.ts";
 import type { QuietReads } from "./sql_events.ts";
 
@@ -117,9 +117,6 @@ export interface LiveQueries {
 /** A channel that has SQL in its name has a longer one. */
 const MAX_NAME_BYTES = 4_096;
 
-/** How the subscriptions of a query end: where it failed, SDKs do not come back by themselves. */
-const CODES = { failed: 2100, renewed: 2500 };
-
 /** Keeps queries up to date. */
 export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
   const { store, channels, clientSql, metrics } = options;
@@ -130,10 +127,8 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
   }
   const definitions = new Map<string, QueryDefinition>();
   const counted = metrics === undefined ? undefined : countedBy(metrics, () => registry?.instances.size ?? 0);
-  /** Code of this process that follows a channel. */
-  const watchers = new Map<string, Set<(reason: string) => void>>();
+  const following = watchers(channels);
   let registry: QueryRegistry | undefined;
-  let remote: RemoteSource | undefined;
   let release: (() => void)[] = [];
 
   const broker = liveBroker({
@@ -156,22 +151,12 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
   }
 
   function close(channel: string, why: "failed" | "renewed", reason: string): void {
-    for (const end of [...watchers.get(channel) ?? []]) end(reason);
+    following.end(channel, reason);
     channels.closeChannel(channel, { code: CODES[why], reason });
-  }
-
-  function openClients(channel: string, identity: Identity): Promise<Instance> {
-    // Before anything is looked at.
-    if (!identity.can("query", "*")) throw new PlugboardError("permission_denied", "Permission denied");
-    if (remote === undefined) {
-      throw new PlugboardError("not_available", "This server takes no SQL from clients");
-    }
-    return running().openRemote(parseClientSql(channel), remote);
   }
 
   async function start({ clock, log }: Host): Promise<void> {
     const schema = store && new Schema(store);
-    remote = schema && clientSql && quietSource(clientSql, schema, { maxRows, maxMs });
     const watch = store?.watch((changes) => {
       if (changes.schema) schema!.forget();
       queries.committed(changes);
@@ -197,50 +182,8 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
       joinLeave: "off",
       maxNameBytes: MAX_NAME_BYTES,
     });
-    release.push(channels.extend({
-      name: "live_queries",
-      beforeSubscribe(client, channel, { serverSide }) {
-        if (!channel.startsWith(LIVE)) return;
-        if (isClientSql(channel)) return openClients(channel, client.identity).then(snapshotOf);
-        const open = serverSide ? running().instances.find(channel) : undefined;
-        return snapshotOf(open ?? running().open(channel, client.identity));
-      },
-      joined(client, { channel }) {
-        if (!channel.startsWith(LIVE) || registry?.instances.find(channel) !== undefined) return;
-        // It was ended while the subscription was being made. Once that is answered, it can be made anew.
-        queueMicrotask(() => client.expel(channel, { code: CODES.renewed, reason: "The query was ended" }));
-      },
-      identified(client) {
-        for (const { channel, serverSide } of client.subscriptions.values()) {
-          if (!channel.startsWith(LIVE) || serverSide) continue;
-          try {
-            if (!isClientSql(channel)) running().open(channel, client.identity);
-            else if (!client.identity.can("query", "*")) throw new Error("no permission");
-          } catch {
-            client.expel(channel, { code: 2000, reason: "permission denied" });
-          }
-        }
-      },
-    }));
-  }
-
-  function watch(channel: string, listener: (diff: unknown) => void, ended?: (reason: string) => void) {
-    let stopped = false;
-    const unsubscribe = channels.subscribe(channel, (diff) => stopped || listener(diff));
-    const ends = watchers.get(channel) ?? new Set();
-    watchers.set(channel, ends.add(end));
-
-    function stop(): void {
-      stopped = true;
-      unsubscribe();
-      ends.delete(end);
-      if (ends.size === 0 && watchers.get(channel) === ends) watchers.delete(channel);
-    }
-    function end(reason: string): void {
-      stop();
-      ended?.(reason);
-    }
-    return stop;
+    const remote = schema && clientSql && quietSource(clientSql, schema, { maxRows, maxMs });
+    release.push(channels.extend(extension(running, remote)));
   }
 
   return {
@@ -261,7 +204,7 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
       watch(name, params, listener, ended) {
         const channel = channelOf(name, params);
         const { snapshot } = running().open(channel, undefined);
-        return { snapshot: JSON.parse(snapshot), stop: watch(channel, listener, ended) };
+        return { snapshot: JSON.parse(snapshot), stop: following.add(channel, listener, ended) };
       },
       async subscribeToQuery(client, sql, params = {}) {
         const channel = ownChannel(sql, params);
@@ -301,12 +244,6 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
     stop() {
       for (const end of release.splice(0)) end();
     },
-  };
-}
-
-function snapshotOf(instance: Instance): SubscribeAddition {
-  return {
-    data: ({ recovered }) => recovered ? undefined : { json: instance.snapshot, offset: instance.offset },
   };
 }
 

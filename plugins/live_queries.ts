@@ -27,13 +27,14 @@ import { liveBroker } from "./live_queries/broker.ts";
 import { CODES, extension } from "./live_queries/extension.ts";
 import { ownChannel, ownName } from "./live_queries/free_sql.ts";
 import type { QueryMetrics } from "./live_queries/instances.ts";
-import { channelOf, LIVE } from "./live_queries/params.ts";
+import { channelOf, LIVE, PARAM_TYPES } from "./live_queries/params.ts";
 import type { QueryDefinition } from "./live_queries/query.ts";
 import { QueryRegistry } from "./live_queries/registry.ts";
 import type { Row } from "./live_queries/result.ts";
 import { type LiveStore, Schema } from "./live_queries/schema.ts";
 import { nowhere, quietSource, storeSource, told } from "./live_queries/source.ts";
 import type { Arguments, Params } from "./live_queries/values.ts";
+import { tokenize } from "./live_queries/tokens.ts";
 import { watchers } from "./live_queries/watchers.ts";
 import liveRowsSource from "./live_queries/live_rows.ts" with { type: "text" };
 import { type Metrics, SECONDS } from "./shared/metrics.ts";
@@ -193,6 +194,7 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
         check.that(/^[\w.-]+$/.test(name), "name", "letters, digits, dots and dashes", name);
         check.that(!/^sql(\.|$)/.test(name), "name", 'another than "sql", which is free SQL', name);
         check.that(!definitions.has(name), "name", "without another query of that name", name);
+        checkDefinition(name, definition);
         registry?.declare(name, definition);
         definitions.set(name, definition);
         return () => {
@@ -245,6 +247,20 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
       for (const end of release.splice(0)) end();
     },
   };
+}
+
+function checkDefinition(name: string, { sql, params = {}, key, refreshMs }: QueryDefinition): void {
+  const check = checkOptions(`the live query "${name}"`);
+  check.filled("sql", sql);
+  for (const [param, type] of Object.entries(params)) check.oneOf(`params.${param}`, type, PARAM_TYPES);
+  const used = new Set(
+    tokenize(sql).flatMap(({ type, text }) => type === "param" ? [text.replace(/^[:@$]/, "")] : []),
+  );
+  const same = used.size === Object.keys(params).length &&
+    [...used].every((name) => Object.hasOwn(params, name));
+  check.that(same, "params", `the names that the SQL has (${[...used]})`, Object.keys(params));
+  if (key !== undefined) check.that(Array.isArray(key) && key.length > 0, "key", "a list of columns", key);
+  if (refreshMs !== undefined) check.positiveInteger("refreshMs", refreshMs);
 }
 
 function countedBy(metrics: Metrics, size: () => number): QueryMetrics {

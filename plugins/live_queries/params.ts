@@ -11,6 +11,9 @@ import type { Params } from "./values.ts";
 /** What a parameter may be. A `user` must be the id of whoever subscribes: nobody can ask for somebody else's. */
 export type ParamType = "string" | "number" | "integer" | "boolean" | "user";
 
+/** All of them. */
+export const PARAM_TYPES: readonly ParamType[] = ["string", "number", "integer", "boolean", "user"];
+
 /** The parameters a query declares. */
 export type ParamTypes = Readonly<Record<string, ParamType>>;
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { channels } from "../../../plugins/channels.ts";
-import { liveQueries } from "../../../plugins/live_queries.ts";
+import { liveQueries, type QueryDefinition } from "../../../plugins/live_queries.ts";
 import { RpcError } from "../../../plugins/rpc.ts";
 import { anybody } from "../../../plugins/shared/identity.ts";
 import { channelProtocol } from "../../kit/channel_protocol.ts";
@@ -119,6 +119,36 @@ Deno.test("parameters are checked, and stand in any order", async () => {
     new Set(told.map(({ pub }) => pub)),
     new Set(["live:range?from=1&to=2", "live:range?to=2&from=1"]),
   );
+});
+
+Deno.test("a definition that is wrong is refused with a sentence that names it", async () => {
+  await using server = await serveQueries({ byStatus });
+  const sql = "SELECT 1 AS one";
+  const wrong: [string, unknown, RegExp][] = [
+    ["a b", { sql }, /"name" must be/],
+    ["sql", { sql }, /"name" must be/],
+    ["sql.x", { sql }, /"name" must be/],
+    ["byStatus", { sql }, /"name" must be/],
+    ["q", { sql: "" }, /"sql"/],
+    ["q", { sql: 5 }, /"sql"/],
+    ["q", { sql, params: { a: "text" } }, /"params.a" must be/],
+    ["q", { sql, params: { a: "string" } }, /"params" must be/],
+    ["q", { sql: "SELECT :a AS a, :b AS b", params: { a: "string" } }, /"params" must be .*a,b/],
+    ["q", { sql: "SELECT ? AS a" }, /"params" must be/],
+    ["q", { sql, key: "id" }, /"key" must be/],
+    ["q", { sql, key: [] }, /"key" must be/],
+    ["q", { sql, refreshMs: 0 }, /"refreshMs" must be/],
+  ];
+  for (const [name, definition, message] of wrong) {
+    assert.throws(() => server.queries.define(name, definition as QueryDefinition), message, name);
+  }
+  const remove = server.queries.define("q", { sql });
+  remove();
+  const again = server.queries.define("q", { sql });
+  remove();
+  server.queries.watch("q", {}, () => {}).stop();
+  again();
+  assert.throws(() => server.queries.watch("q", {}, () => {}), { code: "permission_denied" });
 });
 
 Deno.test("who may see a query no more loses it when the identity changes", async () => {

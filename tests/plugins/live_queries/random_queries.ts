@@ -142,7 +142,9 @@ export function randomQuery({ tables, views }: RandomSchema, dice: Dice): Random
       const condition = dice.once(2) ? missing : making.condition(of, where);
       return making.done(
         `SELECT ${making.list(shown, "x")}, y.${written(other.columns[0]!.name, dice)} AS other ` +
-          `FROM ${source} x ${join} ${written(other.name, dice)} AS y ON ${on} WHERE ${condition}`,
+          `FROM ${source} x ${join} ${written(other.name, dice)} AS y ON ${
+            dice.pick([on, "1"])
+          } WHERE ${condition}`,
         shown.length + 1,
       );
     }

@@ -183,8 +183,15 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
       if (refused !== undefined) return refused;
       return refusal(upgrade, "write", resource) === undefined ? "write" : "read";
     },
-    allowRequest: (verb, resource) => async (request, ip) =>
-      (await proveOnce(request, ip)).identity.can(verb, resource),
+    allowRequest: (verb, resource) => async (request, ip) => {
+      if (!allowsOrigin(request.headers) || !allowsHost(request.headers)) return false;
+      try {
+        return (await proveOnce(request, ip)).identity.can(verb, resource);
+      } catch (error) {
+        if (error instanceof PlugboardError) return false; // no proof, or one that is worth nothing
+        throw error;
+      }
+    },
     requireAuth: (verb = "admin", resource = "api") =>
       authMiddleware({ allowsOrigin, allowsHost, prove: proveOnce, verb, resource }),
 

@@ -80,7 +80,8 @@ export function authMiddleware({ allowsOrigin, allowsHost, prove, verb, resource
     try {
       refused = permissionRefusal(await prove(c.req.raw, c.env.ip), verb, resource);
     } catch (error) {
-      refused = refusalFor(error);
+      const without = error instanceof PlugboardError && error.code === "unauthorized";
+      refused = without ? permissionRefusal(undefined, verb, resource) : refusalFor(error);
     }
     if (refused !== undefined) return refused;
     await next();

@@ -38,10 +38,11 @@ export interface OriginCheck {
 export function originCheck({ allowed, exposed, open }: OriginOptions): OriginCheck {
   const any = allowed.includes("*");
   const patterns = allowed.filter((pattern) => pattern !== "*").map(prepare);
+  const listed = (origin: string) => patterns.some((matches) => matches(origin));
   return {
     allowsOrigin(headers) {
       const origin = headers.get("origin");
-      if (origin === null || any || patterns.some((matches) => matches(origin))) return true;
+      if (origin === null || any || listed(origin)) return true;
       const url = parse(origin);
       if (url === undefined) return false;
       if (!exposed && isLoopback(url.hostname)) return true;
@@ -49,7 +50,8 @@ export function originCheck({ allowed, exposed, open }: OriginOptions): OriginCh
     },
     allowsHost(headers) {
       const host = headers.get("host");
-      return !open || any || host === null || isLoopback(hostOf("http:", host)?.hostname ?? "");
+      if (!open || any || host === null || isLoopback(hostOf("http:", host)?.hostname ?? "")) return true;
+      return listed(`http://${host}`) || listed(`https://${host}`); // such a page may do the same by its origin
     },
   };
 }

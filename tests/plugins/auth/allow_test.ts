@@ -1,10 +1,12 @@
 /** What other plugins ask sign-in by their option `allow`. */
 
 import assert from "node:assert/strict";
+import type { Access } from "../../../plugins/auth.ts";
 import { channels } from "../../../plugins/channels.ts";
 import { paths } from "../../../plugins/paths.ts";
 import { pipe } from "../../../plugins/protocols/pipe.ts";
 import { stats } from "../../../plugins/stats.ts";
+import { RawClient } from "../../kit/mod.ts";
 import { refusedUpgrade, serveAuth, token } from "./kit.ts";
 
 Deno.test("T12 a path is for those who may read it, and changes are for those who may write it", async () => {
@@ -30,12 +32,7 @@ Deno.test("T12 a path is for those who may read it, and changes are for those wh
 });
 
 Deno.test("B13 figures are for those who may read them", async () => {
-  await using server = await serveAuth(undefined, {
-    more: (access) => {
-      const bus = channels();
-      return [bus, stats({ channels: bus.api, allow: access.allowRequest("admin", "metrics") })];
-    },
-  });
+  await using server = await serveAuth(undefined, { more: (access) => figures(access) });
   const status = async (permissions: string[]) => {
     const authorization = `Bearer ${await token({ sub: "alice", permissions })}`;
     const response = await fetch(`${server.url}/metrics`, { headers: { authorization } });
@@ -45,3 +42,35 @@ Deno.test("B13 figures are for those who may read them", async () => {
   assert.equal(await status(["*"]), 403, "everything but what concerns the server itself");
   assert.equal(await status(["admin"]), 200);
 });
+
+Deno.test("figures are refused, and nothing has failed, where there is no proof or one that is worth nothing", async () => {
+  await using server = await serveAuth(undefined, { more: (access) => figures(access) });
+  const status = async (headers: Record<string, string>) => {
+    const response = await fetch(`${server.url}/metrics`, { headers });
+    await response.body?.cancel();
+    return response.status;
+  };
+  assert.equal(await status({}), 403);
+  assert.equal(await status({ authorization: "Bearer nonsense" }), 403);
+  assert.equal(await status({ "x-api-key": "nonsense" }), 403);
+  assert.deepEqual(server.log.take(), []);
+});
+
+Deno.test("a page that gives its own name our address cannot read figures of a server without sign-in", async () => {
+  await using server = await serveAuth({ origins: ["https://app.example.com"] }, {
+    more: (access) => figures(access),
+  });
+  const status = async (headers: Record<string, string>) => {
+    using raw = await RawClient.connect(server.port);
+    return (await raw.request("/metrics", { upgrade: "", ...headers })).split(" ")[1];
+  };
+  assert.equal(await status({ host: `127.0.0.1:${server.port}` }), "200");
+  assert.equal(await status({ host: "app.example.com" }), "200");
+  assert.equal(await status({ host: "evil.com" }), "403");
+  assert.equal(await status({ host: `127.0.0.1:${server.port}`, origin: "http://evil.com" }), "403");
+});
+
+function figures(access: Access) {
+  const bus = channels();
+  return [bus, stats({ channels: bus.api, allow: access.allowRequest("admin", "metrics") })];
+}

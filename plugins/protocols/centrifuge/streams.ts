@@ -122,7 +122,9 @@ function way(
 /** The connect command in the URL: event sources cannot send a body. */
 function fromQuery(request: Request): string | Response {
   const command = new URL(request.url).searchParams.get("cf_connect") ?? "";
-  return command === "" ? refusal(400, "bad_request", "The parameter cf_connect is missing") : command;
+  if (command === "") return refusal(400, "bad_request", "The parameter cf_connect is missing");
+  // A page that gives its own name our address sends no origin here. It shall not do more than listen to itself.
+  return command.includes("\n") ? refusal(400, "bad_request", "cf_connect is one command") : command;
 }
 
 /** Hands a message to the connection whose stream it belongs to. */

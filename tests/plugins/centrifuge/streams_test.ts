@@ -233,3 +233,11 @@ Deno.test("a server that stops says so on its streams", async () => {
   assert.deepEqual(await stream.nextJson(), { push: { disconnect: { code: 3001, reason: "shutdown" } } });
   assert.equal(await stream.next(), undefined);
 });
+
+Deno.test("what an event source says in its address is one command: no page may say more there", async () => {
+  await using server = await centrifugeServer();
+  const commands = `${CONNECT}\n{"id":2,"publish":{"channel":"news","data":1}}`;
+  const response = await server.test.fetch(`/connection/sse?cf_connect=${encodeURIComponent(commands)}`);
+  assert.equal(response.status, 400);
+  assert.equal((await response.json()).error.message, "cf_connect is one command");
+});

@@ -68,7 +68,7 @@ function digestOf(key: string): Uint8Array {
 
 /**
  * Reads keys as settings have them: `key`, `name:key` or `name:key:permission+permission`, separated by commas.
- * Without permissions a key may do everything, as a backend usually does.
+ * Without permissions a key may do everything, as a backend usually does. What is no permission throws.
  *
  * ```ts
  * import { parseApiKeys } from "@plugboard/server/auth";
@@ -83,9 +83,15 @@ function digestOf(key: string): Uint8Array {
 export function parseApiKeys(text: string): ApiKey[] {
   return text.split(",").map((part) => part.trim()).filter(Boolean).map((part, i) => {
     const [, name = `key ${i + 1}`, key = "", permissions = "admin"] = part.match(KEY) ?? [];
-    return { name, key, permissions: permissions.split("+") };
+    const list = permissions.split("+");
+    if (list.every((permission) => PERMISSION.test(permission))) return { name, key, permissions: list };
+    // What stands there may be a part of a key, so it is not shown.
+    const rule = "permissions such as read:news, write:chat:*, admin or *, joined by +";
+    throw new PlugboardError("bad_setting", `API_KEYS must have ${rule} behind key ${i + 1}`);
   });
 }
+
+const PERMISSION = /^(?:\*|admin|(?:read|write|query|admin):.+)$/;
 
 /** A name is needed where permissions follow: a key alone is everything up to the comma. */
 const KEY = /^(?:([^:]+):)?([^:]*)(?::(.+))?$/;

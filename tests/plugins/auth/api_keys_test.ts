@@ -70,3 +70,14 @@ Deno.test("keys are read from settings", () => {
   ]);
   assert.deepEqual(parseApiKeys(""), []);
 });
+
+Deno.test("what is no permission is refused, and no part of a key is shown", () => {
+  const bad = ["a, geheim:b:banana", "a, geheim:b:c:d", "a, geheim:b:read:x+", "a, geheim:b:read:"];
+  for (const text of bad) {
+    assert.throws(() => parseApiKeys(text), {
+      code: "bad_setting",
+      message:
+        "API_KEYS must have permissions such as read:news, write:chat:*, admin or *, joined by + behind key 2",
+    }, text);
+  }
+});

@@ -22,10 +22,20 @@ export function apiGuard({ apiKey, access }: {
   return async (c) => {
     const given = c.req.header("x-api-key");
     if (expected !== undefined && given !== undefined && timingSafeEqual(sha256(given), expected)) return;
-    if (bySignIn !== undefined) return await bySignIn(c, () => Promise.resolve()) ?? undefined;
+    if (bySignIn !== undefined) {
+      const refused = await bySignIn(c, () => Promise.resolve());
+      return refused ? await inOwnForm(refused) : undefined;
+    }
     const message = given === undefined ? "X-API-Key is missing" : "X-API-Key is wrong";
     return Response.json({ status: "error", code: "unauthorized", message }, { status: 401 });
   };
+}
+
+/** Whoever calls the hub reads refusals as the hub writes them. */
+async function inOwnForm(refused: Response): Promise<Response> {
+  const { error } = await refused.json();
+  const { status, headers } = refused;
+  return Response.json({ status: "error", ...error }, { status, headers });
 }
 
 function sha256(text: string): Uint8Array {

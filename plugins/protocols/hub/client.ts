@@ -106,7 +106,8 @@ async function once<T>(url: string, init: RequestInit, timeoutMs: number): Promi
     const response = await fetch(url, { ...init, signal: timeout });
     const body = await response.json().catch(() => ({}));
     if (response.ok) return { ok: true, value: body as T };
-    const { code = "refused", message = `The hub answered ${response.status}` } = body;
+    // What stands before the hub, such as a limit of all requests, has its refusals within `error`.
+    const { code = "refused", message = `The hub answered ${response.status}` } = body.error ?? body;
     return { ok: false, error: { code, message, status: response.status } };
   } catch (error) {
     if (timeout.aborted) {

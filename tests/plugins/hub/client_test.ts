@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { refusal } from "../../../core/mod.ts";
+import { auth } from "../../../plugins/auth.ts";
 import { channels } from "../../../plugins/channels.ts";
 import { hub, hubClient } from "../../../plugins/protocols/hub.ts";
 import { serve, until } from "../../kit/mod.ts";
@@ -118,4 +120,34 @@ Deno.test("H12 an answer that is lost on the way does not send the message twice
   await server.hub.broadcast({ type: "end" });
   assert.deepEqual([(await ann.nextJson()).type, (await ann.nextJson()).type], ["notification", "end"]);
   await proxy.shutdown();
+});
+
+Deno.test("a hub with sign-in refuses in the hub's own form, so that the client can tell why", async () => {
+  const access = auth({ apiKeys: [{ key: "of-ann", name: "ann", permissions: ["read:*"] }] });
+  const bus = channels();
+  await using server = await serve({}, access, bus, hub({ channels: bus.api, access: access.api }));
+  const failure = async (apiKey: string) => {
+    const result = await hubClient({ baseUrl: server.url, apiKey }).broadcast("x");
+    return result.ok ? undefined : result.error;
+  };
+  const wrong = { code: "invalid_token", message: "Invalid API key", status: 401 };
+  assert.deepEqual(await failure("nonsense"), wrong);
+  assert.deepEqual(await failure("of-ann"), {
+    code: "permission_denied",
+    message: "Permission denied",
+    status: 403,
+  });
+  const response = await server.fetch("/api/broadcast", { method: "POST", body: "{}" });
+  assert.equal(response.status, 401);
+  const body = { status: "error", code: "unauthorized", message: "Authentication required" };
+  assert.deepEqual(await response.json(), body);
+});
+
+Deno.test("what stands before the hub may refuse in the kernel's form", async () => {
+  await using hub = fakeHub(() => refusal(429, "too_many_requests", "Too many requests"));
+  const result = await hubClient({ baseUrl: hub.baseUrl, apiKey }).broadcast("x");
+  assert.deepEqual(result, {
+    ok: false,
+    error: { code: "too_many_requests", message: "Too many requests", status: 429 },
+  });
 });

@@ -57,8 +57,11 @@ export type { ChatRoom, RoomStore } from "./chat/rooms.ts";
 export interface ChatOptions {
   /** What carries the messages. */
   channels: Pick<Channels, "addNamespace" | "connect" | "publish" | "history">;
-  /** Signs clients in: whoever has proven a user id is called by it. */
-  access?: Pick<Access, "identityOf"> | undefined;
+  /**
+   * Signs clients in: whoever has proven a user id is called by it. To see the list of rooms one has to be permitted
+   * `read:chat`, to make one `write:chat`; to be in a room `read:chat:ROOMID`, to speak there `write:chat:ROOMID`.
+   */
+  access?: Pick<Access, "identityOf" | "refusal" | "requireAuth"> | undefined;
   /** Holds clients to how often they may send. */
   limits?: Pick<RateLimits, "spend" | "answerWith"> | undefined;
   /** Traces every operation. */
@@ -75,7 +78,7 @@ export interface ChatOptions {
   typing?: boolean;
   /** Whether clients may send `/msg Bob hello`, to Bob alone. @default {false} */
   privateMessages?: boolean;
-  /** Who may make rooms. @default {everybody} */
+  /** Who may make rooms. @default {everybody whom `access` permits it} */
   mayCreate?: (request: Request, ip: string) => MaybePromise<boolean>;
   /** Rooms at most. @default {1000} */
   maxRooms?: number;
@@ -128,7 +131,12 @@ export function chat(options: ChatOptions): Plugin<Chat> {
       history,
       typing,
       privateMessages,
-      spend: (conn) => limits?.spend(conn, "publish"),
+      spend(conn, roomId) {
+        if (access?.identityOf(conn)?.can("write", resourceOf(roomId)) === false) {
+          throw new PlugboardError("permission_denied", "Permission denied");
+        }
+        limits?.spend(conn, "publish");
+      },
       stopping: () => host?.state !== "ready",
       failed,
       self: () => service,
@@ -144,6 +152,8 @@ export function chat(options: ChatOptions): Plugin<Chat> {
       const errors = userNameErrors(username);
       if (roomId.length > MAX_ROOM_ID) errors.push("No room has so long an id");
       if (errors.length > 0) return refusal(400, "bad_request", errors.join(". "));
+      const refused = access?.refusal(upgrade, "read", resourceOf(roomId));
+      if (refused !== undefined) return refused;
       const { user } = proven(upgrade) ?? { user: username };
       if (user !== username) return refusal(403, "permission_denied", "The name is not that of your sign-in");
     },
@@ -181,9 +191,22 @@ export function chat(options: ChatOptions): Plugin<Chat> {
       });
       await rooms.loadRooms();
     },
-    routes: (app) => addRoutes(app, { base: path, rooms, history, mayCreate, clock, failed }),
+    routes(app) {
+      if (access !== undefined) {
+        const [mayRead, mayWrite] = [
+          access.requireAuth("read", RESOURCE),
+          access.requireAuth("write", RESOURCE),
+        ];
+        app.use(`${path}/rooms/*`, (c, next) => (c.req.method === "POST" ? mayWrite : mayRead)(c, next));
+      }
+      addRoutes(app, { base: path, rooms, history, mayCreate, clock, failed });
+    },
   };
 }
+
+/** What permissions call the chat, and a room in it. */
+const RESOURCE = "chat";
+const resourceOf = (roomId: string) => `${RESOURCE}:${roomId}`;
 
 /** Longer than any id that the chat makes. */
 const MAX_ROOM_ID = 64;

@@ -511,6 +511,8 @@ Deno.test("with sign-in, nobody can take another's name", async () => {
       const user = "headers" in who ? who.headers.get("x-user") : null;
       return user === null ? undefined : { user, can: () => true };
     },
+    refusal: () => undefined,
+    requireAuth: () => (_, next) => next(),
   };
   await using server = await chatServer({ access });
   const status = async (name: string, user: string) => {
@@ -519,6 +521,50 @@ Deno.test("with sign-in, nobody can take another's name", async () => {
   };
   assert.equal(await status("Alice", "Alice"), "101");
   assert.equal(await status("Bob", "Alice"), "403");
+});
+
+Deno.test("with sign-in, rooms are for those who may read them, and words for those who may write", async () => {
+  const people: Record<string, string[]> = {
+    Reader: ["read:chat", "read:chat:general"],
+    Writer: ["write:chat", "read:chat:*", "write:chat:*"],
+    Stranger: ["read:news", "write:news"],
+  };
+  const access = auth({
+    signIn: ({ headers }) => {
+      const user = headers.get("x-user");
+      return user === null ? undefined : { user, permissions: people[user]! };
+    },
+  });
+  await using server = await chatServer({ access: access.api }, {}, undefined, access);
+  const rooms = async (method: string, user: string | undefined, more: Record<string, string> = {}) => {
+    const headers = { ...(user !== undefined && { "x-user": user }), ...more };
+    const body = method === "POST" ? { body: JSON.stringify({ name: `Room of ${user}` }) } : {};
+    const response = await server.fetch("/rooms", { method, headers, ...body });
+    await response.body?.cancel();
+    return response.status;
+  };
+  for (const method of ["GET", "POST"]) assert.equal(await rooms(method, undefined), 401, method);
+  for (const method of ["GET", "POST"]) assert.equal(await rooms(method, "Stranger"), 403, method);
+  assert.deepEqual([await rooms("GET", "Reader"), await rooms("POST", "Reader")], [200, 403]);
+  assert.equal(await rooms("POST", "Writer", { origin: "https://evil.com" }), 403, "of another page");
+  assert.equal(await rooms("POST", "Writer"), 201);
+
+  const refused = async (headers: Record<string, string>) => {
+    using raw = await RawClient.connect(server.port);
+    return (await raw.request(server.path("general", "Stranger"), headers)).split(" ")[1];
+  };
+  assert.equal(await refused({ "x-user": "Stranger" }), "403");
+  const join = (user: string) => server.connect(server.path("general", user), [], { "x-user": user });
+  await using reader = await join("Reader");
+  assert.equal((await heard(reader, 1)).length, 1);
+  await using writer = await join("Writer");
+  await heard(writer, 1);
+  await heard(reader, 1);
+  reader.send("hello");
+  assert.deepEqual(await heard(reader, 1), ["error System: Your message was not sent: Permission denied"]);
+  writer.send("hello");
+  assert.deepEqual(await heard(reader, 1), ["message Writer: hello"]);
+  assert.equal(writer.waiting, 0);
 });
 
 Deno.test("where nobody has to sign in, anybody may take a name", async () => {

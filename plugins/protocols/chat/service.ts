@@ -28,8 +28,8 @@ export interface ServiceParts extends CommandOptions {
   readonly rooms: ChatRoomManager;
   readonly messages: MessageWriter;
   readonly history: ChatHistory | undefined;
-  /** Counts a message; throws when it is one too many. */
-  readonly spend: (conn: Connection) => void;
+  /** Counts a message; throws when it is one too many, or its sender may only listen. */
+  readonly spend: (conn: Connection, roomId: string) => void;
   /** Whether the server is about to stop: then nobody is told that others leave. */
   readonly stopping: () => boolean;
   readonly failed: (what: string, error: unknown) => void;
@@ -162,7 +162,7 @@ export function chatService(parts: ServiceParts): ChatService {
     async receiveMessage({ roomId, username, text, seat }) {
       if (text.trim() === "") return;
       try {
-        parts.spend(seat.conn);
+        parts.spend(seat.conn, roomId);
         await handle({ roomId, username, seat }, text);
       } catch (error) {
         const expected = error instanceof PlugboardError;

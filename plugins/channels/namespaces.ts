@@ -127,6 +127,8 @@ function namespace(
 ): Namespace {
   const options = { ...DEFAULTS, ...given };
   const { historySize, historyMs, subscribe, publish, presenceAccess, historyAccess, ...rest } = options;
+  const fit = !name.includes(":") && !name.startsWith("$") && !UNFIT.test(name);
+  checkOptions("channels").that(fit, "namespaces", "named by what stands before a channel's colon", name);
   const check = checkOptions(name === "" ? "channels" : `the channel namespace "${name}"`);
   check.wholeNumber("historySize", historySize);
   check.wholeNumber("historyMs", historyMs);

@@ -334,6 +334,10 @@ Deno.test("bad options are told in one sentence", () => {
     'Cannot start channels: "maxChannelsPerClient" must be a positive integer, got 0',
   );
   assert.equal(
+    sentence({ namespaces: { "orders:eu": {} } }),
+    'Cannot start channels: "namespaces" must be named by what stands before a channel\'s colon, got "orders:eu"',
+  );
+  assert.equal(
     sentence({ namespaces: { chat: { historySize: -1 } } }),
     'Cannot start the channel namespace "chat": "historySize" must be zero or a positive integer, got -1',
   );

@@ -252,9 +252,10 @@ Deno.test("commits are counted with their writes and their time", async () => {
   const store = plugin.api;
   await store.exec("CREATE TABLE counted (id INTEGER PRIMARY KEY)");
   const before = metrics.totals();
-  await Promise.all(Array.from({ length: 10 }, () => store.run("INSERT INTO counted DEFAULT VALUES")));
+  await Promise.all(Array.from({ length: 200 }, () => store.run("INSERT INTO counted DEFAULT VALUES")));
   const after = metrics.totals();
   const grown = (name: string) => after[name]! - before[name]!;
-  assert.equal(grown("plugboard_commit_writes_total"), 10);
-  assert.equal(grown("plugboard_commit_seconds_count"), 1, "ten writes of one turn share a commit");
+  assert.equal(grown("plugboard_commit_writes_total"), 200);
+  const commits = grown("plugboard_commit_seconds_count");
+  assert.ok(commits >= 1 && commits < 50, `the writes of one turn share commits: ${commits}`);
 });

@@ -44,7 +44,7 @@ import { anybody } from "../shared/identity.ts";
 import { errorData } from "./json/codes.ts";
 import { cursors, type Move } from "./json/cursors.ts";
 import { encoder, read, write } from "./json/envelope.ts";
-import type { ClientMessage, MessageData, MessageType } from "./json/messages.ts";
+import type { ClientMessage, ClientMessageType, MessageData, MessageType } from "./json/messages.ts";
 import { capabilitiesOf, expiry, type JsonServices, JsonSession, requestFor } from "./json/session.ts";
 
 export type * from "./json/messages.ts";
@@ -52,7 +52,7 @@ export type * from "./json/messages.ts";
 /** Options of {@linkcode json}. */
 export interface JsonOptions {
   /** What clients subscribe and publish to. */
-  channels: Pick<Channels, "connect" | "publish" | "clients" | "subscribeClients" | "unsubscribeClients">;
+  channels: Pick<Channels, "connect" | "publish" | "subscribeClients" | "unsubscribeClients" | "namespaceOf">;
   /** Who is in a channel; without it clients cannot ask, and counts are of all clients. */
   presence?: Pick<Presence, "list"> | undefined;
   /** The methods clients can call. */
@@ -107,16 +107,21 @@ export function json(options: JsonOptions): Plugin<Json> {
 
   let host: Host | undefined;
   let endHeartbeat: (() => void) | undefined;
+  let capabilities: readonly ClientMessageType[] | undefined;
   const own = new Set<Connection>();
   const format = encoder((channel) => presence === undefined ? own.size : people(presence.list(channel)));
 
   const services: JsonServices = {
     presence,
     rpc,
+    get queries() {
+      return hasLiveQueries(channels);
+    },
     maxMessageBytes,
     cursors: cursors(() => host?.clock ?? systemClock, cursorMs, passOn),
-    async connect(conn, { expiring, refreshed }) {
-      const { identity, channels: own } = await access?.connect(conn, { expiring }) ?? everybody;
+    async connect(conn, { url }, { expiring, refreshed }) {
+      const user = access && nameIn(url);
+      const { identity, channels: own } = await access?.connect(conn, { user, expiring }) ?? everybody;
       if (!conn.open) throw new PlugboardError("closed", "The connection has ended");
       const subscriptions = new Map(autoSubscribe.map((channel) => [channel, requestFor(channel)]));
       for (const [channel, request] of own) {
@@ -128,13 +133,12 @@ export function json(options: JsonOptions): Plugin<Json> {
     greeting: ({ id, identity }) => ({
       clientId: id,
       userId: identity.user,
-      capabilities,
+      capabilities: capabilities ??= capabilitiesOf(services),
       heartbeatInterval: heartbeatMs,
       ...expiry(identity.expiresAt),
     }),
     failed: ({ id }, error) => host?.log.error("a client could not be signed in", { client: id, error }),
   };
-  const capabilities = capabilitiesOf(services);
 
   /** In the client's name, so that the same rules and limits hold as for what it publishes. */
   async function passOn({ client, channel, data, refuse }: Move): Promise<number> {
@@ -165,9 +169,9 @@ export function json(options: JsonOptions): Plugin<Json> {
     accepts: "any", // bytes are refused by an answer
     maxMessageBytes: maxMessageBytes * 16,
     format,
-    open(conn) {
+    open(conn, upgrade) {
       own.add(conn);
-      return new JsonSession(conn, services);
+      return new JsonSession(conn, upgrade, services);
     },
   };
 
@@ -205,6 +209,24 @@ export function json(options: JsonOptions): Plugin<Json> {
 
 /** The sign-in where there is none. */
 const everybody: Pick<SignIn, "identity" | "channels"> = { identity: anybody, channels: new Map() };
+
+/** Live queries bring a namespace along; without them `live:` is a name like any other. */
+function hasLiveQueries(channels: Pick<Channels, "namespaceOf">): boolean {
+  try {
+    return channels.namespaceOf("live:").name === "live";
+  } catch {
+    return false; // only known namespaces are allowed, and this is none
+  }
+}
+
+/** How a client calls itself, by `?userId=`: that counts only where nobody has to prove anything. */
+function nameIn(url: string): string | undefined {
+  const name = new URL(url).searchParams.get("userId") ?? undefined;
+  if (name === undefined || name.length <= MAX_NAME_CHARS) return name;
+  throw new PlugboardError("bad_request", `A userId may have at most ${MAX_NAME_CHARS} characters`);
+}
+
+const MAX_NAME_CHARS = 128;
 
 /** Who has two tabs open is one; of those without a name, each connection is one. */
 function people(present: readonly { readonly user: string }[]): number {

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { channels } from "../../plugins/channels.ts";
+import { liveQueries } from "../../plugins/live_queries.ts";
 import { RpcError } from "../../plugins/rpc.ts";
 import { FakeClock, turn, until, within } from "../kit/mod.ts";
 import { ask, serveJson } from "./json/kit.ts";
@@ -66,18 +68,23 @@ Deno.test("Q03 a client is told of what is there, and of nothing else", async ()
   await using server = await serveJson(without);
   const { client, ack } = await server.join();
   assert.equal("expiresAt" in ack.data, false);
-  for (const type of ["presence", "rpc", "refresh"]) {
+  for (const type of ["presence", "rpc", "refresh", "query:subscribe", "query:unsubscribe"]) {
     assert.equal(ack.data.capabilities.includes(type), false);
-    const answer = await ask(client, { type, channel: "news", data: { method: "m", token: "t" } });
+    const answer = await ask(client, {
+      type,
+      channel: "news",
+      data: { method: "m", token: "t", query: "q" },
+    });
     assert.deepEqual([answer.data.code, answer.data.message], [
       "NOT_AVAILABLE",
       `There is no "${type}" here`,
     ]);
   }
   await client.close();
-  await using complete = await serveJson();
+  const bus = channels();
+  await using complete = await serveJson({ channels: bus.api }, {}, bus, liveQueries({ channels: bus.api }));
   const { client: other, ack: { data: { capabilities } } } = await complete.join();
-  for (const type of ["presence", "rpc", "refresh"]) assert.ok(capabilities.includes(type));
+  assert.equal(capabilities.length, ack.data.capabilities.length + 5);
   for (const type of capabilities) {
     const { data } = await ask(other, { type });
     assert.notEqual(data.message, `Clients cannot send "${type}"`);

@@ -12,6 +12,7 @@ const connectionExpired = closeCode(3005, "connection expired");
 const invalidToken = closeCode(3500, "invalid token");
 const unauthorized = closeCode(3500, "unauthorized");
 const connectionLimit = closeCode(3504, "connection limit");
+const badRequest = closeCode(3501, "bad request");
 
 const SIGN_IN_CODES: ReadonlyMap<string, CloseCode> = new Map([
   ["token_expired", connectionExpired],
@@ -20,6 +21,7 @@ const SIGN_IN_CODES: ReadonlyMap<string, CloseCode> = new Map([
   ["unauthorized", unauthorized],
   ["permission_denied", unauthorized],
   ["connection_limit", connectionLimit],
+  ["bad_request", badRequest],
   ["too_many_requests", closeCodes.tooManyRequests],
 ]);
 

@@ -10,6 +10,7 @@ import {
   type Message,
   PlugboardError,
   type Session,
+  type Upgrade,
 } from "../../../core/mod.ts";
 import type { Client, HistoryQuery, SubscribeRequest } from "../../channels.ts";
 import type { Presence } from "../../presence.ts";
@@ -34,12 +35,14 @@ export interface JsonServices {
   readonly presence: Pick<Presence, "list"> | undefined;
   /** The methods clients can call. */
   readonly rpc: Pick<Rpc, "call"> | undefined;
+  /** Whether there are live queries; known once the server has started. */
+  readonly queries: boolean;
   /** Passes cursors on. */
   readonly cursors: Cursors;
   /** Bytes of a message; one with more is refused unread. */
   readonly maxMessageBytes: number;
   /** Signs a connection in; tells of the sign-in's end, and when it changes. */
-  connect(conn: Connection, told: SignInEvents): Promise<SignedIn>;
+  connect(conn: Connection, upgrade: Upgrade, told: SignInEvents): Promise<SignedIn>;
   /** Prolongs the sign-in by a newer token; absent where nobody signs in. */
   readonly refresh: ((conn: Connection, token: string) => Promise<Identity>) | undefined;
   /** What a client is told first. */
@@ -71,15 +74,15 @@ export class JsonSession implements Session<Message> {
   /** The id of the refresh that is being answered. */
   #refreshing: string | undefined;
 
-  constructor(conn: Connection, services: JsonServices) {
+  constructor(conn: Connection, upgrade: Upgrade, services: JsonServices) {
     this.#conn = conn;
     this.#services = services;
-    this.#signingIn = this.#signIn();
+    this.#signingIn = this.#signIn(upgrade);
   }
 
-  async #signIn(): Promise<void> {
+  async #signIn(upgrade: Upgrade): Promise<void> {
     try {
-      const { client, subscriptions } = await this.#services.connect(this.#conn, {
+      const { client, subscriptions } = await this.#services.connect(this.#conn, upgrade, {
         expiring: (expiresAt) => this.#send("connection:expiring", "", { expiresAt }),
         refreshed: (expiresAt) => this.#send("refreshed", "", expiry(expiresAt), this.#refreshing),
       });
@@ -210,11 +213,13 @@ export class JsonSession implements Session<Message> {
   }
 }
 
-/** What a client can ask for, and the service that has to be there for it. */
+/** What a client can ask for, and what has to be there for it. */
 interface Method {
   run(session: JsonSession, message: ClientMessage): MaybePromise<void>;
-  readonly needs?: "presence" | "rpc" | "refresh";
+  readonly needs?: keyof Offers;
 }
+
+type Offers = Pick<JsonServices, "presence" | "rpc" | "refresh" | "queries">;
 
 const methods: ReadonlyMap<ClientMessageType, Method> = new Map<ClientMessageType, Method>([
   ["subscribe", { run: (session, message) => session.subscribe(message) }],
@@ -222,8 +227,11 @@ const methods: ReadonlyMap<ClientMessageType, Method> = new Map<ClientMessageTyp
   ["publish", { run: (session, message) => session.publish(message) }],
   ["presence", { run: (session, message) => session.presence(message), needs: "presence" }],
   ["history", { run: (session, message) => session.history(message) }],
-  ["query:subscribe", { run: (session, message) => session.subscribe(asQuery(message)) }],
-  ["query:unsubscribe", { run: (session, message) => session.unsubscribe(asQuery(message)) }],
+  ["query:subscribe", { run: (session, message) => session.subscribe(asQuery(message)), needs: "queries" }],
+  ["query:unsubscribe", {
+    run: (session, message) => session.unsubscribe(asQuery(message)),
+    needs: "queries",
+  }],
   ["rpc", { run: (session, message) => session.rpc(message), needs: "rpc" }],
   ["user:cursor", { run: (session, message) => session.cursor(message) }],
   ["refresh", { run: (session, message) => session.refresh(message), needs: "refresh" }],
@@ -231,17 +239,12 @@ const methods: ReadonlyMap<ClientMessageType, Method> = new Map<ClientMessageTyp
 ]);
 
 /** The types that a client may send here. */
-export function capabilitiesOf(
-  services: Pick<JsonServices, "presence" | "rpc" | "refresh">,
-): ClientMessageType[] {
-  return [...methods].filter(([, method]) => isOffered(method, services)).map(([type]) => type);
+export function capabilitiesOf(offers: Offers): ClientMessageType[] {
+  return [...methods].filter(([, method]) => isOffered(method, offers)).map(([type]) => type);
 }
 
-function isOffered(
-  { needs }: Method,
-  services: Pick<JsonServices, "presence" | "rpc" | "refresh">,
-): boolean {
-  return needs === undefined || services[needs] !== undefined;
+function isOffered({ needs }: Method, offers: Offers): boolean {
+  return needs === undefined || Boolean(offers[needs]);
 }
 
 /** What a subscription has where its client says nothing: who collaborates hears of those who come and go. */

@@ -217,3 +217,16 @@ Deno.test("every client hears the channels of autoSubscribe that it may, and may
   assert.equal((await ask(client, { type: "unsubscribe", channel: "news" })).type, "unsubscribed");
   await client.close();
 });
+
+Deno.test("how a client calls itself counts only where nobody has to prove anything", async () => {
+  const called = async (access: ReturnType<typeof auth>, query: string) => {
+    await using server = await serveJson({ access: access.api }, {}, access);
+    const client = await server.connect(`/ws?userId=${query}`);
+    const { type, data } = await client.nextJson();
+    await client.close();
+    return type === "error" ? data.code : data.userId;
+  };
+  assert.equal(await called(auth(), "J%C3%B6rg"), "Jörg");
+  assert.equal(await called(auth({ jwt: { secret: SECRET }, anonymous: true }), "ann"), "");
+  assert.equal(await called(auth(), "x".repeat(129)), "BAD_REQUEST");
+});

@@ -10,6 +10,7 @@ const root = new URL("../", import.meta.url);
 /** Plugins that are made of others, and why. */
 const COMPOSITIONS: ReadonlyMap<string, string> = new Map([
   ["plugins/realtime_server", "it is the wiring of the others, as one object"],
+  ["plugins/websocket_server", "it is that as well"],
 ]);
 
 interface Import {

@@ -34,7 +34,10 @@ export function signInOptions(server: string, config: SignInConfig): AuthOptions
     hostname: host,
     origins: allowedOrigins,
     ...(jwtSecret !== undefined && { jwt: { secret: jwtSecret } }),
-    ...(mayStayUnknown && { anonymous: { permissions: ["*"] } }),
+    // Where nobody can prove who they are, they may say it.
+    ...(mayStayUnknown && {
+      anonymous: { permissions: ["*"], user: jwtSecret === undefined ? "given" : "none" },
+    }),
     // Without a secret there will be API keys; until then a check that knows nobody keeps the server closed.
     ...(requireAuth === true && jwtSecret === undefined && { signIn: () => undefined }),
   };

@@ -1,0 +1,32 @@
+import { WebSocketServer, type WebSocketServerConfig } from "../../../plugins/websocket_server.ts";
+import { Client } from "../../kit/mod.ts";
+
+/** A server on a free port that is stopped at the end of the block. */
+export async function websocketServer(
+  config: WebSocketServerConfig = {},
+): Promise<WebSocketServer & AsyncDisposable> {
+  const server = new WebSocketServer({ port: 0, ...config });
+  server.use({ name: "quiet", log() {} });
+  await server.start();
+  return Object.assign(server, { [Symbol.asyncDispose]: () => server.stop() });
+}
+
+/** Connects, and reads what comes first: the acknowledgement, the channels, and the own joining. */
+export async function connect(
+  to: WebSocketServer | string,
+  { user, channels = 4 }: { user?: string; channels?: number } = {},
+): Promise<{ client: Client; id: string }> {
+  const url = typeof to === "string" ? to : to.url;
+  const client = await Client.connect(user === undefined ? url : `${url}?userId=${user}`);
+  const { data: { clientId } } = await client.nextJson();
+  for (let i = 0; i < channels; i++) await client.nextJson();
+  if (channels === 4) await client.nextJson();
+  return { client, id: clientId };
+}
+
+/** The next message: its type, its channel, its data. */
+// deno-lint-ignore no-explicit-any -- tests look into what they expect
+export async function next(client: Client): Promise<[string, string, any]> {
+  const { type, channel, data } = await client.nextJson();
+  return [type, channel, data];
+}

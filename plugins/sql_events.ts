@@ -39,7 +39,7 @@ import { workerExecutor } from "./sql_events/executor.ts";
 import { type Pool, pool } from "./sql_events/pool.ts";
 import { processesAllowed, processExecutor } from "./sql_events/process.ts";
 import { type Queries, queries } from "./sql_events/queries.ts";
-import { type QuietReads, quietReads } from "./sql_events/quiet_reads.ts";
+import { type OpenQuietReads, type QuietReads, quietReads } from "./sql_events/quiet_reads.ts";
 import { type Tables, tables } from "./sql_events/tables.ts";
 import type {
   QueryCancelledData,
@@ -128,7 +128,9 @@ export function sqlEvents(options: SqlEventsOptions): Plugin<SqlEvents> {
   const { channels, store } = options;
   const settings = checked(options);
   let host: Host | undefined;
-  let running: { queries: Queries; tables: Tables; pool: Pool; quiet: QuietReads | undefined } | undefined;
+  let running:
+    | { queries: Queries; tables: Tables; pool: Pool; quiet: OpenQuietReads | undefined }
+    | undefined;
   let release: (() => void) | undefined;
 
   function tell<Type extends SqlEventType>(type: Type, data: SqlEventData[Type]): void {
@@ -217,6 +219,7 @@ export function sqlEvents(options: SqlEventsOptions): Plugin<SqlEvents> {
       release?.();
       running?.tables.stop();
       running?.queries.end();
+      running?.quiet?.end();
       await running?.pool.end();
     },
   };

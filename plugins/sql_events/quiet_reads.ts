@@ -25,6 +25,12 @@ export interface QuietReads {
   read(sql: string, params: Params, limits: QuietLimits): Promise<Row[]>;
 }
 
+/** Quiet reads that can be ended. */
+export interface OpenQuietReads extends QuietReads {
+  /** Takes no more, and gives up those that wait; what is under way ends with its executor. */
+  end(): void;
+}
+
 /** So many at once; one that cannot be stopped keeps its place. */
 const AT_ONCE = 2;
 
@@ -39,11 +45,13 @@ export function quietReads(
   readers: Pool,
   clock: Clock,
   about: Pick<ReadRequest, "path" | "heapBytes">,
-): QuietReads {
-  const waiting: (() => void)[] = [];
+): OpenQuietReads {
+  let waiting: { resolve: () => void; reject: (error: PlugboardError) => void }[] = [];
   let free = AT_ONCE;
+  let ended = false;
 
   async function place(): Promise<void> {
+    if (ended) throw stopped();
     if (free > 0) {
       free--;
       return;
@@ -51,13 +59,13 @@ export function quietReads(
     if (waiting.length >= MAX_WAITING) {
       throw new PlugboardError("overloaded", `${MAX_WAITING} queries wait already`);
     }
-    await new Promise<void>((resolve) => waiting.push(resolve));
+    await new Promise<void>((resolve, reject) => waiting.push({ resolve, reject }));
   }
 
   function leave(): void {
     const next = waiting.shift();
     if (next === undefined) free++;
-    else next();
+    else next.resolve();
   }
 
   async function run(request: ReadRequest, maxMs: number): Promise<ReadResult> {
@@ -89,6 +97,11 @@ export function quietReads(
   }
 
   return {
+    end() {
+      ended = true;
+      for (const { reject } of waiting) reject(stopped());
+      waiting = [];
+    },
     async inspect(sql, { maxMs }) {
       const look = { ...about, sql, params: [], maxRows: 0, maxBytes: 0, look: true };
       const { views, reads, ...facts } = (await run(look, maxMs)).facts!;
@@ -100,4 +113,8 @@ export function quietReads(
       return rows.map((row) => Object.fromEntries(columns.map((name, i) => [name, row[i]!])));
     },
   };
+}
+
+function stopped(): PlugboardError {
+  return new PlugboardError("stopped", "The server stops");
 }

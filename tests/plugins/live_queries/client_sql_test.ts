@@ -221,6 +221,31 @@ Deno.test("what is written while a query is read for the first time is not misse
   assert.equal(n, 200);
 });
 
+Deno.test("a server that stops while SQL is looked at, read or awaited leaves nothing behind", async () => {
+  const server = await serveSql();
+  const clients = await Promise.all(Array.from({ length: 20 }, () => server.connect("/t?user=ann")));
+  clients.forEach((client, i) => {
+    const sql = i % 2 === 0
+      ? `SELECT ${i} AS n`
+      : `SELECT count(*) + ${i} AS n FROM other a, other b, other c`;
+    client.sendJson({ do: "subscribe", channel: sqlChannel(sql) });
+  });
+  await until("the first of them", () => server.looked() > 0);
+  await server[Symbol.asyncDispose]();
+  for (const client of clients) await client.close();
+});
+
+Deno.test("who goes while SQL is read for them leaves a query that goes too", async () => {
+  await using server = await serveSql({ lingerMs: 1 });
+  const clients = await Promise.all(Array.from({ length: 20 }, () => server.connect("/t?user=ann")));
+  clients.forEach((client, i) => {
+    client.sendJson({ do: "subscribe", channel: sqlChannel(`SELECT ${i} + count(*) AS n FROM orders`) });
+  });
+  await until("the first of them", () => server.looked() > 0);
+  for (const client of clients) await client.close();
+  await until("all to be gone", () => server.bus.clients.size === 0 && server.queries.size === 0);
+});
+
 Deno.test("S04 the json protocol takes SQL and its parameters", async () => {
   await using server = await serveSql();
   await using client = await server.connect("/ws");

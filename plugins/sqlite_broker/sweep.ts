@@ -38,9 +38,10 @@ const LOOK = `
 
 /** More at once would hold up everybody. */
 const CUT_AT_ONCE = 1_000;
-const CUT = `
-  DELETE FROM channel_publications WHERE log = ?1 AND offset <=
-    min(?2, (SELECT min(offset) FROM channel_publications WHERE log = ?1) + ${CUT_AT_ONCE - 1})`;
+
+/** Two statements: a DELETE with the other within takes twice as long. */
+const OLDEST = "SELECT min(offset) AS oldest FROM channel_publications WHERE log = ?";
+const CUT = "DELETE FROM channel_publications WHERE log = ? AND offset <= ?";
 
 interface SweptLog {
   readonly id: number;
@@ -51,7 +52,11 @@ interface SweptLog {
 
 /** Cuts a log's oldest publications, up to an offset; `true` if there are more than it does at once. */
 export function cut(tx: Transaction, log: number, to: number): boolean {
-  return tx.run(CUT, [log, to]).changes === CUT_AT_ONCE;
+  const { oldest } = tx.get<Pick<SweptLog, "oldest">>(OLDEST, [log])!;
+  if (oldest === null) return false;
+  const last = Math.min(to, oldest + CUT_AT_ONCE - 1);
+  tx.run(CUT, [log, last]);
+  return last < to;
 }
 
 /** Begins to sweep. */

@@ -19,6 +19,7 @@ import { sqlitePersister, tinybase } from "./plugins/protocols/tinybase.ts";
 import { limitSettings, limitsFrom, rateLimits } from "./plugins/rate_limits.ts";
 import { rpc } from "./plugins/rpc.ts";
 import { clientIpFrom } from "./plugins/shared/client_ip.ts";
+import { sqlEvents } from "./plugins/sql_events.ts";
 import { sqliteBroker } from "./plugins/sqlite_broker.ts";
 import { metricsRegistry, stats } from "./plugins/stats.ts";
 import { trace } from "./plugins/trace.ts";
@@ -97,10 +98,13 @@ server.use(stats({
 }));
 
 const methods = tracing.traced("rpc", server.use(rpc({ limits })));
-const queries = server.use(liveQueries({ store, channels: bus, metrics }));
+const sql = server.use(sqlEvents({ channels: bus, store }));
+const queries = server.use(liveQueries({ store, channels: bus, metrics, clientSql: sql.quiet }));
 const changes = server.use(mutations({ store, rpc: methods, queries }));
 
-if (on.has("home")) server.use(home({ demo: access.open && { store, queries, changes } }));
+if (on.has("home") && on.has("centrifuge")) {
+  server.use(home({ demo: access.open && { store, queries, changes } }));
+}
 const clients = { channels: bus, presence: people, rpc: methods, access };
 if (on.has("centrifuge")) server.use(centrifuge(clients));
 if (on.has("json")) server.use(json(clients));

@@ -322,6 +322,7 @@ Deno.test("a browser can import the module that keeps rows up to date", async ()
   await using server = await serveQueries();
   const response = await server.fetch("/live_rows.js");
   assert.match(response.headers.get("content-type")!, /^text\/javascript/);
+  assert.equal(response.headers.get("access-control-allow-origin"), "*", "for pages of other origins, too");
   const source = await response.text();
   const { liveRows: served } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
   const rows = served();

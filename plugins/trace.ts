@@ -42,7 +42,7 @@ import { type FileOptions, type LineSink, openFile } from "./trace/file.ts";
 import { channelEvents, followers, type FollowEvent, type FollowTarget } from "./trace/follow.ts";
 import { plainWriter } from "./trace/plain.ts";
 import { makeSpans } from "./trace/spans.ts";
-import { followStream } from "./trace/stream.ts";
+import { followStream, STREAM_HEADERS } from "./trace/stream.ts";
 
 export type { TraceRecord } from "./trace/calls.ts";
 export type { FileOptions } from "./trace/file.ts";
@@ -139,6 +139,8 @@ export function trace(options: TraceOptions = {}): Plugin<Trace> {
     const [client, channel] = [query.get("client"), query.get("channel")];
     if (!client && !channel) return refusal(400, "bad_request", "Follow what? ?client=… or ?channel=…");
     if (watching.size >= maxFollowers) return refusal(429, "too_many_requests", "Too many follow already");
+    // Whoever asks for the head alone never reads, or ends, a stream.
+    if (request.method === "HEAD") return new Response(null, { headers: STREAM_HEADERS });
     const target = { ...(client && { client }), ...(channel && { channel }) };
     const { response, end } = followStream(watching, target, () => void streams.delete(end));
     streams.add(end);

@@ -9,6 +9,9 @@ import type { Followers, FollowEvent, FollowTarget } from "./follow.ts";
 /** Events that may wait for a reader; what happens meanwhile is counted and left out. */
 const MAX_WAITING = 1_000;
 
+/** What stands above the lines. */
+export const STREAM_HEADERS = { "content-type": "application/x-ndjson", "cache-control": "no-store" };
+
 /** Answers with a line of JSON for each event, until the reader goes or `end` is called; then `ended` is. */
 export function followStream(
   followers: Pick<Followers, "add">,
@@ -45,9 +48,8 @@ export function followStream(
     cancel: finish,
   }, { highWaterMark: MAX_WAITING });
 
-  const headers = { "content-type": "application/x-ndjson", "cache-control": "no-store" };
   return {
-    response: new Response(body, { headers }),
+    response: new Response(body, { headers: STREAM_HEADERS }),
     end() {
       if (!open) return;
       finish();

@@ -401,6 +401,13 @@ Deno.test("B13 only admins may follow, and only so many at once", async () => {
   };
   assert.equal(await status("?client=x", "no"), 403);
   assert.equal(await status(""), 400);
+  for (let i = 0; i < 2; i++) {
+    const { status } = await server.fetch("/api/trace?client=x", {
+      method: "HEAD",
+      headers: { "x-admin": "yes" },
+    });
+    assert.equal(status, 200, "nobody reads what follows the head");
+  }
   {
     await using _one = await server.follow("?client=x");
     assert.equal(await status("?client=y"), 429);

@@ -59,7 +59,11 @@ export function streams(
     routes(app) {
       app.post(httpStreamPath, (c) => open(httpStream, c.req.raw, c.env.ip, () => body(c.req.raw)));
       app.post(ssePath, (c) => open(sse, c.req.raw, c.env.ip, () => body(c.req.raw)));
-      app.get(ssePath, (c) => open(sse, c.req.raw, c.env.ip, () => fromQuery(c.req.raw)));
+      app.get(ssePath, (c) => {
+        // Whoever asks for the head alone never reads, or ends, a stream.
+        if (c.req.raw.method === "HEAD") return methodNotAllowed();
+        return open(sse, c.req.raw, c.env.ip, () => fromQuery(c.req.raw));
+      });
       app.post(emulationPath, async (c) => {
         const cors = corsHeaders(c.req.raw, allows);
         if (cors instanceof Response) return cors;
@@ -67,7 +71,7 @@ export function streams(
       });
       for (const path of [httpStreamPath, ssePath, emulationPath]) {
         app.options(path, (c) => preflight(c.req.raw, allows));
-        app.all(path, () => refusal(405, "method_not_allowed", "Use POST", { allow: "POST, OPTIONS" }));
+        app.all(path, methodNotAllowed);
       }
     },
   };
@@ -117,6 +121,10 @@ function way(
       open: (conn) => new CentrifugeSession(shared, conn, true),
     },
   };
+}
+
+function methodNotAllowed(): Response {
+  return refusal(405, "method_not_allowed", "Use POST", { allow: "POST, OPTIONS" });
 }
 
 /** The connect command in the URL: event sources cannot send a body. */

@@ -106,6 +106,10 @@ Deno.test("a request beside a stream is answered by what it says", async () => {
     assert.deepEqual([status, headers.get("allow")], [405, "POST, OPTIONS"]);
     await body?.cancel();
   }
+  const before = server.test.server.connections.size;
+  const head = `${TRANSPORTS.sse}?cf_connect=${encodeURIComponent(CONNECT)}`;
+  assert.equal((await server.test.fetch(head, { method: "HEAD" })).status, 405);
+  assert.equal(server.test.server.connections.size, before, "nobody would read, or end, its stream");
 });
 
 Deno.test("requests beside a stream are handled in the order in which they come", async () => {

@@ -13,7 +13,10 @@ export interface BodyLimits {
   readonly clock: Clock;
 }
 
-/** The body as text. Throws `too_large` beyond the limit, and `timeout` if it does not come in time. */
+/**
+ * The body as text. Throws `too_large` beyond the limit, `timeout` if it does not come in time, and `bad_request` if
+ * its sender went before the end.
+ */
 export async function readText(
   { body }: Pick<Request, "body">,
   { maxBytes, timeoutMs, clock }: BodyLimits,
@@ -30,7 +33,7 @@ export async function readText(
     const decoder = new TextDecoder();
     let text = "";
     let bytes = 0;
-    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    for (let part = await next(reader); !part.done; part = await next(reader)) {
       bytes += part.value.length;
       if (bytes > maxBytes) {
         reader.cancel().catch(() => {});
@@ -42,5 +45,15 @@ export async function readText(
     return text + decoder.decode();
   } finally {
     cancel();
+  }
+}
+
+async function next<Part>(
+  reader: ReadableStreamDefaultReader<Part>,
+): Promise<ReadableStreamReadResult<Part>> {
+  try {
+    return await reader.read();
+  } catch (cause) {
+    throw new PlugboardError("bad_request", "The body did not come to its end", { cause });
   }
 }

@@ -30,7 +30,12 @@ export interface RouteParts {
 const MAX_BODY_BYTES = 4_096;
 const BODY_TIMEOUT_MS = 10_000;
 
-const STATUS: Readonly<Record<string, number>> = { timeout: 408, too_many_rooms: 409, too_large: 413 };
+const STATUS: Readonly<Record<string, number>> = {
+  bad_request: 400,
+  timeout: 408,
+  too_many_rooms: 409,
+  too_large: 413,
+};
 
 const DEFAULT_PAGE = 50;
 const MAX_PAGE = 500;

@@ -1,0 +1,165 @@
+/** What users do over each protocol, as the README says it: all of it has to work, or to be refused as it says. */
+
+import assert from "node:assert/strict";
+import { createMergeableStore } from "tinybase";
+import { heard, sdkClient, type TransportName } from "../../kit/centrifuge.ts";
+import { Client, RawClient, until } from "../../kit/mod.ts";
+import { converged, synced } from "../../plugins/tinybase/kit.ts";
+
+/** Somebody who comes: with a token, or as nobody in particular. */
+export interface Visitor {
+  readonly url: string;
+  readonly user: string;
+  readonly token?: string;
+}
+
+/** The address of an endpoint, with the visitor's proof. */
+export function addressOf({ url, token }: Visitor, path: string): string {
+  return url + path + (token === undefined ? "" : `${path.includes("?") ? "&" : "?"}token=${token}`);
+}
+
+/** The status of an answer, the body of which nobody wants. */
+export async function statusOf(url: string, init: RequestInit = {}): Promise<number> {
+  const response = await fetch(url, init);
+  await response.body?.cancel();
+  return response.status;
+}
+
+/** The status and the sentence with which an upgrade is refused; a client that is let in has the status 101. */
+export async function refusedUpgrade(
+  url: string,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; message?: string }> {
+  const { port, pathname, search } = new URL(url);
+  using raw = await RawClient.connect(Number(port));
+  const head = await raw.request(pathname + search, { host: `127.0.0.1:${port}`, ...headers });
+  const status = Number(head.split(" ")[1]);
+  if (status === 101) return { status };
+  let body = "";
+  const length = Number(head.match(/content-length: (\d+)/)![1]);
+  while (body.length < length) body += new TextDecoder().decode(await raw.read() ?? assert.fail(head));
+  return { status, message: JSON.parse(body).error.message };
+}
+
+/** Publishes, hears it, sees who is here, calls, and reads the history. */
+export async function byCentrifuge(visitor: Visitor, transport: TransportName, demo: boolean): Promise<void> {
+  const token = visitor.token === undefined ? {} : { token: visitor.token };
+  await using client = sdkClient(visitor.url, transport, token);
+  const room = client.sdk.newSubscription(`room:${crypto.randomUUID()}`, { joinLeave: true });
+  const publications = heard(room, "publication");
+  room.subscribe();
+  client.sdk.connect();
+  await room.ready(10_000);
+  await room.publish({ text: "hello" });
+  assert.deepEqual((await publications.next()).data, { text: "hello" });
+  const { clients } = await room.presence();
+  assert.deepEqual(Object.values(clients).map(({ user }) => user), [visitor.token ? visitor.user : ""]);
+  assert.equal((await room.history({ limit: 10 })).publications.length, 1);
+  if (!demo) {
+    await assert.rejects(client.sdk.rpc("home.vote", { id: 1 }), { code: 108 });
+    return;
+  }
+  const query = client.sdk.newSubscription("live:home.ideas");
+  const [rows, changes] = [heard(query, "subscribed"), heard(query, "publication")];
+  query.subscribe();
+  const { data: { rows: ideas } } = await rows.next();
+  assert.equal(ideas.length, 3);
+  await client.sdk.rpc("home.vote", { id: 1 });
+  assert.ok((await changes.next()).data.upsert[0].votes > 0);
+}
+
+export async function byJson(visitor: Visitor, demo: boolean): Promise<void> {
+  await using client = await Client.connect(addressOf(visitor, "/ws"));
+  const ack = await client.nextJson();
+  assert.equal(ack.type, "connection:ack");
+  const channel = `room:${crypto.randomUUID()}`;
+  client.sendJson({ type: "subscribe", channel });
+  assert.equal((await client.nextJson()).type, "subscribed");
+  client.sendJson({ type: "publish", channel, data: { text: "hello" } });
+  const answers = [await client.nextJson(), await client.nextJson()].map(({ type }) => type);
+  assert.deepEqual(answers.sort(), ["message", "published"]);
+  client.sendJson({ type: "rpc", data: { method: "home.vote", params: { id: 1 } } });
+  const { type, data } = await client.nextJson();
+  if (demo) assert.equal(type, "rpc:result");
+  else assert.equal(data.code, "NOT_AVAILABLE");
+}
+
+/** A backend sends to a user; both by HTTP and by the client. */
+export async function byHub(visitor: Visitor, backend: HeadersInit): Promise<void> {
+  await using inbox = await Client.connect(addressOf(visitor, `/hub/ws?userId=${visitor.user}&sessionId=s`));
+  const send = async (path: string, body: unknown) => {
+    const headers = { "content-type": "application/json", ...backend };
+    const response = await fetch(visitor.url + path, { method: "POST", headers, body: JSON.stringify(body) });
+    return { http: response.status, ...await response.json() };
+  };
+  const message = { type: "order", payload: { title: "Your order has left" } };
+  const stats = async () => (await (await fetch(`${visitor.url}/hub/health`)).json()).stats;
+  await until("the client's seat", async () => (await stats()).total_users === 1);
+  const sent = await send("/hub/api/send", { targetUserId: visitor.user, message });
+  assert.deepEqual([sent.http, sent.delivered], [200, 1]);
+  assert.deepEqual((await inbox.nextJson()).payload, message.payload);
+  assert.equal((await send("/hub/api/broadcast", message)).delivered, 1);
+  assert.deepEqual((await inbox.nextJson()).payload, message.payload);
+}
+
+/** Makes a room, and talks in it. */
+export async function byChat(visitor: Visitor, name = visitor.user): Promise<void> {
+  const headers = visitor.token === undefined ? {} : { authorization: `Bearer ${visitor.token}` };
+  const about = { method: "POST", headers, body: JSON.stringify({ name: crypto.randomUUID() }) };
+  const made = await fetch(`${visitor.url}/chat/rooms`, about);
+  const room = await made.json();
+  assert.equal(made.status, 201, JSON.stringify(room));
+  await using one = await Client.connect(addressOf(visitor, `/chat/ws/${room.id}/${name}`));
+  assert.equal((await one.nextJson()).Type, "system");
+  await using two = await Client.connect(addressOf(visitor, `/chat/ws/${room.id}/${name}`));
+  assert.equal((await two.nextJson()).Type, "system");
+  assert.equal((await one.nextJson()).Type, "join");
+  one.send("hello");
+  const { Type, Content, Username } = await two.nextJson();
+  assert.deepEqual([Type, Content, Username], ["message", "hello", name]);
+  const rooms = await (await fetch(`${visitor.url}/chat/rooms`, { headers })).json();
+  assert.equal(rooms.find(({ id }: { id: string }) => id === room.id).activeUsers, 2);
+}
+
+export async function byPipe(visitor: Visitor): Promise<void> {
+  const address = addressOf(visitor, `/relay/${crypto.randomUUID()}?clientId=new`);
+  await using one = await Client.connect(address);
+  await using two = await Client.connect(address);
+  const id = async (client: Client) => JSON.parse((await client.nextText()).split("|")[3]!).clientId;
+  const [first, second] = [await id(one), await id(two)];
+  one.send(`${second}|r1|question|how are you?`);
+  assert.equal(await two.nextText(), `${first}|r1|question|how are you?`);
+  two.send("|r2|notice|for all");
+  assert.equal(await one.nextText(), `${second}|r2|notice|for all`);
+}
+
+export async function byTinyBase(visitor: Visitor): Promise<void> {
+  const address = addressOf(visitor, `/sync/${crypto.randomUUID()}`);
+  const mine = createMergeableStore();
+  await using one = await synced(address, { store: mine });
+  mine.setCell("todos", "milk", "text", "Buy milk");
+  await using two = await synced(address);
+  await converged(one.store, two.store);
+  assert.equal(two.store.getCell("todos", "milk", "text"), "Buy milk");
+}
+
+export async function byEcho(visitor: Visitor): Promise<void> {
+  await using client = await Client.connect(addressOf(visitor, "/echo"));
+  client.send("hello");
+  assert.equal(await client.nextText(), "hello");
+}
+
+/** What is there for operators. */
+export async function byHttp(url: string, operator: HeadersInit): Promise<void> {
+  for (const path of ["/", "/centrifuge.js", "/live_rows.js", "/health", "/health/live", "/health/ready"]) {
+    assert.equal(await statusOf(url + path), 200, path);
+  }
+  for (const path of ["/metrics", "/api/stats"]) {
+    assert.equal(await statusOf(url + path, { headers: operator }), 200, path);
+  }
+  const stop = new AbortController();
+  const trace = await fetch(`${url}/api/trace?channel=x`, { headers: operator, signal: stop.signal });
+  assert.equal(trace.status, 200);
+  await trace.body!.getReader().read();
+  stop.abort();
+}

@@ -1,0 +1,147 @@
+/** How `main.ts` ends, and what is there when it starts again. */
+
+import assert from "node:assert/strict";
+import { createMergeableStore } from "tinybase";
+import { freePort, root } from "../../kit/example.ts";
+import { heard, sdkClient, transportNames } from "../../kit/centrifuge.ts";
+import { Client, RawClient, until, within } from "../../kit/mod.ts";
+import { converged, synced } from "../../plugins/tinybase/kit.ts";
+import { dataFolder, endsWell, type Main, OPEN, runMain, startMain } from "./kit.ts";
+
+const text = (words: string) => new TextEncoder().encode(words);
+
+/** A body of a request that never comes to its end. */
+function endless(server: Main, path: string): Promise<RawClient> {
+  return begun(server, `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 100\r\n\r\n{"type`);
+}
+
+async function begun(server: Main, request: string): Promise<RawClient> {
+  const raw = await RawClient.connect(Number(new URL(server.url).port));
+  await raw.write(text(request));
+  return raw;
+}
+
+Deno.test("told to stop, it sees everybody off, within its time and without a complaint", async () => {
+  using data = dataFolder();
+  await using server = await startMain({ DATA_DIR: data.path, DRAIN_MS: "3000" });
+  const { url } = server;
+  await using open = new AsyncDisposableStack();
+  const paths = ["/ws", "/sync/x", "/relay/x", "/hub/ws?userId=ada", "/chat/ws/general/Ada", "/echo"];
+  const clients = await Promise.all(paths.map((path) => Client.connect(url + path)));
+  const gone = transportNames.map((transport) => {
+    const { sdk } = open.use(
+      sdkClient(url, transport, { minReconnectDelay: 60_000, maxReconnectDelay: 60_000 }),
+    );
+    const away = heard(sdk, "connecting");
+    sdk.connect();
+    return { ready: sdk.ready(), away };
+  });
+  await Promise.all(gone.map(({ ready }) => ready));
+  for (const { away } of gone) await away.next();
+  const trace = await fetch(`${url}/api/trace?channel=x`);
+  open.use(await endless(server, "/hub/api/send"));
+  open.use(await endless(server, "/chat/rooms"));
+  open.use(await begun(server, "GET /health HT"));
+  const crowd = await Promise.all(Array.from({ length: 200 }, () => Client.connect(`${url}/ws`)));
+
+  const since = performance.now();
+  assert.equal(await server.stop(), 0);
+  assert.ok(performance.now() - since < 3_000 + 2_000, "the time to drain and to let go");
+  for (const client of [...clients, ...crowd]) assert.equal((await client.closed).code, 3001);
+  for (const { away } of gone) assert.equal((await away.next()).code, 3001);
+  assert.match(await trace.text(), /following/);
+  assert.deepEqual(server.complaints(), [OPEN]);
+});
+
+Deno.test("what is durable is there again: after a kill as after a stop", async () => {
+  using data = dataFolder();
+  const env = { DATA_DIR: data.path, DURABLE: "orders" };
+  const list = createMergeableStore();
+  let room = { id: "" };
+  let seat = { clientId: "", clientToken: "" };
+  let offset = 0;
+  for (const end of ["SIGKILL", "SIGTERM", undefined] as const) {
+    await using server = await startMain(env);
+    const { url } = server;
+    await using json = await Client.connect(`${url}/ws`);
+    await json.nextJson();
+    if (offset > 0) {
+      const rooms = await (await fetch(`${url}/chat/rooms`)).json();
+      assert.ok(rooms.some(({ id }: { id: string }) => id === room.id));
+      json.sendJson({ type: "subscribe", channel: "orders:all", data: { since: 0 } });
+      assert.equal((await json.nextJson()).data.recovered, true);
+      for (let i = 1; i <= offset; i++) assert.equal((await json.nextJson()).offset, i);
+      await using back = await Client.connect(
+        `${url}/relay/team?clientId=${seat.clientId}&clientToken=${encodeURIComponent(seat.clientToken)}`,
+      );
+      assert.match(await back.nextText(), /\|r1\|note\|while you were away/);
+      await using todos = await synced(`${url}/sync/list`);
+      await converged(todos.store, list);
+    }
+    json.sendJson({ type: "publish", channel: "orders:all", data: { total: offset } });
+    while ((await json.nextJson()).type !== "published");
+    offset++;
+    room = await (await fetch(`${url}/chat/rooms`, { method: "POST", body: `{"name":"Room ${offset}"}` }))
+      .json();
+    await using ada = await Client.connect(`${url}/relay/team?clientId=new`);
+    seat = JSON.parse((await ada.nextText()).split("|")[3]!);
+    await ada.close();
+    await using bob = await Client.connect(`${url}/relay/team?clientId=new`);
+    await bob.nextText();
+    bob.send(`${seat.clientId}|r1|note|while you were away ${offset}`);
+    bob.send(`nobody|r2|note|to see that the first was taken`);
+    assert.match(await bob.nextText(), /^S\|r2\|error/);
+    await using mine = await synced(`${url}/sync/list`, { store: list });
+    list.setCell("todos", `${offset}`, "text", `Buy milk ${offset}`);
+    await using other = await synced(`${url}/sync/list`);
+    await until(
+      "the server's copy",
+      () => other.store.getCell("todos", `${offset}`, "text") === `Buy milk ${offset}`,
+    );
+    await Promise.all([mine.close(), other.close()]);
+    if (end === "SIGKILL") {
+      // Neither is answered when it is safe, so that the test has to look itself.
+      const log = new URL(`${data.path}/plugboard.db-wal`, root);
+      const safe = [`away ${offset}`, `Buy milk ${offset}`];
+      await until("both on disk", () => safe.every((words) => Deno.readTextFileSync(log).includes(words)));
+      server.kill("SIGKILL");
+      await server.ended;
+    } else await endsWell(server, [OPEN]);
+  }
+});
+
+Deno.test("it can be told to stop at any moment of its start, and twice", async () => {
+  using data = dataFolder();
+  for (const message of ["nobody has to sign in", "listening"]) {
+    await using server = await startMain({ DATA_DIR: data.path });
+    await server.says(message);
+    assert.equal(await server.stop(), 0);
+  }
+  await using server = await startMain({ DATA_DIR: data.path, DRAIN_MS: "10000" });
+  using _slow = await endless(server, "/hub/api/send");
+  await until("the request", async () => (await (await fetch(`${server.url}/metrics`)).text()).length > 0);
+  server.kill("SIGTERM");
+  await until(
+    "the end of listening",
+    () => fetch(`${server.url}/health`).then((r) => (r.body?.cancel(), r.status === 503), () => true),
+  );
+  const since = performance.now();
+  server.kill("SIGTERM");
+  assert.equal(await within("the end", server.ended), 130);
+  assert.ok(performance.now() - since < 1_000);
+});
+
+Deno.test("a port in use and a folder that cannot be used are told in one sentence", async () => {
+  using data = dataFolder();
+  const port = freePort();
+  using _taken = Deno.listen({ port, hostname: "127.0.0.1" });
+  const taken = await runMain({ DATA_DIR: data.path, PORT: String(port), LOG_LEVEL: "error" });
+  assert.deepEqual(taken, {
+    code: 1,
+    stdout: "",
+    stderr: `Cannot listen on 127.0.0.1:${port}: the address is in use`,
+  });
+  const elsewhere = await runMain({ DATA_DIR: "/nowhere" });
+  assert.equal(elsewhere.code, 1);
+  assert.match(elsewhere.stderr, /^Cannot start persistence with "\/nowhere\/plugboard.db": [^\n]*$/);
+});

@@ -28,12 +28,21 @@ const centrifuge: Dialogue = {
   ping: { frame: "{}", answer: "{}" },
 };
 
+/** People with nothing but a WebSocket: each message is an object of its own. */
+const json: Dialogue = {
+  path: "/ws",
+  hello: ['{"type":"subscribe","channel":"room"}'],
+  ready: '"type":"subscribed"',
+  message: '{"type":"publish","channel":"room","data":"$payload"}',
+};
+
 /** What needs nothing but this repository. */
 export const ours: readonly Contender[] = [
   { name: "bare", command: deno("bare.ts"), speaks: { fanout: plain("/room"), echo: plain("/echo") } },
   { name: "kernel", command: deno("kernel.ts"), speaks: { fanout: plain("/frames"), echo: plain("/echo") } },
   { name: "kernel-lines", command: deno("kernel.ts"), speaks: { fanout: plain("/lines") } },
   { name: "plugboard", command: deno("plugboard.ts"), speaks: { fanout: centrifuge } },
+  { name: "json", command: deno("plugboard.ts"), speaks: { fanout: json } },
   { name: "no-log", command: [...deno("plugboard.ts"), "no-log"], speaks: { fanout: centrifuge } },
   ...tinybaseContenders,
 ];
@@ -63,6 +72,7 @@ export const contenderNames = [
   "kernel",
   "kernel-lines",
   "plugboard",
+  "json",
   "no-log",
   "bare relay",
   "plugboard relay",

@@ -1,10 +1,11 @@
-/** Channels with presence and calls, in Centrifuge's protocol; with `no-log`, the same without history. */
+/** Channels with presence and calls, in Centrifuge's protocol and the json protocol; with `no-log`, the same without history. */
 
 import { Server } from "../../../core/mod.ts";
 import { channels } from "../../../plugins/channels.ts";
 import { health } from "../../../plugins/health.ts";
 import { presence } from "../../../plugins/presence.ts";
 import { centrifuge } from "../../../plugins/protocols/centrifuge.ts";
+import { json } from "../../../plugins/protocols/json.ts";
 import { rpc } from "../../../plugins/rpc.ts";
 import { announce } from "./announce.ts";
 
@@ -12,6 +13,8 @@ const server = new Server({ port: 0, maxConnections: 1_000_000, maxConnectionsPe
 server.use(health());
 const bus = server.use(channels({ defaults: Deno.args.includes("no-log") ? { historySize: 0 } : {} }));
 const people = server.use(presence({ channels: bus }));
-server.use(centrifuge({ channels: bus, presence: people, rpc: server.use(rpc()) }));
+const services = { channels: bus, presence: people, rpc: server.use(rpc()) };
+server.use(centrifuge(services));
+server.use(json(services));
 await server.start();
 announce(server.address.port);

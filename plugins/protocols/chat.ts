@@ -46,7 +46,7 @@ import { chatHistory, type HistoryOptions, prepareHistory } from "./chat/history
 import { messageWriter } from "./chat/messages.ts";
 import { userNameErrors } from "./chat/names.ts";
 import { type ChatRoom, roomManager, type RoomStore } from "./chat/rooms.ts";
-import { addRoutes } from "./chat/routes.ts";
+import { addRoutes, RESOURCE } from "./chat/routes.ts";
 import { type ChatService, chatService } from "./chat/service.ts";
 
 export type { HistoryOptions } from "./chat/history.ts";
@@ -61,7 +61,7 @@ export interface ChatOptions {
    * Signs clients in: whoever has proven a user id is called by it. To see the list of rooms one has to be permitted
    * `read:chat`, to make one `write:chat`; to be in a room `read:chat:ROOMID`, to speak there `write:chat:ROOMID`.
    */
-  access?: Pick<Access, "identityOf" | "refusal" | "requireAuth"> | undefined;
+  access?: Pick<Access, "identityOf" | "refusal" | "requireAuth" | "allowsOrigin"> | undefined;
   /** Holds clients to how often they may send. */
   limits?: Pick<RateLimits, "spend" | "answerWith"> | undefined;
   /** Traces every operation. */
@@ -191,21 +191,11 @@ export function chat(options: ChatOptions): Plugin<Chat> {
       });
       await rooms.loadRooms();
     },
-    routes(app) {
-      if (access !== undefined) {
-        const [mayRead, mayWrite] = [
-          access.requireAuth("read", RESOURCE),
-          access.requireAuth("write", RESOURCE),
-        ];
-        app.use(`${path}/rooms/*`, (c, next) => (c.req.method === "POST" ? mayWrite : mayRead)(c, next));
-      }
-      addRoutes(app, { base: path, rooms, history, mayCreate, clock, failed });
-    },
+    routes: (app) => addRoutes(app, { base: path, access, rooms, history, mayCreate, clock, failed }),
   };
 }
 
-/** What permissions call the chat, and a room in it. */
-const RESOURCE = "chat";
+/** What permissions call a room. */
 const resourceOf = (roomId: string) => `${RESOURCE}:${roomId}`;
 
 /** Longer than any id that the chat makes. */

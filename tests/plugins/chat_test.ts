@@ -513,6 +513,7 @@ Deno.test("with sign-in, nobody can take another's name", async () => {
     },
     refusal: () => undefined,
     requireAuth: () => (_, next) => next(),
+    allowsOrigin: () => true,
   };
   await using server = await chatServer({ access });
   const status = async (name: string, user: string) => {
@@ -565,6 +566,24 @@ Deno.test("with sign-in, rooms are for those who may read them, and words for th
   writer.send("hello");
   assert.deepEqual(await heard(reader, 1), ["message Writer: hello"]);
   assert.equal(writer.waiting, 0);
+});
+
+Deno.test("pages of origins that may connect may read and make rooms, others may not", async () => {
+  const access = auth({ origins: ["https://app.example.com"] });
+  await using server = await chatServer({ access: access.api }, {}, undefined, access);
+  const ask = async (origin: string, init: RequestInit) => {
+    const headers = { origin, "access-control-request-headers": "authorization" };
+    const { status, headers: answered, body } = await server.fetch("/rooms", { headers, ...init });
+    await body?.cancel();
+    return [status, answered.get("access-control-allow-origin")];
+  };
+  const page = "https://app.example.com";
+  assert.deepEqual(await ask(page, { method: "OPTIONS" }), [204, page]);
+  assert.deepEqual(await ask(page, {}), [200, page]);
+  assert.deepEqual(await ask(page, { method: "POST", body: '{"name":"Tea"}' }), [201, page]);
+  assert.deepEqual(await ask("https://evil.com", { method: "OPTIONS" }), [204, null]);
+  assert.deepEqual(await ask("https://evil.com", {}), [403, null]);
+  assert.deepEqual(await ask("https://evil.com", { method: "POST", body: '{"name":"Gin"}' }), [403, null]);
 });
 
 Deno.test("where nobody has to sign in, anybody may take a name", async () => {

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { Context } from "@hono/hono";
+import { cors } from "@hono/hono/cors";
 import {
   type App,
   type Clock,
@@ -12,6 +14,7 @@ import {
   PlugboardError,
   refusal,
 } from "../../../core/mod.ts";
+import type { Access } from "../../auth/types.ts";
 import { readText } from "../../shared/body.ts";
 import type { ChatHistory } from "./history.ts";
 import type { ChatRoomManager } from "./rooms.ts";
@@ -19,12 +22,16 @@ import type { ChatRoomManager } from "./rooms.ts";
 /** What the routes need. */
 export interface RouteParts {
   readonly base: string;
+  readonly access: Pick<Access, "requireAuth" | "allowsOrigin"> | undefined;
   readonly rooms: ChatRoomManager;
   readonly history: ChatHistory | undefined;
   readonly mayCreate: (request: Request, ip: string) => MaybePromise<boolean>;
   readonly clock: () => Clock;
   readonly failed: (what: string, error: unknown) => void;
 }
+
+/** What permissions call the chat. */
+export const RESOURCE = "chat";
 
 /** A room's name is short, so what describes it is, too. */
 const MAX_BODY_BYTES = 4_096;
@@ -41,7 +48,10 @@ const DEFAULT_PAGE = 50;
 const MAX_PAGE = 500;
 
 /** Adds the routes. */
-export function addRoutes(app: App, { base, rooms, history, mayCreate, clock, failed }: RouteParts): void {
+export function addRoutes(app: App, parts: RouteParts): void {
+  const { base, access, rooms, history, mayCreate, clock, failed } = parts;
+  if (access !== undefined) guard(app, `${base}/rooms/*`, access);
+
   app.get(`${base}/rooms`, (c) => c.json(rooms.getAllRooms()));
 
   app.post(`${base}/rooms`, async (c) => {
@@ -87,6 +97,14 @@ export function addRoutes(app: App, { base, rooms, history, mayCreate, clock, fa
       return refusal(503, "unavailable", messageOf(error));
     }
   });
+}
+
+/** Lets those pass who may, and pages read the answers that may connect, too. */
+function guard(app: App, path: string, access: NonNullable<RouteParts["access"]>): void {
+  const origin = (origin: string, { req }: Context) => access.allowsOrigin(req.raw.headers) ? origin : null;
+  app.use(path, cors({ origin, allowMethods: ["GET", "POST"] }));
+  const [mayRead, mayWrite] = [access.requireAuth("read", RESOURCE), access.requireAuth("write", RESOURCE)];
+  app.use(path, (c, next) => (c.req.method === "POST" ? mayWrite : mayRead)(c, next));
 }
 
 function roomNotFound(): Response {

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { createMergeableStore } from "tinybase";
 import { heard, sdkClient, type TransportName } from "../../kit/centrifuge.ts";
 import { Client, RawClient, until } from "../../kit/mod.ts";
+import { hubClient } from "../../../plugins/protocols/hub.ts";
 import { converged, synced } from "../../plugins/tinybase/kit.ts";
 
 /** Somebody who comes: with a token, or as nobody in particular. */
@@ -84,22 +85,23 @@ export async function byJson(visitor: Visitor, demo: boolean): Promise<void> {
   else assert.equal(data.code, "NOT_AVAILABLE");
 }
 
-/** A backend sends to a user; both by HTTP and by the client. */
-export async function byHub(visitor: Visitor, backend: HeadersInit): Promise<void> {
+/** A backend sends to a user, and to everybody. */
+export async function byHub(visitor: Visitor, backend: Record<string, string>): Promise<void> {
   await using inbox = await Client.connect(addressOf(visitor, `/hub/ws?userId=${visitor.user}&sessionId=s`));
-  const send = async (path: string, body: unknown) => {
-    const headers = { "content-type": "application/json", ...backend };
-    const response = await fetch(visitor.url + path, { method: "POST", headers, body: JSON.stringify(body) });
-    return { http: response.status, ...await response.json() };
-  };
-  const message = { type: "order", payload: { title: "Your order has left" } };
   const stats = async () => (await (await fetch(`${visitor.url}/hub/health`)).json()).stats;
   await until("the client's seat", async () => (await stats()).total_users === 1);
-  const sent = await send("/hub/api/send", { targetUserId: visitor.user, message });
-  assert.deepEqual([sent.http, sent.delivered], [200, 1]);
-  assert.deepEqual((await inbox.nextJson()).payload, message.payload);
-  assert.equal((await send("/hub/api/broadcast", message)).delivered, 1);
-  assert.deepEqual((await inbox.nextJson()).payload, message.payload);
+  const title = "Your order has left";
+  const message = { targetUserId: visitor.user, message: { type: "order", payload: { title } } };
+  const headers = { "content-type": "application/json", ...backend };
+  const body = JSON.stringify(message);
+  const sent = await fetch(`${visitor.url}/hub/api/send`, { method: "POST", headers, body });
+  assert.deepEqual([sent.status, (await sent.json()).delivered], [200, 1]);
+  assert.deepEqual((await inbox.nextJson()).payload, { title });
+  const hub = hubClient({ baseUrl: `${visitor.url}/hub`, apiKey: backend["x-api-key"] ?? "none" });
+  for (const result of [await hub.sendToSession("s", { title }), await hub.broadcast({ title })]) {
+    assert.ok(result.ok && result.value.delivered === 1, JSON.stringify(result));
+    assert.deepEqual((await inbox.nextJson()).payload, { title });
+  }
 }
 
 /** Makes a room, and talks in it. */

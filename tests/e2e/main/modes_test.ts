@@ -32,7 +32,7 @@ const TELLING = ["/connection/websocket", "/ws"];
 const ENDPOINTS = ["/sync/x", "/relay/x", "/hub/ws?userId=ada", "/chat/ws/general/ada", "/echo"];
 
 /** Goes over every protocol. */
-async function everywhere(visitor: Visitor, operator: HeadersInit, demo: boolean): Promise<void> {
+async function everywhere(visitor: Visitor, operator: Record<string, string>, demo: boolean): Promise<void> {
   for (const transport of transportNames) await byCentrifuge(visitor, transport, demo);
   await byJson(visitor, demo);
   await byHub(visitor, operator);

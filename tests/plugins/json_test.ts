@@ -261,6 +261,7 @@ Deno.test("presence, history, calls and pings answer by id", async () => {
   await ask(client, { type: "subscribe", channel: "news" });
   client.sendJson({ type: "publish", channel: "news", data: { n: 1 }, id: "p" });
   const answers = [await client.nextJson(), await client.nextJson()];
+  assert.equal(answers.find(({ type }) => type === "message").userId, "ann");
   assert.equal(answers.find(({ type }) => type === "published").id, "p");
   const who = await ask(client, { type: "presence", channel: "news", id: 7 });
   assert.deepEqual([who.id, who.data.clients.length, who.data.clients[0].user], ["7", 1, "ann"]);

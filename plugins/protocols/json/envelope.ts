@@ -24,12 +24,13 @@ export function write<Type extends MessageType>(
   return JSON.stringify({ id, timestamp: Date.now(), type, channel, data });
 }
 
-/** The same for data that is JSON text already. */
-function writeRaw(type: string, channel: string, json: string, timestamp: number, offset: number): string {
+/** The same for what was published, the data of which is JSON text already. */
+function writePublication(channel: string, publication: Publication): string {
+  const { json, time, offset, info } = publication;
+  const head = `{"id":"${newId()}","timestamp":${time},"type":${JSON.stringify(typeOf(publication))}`;
   const place = offset > 0 ? `,"offset":${offset}` : "";
-  return `{"id":"${newId()}","timestamp":${timestamp},"type":${JSON.stringify(type)},"channel":${
-    JSON.stringify(channel)
-  },"data":${json}${place}}`;
+  const publisher = info === undefined || info.user === "" ? "" : `,"userId":${JSON.stringify(info.user)}`;
+  return `${head},"channel":${JSON.stringify(channel)},"data":${json}${place}${publisher}}`;
 }
 
 function newId(): string {
@@ -70,10 +71,7 @@ export function encoder(usersIn: (channel: string) => number): ChannelEncoder {
       connectedUsers: usersIn(channel),
     });
   return {
-    publication: (channel, publication) => {
-      const { json, time, offset } = publication;
-      return writeRaw(typeOf(publication), channel, json, time, offset);
-    },
+    publication: writePublication,
     join: user("user:joined"),
     leave: user("user:left"),
     subscribed: (channel, subscribed) => write("subscribed", channel, subscribedData(subscribed)),

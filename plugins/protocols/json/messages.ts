@@ -63,6 +63,8 @@ export interface WebSocketMessage<Data = unknown> {
   readonly data: Data;
   /** A publication's place in the channel's log. */
   readonly offset?: number;
+  /** Who published it; absent for the server and for somebody anonymous. */
+  readonly userId?: string;
 }
 
 /** Any message of the server: a look at its `type` tells what its `data` is. */

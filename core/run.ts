@@ -19,7 +19,7 @@ import type { Server } from "./server.ts";
  * await run(new Server());
  * ```
  */
-export async function run(server: Server): Promise<void> {
+export async function run(server: Pick<Server, "use" | "start" | "stop">): Promise<void> {
   let log: Log | undefined;
   let stopping = false;
   const stop = async () => {

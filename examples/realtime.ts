@@ -1,0 +1,126 @@
+/**
+ * Five small apps on one `RealtimeServer`: a chat, a document that several people write, a dashboard, notifications,
+ * and a table that stays in sync.
+ *
+ *     deno run --allow-net --allow-env examples/realtime.ts
+ *
+ * Open http://127.0.0.1:8080 in two windows and sign in with two names. Everything is in memory. The page uses nothing
+ * but `new WebSocket`: its code beside this one is the other half of the example.
+ */
+
+import { loadSettings, run, setting } from "@plugboard/server";
+import { logging } from "@plugboard/server/logging";
+import { persistence } from "@plugboard/server/persistence";
+import { RealtimeServer } from "@plugboard/server/realtime_server";
+import { SignJWT } from "jose";
+import page from "./realtime.html" with { type: "text" };
+
+const { PORT, JWT_SECRET } = loadSettings({
+  PORT: setting.integer(8080, "Port to listen on"),
+  JWT_SECRET: setting.secret("Secret that tokens are signed with; without it a new one at each start"),
+});
+const secret = JWT_SECRET ?? crypto.randomUUID();
+
+const database = persistence({ path: ":memory:" });
+const { api: db } = database;
+const server = new RealtimeServer({ port: PORT, requireAuth: true, jwtSecret: secret, store: database });
+server.use(logging());
+
+// 1. Chat. The page publishes and shows who is there; this stores what is said, without holding anybody up.
+server.subscribe("chat-room-1", async (message, { info }) => {
+  const { text } = message as { text: string };
+  const user = info?.user ?? ""; // who really said it, whatever the message claims
+  await db.write((tx) => void tx.run("INSERT INTO messages (user, text) VALUES (?, ?)", [user, text]));
+  // Whoever is called by name is told, wherever they are.
+  for (const [, name] of text.matchAll(/@(\w+)/g)) {
+    await notifyUser(name!, { title: `${user} has mentioned you`, message: text });
+  }
+});
+
+// 2. A document. Changes are applied here; whoever follows the query `document` gets the new content by itself.
+server.subscribe("document:abc", async (change) => {
+  const { content } = change as { content: string };
+  await db.write((tx) => void tx.run("UPDATE documents SET content = ? WHERE id = 'abc'", [content]));
+});
+function defineDocument(): void {
+  server.queries.define("document", {
+    sql: "SELECT id, content FROM documents WHERE id = :id",
+    params: { id: "string" },
+    allow: (identity, { id }) => identity.can("read", `document:${id}`),
+  });
+}
+
+// 3. A dashboard: a backend with a key of its own publishes, those who signed in may only look.
+const metricsKey = crypto.randomUUID();
+server.addApiKey(metricsKey, { name: "Metrics", permissions: ["write:metrics"] });
+async function publishMetrics(): Promise<void> {
+  await server.publishFromClient("metrics-backend", "metrics", {
+    memory: Deno.memoryUsage().rss,
+    connections: server.getActiveConnections(),
+    messages: server.getChannelStats("chat-room-1")[0]?.publications ?? 0,
+  });
+}
+
+// 4. Notifications, for one user and for all.
+interface Notification {
+  title: string;
+  message: string;
+}
+async function notifyUser(user: string, notification: Notification): Promise<void> {
+  await server.publish(`user:${user}:notifications`, { ...notification, timestamp: Date.now(), read: false });
+}
+async function broadcastNotification(notification: Notification): Promise<void> {
+  await server.publish("global:notifications", { ...notification, timestamp: Date.now(), read: false });
+}
+
+// 5. Data sync: each change of the table is an event, for pages and for this process alike.
+server.subscribe("table:users", async (event) => {
+  const { type, data } = event as { type: string; data: { name: string } };
+  if (type !== "INSERT") return;
+  await broadcastNotification({ title: "A new user", message: `${data.name} is here for the first time` });
+});
+async function createUser(name: string): Promise<void> {
+  const [user] = await db.write((tx) =>
+    tx.all("INSERT INTO users (name) VALUES (?) ON CONFLICT DO NOTHING RETURNING *", [name])
+  );
+  if (user !== undefined) await server.publish("table:users", { type: "INSERT", data: user });
+}
+
+/** A token for as long as a minute, so that renewing it can be watched. A real app asks for a password first. */
+function tokenFor(name: string): Promise<string> {
+  const channels = ["chat-room-1", "document:abc", "metrics", "table:users", "global:notifications"];
+  const permissions = [
+    ...[...channels, `user:${name}:notifications`].map((channel) => `read:${channel}`),
+    ...["chat-room-1", "document:abc"].map((channel) => `write:${channel}`),
+  ];
+  const token = new SignJWT({ id: name, permissions }).setProtectedHeader({ alg: "HS256" });
+  return token.setExpirationTime("1 minute").sign(new TextEncoder().encode(secret));
+}
+
+server.use({
+  name: "realtime_example",
+  async start() {
+    await db.migrate("realtime_example", [`
+      CREATE TABLE messages (id INTEGER PRIMARY KEY, user TEXT NOT NULL, text TEXT NOT NULL);
+      CREATE TABLE documents (id TEXT PRIMARY KEY, content TEXT NOT NULL);
+      CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+      INSERT INTO documents VALUES ('abc', 'Everybody writes here.');
+    `]);
+    defineDocument();
+  },
+  routes(app) {
+    app.get("/", (c) => c.html(page));
+    app.post("/sign-in", async (c) => {
+      const { name } = await c.req.json();
+      if (typeof name !== "string" || !/^\w{1,20}$/.test(name)) {
+        return c.text("A name has 1 to 20 letters", 400);
+      }
+      await createUser(name);
+      return c.json({ token: await tokenFor(name) });
+    });
+  },
+});
+
+await run(server);
+await server.handleConnection({ id: "metrics-backend", apiKey: metricsKey });
+setInterval(publishMetrics, 1_000);

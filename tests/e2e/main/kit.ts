@@ -27,13 +27,19 @@ export interface Main extends AsyncDisposable {
   printed(): string;
   /** Warnings and errors, as `logger: message`. */
   complaints(): string[];
-  /** Resolves when it says a line that begins so. */
-  says(message: string): Promise<LogLine>;
   kill(signal: Deno.Signal): void;
   /** Its exit code, as soon as there is one. */
   readonly ended: Promise<number>;
   /** Tells it to stop; resolves to the exit code. */
   stop(): Promise<number>;
+}
+
+/** How to start it. */
+export interface MainOptions extends Omit<ExampleOptions, "env"> {
+  /** Deno's, from `run` on. */
+  args?: string[];
+  /** The line to wait for. */
+  ready?: string;
 }
 
 /** A folder of its own within the one that the server may use. */
@@ -53,24 +59,25 @@ export async function runMain(
   return { code, stdout: text(stdout), stderr: text(stderr) };
 }
 
-/** Starts `main.ts` on a free port, and waits until it listens. */
+/** Starts `main.ts` on a free port, and waits until it listens, or says what else it is to have said. */
 export async function startMain(
   env: Record<string, string>,
-  { args = START, ...options }: Omit<ExampleOptions, "env"> & { args?: string[] } = {},
+  { args = START, ready = "listening", ...options }: MainOptions = {},
 ): Promise<Main> {
   const child = deno(args, { ...options, env: { PORT: "0", ...env } }).spawn();
   let printed = "";
   const lines: LogLine[] = [];
-  const watchers = new Set<Inbox<LogLine>>();
+  const arriving = new Inbox<LogLine>();
   const reading = Promise.all([child.stdout, child.stderr].map(async (stream) => {
     let rest = "";
     for await (const text of stream.pipeThrough(new TextDecoderStream())) {
       printed += text;
       const parts = (rest + text).split("\n");
       rest = parts.pop()!;
-      for (const line of parts.filter((part) => part.startsWith("{")).map((part) => JSON.parse(part))) {
+      const parsed = parts.filter((part) => part.startsWith("{")).map((part): LogLine => JSON.parse(part));
+      for (const line of parsed) {
         lines.push(line);
-        for (const each of watchers) each.put(line);
+        arriving.put(line);
       }
     }
   }));
@@ -78,7 +85,7 @@ export async function startMain(
   const ended = child.status.then(async ({ code }) => {
     exited = true;
     await reading;
-    for (const each of watchers) each.end(new Error(`It has ended with ${code}: ${printed}`));
+    arriving.end(new Error(`It has ended with ${code}: ${printed}`));
     return code;
   });
   const kill = (signal: Deno.Signal) => void (exited || child.kill(signal));
@@ -87,44 +94,34 @@ export async function startMain(
     await ended;
   };
 
-  async function says(message: string): Promise<LogLine> {
-    const inbox = new Inbox<LogLine>();
-    for (const line of lines) inbox.put(line);
-    watchers.add(inbox);
-    if (exited) inbox.end(new Error(`It has ended: ${printed}`));
-    try {
-      for (;;) {
-        const line = await inbox.next(`the line "${message}"`, START_MS);
-        if (line.message.startsWith(message)) return line;
-      }
-    } finally {
-      watchers.delete(inbox);
-    }
-  }
-
+  let url = "";
   try {
-    const { fields } = await says("listening");
-    return {
-      url: (fields.url as string).replace("0.0.0.0", "127.0.0.1"),
-      printed: () => printed,
-      complaints: () =>
-        lines.filter(({ level, fields: { reason } }) =>
-          level !== "INFO" && reason !== "The query was removed"
-        )
-          .map(({ logger, message }) => `${logger}: ${message}`),
-      says,
-      kill,
-      ended,
-      stop() {
-        kill("SIGTERM");
-        return within("the end of the server", ended, 15_000);
-      },
-      [Symbol.asyncDispose]: dispose,
-    };
+    for (let message = ""; !message.startsWith(ready);) {
+      const line = await arriving.next(`the line "${ready}"`, START_MS);
+      message = line.message;
+      url = String(line.fields.url ?? "").replace("0.0.0.0", "127.0.0.1");
+    }
   } catch (error) {
     await dispose();
     throw error;
   }
+  return {
+    url,
+    printed: () => printed,
+    complaints: () => lines.filter(isComplaint).map(({ logger, message }) => `${logger}: ${message}`),
+    kill,
+    ended,
+    stop() {
+      kill("SIGTERM");
+      return within("the end of the server", ended, 15_000);
+    },
+    [Symbol.asyncDispose]: dispose,
+  };
+}
+
+/** The page's live query is removed with its plugin, which is no reason to complain. */
+function isComplaint({ level, fields: { reason } }: LogLine): boolean {
+  return ["WARN", "ERROR", "FATAL"].includes(level) && reason !== "The query was removed";
 }
 
 /** What an open server says at its start. */

@@ -1,0 +1,55 @@
+/** Settings of `main.ts` that are wrong, and the questions it answers about them. */
+
+import assert from "node:assert/strict";
+import { dataFolder, runMain } from "./kit.ts";
+
+/** What is wrong, and how the sentence about it begins. */
+const WRONG: [name: string, value: string, sentence: string][] = [
+  ["PORT", "70000", 'PORT must be a whole number up to 65535, got "70000"'],
+  ["HOST", "0.0.0.0", "Cannot start auth: the server listens on 0.0.0.0, beyond this machine, and nobody"],
+  ["DURABLE", "live", 'Cannot start channels: "namespaces" must be without another "live"'],
+  ["LOG_LEVEL", "loud", 'LOG_LEVEL must be one of debug, info, warn, error, got "loud"'],
+  ["ALLOW_ANONYMOUS", "maybe", 'ALLOW_ANONYMOUS must be 1 or 0, got "maybe"'],
+  ["DRAIN_MS", "soon", 'DRAIN_MS must be a whole number, got "soon"'],
+  ["PLUGINS", "-jsno", "PLUGINS must be some of -centrifuge, -json"],
+  ["LIMITS", "maybe", 'LIMITS must be one of on, off, got "maybe"'],
+  ["LIMIT_MESSAGES", "5/x", 'LIMIT_MESSAGES must be a rate such as 600/1m, or off, got "5/x"'],
+  ["LIMIT_CONNECTIONS_PER_IP", "off", 'LIMIT_CONNECTIONS_PER_IP must be a whole number, got "off"'],
+];
+
+Deno.test("a wrong setting is told in one sentence, and nothing starts", async () => {
+  using data = dataFolder();
+  await Promise.all(WRONG.map(async ([name, value, sentence]) => {
+    const { code, stderr } = await runMain({
+      DATA_DIR: `${data.path}/${name}`,
+      LOG_LEVEL: "error",
+      [name]: value,
+    });
+    assert.deepEqual([code, stderr.slice(0, sentence.length), stderr.split("\n").length], [1, sentence, 1]);
+  }));
+});
+
+Deno.test("a wrong flag is told with the one that was meant", async () => {
+  const said = async (...flags: string[]) => {
+    const { code, stdout, stderr } = await runMain({}, flags);
+    assert.deepEqual([code, stdout], [1, ""]);
+    return stderr;
+  };
+  assert.equal(await said("--prot", "1"), "Unknown flag --prot; did you mean --port?");
+  assert.equal(await said("--port"), "--port needs a value");
+  assert.equal(await said("9000"), "Unknown flag 9000; see --help");
+});
+
+Deno.test("what is in force is shown, flags before the environment, without secrets", async () => {
+  const secrets = { JWT_SECRET: "geheim-1", API_KEYS: "ops:geheim-2:admin", HUB_API_KEY: "geheim-3" };
+  const { code, stdout } = await runMain({ ...secrets, PORT: "1", DURABLE: "a, b" }, [
+    "--print-config",
+    "--port=2",
+  ]);
+  assert.equal(code, 0);
+  assert.doesNotMatch(stdout, /geheim/);
+  const lines = stdout.split("\n");
+  for (const line of ["PORT=2", "DURABLE=a,b", "JWT_SECRET=(hidden)", "API_KEYS=(hidden)", "LIMITS=on"]) {
+    assert.ok(lines.includes(line), line);
+  }
+});

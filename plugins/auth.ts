@@ -237,7 +237,7 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
         }),
       ];
       if (open) given.log.warn(OPEN);
-      else given.log.info(signInBy(tokens !== undefined, keys.list().length > 0, anonymous !== false));
+      else given.log.info(signInBy(tokens !== undefined, keys.list().length > 0, options));
     },
     stop() {
       for (const end of release.splice(0)) end();
@@ -249,10 +249,11 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
 const OPEN = "nobody has to sign in: everybody on this machine may do everything " +
   "(JWT_SECRET, JWKS_URL or API_KEYS changes that)";
 
-function signInBy(tokens: boolean, keys: boolean, anonymous: boolean): string {
-  const ways = [tokens && "tokens", keys && "API keys"].filter(Boolean).join(" and ");
+function signInBy(tokens: boolean, keys: boolean, { signIn, anonymous = false }: AuthOptions): string {
+  const ways = [tokens && "tokens", keys && "API keys", signIn && "the app's own check"].filter(Boolean);
+  if (ways.length === 0) return "nobody can sign in: everybody may do what somebody anonymous may";
   const others = anonymous ? "whoever has none is let in" : "whoever has none is refused";
-  return `clients sign in by ${ways || "the app's own check"}; ${others}`;
+  return `clients sign in by ${ways.join(" and ")}; ${others}`;
 }
 
 function refuseToBeOpen(refused: boolean, hostname: string): void {

@@ -207,6 +207,20 @@ Deno.test("a server that lets anybody in lets those without a token read", async
   await endsWell(server);
 });
 
+Deno.test("a server that nobody can sign in to is for reading", async () => {
+  using data = dataFolder();
+  await using server = await startMain({ DATA_DIR: data.path, ALLOW_ANONYMOUS: "1", HOST: "0.0.0.0" });
+  assert.match(server.printed(), /nobody can sign in: everybody may do what somebody anonymous may/);
+  await using reader = await Client.connect(`${server.url}/ws`);
+  await reader.nextJson();
+  for (const [type, answer] of [["subscribe", "subscribed"], ["publish", "error"]]) {
+    reader.sendJson({ type, channel: "news", data: {} });
+    assert.equal((await reader.nextJson()).type, answer);
+  }
+  assert.equal(await statusOf(`${server.url}/metrics`), 403);
+  await endsWell(server);
+});
+
 Deno.test("behind a proxy, each of its clients has an address of their own", async () => {
   using data = dataFolder();
   const env = { DATA_DIR: data.path, JWT_SECRET: SECRET, LIMIT_CONNECTIONS_PER_IP: "1" };

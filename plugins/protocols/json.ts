@@ -137,7 +137,7 @@ export function json(options: JsonOptions): Plugin<Json> {
       heartbeatInterval: heartbeatMs,
       ...expiry(identity.expiresAt),
     }),
-    failed: ({ id }, error) => host?.log.error("a client could not be signed in", { client: id, error }),
+    failed: ({ id }, error) => host?.log.error("a client's message failed", { client: id, error }),
   };
 
   /** In the client's name, so that the same rules and limits hold as for what it publishes. */
@@ -148,8 +148,7 @@ export function json(options: JsonOptions): Plugin<Json> {
       const how = { tags, ephemeral: true, except: client.id };
       return (await client.publish(channel, cursor, how)).receivers;
     } catch (error) {
-      if (error instanceof PlugboardError) refuse(error);
-      else host?.log.error("a cursor was not passed on", { client: client.id, channel, error });
+      refuse(error);
       return 0;
     }
   }

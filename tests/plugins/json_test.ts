@@ -254,6 +254,45 @@ Deno.test("a client that comes back gets what it missed since its offset", async
   await client.close();
 });
 
+Deno.test("who has missed more than can be sent at once is told so, and reads it in parts", async () => {
+  await using server = await serveJson();
+  const text = "x".repeat(30_000);
+  for (let i = 0; i < 50; i++) await server.bus.publish("news", text);
+  const { client } = await server.join();
+  const back = await ask(client, { type: "subscribe", channel: "news", data: { since: 0 } });
+  assert.deepEqual([back.data.recovered, back.data.position.offset], [false, 50]);
+  await server.bus.publish("news", "next");
+  assert.equal((await client.nextJson()).offset, 51);
+  let read = 0;
+  while (read < 50) {
+    const { data } = await ask(client, {
+      type: "history",
+      channel: "news",
+      data: { since: read, limit: 20 },
+    });
+    for (const { offset } of data.publications) assert.equal(offset, ++read);
+  }
+  await ask(client, { type: "unsubscribe", channel: "news" });
+  const since = { ...back.data.position, offset: 41 };
+  assert.equal(
+    (await ask(client, { type: "subscribe", channel: "news", data: { since } })).data.recovered,
+    true,
+  );
+  for (let offset = 42; offset <= 51; offset++) assert.equal((await client.nextJson()).offset, offset);
+  await client.close();
+});
+
+Deno.test("what fails by our fault costs one answer and a line in the log, not the connection", async () => {
+  await using server = await serveJson();
+  server.methods.define("big", { run: () => 1n });
+  const { client } = await server.join();
+  const { id, data } = await ask(client, { type: "rpc", id: "r", data: { method: "big" } });
+  assert.deepEqual([id, data], ["r", { code: "INTERNAL", message: "Internal server error" }]);
+  assert.equal((await server.log.next()).plugin, "json");
+  assert.equal((await ask(client, { type: "ping" })).type, "pong");
+  await client.close();
+});
+
 Deno.test("presence, history, calls and pings answer by id", async () => {
   await using server = await serveJson();
   server.methods.define("add", { run: (value) => (value as number[]).reduce((a, b) => a + b) });

@@ -31,8 +31,9 @@ export function signInCode(error: unknown): CloseCode {
   return code ?? closeCodes.internalError;
 }
 
-/** An error as its client gets it. */
-export function errorData(error: PlugboardError): ErrorData {
+/** An error as its client gets it; of what is not its doing it learns nothing. */
+export function errorData(error: unknown): ErrorData {
+  if (!(error instanceof PlugboardError)) return { code: "INTERNAL", message: "Internal server error" };
   const { code, message } = error;
   return {
     code: code.toUpperCase(),

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Clock, PlugboardError } from "../../../core/mod.ts";
+import type { Clock } from "../../../core/mod.ts";
 import type { Client } from "../../channels.ts";
 
 /** Where a client's cursor is in a channel. */
@@ -14,7 +14,7 @@ export interface Move {
   /** What the client says of it. */
   readonly data: object;
   /** Tells the client that it is not passed on. */
-  refuse(error: PlugboardError): void;
+  refuse(error: unknown): void;
 }
 
 /** Passes cursors on, no more often than once an interval for each client and channel. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Position, Publication } from "../../channels.ts";
+import type { Position, Publication, Subscribed } from "../../channels.ts";
 import { invalid } from "./codes.ts";
 import { typeOf } from "./envelope.ts";
 import type { ClientMessage } from "./messages.ts";
@@ -23,6 +23,18 @@ export function positionIn(since: unknown): Position {
     throw invalid('"since" must be an offset, or an offset with an epoch');
   }
   return { offset: offset as number, epoch };
+}
+
+/** What a reader can be given at once without being taken for a slow one. */
+const MAX_RECOVERED_CHARS = 524_288;
+
+/** A recovery that is more than that is none: the client is told so, and can read the history in parts. */
+export function bounded(subscribed: Subscribed): Subscribed {
+  const { publications, position } = subscribed;
+  const chars = publications.reduce((sum, { json }) => sum + json.length, 0);
+  if (position === undefined || chars <= MAX_RECOVERED_CHARS) return subscribed;
+  const { offset } = publications.at(-1)!;
+  return { ...subscribed, position: { ...position, offset }, recovered: false, publications: [] };
 }
 
 /** A publication as a history shows it. */

@@ -19,7 +19,7 @@ import type { Identity } from "../../shared/identity.ts";
 import { errorData, invalid, signInCode } from "./codes.ts";
 import type { Cursors } from "./cursors.ts";
 import { read, subscribedData, write } from "./envelope.ts";
-import { asQuery, fields, positionIn, written } from "./fields.ts";
+import { asQuery, bounded, fields, positionIn, written } from "./fields.ts";
 import type {
   ClientMessage,
   ClientMessageType,
@@ -47,7 +47,7 @@ export interface JsonServices {
   readonly refresh: ((conn: Connection, token: string) => Promise<Identity>) | undefined;
   /** What a client is told first. */
   greeting(client: Client): ConnectionAckData;
-  /** A client could not be signed in, and not because of what it brought. */
+  /** Something failed that is not the client's doing. */
   failed(conn: Connection, error: unknown): void;
 }
 
@@ -95,8 +95,7 @@ export class JsonSession implements Session<Message> {
       });
       this.#signingIn = undefined;
     } catch (error) {
-      if (error instanceof PlugboardError) this.#refuse(undefined, "", error);
-      else this.#services.failed(this.#conn, error);
+      this.#refuse(undefined, "", error);
       this.#conn.close(signInCode(error));
     }
   }
@@ -127,7 +126,7 @@ export class JsonSession implements Session<Message> {
   }
 
   #refuse(id: string | undefined, channel: string, error: unknown): void {
-    if (!(error instanceof PlugboardError)) throw error;
+    if (!(error instanceof PlugboardError)) this.#services.failed(this.#conn, error);
     this.#send("error", channel, errorData(error), id);
   }
 
@@ -142,7 +141,8 @@ export class JsonSession implements Session<Message> {
       ...(joinLeave !== undefined && { joinLeave: joinLeave === true }),
       ...(since !== undefined && { recover: positionIn(since) }),
     };
-    await this.#client!.subscribe(channel, request, (subscribed) => {
+    await this.#client!.subscribe(channel, request, (given) => {
+      const subscribed = bounded(given);
       this.#send("subscribed", channel, subscribedData(subscribed), id);
       for (const each of subscribed.publications) {
         this.#conn.send(this.#client!.encoder.publication(channel, each));
@@ -189,7 +189,7 @@ export class JsonSession implements Session<Message> {
     const channel = given === "" ? "collaboration" : given;
     if (!client.subscriptions.has(channel)) throw new PlugboardError("not_subscribed", "Not subscribed");
     client.check("publish", channel);
-    const refuse = (error: PlugboardError) => this.#refuse(id, channel, error);
+    const refuse = (error: unknown) => this.#refuse(id, channel, error);
     this.#services.cursors.move({ client, channel, data: fields(data), refuse });
   }
 

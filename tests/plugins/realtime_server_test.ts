@@ -76,8 +76,11 @@ Deno.test("S07 where sign-in is required nobody comes in without, also as long a
     assert.equal((await client.nextJson()).data.message, "Authentication required for WebSocket connection");
     assert.equal((await within("the close", client.closed)).code, 3500);
     await assert.rejects(server.handleConnection({ id: "nobody" }), { code: "unauthorized" });
-    await assert.rejects(server.handleConnection({ id: "bad", auth: "nonsense" }), { code: "invalid_token" });
-    await assert.rejects(server.handleConnection({ id: "bad", apiKey: "none" }), { code: "invalid_token" });
+    for (const nonsense of ["nonsense", "a\nb", "é☃", " ", "x".repeat(100_000)]) {
+      for (const proof of [{ auth: nonsense }, { apiKey: nonsense }]) {
+        await assert.rejects(server.handleConnection({ id: "bad", ...proof }), { code: "invalid_token" });
+      }
+    }
     assert.equal(server.getActiveConnections(), 0);
   }
 });

@@ -7,6 +7,7 @@
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { concernsFile, failure, openFailure } from "./failures.ts";
+import { lockFor } from "./lock.ts";
 
 /**
  * How much an acknowledged write survives:
@@ -54,8 +55,12 @@ export function openFile(options: FileOptions): OpenFile {
   const { path, durability } = options;
   const inMemory = path === ":memory:";
   let native: DatabaseSync | undefined;
+  let unlock = () => {};
   try {
-    if (!inMemory) Deno.mkdirSync(dirname(path), { recursive: true });
+    if (!inMemory) {
+      Deno.mkdirSync(dirname(path), { recursive: true });
+      unlock = lockFor(path, options.openTimeoutMs);
+    }
     const unclean = !inMemory && sizeOf(`${path}-wal`) > 0;
     native = new DatabaseSync(path, { timeout: options.openTimeoutMs });
     configure(native, options, inMemory);
@@ -71,10 +76,12 @@ export function openFile(options: FileOptions): OpenFile {
       close() {
         opened.close();
         wal?.close();
+        unlock();
       },
     };
   } catch (thrown) {
     native?.close();
+    unlock();
     throw openFailure(path, thrown);
   }
 }

@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { lockFor } from "../../../plugins/persistence/lock.ts";
+import { persistence } from "../../../plugins/persistence.ts";
+import { serve } from "../../kit/mod.ts";
+
+Deno.test("two servers do not share a database, and the second says why", async () => {
+  const dir = Deno.makeTempDirSync();
+  const path = `${dir}/a.db`;
+  {
+    await using _first = await serve({}, persistence({ path }));
+    await assert.rejects(serve({}, persistence({ path, lockTimeoutMs: 60 })), {
+      code: "database_locked",
+      message: `Cannot start persistence with "${path}": Another server uses this database`,
+    });
+    const other = new DatabaseSync(path); // a program that is no server may read and write beside it
+    other.exec("CREATE TABLE guests (name TEXT)");
+    other.close();
+  }
+  await using _second = await serve({}, persistence({ path }));
+  Deno.removeSync(dir, { recursive: true });
+});
+
+Deno.test("a server that starts while another still stops waits for the database", async () => {
+  const dir = Deno.makeTempDirSync();
+  const path = `${dir}/a.db`;
+  const unlock = lockFor(path, 0);
+  const worker = new Worker(new URL("lock_waiter.ts", import.meta.url), { type: "module" });
+  const { promise, resolve } = Promise.withResolvers<string>();
+  worker.onmessage = ({ data }) => data === "waiting" ? unlock() : resolve(data);
+  worker.postMessage(path);
+  assert.equal(await promise, "locked");
+  worker.terminate();
+  Deno.removeSync(dir, { recursive: true });
+});
+
+Deno.test("a lock that was left by a killed process stops nobody", async () => {
+  const dir = Deno.makeTempDirSync();
+  Deno.writeTextFileSync(`${dir}/a.db.lock`, "");
+  {
+    await using _server = await serve({}, persistence({ path: `${dir}/a.db`, lockTimeoutMs: 1 }));
+  }
+  assert.deepEqual([...Deno.readDirSync(dir)].map(({ name }) => name), ["a.db"]);
+  Deno.removeSync(dir, { recursive: true });
+});

@@ -52,7 +52,10 @@ export type * from "./json/messages.ts";
 /** Options of {@linkcode json}. */
 export interface JsonOptions {
   /** What clients subscribe and publish to. */
-  channels: Pick<Channels, "connect" | "publish" | "subscribeClients" | "unsubscribeClients" | "namespaceOf">;
+  channels: Pick<
+    Channels,
+    "connect" | "clientOf" | "publish" | "subscribeClients" | "unsubscribeClients" | "namespaceOf"
+  >;
   /** Who is in a channel; without it clients cannot ask, and counts are of all clients. */
   presence?: Pick<Presence, "list"> | undefined;
   /** The methods clients can call. */
@@ -108,8 +111,11 @@ export function json(options: JsonOptions): Plugin<Json> {
   let host: Host | undefined;
   let endHeartbeat: (() => void) | undefined;
   let capabilities: readonly ClientMessageType[] | undefined;
-  const own = new Set<Connection>();
-  const format = encoder((channel) => presence === undefined ? own.size : people(presence.list(channel)));
+  /** Nobody else hears what is said to all. */
+  const signedIn = new Set<Connection>();
+  const format = encoder((channel) =>
+    presence === undefined ? signedIn.size : people(presence.list(channel))
+  );
 
   const services: JsonServices = {
     presence,
@@ -121,22 +127,25 @@ export function json(options: JsonOptions): Plugin<Json> {
     cursors: cursors(() => host?.clock ?? systemClock, cursorMs, passOn),
     async connect(conn, { url }, { expiring, refreshed }) {
       const user = access && nameIn(url);
-      const { identity, channels: own } = await access?.connect(conn, { user, expiring }) ?? everybody;
+      const { identity, channels: granted } = await access?.connect(conn, { user, expiring }) ?? everybody;
       if (!conn.open) throw new PlugboardError("closed", "The connection has ended");
       const subscriptions = new Map(autoSubscribe.map((channel) => [channel, requestFor(channel)]));
-      for (const [channel, request] of own) {
+      for (const [channel, request] of granted) {
         subscriptions.set(channel, { ...requestFor(channel), ...request, serverSide: true });
       }
       return { client: channels.connect(conn, { identity, encoder: format, refreshed }), subscriptions };
     },
     refresh: access && (async (conn, token) => (await access.refresh(conn, token)).identity),
-    greeting: ({ id, identity }) => ({
-      clientId: id,
-      userId: identity.user,
-      capabilities: capabilities ??= capabilitiesOf(services),
-      heartbeatInterval: heartbeatMs,
-      ...expiry(identity.expiresAt),
-    }),
+    welcome({ id, conn, identity }) {
+      if (conn.open) signedIn.add(conn);
+      return {
+        clientId: id,
+        userId: identity.user,
+        capabilities: capabilities ??= capabilitiesOf(services),
+        heartbeatInterval: heartbeatMs,
+        ...expiry(identity.expiresAt),
+      };
+    },
     failed: ({ id }, error) => host?.log.error("a client's message failed", { client: id, error }),
   };
 
@@ -168,10 +177,7 @@ export function json(options: JsonOptions): Plugin<Json> {
     accepts: "any", // bytes are refused by an answer
     maxMessageBytes: maxMessageBytes * 16,
     format,
-    open(conn, upgrade) {
-      own.add(conn);
-      return new JsonSession(conn, upgrade, services);
-    },
+    open: (conn, upgrade) => new JsonSession(conn, upgrade, services),
   };
 
   return {
@@ -180,29 +186,32 @@ export function json(options: JsonOptions): Plugin<Json> {
     api: {
       broadcast({ type, channel, data }, except) {
         const text = write(type, channel, data);
-        return [...own].filter((conn) => conn.id !== except && conn.send(text)).length;
+        return [...signedIn].filter((conn) => conn.id !== except && conn.send(text)).length;
       },
       async broadcastToChannel(channel, { type, data }) {
         return (await channels.publish(channel, data, { tags: { type } })).receivers;
       },
-      subscribeClient: async (client, channel) => await channels.subscribeClients({ client }, channel) > 0,
+      async subscribeClient(client, channel) {
+        if (channels.clientOf(client)?.subscriptions.has(channel)) return true;
+        return await channels.subscribeClients({ client }, channel) > 0;
+      },
       unsubscribeClient: (client, channel) => channels.unsubscribeClients({ client }, channel) > 0,
-      clientCount: () => own.size,
+      clientCount: () => signedIn.size,
     },
     start(given) {
       host = given;
       access?.signsInByMessage(endpoint);
       limits?.answerWith(endpoint, answerTooMany);
       endHeartbeat = given.clock.every(heartbeatMs, () => {
-        const text = write("heartbeat", "", { connectedClients: own.size });
-        for (const conn of own) conn.send(text);
+        const text = write("heartbeat", "", { connectedClients: signedIn.size });
+        for (const conn of signedIn) conn.send(text);
       });
     },
     stop() {
       endHeartbeat?.();
       services.cursors.stop();
     },
-    close: (conn) => void own.delete(conn),
+    close: (conn) => void signedIn.delete(conn),
   };
 }
 

@@ -94,7 +94,7 @@ Deno.test("Q09 one connection too many is refused, and room is free once somebod
   await using server = await websocketServer({ maxConnections: 3 });
   const clients = await Promise.all([1, 2, 3].map(() => Client.connect(server.url)));
   await assert.rejects(Client.connect(server.url), /503/);
-  assert.equal(server.getClientCount(), 3);
+  await until("all three", () => server.getClientCount() === 3);
   await clients[0]!.close();
   await until("room", () => server.getClientCount() === 2);
   await using _client = await Client.connect(server.url);

@@ -45,8 +45,8 @@ export interface JsonServices {
   connect(conn: Connection, upgrade: Upgrade, told: SignInEvents): Promise<SignedIn>;
   /** Prolongs the sign-in by a newer token; absent where nobody signs in. */
   readonly refresh: ((conn: Connection, token: string) => Promise<Identity>) | undefined;
-  /** What a client is told first. */
-  greeting(client: Client): ConnectionAckData;
+  /** Counts a client in; gives what it is told first. */
+  welcome(client: Client): ConnectionAckData;
   /** Something failed that is not the client's doing. */
   failed(conn: Connection, error: unknown): void;
 }
@@ -87,7 +87,7 @@ export class JsonSession implements Session<Message> {
         refreshed: (expiresAt) => this.#send("refreshed", "", expiry(expiresAt), this.#refreshing),
       });
       this.#client = client;
-      this.#send("connection:ack", "", this.#services.greeting(client));
+      this.#send("connection:ack", "", this.#services.welcome(client));
       await client.subscribeAll(subscriptions, (all) => {
         for (const [channel, subscribed] of all) {
           this.#send("subscribed", channel, subscribedData(subscribed));

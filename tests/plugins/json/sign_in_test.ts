@@ -3,6 +3,7 @@ import { Server } from "../../../core/mod.ts";
 import { auth, type AuthOptions } from "../../../plugins/auth.ts";
 import { channels } from "../../../plugins/channels.ts";
 import { json } from "../../../plugins/protocols/json.ts";
+import { anybody } from "../../../plugins/shared/identity.ts";
 import { rateLimits, type RateLimitsOptions } from "../../../plugins/rate_limits.ts";
 import { closed, SECRET, stopping, token } from "../auth/kit.ts";
 import { type Client, FakeClock, started } from "../../kit/mod.ts";
@@ -172,6 +173,32 @@ Deno.test("S10 publishes beyond the limit tell the time to wait as well", async 
   assert.equal((await ask(client, publish)).type, "published");
   const { data } = await ask(client, publish);
   assert.deepEqual([data.code, data.retryAfterMs], ["TOO_MANY_REQUESTS", 60_000]);
+  await client.close();
+});
+
+Deno.test("S07 who has not signed in yet hears nothing of what is said to all", async () => {
+  const clock = new FakeClock();
+  const [asked, allowed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const access = {
+    async connect() {
+      asked.resolve();
+      await allowed.promise;
+      return { identity: anybody, permissions: [], channels: new Map() };
+    },
+    refresh: () => Promise.reject(new Error("not here")),
+    signsInByMessage() {},
+  };
+  await using server = await serveJson({ access, heartbeatMs: 1_000 }, { clock });
+  const client = await server.connect("/ws");
+  await asked.promise;
+  const secret = { type: "error", channel: "", data: { code: "SECRET", message: "secret" } } as const;
+  assert.equal(server.json.broadcast(secret), 0);
+  clock.advance(1_000);
+  assert.equal(server.json.clientCount(), 0);
+  allowed.resolve();
+  assert.equal((await client.nextJson()).type, "connection:ack", "the first message of all");
+  assert.equal(server.json.broadcast(secret), 1);
+  assert.equal((await client.nextJson()).data.code, "SECRET");
   await client.close();
 });
 

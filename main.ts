@@ -44,12 +44,13 @@ const settings = loadSettings({
     ["centrifuge", "json", "tinybase", "pipe", "hub", "chat", "echo", "home"],
     "What to leave out",
   ),
-  OTEL_DENO: setting.flag("Export metrics through OpenTelemetry"),
+  OTEL_DENO: setting.oneOf(["true", "false"], "false", "Export through OpenTelemetry"),
   LIMITS: setting.oneOf(["on", "off"], "on", "Limits for clients; off for load tests"),
   ...limitSettings,
 });
 const { HOST, JWT_SECRET, JWKS_URL, TLS_CERT = "", TLS_KEY = "", TRUSTED_PROXIES } = settings;
 const limited = settings.LIMITS === "on";
+const otel = settings.OTEL_DENO === "true";
 const on = settings.PLUGINS;
 
 const server = new Server({
@@ -86,13 +87,13 @@ const people = server.use(presence({ channels: bus }));
 
 const tracing = server.use(trace({
   channels: bus,
-  otel: settings.OTEL_DENO,
+  otel,
   allow: access.allowRequest("admin", "trace"),
 }));
 server.use(stats({
   channels: bus,
   metrics,
-  otel: settings.OTEL_DENO,
+  otel,
   checks: [() => store.problem],
   allow: access.allowRequest("admin", "metrics"),
 }));

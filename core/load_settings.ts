@@ -5,7 +5,7 @@
  */
 
 import { parseEnv } from "node:util";
-import { messageOf } from "./errors.ts";
+import { messageOf, PlugboardError } from "./errors.ts";
 import {
   readSettings,
   type Setting,
@@ -23,7 +23,8 @@ const QUESTIONS = {
 
 /**
  * Reads the settings of a program from its flags, its environment and the file `.env`, in that order. `--help` and
- * `--print-config` are answered, and a wrong setting is told in one sentence; the program ends then.
+ * `--print-config` are answered, and a wrong setting is told in one sentence; the program ends then. So it does, until
+ * it calls `run`, when a plugin does not accept what it is given.
  *
  * ```ts
  * import { loadSettings, setting } from "@plugboard/server";
@@ -35,21 +36,36 @@ export function loadSettings<Table extends Record<string, Setting<unknown>>>(
   table: Table,
 ): SettingsOf<Table> {
   const whole: Table & typeof QUESTIONS = { ...table, ...QUESTIONS };
+  if (Deno.args.includes("--help")) return end(settingsHelp(whole));
   try {
     const { HELP, PRINT_CONFIG, ...read } = readSettings(whole, {
       args: Deno.args,
       env: environment(Object.keys(table)),
     });
     const settings = read as unknown as SettingsOf<Table>;
-    if (!HELP && !PRINT_CONFIG) return settings;
-    // deno-lint-ignore no-console -- it was asked for
-    console.log(HELP ? settingsHelp(whole) : showSettings(table, settings));
-    return Deno.exit(0);
+    if (HELP || PRINT_CONFIG) return end(HELP ? settingsHelp(whole) : showSettings(table, settings));
+    addEventListener("unhandledrejection", tellMistake);
+    return settings;
   } catch (error) {
-    // deno-lint-ignore no-console -- there is no log yet
-    console.error(messageOf(error));
-    return Deno.exit(1);
+    return fail(error);
   }
+}
+
+/** What a program's modules throw, before it runs, arrives here. */
+export function tellMistake(event: PromiseRejectionEvent): void {
+  if (event.reason instanceof PlugboardError) fail(event.reason);
+}
+
+function end(answer: string): never {
+  // deno-lint-ignore no-console -- it was asked for
+  console.log(answer);
+  Deno.exit(0);
+}
+
+function fail(error: unknown): never {
+  // deno-lint-ignore no-console -- there is no log yet
+  console.error(messageOf(error));
+  Deno.exit(1);
 }
 
 /** Asks for one name after the other, so that these are all that the program needs a permission for. */

@@ -5,6 +5,7 @@
  */
 
 import { messageOf } from "./errors.ts";
+import { tellMistake } from "./load_settings.ts";
 import type { Log } from "./log.ts";
 import type { Server } from "./server.ts";
 
@@ -20,6 +21,7 @@ import type { Server } from "./server.ts";
  * ```
  */
 export async function run(server: Pick<Server, "use" | "start" | "stop">): Promise<void> {
+  removeEventListener("unhandledrejection", tellMistake);
   let log: Log | undefined;
   let stopping = false;
   const stop = async () => {

@@ -136,11 +136,16 @@ export function showSettings<Table extends Record<string, Setting<unknown>>>(
   settings: SettingsOf<Table>,
 ): string {
   const given = (value: unknown) => value !== undefined && String(value) !== "";
-  return Object.entries(table).map(([name, { secret }]) => {
+  return Object.entries(table).map(([name, { secret, fallback }]) => {
     const value: unknown = settings[name];
-    const shown = value instanceof Set ? [...value] : value;
+    const shown = value instanceof Set ? leftOut(fallback as Set<unknown>, value) : value;
     return `${name}=${given(shown) ? secret ? "(hidden)" : shown : ""}`;
   }).join("\n");
+}
+
+/** A set of names as it was given: by those that are missing. */
+function leftOut(all: ReadonlySet<unknown>, given: ReadonlySet<unknown>): string[] {
+  return [...all].filter((name) => !given.has(name)).map((name) => `-${name}`);
 }
 
 function flagOf(name: string): string {

@@ -14,6 +14,21 @@ const WRONG: [name: string, value: string, sentence: string][] = [
   ["PLUGINS", "-jsno", "PLUGINS must be some of -centrifuge, -json"],
   ["LIMITS", "maybe", 'LIMITS must be one of on, off, got "maybe"'],
   ["LIMIT_MESSAGES", "5/x", 'LIMIT_MESSAGES must be a rate such as 600/1m, or off, got "5/x"'],
+  ["TLS_CERT", "cert.pem", 'Cannot start the server: "tls.keyFile" must be a non-empty string, got ""'],
+  ["JWKS_URL", "foo", "Cannot start auth: "],
+  ["ALLOWED_ORIGINS", "example.com", "Cannot start auth: "],
+  [
+    "TRUSTED_PROXIES",
+    "foo",
+    'Cannot start the server: "trusted" must be addresses and networks such as 10.0.0.0/8',
+  ],
+  ["DRAIN_MS", "99999999999", 'Cannot start the server: "drainMs" must be at most 24 days, got 99999999999'],
+  ["API_KEYS", "ops:a-long-enough-key:reed:x", "API_KEYS must have permissions such as"],
+  [
+    "LIMIT_CONNECTIONS_PER_IP",
+    "0",
+    'Cannot start rate_limits: "connectionsPerIp" must be a positive integer, got 0',
+  ],
   ["LIMIT_CONNECTIONS_PER_IP", "off", 'LIMIT_CONNECTIONS_PER_IP must be a whole number, got "off"'],
 ];
 

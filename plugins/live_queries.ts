@@ -26,7 +26,7 @@ import type { Channels } from "./channels.ts";
 import { liveBroker } from "./live_queries/broker.ts";
 import { CODES, extension } from "./live_queries/extension.ts";
 import { ownChannel, ownName } from "./live_queries/free_sql.ts";
-import type { QueryMetrics } from "./live_queries/instances.ts";
+import type { Ending, QueryMetrics } from "./live_queries/instances.ts";
 import { channelOf, LIVE, PARAM_TYPES } from "./live_queries/params.ts";
 import type { QueryDefinition } from "./live_queries/query.ts";
 import { QueryRegistry } from "./live_queries/registry.ts";
@@ -151,7 +151,7 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
     return registry;
   }
 
-  function close(channel: string, why: "failed" | "renewed", reason: string): void {
+  function close(channel: string, why: Ending, reason: string): void {
     following.end(channel, reason);
     channels.closeChannel(channel, { code: CODES[why], reason });
   }

@@ -14,7 +14,7 @@ import type { RemoteSource } from "./query.ts";
 import type { QueryRegistry } from "./registry.ts";
 
 /** How a subscription ends that was not to be ended by the client: at 2500, SDKs come back by themselves. */
-export const CODES = { denied: 2000, failed: 2100, renewed: 2500 };
+export const CODES = { denied: 2000, failed: 2100, removed: 2100, renewed: 2500 };
 
 /** What is asked when clients subscribe; `remote` runs their own SQL. */
 export function extension(

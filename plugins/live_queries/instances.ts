@@ -31,6 +31,9 @@ export interface QueryMetrics {
   readonly runs: Histogram;
 }
 
+/** Why an instance ends: by its fault, by a new schema, or because its query was taken away. */
+export type Ending = "failed" | "renewed" | "removed";
+
 /** What instances live with. */
 export interface InstancesOptions {
   readonly clock: Clock;
@@ -41,7 +44,7 @@ export interface InstancesOptions {
   /** Has changes of a table told from now on, or no longer. */
   readonly watch: Pick<Watch, "add" | "delete"> | undefined;
   /** Ends the subscriptions of a channel; if it is `renewed`, whoever comes back at once gets a new instance. */
-  readonly close: (channel: string, why: "failed" | "renewed", reason: string) => void;
+  readonly close: (channel: string, why: Ending, reason: string) => void;
 }
 
 /** What the registry wants to hear of instances. */
@@ -174,7 +177,7 @@ export class Instances {
   }
 
   /** Ends an instance, and tells whoever listens why. */
-  end(instance: Instance, reason: string, why: "failed" | "renewed" = "failed"): void {
+  end(instance: Instance, reason: string, why: Ending = "failed"): void {
     const { id, query: { definition: { sql } } } = instance;
     if (why === "failed") this.#options.log.warn("a live query was ended", { query: id, sql, reason });
     const channels = [...instance.channels];

@@ -76,7 +76,7 @@ export class QueryRegistry {
     this.#refreshes.get(query)?.();
     this.#refreshes.delete(query);
     this.#queries.delete(name);
-    for (const instance of query.instances) this.instances.end(instance, "The query was removed");
+    for (const instance of query.instances) this.instances.end(instance, "The query was removed", "removed");
   }
 
   /** The instance of a declared query's channel, started if need be. Without an identity it is the server that asks. */

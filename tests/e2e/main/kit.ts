@@ -119,9 +119,8 @@ export async function startMain(
   };
 }
 
-/** The page's live query is removed with its plugin, which is no reason to complain. */
-function isComplaint({ level, fields: { reason } }: LogLine): boolean {
-  return ["WARN", "ERROR", "FATAL"].includes(level) && reason !== "The query was removed";
+function isComplaint({ level }: LogLine): boolean {
+  return ["WARN", "ERROR", "FATAL"].includes(level);
 }
 
 /** What an open server says at its start. */

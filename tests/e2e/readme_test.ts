@@ -1,0 +1,183 @@
+/** What stands in the README runs as pasted. */
+
+import assert from "node:assert/strict";
+import { deno, root, type RunningExample, startExample } from "../kit/example.ts";
+import { Client, until } from "../kit/mod.ts";
+import { section, type Snippet, snippets } from "../kit/readme.ts";
+
+const programs = snippets().filter(({ language }) => language === "ts ignore");
+const isServer = ({ code }: Snippet) => code.includes("await run(server)");
+
+/** Where the README's server listens; the tests' listen elsewhere. */
+const PORT = 8080;
+
+Deno.test("the README has a snippet for each thing a newcomer wants", () => {
+  const titles = programs.filter((each) => !isServer(each)).map(({ title }) => title);
+  assert.deepEqual(titles, [
+    "Chat",
+    "Presence",
+    "A live query",
+    "Pushing from a backend",
+    "TinyBase",
+    "Live queries in five minutes",
+    "SQL of clients.",
+  ]);
+  for (const { title, code } of programs) {
+    assert(printedBy(code).length > 0 || isServer({ title, code, language: "" }));
+  }
+});
+
+for (const { title, code } of programs.filter((each) => !isServer(each))) {
+  if (title === "Live queries in five minutes") continue; // its server is a snippet too
+  Deno.test(`the README's ${title} runs as pasted, and prints what it says`, async () => {
+    await using server = await startMain();
+    await runsAsPasted(code, server);
+  });
+}
+
+Deno.test("the README's live queries in five minutes, server and client, run as pasted", async () => {
+  const [program, client] = programs.filter(({ title }) => title === "Live queries in five minutes");
+  await using server = await startSnippet(program!.code);
+  await runsAsPasted(client!.code, server);
+});
+
+Deno.test("the README's SQL events run as pasted", async () => {
+  const program = programs.find(({ title }) => title === "SQL events")!;
+  await using server = await startSnippet(program.code);
+  const lines = [...printedBy(program.code), 'tableName: "users"'];
+  await until("what it prints", () => lines.every((line) => server.printed().includes(line)));
+});
+
+Deno.test("the README's own server runs as pasted", async () => {
+  const program = programs.find(({ title }) => title === "Your own server")!;
+  await using server = await startSnippet(program.code);
+  await using client = await Client.connect(`${server.url}/ws`);
+  client.sendJson({ type: "publish", channel: "chat:lobby", data: "hello" });
+  client.sendJson({ type: "subscribe", channel: "news:today" });
+  client.sendJson({ type: "publish", channel: "news:today", data: "mine" });
+  await reply(client, ({ type }) => type === "published");
+  await reply(client, ({ type, data }) => type === "error" && data.code === "PERMISSION_DENIED");
+  await reply(client, ({ type, data }) => type === "message" && data.title === "Still here");
+  await until("the callback", () => server.printed().includes("somebody said hello"));
+  assert.equal(await server.stop("SIGTERM"), 0);
+});
+
+Deno.test("B16 the README's plugin of twenty lines works as it shows", async () => {
+  const program = programs.find(({ title }) => title === "A plugin in twenty lines")!;
+  const plugin = program.code.match(/^function noShouting.*?^\}/ms)![0];
+  assert(plugin.split("\n").length <= 20, "it has more than twenty lines");
+  await using server = await startSnippet(program.code);
+  await using client = await Client.connect(`${server.url}/ws`);
+  const { data } = JSON.parse(section("A plugin in twenty lines").match(/`(\{"type":"publish".*?\})`/)![1]!);
+  client.sendJson({ type: "publish", channel: "chat", data });
+  const refused = await reply(client, ({ type }) => type === "error");
+  assert.deepEqual([refused.data.code, refused.data.message], ["BAD_REQUEST", "No shouting in chat, please"]);
+  client.sendJson({ type: "publish", channel: "chat", data: "hello" });
+  await reply(client, ({ type }) => type === "published");
+  assert.deepEqual(await (await fetch(`${server.url}/shouts`)).json(), { shouts: 1 });
+});
+
+Deno.test("the README's lines for wscat are answered without an error", async () => {
+  await using server = await startMain();
+  const lines = snippets().flatMap(({ code }) => [...code.matchAll(/^> (.+)$/gm)]).map(([, line]) => line!);
+  assert(lines.length > 1);
+  await using client = await Client.connect(`${server.url}/ws`);
+  for (const line of lines) {
+    client.send(line);
+    const type = JSON.parse(line).type === "subscribe" ? "subscribed" : "published";
+    await reply(client, (message) => message.type === type);
+  }
+});
+
+Deno.test("every endpoint that the README lists is there", async () => {
+  await using server = await startMain();
+  const paths = [...section("Endpoints").matchAll(/`(\/[^`]*)`/g)].map(([, path]) =>
+    path!.replace("{room}", "general").replace("{name}", "Ada").replace("…", "x")
+  );
+  assert(paths.length > 15);
+  for (const path of paths) {
+    const answers = await Promise.all(["GET", "POST"].map(async (method) => {
+      const response = await fetch(server.url + path, { method });
+      await response.body?.cancel();
+      return response.status;
+    }));
+    assert(answers.some((status) => status !== 404), `${path} is not there`);
+  }
+  for (const path of ["/ws", "/sync/x", "/relay/x", "/chat/ws/general/Ada", "/hub/ws?userId=ada", "/echo"]) {
+    await using _ = await Client.connect(server.url + path);
+  }
+});
+
+/** The server of `main.ts`, with a new database. */
+async function startMain(): Promise<RunningExample> {
+  const folder = await Deno.makeTempDir();
+  const server = await startExample(["run", "--allow-all", "--no-check", "main.ts"], {
+    env: { DATA_DIR: folder },
+  });
+  return { ...server, [Symbol.asyncDispose]: () => ended(server, folder) };
+}
+
+/** A program of the README, saved in a folder of its own, with this project's names for imports. */
+async function startSnippet(code: string): Promise<RunningExample> {
+  const folder = await Deno.makeTempDir();
+  const program = `${folder}/program.ts`;
+  await Deno.writeTextFile(program, code.replaceAll(String(PORT), `Number(Deno.env.get("PORT"))`));
+  const config = new URL("deno.json", root).pathname;
+  const server = await startExample([
+    "run",
+    "--allow-all",
+    "--check",
+    "--frozen",
+    "--config",
+    config,
+    program,
+  ], { cwd: folder });
+  return { ...server, [Symbol.asyncDispose]: () => ended(server, folder) };
+}
+
+async function ended(server: RunningExample, folder: string): Promise<void> {
+  await server[Symbol.asyncDispose]();
+  await Deno.remove(folder, { recursive: true });
+}
+
+/** Runs a client of the README in an empty folder until it has printed what its comments say. */
+async function runsAsPasted(code: string, { port }: RunningExample): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  await Deno.writeTextFile(`${folder}/program.ts`, code.replaceAll(String(PORT), String(port)));
+  const child = deno(["run", "--allow-all", "program.ts"], { cwd: folder }).spawn();
+  let exited = false;
+  child.status.then(() => exited = true);
+  const lines: string[] = [];
+  const reading = Promise.all([child.stdout, child.stderr].map(async (stream) => {
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) lines.push(...text.split("\n"));
+  }));
+  try {
+    await until(
+      "what the snippet prints",
+      () => printedBy(code).every((line) => lines.includes(line)),
+      20_000,
+    );
+  } catch {
+    assert.deepEqual(lines, printedBy(code));
+  } finally {
+    if (!exited) child.kill("SIGKILL");
+    await Promise.all([child.status, reading]);
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+function printedBy(code: string): string[] {
+  return [...code.matchAll(/\/\/ prints: (.+)$/gm)].map(([, line]) => line!);
+}
+
+/** The next message of a kind, whatever else arrives before it. */
+// deno-lint-ignore no-explicit-any -- tests look into what they expect
+async function reply(client: Client, wanted: (message: any) => boolean): Promise<any> {
+  const others = [];
+  while (others.length < 10) {
+    const message = await client.nextJson();
+    if (wanted(message)) return message;
+    others.push(message);
+  }
+  assert.fail(`it is not among these: ${JSON.stringify(others)}`);
+}

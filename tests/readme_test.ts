@@ -1,0 +1,152 @@
+/** What the README says is there, is there; what is there, the README says. Its snippets run in `tests/e2e`. */
+
+import assert from "node:assert/strict";
+import config from "../deno.json" with { type: "json" };
+import { limitSettings } from "../plugins/rate_limits.ts";
+import { deno, root } from "./kit/example.ts";
+import { readme, section, snippets } from "./kit/readme.ts";
+
+const read = (path: string) => Deno.readTextFileSync(new URL(path, root));
+
+/** Every name stands in the text as code. */
+function namesAll(text: string, names: Iterable<string>): void {
+  const missing = [...names].filter((name) => !text.includes(`\`${name}`));
+  assert.deepEqual(missing, []);
+}
+
+/** The members of an interface, with the default that their documentation names. */
+function membersOf(source: string, name: string): { member: string; standard: string | undefined }[] {
+  const [, body] = source.match(new RegExp(`^export interface ${name}\\b[^{]*\\{\n(.*?)^\\}`, "ms")) ?? [];
+  assert(body !== undefined, `there is no interface ${name}`);
+  return [...body.matchAll(/(?:^ {2}\/\*\*(.*?)\*\/\n)?^ {2}(?:readonly )?(\w+)\??[:(]/gms)].map((
+    [, doc, member],
+  ) => ({
+    member: member!,
+    standard: doc?.match(/@default \{([\d.]+)\}/)?.[1],
+  }));
+}
+
+Deno.test("the README's links lead somewhere", () => {
+  const prose = readme.replaceAll(/^```.*?^```/gms, "");
+  const anchors = new Set(
+    [...prose.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
+      heading!.toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-")
+    ),
+  );
+  const links = [...prose.matchAll(/\]\(([^)]+)\)/g)].map(([, link]) => link!);
+  assert(links.length > 20);
+  for (const link of links) {
+    if (link.startsWith("https://")) assert.doesNotThrow(() => new URL(link));
+    else if (link.startsWith("#")) assert(anchors.has(link.slice(1)), `there is no heading for ${link}`);
+    else assert(Deno.statSync(new URL(link, root)), link);
+  }
+});
+
+Deno.test("the README's commands, files and packages exist", () => {
+  for (const [, task] of readme.matchAll(/deno(?:@\S+)? task (\w+)/g)) assert(task! in config.tasks, task);
+  for (const [path] of readme.matchAll(/\b(?:examples|core|plugins|tests)\/[\w/.]+\w/g)) {
+    assert(Deno.statSync(new URL(path, root)), path);
+  }
+  const pinned = Object.values(config.imports);
+  for (const [found, , name] of readme.matchAll(/npm:((@?[\w-]+)@[\d.]+\d)/g)) {
+    assert(pinned.includes(found), `${found} is not the version that ${name} is pinned to`);
+  }
+});
+
+Deno.test("the README names every dependency, and says what it is for", () => {
+  const used = Object.values(config.imports).map((found) => found.match(/^npm:\/?(@?[^@]+)@/)![1]!);
+  namesAll(section("Dependencies"), used);
+});
+
+Deno.test("the README names every setting, and every limit with its default", async () => {
+  const { stdout } = await deno(["run", "-P", "main.ts", "--help"]).output();
+  const help = new TextDecoder().decode(stdout);
+  const names = [...help.matchAll(/^([A-Z_]+) +--/gm)].map(([, name]) => name!);
+  const asked = ["HELP", "PRINT_CONFIG"];
+  assert(names.length > 30);
+  namesAll(section("Settings"), names.filter((name) => !asked.includes(name)));
+  for (const [name, { fallback }] of Object.entries(limitSettings)) {
+    const row = section("Settings").split("\n").find((line) => line.includes(`\`${name}\``));
+    assert(row?.includes(String(fallback)), `the default of ${name} is ${fallback}`);
+  }
+});
+
+Deno.test("the README names every hook", () => {
+  const text = section("A plugin in twenty lines");
+  namesAll(text, membersOf(read("core/plugin.ts"), "Hooks").map(({ member }) => member));
+  const hooks = membersOf(read("plugins/channels/types.ts"), "ChannelExtension");
+  namesAll(text, hooks.map(({ member }) => member).filter((member) => member !== "name"));
+});
+
+Deno.test("the README names every plugin, and each of its options with its default", () => {
+  const rows = section("Plugins and their options").split("\n");
+  for (const [name, path] of Object.entries(config.exports).filter(([name]) => name !== ".")) {
+    const row = rows.find((line) => line.startsWith(`| \`${name.slice(2)}\``));
+    assert(row !== undefined, `${name} is missing`);
+    const source = read(path);
+    const [, options] = source.match(/^export interface (\w+(?:Options|Config)) /m) ?? [];
+    const parts = source + sources(`${path.slice(0, -3)}/`).map(read).join("\n");
+    const names = options === undefined ? configsOf(source) : [options];
+    for (const { member, standard } of names.flatMap((each) => membersOf(parts, each))) {
+      assert(row.includes(`\`${member}\``), `${name} has an option ${member}`);
+      if (standard !== undefined) {
+        assert(row.includes(`\`${member}\` ${standard}`), `${member} is ${standard}`);
+      }
+    }
+  }
+});
+
+Deno.test("the README names every close code", () => {
+  const codes = new Set<string>();
+  for (const path of sources("core/", "plugins/")) {
+    for (const [, code] of read(path).matchAll(/(?<!\* .*)closeCode\((\d{4}),/g)) codes.add(code!);
+  }
+  const missing = [...codes].filter((code) =>
+    !new RegExp(`^\\|.*\\b${code}\\b.*\\|`, "m").test(section("Codes"))
+  );
+  assert.deepEqual(missing, []);
+});
+
+Deno.test("the README names every metric", () => {
+  const names = new Set<string>();
+  for (const path of sources("plugins/")) {
+    for (
+      const [name] of read(path).matchAll(/\b(?:plugboard|process)_[a-z_]+(?:_total|_seconds|_bytes)\b/g)
+    ) {
+      names.add(name);
+    }
+  }
+  assert(names.size > 15);
+  const text = section("Metrics");
+  assert.deepEqual([...names].filter((name) => !text.includes(`\`${name}\``)), []);
+});
+
+Deno.test("the README's snippets say what they are", () => {
+  const languages = new Set(snippets().map(({ language }) => language));
+  assert.deepEqual([...languages].sort(), ["", "sh", "ts ignore"]);
+});
+
+/** The configurations of a plugin that is declared in parts. */
+function configsOf(source: string): string[] {
+  const exported = [...source.matchAll(/^export type \{([^}]*)\}/gm)].flatMap(([, names]) =>
+    names!.split(",")
+  );
+  return exported.map((name) => name.trim()).filter((name) => name.endsWith("Config"));
+}
+
+function sources(...folders: string[]): string[] {
+  return folders.flatMap((folder) =>
+    filesIn(new URL(folder, root)).flatMap(({ name, isDirectory }) =>
+      isDirectory ? sources(`${folder}${name}/`) : name.endsWith(".ts") ? [folder + name] : []
+    )
+  );
+}
+
+function filesIn(folder: URL): Deno.DirEntry[] {
+  try {
+    return [...Deno.readDirSync(folder)];
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return []; // a plugin in one file
+    throw error;
+  }
+}

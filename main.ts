@@ -108,7 +108,7 @@ if (on.has("home") && on.has("centrifuge")) {
 }
 const clients = { channels: bus, presence: people, rpc: methods, access };
 if (on.has("centrifuge")) server.use(centrifuge(clients));
-if (on.has("json")) server.use(json(clients));
+if (on.has("json")) server.use(json({ ...clients, limits }));
 if (on.has("tinybase")) {
   const tenants = server.use(paths({ allow: access.allowPath }));
   server.use(tinybase({ paths: tenants, createPersisterForPath: sqlitePersister(store) }));

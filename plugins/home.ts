@@ -61,7 +61,7 @@ export function home({ demo = false }: HomeOptions = {}): Plugin {
         "/home/channel.js": asset("text/javascript", () => channel),
         "/home/ideas.js": asset("text/javascript", () => ideas),
         "/home/dom.js": asset("text/javascript", () => dom),
-        "/centrifuge.js": asset("text/javascript", loadSdk),
+        "/centrifuge.js": asset("text/javascript", loadSdk, { "access-control-allow-origin": "*" }),
       };
       for (const [path, answer] of Object.entries(files)) app.get(path, (c) => answer(c.req.raw));
     },

@@ -6,10 +6,10 @@ import { Client, until } from "../kit/mod.ts";
 import { section, type Snippet, snippets } from "../kit/readme.ts";
 
 const programs = snippets().filter(({ language }) => language === "ts ignore");
-const isServer = ({ code }: Snippet) => code.includes("await run(server)");
+const isServer = ({ code }: Snippet) => !code.includes("//127.0.0.1:8080");
 
-/** Where the README's server listens; the tests' listen elsewhere. */
-const PORT = 8080;
+/** Where the README's servers listen; the tests' listen elsewhere. */
+const PORTS = /\b(8080|3001)\b/g;
 
 Deno.test("the README has a snippet for each thing a newcomer wants", () => {
   const titles = programs.filter((each) => !isServer(each)).map(({ title }) => title);
@@ -46,6 +46,20 @@ Deno.test("the README's SQL events run as pasted", async () => {
   await using server = await startSnippet(program.code);
   const lines = [...printedBy(program.code), 'tableName: "users"'];
   await until("what it prints", () => lines.every((line) => server.printed().includes(line)));
+});
+
+Deno.test("the README's servers of one object run as pasted", async () => {
+  const [realtime, events] = programs.filter(({ title }) => title === "One object").map(({ code }) => code);
+  {
+    await using server = await startSnippet(realtime!);
+    await until(
+      "what it prints",
+      () => printedBy(realtime!).every((line) => server.printed().includes(line)),
+    );
+  }
+  await using server = await startSnippet(events!);
+  await using client = await Client.connect(`${server.url}/ws`);
+  assert.equal((await client.nextJson()).type, "connection:ack");
 });
 
 Deno.test("the README's own server runs as pasted", async () => {
@@ -121,7 +135,7 @@ async function startMain(): Promise<RunningExample> {
 async function startSnippet(code: string): Promise<RunningExample> {
   const folder = await Deno.makeTempDir();
   const program = `${folder}/program.ts`;
-  await Deno.writeTextFile(program, code.replaceAll(String(PORT), `Number(Deno.env.get("PORT"))`));
+  await Deno.writeTextFile(program, code.replaceAll(PORTS, `Number(Deno.env.get("PORT"))`));
   const config = new URL("deno.json", root).pathname;
   const server = await startExample([
     "run",
@@ -143,7 +157,7 @@ async function ended(server: RunningExample, folder: string): Promise<void> {
 /** Runs a client of the README in an empty folder until it has printed what its comments say. */
 async function runsAsPasted(code: string, { port }: RunningExample): Promise<void> {
   const folder = await Deno.makeTempDir();
-  await Deno.writeTextFile(`${folder}/program.ts`, code.replaceAll(String(PORT), String(port)));
+  await Deno.writeTextFile(`${folder}/program.ts`, code.replaceAll(PORTS, String(port)));
   const child = deno(["run", "--allow-all", "program.ts"], { cwd: folder }).spawn();
   let exited = false;
   child.status.then(() => exited = true);

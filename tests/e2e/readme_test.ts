@@ -21,6 +21,7 @@ Deno.test("the README has a snippet for each thing a newcomer wants", () => {
     "TinyBase",
     "Live queries in five minutes",
     "SQL of clients.",
+    "Sign-in",
   ]);
   for (const { title, code } of programs) {
     assert(printedBy(code).length > 0 || isServer({ title, code, language: "" }));
@@ -30,8 +31,9 @@ Deno.test("the README has a snippet for each thing a newcomer wants", () => {
 for (const { title, code } of programs.filter((each) => !isServer(each))) {
   if (title === "Live queries in five minutes") continue; // its server is a snippet too
   Deno.test(`the README's ${title} runs as pasted, and prints what it says`, async () => {
-    await using server = await startMain();
-    await runsAsPasted(code, server);
+    const env = title === "Sign-in" ? { JWT_SECRET: "a secret for the readers of the README" } : {};
+    await using server = await startMain(env);
+    await runsAsPasted(code, server, env);
   });
 }
 
@@ -123,10 +125,10 @@ Deno.test("every endpoint that the README lists is there", async () => {
 });
 
 /** The server of `main.ts`, with a new database. */
-async function startMain(): Promise<RunningExample> {
+async function startMain(env: Record<string, string> = {}): Promise<RunningExample> {
   const folder = await Deno.makeTempDir();
   const server = await startExample(["run", "--allow-all", "--no-check", "main.ts"], {
-    env: { DATA_DIR: folder },
+    env: { ...env, DATA_DIR: folder },
   });
   return { ...server, [Symbol.asyncDispose]: () => ended(server, folder) };
 }
@@ -155,10 +157,14 @@ async function ended(server: RunningExample, folder: string): Promise<void> {
 }
 
 /** Runs a client of the README in an empty folder until it has printed what its comments say. */
-async function runsAsPasted(code: string, { port }: RunningExample): Promise<void> {
+async function runsAsPasted(
+  code: string,
+  { port }: RunningExample,
+  env: Record<string, string> = {},
+): Promise<void> {
   const folder = await Deno.makeTempDir();
   await Deno.writeTextFile(`${folder}/program.ts`, code.replaceAll(PORTS, String(port)));
-  const child = deno(["run", "--allow-all", "program.ts"], { cwd: folder }).spawn();
+  const child = deno(["run", "--allow-all", "program.ts"], { cwd: folder, env }).spawn();
   let exited = false;
   child.status.then(() => exited = true);
   const lines: string[] = [];

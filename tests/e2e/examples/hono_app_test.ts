@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
 import { runExample } from "../../kit/example.ts";
-import { Client, within } from "../../kit/mod.ts";
+import { Client } from "../../kit/mod.ts";
 import { testWith } from "../../kit/programs.ts";
 
 Deno.test("Q07 the app's own routes and the sockets share one port and one session", async () => {

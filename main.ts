@@ -85,11 +85,7 @@ bus.extend(access.extension);
 server.use(messageChecks({ channels: bus }));
 const people = server.use(presence({ channels: bus }));
 
-const tracing = server.use(trace({
-  channels: bus,
-  otel,
-  allow: access.allowRequest("admin", "trace"),
-}));
+const tracing = server.use(trace({ channels: bus, otel, allow: access.allowRequest("admin", "trace") }));
 server.use(stats({
   channels: bus,
   metrics,
@@ -117,9 +113,7 @@ if (on.has("pipe")) {
   const tenants = server.use(paths({ allow: access.allowPath, mailStore: storedMail(store) }));
   server.use(pipe({ paths: tenants, path: "/relay" }));
 }
-if (on.has("hub")) {
-  server.use(hub({ channels: bus, access, path: "/hub", apiKey: settings.HUB_API_KEY }));
-}
+if (on.has("hub")) server.use(hub({ channels: bus, access, path: "/hub", apiKey: settings.HUB_API_KEY }));
 if (on.has("chat")) {
   const rooms = store.keyValues<string>("chat_rooms");
   server.use(chat({ channels: bus, access, limits, path: "/chat", store: rooms }));

@@ -54,7 +54,7 @@ export interface Brought {
   readonly token?: string;
   /** From the request. */
   readonly apiKey?: string;
-  /** The URL of its request, as it was sent. */
+  /** The URL of its request, as it was sent; empty when a client renews its sign-in by a message. */
   readonly url: string;
   /** Cookies among them. */
   readonly headers: Headers;

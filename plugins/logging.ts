@@ -20,7 +20,7 @@ import { getThrottlingFilter, type Logger, type LogRecord as LogTapeRecord } fro
 import { checkOptions, type LogLevel, type Plugin, systemClock } from "../core/mod.ts";
 import { lineOutput, loggerOutput } from "./logging/output.ts";
 import { plainFields, plainText } from "./logging/plain.ts";
-import { findSecrets } from "./logging/secrets.ts";
+import { findSecrets } from "./shared/secrets.ts";
 
 /** Options of {@linkcode logging}. */
 export interface LoggingOptions {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { REDACTED, type Secrets } from "./secrets.ts";
+import { REDACTED, type Secrets } from "../shared/secrets.ts";
 
 // How deep, how wide, and how many characters: enough to understand, too little to flood.
 const MAX_DEPTH = 4;

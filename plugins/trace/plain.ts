@@ -4,29 +4,7 @@
  * @module
  */
 
-/** What stands where a secret was. */
-const REDACTED = "[redacted]";
-
-const SECRET_NAMES = [
-  "pass(?:word|wd|phrase|code)",
-  "pwd",
-  "secret",
-  "token",
-  "authorization",
-  "cookie",
-  "api[-_ ]?key",
-  "private[-_ ]?key",
-  "credential",
-  "signature",
-];
-
-/** What is a secret whatever it is called: JSON Web Tokens, keys, proofs in headers, passwords in URLs. */
-const SECRET_SHAPES: readonly (readonly [pattern: RegExp, replacement: string])[] = [
-  [/-----BEGIN [A-Z ]*PRIVATE KEY-----(?:(?!-----END)[^])*(?:-----END [A-Z ]*PRIVATE KEY-----)?/g, REDACTED],
-  [/\beyJ[\w-]{8,}(?:\.[\w-]*)*/g, REDACTED],
-  [/\b(Bearer|Basic) +[\w.~+/-]{8,}=*/gi, `$1 ${REDACTED}`],
-  [/(:\/\/[^\s:@/]{0,256}:)[^\s@/]+(?=@)/g, `$1${REDACTED}`],
-];
+import { findSecrets, REDACTED } from "../shared/secrets.ts";
 
 /** Bounds of what is written. */
 export interface PlainLimits {
@@ -51,18 +29,11 @@ export interface PlainWriter {
 
 /** Makes a writer. */
 export function plainWriter({ maxChars, secretNames }: PlainLimits): PlainWriter {
-  const names = [...SECRET_NAMES, ...secretNames.map(escapeRegExp)].join("|");
-  const secretName = new RegExp(names, "i");
-  // `token=…` in URLs and forms, `"token":"…"` in JSON.
-  const secretPair = new RegExp(
-    `(${names})([\\w-]{0,32}(?:["']?\\s*:\\s*["']|=["']?))[^\\s&"',;}]+`,
-    "gi",
-  );
+  const secrets = findSecrets(secretNames);
 
   function text(whole: string): string {
     // Longer than what may stay, so that a secret at the cut is still recognized.
-    let part = whole.slice(0, 2 * MAX_TEXT).replace(secretPair, `$1$2${REDACTED}`);
-    for (const [pattern, replacement] of SECRET_SHAPES) part = part.replace(pattern, replacement);
+    const part = secrets.removedFrom(whole.slice(0, 2 * MAX_TEXT));
     const cut = part.length > MAX_TEXT || whole.length > 2 * MAX_TEXT;
     return cut ? `${part.slice(0, MAX_TEXT).toWellFormed()}… (${whole.length} characters)` : part;
   }
@@ -102,7 +73,7 @@ export function plainWriter({ maxChars, secretNames }: PlainLimits): PlainWriter
       if (value === undefined) continue;
       const short = key.slice(0, 50);
       budget.chars -= short.length + 4;
-      result[short] = secretName.test(key) ? REDACTED : plain(value, budget, inside);
+      result[short] = secrets.named(key) ? REDACTED : plain(value, budget, inside);
     }
     if (all.length > MAX_ENTRIES) result["…"] = `${all.length} fields`;
     return result;
@@ -121,8 +92,4 @@ export function plainWriter({ maxChars, secretNames }: PlainLimits): PlainWriter
   }
 
   return { text, json: (value) => JSON.stringify(plain(value, { chars: maxChars }, [])) };
-}
-
-function escapeRegExp(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }

@@ -110,10 +110,17 @@ Deno.test("C07 secrets are left out, by their names and by how they look", () =>
   service.signIn("ann", "hunter2");
   service.call("Bearer abcdefghijkl", { nested: { PIN: "1234", list: [{ Cookie: "c00kie" }] } }, jwt);
   service.call({ url: "https://x.example/?token=t0ps3cret&a=1", body: '{"password":"hunter2","a":1}' });
+  service.call(
+    JSON.stringify({ inner: JSON.stringify({ token: "n3sted" }) }),
+    "Cookie: id=cr1sp; more=cr1sp",
+  );
   assert.throws(() => service.fail());
   const text = JSON.stringify(records);
   for (
-    const secret of ["hunter2", "t0ps3cret", "k3y", "abcdefghijkl", "1234", "c00kie", jwt, "c2lnbmF0dXJl"]
+    const secret of [
+      ...["hunter2", "t0ps3cret", "k3y", "abcdefghijkl", "1234", "c00kie", jwt, "c2lnbmF0dXJl"],
+      ...["n3sted", "cr1sp"],
+    ]
   ) {
     assert.ok(!text.includes(secret), secret);
   }

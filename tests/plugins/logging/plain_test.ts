@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import { plainFields, plainText } from "../../../plugins/logging/plain.ts";
-import { findSecrets } from "../../../plugins/logging/secrets.ts";
+import { findSecrets } from "../../../plugins/shared/secrets.ts";
 
 const secrets = findSecrets();
 const copy = (value: unknown) => plainFields({ value }, secrets, true).value;

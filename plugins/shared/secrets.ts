@@ -1,5 +1,6 @@
 /**
- * Finding secrets in what is about to be logged: by the name of a field, and by how they look within text.
+ * Finding secrets in what is about to be written down, in a log or a trace: by the name of a field, and by how they
+ * look within text.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /** A server with a query that never ends, to be killed; prints the ids of its queries' processes. */
 
 import { until } from "../../kit/mod.ts";
-import { children } from "./children.ts";
+import { children, ticks } from "./children.ts";
 import { NUMBERS, ONE_ROW_NEVER, serveSql } from "./kit.ts";
 
 const server = await serveSql({ runIn: "process" });
@@ -9,6 +9,6 @@ await server.store.exec(NUMBERS);
 server.events.start(ONE_ROW_NEVER);
 await server.events.run("SELECT 1"); // its process waits from now on
 await until("the processes", () => children().length === 2);
-await new Promise((resolve) => setTimeout(resolve, 300)); // the other works by now
+await until("one of them to work", () => children().some((pid) => ticks(pid) > 30));
 // deno-lint-ignore no-console -- how it tells
 console.log(children().join(" "));

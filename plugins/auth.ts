@@ -110,7 +110,7 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
   const exposed = !isLoopback(hostname);
   const open = jwt === undefined && apiKeys.length === 0 && options.signIn === undefined &&
     anonymous === false;
-  const { allowsOrigin, allowsHost } = originCheck({ allowed: origins, exposed, open });
+  const { allowsOrigin, admits } = originCheck({ allowed: origins, exposed, open });
 
   let host: Host | undefined;
   let release: (() => void)[] = [];
@@ -141,7 +141,7 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
       if (result !== "ok") host?.log.debug("sign-in refused", { result, ip, reason });
     },
   });
-  const door = entrance({ open, sign, sessions, limits, allowsOrigin });
+  const door = entrance({ open, sign, sessions, limits, admits });
   const proven = new WeakMap<ProofCarrier, SignIn>();
 
   /** A middleware and a handler may both ask about a request; it is checked once. */
@@ -184,7 +184,7 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
       return refusal(upgrade, "write", resource) === undefined ? "write" : "read";
     },
     allowRequest: (verb, resource) => async (request, ip) => {
-      if (!allowsOrigin(request.headers) || !allowsHost(request.headers)) return false;
+      if (!admits(request.headers)) return false;
       try {
         return (await proveOnce(request, ip)).identity.can(verb, resource);
       } catch (error) {
@@ -193,7 +193,7 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
       }
     },
     requireAuth: (verb = "admin", resource = "api") =>
-      authMiddleware({ allowsOrigin, allowsHost, prove: proveOnce, verb, resource }),
+      authMiddleware({ admits, prove: proveOnce, verb, resource }),
 
     async authenticateConnection(token) {
       try {

@@ -19,7 +19,7 @@ export interface EntranceParts {
   readonly sign: Signer;
   readonly sessions: Sessions;
   readonly limits: SignInGuard | undefined;
-  readonly allowsOrigin: (headers: Headers) => boolean;
+  readonly admits: (headers: Headers) => boolean;
 }
 
 /** The entrance's hooks, and its part of the API. */
@@ -39,7 +39,7 @@ const invalidToken = closeCode(3500, "invalid token");
 const connectionLimit = closeCode(3504, "connection limit");
 
 /** Builds the entrance. */
-export function entrance({ open, sign, sessions, limits, allowsOrigin }: EntranceParts): Entrance {
+export function entrance({ open, sign, sessions, limits, admits }: EntranceParts): Entrance {
   /** Endpoints whose clients send their proof in a message. */
   const byMessage = new WeakSet<Endpoint>();
   const outcomes = new WeakMap<Upgrade, Outcome>();
@@ -80,7 +80,7 @@ export function entrance({ open, sign, sessions, limits, allowsOrigin }: Entranc
     prove,
 
     async upgrade(upgrade) {
-      if (!allowsOrigin(upgrade.headers)) return originRefusal();
+      if (!admits(upgrade.headers)) return originRefusal();
       upgrade.protocol ??= markerAmong(upgrade.offered);
       try {
         outcomes.set(upgrade, await prove(upgrade, upgrade.ip, upgrade.offered));

@@ -66,16 +66,14 @@ export function originRefusal(): Response {
 }
 
 /** Lets a request pass whose sender may do this. */
-export function authMiddleware({ allowsOrigin, allowsHost, prove, verb, resource }: {
-  allowsOrigin: (headers: Headers) => boolean;
-  allowsHost: (headers: Headers) => boolean;
+export function authMiddleware({ admits, prove, verb, resource }: {
+  admits: (headers: Headers) => boolean;
   prove: (request: ProofCarrier, ip: string) => Promise<SignIn>;
   verb: Verb;
   resource: string;
 }): Middleware {
   return async (c, next) => {
-    const { headers } = c.req.raw;
-    if (!allowsOrigin(headers) || !allowsHost(headers)) return originRefusal();
+    if (!admits(c.req.raw.headers)) return originRefusal();
     let refused: Response | undefined;
     try {
       refused = permissionRefusal(await prove(c.req.raw, c.env.ip), verb, resource);

@@ -26,6 +26,8 @@ export interface OriginCheck {
   allowsOrigin(headers: Headers): boolean;
   /** Whether it was meant for this server: a page that reads from its own name sends no `Origin`. */
   allowsHost(headers: Headers): boolean;
+  /** Both: whether the request may come in. */
+  admits(headers: Headers): boolean;
 }
 
 /**
@@ -39,8 +41,8 @@ export function originCheck({ allowed, exposed, open }: OriginOptions): OriginCh
   const any = allowed.includes("*");
   const patterns = allowed.filter((pattern) => pattern !== "*").map(prepare);
   const listed = (origin: string) => patterns.some((matches) => matches(origin));
-  return {
-    allowsOrigin(headers) {
+  const check = {
+    allowsOrigin(headers: Headers) {
       const origin = headers.get("origin");
       if (origin === null || any || listed(origin)) return true;
       const url = parse(origin);
@@ -48,12 +50,13 @@ export function originCheck({ allowed, exposed, open }: OriginOptions): OriginCh
       if (!exposed && isLoopback(url.hostname)) return true;
       return !open && url.host === hostOf(url.protocol, headers.get("host"))?.host;
     },
-    allowsHost(headers) {
+    allowsHost(headers: Headers) {
       const host = headers.get("host");
       if (!open || any || host === null || isLoopback(hostOf("http:", host)?.hostname ?? "")) return true;
       return listed(`http://${host}`) || listed(`https://${host}`); // such a page may do the same by its origin
     },
   };
+  return { ...check, admits: (headers) => check.allowsOrigin(headers) && check.allowsHost(headers) };
 }
 
 function prepare(pattern: string): (origin: string) => boolean {

@@ -70,6 +70,16 @@ Deno.test("a page that gives its own name our address cannot read figures of a s
   assert.equal(await status({ host: `127.0.0.1:${server.port}`, origin: "http://evil.com" }), "403");
 });
 
+Deno.test("nor can it open a connection there, by a request that tells no origin", async () => {
+  await using server = await serveAuth({});
+  const status = async (headers: Record<string, string>) => {
+    using raw = await RawClient.connect(server.port);
+    return (await raw.request("/me", headers)).split(" ")[1];
+  };
+  assert.equal(await status({ host: `localhost:${server.port}` }), "101");
+  assert.equal(await status({ host: "evil.com" }), "403");
+});
+
 function figures(access: Access) {
   const bus = channels();
   return [bus, stats({ channels: bus.api, allow: access.allowRequest("admin", "metrics") })];

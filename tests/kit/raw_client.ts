@@ -31,7 +31,7 @@ export class RawClient implements Disposable {
   /** Sends an upgrade request and gives the head of the response. */
   async request(path: string, headers: Record<string, string> = {}): Promise<string> {
     const all = {
-      host: "localhost",
+      host: "test",
       upgrade: "websocket",
       connection: "Upgrade",
       "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",

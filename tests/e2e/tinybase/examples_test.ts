@@ -81,7 +81,7 @@ Deno.test("T10 the example takes its settings from the environment, and refuses 
   });
   await using client = await Client.connect(`${example.url}/stores/a`);
   using second = await RawClient.connect(example.port);
-  assert.match(await second.request("/stores/a"), /^HTTP\/1.1 503 /);
+  assert.match(await second.request("/stores/a", { host: "localhost" }), /^HTTP\/1.1 503 /);
   client.send("|1|t|more than twenty bytes");
   assert.equal((await client.closed).code, 1009);
 

@@ -7,7 +7,7 @@ const root = new URL("../", import.meta.url);
 
 Deno.test("every plugin can be imported under its own name", () => {
   const offered = new Map([[".", "./core/mod.ts"]]);
-  for (const folder of ["plugins", "plugins/protocols"]) {
+  for (const folder of ["plugins", "plugins/protocols", "plugins/servers"]) {
     for (const { name, isFile } of Deno.readDirSync(new URL(folder, root))) {
       if (!isFile || !name.endsWith(".ts")) continue;
       const specifier = `./${name.slice(0, -3)}`;

@@ -85,7 +85,8 @@ Deno.test("the README names every plugin, and each of its options with its defau
     assert(row !== undefined, `${name} is missing`);
     const source = read(path);
     const [, options] = source.match(/^export interface (\w+(?:Options|Config)) /m) ?? [];
-    const parts = source + sources(`${path.slice(0, -3)}/`).map(read).join("\n");
+    const folders = [`${path.slice(0, -3)}/`, new URL("shared/", new URL(path, root)).pathname];
+    const parts = source + sources(...folders).map(read).join("\n");
     const names = options === undefined ? configsOf(source) : [options];
     for (const { member, standard } of names.flatMap((each) => membersOf(parts, each))) {
       assert(row.includes(`\`${member}\``), `${name} has an option ${member}`);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { RealtimeServer } from "../../plugins/realtime_server.ts";
+import { RealtimeServer } from "../../plugins/servers/realtime_server.ts";
 import { Client, until, within } from "../kit/mod.ts";
 import { listener, realtime, SECRET, token } from "./realtime_server/kit.ts";
 

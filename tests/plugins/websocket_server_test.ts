@@ -7,7 +7,7 @@ import {
   integrateWithHono,
   WebSocketServer,
   type WebSocketServerConfig,
-} from "../../plugins/websocket_server.ts";
+} from "../../plugins/servers/websocket_server.ts";
 import { Client, until, within } from "../kit/mod.ts";
 import { connect, next, websocketServer } from "./websocket_server/kit.ts";
 

@@ -1,5 +1,5 @@
 import { type JWTPayload, SignJWT } from "jose";
-import { type RealtimeConfig, RealtimeServer } from "../../../plugins/realtime_server.ts";
+import { type RealtimeConfig, RealtimeServer } from "../../../plugins/servers/realtime_server.ts";
 import { Client } from "../../kit/mod.ts";
 
 /** The secret of the tests' issuer. */

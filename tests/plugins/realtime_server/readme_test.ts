@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { persistence } from "../../../plugins/persistence.ts";
-import { RealtimeServer } from "../../../plugins/realtime_server.ts";
+import { RealtimeServer } from "../../../plugins/servers/realtime_server.ts";
 import { Client, until } from "../../kit/mod.ts";
 import { listener, realtime, SECRET, token } from "./kit.ts";
 

@@ -1,4 +1,4 @@
-import { WebSocketServer, type WebSocketServerConfig } from "../../../plugins/websocket_server.ts";
+import { WebSocketServer, type WebSocketServerConfig } from "../../../plugins/servers/websocket_server.ts";
 import { Client } from "../../kit/mod.ts";
 
 /** A server on a free port that is stopped at the end of the block. */

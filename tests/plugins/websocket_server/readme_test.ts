@@ -6,7 +6,7 @@ import {
   createWebSocketServer,
   integrateWithHono,
   integrateWithServe,
-} from "../../../plugins/websocket_server.ts";
+} from "../../../plugins/servers/websocket_server.ts";
 import type {
   Channel,
   ClientInfo,
@@ -23,7 +23,7 @@ import type {
   UserEventData,
   WebSocketMessage,
   WebSocketServerConfig,
-} from "../../../plugins/websocket_server.ts";
+} from "../../../plugins/servers/websocket_server.ts";
 import { Client } from "../../kit/mod.ts";
 import { connect, next, websocketServer } from "./kit.ts";
 

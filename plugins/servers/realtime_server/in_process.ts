@@ -12,9 +12,9 @@ import {
   PlugboardError,
   type Plugin,
   type Transport,
-} from "../../core/mod.ts";
-import type { Access } from "../auth.ts";
-import type { ChannelEncoder, Channels, Client } from "../channels.ts";
+} from "../../../core/mod.ts";
+import type { Access } from "../../auth.ts";
+import type { ChannelEncoder, Channels, Client } from "../../channels.ts";
 
 /** A client that the app itself connects. */
 export interface LogicalClient {

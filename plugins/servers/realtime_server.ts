@@ -19,24 +19,30 @@
  * @module
  */
 
-import { type AnyPlugin, type ApiOf, messageOf, PlugboardError, Server } from "../core/mod.ts";
-import { type Access, type ApiKeyOptions, auth, type AuthResult } from "./auth.ts";
-import { type ChannelCallback, type Channels, channels, type ChannelStats, type Client } from "./channels.ts";
-import { type LiveQueries, liveQueries, type Params, type Row } from "./live_queries.ts";
-import { type MessageChecks, messageChecks } from "./message_checks.ts";
-import { type Presence, presence, type Present } from "./presence.ts";
-import { centrifuge } from "./protocols/centrifuge.ts";
-import { json } from "./protocols/json.ts";
-import { type Operation, type RateLimits, rateLimits } from "./rate_limits.ts";
+import { type AnyPlugin, type ApiOf, messageOf, PlugboardError, Server } from "../../core/mod.ts";
+import { type Access, type ApiKeyOptions, auth, type AuthResult } from "../auth.ts";
+import {
+  type ChannelCallback,
+  type Channels,
+  channels,
+  type ChannelStats,
+  type Client,
+} from "../channels.ts";
+import { type LiveQueries, liveQueries, type Params, type Row } from "../live_queries.ts";
+import { type MessageChecks, messageChecks } from "../message_checks.ts";
+import { type Presence, presence, type Present } from "../presence.ts";
+import { centrifuge } from "../protocols/centrifuge.ts";
+import { json } from "../protocols/json.ts";
+import { type Operation, type RateLimits, rateLimits } from "../rate_limits.ts";
 import { type InProcess, inProcess, type LogicalClient } from "./realtime_server/in_process.ts";
 import { checkConfig, limitsOf, type RealtimeConfig } from "./realtime_server/config.ts";
-import { signInOptions } from "./realtime_server/sign_in.ts";
-import { type Rpc, rpc } from "./rpc.ts";
-import { type ConnectionInfo, type Stats, stats } from "./stats.ts";
+import { signInOptions } from "./shared/sign_in.ts";
+import { type Rpc, rpc } from "../rpc.ts";
+import { type ConnectionInfo, type Stats, stats } from "../stats.ts";
 
 export type { RateLimitConfig, RealtimeConfig } from "./realtime_server/config.ts";
 export type { LogicalClient } from "./realtime_server/in_process.ts";
-export type { SignInConfig } from "./realtime_server/sign_in.ts";
+export type { SignInConfig } from "./shared/sign_in.ts";
 
 /** Channels, presence, live queries, sign-in and limits as one object. */
 export class RealtimeServer {

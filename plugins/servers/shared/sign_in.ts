@@ -4,9 +4,9 @@
  * @module
  */
 
-import { checkOptions } from "../../core/mod.ts";
-import type { AuthOptions } from "../auth.ts";
-import { isLoopback } from "../shared/client_ip.ts";
+import { checkOptions } from "../../../core/mod.ts";
+import type { AuthOptions } from "../../auth.ts";
+import { isLoopback } from "../../shared/client_ip.ts";
 
 /** Options about who may come in. */
 export interface SignInConfig {

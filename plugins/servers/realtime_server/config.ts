@@ -4,10 +4,10 @@
  * @module
  */
 
-import { checkOptions, type Plugin } from "../../core/mod.ts";
-import type { LiveStore } from "../live_queries.ts";
-import type { Limits } from "../rate_limits.ts";
-import type { SignInConfig } from "./sign_in.ts";
+import { checkOptions, type Plugin } from "../../../core/mod.ts";
+import type { LiveStore } from "../../live_queries.ts";
+import type { Limits } from "../../rate_limits.ts";
+import type { SignInConfig } from "../shared/sign_in.ts";
 
 /** Options of {@linkcode RealtimeServer}. */
 export interface RealtimeConfig extends SignInConfig {

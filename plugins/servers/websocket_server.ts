@@ -23,13 +23,13 @@
  * @module
  */
 
-import { type AnyPlugin, type ApiOf, checkOptions, type Plugin, Server } from "../core/mod.ts";
-import { type Access, auth, type AuthOptions } from "./auth.ts";
-import { type Channels, channels } from "./channels.ts";
-import { type Presence, presence } from "./presence.ts";
-import { type Channel, type Json, json, type MessageData, type MessageType } from "./protocols/json.ts";
-import { rateLimits } from "./rate_limits.ts";
-import { type SignInConfig, signInOptions } from "./realtime_server/sign_in.ts";
+import { type AnyPlugin, type ApiOf, checkOptions, type Plugin, Server } from "../../core/mod.ts";
+import { type Access, auth, type AuthOptions } from "../auth.ts";
+import { type Channels, channels } from "../channels.ts";
+import { type Presence, presence } from "../presence.ts";
+import { type Channel, type Json, json, type MessageData, type MessageType } from "../protocols/json.ts";
+import { rateLimits } from "../rate_limits.ts";
+import { type SignInConfig, signInOptions } from "./shared/sign_in.ts";
 import {
   type QueryCancelledData,
   type QueryCompleteData,
@@ -40,10 +40,10 @@ import {
   sqlEvents,
   type SqlEventsOptions,
   type TableEventData,
-} from "./sql_events.ts";
+} from "../sql_events.ts";
 
-export type * from "./protocols/json/messages.ts";
-export type { SignInConfig } from "./realtime_server/sign_in.ts";
+export type * from "../protocols/json/messages.ts";
+export type { SignInConfig } from "./shared/sign_in.ts";
 
 /** Options of {@linkcode createWebSocketServer}. */
 export interface WebSocketServerConfig extends SignInConfig {

@@ -17,15 +17,20 @@ export interface RunningExample extends AsyncDisposable {
 export interface ExampleOptions {
   env?: Record<string, string>;
   cwd?: string | URL;
+  /** The runtime's executable. @default {the one that runs the tests} */
+  program?: string;
   /** As whom; only root may say. */
   uid?: number;
   gid?: number;
 }
 
 /** Runs Deno, in the project's folder if not told otherwise. */
-export function deno(args: string[], { env, cwd = root, ...user }: ExampleOptions = {}): Deno.Command {
+export function deno(
+  args: string[],
+  { env, cwd = root, program = Deno.execPath(), ...user }: ExampleOptions = {},
+): Deno.Command {
   const io = { env: { NO_COLOR: "1", ...env }, stdout: "piped", stderr: "piped" } as const;
-  return new Deno.Command(Deno.execPath(), { args, cwd, ...io, ...user });
+  return new Deno.Command(program, { args, cwd, ...io, ...user });
 }
 
 /** Starts an example, or `main.ts`, and waits until it answers. It must read its port from `PORT`. */

@@ -13,6 +13,8 @@ export interface Image extends AsyncDisposable {
   readonly workdir: string;
   readonly user: string;
   readonly env: Record<string, string>;
+  /** The runtime inside the image. Its user may not be allowed to run the one that builds it. */
+  readonly program: string;
   /** Deno's arguments, from `run` on. */
   readonly entrypoint: string[];
   readonly healthcheck: string[];
@@ -60,9 +62,10 @@ export async function buildImage(path: string): Promise<Image> {
   const [program, ...entrypoint]: string[] = JSON.parse(said.get("ENTRYPOINT")!);
   const [checker, ...healthcheck]: string[] = JSON.parse(said.get("HEALTHCHECK")!.replace(/^[^[]*CMD /, ""));
   assert.deepEqual([program, checker], ["deno", "deno"]);
-  assert.ok(Deno.lstatSync(`${files}/usr/local/bin/deno`).isSymlink, "the runtime is in the path");
+  assert.ok(Deno.lstatSync(`${files}/usr/local/bin/deno`).isFile, "the runtime is in the path");
   return {
     ...{ files, workdir, env, entrypoint, healthcheck, user: said.get("USER") ?? "root" },
+    program: `${files}/usr/local/bin/deno`,
     [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
   };
 }
@@ -102,7 +105,7 @@ async function run([program = "", ...args]: string[], stage: Stage): Promise<voi
   else {
     assert.deepEqual([program, ...args], ["npm", "install", "--global", `deno@${Deno.version.deno}`]);
     await Deno.mkdir(stage.files + DENO.slice(0, DENO.lastIndexOf("/")), { recursive: true });
-    await Deno.symlink(Deno.execPath(), stage.files + DENO);
+    await Deno.copyFile(Deno.execPath(), stage.files + DENO);
   }
 }
 

@@ -6,10 +6,11 @@ import { Client } from "../../kit/mod.ts";
 import { buildImage, type Image } from "./container.ts";
 
 /** The image's command as its user, who can write nowhere but where the image lets them; ports are the test's. */
-function options({ files, workdir, user, env }: Image, more: Record<string, string>) {
+function options({ files, workdir, user, env, program }: Image, more: Record<string, string>) {
   const [uid, gid] = user.split(":").map(Number);
   const nobody = Deno.uid() === 0 ? { uid: uid!, gid: gid! } : {};
   return {
+    program,
     cwd: files + workdir,
     env: { ...env, HOST: "127.0.0.1", DENO_DIR: "/nowhere", ...more },
     ...nobody,

@@ -1,5 +1,5 @@
 /**
- * One object for people who want one line: channels, presence, live queries, sign-in and limits, put together.
+ * A realtime server as one object: channels, presence, live queries, sign-in and limits, wired.
  *
  * ```ts
  * import { RealtimeServer } from "@plugboard/server/realtime_server";
@@ -10,11 +10,11 @@
  * await server.stop();
  * ```
  *
- * It only wires plugins, which can be reached by its fields; whoever wants another wiring writes it as `main.ts` does.
- * Without `start` it works in memory, without a network, for the tests of people's own code.
+ * The server wires plugins; its fields give access to them. Write your own wiring, as in `main.ts`, if you need another.
+ * Without `start` it works in memory and without a network, which is useful in tests.
  *
- * It differs from the original where that was unsafe: it listens on this machine alone unless told otherwise, and a
- * client it is told of (`handleConnection`) is one that the same rules hold for as for everybody.
+ * Two things are safer than in the original: the server listens on the loopback address unless `host` says otherwise,
+ * and clients added by `handleConnection` have the same permissions and limits as all others.
  *
  * @module
  */
@@ -46,17 +46,17 @@ export type { SignInConfig } from "./shared/sign_in.ts";
 
 /** Channels, presence, live queries, sign-in and limits as one object. */
 export class RealtimeServer {
-  /** The plugins by name, for all that has no method here. */
+  /** Channels. */
   readonly channels: Channels;
-  /** Who is where. */
+  /** Presence. */
   readonly presence: Presence;
-  /** The live queries. */
+  /** Live queries. */
   readonly queries: LiveQueries;
   /** Sign-in and API keys. */
   readonly access: Access;
-  /** What clients can call. */
+  /** The methods clients can call. */
   readonly rpc: Rpc;
-  /** What is counted. */
+  /** Statistics. */
   readonly stats: Stats;
   readonly #server: Server;
   readonly #limits: RateLimits;
@@ -66,7 +66,7 @@ export class RealtimeServer {
   #running: Promise<void> | undefined;
   #http: Deno.HttpServer<Deno.NetAddr> | undefined;
 
-  /** Puts the plugins together; opens nothing. */
+  /** Wires the plugins. Opens nothing. */
   constructor(config: RealtimeConfig = {}) {
     const { pingInterval = 30_000, presenceTimeout = 60_000, rateLimit = {}, store } = config;
     const { maxConnections = 1_000 } = rateLimit;
@@ -76,7 +76,7 @@ export class RealtimeServer {
       port: false,
       pingIntervalMs: pingInterval,
       pongTimeoutMs: Math.ceil(pingInterval / 3),
-      // The rate limits count them, and say so in their words.
+      // The rate limits refuse first, with their own error.
       maxConnectionsPerIp: 2 * maxConnections,
     });
     if (store !== undefined) server.use(store);
@@ -97,12 +97,12 @@ export class RealtimeServer {
     this.#inProcess = server.use(inProcess({ channels: bus, access }));
   }
 
-  /** Adds a plugin of one's own, and gives its API; only before the first call that starts the others. */
+  /** Adds a plugin and returns its API. Throws after the first call that starts the plugins. */
   use<P extends AnyPlugin>(plugin: P): ApiOf<P> {
     return this.#server.use(plugin);
   }
 
-  /** Listens. */
+  /** Starts listening. */
   async start(): Promise<void> {
     if (this.#http !== undefined) throw new PlugboardError("started", "A server starts only once");
     await this.#run();
@@ -117,44 +117,44 @@ export class RealtimeServer {
     }
   }
 
-  /** Where it listens. */
+  /** The URL the server listens on. */
   get url(): string {
     if (this.#http === undefined) throw new PlugboardError("not_listening", "The server does not listen");
     const { hostname, port } = this.#http.addr;
     return `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
   }
 
-  /** Tells everybody, closes everything. */
+  /** Disconnects all clients and stops. */
   async stop(): Promise<void> {
     await this.#server.stop();
     await this.#http?.shutdown();
   }
 
-  /** Calls back for every message of a channel. Returns the function that ends it. */
+  /** Calls back for every message of a channel. Returns a function that unsubscribes. */
   subscribe(channel: string, callback: ChannelCallback): () => void {
     return this.channels.subscribe(channel, callback);
   }
 
-  /** Publishes; resolves to the number of receivers. */
+  /** Publishes a message. Resolves to the number of receivers. */
   async publish(channel: string, data: unknown): Promise<number> {
     await this.#run();
     return (await this.channels.publish(channel, data)).receivers;
   }
 
-  /** Puts somebody into a channel, or changes what they show. */
+  /** Adds a client to a channel's presence, or updates its data. */
   updatePresence(clientId: string, channel: string, data: unknown): void {
     this.presence.update(channel, this.#connectionOf(clientId), data);
-    // Its timeout needs the plugins running; whoever needs more of them hears of a failure.
+    // The presence timeout needs the plugins running. A failed start is reported by the next call that awaits it.
     this.#run().catch(() => {});
   }
 
-  /** Who is in a channel. */
+  /** Returns the clients present in a channel. */
   getPresence(channel: string): Present[] {
     return this.presence.list(channel).map((each) => ({ ...each, client: this.#nameOf(each.client) }));
   }
 
   /**
-   * Subscribes a client to a query: it gets the rows, and from then on what changes. Resolves to an id for
+   * Subscribes a client to a query: it receives the rows, then each change. Resolves to an id for
    * {@linkcode RealtimeServer.unsubscribeFromQuery}.
    */
   async subscribeToQuery(
@@ -166,14 +166,14 @@ export class RealtimeServer {
     return await this.queries.subscribeToQuery(this.#connectionOf(clientId), query, params);
   }
 
-  /** Ends that; `false` if there was none. */
+  /** Ends a query subscription. Returns `false` if there was none. */
   unsubscribeFromQuery(subscriptionId: string): boolean {
     return this.queries.unsubscribeFromQuery(subscriptionId);
   }
 
   /**
-   * Tells the result of a query; without parameters, to whoever asked for it with whatever parameters. Resolves to the
-   * number of queries that were told.
+   * Publishes the result of a query; without `params`, to its subscribers with any parameters. Resolves to the number
+   * of queries that were updated.
    */
   async notifyQueryUpdate(
     query: string,
@@ -184,56 +184,56 @@ export class RealtimeServer {
     return this.queries.notifyQueryUpdate(query, result, params);
   }
 
-  /** What channels are doing. */
+  /** Returns statistics of the channels, or of one. */
   getChannelStats(channel?: string): ChannelStats[] {
     return this.channels.stats(channel);
   }
 
-  /** Who is connected. */
+  /** Returns the connected clients, or one. */
   getClientInfo(clientId?: string): ConnectionInfo[] {
     const found = this.stats.clientInfo(clientId === undefined ? undefined : this.#connectionOf(clientId));
     return found.map((info) => ({ ...info, id: this.#nameOf(info.id) }));
   }
 
-  /** How many are connected. */
+  /** Returns the number of open connections. */
   getActiveConnections(): number {
     return this.stats.activeConnections();
   }
 
-  /** Checks a token. */
+  /** Verifies a token. */
   async authenticateConnection(token: string): Promise<AuthResult> {
     await this.#run();
     return await this.access.authenticateConnection(token);
   }
 
-  /** Connects a client that has no socket of its own here, and resolves to `true`; rejects with the reason if it may not. */
+  /** Connects a client without a socket. Resolves to `true`, or rejects with the reason. */
   async handleConnection(client: LogicalClient): Promise<boolean> {
     await this.#run();
     await this.#inProcess.connect(client);
     return true;
   }
 
-  /** Adds a key for backends. */
+  /** Adds an API key. */
   addApiKey(key: string, options: ApiKeyOptions): void {
     this.access.addApiKey(key, options);
   }
 
-  /** Whether a client may subscribe to a channel. */
+  /** Returns whether a client may subscribe to a channel. */
   checkChannelPermission(clientId: string, channel: string): boolean {
     return allowed(() => this.#client(clientId).check("subscribe", channel));
   }
 
-  /** Counts an operation of a client; `false` when it is one too many. */
+  /** Counts an operation of a client. Returns `false` if it exceeds the limit. */
   enforceRateLimit(clientId: string, operation: Operation): boolean {
     return this.#limits.enforceRateLimit(this.#connectionOf(clientId), operation);
   }
 
-  /** Whether a message is small and flat enough, and holds no script. */
+  /** Returns whether a message is within the size and depth limits and contains no script. */
   validateMessage(message: unknown): boolean {
     return this.#checks.validateMessage(message);
   }
 
-  /** Subscribes a client; resolves to `false` if it may not. Rejects for a client that is not there, or too eager. */
+  /** Subscribes a client. Resolves to `false` without permission. Rejects for unknown clients and exceeded limits. */
   async subscribeClient(clientId: string, channel: string): Promise<boolean> {
     const client = this.#client(clientId);
     if (client.subscriptions.has(channel)) return true;
@@ -244,7 +244,7 @@ export class RealtimeServer {
     return true;
   }
 
-  /** Publishes in a client's name; resolves to the number of receivers. Rejects with the reason if it may not. */
+  /** Publishes as a client. Resolves to the number of receivers, or rejects with the reason. */
   async publishFromClient(clientId: string, channel: string, data: unknown): Promise<number> {
     const client = this.#client(clientId);
     this.#limits.spend(client.conn, "message");
@@ -257,17 +257,17 @@ export class RealtimeServer {
     throw new PlugboardError("unauthorized", "Authentication required for WebSocket connection");
   }
 
-  /** The id of a client's connection. */
+  /** Returns the id of a client's connection. */
   #connectionOf(clientId: string): string {
     return this.#inProcess.find(clientId)?.id ?? clientId;
   }
 
-  /** What the app calls a connection. */
+  /** Returns the app's id of a connection. */
   #nameOf(connection: string): string {
     return this.#inProcess.nameOf(connection) ?? connection;
   }
 
-  /** The plugins start with the first call that needs them. */
+  /** Starts the plugins, once. */
   #run(): Promise<void> {
     return this.#running ??= this.#server.start();
   }

@@ -3,7 +3,7 @@ import { RealtimeServer } from "../../plugins/servers/realtime_server.ts";
 import { Client, until, within } from "../kit/mod.ts";
 import { listener, realtime, SECRET, token } from "./realtime_server/kit.ts";
 
-Deno.test("S01 it starts, serves and stops, with the defaults of its original", async () => {
+Deno.test("S01 starts, serves and stops, with the defaults of the original", async () => {
   const server = new RealtimeServer({ port: 0 });
   assert.throws(() => server.url, { code: "not_listening" });
   await server.start();
@@ -19,13 +19,13 @@ Deno.test("S01 it starts, serves and stops, with the defaults of its original", 
   await assert.rejects(Client.connect(`${server.url}/ws`));
 });
 
-Deno.test("S01 the port is 8080, and one that is taken is told in a sentence, with nothing left running", async () => {
+Deno.test("S01 listens on port 8080, and reports a port in use without leaving anything running", async () => {
   using _taken = listenOn(8080);
   const server = new RealtimeServer();
   await assert.rejects(server.start(), /^PlugboardError: Cannot listen on 127\.0\.0\.1:8080: /);
 });
 
-/** Takes the port, unless somebody else has it already. */
+/** Occupies the port, unless it is in use already. */
 function listenOn(port: number): Disposable {
   try {
     return Deno.listen({ port, hostname: "127.0.0.1" });
@@ -34,7 +34,7 @@ function listenOn(port: number): Disposable {
   }
 }
 
-Deno.test("S06 channels, clients and connections can be looked at", async () => {
+Deno.test("S06 lists channels, clients and connections", async () => {
   await using server = await realtime({ port: 0 });
   const { client, id } = await listener(server, "news");
   await server.handleConnection({ id: "backend" });
@@ -69,7 +69,7 @@ Deno.test("S13 without start it works in memory: publish, subscribe, presence, q
   await server.stop();
 });
 
-Deno.test("S07 where sign-in is required nobody comes in without, also as long as there are no keys", async () => {
+Deno.test("S07 required sign-in refuses everyone without credentials, also before any key is added", async () => {
   for (const config of [{ requireAuth: true }, { requireAuth: true, jwtSecret: SECRET }]) {
     await using server = await realtime({ port: 0, ...config });
     await using client = await Client.connect(`${server.url}/ws`);
@@ -85,7 +85,7 @@ Deno.test("S07 where sign-in is required nobody comes in without, also as long a
   }
 });
 
-Deno.test("S07 on another address it must be said whether clients sign in", () => {
+Deno.test("S07 a public address needs an explicit requireAuth", () => {
   for (const config of [{ host: "0.0.0.0" }, { host: "::", jwtSecret: SECRET }]) {
     assert.throws(() => new RealtimeServer(config), /"requireAuth" must be true or false where others/);
   }
@@ -93,7 +93,7 @@ Deno.test("S07 on another address it must be said whether clients sign in", () =
   new RealtimeServer({ host: "0.0.0.0", requireAuth: true, jwtSecret: SECRET });
 });
 
-Deno.test("S09 S12 what a client may is asked for it, whether it has a socket or not", async () => {
+Deno.test("S09 S12 permissions are checked for clients with and without a socket", async () => {
   await using server = await realtime({ port: 0, requireAuth: true, jwtSecret: SECRET });
   const jwt = await token({ sub: "ann", permissions: ["read:metrics"] });
   await server.handleConnection({ id: "ann", auth: jwt });
@@ -101,7 +101,7 @@ Deno.test("S09 S12 what a client may is asked for it, whether it has a socket or
   for (const who of ["ann", id]) {
     assert.equal(server.checkChannelPermission(who, "metrics"), true);
     assert.equal(server.checkChannelPermission(who, "other"), false);
-    assert.equal(await server.subscribeClient(who, "metrics"), true, "also where it is subscribed already");
+    assert.equal(await server.subscribeClient(who, "metrics"), true, "also if already subscribed");
     assert.equal(await server.subscribeClient(who, "other"), false);
     await assert.rejects(server.publishFromClient(who, "metrics", 1), { code: "permission_denied" });
   }
@@ -114,7 +114,7 @@ Deno.test("S09 S12 what a client may is asked for it, whether it has a socket or
   await client.close();
 });
 
-Deno.test("S12 a client with a socket that the app subscribes hears of it, and then the channel", async () => {
+Deno.test("S12 a client that the app subscribes is informed, then receives messages", async () => {
   await using server = await realtime({ port: 0 });
   const { client, id } = await listener(server, "news");
   assert.equal(await server.subscribeClient(id, "sports"), true);
@@ -125,20 +125,20 @@ Deno.test("S12 a client with a socket that the app subscribes hears of it, and t
   await client.close();
 });
 
-Deno.test("S12 a client the app connects again replaces the one before; one whose token ends is gone", async () => {
+Deno.test("S12 connecting a client again replaces it, and revoking its token disconnects it", async () => {
   await using server = await realtime({ requireAuth: true, jwtSecret: SECRET });
   await server.handleConnection({ id: "ann", auth: await token({ sub: "ann", permissions: ["read:*"] }) });
   await server.subscribeClient("ann", "news");
   await server.handleConnection({ id: "ann", auth: await token({ sub: "ann", permissions: ["write:*"] }) });
   assert.equal(server.getActiveConnections(), 1);
-  assert.equal(await server.publishFromClient("ann", "news", 1), 0, "the one before is unsubscribed");
+  assert.equal(await server.publishFromClient("ann", "news", 1), 0, "the replaced client is unsubscribed");
   assert.equal(server.checkChannelPermission("ann", "news"), false);
   await server.access.revoke({ user: "ann" });
   assert.equal(server.getActiveConnections(), 0);
   await assert.rejects(server.publishFromClient("ann", "news", 1), { code: "unauthorized" });
 });
 
-Deno.test("S10 the limit of messages counts for every client by itself", async () => {
+Deno.test("S10 the message limit applies per client", async () => {
   await using server = await realtime({ rateLimit: { maxMessagesPerMinute: 3 } });
   await server.handleConnection({ id: "ann" });
   const allowed = (client: string) =>
@@ -148,14 +148,14 @@ Deno.test("S10 the limit of messages counts for every client by itself", async (
   assert.equal(server.enforceRateLimit("ann", "subscribe"), true, "another operation");
 });
 
-Deno.test("S11 messages are checked for size and script", () => {
+Deno.test("S11 checks messages for size and script", () => {
   const server = new RealtimeServer();
   assert.equal(server.validateMessage({ text: "hello" }), true);
   assert.equal(server.validateMessage({ text: "<script>alert(1)</script>" }), false);
   assert.equal(server.validateMessage({ text: "x".repeat(100_000) }), false);
 });
 
-Deno.test("plugins of one's own are used beside the others, until it starts", async () => {
+Deno.test("adds custom plugins until it starts", async () => {
   const server = new RealtimeServer({ port: 0 });
   const counted = server.use({
     name: "counter",
@@ -170,7 +170,7 @@ Deno.test("plugins of one's own are used beside the others, until it starts", as
   await server.stop();
 });
 
-Deno.test("options that are no numbers above zero are refused by their names", () => {
+Deno.test("refuses options that are not positive numbers, by name", () => {
   const cases = [
     [{ pingInterval: 0 }, /"pingInterval" must be a positive integer, got 0/],
     [{ presenceTimeout: -1 }, /"presenceTimeout"/],

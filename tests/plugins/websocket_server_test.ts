@@ -13,18 +13,18 @@ import { connect, next, websocketServer } from "./websocket_server/kit.ts";
 
 const SECRET = "a secret of thirty-two bytes or more";
 
-Deno.test("Q07 its port is 3001, and one that is taken is told in a sentence", async () => {
+Deno.test("Q07 listens on port 3001, and reports a port in use", async () => {
   let taken: Deno.Listener | undefined;
   try {
     taken = Deno.listen({ port: 3001, hostname: "127.0.0.1" });
-  } catch { /* somebody else has it */ }
+  } catch { /* already in use */ }
   const server = createWebSocketServer();
   await assert.rejects(server.start(), /Cannot listen on 127\.0\.0\.1:3001: the address is in use/);
   await server.stop();
   taken?.close();
 });
 
-Deno.test("Q07 two servers in one app have clients and channels of their own", async () => {
+Deno.test("Q07 two servers in one app have separate clients and channels", async () => {
   const app = new Hono();
   const one = integrateWithHono({ app, path: "/one" });
   const two = integrateWithHono({ app, path: "/two" });
@@ -40,7 +40,7 @@ Deno.test("Q07 two servers in one app have clients and channels of their own", a
   await http.shutdown();
 });
 
-Deno.test("Q07 in a public app nobody from elsewhere comes in, unless it is said that they may", async () => {
+Deno.test("Q07 in a public app, remote clients need an explicit requireAuth", async () => {
   for (const [config, count] of [[{}, 0], [{ requireAuth: false }, 1]] as const) {
     const app = new Hono();
     const server = integrateWithHono({ app, config });
@@ -63,7 +63,7 @@ Deno.test("Q07 in a public app nobody from elsewhere comes in, unless it is said
   }
 });
 
-Deno.test("Q08 TLS by certificate and key files; a missing one stops the start with a sentence", async () => {
+Deno.test("Q08 listens with TLS, and fails to start without the certificate or key file", async () => {
   const folder = await Deno.makeTempDir();
   const [wssCertPath, wssKeyPath] = [`${folder}/cert.pem`, `${folder}/key.pem`];
   const options =
@@ -90,7 +90,7 @@ Deno.test("Q08 TLS by certificate and key files; a missing one stops the start w
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("Q09 one connection too many is refused, and room is free once somebody has left", async () => {
+Deno.test("Q09 refuses connections beyond the maximum until one closes", async () => {
   await using server = await websocketServer({ maxConnections: 3 });
   const clients = await Promise.all([1, 2, 3].map(() => Client.connect(server.url)));
   await assert.rejects(Client.connect(server.url), /503/);
@@ -101,11 +101,11 @@ Deno.test("Q09 one connection too many is refused, and room is free once somebod
   for (const client of clients) await client.close();
 });
 
-Deno.test("Q09 what only the server says is refused to clients, and nobody else sees it", async () => {
+Deno.test("Q09 clients cannot send server messages, and other clients do not see the attempt", async () => {
   await using server = await websocketServer();
   const victim = await connect(server);
   const forger = await connect(server, { user: "mallory" });
-  await next(victim.client); // has joined
+  await next(victim.client); // the join
   const attempts = [
     { type: "query:complete", channel: "queries", data: { queryId: "q", rowCount: 1, duration: 1 } },
     { type: "table:dropped", channel: "tables", data: { tableName: "users", timestamp: 1 } },
@@ -126,7 +126,7 @@ Deno.test("Q09 what only the server says is refused to clients, and nobody else 
   for (const { client } of [victim, forger]) await client.close();
 });
 
-Deno.test("Q06 the count is told to as many as may connect", async () => {
+Deno.test("Q06 announces the user count up to the maximum number of connections", async () => {
   await using server = await websocketServer({ maxConnections: 700 });
   const { client } = await connect(server);
   const others = await Promise.all(Array.from({ length: 699 }, () => Client.connect(server.url)));
@@ -138,7 +138,7 @@ Deno.test("Q06 the count is told to as many as may connect", async () => {
   await Promise.all([client, ...others].map((each) => each.close()));
 });
 
-Deno.test("Q10 with a database, its tables and the queries in it are told of by themselves", async () => {
+Deno.test("Q10 with a database, table changes and queries are announced automatically", async () => {
   const database = persistence({ path: ":memory:" });
   await using server = await websocketServer({ store: database });
   const { client } = await connect(server);
@@ -148,27 +148,27 @@ Deno.test("Q10 with a database, its tables and the queries in it are told of by 
   const { rowCount } = await server.sqlEvents.run("SELECT 1 UNION SELECT 2", [], { user: "ann" });
   assert.equal(rowCount, 2);
   assert.equal((await next(client))[0], "query:started");
-  const [end, , { rowCount: told }] = await next(client);
-  assert.deepEqual([end, told], ["query:complete", 2]);
+  const [end, , { rowCount: announced }] = await next(client);
+  assert.deepEqual([end, announced], ["query:complete", 2]);
   await client.close();
 });
 
-Deno.test("S07 sign-in can be required, by token; without it an address beyond this machine must be meant", async () => {
+Deno.test("S07 can require a token, and needs an explicit requireAuth on a public address", async () => {
   await using server = await websocketServer({ requireAuth: true, jwtSecret: SECRET });
-  const stranger = await Client.connect(`${server.url}?userId=ann`);
-  assert.equal((await next(stranger))[2].code, "UNAUTHORIZED");
-  await within("the close", stranger.closed);
+  const anonymous = await Client.connect(`${server.url}?userId=ann`);
+  assert.equal((await next(anonymous))[2].code, "UNAUTHORIZED");
+  await within("the close", anonymous.closed);
   const jwt = await new SignJWT({ sub: "ann", permissions: ["read:queries", "read:collaboration"] })
     .setProtectedHeader({ alg: "HS256" }).sign(new TextEncoder().encode(SECRET));
   await using client = await Client.connect(`${server.url}?token=${jwt}&userId=bob`);
   assert.equal((await next(client))[2].userId, "ann");
   const channels = [(await next(client))[1], (await next(client))[1]];
-  assert.deepEqual(channels, ["queries", "collaboration"], "those that the token allows");
+  assert.deepEqual(channels, ["queries", "collaboration"], "the channels that the token allows");
   const beyond: WebSocketServerConfig[] = [{ host: "0.0.0.0" }, { host: "::", jwtSecret: SECRET }];
   for (const config of beyond) assert.throws(() => new WebSocketServer(config), /"requireAuth" must be/);
 });
 
-Deno.test("pages of other sites are kept out, pages of this machine and listed ones are not", async () => {
+Deno.test("refuses foreign origins, but not local and listed ones", async () => {
   await using server = await websocketServer({ allowedOrigins: ["https://gui.example.com"] });
   const from = (origin: string) => Client.connect(server.url, [], { origin });
   await assert.rejects(from("https://evil.example.com"), /403/);
@@ -177,7 +177,7 @@ Deno.test("pages of other sites are kept out, pages of this machine and listed o
   }
 });
 
-Deno.test("options that make no sense are refused by their names", () => {
+Deno.test("refuses invalid options by name", () => {
   assert.throws(
     () => new WebSocketServer({ heartbeatInterval: 0 }),
     /"heartbeatInterval" must be a positive/,

@@ -1,5 +1,5 @@
 /**
- * The options of the realtime server.
+ * Options of the realtime server.
  *
  * @module
  */
@@ -15,25 +15,25 @@ export interface RealtimeConfig extends SignInConfig {
   port?: number | false;
   /** Milliseconds between pings. @default {30000} */
   pingInterval?: number;
-  /** How long somebody without a connection is present after the last update, in milliseconds. @default {60000} */
+  /** Milliseconds until a client without a connection expires after its last update. @default {60000} */
   presenceTimeout?: number;
-  /** Limits for clients. @default {generous ones} */
+  /** Limits per client. @default {those of `rate_limits`} */
   rateLimit?: RateLimitConfig;
-  /** The database of the live queries; without one their results are told by `notifyQueryUpdate`. */
+  /** The database of the live queries. Without one, `notifyQueryUpdate` publishes their results. */
   store?: Plugin<LiveStore>;
 }
 
-/** How much a client may do. */
+/** Limits per client. */
 export interface RateLimitConfig {
-  /** Connections at once from one address. @default {1000} */
+  /** Maximum open connections per address. @default {1000} */
   maxConnections?: number;
-  /** Messages of one client in a window. */
+  /** Maximum messages of one client per window. */
   maxMessagesPerMinute?: number;
   /** The window, in milliseconds. @default {60000} */
   windowMs?: number;
 }
 
-/** Throws a sentence unless the numbers are. */
+/** Throws unless all numbers are positive integers. */
 export function checkConfig({ rateLimit, ...numbers }: {
   pingInterval: number;
   presenceTimeout: number;
@@ -44,14 +44,14 @@ export function checkConfig({ rateLimit, ...numbers }: {
   for (const [name, value] of Object.entries(rateLimit)) check.positiveInteger(`rateLimit.${name}`, value);
 }
 
-/** The limits in the words of `rate_limits`. */
+/** Converts the limits to those of `rate_limits`. */
 export function limitsOf(
   { maxConnections, maxMessagesPerMinute, windowMs = 60_000 }: RateLimitConfig,
 ): Partial<Limits> {
   const rate = `${maxMessagesPerMinute ?? 0}/${windowMs}ms` as const;
   return {
     ...(maxConnections !== undefined && { connectionsPerIp: maxConnections }),
-    // What the app publishes in a client's name is no message of a socket, and counts as well.
+    // Publishing as a client is not a message of a socket, so it has a limit of its own.
     ...(maxMessagesPerMinute !== undefined && { messages: rate, publishes: rate }),
   };
 }

@@ -1,5 +1,5 @@
 /**
- * Clients without a socket: the app connects them and speaks for them, and the same rules hold as for all others.
+ * Clients without a socket. The app connects them and acts for them; permissions and limits apply as to all others.
  *
  * @module
  */
@@ -16,31 +16,31 @@ import {
 import type { Access } from "../../auth.ts";
 import type { ChannelEncoder, Channels, Client } from "../../channels.ts";
 
-/** A client that the app itself connects. */
+/** A client that the app connects. */
 export interface LogicalClient {
-  /** What the app calls it. */
+  /** The app's id of the client. */
   readonly id: string;
-  /** Its token. */
+  /** A token. */
   readonly auth?: string;
-  /** Its API key. */
+  /** An API key. */
   readonly apiKey?: string;
-  /** Its address, for the limits. @default {"127.0.0.1"} */
+  /** The IP address, for the limits. @default {"127.0.0.1"} */
   readonly ip?: string;
 }
 
-/** Those there are. */
+/** The clients without a socket. */
 export interface InProcess {
-  /** Connects one; rejects with the reason if it may not. One of the same id is replaced. */
+  /** Connects a client, or rejects with the reason. Replaces a client of the same id. */
   connect(client: LogicalClient): Promise<void>;
-  /** The client the app calls so. */
+  /** Returns a client by the app's id. */
   find(id: string): Client | undefined;
-  /** What the app calls a connection. */
+  /** Returns the app's id of a connection. */
   nameOf(connection: string): string | undefined;
 }
 
-/** Frames for them go nowhere: the app hears its channels by callbacks. */
-const nowhere = (release: () => void): Transport => ({ buffered: 0, send() {}, close: release });
-const silent: ChannelEncoder = {
+/** Discards all frames: the app receives messages by callbacks. */
+const discard = (release: () => void): Transport => ({ buffered: 0, send() {}, close: release });
+const emptyEncoder: ChannelEncoder = {
   publication: () => "",
   join: () => "",
   leave: () => "",
@@ -48,27 +48,27 @@ const silent: ChannelEncoder = {
   unsubscribed: () => "",
 };
 
-/** It has no place among the server's paths: no request gets there. */
+/** Not registered with the server: no request reaches it. */
 const endpoint: Endpoint = { name: "in_process", path: "/", open: () => ({ message() {} }) };
 
-/** Lets clients in that have no socket. */
+/** Connects clients without a socket. */
 export function inProcess({ access, channels }: {
   access: Pick<Access, "connect" | "signsInByMessage">;
   channels: Pick<Channels, "connect">;
 }): Plugin<InProcess> {
   const clients = new Map<string, Client>();
-  /** What the app calls them, by their connections' ids. */
+  /** The app's ids by connection id. */
   const names = new Map<string, string>();
   let host: Host | undefined;
 
   async function open({ auth: token, apiKey, ip = "127.0.0.1" }: LogicalClient): Promise<Connection> {
-    // Not in headers: what is no token may have characters that no header may.
+    // Not in headers: an invalid token may contain characters that headers cannot.
     const proof = new URLSearchParams({
       ...(token !== undefined && { token }),
       ...(apiKey !== undefined && { api_key: apiKey }),
     });
     const admission = await host!.admit(endpoint, new Request(`http://in-process/?${proof}`), ip);
-    if (!(admission instanceof Response)) return admission.open(nowhere(admission.release));
+    if (!(admission instanceof Response)) return admission.open(discard(admission.release));
     const { error: { code, message } } = await admission.json();
     throw new PlugboardError(code, message);
   }
@@ -82,7 +82,7 @@ export function inProcess({ access, channels }: {
           const { identity } = await access.connect(conn);
           if (!conn.open) throw new PlugboardError("closed", "The connection has ended");
           clients.get(client.id)?.conn.close(closeCodes.normal);
-          clients.set(client.id, channels.connect(conn, { identity, encoder: silent }));
+          clients.set(client.id, channels.connect(conn, { identity, encoder: emptyEncoder }));
           names.set(conn.id, client.id);
         } catch (error) {
           conn.close(closeCodes.normal);

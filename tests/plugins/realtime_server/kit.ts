@@ -2,15 +2,15 @@ import { type JWTPayload, SignJWT } from "jose";
 import { type RealtimeConfig, RealtimeServer } from "../../../plugins/servers/realtime_server.ts";
 import { Client } from "../../kit/mod.ts";
 
-/** The secret of the tests' issuer. */
+/** The secret the tests sign tokens with. */
 export const SECRET = "a secret of thirty-two bytes or more";
 
-/** A token as other makers' libraries sign it. */
+/** Signs a token. */
 export function token(claims: JWTPayload, secret = SECRET): Promise<string> {
   return new SignJWT(claims).setProtectedHeader({ alg: "HS256" }).sign(new TextEncoder().encode(secret));
 }
 
-/** A server that is stopped at the end of the block; it listens if told a port. */
+/** Starts a server that stops at the end of the block. It listens if `config` has a port. */
 export async function realtime(
   config: RealtimeConfig = {},
 ): Promise<RealtimeServer & AsyncDisposable> {
@@ -20,7 +20,7 @@ export async function realtime(
   return Object.assign(server, { [Symbol.asyncDispose]: () => server.stop() });
 }
 
-/** Somebody with a socket who hears a channel. */
+/** Connects a client and subscribes it to a channel. */
 export async function listener(
   server: RealtimeServer,
   channel: string,

@@ -1,4 +1,4 @@
-/** Each piece of code in the original's README, as somebody would write it here; what its text says has to be true. */
+/** Every code example of the original's README, and what its text says about it. */
 
 import assert from "node:assert/strict";
 import { persistence } from "../../../plugins/persistence.ts";
@@ -18,8 +18,8 @@ Deno.test("S01 S02 the first lines: all subscribers receive a message instantly"
   await client.close();
 });
 
-Deno.test("S01 S02 quick start, publishing: on any address, until unsubscribed", async () => {
-  // There an open server has to be asked for by name.
+Deno.test("S01 S02 quick start, publishing: works on any address, until unsubscribed", async () => {
+  // An open server on a public address needs an explicit `requireAuth: false`.
   await using server = await realtime({ port: 0, host: "0.0.0.0", requireAuth: false });
   const notifications: { title: string }[] = [];
   const unsubscribe = server.subscribe("notifications", (message) => {
@@ -35,7 +35,7 @@ Deno.test("S01 S02 quick start, publishing: on any address, until unsubscribed",
   assert.equal((await client.nextJson()).type, "connection:ack", "the path may be left out");
 });
 
-Deno.test("S03 quick start, presence: who is there, with what, and since when", async () => {
+Deno.test("S03 quick start, presence: lists clients with their data and times", async () => {
   await using server = await realtime();
   const before = Date.now();
   const data = { name: "Alice", status: "online", avatar: "https://example.com/avatar.png" };
@@ -50,7 +50,7 @@ Deno.test("S03 quick start, presence: who is there, with what, and since when", 
   assert.equal(server.getPresence("lobby")[0]!.joinedAt, joinedAt);
 });
 
-Deno.test("S03 who is not updated is gone after the timeout, also where nothing else was called", async () => {
+Deno.test("S03 presence expires after the timeout, even if nothing else was called", async () => {
   const server = new RealtimeServer({ presenceTimeout: 120 });
   server.updatePresence("client-123", "lobby", { name: "Alice" });
   assert.equal(server.getPresence("lobby").length, 1);
@@ -58,7 +58,7 @@ Deno.test("S03 who is not updated is gone after the timeout, also where nothing 
   await server.stop();
 });
 
-Deno.test("S04 quick start, live queries: notified rows reach who asked for them, until unsubscribed", async () => {
+Deno.test("S04 quick start, live queries: notified rows reach the subscribers, until unsubscribed", async () => {
   await using server = await realtime({ port: 0 });
   const { client, id } = await listener(server, "anything");
   const sql = "SELECT * FROM orders WHERE status = $1";
@@ -70,13 +70,13 @@ Deno.test("S04 quick start, live queries: notified rows reach who asked for them
   const update = await client.nextJson();
   assert.deepEqual([update.type, update.channel], ["message", channel]);
   assert.match(JSON.stringify(update.data), /99\.99/);
-  assert.equal(await server.notifyQueryUpdate(sql, [], ["shipped"]), 0, "others' parameters");
-  assert.equal(await server.notifyQueryUpdate("SELECT 1", []), 0, "others' queries");
+  assert.equal(await server.notifyQueryUpdate(sql, [], ["shipped"]), 0, "other parameters");
+  assert.equal(await server.notifyQueryUpdate("SELECT 1", []), 0, "other queries");
   server.unsubscribeFromQuery(subscriptionId);
   assert.equal((await client.nextJson()).type, "unsubscribed");
   await server.notifyQueryUpdate(sql, []);
   assert.equal(client.waiting, 0);
-  // Somebody who is not connected is no mistake: there is just nobody to tell.
+  // An unknown client is not an error.
   assert.equal(typeof await server.subscribeToQuery("client-123", sql, ["pending"]), "string");
   await client.close();
 });
@@ -93,7 +93,7 @@ Deno.test("S05 live query subscriptions refresh when the database changes", asyn
   await client.close();
 });
 
-Deno.test("S10 production configuration: ten connections of an address, sixty messages a minute", async () => {
+Deno.test("S10 production configuration: 10 connections per address, 60 messages per minute", async () => {
   await using server = await realtime({
     port: 0,
     host: "0.0.0.0",
@@ -123,7 +123,7 @@ Deno.test("S10 production configuration: ten connections of an address, sixty me
   await Promise.all(clients.map((each) => each.close()));
 });
 
-Deno.test("S02 S03 example 1, chat: presence, a callback that stores what is said, and who is online", async () => {
+Deno.test("S02 S03 example 1, chat: presence, a callback that stores messages, and a list of users", async () => {
   const database = persistence({ path: ":memory:" });
   await using server = await realtime({ store: database });
   await database.api.exec("CREATE TABLE messages (room_id TEXT, user_id TEXT, text TEXT)");
@@ -142,7 +142,7 @@ Deno.test("S02 S03 example 1, chat: presence, a callback that stores what is sai
   assert.equal(server.getPresence("chat-room-1").length, 1);
 });
 
-Deno.test("S04 example 2, a document: an async callback applies each change, and tells who follows the query", async () => {
+Deno.test("S04 example 2, a document: an async callback applies each change and updates the query", async () => {
   await using server = await realtime({ port: 0 });
   const documents = new Map([["abc", ""]]);
   const sql = "SELECT * FROM documents WHERE id = $1";
@@ -166,7 +166,7 @@ Deno.test("S04 example 2, a document: an async callback applies each change, and
   await client.close();
 });
 
-Deno.test("S07 S08 S12 example 3, a dashboard: tokens and keys decide who subscribes and publishes", async () => {
+Deno.test("S07 S08 S12 example 3, a dashboard: tokens and keys decide who may subscribe and publish", async () => {
   await using server = await realtime({ port: 0, requireAuth: true, jwtSecret: SECRET });
   const connectClient = async (jwt: string, id: string) => {
     const authResult = await server.authenticateConnection(jwt);
@@ -199,7 +199,7 @@ Deno.test("S07 S08 S12 example 3, a dashboard: tokens and keys decide who subscr
     code: "permission_denied",
   });
   const { client, id } = await listener(server, "metrics", `?token=${jwt}`);
-  assert.equal(await server.publishFromClient(id, "metrics", metrics), 2, "also of those with a socket");
+  assert.equal(await server.publishFromClient(id, "metrics", metrics), 2, "includes clients with a socket");
   assert.deepEqual((await client.nextJson()).data, metrics);
   assert.equal(server.getActiveConnections(), 3);
   await client.close();
@@ -218,7 +218,7 @@ Deno.test("S02 example 4, notifications: to one user, and to all", async () => {
   assert.deepEqual([toasts, global], [[{ ...notification, read: false }], [notification]]);
 });
 
-Deno.test("S02 example 5, data sync: an event for each change of a table, in order", async () => {
+Deno.test("S02 example 5, data sync: one event per table change, in order", async () => {
   const database = persistence({ path: ":memory:" });
   await using server = await realtime({ store: database });
   await database.api.exec("CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT, name TEXT)");
@@ -242,7 +242,7 @@ Deno.test("S02 example 5, data sync: an event for each change of a table, in ord
   ]);
 });
 
-Deno.test("S07 S14 issue 1: without a token the error says so, with one or without the need there is none", async () => {
+Deno.test("S07 S14 issue 1: a missing token is an error, unless no sign-in is required", async () => {
   await using server = await realtime({ requireAuth: true, jwtSecret: SECRET });
   await assert.rejects(server.handleConnection({ id: "client-123" }), {
     message: "Authentication required for WebSocket connection",
@@ -254,7 +254,7 @@ Deno.test("S07 S14 issue 1: without a token the error says so, with one or witho
   assert.equal(await open.publishFromClient("client-123", "anything", 1), 0);
 });
 
-Deno.test("S10 S14 issue 2: one message too many says which limit, a higher one lets it through", async () => {
+Deno.test("S10 S14 issue 2: the error names the exceeded limit, and a higher limit accepts the message", async () => {
   const publishAll = async (maxMessagesPerMinute: number) => {
     await using server = await realtime({
       rateLimit: { maxConnections: 50, maxMessagesPerMinute, windowMs: 60_000 },
@@ -273,7 +273,7 @@ Deno.test("S02 issue 3: channel names must match exactly", async () => {
   assert.equal(await server.publish("notifications", "found"), 1);
 });
 
-Deno.test("S11 issue 4: names with path tricks are refused in the original's words", async () => {
+Deno.test("S11 issue 4: names with path traversal are refused with the original's message", async () => {
   await using server = await realtime();
   const message = "Invalid channel name format";
   assert.throws(() => server.subscribe("../admin/secrets", () => {}), { message });
@@ -282,7 +282,7 @@ Deno.test("S11 issue 4: names with path tricks are refused in the original's wor
   server.subscribe("admin:secrets", () => {})();
 });
 
-Deno.test("S02 issue 5: who unsubscribes leaves nothing behind", async () => {
+Deno.test("S02 issue 5: unsubscribing leaves nothing behind", async () => {
   await using server = await realtime();
   for (let i = 0; i < 100; i++) server.subscribe(`channel-${i}`, () => {})();
   assert.deepEqual(server.getChannelStats(), []);

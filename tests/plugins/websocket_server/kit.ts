@@ -1,7 +1,7 @@
 import { WebSocketServer, type WebSocketServerConfig } from "../../../plugins/servers/websocket_server.ts";
 import { Client } from "../../kit/mod.ts";
 
-/** A server on a free port that is stopped at the end of the block. */
+/** Starts a server on a free port that stops at the end of the block. */
 export async function websocketServer(
   config: WebSocketServerConfig = {},
 ): Promise<WebSocketServer & AsyncDisposable> {
@@ -11,7 +11,7 @@ export async function websocketServer(
   return Object.assign(server, { [Symbol.asyncDispose]: () => server.stop() });
 }
 
-/** Connects, and reads what comes first: the acknowledgement, the channels, and the own joining. */
+/** Connects and reads the first messages: the acknowledgement, the subscriptions, and its own join. */
 export async function connect(
   to: WebSocketServer | string,
   { user, channels = 4 }: { user?: string; channels?: number } = {},
@@ -24,7 +24,7 @@ export async function connect(
   return { client, id: clientId };
 }
 
-/** The next message: its type, its channel, its data. */
+/** Reads the next message. Resolves to its type, channel and data. */
 // deno-lint-ignore no-explicit-any -- tests look into what they expect
 export async function next(client: Client): Promise<[string, string, any]> {
   const { type, channel, data } = await client.nextJson();

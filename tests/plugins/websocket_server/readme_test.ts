@@ -1,4 +1,4 @@
-/** Each piece of code in the original's README, as somebody would write it here; what its text says has to be true. */
+/** Every code example of the original's README, and what its text says about it. */
 
 import assert from "node:assert/strict";
 import { Hono } from "@hono/hono";
@@ -27,7 +27,7 @@ import type {
 import { Client } from "../../kit/mod.ts";
 import { connect, next, websocketServer } from "./kit.ts";
 
-Deno.test("Q04 Q05 the standalone server: what it notifies reaches every client that just connects", async () => {
+Deno.test("Q04 Q05 standalone server: notifications reach every client that connects", async () => {
   const config = { port: 0, path: "/ws", heartbeatInterval: 30_000, maxConnections: 100 };
   await using wsServer = await websocketServer(config);
   const { client } = await connect(wsServer);
@@ -41,7 +41,7 @@ Deno.test("Q04 Q05 the standalone server: what it notifies reaches every client 
   await client.close();
 });
 
-Deno.test("Q07 it starts by being made, and can be notified and stopped at once", async () => {
+Deno.test("Q07 starts on creation, and can be notified and stopped immediately", async () => {
   const wsServer = createWebSocketServer({ port: 0 });
   wsServer.notifyTableCreated({ tableName: "users", timestamp: Date.now() });
   await wsServer.start();
@@ -59,9 +59,9 @@ Deno.test("Q07 it starts by being made, and can be notified and stopped at once"
   await createWebSocketServer({ port: 0 }).stop();
 });
 
-Deno.test("Q07 it is put into a Hono app, as the original into Express", async () => {
+Deno.test("Q07 mounts in a Hono app, as the original in Express", async () => {
   const app = new Hono();
-  app.get("/", (c) => c.text("the app's own"));
+  app.get("/", (c) => c.text("the app"));
   const config = { heartbeatInterval: 30_000, maxConnections: 100 };
   const wsServer = integrateWithHono({ app, path: "/ws", config });
   const http = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, app.fetch);
@@ -70,9 +70,9 @@ Deno.test("Q07 it is put into a Hono app, as the original into Express", async (
   await http.shutdown();
 });
 
-Deno.test("Q07 it is put in front of a plain handler of Deno.serve", async () => {
+Deno.test("Q07 wraps a Deno.serve handler", async () => {
   const { wsServer, handler } = integrateWithServe({
-    handler: () => new Response("the app's own"),
+    handler: () => new Response("the app"),
     path: "/ws",
     config: { maxConnections: 100 },
   });
@@ -82,10 +82,10 @@ Deno.test("Q07 it is put in front of a plain handler of Deno.serve", async () =>
   await http.shutdown();
 });
 
-/** The app answers as before, and clients hear what is notified. */
+/** Checks that the app still answers and that clients receive notifications. */
 async function serves(url: string, wsServer: ReturnType<typeof createWebSocketServer>): Promise<void> {
   await wsServer.start();
-  assert.equal(await (await fetch(url)).text(), "the app's own");
+  assert.equal(await (await fetch(url)).text(), "the app");
   const refused = await fetch(`${url}/ws`);
   assert.deepEqual([refused.status, (await refused.json()).error.code], [426, "upgrade_required"]);
   const { client } = await connect(`${url}/ws`);
@@ -94,10 +94,10 @@ async function serves(url: string, wsServer: ReturnType<typeof createWebSocketSe
   await client.close();
 }
 
-Deno.test("Q05 broadcasting: to a channel's subscribers, to all clients, to all but one", async () => {
+Deno.test("Q05 broadcasts to a channel's subscribers, to all clients, and to all except one", async () => {
   await using wsServer = await websocketServer();
   const [one, two] = [await connect(wsServer), await connect(wsServer)];
-  await next(one.client); // the other one has joined
+  await next(one.client); // the join of the other one
   wsServer.unsubscribeClient(two.id, "queries");
   assert.equal((await next(two.client))[0], "unsubscribed");
   const complete = { queryId: "query-123", rowCount: 1000, duration: 250 };
@@ -125,7 +125,7 @@ Deno.test("Q05 broadcasting: to a channel's subscribers, to all clients, to all 
   for (const { client } of [one, two]) await client.close();
 });
 
-Deno.test("Q02 client subscriptions: by the server, and by the client's messages", async () => {
+Deno.test("Q02 subscribes clients by the server and by the client's messages", async () => {
   await using wsServer = await websocketServer({ autoSubscribe: [] });
   const { client, id } = await connect(wsServer, { channels: 0 });
   const hears = async () => {
@@ -154,7 +154,7 @@ Deno.test("Q02 client subscriptions: by the server, and by the client's messages
   await client.close();
 });
 
-Deno.test("Q04 each method of the list announces its event on its channel", async () => {
+Deno.test("Q04 each notify method announces its event on its channel", async () => {
   await using wsServer = await websocketServer();
   const { client } = await connect(wsServer);
   const table = { tableName: "users", userId: "ann", timestamp: 1 };
@@ -181,7 +181,7 @@ Deno.test("Q04 each method of the list announces its event on its channel", asyn
   await client.close();
 });
 
-Deno.test("Q01 Q06 the example messages of the text come exactly so", async () => {
+Deno.test("Q01 Q06 sends the example messages of the text exactly", async () => {
   await using wsServer = await websocketServer();
   const { client } = await connect(wsServer, { user: "john_doe" });
   const { client: other, id } = await connect(wsServer, { user: "jane" });
@@ -200,14 +200,14 @@ Deno.test("Q01 Q06 the example messages of the text come exactly so", async () =
   wsServer.notifyTableCreated(created);
   const { id: ___, timestamp: ____, offset, ...table } = await client.nextJson();
   assert.deepEqual(table, { type: "table:created", channel: "tables", data: created });
-  assert.equal(offset, 1, "and its place in the log, for those who come back");
+  assert.equal(offset, 1, "the offset in the history, for recovery");
   await other.close();
   const [type, , { userId, connectedUsers }] = await next(client);
   assert.deepEqual([type, userId, connectedUsers], ["user:left", "jane", 1]);
   await client.close();
 });
 
-Deno.test("Q01 the types of the list are exported, and tell what a message carries", () => {
+Deno.test("Q01 exports the types of the messages", () => {
   const progress: WebSocketMessage<QueryProgressData> = {
     id: "msg-123",
     timestamp: 1738454400000,

@@ -32,6 +32,8 @@ export interface ChangeFeed {
    * a `DELETE` without `WHERE` may empty the table at a stroke, past any session.
    */
   hooked<T>(prepare: () => T): T;
+  /** Identifies the current transaction. */
+  readonly commit: object;
   /** A transaction has begun: nobody else can write now, so look whether somebody has. */
   begun(): void;
   /** A statement is about to write to these tables. */
@@ -58,6 +60,7 @@ export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFe
   const dropped = new Set<string>();
   let schemaChanged = false;
   let outside = false;
+  let commit = {};
   const versions = {
     data: numberIn(native, "PRAGMA data_version"),
     schema: numberIn(native, "PRAGMA schema_version"),
@@ -145,7 +148,11 @@ export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFe
         session.close();
       }
     },
+    get commit() {
+      return commit;
+    },
     begun() {
+      commit = {};
       if (!watching.none && noteOutside()) schemaChanged = true;
     },
     writing(writes) {
@@ -165,7 +172,7 @@ export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFe
         const change = changeOf(name, session);
         if (change !== undefined) changed.set(name, change);
       }
-      const changes = { tables: changed, schema: schemaChanged, dropped: new Set(dropped), outside };
+      const changes = { tables: changed, schema: schemaChanged, dropped: new Set(dropped), outside, commit };
       discard();
       return changed.size > 0 || changes.schema || outside ? changes : undefined;
     },
@@ -174,7 +181,7 @@ export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFe
     lookOutside() {
       if (watching.none) return;
       const schema = noteOutside();
-      if (outside) tell({ tables: new Map(), schema, dropped: new Set(), outside });
+      if (outside) tell({ tables: new Map(), schema, dropped: new Set(), outside, commit: {} });
     },
   };
 }

@@ -166,6 +166,10 @@ class Handle implements Transaction {
     this.#saving = saving;
   }
 
+  get commit(): object {
+    return this.#work.feed.commit;
+  }
+
   all<R extends object>(sql: string, params?: Params, options?: ReadOptions): R[] {
     return this.#use(this.#get(sql), (statement) => statement.all<R>(params, options?.maxRows));
   }

@@ -50,6 +50,8 @@ export interface Transaction extends Reader {
   exec(script: string): void;
   /** Runs `fn`; when it throws, what it wrote is undone and the error goes on to the caller. */
   savepoint<T>(fn: () => Sync<T>): T;
+  /** Identifies the commit that will contain this write; {@linkcode Changes} has the same object. */
+  readonly commit: object;
 }
 
 /** One step of a schema: a script, or a function for what SQL alone cannot do. */
@@ -102,6 +104,8 @@ export interface Changes {
   readonly dropped: ReadonlySet<string>;
   /** Another process wrote to the file: anything may have changed. */
   readonly outside: boolean;
+  /** The commit, as its transactions name it. */
+  readonly commit: object;
 }
 
 /** What one transaction changed in one table. */

@@ -69,6 +69,23 @@ Deno.test("what is undone, or comes to nothing, is not told", async () => {
   assert.deepEqual(events, []);
 });
 
+Deno.test("a write and the changes it leads to name the same commit, even after a failed attempt", async () => {
+  await using db = await opened();
+  const { store } = db;
+  await store.exec(ORDERS);
+  const events = follow(store, ["orders"]);
+  const commits: object[] = [];
+  const insert = (id: number) =>
+    store.write((tx) => {
+      tx.run("INSERT INTO orders (id) VALUES (?)", [id]);
+      commits[id] = tx.commit;
+    });
+  await Promise.allSettled([insert(1), insert(1), insert(2)]); // the second fails, so the group runs again
+  await insert(3);
+  assert.deepEqual(events.map(({ commit }) => commit === commits[1]), [true, false]);
+  assert.deepEqual([commits[2] === commits[1], events[1]!.commit === commits[3]], [true, true]);
+});
+
 Deno.test("a listener reads the state right after the change, before the write resolves", async () => {
   await using db = await opened();
   const { store } = db;

@@ -33,7 +33,7 @@ import {
 import { type ApiKey, ApiKeys } from "./auth/api_keys.ts";
 import { entrance } from "./auth/entrance.ts";
 import { authMiddleware } from "./auth/http.ts";
-import { originCheck } from "./auth/origins.ts";
+import { originCheck } from "./shared/origins.ts";
 import { type Kept, Revocations } from "./auth/revocations.ts";
 import { Sessions } from "./auth/sessions.ts";
 import { type AnonymousOptions, signer } from "./auth/signer.ts";
@@ -110,7 +110,7 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
   const exposed = !isLoopback(hostname);
   const open = jwt === undefined && apiKeys.length === 0 && options.signIn === undefined &&
     anonymous === false;
-  const { allowsOrigin, admits } = originCheck({ allowed: origins, exposed, open });
+  const { allowsOrigin, admits } = originCheck("auth", { allowed: origins, exposed, open });
 
   let host: Host | undefined;
   let release: (() => void)[] = [];

@@ -5,15 +5,18 @@
  */
 
 import type { Host, Plugin } from "../core/mod.ts";
+import { type HealthCheck, healthResponse } from "./shared/health.ts";
+
+export type { HealthCheck } from "./shared/health.ts";
 
 /** Options of {@linkcode health}. */
 export interface HealthOptions {
-  /** Asked each time: each tells in a sentence what is wrong, if anything is. */
-  checks?: readonly (() => string | undefined)[];
+  /** Checks that run on each request. */
+  checks?: readonly HealthCheck[];
 }
 
 /**
- * Answers `GET /health`: 200 while all is well, 503 while the server starts or stops or a check finds something wrong.
+ * Answers `GET /health`: 200 if all is well, 503 while the server starts or stops or a check reports a problem.
  *
  * ```ts
  * import { Server } from "@plugboard/server";
@@ -33,17 +36,10 @@ export function health({ checks = [] }: HealthOptions = {}): Plugin {
       host = given;
     },
     routes(app) {
-      app.get("/health", (c) => {
-        const problems = checks.flatMap((check) => check() ?? []);
-        const { state } = host;
-        const healthy = state === "ready" && problems.length === 0;
-        const body = {
-          status: healthy ? "healthy" : state === "ready" ? "unhealthy" : state,
-          ...(problems.length > 0 && { problems }),
-          stats: { total_connections: host.connections.size },
-        };
-        return c.json(body, healthy ? 200 : 503);
-      });
+      app.get(
+        "/health",
+        () => healthResponse(host.state, { total_connections: host.connections.size }, checks),
+      );
     },
   };
 }

@@ -26,6 +26,7 @@ import {
   refusal,
 } from "../core/mod.ts";
 import type { Channels, ChannelStats } from "./channels.ts";
+import { type HealthCheck, healthResponse } from "./shared/health.ts";
 import { type MetricsRegistry, metricsRegistry, SECONDS } from "./shared/metrics.ts";
 import { measureChannels } from "./stats/channel_metrics.ts";
 import { SampleRing } from "./stats/history.ts";
@@ -49,7 +50,7 @@ export interface StatsOptions {
   /** Whether a caller may see `/metrics` and `/api/stats`. @default {callers on this machine} */
   allow?: (request: Request, ip: string) => MaybePromise<boolean>;
   /** Asked for `/health`: each tells in a sentence what is wrong, if anything is. */
-  checks?: readonly (() => string | undefined)[];
+  checks?: readonly HealthCheck[];
   /** Also export through OpenTelemetry; needs the runtime's `OTEL_DENO=true`. @default {false} */
   otel?: boolean;
 }
@@ -150,24 +151,15 @@ export function stats(options: StatsOptions): Plugin<Stats> {
     };
   }
 
-  function health(): { body: object; ready: boolean } {
-    const problems = checks.flatMap((check) => check() ?? []);
-    const state = host?.state ?? "idle";
-    const ready = state === "ready" && problems.length === 0;
+  function health(): Response {
     const users = new Set(Array.from(channels.clients.values(), ({ identity }) => identity.user));
     users.delete("");
-    return {
-      ready,
-      body: {
-        status: ready ? "healthy" : state === "ready" ? "unhealthy" : state,
-        ...(problems.length > 0 && { problems }),
-        stats: {
-          total_users: users.size,
-          total_connections: connections().size,
-          total_sessions: channels.clients.size,
-        },
-      },
+    const counts = {
+      total_users: users.size,
+      total_connections: connections().size,
+      total_sessions: channels.clients.size,
     };
+    return healthResponse(host?.state ?? "idle", counts, checks);
   }
 
   function addRoutes(app: App): void {
@@ -176,12 +168,7 @@ export function stats(options: StatsOptions): Plugin<Stats> {
       if (c.res.status >= 400) refusals.add(1, String(c.res.status));
     });
     app.get("/health/live", (c) => c.json({ status: "live" }));
-    for (const path of ["/health", "/health/ready"]) {
-      app.get(path, (c) => {
-        const { body, ready } = health();
-        return c.json(body, ready ? 200 : 503);
-      });
-    }
+    for (const path of ["/health", "/health/ready"]) app.get(path, health);
     for (const path of ["/metrics", "/api/stats"]) {
       app.use(path, async (c, next) => {
         if (await allow(c.req.raw, c.env.ip)) return await next();

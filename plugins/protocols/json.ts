@@ -35,12 +35,12 @@ import {
   type Plugin,
   systemClock,
 } from "../../core/mod.ts";
-import type { Access, SignIn } from "../auth.ts";
+import type { Access } from "../auth.ts";
 import type { Channels } from "../channels.ts";
 import type { Presence } from "../presence.ts";
 import type { RateLimits, RefusedMessage } from "../rate_limits.ts";
 import type { Rpc } from "../rpc.ts";
-import { anybody } from "../shared/identity.ts";
+import { anonymousSignIn } from "../shared/identity.ts";
 import { errorData } from "./json/codes.ts";
 import { cursors, type Move } from "./json/cursors.ts";
 import { encoder, read, write } from "./json/envelope.ts";
@@ -127,7 +127,8 @@ export function json(options: JsonOptions): Plugin<Json> {
     cursors: cursors(() => host?.clock ?? systemClock, cursorMs, passOn),
     async connect(conn, { url }, { expiring, refreshed }) {
       const user = access && nameIn(url);
-      const { identity, channels: granted } = await access?.connect(conn, { user, expiring }) ?? everybody;
+      const { identity, channels: granted } = await access?.connect(conn, { user, expiring }) ??
+        anonymousSignIn;
       if (!conn.open) throw new PlugboardError("closed", "The connection has ended");
       const subscriptions = new Map(autoSubscribe.map((channel) => [channel, requestFor(channel)]));
       for (const [channel, request] of granted) {
@@ -214,9 +215,6 @@ export function json(options: JsonOptions): Plugin<Json> {
     close: (conn) => void signedIn.delete(conn),
   };
 }
-
-/** The sign-in where there is none. */
-const everybody: Pick<SignIn, "identity" | "channels"> = { identity: anybody, channels: new Map() };
 
 /** Live queries bring a namespace along; without them `live:` is a name like any other. */
 function hasLiveQueries(channels: Pick<Channels, "namespaceOf">): boolean {

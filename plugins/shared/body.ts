@@ -1,12 +1,13 @@
 /**
- * Reading a request's body, within bounds.
+ * Reads the body of a request or a response, within bounds: of size, to protect the memory, and of time, because a
+ * slow sender occupies a place.
  *
  * @module
  */
 
 import { type Clock, PlugboardError } from "../../core/mod.ts";
 
-/** How much a body may be, and how long it may take. */
+/** Limits of a body. */
 export interface BodyLimits {
   readonly maxBytes: number;
   readonly timeoutMs: number;
@@ -14,8 +15,8 @@ export interface BodyLimits {
 }
 
 /**
- * The body as text. Throws `too_large` beyond the limit, `timeout` if it does not come in time, and `bad_request` if
- * its sender went before the end.
+ * Returns the body as text. Throws `too_large`, `timeout`, or `bad_request` if the sender disconnects before the end
+ * or the body is not UTF-8.
  */
 export async function readText(
   { body }: Pick<Request, "body">,
@@ -23,37 +24,30 @@ export async function readText(
 ): Promise<string> {
   if (body === null) return "";
   const reader = body.getReader();
+  const stop = () => void reader.cancel().catch(() => {}); // fails if the sender has disconnected
   let late = false;
-  const cancel = clock.after(timeoutMs, () => {
+  const cancelTimeout = clock.after(timeoutMs, () => {
     late = true;
-    // The request's sender may be gone; there is nobody to tell then.
-    reader.cancel().catch(() => {});
+    stop();
   });
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  let text = "";
+  let bytes = 0;
   try {
-    const decoder = new TextDecoder();
-    let text = "";
-    let bytes = 0;
-    for (let part = await next(reader); !part.done; part = await next(reader)) {
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
       bytes += part.value.length;
       if (bytes > maxBytes) {
-        reader.cancel().catch(() => {});
         throw new PlugboardError("too_large", `The body is longer than ${maxBytes} bytes`);
       }
       text += decoder.decode(part.value, { stream: true });
     }
-    if (late) throw new PlugboardError("timeout", `The body did not come within ${timeoutMs} ms`);
+    if (late) throw new PlugboardError("timeout", `The body did not arrive within ${timeoutMs} ms`);
     return text + decoder.decode();
-  } finally {
-    cancel();
-  }
-}
-
-async function next<Part>(
-  reader: ReadableStreamDefaultReader<Part>,
-): Promise<ReadableStreamReadResult<Part>> {
-  try {
-    return await reader.read();
   } catch (cause) {
-    throw new PlugboardError("bad_request", "The body did not come to its end", { cause });
+    stop();
+    if (cause instanceof PlugboardError) throw cause;
+    throw new PlugboardError("bad_request", "The body is incomplete or not UTF-8", { cause });
+  } finally {
+    cancelTimeout();
   }
 }

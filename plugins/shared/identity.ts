@@ -1,28 +1,36 @@
 /**
- * Who somebody is, and what they may do: the type that sign-in makes and every service asks.
+ * Identities: who a client is and what it may do. Sign-in makes them, every service checks them.
  *
  * @module
  */
 
 /**
- * What somebody wants to do with a thing. To `query` is to read by SQL of one's own; `admin` is the server's own
- * business. Neither is included where somebody may read and write everything.
+ * What a client does with a resource. `query` means reading with SQL of one's own, `admin` means operating the server.
+ * The permission to read and write everything includes neither.
  */
 export type Verb = "read" | "write" | "query" | "admin";
 
-/** Somebody, as far as it was proven. */
+/** A client's identity, as far as it is proven. */
 export interface Identity {
-  /** The user's id; empty for somebody anonymous. */
+  /** The user's id; empty for anonymous clients. */
   readonly user: string;
-  /** Whether they may: `can("read", "orders")`. */
+  /** Whether it has the permission: `can("read", "orders")`. */
   can(verb: Verb, resource: string): boolean;
-  /** When the proof ends, in milliseconds since 1970. */
+  /** When the sign-in expires, in milliseconds since 1970. */
   readonly expiresAt?: number;
-  /** What others may see of them, as JSON text. */
+  /** What others may see of the user, as JSON text. */
   readonly info?: string;
-  /** They were let in without proof where others bring one: an id they have is made up. */
+  /** Set if the client signed in without credentials on a server that has sign-in. Its user id proves nothing. */
   readonly anonymous?: true;
 }
 
-/** Somebody without a name who may do everything: everyone, on a server without sign-in. */
-export const anybody: Identity = { user: "", can: () => true };
+/** Every client's identity on a server without sign-in: no name, all permissions. */
+export const anonymousIdentity: Identity = { user: "", can: () => true };
+
+/** Every client's sign-in on a server without sign-in. */
+export const anonymousSignIn = { identity: anonymousIdentity, channels: new Map<string, never>() } as const;
+
+/** Returns the identity of a client with a name that it gave without proof. It has no permissions. */
+export function unprovenIdentity(user = ""): Identity {
+  return { user, can: () => false, anonymous: true };
+}

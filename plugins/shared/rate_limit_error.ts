@@ -1,23 +1,22 @@
 /**
- * The error of somebody who did too much, with the time to wait.
+ * The error for exceeding a rate limit.
  *
  * @module
  */
 
 import { PlugboardError } from "../../core/mod.ts";
 
-/** Too much of something; `retryAfterMs` tells when it is allowed again. */
+/** Too much of something. */
 export class RateLimitError extends PlugboardError {
-  /** How long to wait. */
+  /** How long to wait before the next attempt. */
   readonly retryAfterMs: number;
 
-  /** `what` is what there was too much of: `Too many messages sent`. */
+  /** Makes an error; `what` names the limit: `Too many messages sent`. */
   constructor(what: string, retryAfterMs: number) {
-    super("too_many_requests", `Rate limit exceeded: ${what}, try again in ${inWords(retryAfterMs)}`);
+    const wait = retryAfterMs < 1_000
+      ? `${Math.ceil(retryAfterMs)} ms`
+      : `${Math.ceil(retryAfterMs / 1_000)} s`;
+    super("too_many_requests", `Rate limit exceeded: ${what}, try again in ${wait}`);
     this.retryAfterMs = retryAfterMs;
   }
-}
-
-function inWords(ms: number): string {
-  return ms < 1_000 ? `${Math.ceil(ms)} ms` : `${Math.ceil(ms / 1_000)} s`;
 }

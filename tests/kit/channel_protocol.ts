@@ -1,6 +1,6 @@
 import { closeCode, messageOf, PlugboardError, type Plugin } from "../../core/mod.ts";
 import type { ChannelEncoder, Channels, Client, Identity, SubscribeRequest } from "../../plugins/channels.ts";
-import { anybody } from "../../plugins/shared/identity.ts";
+import { anonymousIdentity } from "../../plugins/shared/identity.ts";
 
 const json = JSON.stringify;
 
@@ -34,7 +34,10 @@ export function channelProtocol(
       path: "/t",
       open(conn, { url }) {
         const user = new URL(url).searchParams.get("user") ?? "";
-        const client = bus.connect(conn, { identity: identify?.(user) ?? { ...anybody, user }, encoder });
+        const client = bus.connect(conn, {
+          identity: identify?.(user) ?? { ...anonymousIdentity, user },
+          encoder,
+        });
         clients.push(client);
         return {
           async message(text) {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { type Connection, PlugboardError } from "../../core/mod.ts";
 import { rpc, RpcError } from "../../plugins/rpc.ts";
-import { anybody } from "../../plugins/shared/identity.ts";
+import { anonymousIdentity } from "../../plugins/shared/identity.ts";
 import { FakeClock, serve } from "../kit/mod.ts";
 
-const caller = { identity: { ...anybody, user: "ann" } };
+const caller = { identity: { ...anonymousIdentity, user: "ann" } };
 const refused = (code: string) => (error: PlugboardError) => error.code === code;
 
 async function serveRpc() {
@@ -62,7 +62,10 @@ Deno.test("a method decides who may call it", async () => {
   await using server = await serveRpc();
   server.methods.define("admin", { allow: ({ identity }) => identity.user === "root", run: () => 1 });
   await assert.rejects(server.methods.call("admin", {}, caller), refused("permission_denied"));
-  assert.equal(await server.methods.call("admin", {}, { identity: { ...anybody, user: "root" } }), 1);
+  assert.equal(
+    await server.methods.call("admin", {}, { identity: { ...anonymousIdentity, user: "root" } }),
+    1,
+  );
 });
 
 Deno.test("a method that hangs is given up at the timeout", async () => {

@@ -5,16 +5,14 @@
  */
 
 import { refusal } from "../../../core/mod.ts";
-import { isLoopback } from "../../shared/client_ip.ts";
+import { originCheck } from "../../shared/origins.ts";
 
 /** Whether a page of this origin may talk to the server; requests without `Origin` are not a page's. */
 export type OriginRule = (headers: Headers) => boolean;
 
 /** Without sign-in, only pages of this machine may: any other could act for whoever visits it. */
-export const localOrigins: OriginRule = (headers) => {
-  const origin = headers.get("origin");
-  return origin === null || (URL.canParse(origin) && isLoopback(new URL(origin).hostname));
-};
+export const localOrigins: OriginRule =
+  originCheck("centrifuge", { allowed: [], exposed: false, open: true }).allowsOrigin;
 
 /** The headers that let a page read the response, or the response that refuses its request. */
 export function corsHeaders({ headers }: Request, allows: OriginRule): Record<string, string> | Response {

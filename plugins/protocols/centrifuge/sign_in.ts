@@ -7,7 +7,7 @@
 import type { Connection } from "../../../core/mod.ts";
 import type { Access, SignIn } from "../../auth.ts";
 import type { SubscribeRequest } from "../../channels.ts";
-import { anybody, type Identity } from "../../shared/identity.ts";
+import { anonymousSignIn, type Identity } from "../../shared/identity.ts";
 import { type Fields, malformed, recovery, text, within } from "./fields.ts";
 
 /** What the protocol asks of sign-in. */
@@ -16,9 +16,6 @@ export type CentrifugeAccess = Pick<
   "connect" | "refresh" | "verifySubscription" | "signsInByMessage" | "allowsOrigin"
 >;
 
-/** Everybody, on a server without sign-in. */
-const nobodyInParticular: Pick<SignIn, "identity" | "channels"> = { identity: anybody, channels: new Map() };
-
 /** Signs a client in by the token of its connect command; at once where there is no sign-in. */
 export function signIn(
   access: CentrifugeAccess | undefined,
@@ -26,7 +23,7 @@ export function signIn(
   params: Fields,
 ): Promise<Pick<SignIn, "identity" | "channels">> | Pick<SignIn, "identity" | "channels"> {
   const token = text(params, "token");
-  return access?.connect(conn, token === "" ? {} : { token }) ?? nobodyInParticular;
+  return access?.connect(conn, token === "" ? {} : { token }) ?? anonymousSignIn;
 }
 
 /** What the server subscribes a client to, each from where the client says it was. */

@@ -6,7 +6,8 @@
  */
 
 import { type App, type Endpoint, refusal } from "../../../core/mod.ts";
-import { readText } from "./bodies.ts";
+import { readText } from "../../shared/body.ts";
+import { refusalFor } from "../../shared/http_errors.ts";
 import { corsHeaders, type OriginRule, preflight } from "./cors.ts";
 import { asFields, text } from "./fields.ts";
 import { CentrifugeSession, type Shared } from "./session.ts";
@@ -21,6 +22,9 @@ export interface StreamOptions {
   readonly allows: OriginRule;
   readonly format: unknown;
 }
+
+/** How long a body may take. */
+const BODY_MS = 10_000;
 
 /** One way of streaming: an endpoint that is no WebSocket, and how it writes. */
 interface Way {
@@ -52,7 +56,10 @@ export function streams(
     format: streamFormat("\r\n", "data: ", "\n\n"),
     headers: { ...STREAM_HEADERS, "content-type": "text/event-stream; charset=utf-8" },
   });
-  const body = (request: Request) => readText(request, maxMessageBytes, shared.clock());
+  const body = (request: Request) =>
+    readText(request, { maxBytes: maxMessageBytes, timeoutMs: BODY_MS, clock: shared.clock() }).catch(
+      refusalFor,
+    );
 
   return {
     endpoints: [httpStream.endpoint, sse.endpoint],

@@ -3,7 +3,7 @@ import { Server } from "../../../core/mod.ts";
 import { auth, type AuthOptions } from "../../../plugins/auth.ts";
 import { channels } from "../../../plugins/channels.ts";
 import { json } from "../../../plugins/protocols/json.ts";
-import { anybody } from "../../../plugins/shared/identity.ts";
+import { anonymousIdentity } from "../../../plugins/shared/identity.ts";
 import { rateLimits, type RateLimitsOptions } from "../../../plugins/rate_limits.ts";
 import { closed, SECRET, stopping, token } from "../auth/kit.ts";
 import { type Client, FakeClock, started } from "../../kit/mod.ts";
@@ -183,7 +183,7 @@ Deno.test("S07 who has not signed in yet hears nothing of what is said to all", 
     async connect() {
       asked.resolve();
       await allowed.promise;
-      return { identity: anybody, permissions: [], channels: new Map() };
+      return { identity: anonymousIdentity, permissions: [], channels: new Map() };
     },
     refresh: () => Promise.reject(new Error("not here")),
     signsInByMessage() {},

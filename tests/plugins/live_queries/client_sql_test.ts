@@ -5,7 +5,7 @@ import { channels } from "../../../plugins/channels.ts";
 import { liveQueries, type LiveQueriesOptions, sqlChannel } from "../../../plugins/live_queries.ts";
 import { persistence } from "../../../plugins/persistence.ts";
 import { json } from "../../../plugins/protocols/json.ts";
-import { anybody, type Verb } from "../../../plugins/shared/identity.ts";
+import { anonymousIdentity, type Verb } from "../../../plugins/shared/identity.ts";
 import { sqlEvents } from "../../../plugins/sql_events.ts";
 import { channelProtocol } from "../../kit/channel_protocol.ts";
 import { serve, until } from "../../kit/mod.ts";
@@ -38,7 +38,7 @@ async function serveSql(options: Partial<LiveQueriesOptions> = {}) {
     ...options,
   });
   const can = (user: string) => (verb: Verb) => user === "ann" ? true : verb !== "query";
-  const protocol = channelProtocol(bus.api, (user) => ({ ...anybody, user, can: can(user) }));
+  const protocol = channelProtocol(bus.api, (user) => ({ ...anonymousIdentity, user, can: can(user) }));
   const server = await serve({}, store, bus, events, queries, protocol, json({ channels: bus.api }));
   await store.api.exec(ROWS);
   return {

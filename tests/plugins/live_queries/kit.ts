@@ -6,7 +6,7 @@ import { liveRows } from "../../../plugins/live_queries/live_rows.ts";
 import { mutations } from "../../../plugins/mutations.ts";
 import { persistence } from "../../../plugins/persistence.ts";
 import { rpc } from "../../../plugins/rpc.ts";
-import { anybody } from "../../../plugins/shared/identity.ts";
+import { anonymousIdentity } from "../../../plugins/shared/identity.ts";
 import { metricsRegistry } from "../../../plugins/shared/metrics.ts";
 import { channelProtocol } from "../../kit/channel_protocol.ts";
 import { type Client, serve } from "../../kit/mod.ts";
@@ -28,7 +28,7 @@ export async function serveQueries(
   const changes = mutations({ store: database.api, rpc: methods.api, queries: queries.api });
   const protocol = channelProtocol(
     bus.api,
-    (user) => ({ ...anybody, user, can: (_, what) => what !== "live:closed" }),
+    (user) => ({ ...anonymousIdentity, user, can: (_, what) => what !== "live:closed" }),
   );
   const server = await serve({}, database, bus, methods, queries, changes, protocol);
   await database.api.exec(ORDERS);

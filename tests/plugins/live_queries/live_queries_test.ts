@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { channels } from "../../../plugins/channels.ts";
 import { liveQueries, type QueryDefinition } from "../../../plugins/live_queries.ts";
 import { RpcError } from "../../../plugins/rpc.ts";
-import { anybody } from "../../../plugins/shared/identity.ts";
+import { anonymousIdentity } from "../../../plugins/shared/identity.ts";
 import { channelProtocol } from "../../kit/channel_protocol.ts";
 import { serve, until } from "../../kit/mod.ts";
 import { byStatus, follow, serveQueries } from "./kit.ts";
@@ -273,7 +273,7 @@ Deno.test("B08 a mutation runs in a transaction, and its diffs come before the c
       return tx.get<{ n: number }>("SELECT count(*) AS n FROM orders")!.n;
     },
   });
-  const caller = { identity: { ...anybody, user: "ann" } };
+  const caller = { identity: { ...anonymousIdentity, user: "ann" } };
   const order: string[] = [];
   await using client = await server.connect("/t");
   const live = await follow(client, "live:byStatus?status=pending");
@@ -295,7 +295,7 @@ Deno.test("B08 a mutation runs in a transaction, and its diffs come before the c
     message: "A total cannot be negative",
   });
   assert.equal(server.store.get<{ n: number }>("SELECT count(*) AS n FROM orders")!.n, 1, "undone");
-  await assert.rejects(server.methods.call("addOrder", {}, { identity: anybody }), {
+  await assert.rejects(server.methods.call("addOrder", {}, { identity: anonymousIdentity }), {
     code: "permission_denied",
   });
 });
@@ -308,7 +308,7 @@ Deno.test("B11 a mutation with an idempotency key runs once for each caller", as
       return tx.get<{ n: number }>("SELECT count(*) AS n FROM other")!.n;
     },
   });
-  const as = (user: string) => ({ identity: { ...anybody, user } });
+  const as = (user: string) => ({ identity: { ...anonymousIdentity, user } });
   const call = (user: string, key: string) =>
     server.methods.call("count", { idempotencyKey: key, args: {} }, as(user));
   assert.deepEqual(await Promise.all([call("ann", "k"), call("ann", "k")]), [1, 1]);

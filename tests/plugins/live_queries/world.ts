@@ -6,7 +6,7 @@ import { liveQueries, type LiveRows, liveRows, type Params } from "../../../plug
 import { Result } from "../../../plugins/live_queries/result.ts";
 import { channelOf } from "../../../plugins/live_queries/params.ts";
 import { persistence, type Store } from "../../../plugins/persistence.ts";
-import { anybody } from "../../../plugins/shared/identity.ts";
+import { anonymousIdentity } from "../../../plugins/shared/identity.ts";
 import { FakeClock, offline, turn } from "../../kit/mod.ts";
 import type { RandomQuery } from "./random_queries.ts";
 
@@ -126,7 +126,7 @@ export async function makeWorld(schema: string) {
     const channel = channelOf(name, params);
     let position: Position | undefined;
     let subscription: string | undefined;
-    const member = bus.api.connect(conn, { identity: anybody, encoder });
+    const member = bus.api.connect(conn, { identity: anonymousIdentity, encoder });
 
     function begun({ recovered, publications, data, position: stand }: Subscribed): void {
       holding.here = true;

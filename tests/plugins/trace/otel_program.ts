@@ -3,7 +3,7 @@
 import { Server } from "../../../core/mod.ts";
 import { channels } from "../../../plugins/channels.ts";
 import { rpc } from "../../../plugins/rpc.ts";
-import { anybody } from "../../../plugins/shared/identity.ts";
+import { anonymousIdentity } from "../../../plugins/shared/identity.ts";
 import { trace } from "../../../plugins/trace.ts";
 import { Client } from "../../kit/mod.ts";
 
@@ -29,7 +29,7 @@ server.use({
     upgrade: ({ url }) => url.endsWith("?no") ? new Response("no", { status: 403 }) : undefined,
     open: (conn) => ({
       async message(text) {
-        const caller = { identity: anybody, conn };
+        const caller = { identity: anonymousIdentity, conn };
         await methods.call("double", text, caller);
         await methods.call("fail", text, caller).catch(() => {});
         await bus.api.publish("by-client", text);

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { originCheck, type OriginOptions } from "../../../plugins/auth/origins.ts";
+import { originCheck, type OriginOptions } from "../../plugins/shared/origins.ts";
 
 function allows(
   options: Partial<OriginOptions>,
   origin: string | undefined,
   host = "api.example.com",
 ): boolean {
-  const { allowsOrigin } = originCheck({ allowed: [], exposed: true, open: false, ...options });
+  const { allowsOrigin } = originCheck("auth", { allowed: [], exposed: true, open: false, ...options });
   return allowsOrigin(new Headers({ host, ...(origin !== undefined && { origin }) }));
 }
 
@@ -86,11 +86,11 @@ Deno.test("on loopback the pages of this machine are allowed, those of others ar
 
 Deno.test("a page that gives its own name our address is no page of ours while nobody signs in", () => {
   assert.equal(allows({ exposed: false, open: true }, "http://evil.com", "evil.com"), false);
-  const { allowsHost } = originCheck({ allowed: [], exposed: false, open: true });
+  const { allowsHost } = originCheck("auth", { allowed: [], exposed: false, open: true });
   assert.equal(allowsHost(new Headers({ host: "evil.com" })), false);
   assert.equal(allowsHost(new Headers({ host: "localhost:8080" })), true);
   assert.equal(allowsHost(new Headers({ host: "[::1]:8080" })), true);
-  const signedIn = originCheck({ allowed: [], exposed: false, open: false });
+  const signedIn = originCheck("auth", { allowed: [], exposed: false, open: false });
   assert.equal(signedIn.allowsHost(new Headers({ host: "behind-a-proxy.com" })), true);
 });
 

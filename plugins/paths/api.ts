@@ -1,12 +1,12 @@
 /**
- * What the service of paths offers.
+ * The service that {@linkcode Paths} offers to protocols and to the app.
  *
  * @module
  */
 
 import type { CloseCode, MaybePromise, Upgrade } from "../../core/mod.ts";
 import type { Verb } from "../shared/identity.ts";
-import type { Tickets } from "./tickets.ts";
+import type { ClientTokens } from "./client_tokens.ts";
 import type {
   Delivery,
   JoinOptions,
@@ -19,60 +19,60 @@ import type {
   ServerClientFactory,
 } from "./types.ts";
 
-/** What somebody was let in to. */
+/** Permission to join a path. */
 export interface PathGrant {
   /** The path's id. */
   readonly path: string;
   /** What the client may do there. */
-  readonly right: Verb;
+  readonly permission: Verb;
 }
 
-/** A path that is kept loaded, as long as it is not released. */
-export interface HeldPath {
-  /** How far its server client is. */
+/** A path that stays loaded until it is released. */
+export interface OpenPath {
+  /** The state of the server client. */
   readonly state: PathState;
-  /** Its server client, when it is ready. */
+  /** The server client, if it is ready. */
   readonly client: ServerClient | undefined;
-  /** Why it failed, if it has. */
+  /** The error, if the server client has failed. */
   readonly error: unknown;
-  /** Lets it go. */
+  /** Allows the path to be unloaded. */
   release(): void;
 }
 
-/** What paths offer to protocols and to the app. */
+/** Routes messages between the clients of each path. */
 export interface Paths {
-  /** The path that a URL names, or the response that refuses it. */
+  /** Returns the path that a URL names, or the response that refuses it. */
   idOf(upgrade: Upgrade, prefix: string): string | Response;
   /**
-   * What a client may do on a path, or the response that refuses it. A client that returns takes its own place
-   * again, even on a full path.
+   * Returns what a client may do on a path, or the response that refuses it. A returning client takes its former
+   * place, even on a full path.
    */
   authorize(upgrade: Upgrade, path: string, client?: string): MaybePromise<PathGrant | Response>;
-  /** Adds a client to a path, or tells how to close it because there is no room. */
+  /** Adds a client to a path, or returns the close code if there is no room. */
   join(path: string, client: JoinOptions): Member | CloseCode;
-  /** Sets who makes the server's clients. Called once, by the one protocol that these paths are for. */
+  /** Sets the factory of server clients. Called once, by the protocol that owns these paths. */
   serve(factory: ServerClientFactory): void;
-  /** Loads a path, if need be, and keeps it loaded. Resolves when its server client is ready or has failed. */
-  open(path: string): Promise<HeldPath>;
-  /** Proofs for clients that will return. */
-  readonly tickets: Tickets;
+  /** Loads a path and keeps it loaded. Resolves when its server client is ready or has failed. */
+  open(path: string): Promise<OpenPath>;
+  /** Tokens by which returning clients prove their ids. */
+  readonly clientTokens: ClientTokens;
 
-  /** Sends to one client, in the server's name or another's. */
+  /** Sends to one client, by default from the server. */
   sendToClient(path: string, client: string, payload: string, from?: string): Delivery;
-  /** Sends to everybody on a path; gives the number of receivers. */
+  /** Sends to all clients of a path. Returns the number of receivers. */
   broadcast(path: string, payload: string, from?: string): number;
 
-  /** The paths that are there. */
+  /** Lists the paths in use. */
   getPathIds(): string[];
-  /** The clients on a path. */
+  /** Lists the clients of a path. */
   getClientIds(path: string): string[];
-  /** How far a path's server client is; `undefined` for a path that is not there. */
+  /** Returns the state of a path's server client; `undefined` for an unknown path. */
   getState(path: string): PathState | undefined;
-  /** The server client of a path, when it is ready. */
+  /** Returns the server client of a path, if it is ready. */
   getServerClient(path: string): ServerClient | undefined;
-  /** How much is going on. */
+  /** Returns statistics of all paths. */
   getStats(): PathsStats;
 
-  /** Calls back for every event of a kind, on one path or on all. Returns the function that ends it. */
+  /** Adds a listener for an event, of one path or of all. Returns a function that removes it. */
   on<E extends keyof PathEvents>(event: E, listener: PathListener<E>, path?: string): () => void;
 }

@@ -1,5 +1,5 @@
 /**
- * Listeners that come and go, and harm nobody.
+ * Event listeners that can be removed. A failing listener does not affect others.
  *
  * @module
  */
@@ -8,45 +8,45 @@ import type { PathEvents, PathListener } from "./types.ts";
 
 type AnyListener = (event: PathEvents[keyof PathEvents]) => void;
 
-/** Who hears of what. */
+/** The listeners of all events. */
 export class Listeners {
-  readonly #failed: (event: string, error: unknown) => void;
-  readonly #all = new Map<keyof PathEvents, Map<AnyListener, string | undefined>>();
+  readonly #onError: (event: string, error: unknown) => void;
+  readonly #byEvent = new Map<keyof PathEvents, Map<AnyListener, string | undefined>>();
 
-  /** `failed` is told what a listener throws. */
-  constructor(failed: (event: string, error: unknown) => void) {
-    this.#failed = failed;
+  /** `onError` receives what a listener throws or rejects with. */
+  constructor(onError: (event: string, error: unknown) => void) {
+    this.#onError = onError;
   }
 
-  /** Adds a listener, for one path or for all. Returns the function that removes it. */
+  /** Adds a listener for one path or for all. Returns a function that removes it. */
   add<E extends keyof PathEvents>(event: E, listener: PathListener<E>, path?: string): () => void {
-    let listeners = this.#all.get(event);
-    if (listeners === undefined) this.#all.set(event, listeners = new Map());
-    // A wrapper of its own, so that the same function may listen twice.
-    const own: AnyListener = (told) => (listener as AnyListener)(told);
-    listeners.set(own, path);
+    let listeners = this.#byEvent.get(event);
+    if (listeners === undefined) this.#byEvent.set(event, listeners = new Map());
+    // A new function for each call, so that the same listener can be added twice.
+    const added: AnyListener = (data) => (listener as AnyListener)(data);
+    listeners.set(added, path);
     return () => {
-      listeners.delete(own);
-      if (listeners.size === 0 && this.#all.get(event) === listeners) this.#all.delete(event);
+      listeners.delete(added);
+      if (listeners.size === 0 && this.#byEvent.get(event) === listeners) this.#byEvent.delete(event);
     };
   }
 
-  /** Whether anybody listens; spares making an event for nobody. */
+  /** Whether an event has listeners; if not, there is no need to create it. */
   has(event: keyof PathEvents): boolean {
-    return this.#all.has(event);
+    return this.#byEvent.has(event);
   }
 
-  /** Tells everybody; who throws, or rejects, is logged. */
-  tell<E extends keyof PathEvents>(event: E, told: PathEvents[E]): void {
-    const listeners = this.#all.get(event);
+  /** Calls the listeners of an event. */
+  emit<E extends keyof PathEvents>(event: E, data: PathEvents[E]): void {
+    const listeners = this.#byEvent.get(event);
     if (listeners === undefined) return;
     for (const [listener, path] of [...listeners]) {
-      if (path !== undefined && (!("path" in told) || told.path !== path)) continue;
+      if (path !== undefined && (!("path" in data) || data.path !== path)) continue;
       try {
-        const returned: unknown = listener(told);
-        if (returned instanceof Promise) returned.catch((error) => this.#failed(event, error));
+        const returned: unknown = listener(data);
+        if (returned instanceof Promise) returned.catch((error) => this.#onError(event, error));
       } catch (error) {
-        this.#failed(event, error);
+        this.#onError(event, error);
       }
     }
   }

@@ -1,5 +1,5 @@
 /**
- * One path: its members, and the routing between them and the server's own client.
+ * One path: its members, and the routing between them and the server client.
  *
  * @module
  */
@@ -7,66 +7,65 @@
 import { closeCode, type Connection } from "../../core/mod.ts";
 import type { Verb } from "../shared/identity.ts";
 import type { Listeners } from "./listeners.ts";
-import type { Mail } from "./mail.ts";
-import { Seat, type SeatOptions } from "./seat.ts";
+import type { Mailboxes } from "./mailboxes.ts";
+import { type LifecycleOptions, ServerClientLifecycle } from "./server_client_lifecycle.ts";
 import {
   type Delivery,
+  type FrameEncoder,
   type JoinOptions,
   type Member,
   type PathState,
   SERVER_ID,
   type ServerClientFactory,
   type ServerSide,
-  type Wire,
 } from "./types.ts";
 
 /** What a path needs from the service. */
-export interface PathOptions extends Pick<SeatOptions, "clock" | "log" | "operationTimeoutMs" | "hold"> {
-  readonly id: string;
+export interface PathOptions
+  extends Pick<LifecycleOptions, "path" | "clock" | "log" | "operationTimeoutMs" | "heldLimits"> {
   readonly listeners: Listeners;
-  readonly mail: Mail;
-  readonly serverClient: ServerClientFactory | undefined;
-  /** Whether the server client is stopped when nobody needs it. */
-  readonly cleanup: boolean;
-  /** Nobody needs the path any more and its server client is stopped. */
-  readonly unused: () => void;
-  /** A member sent a message. */
-  readonly counted: () => void;
+  readonly mailboxes: Mailboxes;
+  readonly createServerClient: ServerClientFactory | undefined;
+  /** Whether the path is removed when it is no longer in use. */
+  readonly autoCleanup: boolean;
+  /** Called when the path is no longer in use and its server client has stopped. */
+  readonly onUnused: () => void;
+  /** Called for each message of a member. */
+  readonly onMessage: () => void;
 }
 
-/** The client came back on another connection before this one was known to be dead. */
-export const replaced = closeCode(4509, "replaced by a newer connection of the same client");
+const replaced = closeCode(4509, "replaced by a newer connection of the same client");
 
-/** A path, from its first user to its last. */
+/** A path, from its first use to its last. */
 export class Path implements ServerSide {
   readonly #options: PathOptions;
-  readonly #members = new Map<string, Place>();
-  readonly #seat: Seat;
-  #holders = 0;
+  readonly #members = new Map<string, PathMember>();
+  readonly #lifecycle: ServerClientLifecycle;
+  /** How many callers keep the path loaded. */
+  #keepers = 0;
 
   constructor(options: PathOptions) {
     this.#options = options;
-    const { id: path, clock, log, operationTimeoutMs, hold, serverClient, listeners, unused } = options;
-    this.#seat = new Seat({
-      path,
-      clock,
-      log,
-      operationTimeoutMs,
-      hold,
-      create: () => serverClient?.(this),
+    const { path, listeners } = options;
+    this.#lifecycle = new ServerClientLifecycle({
+      ...options,
+      create: () => options.createServerClient?.(this),
       members: () => this.#members.values(),
-      changed: (state, error) =>
-        listeners.tell("state", { path, state, ...(error !== undefined && { error }) }),
-      emptied: unused,
+      onState: (state, error) =>
+        listeners.emit("state", { path, state, ...(error !== undefined && { error }) }),
+      onStopped: options.onUnused,
     });
   }
 
   get path(): string {
-    return this.#options.id;
+    return this.#options.path;
   }
 
-  get seat(): Pick<Seat, "state" | "error" | "client" | "held" | "settled" | "close"> {
-    return this.#seat;
+  get serverClient(): Pick<
+    ServerClientLifecycle,
+    "state" | "error" | "client" | "held" | "settled" | "close"
+  > {
+    return this.#lifecycle;
   }
 
   get size(): number {
@@ -81,116 +80,116 @@ export class Path implements ServerSide {
     return this.#members.has(client);
   }
 
-  /** Adds a member, and hands it what was kept for it. */
+  /** Adds a member and delivers the messages that were kept for it. */
   join(options: JoinOptions): Member {
-    const { mail, listeners } = this.#options;
-    const place = new Place(this, options);
-    const former = this.#members.get(place.id);
-    this.#members.set(place.id, place);
-    if (former === undefined) listeners.tell("clientJoined", { path: this.path, client: place.id });
-    else this.#replace(former);
-    for (const { from, payload } of mail.take(this.path, place.id)) place.receive(from, payload);
-    this.#seat.tell("joined", place);
-    this.#seat.want();
-    return place;
+    const { mailboxes, listeners } = this.#options;
+    const member = new PathMember(this, options);
+    const former = this.#members.get(member.id);
+    this.#members.set(member.id, member);
+    if (former === undefined) listeners.emit("clientJoined", { path: this.path, client: member.id });
+    else {
+      former.replace();
+      this.#lifecycle.notify("left", former);
+    }
+    for (const { from, payload } of mailboxes.take(this.path, member.id)) member.receive(from, payload);
+    this.#lifecycle.notify("joined", member);
+    this.#lifecycle.setNeeded(true);
+    return member;
   }
 
-  /** Keeps the path as it is until the returned function is called. */
-  hold(): () => void {
-    this.#holders++;
-    this.#seat.want();
-    let held = true;
+  /** Keeps the path loaded until the returned function is called. */
+  keepLoaded(): () => void {
+    this.#keepers++;
+    this.#lifecycle.setNeeded(true);
+    let kept = true;
     return () => {
-      if (!held) return;
-      held = false;
-      this.#holders--;
+      if (!kept) return;
+      kept = false;
+      this.#keepers--;
       this.#releaseIfUnused();
     };
   }
 
-  /** Removes a member that has gone. */
-  leave(place: Place, returns: boolean): void {
-    if (this.#members.get(place.id) !== place) return;
-    this.#members.delete(place.id);
-    if (returns) this.#options.mail.expect(this.path, place.id);
-    this.#seat.tell("left", place);
-    this.#options.listeners.tell("clientLeft", { path: this.path, client: place.id });
+  /** Removes a member. Its messages are kept if it is resumable. */
+  leave(member: PathMember, resumable: boolean): void {
+    if (this.#members.get(member.id) !== member) return;
+    this.#members.delete(member.id);
+    if (resumable) this.#options.mailboxes.open(this.path, member.id);
+    this.#lifecycle.notify("left", member);
+    this.#options.listeners.emit("clientLeft", { path: this.path, client: member.id });
     this.#releaseIfUnused();
   }
 
-  /** Routes what a member sent. */
-  route(from: Place, to: string, payload: string, pieces: readonly string[] | undefined): Delivery {
-    const { listeners, counted } = this.#options;
-    counted();
+  /** Routes a message of a member. */
+  route(from: PathMember, to: string, payload: string, fragments: readonly string[] | undefined): Delivery {
+    const { listeners, onMessage } = this.#options;
+    onMessage();
     if (listeners.has("message")) {
-      listeners.tell("message", { path: this.path, client: from.id, to, payload });
+      listeners.emit("message", { path: this.path, client: from.id, to, payload });
     }
-    if (to === SERVER_ID) return this.#seat.message(from, payload);
-    if (to !== "") return this.#deliver(from.id, to, payload, pieces);
-    if (pieces === undefined) this.#spread(from.id, payload, from);
-    else for (const piece of pieces) this.#spread(from.id, piece, from);
-    const served = this.#seat.message(from, payload);
-    return served === "no_server" ? "delivered" : served;
+    if (to === SERVER_ID) return this.#lifecycle.message(from, payload);
+    if (to !== "") return this.#sendTo(to, from.id, payload, fragments);
+    if (fragments === undefined) this.#broadcast(from.id, payload, from);
+    else for (const fragment of fragments) this.#broadcast(from.id, fragment, from);
+    const delivery = this.#lifecycle.message(from, payload);
+    return delivery === "no_server" ? "delivered" : delivery;
   }
 
   send(to: string, payload: string, from: string = SERVER_ID): Delivery {
-    return this.#deliver(from, to, payload, undefined);
+    return this.#sendTo(to, from, payload, undefined);
   }
 
   broadcast(payload: string, except?: string, from: string = SERVER_ID): number {
-    return this.#spread(from, payload, except === undefined ? undefined : this.#members.get(except));
+    return this.#broadcast(from, payload, except === undefined ? undefined : this.#members.get(except));
   }
 
-  #deliver(from: string, to: string, payload: string, pieces: readonly string[] | undefined): Delivery {
-    const place = this.#members.get(to);
-    if (place === undefined) return this.#options.mail.keep(this.path, to, { from, payload });
-    for (const piece of pieces ?? [payload]) place.receive(from, piece);
+  #sendTo(to: string, from: string, payload: string, fragments: readonly string[] | undefined): Delivery {
+    const member = this.#members.get(to);
+    if (member === undefined) return this.#options.mailboxes.add(this.path, to, { from, payload });
+    for (const part of fragments ?? [payload]) member.receive(from, part);
     return "delivered";
   }
 
-  /** The frame is written once for all who share a wire. */
-  #spread(from: string, payload: string, except: Place | undefined): number {
-    let wire: Wire | undefined;
+  /** Encodes the frame once for all members with the same encoder. */
+  #broadcast(from: string, payload: string, except: PathMember | undefined): number {
+    let encoder: FrameEncoder | undefined;
     let frame = "";
     let receivers = 0;
-    for (const place of this.#members.values()) {
-      if (place === except) continue;
-      if (place.wire !== wire) {
-        wire = place.wire;
-        frame = wire.encode(from, payload);
+    for (const member of this.#members.values()) {
+      if (member === except) continue;
+      if (member.encoder !== encoder) {
+        encoder = member.encoder;
+        frame = encoder.encode(from, payload);
       }
-      if (place.conn.send(frame)) receivers++;
+      if (member.conn.send(frame)) receivers++;
     }
     return receivers;
   }
 
-  #replace(former: Place): void {
-    former.replace();
-    this.#seat.tell("left", former);
-  }
-
   #releaseIfUnused(): void {
-    if (this.#members.size === 0 && this.#holders === 0 && this.#options.cleanup) this.#seat.release();
+    if (this.#members.size === 0 && this.#keepers === 0 && this.#options.autoCleanup) {
+      this.#lifecycle.setNeeded(false);
+    }
   }
 }
 
-/** A member's place; the object its protocol holds. */
-class Place implements Member {
+class PathMember implements Member {
   readonly id: string;
-  readonly right: Verb;
+  readonly permission: Verb;
   readonly conn: Connection;
-  readonly wire: Wire;
+  readonly encoder: FrameEncoder;
   readonly #path: Path;
-  readonly #returns: boolean;
+  readonly #resumable: boolean;
+  /** Whether it has left, or was replaced by a newer connection of the same client. */
   #gone = false;
 
-  constructor(path: Path, { conn, wire, id, right = "write", returns = false }: JoinOptions) {
+  constructor(path: Path, { conn, encoder, id, permission = "write", resumable = false }: JoinOptions) {
     this.id = id ?? crypto.randomUUID();
-    this.right = right;
+    this.permission = permission;
     this.conn = conn;
-    this.wire = wire;
+    this.encoder = encoder;
     this.#path = path;
-    this.#returns = returns;
+    this.#resumable = resumable;
   }
 
   get path(): string {
@@ -198,32 +197,27 @@ class Place implements Member {
   }
 
   get state(): PathState {
-    return this.#path.seat.state;
+    return this.#path.serverClient.state;
   }
 
-  get gone(): boolean {
-    return this.#gone;
+  send(to: string, payload: string, fragments?: readonly string[]): Delivery {
+    return this.#gone ? "unknown_client" : this.#path.route(this, to, payload, fragments);
   }
 
-  send(to: string, payload: string, pieces?: readonly string[]): Delivery {
-    return this.#gone ? "unknown_client" : this.#path.route(this, to, payload, pieces);
-  }
-
-  tell(payload: string): void {
+  deliver(payload: string): void {
     this.receive(SERVER_ID, payload);
   }
 
   receive(from: string, payload: string): void {
-    this.conn.send(this.wire.encode(from, payload));
+    this.conn.send(this.encoder.encode(from, payload));
   }
 
   leave(): void {
     if (this.#gone) return;
     this.#gone = true;
-    this.#path.leave(this, this.#returns);
+    this.#path.leave(this, this.#resumable);
   }
 
-  /** Its client has come on another connection; this one is as good as dead. */
   replace(): void {
     this.#gone = true;
     this.conn.close(replaced);

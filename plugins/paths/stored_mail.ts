@@ -1,11 +1,11 @@
 /**
- * Mail that survives a restart.
+ * Mailboxes in a database.
  *
  * @module
  */
 
 import type { Migration, Store } from "../persistence.ts";
-import type { Letter, Mailbox, MailStore } from "./mail.ts";
+import type { MailMessage, MailStore } from "./mailboxes.ts";
 
 const TABLES: Migration = `
   CREATE TABLE paths_mailboxes (
@@ -19,15 +19,15 @@ const TABLES: Migration = `
   CREATE INDEX paths_letters_by_client ON paths_letters (scope, path, client);
 `;
 
-interface BoxRow {
+interface MailboxRow {
   path: string;
   client: string;
   until: number;
 }
 
 /**
- * Keeps mail in a database, and the secret without which nobody could claim it. Several services on one database
- * need a scope each.
+ * Stores mailboxes in a database, with the secret that signs client tokens. Services that share a database need
+ * different scopes.
  *
  * ```ts
  * import { Server } from "@plugboard/server";
@@ -43,7 +43,7 @@ export function storedMail(
   store: Pick<Store, "all" | "write" | "migrate" | "keyValues">,
   scope = "paths",
 ): MailStore {
-  function lettersOf({ path, client }: BoxRow): Letter[] {
+  function messagesOf({ path, client }: MailboxRow): MailMessage[] {
     const sql =
       "SELECT sender, payload FROM paths_letters WHERE scope = ? AND path = ? AND client = ? ORDER BY id";
     const rows = store.all<{ sender: string; payload: string }>(sql, [scope, path, client]);
@@ -51,12 +51,10 @@ export function storedMail(
   }
 
   return {
-    async load(): Promise<Mailbox[]> {
+    async load() {
       await store.migrate("paths", [TABLES]);
-      const boxes = store.all<BoxRow>("SELECT path, client, until FROM paths_mailboxes WHERE scope = ?", [
-        scope,
-      ]);
-      return boxes.map((box) => ({ ...box, letters: lettersOf(box) }));
+      const sql = "SELECT path, client, until FROM paths_mailboxes WHERE scope = ?";
+      return store.all<MailboxRow>(sql, [scope]).map((row) => ({ ...row, messages: messagesOf(row) }));
     },
     open: (path, client, until) =>
       store.write((tx) => {
@@ -64,12 +62,9 @@ export function storedMail(
       }),
     add: (path, client, { from, payload }) =>
       store.write((tx) => {
-        // As JSON, because SQLite does not keep every text as it is.
-        const values = [scope, path, client, from, JSON.stringify(payload)];
-        tx.run(
-          "INSERT INTO paths_letters (scope, path, client, sender, payload) VALUES (?, ?, ?, ?, ?)",
-          values,
-        );
+        const sql = "INSERT INTO paths_letters (scope, path, client, sender, payload) VALUES (?, ?, ?, ?, ?)";
+        // As JSON, because SQLite does not preserve every string (NUL characters, unpaired surrogates).
+        tx.run(sql, [scope, path, client, from, JSON.stringify(payload)]);
       }),
     remove: (path, client) =>
       store.write((tx) => {
@@ -78,11 +73,11 @@ export function storedMail(
         }
       }),
     async secret() {
-      const kept = store.keyValues<string>(scope);
-      const known = kept.get("secret");
+      const values = store.keyValues<string>(scope);
+      const known = values.get("secret");
       if (known !== undefined) return known;
       const secret = crypto.randomUUID() + crypto.randomUUID();
-      await kept.set("secret", secret);
+      await values.set("secret", secret);
       return secret;
     },
   };

@@ -1,5 +1,5 @@
 /**
- * The words of path routing: paths, their members, and the server's own client on each.
+ * The types of path routing: members, the server client of a path, events and statistics.
  *
  * @module
  */
@@ -7,31 +7,31 @@
 import type { Connection, MaybePromise, Nothing } from "../../core/mod.ts";
 import type { Verb } from "../shared/identity.ts";
 
-/** The id by which the server's own client is addressed, and under which it sends. */
+/** The id of the server client, as a recipient and as a sender. */
 export const SERVER_ID = "S";
 
 /**
- * How far a path's server client is:
+ * The state of a path's server client. A path without a server client is ready at once.
  *
- * - `starting`: it is being made; what is sent to it is held
- * - `configured`: it is made and starts, loading what is stored; what is sent to it is held
- * - `ready`: it has been given what was held and takes what comes; a path without one is ready at once
- * - `failed`: it could not be made or started; it is tried again while somebody is there
- * - `stopping`: nobody is there any more, it is being stopped; what is sent to it is held for the next
+ * - `starting`: it is being created; messages for it are held
+ * - `configured`: it loads its stored content and starts; messages for it are held
+ * - `ready`: it has received the held messages and handles new ones
+ * - `failed`: it could not be created or started; retried while the path is in use
+ * - `stopping`: the path is no longer in use; messages are held for the next server client
  */
 export type PathState = "starting" | "configured" | "ready" | "failed" | "stopping";
 
 /**
- * What became of a message:
+ * The result of sending a message:
  *
- * - `delivered`: handed to its receivers; for a broadcast, however many there were
- * - `held`: the server's client is not ready yet and gets it when it is
- * - `kept`: its receiver is away and gets it upon return
- * - `unknown_client`: there is no such client on this path, nor was there lately
+ * - `delivered`: sent to its recipients; a broadcast may have none
+ * - `held`: delivered to the server client when that is ready
+ * - `kept`: the recipient is away and receives it on return
+ * - `unknown_client`: no such client on this path, present or expected back
  * - `no_server`: the path has no server client
  * - `server_failed`: the server client could not be started
- * - `overflow`: more is held for the server client than may be
- * - `mailbox_full`: more is kept for the absent receiver than may be
+ * - `overflow`: too many messages are held for the server client
+ * - `mailbox_full`: too many messages are kept for the recipient
  */
 export type Delivery =
   | "delivered"
@@ -43,105 +43,103 @@ export type Delivery =
   | "overflow"
   | "mailbox_full";
 
-/** How a protocol writes a message to its clients. Clients that share one share the frames, too. */
-export interface Wire {
-  /** The frame that brings `payload` from the client `from`. */
+/** Encodes messages for clients. Clients with the same encoder share encoded frames. */
+export interface FrameEncoder {
+  /** Returns the frame that carries `payload` from the client `from`. */
   encode(from: string, payload: string): string;
 }
 
-/** A client as its protocol brings it to a path. */
+/** A client that joins a path. */
 export interface JoinOptions {
-  /** What it is reached by. */
+  /** The client's connection. */
   readonly conn: Connection;
-  /** How frames for it are written. */
-  readonly wire: Wire;
-  /** Its id. Never one that the client chose freely: it may be one it proved to be its own. @default {a new one} */
+  /** Encodes the messages to this client. */
+  readonly encoder: FrameEncoder;
+  /** The client's id. Must come from the server, or be proven by a client token. @default {a new id} */
   readonly id?: string;
-  /** What it may do here. @default {"write"} */
-  readonly right?: Verb;
-  /** Whether it can prove its id when it returns, so that messages are kept for it while it is away. @default {false} */
-  readonly returns?: boolean;
+  /** What the client may do. @default {"write"} */
+  readonly permission?: Verb;
+  /** Whether the client has a token for its id, so that messages are kept while it is away. @default {false} */
+  readonly resumable?: boolean;
 }
 
-/** A client's place on a path. */
+/** A client on a path. */
 export interface Member {
-  /** Its id, unique on the path. */
+  /** The client's id, unique on the path. */
   readonly id: string;
   /** The path's id. */
   readonly path: string;
-  /** What it may do; its protocol sees to it. */
-  readonly right: Verb;
-  /** How far the path's server client is. */
+  /** What the client may do. The protocol enforces it. */
+  readonly permission: Verb;
+  /** The state of the path's server client. */
   readonly state: PathState;
-  /** Whether it has left, or was replaced by a newer connection of the same client. */
-  readonly gone: boolean;
   /**
-   * Sends to everyone else (`""`), to the server (`"S"`) or to one client. `pieces` is the payload as it travels
-   * to other clients where that is in several frames; the server's client always gets the whole.
+   * Sends to all other members (`""`), to the server client (`"S"`) or to one client. `fragments` is the payload as
+   * sent to clients if that takes several frames; the server client always receives the whole payload.
    */
-  send(to: string, payload: string, pieces?: readonly string[]): Delivery;
-  /** Sends a frame to this client, from the server's. */
-  tell(payload: string): void;
+  send(to: string, payload: string, fragments?: readonly string[]): Delivery;
+  /** Delivers a message from the server to this client. */
+  deliver(payload: string): void;
   /** Leaves the path. */
   leave(): void;
 }
 
-/** A member as the server's client sees it. */
-export type Sender = Pick<Member, "id" | "right" | "tell">;
+/** A member as the server client sees it. */
+export type Sender = Pick<Member, "id" | "permission" | "deliver">;
 
-/** The server's own client on a path: what a {@linkcode ServerClientFactory} makes. */
+/** The server's own client on a path, created by a {@linkcode ServerClientFactory}. */
 export interface ServerClient {
-  /** Reads what is stored. */
+  /** Loads stored content. */
   load?(): MaybePromise<void>;
-  /** Gets ready with it; messages are held until it has resolved. */
+  /** Prepares the client. Messages are held until the promise resolves. */
   start?(): MaybePromise<void>;
   /**
-   * Handles a message while it starts, if what it has loaded is enough for that; `false` has it held. Not asked when
-   * there is one held already, so that messages keep their order.
+   * Handles a message during `start`, if the loaded content suffices; else returns `false` and the message is held.
+   * Not called while earlier messages are held, so messages stay in order.
    */
-  early?(from: Sender, payload: string): boolean;
-  /** Handles a message of a member. A promise is not waited for; its rejection is logged. */
+  handleEarly?(from: Sender, payload: string): boolean;
+  /** Handles a message. The promise is not awaited; a rejection is logged. */
   message(from: Sender, payload: string): MaybePromise<void>;
-  /** Somebody is there: told of each when it becomes ready, and then of each who comes. */
+  /** Called for each member when the client becomes ready, and for each one that joins later. */
   joined?(member: Sender): Nothing;
-  /** Somebody left. */
+  /** Called when a member has left. */
   left?(member: Sender): Nothing;
-  /** Brings to safety what is not stored yet. Nobody is there any more, but somebody may come back meanwhile. */
+  /** Stores unsaved changes after the last member has left. New members may join meanwhile. */
   flush?(): MaybePromise<void>;
-  /** Releases what it opened. Also called after a failed `load` or `start`. */
+  /** Releases resources; also called if `load` or `start` has failed. */
   stop?(): MaybePromise<void>;
 }
 
-/** What the server's client can do on its path. */
+/** What a server client can do on its path. */
 export interface ServerSide {
   /** The path's id. */
   readonly path: string;
-  /** Who is there. */
+  /** Lists the members. */
   clientIds(): string[];
   /** Sends to one client. */
   send(to: string, payload: string): Delivery;
-  /** Sends to everybody but one. Gives the number of receivers. */
+  /** Sends to all members but one. Returns the number of receivers. */
   broadcast(payload: string, except?: string): number;
 }
 
-/** Makes a path's server client when somebody needs the path; `undefined` for a path without one. */
+/** Creates a path's server client when the path is first used; `undefined` for none. */
 export type ServerClientFactory = (side: ServerSide) => MaybePromise<ServerClient | undefined>;
 
-/** What is told about paths, by event. */
+/** The events of paths and their data. */
 export interface PathEvents {
-  /** The server takes clients. */
+  /** The server accepts clients. */
   readonly started: Record<never, never>;
-  /** The server takes none any more, and every path was stopped. */
+  /** The server has stopped all paths. */
   readonly stopped: Record<never, never>;
-  /** A path has come into being; told before its first client joins. */
+  /** A path was added, before its first client joins. */
   readonly pathAdded: { readonly path: string };
-  /** A path is gone; told after its server client was stopped. */
+  /** A path was removed, after its server client has stopped. */
   readonly pathRemoved: { readonly path: string };
-  /** A path's server client is this far. */
+  /** The state of a path's server client has changed. */
   readonly state: { readonly path: string; readonly state: PathState; readonly error?: unknown };
-  /** A client came. */
+  /** A client joined. */
   readonly clientJoined: { readonly path: string; readonly client: string };
-  /** A client went. */
+  /** A client left. */
   readonly clientLeft: { readonly path: string; readonly client: string };
   /** A client sent a message. */
   readonly message: {
@@ -152,16 +150,16 @@ export interface PathEvents {
   };
 }
 
-/** Hears of one kind of event. */
+/** Receives the events of one type. */
 export type PathListener<E extends keyof PathEvents> = (event: PathEvents[E]) => void;
 
-/** How much is going on. */
+/** Statistics of all paths. */
 export interface PathsStats {
-  /** Paths that are there. */
+  /** Number of paths. */
   readonly paths: number;
-  /** Clients on them; a connection on two paths counts twice. */
+  /** Number of members; a connection on two paths counts twice. */
   readonly clients: number;
-  /** Messages that clients have sent since the start. */
+  /** Messages received from clients since the start. */
   readonly messages: number;
   /** Messages held for server clients that are not ready. */
   readonly held: number;

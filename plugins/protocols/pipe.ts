@@ -17,15 +17,16 @@
  * rooms.broadcast("my-store", MessagePayload.broadcast("", "notice", "hello"));
  * ```
  *
- * An empty first field means everyone else on the path, `S` the server, anything else one client. In what a
- * client receives, the first field is the sender, so that it can be answered.
+ * An empty first field means all other clients of the path, `S` the server, anything else one client. In a message
+ * that a client receives, the first field is the sender, so that the client can answer.
  *
- * What else would fail silently is told: a message that cannot be parsed or delivered comes
- * back as `S|RequestId|error|{"code", "message"}`, and the connection stays.
+ * A message that cannot be parsed or delivered is answered with `S|RequestId|error|{"code", "message"}`; the
+ * connection stays open.
  *
- * A client that connects to `/ws/<path>?clientId=new` is told who it is by `S||welcome|{"clientId", "clientToken"}`.
- * When it returns with `?clientId=…&clientToken=…` it is the same client again and gets what was kept for it; the
- * newer of two connections counts. A client that says nothing gets a fresh id each time, and no welcome.
+ * A client that connects to `/ws/<path>?clientId=new` receives `S||welcome|{"clientId", "clientToken"}`. When it
+ * reconnects with `?clientId=…&clientToken=…`, it keeps its id and receives the messages that were kept for it; an
+ * older connection with the same id is closed. Without these parameters, a client gets a new id each time and no
+ * welcome.
  *
  * @module
  */
@@ -47,42 +48,44 @@ export { type PipeSettings, pipeSettings } from "./pipe/settings.ts";
 
 /** Options of {@linkcode pipe}. */
 export interface PipeOptions {
-  /** Paths of its own. */
+  /** The paths to serve; not shared with another protocol. */
   paths: Paths;
-  /** Where it answers, at this path and below. @default {"/ws"} */
+  /** URL path under which clients connect. @default {"/ws"} */
   path?: string;
-  /** Bytes of one message. @default {65536} */
+  /** Maximum bytes of one message. @default {65536} */
   maxMessageBytes?: number;
-  /** Makes the server's own client of a path, which answers what is sent to `S`. */
+  /** Creates the server client of a path, which handles messages to `S`. */
   createServerClient?: (side: PipeSide) => MaybePromise<PipeServerClient | undefined>;
 }
 
-/** The server's own client on one path. */
+/** The server's own client on a path. */
 export interface PipeServerClient extends Pick<ServerClient, "start" | "flush" | "stop"> {
-  /** Handles a message to the server, or to all. A promise is not waited for; its rejection is logged. */
+  /** Handles a message to the server or to all. The promise is not awaited; a rejection is logged. */
   message(from: string, payload: MessagePayload): MaybePromise<void>;
 }
 
-/** What the server's own client can do on its path. */
+/** What a server client can do on its path. */
 export interface PipeSide extends Pick<ServerSide, "path" | "clientIds"> {
   /** Sends to one client. */
   send(client: string, message: MessagePayload): Delivery;
-  /** Sends to everybody but one; gives the number of receivers. */
+  /** Sends to all clients but one. Returns the number of receivers. */
   broadcast(message: MessagePayload, except?: string): number;
 }
 
-/** Sending from the server's side. */
+/** Sends messages from the server. */
 export interface Pipe {
-  /** Sends to one client, or keeps the message for it if it is away and will return. */
+  /** Sends to one client. Keeps the message if the client is away and may return. */
   sendToClient(path: string, client: string, message: MessagePayload): Delivery;
-  /** Sends to everybody on a path; gives the number of receivers. */
+  /** Sends to all clients of a path. Returns the number of receivers. */
   broadcast(path: string, message: MessagePayload): number;
 }
 
-/** What is known of a client between its request and its connection. */
-interface Arrival extends PathGrant {
-  /** The id that it proved, or `new` to be given one. */
-  readonly client: string | undefined;
+/** A client between the upgrade and the opening of its connection. */
+interface AcceptedClient extends PathGrant {
+  /** The id it has proven, or `undefined` for a new one. */
+  readonly id: string | undefined;
+  /** Whether it asked for a token. */
+  readonly wantsToken: boolean;
 }
 
 /** Speaks the pipe format on {@linkcode Paths}. */
@@ -92,42 +95,41 @@ export function pipe(options: PipeOptions): Plugin<Pipe> {
   check.that(path.startsWith("/"), "path", "a path that begins with a slash", path);
   check.positiveInteger("maxMessageBytes", maxMessageBytes);
   const base = path.replace(/\/$/, "");
-  const arrivals = new WeakMap<Upgrade, Arrival>();
+  const accepted = new WeakMap<Upgrade, AcceptedClient>();
 
   async function upgrade(request: Upgrade): Promise<Response | undefined> {
     const query = new URLSearchParams(/\?(.*)$/.exec(request.url)?.[1]);
     const client = query.get("clientId") ?? undefined;
     const path = paths.idOf(request, base);
     if (path instanceof Response) return path;
-    if (path === "") return refusal(400, "bad_path", `Which path? Connect to ${base}/<path>`);
+    if (path === "") return refusal(400, "bad_path", `The path is missing: connect to ${base}/<path>`);
     const granted = await paths.authorize(request, path, client);
     if (granted instanceof Response) return granted;
-    if (client !== undefined && client !== "new") {
-      const token = query.get("clientToken") ?? "";
-      if (!paths.tickets.accepts(granted.path, client, token)) {
-        return refusal(401, "bad_client_token", "This is not the token that was given to this client id");
-      }
+    const wantsToken = client === "new";
+    const id = wantsToken ? undefined : client;
+    if (id !== undefined && !paths.clientTokens.verify(granted.path, id, query.get("clientToken") ?? "")) {
+      return refusal(401, "bad_client_token", "The token does not belong to this client id");
     }
-    arrivals.set(request, { ...granted, client });
+    accepted.set(request, { ...granted, id, wantsToken });
   }
 
   function open(conn: Connection, request: Upgrade): Session {
-    const { path, right, client } = arrivals.get(request)!;
-    const known = client === undefined || client === "new" ? undefined : client;
+    const { path, permission, id, wantsToken } = accepted.get(request)!;
+    const resumable = wantsToken || id !== undefined;
     const member = paths.join(path, {
       conn,
-      wire,
-      right,
-      returns: client !== undefined,
-      ...(known !== undefined && { id: known }),
+      encoder,
+      permission,
+      resumable,
+      ...(id !== undefined && { id }),
     });
     if ("code" in member) {
       conn.close(member);
       return { message() {} };
     }
-    if (client === "new") {
-      const clientToken = paths.tickets.issue(path, member.id);
-      member.tell(`|welcome|${JSON.stringify({ clientId: member.id, clientToken })}`);
+    if (wantsToken) {
+      const clientToken = paths.clientTokens.issue(path, member.id);
+      member.deliver(`|welcome|${JSON.stringify({ clientId: member.id, clientToken })}`);
     }
     return { message: (data) => receive(member, data), close: () => member.leave() };
   }
@@ -148,30 +150,30 @@ export function pipe(options: PipeOptions): Plugin<Pipe> {
   };
 }
 
-const wire = { encode: (from: string, payload: string) => `${from}|${payload}` };
+const encoder = { encode: (from: string, payload: string) => `${from}|${payload}` };
 
 function receive(member: Member, data: string): void {
   const { payload, error } = MessagePayload.tryParse(data);
-  if (payload === undefined) return complain(member, "", error.code, error.message);
+  if (payload === undefined) return sendError(member, "", error.code, error.message);
   const { clientId: to, requestId, content } = payload;
-  if (member.right === "read" && to !== "S") {
-    return complain(member, requestId, "read_only", "You may not send to others on this path");
+  if (member.permission === "read" && to !== "S") {
+    return sendError(member, requestId, "read_only", "You may not send to others on this path");
   }
   const delivery = member.send(to, content);
   const problem = PROBLEMS[delivery];
-  if (problem !== undefined) complain(member, requestId, delivery, problem);
+  if (problem !== undefined) sendError(member, requestId, delivery, problem);
 }
 
 const PROBLEMS: Partial<Record<Delivery, string>> = {
   unknown_client: "There is no such client on this path",
-  no_server: "The server itself takes no messages on this path",
-  server_failed: "The server could not open this path; it tries again",
-  overflow: "The server is still opening this path, and too many messages wait for it",
-  mailbox_full: "This client is away, and too many messages wait for it",
+  no_server: "The server does not handle messages on this path",
+  server_failed: "The server could not open this path; it will retry",
+  overflow: "The server is still opening this path, and too many messages are held for it",
+  mailbox_full: "This client is away, and too many messages are kept for it",
 };
 
-function complain(member: Member, requestId: string, code: string, message: string): void {
-  member.tell(`${requestId}|error|${JSON.stringify({ code, message })}`);
+function sendError(member: Member, requestId: string, code: string, message: string): void {
+  member.deliver(`${requestId}|error|${JSON.stringify({ code, message })}`);
 }
 
 function pipeSide(side: ServerSide): PipeSide {

@@ -68,7 +68,7 @@ import {
   type Session,
   type Upgrade,
 } from "../../core/mod.ts";
-import type { HeldPath, PathGrant, Paths, ServerClient, ServerSide, Wire } from "../paths.ts";
+import type { FrameEncoder, OpenPath, PathGrant, Paths, ServerClient, ServerSide } from "../paths.ts";
 import { SyncClient } from "./tinybase/client.ts";
 import { tinybaseCodes } from "./tinybase/close_codes.ts";
 import { Assembler } from "./tinybase/fragments.ts";
@@ -143,7 +143,7 @@ export function tinybase(options: TinyBaseOptions): Plugin<TinyBaseSync> {
     if (!(granted instanceof Response)) grants.set(request, granted);
     // Of a multiplexed socket each channel is decided on by itself; here counts only who comes.
     else if (request.protocol === undefined || granted.status === 401) return granted;
-    else grants.set(request, { path, right: "read" });
+    else grants.set(request, { path, permission: "read" });
   }
 
   function open(conn: Connection, request: Upgrade): Session {
@@ -186,12 +186,12 @@ export function tinybase(options: TinyBaseOptions): Plugin<TinyBaseSync> {
 
   function join(
     conn: Connection,
-    { path, right }: PathGrant,
-    wire: Wire,
+    { path, permission }: PathGrant,
+    wire: FrameEncoder,
     assembler: Assembler,
     scope = "",
   ): SyncClient | CloseCode {
-    const member = paths.join(path, { conn, wire, right, id: conn.id });
+    const member = paths.join(path, { conn, encoder: wire, permission, id: conn.id });
     if ("code" in member) return member;
     return new SyncClient({
       member,
@@ -272,7 +272,7 @@ export function tinybase(options: TinyBaseOptions): Plugin<TinyBaseSync> {
   };
 }
 
-const legacyWire: Wire = { encode: (from, payload) => `${from}\n${payload}` };
+const legacyWire: FrameEncoder = { encode: (from, payload) => `${from}\n${payload}` };
 
 /** What a refusal by status is as a close code, for a channel of a socket that is open already. */
 function refusalOf({ status }: Response): CloseCode {
@@ -281,8 +281,8 @@ function refusalOf({ status }: Response): CloseCode {
 }
 
 /** Clients that share a wire share their frames. */
-function wires(): (channel: string) => Wire {
-  const known = new Map<string, Wire>();
+function wires(): (channel: string) => FrameEncoder {
+  const known = new Map<string, FrameEncoder>();
   return (channel) => {
     let wire = known.get(channel);
     if (wire === undefined) {
@@ -297,7 +297,7 @@ function wires(): (channel: string) => Wire {
 /** Forgetting one costs no more than that later clients of its channel do not share frames with earlier ones. */
 const MAX_WIRES = 10_000;
 
-function notOpened(pathId: string, held: HeldPath): PlugboardError {
+function notOpened(pathId: string, held: OpenPath): PlugboardError {
   const { error } = held;
   held.release();
   if (error === undefined) {

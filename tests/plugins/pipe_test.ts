@@ -2,8 +2,14 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { PlugboardError } from "../../core/mod.ts";
 import { type Paths, paths, type PathsOptions } from "../../plugins/paths.ts";
-import { MessagePayload, pipe, type PipeOptions, pipeSettings } from "../../plugins/protocols/pipe.ts";
-import { arrivals } from "./paths/arrivals.ts";
+import {
+  MessagePayload,
+  pipe,
+  type PipeOptions,
+  type PipeServerClient,
+  pipeSettings,
+} from "../../plugins/protocols/pipe.ts";
+import { confirmedConnections } from "./paths/connected.ts";
 import { Client, FakeClock, RawClient, serve, until } from "../kit/mod.ts";
 
 /** A server with paths and the pipe format on /ws. */
@@ -11,10 +17,10 @@ async function pipeServer(
   { clock, ...rest }: Omit<PipeOptions, "paths"> & { paths?: PathsOptions; clock?: FakeClock } = {},
 ) {
   const tenants = paths(rest.paths);
-  const wire = pipe({ ...rest, paths: tenants.api });
-  const { plugin, watch } = arrivals();
-  const server = await serve({ ...(clock && { clock }) }, plugin, tenants, wire);
-  return { ...server, connect: watch(server), paths: tenants.api, pipe: wire.api };
+  const protocol = pipe({ ...rest, paths: tenants.api });
+  const { plugin, wrap } = confirmedConnections();
+  const server = await serve({ ...(clock && { clock }) }, plugin, tenants, protocol);
+  return { ...server, connect: wrap(server), paths: tenants.api, pipe: protocol.api };
 }
 
 const errorOf = async (client: Client) => {
@@ -34,7 +40,7 @@ async function idOf(client: Client, other: Client): Promise<string> {
   return MessagePayload.parse(await other.nextText()).clientId;
 }
 
-Deno.test("T01 each path is its own tenant, nested ones too, and nothing crosses", async () => {
+Deno.test("T01 each path is a separate tenant, also a nested one; no message crosses paths", async () => {
   await using server = await pipeServer({ path: "/tenants" });
   const names = ["a", "a/b", "a%20b", "b", "A"];
   const pairs = await Promise.all(names.map(async (name) => ({
@@ -66,12 +72,12 @@ Deno.test("T01 hostile paths are refused with a reason", async () => {
   assert.deepEqual(server.paths.getPathIds(), []);
 });
 
-Deno.test("T02 routes by the first field: everyone else, the server, one client", async () => {
-  const heard: string[] = [];
+Deno.test("T02 routes by the first field: all others, the server, or one client", async () => {
+  const received: string[] = [];
   await using server = await pipeServer({
     createServerClient: (side) => ({
       message(from, { requestId, messageType, body }) {
-        heard.push(`${messageType}:${body}`);
+        received.push(`${messageType}:${body}`);
         if (messageType === "query") side.send(from, MessagePayload.toServer(requestId, "response", "42"));
       },
     }),
@@ -91,7 +97,7 @@ Deno.test("T02 routes by the first field: everyone else, the server, one client"
 
   a.send("S|r3|query|everything");
   assert.equal(await a.nextText(), "S|r3|response|42");
-  assert.deepEqual(heard, ["hello:", "query:everything"]);
+  assert.deepEqual(received, ["hello:", "query:everything"]);
 
   elsewhere.send(`${idA}|r4|direct|across`);
   assert.deepEqual(await errorOf(elsewhere), { requestId: "r4", code: "unknown_client" });
@@ -100,14 +106,14 @@ Deno.test("T02 routes by the first field: everyone else, the server, one client"
   assert.equal(a.waiting + b.waiting + c.waiting, 0);
 });
 
-Deno.test("T03 holds messages for the server, in order and bounded, until its client has started", async () => {
+Deno.test("T03 holds messages for the server client, in order and up to a limit, until it has started", async () => {
   const started = Promise.withResolvers<void>();
-  const heard: string[] = [];
+  const received: string[] = [];
   await using server = await pipeServer({
     paths: { maxHeldMessages: 5 },
     createServerClient: () => ({
       start: () => started.promise,
-      message: (_from, { body }) => void heard.push(body),
+      message: (_from, { body }) => void received.push(body),
     }),
   });
   await using a = await server.connect("/ws/room");
@@ -115,17 +121,17 @@ Deno.test("T03 holds messages for the server, in order and bounded, until its cl
   assert.equal(server.paths.getState("room"), "configured");
   for (let i = 1; i <= 3; i++) a.send(`S|${i}|count|${i}`);
   a.send("|4|count|4");
-  assert.match(await b.nextText(), /\|4\|count\|4$/); // the others need not wait
+  assert.match(await b.nextText(), /\|4\|count\|4$/); // other clients do not wait
   a.send("S|5|count|5");
   a.send("S|6|count|6");
   assert.deepEqual(await errorOf(a), { requestId: "6", code: "overflow" });
-  assert.deepEqual(heard, []);
+  assert.deepEqual(received, []);
   assert.equal(server.paths.getStats().held, 5);
   started.resolve();
-  await until("the held messages being handled", () => heard.length === 5);
-  assert.deepEqual(heard, ["1", "2", "3", "4", "5"]);
+  await until("the held messages to be handled", () => received.length === 5);
+  assert.deepEqual(received, ["1", "2", "3", "4", "5"]);
   a.send("S|7|count|7");
-  await until("the next", () => heard.length === 6);
+  await until("the next message", () => received.length === 6);
   assert.equal(server.paths.getStats().held, 0);
 });
 
@@ -138,7 +144,7 @@ Deno.test("T04 keeps messages for a client that is away, and delivers them in or
   assert.equal(welcome.messageType, "welcome");
   const { clientId, clientToken } = JSON.parse(welcome.body);
   await first.close();
-  await until("the leave", () => server.paths.getClientIds("room").length === 1);
+  await until("the clients to leave", () => server.paths.getClientIds("room").length === 1);
 
   for (const body of ["one", "two", "three"]) sender.send(`${clientId}|1|note|${body}`);
   sender.send(`${clientId}|2|note|four`);
@@ -162,33 +168,33 @@ Deno.test("T04 keeps messages for a client that is away, and delivers them in or
   assert.match(await again.nextText(), /live$/);
   assert.equal(server.paths.getStats().kept, 0);
 
-  // A second connection of the same client takes its place; nobody else noticed a leave.
+  // A second connection of the same client replaces the first, without an event.
   await using newer = await server.connect(address);
   assert.equal((await again.closed).code, 4509);
   assert.equal(server.paths.getClientIds("room").filter((id) => id === clientId).length, 1);
 
   await newer.close();
-  await until("the leave", () => server.paths.getClientIds("room").length === 1);
+  await until("the clients to leave", () => server.paths.getClientIds("room").length === 1);
   sender.send(`${clientId}|4|note|too late`);
-  await until("the mail being kept", () => server.paths.getStats().kept === 1);
+  await until("the message to be kept", () => server.paths.getStats().kept === 1);
   clock.advance(3_600_001);
   assert.equal(server.paths.getStats().kept, 0);
   sender.send(`${clientId}|5|note|nobody`);
   assert.deepEqual(await errorOf(sender), { requestId: "5", code: "unknown_client" });
 });
 
-Deno.test("T04 a client without a token gets a fresh id, and nothing is kept for it", async () => {
+Deno.test("T04 a client without a token gets a new id, and no messages are kept for it", async () => {
   await using server = await pipeServer();
   await using a = await server.connect("/ws/room");
   const b = await server.connect("/ws/room");
   const id = await idOf(b, a);
   await b.close();
-  await until("the leave", () => server.paths.getClientIds("room").length === 1);
+  await until("the clients to leave", () => server.paths.getClientIds("room").length === 1);
   a.send(`${id}|1|note|?`);
   assert.equal((await errorOf(a)).code, "unknown_client");
 });
 
-Deno.test("T05 builds, serializes and parses messages; a pipe within the body survives", async () => {
+Deno.test("T05 builds, serializes and parses messages; the body may contain pipes", async () => {
   assert.equal(MessagePayload.broadcast("req123", "update", "{data}").serialize(), "|req123|update|{data}");
   assert.equal(MessagePayload.toServer("req123", "query", "{query}").serialize(), "S|req123|query|{query}");
   const toClient = MessagePayload.toClient("client123", "req123", "response", "{data}");
@@ -210,7 +216,7 @@ Deno.test("T05 builds, serializes and parses messages; a pipe within the body su
   assert.deepEqual(await errorOf(a), { requestId: "", code: "bad_payload" });
 });
 
-Deno.test("T05 whatever is built is parsed to the same", () => {
+Deno.test("T05 parsing a serialized message returns the same message", () => {
   const field = fc.string({ unit: "binary" }).filter((text) => !text.includes("|"));
   fc.assert(fc.property(field, field, field, fc.string({ unit: "binary" }), (to, request, type, body) => {
     const { clientId, requestId, messageType, body: parsed } = MessagePayload.parse(
@@ -220,7 +226,7 @@ Deno.test("T05 whatever is built is parsed to the same", () => {
   }));
 });
 
-Deno.test("T06 a path's server client is made by a callback, started, flushed and stopped", async () => {
+Deno.test("T06 a path's server client is created by a callback, started, flushed and stopped", async () => {
   for (const async of [false, true]) {
     const steps: string[] = [];
     await using server = await pipeServer({
@@ -242,21 +248,21 @@ Deno.test("T06 a path's server client is made by a callback, started, flushed an
     await a.close();
     assert.equal(server.paths.getState("room"), "ready");
     await b.close();
-    await until("the path being gone", () => server.paths.getPathIds().length === 0);
+    await until("the path to be removed", () => server.paths.getPathIds().length === 0);
     assert.deepEqual(steps, ["make room", "start", "flush", "stop"]);
     assert.deepEqual(states, ["starting", "configured", "ready", "stopping"]);
   }
 });
 
-Deno.test("T06 who comes while a path is stopped waits and finds it started anew", async () => {
+Deno.test("T06 a client that connects while a path stops waits until the path has restarted", async () => {
   const stopping = Promise.withResolvers<void>();
-  const heard: string[] = [];
+  const received: string[] = [];
   let made = 0;
   await using server = await pipeServer({
     createServerClient() {
       const number = ++made;
       return {
-        message: (_from, { body }) => void heard.push(`${number}: ${body}`),
+        message: (_from, { body }) => void received.push(`${number}: ${body}`),
         stop: () => number === 1 ? stopping.promise : undefined,
       };
     },
@@ -266,16 +272,16 @@ Deno.test("T06 who comes while a path is stopped waits and finds it started anew
   await until("the stop", () => server.paths.getState("room") === "stopping");
   await using b = await server.connect("/ws/room");
   b.send("S|1|note|hello");
-  await until("the message being held", () => server.paths.getStats().held === 1);
+  await until("the message to be held", () => server.paths.getStats().held === 1);
   assert.equal(made, 1);
   stopping.resolve();
-  await until("the message being handled", () => heard.length === 1);
-  assert.deepEqual(heard, ["2: hello"]);
+  await until("the message to be handled", () => received.length === 1);
+  assert.deepEqual(received, ["2: hello"]);
 });
 
-Deno.test("T06 a server client that fails to start is told, tried again, and gets what was held", async () => {
+Deno.test("T06 a failed start of a server client is logged and retried; then it receives messages", async () => {
   const clock = new FakeClock();
-  const heard: string[] = [];
+  const received: string[] = [];
   let tries = 0;
   let stops = 0;
   await using server = await pipeServer({
@@ -285,7 +291,7 @@ Deno.test("T06 a server client that fails to start is told, tried again, and get
         await Promise.resolve();
         if (++tries < 3) throw new Error("disk on fire");
       },
-      message: (_from, { body }) => void heard.push(body),
+      message: (_from, { body }) => void received.push(body),
       stop: () => void stops++,
     }),
   });
@@ -304,24 +310,48 @@ Deno.test("T06 a server client that fails to start is told, tried again, and get
   await until("the success", () => server.paths.getState("room") === "ready");
   assert.equal(stops, 2);
   a.send("S|2|note|again");
-  await until("the message", () => heard.length === 1);
+  await until("the message", () => received.length === 1);
   server.log.take();
 });
 
-Deno.test("T07 events reach removable listeners, for all paths or one; a throwing one harms nobody", async () => {
+// A late first client used to unset its successor, which then received no messages.
+Deno.test("T06 a server client that is created after its timeout is stopped, without effect on the next one", async () => {
+  const clock = new FakeClock();
+  const late = Promise.withResolvers<PipeServerClient>();
+  const received: string[] = [];
+  let created = 0;
+  let stopped = false;
+  await using server = await pipeServer({
+    clock,
+    createServerClient: () =>
+      ++created === 1 ? late.promise : { message: (_from, { body }) => void received.push(body) },
+  });
+  await using a = await server.connect("/ws/room");
+  clock.advance(30_000);
+  await until("the timeout", () => server.paths.getState("room") === "failed");
+  clock.advance(1_000);
+  await until("the second client", () => server.paths.getState("room") === "ready");
+  late.resolve({ message() {}, stop: () => void (stopped = true) });
+  await until("the first client to stop", () => stopped);
+  a.send("S|1|note|hello");
+  await until("the message", () => received.length === 1);
+  server.log.take();
+});
+
+Deno.test("T07 events reach removable listeners, for all paths or one; a listener that throws does not affect others", async () => {
   const tenants = paths();
-  const told: string[] = [];
+  const events: string[] = [];
   const remove = [
-    tenants.api.on("started", () => void told.push("started")),
-    tenants.api.on("stopped", () => void told.push("stopped")),
-    tenants.api.on("pathAdded", ({ path }) => void told.push(`+${path}`)),
-    tenants.api.on("pathRemoved", ({ path }) => void told.push(`-${path}`)),
+    tenants.api.on("started", () => void events.push("started")),
+    tenants.api.on("stopped", () => void events.push("stopped")),
+    tenants.api.on("pathAdded", ({ path }) => void events.push(`+${path}`)),
+    tenants.api.on("pathRemoved", ({ path }) => void events.push(`-${path}`)),
     tenants.api.on("clientJoined", () => {
       throw new Error("a bad listener");
     }),
-    tenants.api.on("clientJoined", ({ path }) => void told.push(`${path} joined`)),
-    tenants.api.on("clientLeft", ({ path }) => void told.push(`${path} left`), "a"),
-    tenants.api.on("message", ({ path, to, payload }) => void told.push(`${path}: ${to} ${payload}`)),
+    tenants.api.on("clientJoined", ({ path }) => void events.push(`${path} joined`)),
+    tenants.api.on("clientLeft", ({ path }) => void events.push(`${path} left`), "a"),
+    tenants.api.on("message", ({ path, to, payload }) => void events.push(`${path}: ${to} ${payload}`)),
   ];
   const server = await serve({}, tenants, pipe({ paths: tenants.api }));
   const a = await server.connect("/ws/a");
@@ -330,8 +360,8 @@ Deno.test("T07 events reach removable listeners, for all paths or one; a throwin
   await a.nextText();
   await b.close();
   await a.close();
-  await until("both being gone", () => told.includes("-a") && told.includes("-b"));
-  assert.deepEqual(told.filter((line) => !line.startsWith("-")), [
+  await until("both to be removed", () => events.includes("-a") && events.includes("-b"));
+  assert.deepEqual(events.filter((line) => !line.startsWith("-")), [
     "started",
     "+a",
     "a joined",
@@ -343,15 +373,15 @@ Deno.test("T07 events reach removable listeners, for all paths or one; a throwin
   for (const one of remove.slice(2)) one();
   const again = await server.connect("/ws/a");
   await again.close();
-  const before = told.length;
+  const before = events.length;
   await server.server.stop();
-  assert.deepEqual(told.slice(before), ["stopped"]);
+  assert.deepEqual(events.slice(before), ["stopped"]);
   const logged = server.log.take();
   assert.equal(logged.length, 2);
   assert.ok(logged.every(({ message }) => message === "a listener failed"));
 });
 
-Deno.test("T08 statistics are true under churn", async () => {
+Deno.test("T08 statistics are correct while clients connect and disconnect", async () => {
   await using server = await pipeServer();
   const clients: { path: string; client: Client }[] = [];
   let joined = 0;
@@ -364,22 +394,22 @@ Deno.test("T08 statistics are true under churn", async () => {
     }));
     const gone = clients.splice(0, round % 2 === 0 ? 5 : 13);
     await Promise.all(gone.map(({ client }) => client.close()));
-    await until("the leaves", () => server.paths.getStats().clients === clients.length);
+    await until("the clients to leave", () => server.paths.getStats().clients === clients.length);
     const expected = new Map<string, number>();
     for (const { path } of clients) expected.set(path, (expected.get(path) ?? 0) + 1);
-    await until("the paths being gone", () => server.paths.getStats().paths === expected.size);
+    await until("the paths to be removed", () => server.paths.getStats().paths === expected.size);
     assert.deepEqual(server.paths.getPathIds().sort(), [...expected.keys()].sort());
     for (const [path, count] of expected) assert.equal(server.paths.getClientIds(path).length, count);
     assert.equal(joined, clients.length);
   }
   await Promise.all(clients.map(({ client }) => client.close()));
-  await until("everybody being gone", () => server.paths.getStats().paths === 0);
+  await until("all to be removed", () => server.paths.getStats().paths === 0);
   assert.deepEqual(server.paths.getClientIds("p0"), []);
   const { clients: none, held, kept } = server.paths.getStats();
   assert.deepEqual([none, held, kept], [0, 0, 0]);
 });
 
-Deno.test("T09 the server sends to one client, to a path, and takes a connection accepted elsewhere", async () => {
+Deno.test("T09 the server sends to one client, to a path, and accepts a socket of another HTTP server", async () => {
   await using server = await pipeServer();
   const accepting = Promise.withResolvers<void>();
   const elsewhere = Deno.serve({ port: 0, onListen() {} }, (request) => {
@@ -410,7 +440,7 @@ Deno.test("T09 the server sends to one client, to a path, and takes a connection
   await elsewhere.shutdown();
 });
 
-Deno.test("T10 the defaults hold and can be set from the environment", async () => {
+Deno.test("T10 settings have defaults and are read from the environment", async () => {
   assert.deepEqual(pipeSettings({}), {
     port: 5000,
     maxMessageBytes: 64 * 1024,
@@ -452,19 +482,19 @@ Deno.test("T10 the defaults hold and can be set from the environment", async () 
   const a = await server.connect("/stores/room");
   a.send(`|1|t|${"x".repeat(96)}`);
   assert.equal((await a.closed).code, 1009);
-  await until("the leave", () => server.paths.getStats().clients === 0);
-  assert.deepEqual(server.paths.getPathIds(), ["room"]); // no clean-up
+  await until("the clients to leave", () => server.paths.getStats().clients === 0);
+  assert.deepEqual(server.paths.getPathIds(), ["room"]); // not removed
 
   await using _slow = await server.connect("/stores/slow");
   clock.advance(1_999);
   assert.equal(server.paths.getState("slow"), "starting");
   clock.advance(1);
-  await until("the time-out", () => server.paths.getState("slow") === "failed");
+  await until("the timeout", () => server.paths.getState("slow") === "failed");
   const { error } = (await server.log.next()).fields;
   assert.ok(error instanceof PlugboardError && error.code === "timeout");
 });
 
-Deno.test("T10 64 KiB are a message by default, one more is not", async () => {
+Deno.test("T10 accepts messages of up to 64 KiB by default", async () => {
   await using server = await pipeServer();
   await using a = await server.connect("/ws/room");
   await using b = await server.connect("/ws/room");
@@ -475,7 +505,7 @@ Deno.test("T10 64 KiB are a message by default, one more is not", async () => {
   assert.equal(b.waiting, 0);
 });
 
-Deno.test("T12 a token is checked before the upgrade: 401 without one, 403 where the path is another's", async () => {
+Deno.test("T12 a token is checked before the upgrade: 401 without one, 403 for another user's path", async () => {
   const allow: PathsOptions["allow"] = async (upgrade, path) => {
     await Promise.resolve();
     const token = new URL(upgrade.url).searchParams.get("token");
@@ -517,11 +547,11 @@ Deno.test("T13 a connection beyond the path's limit is refused with a reason", a
   await using _other = await server.connect("/ws/other");
   assert.equal(await statusOf(server.port, "/ws/third"), 503);
   await b.close();
-  await until("the leave", () => server.paths.getClientIds("room").length === 1);
+  await until("the clients to leave", () => server.paths.getClientIds("room").length === 1);
   await using _c = await server.connect("/ws/room");
 });
 
-Deno.test("T13 a client that goes silent is cleaned up", async () => {
+Deno.test("T13 a client that stops responding is removed", async () => {
   const tenants = paths();
   await using server = await serve(
     { pingIntervalMs: 500, pongTimeoutMs: 100 },
@@ -530,7 +560,7 @@ Deno.test("T13 a client that goes silent is cleaned up", async () => {
   );
   using _silent = await server.raw("/ws/room"); // never answers a ping
   assert.equal(tenants.api.getStats().clients, 1);
-  await until("the clean-up", () => tenants.api.getStats().paths === 0, 5_000);
+  await until("the removal", () => tenants.api.getStats().paths === 0, 5_000);
 });
 
 Deno.test("paths belong to one protocol", async () => {
@@ -541,7 +571,7 @@ Deno.test("paths belong to one protocol", async () => {
   );
 });
 
-Deno.test("options that make no sense are refused by name", () => {
+Deno.test("invalid options are refused by name", () => {
   assert.throws(
     () => paths({ maxConnectionsPerPath: 0 }),
     /"maxConnectionsPerPath" must be a positive integer, got 0/,

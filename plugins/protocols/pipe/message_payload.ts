@@ -6,7 +6,7 @@
 
 import { PlugboardError } from "../../../core/mod.ts";
 
-/** What parsing gives: a message, or what is wrong with the text. */
+/** The result of parsing: a message or an error. */
 export type Parsed =
   | { readonly payload: MessagePayload; readonly error?: undefined }
   | { readonly payload?: undefined; readonly error: PlugboardError };
@@ -24,13 +24,13 @@ export type Parsed =
  * ```
  */
 export class MessagePayload {
-  /** Empty for everyone else, `S` for the server, else a client's id. In a message that was received: its sender. */
+  /** Recipient: empty for all others, `S` for the server, else a client's id. In a received message, the sender. */
   readonly clientId: string;
-  /** What the sender recognises an answer by. */
+  /** Matches a response to its request. */
   readonly requestId: string;
-  /** What the message is about. */
+  /** The type of the message; defined by the app. */
   readonly messageType: string;
-  /** Anything. */
+  /** The content; may contain any characters. */
   readonly body: string;
 
   private constructor(clientId: string, requestId: string, messageType: string, body: string) {
@@ -45,29 +45,29 @@ export class MessagePayload {
     this.body = body;
   }
 
-  /** A message to everyone else on the path. */
+  /** Creates a message to all other clients of the path. */
   static broadcast(requestId: string, messageType: string, body: string): MessagePayload {
     return new MessagePayload("", requestId, messageType, body);
   }
 
-  /** A message to the server. */
+  /** Creates a message to the server. */
   static toServer(requestId: string, messageType: string, body: string): MessagePayload {
     return new MessagePayload("S", requestId, messageType, body);
   }
 
-  /** A message to one client. */
+  /** Creates a message to one client. */
   static toClient(clientId: string, requestId: string, messageType: string, body: string): MessagePayload {
     return new MessagePayload(clientId, requestId, messageType, body);
   }
 
-  /** Reads a message; throws an error with the code `bad_payload`. */
+  /** Parses a message; throws an error with the code `bad_payload`. */
   static parse(text: string): MessagePayload {
     const parsed = MessagePayload.tryParse(text);
     if (parsed.error !== undefined) throw parsed.error;
     return parsed.payload;
   }
 
-  /** Reads a message without a throw. */
+  /** Parses a message; returns the error instead of throwing it. */
   static tryParse(text: string): Parsed {
     const first = text.indexOf("|");
     const second = first < 0 ? -1 : text.indexOf("|", first + 1);
@@ -82,12 +82,12 @@ export class MessagePayload {
     return { payload };
   }
 
-  /** The message as it travels. */
+  /** Returns the message in the pipe format. */
   serialize(): string {
     return `${this.clientId}|${this.content}`;
   }
 
-  /** What follows the first field. */
+  /** The message without its first field. */
   get content(): string {
     return `${this.requestId}|${this.messageType}|${this.body}`;
   }
@@ -97,6 +97,6 @@ function malformed(text: string): PlugboardError {
   const fields = text.split("|").length;
   return new PlugboardError(
     "bad_payload",
-    `A message has four fields, ToClientId|RequestId|MessageType|Body; this one has ${fields}`,
+    `A message must have four fields, ToClientId|RequestId|MessageType|Body, got ${fields}`,
   );
 }

@@ -1,21 +1,18 @@
 /**
- * The pipe server's settings, by the names they have in an environment.
+ * Settings of a pipe server, from environment variables.
  *
  * @module
  */
 
-import { PlugboardError } from "../../../core/mod.ts";
+import { readSettings, type Setting, setting } from "../../../core/mod.ts";
 
-/**
- * Settings of a server that speaks the pipe format. A `BUFFER_SIZE` has nothing to set: the runtime reads frames
- * into buffers of its own.
- */
+/** Settings of a pipe server. `BUFFER_SIZE` is not supported: the runtime manages its read buffers itself. */
 export interface PipeSettings {
   /** `PORT`. @default {5000} */
   readonly port: number;
   /** `MAX_MESSAGE_SIZE`, in bytes. @default {65536} */
   readonly maxMessageBytes: number;
-  /** `OPERATION_TIMEOUT_SECONDS`, here in milliseconds. @default {30000} */
+  /** `OPERATION_TIMEOUT_SECONDS`, converted to milliseconds. @default {30000} */
   readonly operationTimeoutMs: number;
   /** `MAX_CONNECTIONS_PER_PATH`. @default {100} */
   readonly maxConnectionsPerPath: number;
@@ -26,7 +23,7 @@ export interface PipeSettings {
 }
 
 /**
- * Reads the settings from an environment; what is not set has its default, what makes no sense throws.
+ * Reads the settings from an environment. Missing variables have defaults; throws for an invalid value.
  *
  * ```ts
  * import assert from "node:assert/strict";
@@ -37,43 +34,42 @@ export interface PipeSettings {
  * ```
  */
 export function pipeSettings(env: Readonly<Record<string, string | undefined>>): PipeSettings {
-  const path = env.WEBSOCKET_PATH ?? "/ws";
-  if (!path.startsWith("/")) throw bad("WEBSOCKET_PATH", "begin with a slash", path);
+  const values = readSettings(VARIABLES, { args: [], env });
   return {
-    port: wholeNumber(env, "PORT", 5000, 0, 65_535),
-    maxMessageBytes: wholeNumber(env, "MAX_MESSAGE_SIZE", 65_536, 1),
-    operationTimeoutMs: wholeNumber(env, "OPERATION_TIMEOUT_SECONDS", 30, 1) * 1000,
-    maxConnectionsPerPath: wholeNumber(env, "MAX_CONNECTIONS_PER_PATH", 100, 1),
-    autoCleanup: flag(env, "ENABLE_AUTO_CLEANUP", true),
-    path,
+    port: values.PORT,
+    maxMessageBytes: values.MAX_MESSAGE_SIZE,
+    operationTimeoutMs: values.OPERATION_TIMEOUT_SECONDS * 1000,
+    maxConnectionsPerPath: values.MAX_CONNECTIONS_PER_PATH,
+    autoCleanup: values.ENABLE_AUTO_CLEANUP,
+    path: values.WEBSOCKET_PATH,
   };
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
+const VARIABLES = {
+  PORT: integer(5000, "Port to listen on", 0, 65_535),
+  MAX_MESSAGE_SIZE: integer(65_536, "Maximum bytes of one message"),
+  OPERATION_TIMEOUT_SECONDS: integer(30, "Timeout of a server client's operations"),
+  MAX_CONNECTIONS_PER_PATH: integer(100, "Maximum clients on one path"),
+  ENABLE_AUTO_CLEANUP: setting.of(parseBoolean, true, "Unload a path after its last client has left"),
+  WEBSOCKET_PATH: setting.of(parsePath, "/ws", "URL path under which clients connect"),
+};
 
-function wholeNumber(
-  env: Environment,
-  name: string,
-  byDefault: number,
-  least: number,
-  most = 2 ** 31,
-): number {
-  const text = env[name];
-  if (text === undefined || text === "") return byDefault;
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < least || value > most) {
-    throw bad(name, `be a whole number from ${least} to ${most}`, text);
-  }
-  return value;
+function integer(fallback: number, help: string, min = 1, max = 2 ** 31): Setting<number> {
+  const parse = (text: string) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= min && value <= max) return value;
+    throw new Error(`a whole number from ${min} to ${max}`);
+  };
+  return setting.of(parse, fallback, help);
 }
 
-function flag(env: Environment, name: string, byDefault: boolean): boolean {
-  const text = env[name]?.toLowerCase();
-  if (text === undefined || text === "") return byDefault;
-  if (text !== "true" && text !== "false") throw bad(name, "be true or false", text);
-  return text === "true";
+function parseBoolean(text: string): boolean {
+  const value = text.toLowerCase();
+  if (value !== "true" && value !== "false") throw new Error("true or false");
+  return value === "true";
 }
 
-function bad(name: string, rule: string, value: string): PlugboardError {
-  return new PlugboardError("bad_setting", `${name} must ${rule}, got ${JSON.stringify(value)}`);
+function parsePath(text: string): string {
+  if (!text.startsWith("/")) throw new Error("a path that begins with a slash");
+  return text;
 }

@@ -77,7 +77,7 @@ export class SyncClient {
   #addressee(to: string, type: number): string | undefined {
     const { member, store } = this.#options;
     const announces = type === contentHashes || type === contentDiff || type > getValueDiff;
-    if (member.right === "read") {
+    if (member.permission === "read") {
       // It may ask anybody, and tell nobody but the server, which takes it only to set it right.
       if (announces) return "S";
       return type === response && to !== "S" ? undefined : to;

@@ -91,7 +91,7 @@ export class PathStore implements ServerClient {
   }
 
   /** Who comes with nothing need not wait for the merging: what is stored can be told as it is. */
-  early(from: Sender, payload: string): boolean {
+  handleEarly(from: Sender, payload: string): boolean {
     const message = parseMessage(payload);
     const answer = message && this.#stored && earlyAnswerTo(message, this.#stored);
     if (answer === undefined) return false;
@@ -137,7 +137,7 @@ export class PathStore implements ServerClient {
     const { requestId, type, body } = message;
     if (type === messageTypes.response && this.#inquiries.answered(from, requestId)) {
       this.#compare(from, body);
-    } else if (from.right === "read") {
+    } else if (from.permission === "read") {
       this.#undoOf(from).message(message);
     } else if (type === messageTypes.response) {
       this.#answered(from, message, payload);
@@ -162,7 +162,7 @@ export class PathStore implements ServerClient {
   /** Has both sides get what they lack. */
   #compare(member: Sender, hashes: unknown): void {
     if (!this.#differs(hashes)) return;
-    if (member.right === "read") this.#undoOf(member).compare(hashes);
+    if (member.permission === "read") this.#undoOf(member).compare(hashes);
     else this.#fetch(member, hashes);
     this.#teller.tellHashes(member);
   }
@@ -207,7 +207,7 @@ export class PathStore implements ServerClient {
         store: this.store,
         client: member.id,
         requestTimeoutMs,
-        ask: (payload) => this.#saver.afterSaved(() => member.tell(payload)),
+        ask: (payload) => this.#saver.afterSaved(() => member.deliver(payload)),
         ended: (pull, error) => this.#pulled(member, pull, error),
       });
       this.#pulls.set(member.id, pull);
@@ -239,7 +239,7 @@ export class PathStore implements ServerClient {
   #undoOf(member: Sender): Undo {
     let undo = this.#undos.get(member.id);
     if (undo === undefined) {
-      this.#undos.set(member.id, undo = new Undo(this.store, (payload) => member.tell(payload)));
+      this.#undos.set(member.id, undo = new Undo(this.store, (payload) => member.deliver(payload)));
     }
     return undo;
   }

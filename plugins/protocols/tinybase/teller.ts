@@ -34,7 +34,7 @@ export class Teller {
 
   /** Sends a message to one client. */
   tell(member: Sender, requestId: string | null, type: number, body: unknown): void {
-    this.#afterSaved(encodeMessage(requestId, type, body), (piece) => member.tell(piece));
+    this.#afterSaved(encodeMessage(requestId, type, body), (piece) => member.deliver(piece));
   }
 
   /** Tells one client what the store has, by its hashes. */

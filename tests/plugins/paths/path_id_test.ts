@@ -7,7 +7,7 @@ const idOf = (target: string, prefix = "/ws") => {
   return "id" in path ? path.id : undefined;
 };
 
-Deno.test("a path's id is what follows the prefix, decoded, without the query", () => {
+Deno.test("a path's id is the decoded part after the prefix, without the query", () => {
   assert.equal(idOf("/ws/my-store"), "my-store");
   assert.equal(idOf("/ws/my-store?token=a/b"), "my-store");
   assert.equal(idOf("/ws/team/a%20b/ü"), "team/a b/ü");
@@ -18,7 +18,7 @@ Deno.test("a path's id is what follows the prefix, decoded, without the query", 
   assert.equal(idOf("/deep/er/a", "/deep/er/"), "a");
 });
 
-Deno.test("what could be taken for another path has no id", () => {
+Deno.test("ids that could be mistaken for another path are refused", () => {
   const hostile = [
     "/ws/..",
     "/ws/../b",
@@ -49,7 +49,7 @@ Deno.test("what could be taken for another path has no id", () => {
   for (const target of hostile) assert.equal(idOf(target), undefined, target);
 });
 
-Deno.test("two paths are the same exactly if their ids are, however they are spelled", () => {
+Deno.test("every spelling of a path gives the same id", () => {
   const segment = fc.string({ minLength: 1, unit: "grapheme" })
     .filter((text) => !text.includes("/") && "id" in checkPathId(text));
   fc.assert(fc.property(fc.array(segment, { minLength: 1, maxLength: 4 }), fc.boolean(), (segments, all) => {

@@ -11,7 +11,7 @@ async function storedServer(file: string, clock: FakeClock) {
   return { ...server, paths: tenants.api };
 }
 
-Deno.test("T04 what is kept for an absent client survives a restart, and is given up in time", async () => {
+Deno.test("T04 messages kept for an absent client survive a restart, and expire", async () => {
   const folder = await Deno.makeTempDir();
   const clock = new FakeClock(Date.now());
   const tokens: string[] = [];
@@ -23,9 +23,9 @@ Deno.test("T04 what is kept for an absent client survives a restart, and is give
       const { clientId, clientToken } = JSON.parse(MessagePayload.parse(await client.nextText()).body);
       tokens.push(`clientId=${clientId}&clientToken=${clientToken}`);
       await client.close();
-      await until("the leave", () => server.paths.getClientIds("room").length === 1);
+      await until("the client to leave", () => server.paths.getClientIds("room").length === 1);
       for (const body of ["one", "t|w|o \0", "three"]) sender.send(`${clientId}|${i}|note|${body}`);
-      await until("the mail being kept", () => server.paths.getStats().kept === 3 * (i + 1));
+      await until("the messages to be kept", () => server.paths.getStats().kept === 3 * (i + 1));
     }
   }
   {
@@ -43,7 +43,7 @@ Deno.test("T04 what is kept for an absent client survives a restart, and is give
   }
   await using server = await storedServer(`${folder}/mail.db`, clock);
   assert.equal(server.paths.getStats().kept, 0);
-  await using back = await server.connect(`/ws/room?${tokens[1]}`); // still the same client, without mail
+  await using back = await server.connect(`/ws/room?${tokens[1]}`); // the same client, without messages
   assert.equal(server.paths.getClientIds("room").length, 1);
   assert.equal(back.waiting, 0);
   await Deno.remove(folder, { recursive: true });

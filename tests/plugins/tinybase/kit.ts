@@ -4,7 +4,7 @@ import { createMergeableStore, type MergeableStore } from "tinybase";
 import { createWsSynchronizer, type WsSynchronizer } from "tinybase/synchronizers/synchronizer-ws-client";
 import { paths, type PathsOptions } from "../../../plugins/paths.ts";
 import { type PathPersister, tinybase, type TinyBaseOptions } from "../../../plugins/protocols/tinybase.ts";
-import { arrivals } from "../paths/arrivals.ts";
+import { confirmedConnections } from "../paths/connected.ts";
 import { type FakeClock, serve, until, within } from "../../kit/mod.ts";
 
 /** A server that synchronizes at /sync. */
@@ -16,9 +16,9 @@ export async function syncServer(
 ) {
   const tenants = paths(pathsOptions);
   const protocol = tinybase({ ...options, paths: tenants.api });
-  const { plugin, watch } = arrivals();
+  const { plugin, wrap } = confirmedConnections();
   const server = await serve({ ...(clock && { clock }) }, plugin, tenants, protocol);
-  return { ...server, connect: watch(server), paths: tenants.api, sync: protocol.api };
+  return { ...server, connect: wrap(server), paths: tenants.api, sync: protocol.api };
 }
 
 /** Keeps the parts of many paths. */

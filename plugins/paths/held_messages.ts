@@ -1,41 +1,40 @@
 /**
- * Messages for a server client that is not ready yet.
+ * Messages held for a server client that is not ready.
  *
  * @module
  */
 
 import type { Sender } from "./types.ts";
 
-/** How much may be held for one path. */
-export interface HoldLimits {
-  /** Messages. */
+/** Limits of the messages held for one path. */
+export interface HeldMessageLimits {
+  /** Number of messages. */
   readonly maxMessages: number;
-  /** Their characters; each takes one byte or two. */
+  /** Their total length in characters, of one or two bytes each. */
   readonly maxBytes: number;
 }
 
-/** A message and who sent it. */
+/** A message and its sender. */
 export interface HeldMessage {
   readonly from: Sender;
   readonly payload: string;
 }
 
 /** A bounded queue. */
-export class Held {
-  readonly #limits: HoldLimits;
+export class HeldMessages {
+  readonly #limits: HeldMessageLimits;
   #messages: HeldMessage[] = [];
   #bytes = 0;
 
-  constructor(limits: HoldLimits) {
+  constructor(limits: HeldMessageLimits) {
     this.#limits = limits;
   }
 
-  /** How many there are. */
   get size(): number {
     return this.#messages.length;
   }
 
-  /** Adds one at the end; `false` if it would be too much. */
+  /** Appends a message; returns `false` if the queue is full. */
   add(from: Sender, payload: string): boolean {
     const { maxMessages, maxBytes } = this.#limits;
     if (this.#messages.length >= maxMessages || this.#bytes + payload.length > maxBytes) return false;
@@ -44,14 +43,14 @@ export class Held {
     return true;
   }
 
-  /** Takes those in front as long as they are accepted. */
+  /** Removes messages from the front while `accepts` returns `true`. */
   takeWhile(accepts: (message: HeldMessage) => boolean): void {
     const first = this.#messages.findIndex((message) => !accepts(message));
     const taken = this.#messages.splice(0, first < 0 ? Infinity : first);
     for (const { payload } of taken) this.#bytes -= payload.length;
   }
 
-  /** Takes all, in order. */
+  /** Removes and returns all messages, in order. */
   take(): HeldMessage[] {
     const messages = this.#messages;
     this.#messages = [];

@@ -1,0 +1,194 @@
+/**
+ * Mailboxes: messages kept for clients that are away and can prove their id when they return.
+ *
+ * @module
+ */
+
+import type { Clock, Log, MaybePromise } from "../../core/mod.ts";
+import type { Delivery } from "./types.ts";
+
+/** How many messages are kept, and for how long. */
+export interface MailLimits {
+  /** Messages for one client. @default {1000} */
+  maxMessages?: number;
+  /** Characters of the messages for one client, of one or two bytes each. @default {1048576} */
+  maxBytes?: number;
+  /** How long a mailbox is kept after its client has left. @default {3600000} */
+  maxAgeMs?: number;
+  /** Number of mailboxes. Beyond it, the oldest is evicted. @default {10000} */
+  maxClients?: number;
+  /** Characters of all messages. @default {67108864} */
+  maxTotalBytes?: number;
+}
+
+/** A kept message. */
+export interface MailMessage {
+  /** The sender's id. */
+  readonly from: string;
+  /** The message. */
+  readonly payload: string;
+}
+
+/** The messages kept for one client. */
+export interface Mailbox {
+  /** The path's id. */
+  readonly path: string;
+  /** The client's id. */
+  readonly client: string;
+  /** When the mailbox expires, in milliseconds since 1970. */
+  readonly until: number;
+  /** The messages, in order. */
+  readonly messages: readonly MailMessage[];
+}
+
+/** Persists mailboxes. Calls for one client must take effect in order. */
+export interface MailStore {
+  /** Loads all mailboxes. */
+  load(): MaybePromise<Iterable<Mailbox>>;
+  /** Creates an empty mailbox for a client that has left. */
+  open(path: string, client: string, until: number): MaybePromise<void>;
+  /** Appends a message to a mailbox. */
+  add(path: string, client: string, message: MailMessage): MaybePromise<void>;
+  /** Removes the mailbox of a client that has returned, or whose time has expired. */
+  remove(path: string, client: string): MaybePromise<void>;
+  /** Returns the secret that signs client tokens. It must survive a restart. Called after `load`. */
+  secret(): MaybePromise<string>;
+}
+
+interface OpenMailbox extends Mailbox {
+  readonly messages: MailMessage[];
+  bytes: number;
+}
+
+const DEFAULTS: Required<MailLimits> = {
+  maxMessages: 1_000,
+  maxBytes: 1_048_576,
+  maxAgeMs: 3_600_000,
+  maxClients: 10_000,
+  maxTotalBytes: 67_108_864,
+};
+
+/** All mailboxes. They have equal lifetimes, so the map's order is that of their expiry. */
+export class Mailboxes {
+  readonly limits: Required<MailLimits>;
+  readonly #store: MailStore | undefined;
+  readonly #boxes = new Map<string, OpenMailbox>();
+  #host: { readonly clock: Clock; readonly log: Log } | undefined;
+  #bytes = 0;
+  #messages = 0;
+  #cancelExpiry: (() => void) | undefined;
+
+  constructor(limits: MailLimits | undefined, store: MailStore | undefined) {
+    this.limits = { ...DEFAULTS, ...limits };
+    this.#store = store;
+  }
+
+  /** The number of messages. */
+  get size(): number {
+    return this.#messages;
+  }
+
+  /** Loads the stored mailboxes. */
+  async start(host: { readonly clock: Clock; readonly log: Log }): Promise<void> {
+    this.#host = host;
+    const stored = [...await this.#store?.load() ?? []].sort((a, b) => a.until - b.until);
+    for (const { path, client, until, messages } of stored) {
+      const box = this.#create(path, client, until);
+      for (const message of messages) this.#append(box, message);
+    }
+    this.#expire();
+  }
+
+  /** Releases the memory; the store is not changed. */
+  stop(): void {
+    this.#cancelExpiry?.();
+    this.#cancelExpiry = undefined;
+    this.#boxes.clear();
+    this.#bytes = this.#messages = 0;
+  }
+
+  /** Creates the mailbox of a client that has left. */
+  open(path: string, client: string): void {
+    const oldest = this.#boxes.values().next().value;
+    if (oldest !== undefined && this.#boxes.size >= this.limits.maxClients) this.#remove(oldest);
+    const until = this.#host!.clock.now() + this.limits.maxAgeMs;
+    this.#create(path, client, until);
+    this.#write((store) => store.open(path, client, until));
+    this.#scheduleExpiry();
+  }
+
+  /** Keeps a message for a client that is away. */
+  add(path: string, client: string, message: MailMessage): Delivery {
+    const box = this.#boxes.get(keyOf(path, client));
+    if (box === undefined) return "unknown_client";
+    const { maxMessages, maxBytes, maxTotalBytes } = this.limits;
+    const size = message.payload.length;
+    const full = box.messages.length >= maxMessages || box.bytes + size > maxBytes ||
+      this.#bytes + size > maxTotalBytes;
+    if (full) return "mailbox_full";
+    this.#append(box, message);
+    this.#write((store) => store.add(path, client, message));
+    return "kept";
+  }
+
+  /** Removes the mailbox of a client that has returned. Returns its messages, in order. */
+  take(path: string, client: string): readonly MailMessage[] {
+    const box = this.#boxes.get(keyOf(path, client));
+    if (box === undefined) return [];
+    this.#remove(box);
+    return box.messages;
+  }
+
+  #create(path: string, client: string, until: number): OpenMailbox {
+    const box: OpenMailbox = { path, client, until, messages: [], bytes: 0 };
+    this.#boxes.set(keyOf(path, client), box);
+    return box;
+  }
+
+  #append(box: OpenMailbox, message: MailMessage): void {
+    box.messages.push(message);
+    box.bytes += message.payload.length;
+    this.#bytes += message.payload.length;
+    this.#messages++;
+  }
+
+  #remove(box: OpenMailbox): void {
+    this.#boxes.delete(keyOf(box.path, box.client));
+    this.#bytes -= box.bytes;
+    this.#messages -= box.messages.length;
+    this.#write((store) => store.remove(box.path, box.client));
+  }
+
+  #expire(): void {
+    const now = this.#host!.clock.now();
+    for (const box of this.#boxes.values()) {
+      if (box.until > now) break;
+      this.#remove(box);
+    }
+    this.#scheduleExpiry();
+  }
+
+  #scheduleExpiry(): void {
+    const { clock } = this.#host!;
+    const next = this.#boxes.values().next().value;
+    if (this.#cancelExpiry !== undefined || next === undefined) return;
+    this.#cancelExpiry = clock.after(Math.max(0, next.until - clock.now()), () => {
+      this.#cancelExpiry = undefined;
+      this.#expire();
+    });
+  }
+
+  async #write(change: (store: MailStore) => MaybePromise<void>): Promise<void> {
+    if (this.#store === undefined) return;
+    try {
+      await change(this.#store);
+    } catch (error) {
+      this.#host!.log.error("mail could not be stored", { error });
+    }
+  }
+}
+
+/** Unambiguous, because a path contains no line break. */
+function keyOf(path: string, client: string): string {
+  return `${path}\n${client}`;
+}

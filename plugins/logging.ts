@@ -1,9 +1,8 @@
 /**
- * Logging: writes what the kernel and the plugins have to say, readable on a terminal and as JSON lines elsewhere.
+ * Logging: writes the log of the kernel and the plugins, formatted on a terminal and as JSON lines elsewhere.
  *
- * Each line names its plugin. Secrets do not get through: neither by the name of a field (`token`, `password`,
- * `cookie` …) nor by how they look within a text (`?token=…`, `Bearer …`, JSON Web Tokens, private keys).
- * Fields are cut to a size that is worth reading.
+ * Each line names its plugin. Secrets are redacted by the name of a field (`token`, `password`, `cookie` …) and by
+ * their form within a text (`?token=…`, `Bearer …`, JSON Web Tokens, private keys). Long fields are shortened.
  *
  * ```ts
  * import { Server } from "@plugboard/server";
@@ -19,29 +18,27 @@
 import { getThrottlingFilter, type Logger, type LogRecord as LogTapeRecord } from "@logtape/logtape";
 import { checkOptions, type LogLevel, type Plugin, systemClock } from "../core/mod.ts";
 import { lineOutput, loggerOutput } from "./logging/output.ts";
-import { plainFields, plainText } from "./logging/plain.ts";
-import { findSecrets } from "./shared/secrets.ts";
+import { PlainWriter } from "./shared/plain.ts";
 
 /** Options of {@linkcode logging}. */
 export interface LoggingOptions {
-  /** The least important level that is written. @default {"info"}, with a `logger` {"debug"} */
+  /** The lowest level that is written. @default {"info"}, with a `logger` {"debug"} */
   level?: LogLevel;
-  /** How lines look; `auto` is `pretty` on a terminal and `json` elsewhere. @default {"auto"} */
+  /** The format of a line; `auto` is `pretty` on a terminal and `json` elsewhere. @default {"auto"} */
   format?: "auto" | "pretty" | "json";
-  /** Takes each line, without the line break. @default {console.log} */
+  /** Writes a line, given without its line break. @default {console.log} */
   write?: (line: string) => void;
   /**
-   * A LogTape logger to hand everything to instead: each plugin becomes a child of it, and the configuration of the
-   * application decides what is written and how. Without it, LogTape's configuration, which is one for the whole
-   * process, is neither read nor changed.
+   * A LogTape logger to use instead. Each plugin logs to a child of it, and the application's configuration decides
+   * what is written and how. Without it, LogTape's process-wide configuration is neither read nor changed.
    */
   logger?: Logger;
   /**
-   * How many lines a second may have the same plugin, level and message; the rest is counted. So a client that makes
-   * a handler fail cannot fill the disk. Does not concern `debug`. @default {50}
+   * Maximum lines per second with the same plugin, level and message; further ones are counted. A client that makes
+   * a handler fail cannot fill the disk. Does not apply to `debug`. @default {50}
    */
   maxRepeats?: number;
-  /** Words in the names of fields and parameters that hold secrets, beside the usual ones. */
+  /** Additional words in names of fields and parameters that hold secrets. */
   secretNames?: readonly string[];
 }
 
@@ -53,7 +50,7 @@ export function logging({
   logger,
   level = logger === undefined ? "info" : "debug",
   format = "auto",
-  // deno-lint-ignore no-console -- the console is where the log goes; it also outlives a reader that has gone
+  // deno-lint-ignore no-console -- the log goes to the console, which also survives a closed pipe
   write = (line) => console.log(line),
   maxRepeats = 50,
   secretNames = [],
@@ -69,7 +66,7 @@ export function logging({
     secretNames,
   );
   const threshold = LEVELS.indexOf(level);
-  const secrets = findSecrets(secretNames);
+  const writer = new PlainWriter({ maxText: 1_000, maxTotal: 10_000, secretNames });
   const output = logger === undefined ? lineOutput(format, write) : loggerOutput(logger);
   let clock = systemClock;
 
@@ -79,13 +76,13 @@ export function logging({
     clock: () => clock.now(),
     summary: {
       message: ({ suppressed }) => `left out ${suppressed} times`,
-      logger: { warning: tellLeftOut },
+      logger: { warning: writeSummary },
     },
   });
 
-  function tellLeftOut(message: string, { lastRecord }: Record<string, unknown>): void {
+  function writeSummary(message: string, { lastRecord }: Record<string, unknown>): void {
     const { rawMessage, ...last } = lastRecord as LogTapeRecord;
-    output.take({ ...last, ...textOf(`${rawMessage} (${message})`), timestamp: clock.now() });
+    output.write({ ...last, ...textOf(`${rawMessage} (${message})`), timestamp: clock.now() });
   }
 
   return {
@@ -94,17 +91,17 @@ export function logging({
       clock = host.clock;
     },
     log({ level, plugin, message, fields }) {
-      if (LEVELS.indexOf(level) < threshold || !output.wants(plugin, LOGTAPE_LEVELS[level])) return;
+      if (LEVELS.indexOf(level) < threshold || !output.isEnabled(plugin, LOGTAPE_LEVELS[level])) return;
       const record = {
         category: [plugin],
         level: LOGTAPE_LEVELS[level],
-        ...textOf(plainText(message, secrets)),
+        ...textOf(writer.text(message)),
         timestamp: clock.now(),
-        properties: {}, // the limiter keeps records, so it does not get what they are about
+        properties: {}, // without the fields, since the filter keeps records
       };
       if (level !== "debug" && !withinLimit(record)) return;
       const stacks = level === "debug" || level === "error";
-      output.take({ ...record, properties: plainFields(fields, secrets, stacks) });
+      output.write({ ...record, properties: writer.fields(fields, stacks) });
     },
     stop() {
       withinLimit[Symbol.dispose]();
@@ -112,7 +109,7 @@ export function logging({
   };
 }
 
-/** A text as LogTape holds it. */
+/** Returns a text as LogTape represents it. */
 function textOf(text: string): Pick<LogTapeRecord, "message" | "rawMessage"> {
   return { message: [text], rawMessage: text };
 }

@@ -1,9 +1,8 @@
 /**
- * Traces: what a service does, call by call; and what becomes of one client's or one channel's messages.
+ * Traces: records the calls of a service, and follows the messages of a client or channel.
  *
- * A traced service leaves a record when a call begins (`ENTER`) and when it ends (`EXIT`) or fails (`EXCEPTION`), as
- * lines of JSON. Calls that one call leads to have the same `thread`, also after an `await`. Secrets are left out,
- * and long arguments are shortened.
+ * A traced service writes a line of JSON when a call begins (`ENTER`), returns (`EXIT`) or fails (`EXCEPTION`). Nested
+ * calls have the same `thread`, also after an `await`. Secrets are redacted, and long arguments are shortened.
  *
  * ```ts
  * import { Server } from "@plugboard/server";
@@ -18,9 +17,8 @@
  * // {"timestamp":…,"event":"EXIT","thread":"1",…,"result":"\"Hello, Alice!\"","durationMicros":21,"durationMillis":0}
  * ```
  *
- * `GET /api/trace?client=…` or `?channel=…` follows one of them while it happens, a line of JSON for each step; it
- * costs nothing while nobody follows. Use this plugin before those it is to see everything of: a message that an
- * earlier plugin drops is not seen here.
+ * `GET /api/trace?client=…` or `?channel=…` streams the events of a client or channel as lines of JSON. It costs
+ * nothing while nobody follows. Use this plugin early: it does not see messages that an earlier plugin drops.
  *
  * @module
  */
@@ -37,11 +35,11 @@ import {
   systemClock,
 } from "../core/mod.ts";
 import type { Channels } from "./channels.ts";
+import { PlainWriter } from "./shared/plain.ts";
 import { type Around, nested, recordCalls, traceCalls } from "./trace/calls.ts";
 import { type FileOptions, type LineSink, openFile } from "./trace/file.ts";
 import { channelEvents, followers, type FollowEvent, type FollowTarget } from "./trace/follow.ts";
-import { plainWriter } from "./trace/plain.ts";
-import { makeSpans } from "./trace/spans.ts";
+import { createSpans } from "./trace/spans.ts";
 import { followStream, STREAM_HEADERS } from "./trace/stream.ts";
 
 export type { TraceRecord } from "./trace/calls.ts";
@@ -50,33 +48,33 @@ export type { FollowEvent, FollowTarget } from "./trace/follow.ts";
 
 /** Options of {@linkcode trace}. */
 export interface TraceOptions {
-  /** Where the records of calls go. @default {nowhere: a traced service is the service itself} */
+  /** Receives the records of calls. @default {none: services are not traced} */
   output?: "stdout" | FileOptions | ((line: string) => void);
-  /** Also make OpenTelemetry spans; needs the runtime's `OTEL_DENO=true`. @default {false} */
+  /** Whether to create OpenTelemetry spans; needs the runtime's `OTEL_DENO=true`. @default {false} */
   otel?: boolean;
-  /** The channels to follow, and to make spans of. */
+  /** The channels to follow and to create spans for. */
   channels?: Pick<Channels, "extend" | "clientOf">;
-  /** Whether a caller may follow clients and channels. @default {nobody may} */
+  /** Returns whether a caller may follow clients and channels. @default {nobody may} */
   allow?: (request: Request, ip: string) => MaybePromise<boolean>;
-  /** Where to follow them. @default {"/api/trace"} */
+  /** The path of the stream. @default {"/api/trace"} */
   path?: string;
-  /** How many may follow at once. @default {16} */
+  /** Maximum number of followers. @default {16} */
   maxFollowers?: number;
-  /** Characters of the arguments of a call, or of its result. @default {1000} */
+  /** Maximum characters of the arguments or the result of a call. @default {1000} */
   maxChars?: number;
-  /** Words in the names of fields and parameters that hold secrets, beside the usual ones. */
+  /** Additional words in names of fields and parameters that hold secrets. */
   secretNames?: readonly string[];
 }
 
 /** What trace offers to other plugins and to the app. */
 export interface Trace {
-  /** The service with each of its calls traced; the service itself where nothing is. */
+  /** Returns the service with its calls traced, or the service itself if there is no output. */
   traced<Service extends object>(name: string, service: Service): Service;
-  /** Calls back for what happens to a client or in a channel. Returns the function that ends it. */
+  /** Calls back for each event of a client or channel. Returns a function that ends it. */
   follow(target: FollowTarget, listener: (event: FollowEvent) => void): () => void;
 }
 
-/** Writes down what happens. */
+/** Records calls and follows clients and channels. */
 export function trace(options: TraceOptions = {}): Plugin<Trace> {
   const { output, otel = false, channels, allow = () => false, path = "/api/trace" } = options;
   const { maxFollowers = 16, maxChars = 1_000, secretNames = [] } = options;
@@ -94,19 +92,19 @@ export function trace(options: TraceOptions = {}): Plugin<Trace> {
   let sink: LineSink | undefined;
   let release: (() => void)[] = [];
   const clock = () => host?.clock ?? systemClock;
-  const writer = plainWriter({ maxChars, secretNames });
-  const spans = otel ? makeSpans(writer, clock) : undefined;
+  const writer = new PlainWriter({ maxText: 200, maxTotal: maxChars, secretNames, brief: true });
+  const spans = otel ? createSpans(writer, clock) : undefined;
   const streams = new Set<() => void>();
 
-  const watching = followers({
+  const following = followers({
     clock,
-    watch: () => channels?.extend(channelEvents(watching, channels, writer)) ?? (() => {}),
-    failed: (error) => host?.log.error("a listener that follows others failed", { error }),
+    watch: () => channels?.extend(channelEvents(following, channels, writer)) ?? (() => {}),
+    failed: (error) => host?.log.error("a follower failed", { error }),
   });
 
   function write(line: string): void {
     if (typeof output === "function") output(line);
-    // deno-lint-ignore no-console -- the standard output was asked for
+    // deno-lint-ignore no-console -- the option asks for the standard output
     else if (output === "stdout") console.log(line);
     else sink?.write(line);
   }
@@ -121,7 +119,7 @@ export function trace(options: TraceOptions = {}): Plugin<Trace> {
   }
   if (spans !== undefined) arounds.push(spans.around);
 
-  /** A proof that is worth nothing may be told by a throw, as sign-in does. */
+  /** Sign-in reports invalid credentials by an error. */
   async function mayFollow(request: Request, ip: string): Promise<boolean> {
     try {
       return await allow(request, ip);
@@ -133,16 +131,16 @@ export function trace(options: TraceOptions = {}): Plugin<Trace> {
 
   async function answer(request: Request, ip: string): Promise<Response> {
     if (!await mayFollow(request, ip)) {
-      return refusal(403, "permission_denied", "Only admins may follow others");
+      return refusal(403, "permission_denied", "Only admins may follow clients and channels");
     }
     const query = new URL(request.url).searchParams;
     const [client, channel] = [query.get("client"), query.get("channel")];
-    if (!client && !channel) return refusal(400, "bad_request", "Follow what? ?client=… or ?channel=…");
-    if (watching.size >= maxFollowers) return refusal(429, "too_many_requests", "Too many follow already");
-    // Whoever asks for the head alone never reads, or ends, a stream.
+    if (!client && !channel) return refusal(400, "bad_request", "Add ?client=… or ?channel=…");
+    if (following.size >= maxFollowers) return refusal(429, "too_many_requests", "Too many followers");
+    // A stream for HEAD would never be read or cancelled.
     if (request.method === "HEAD") return new Response(null, { headers: STREAM_HEADERS });
     const target = { ...(client && { client }), ...(channel && { channel }) };
-    const { response, end } = followStream(watching, target, () => void streams.delete(end));
+    const { response, end } = followStream(following, target, () => void streams.delete(end));
     streams.add(end);
     return response;
   }
@@ -155,7 +153,7 @@ export function trace(options: TraceOptions = {}): Plugin<Trace> {
     name: "trace",
     api: {
       traced: (name, service) => arounds.length === 0 ? service : traceCalls(name, service, nested(arounds)),
-      follow: (target, listener) => watching.add(target, listener),
+      follow: (target, listener) => following.add(target, listener),
     },
     start(given) {
       host = given;
@@ -163,7 +161,7 @@ export function trace(options: TraceOptions = {}): Plugin<Trace> {
         sink = openFile(
           file,
           given.clock,
-          (error) => given.log.error("the trace cannot be written", { error }),
+          (error) => given.log.error("cannot write the trace", { error }),
         );
       }
       if (spans === undefined) return;
@@ -181,21 +179,21 @@ export function trace(options: TraceOptions = {}): Plugin<Trace> {
       app.get(path, (c) => answer(c.req.raw, c.env.ip));
     },
     open(conn, { url }) {
-      if (watching.size === 0) return;
+      if (following.size === 0) return;
       const detail = () => ({ protocol: conn.endpoint.name, ip: conn.ip, url: writer.text(url) });
-      watching.tell({ event: "open", client: conn.id, detail });
+      following.emit({ event: "open", client: conn.id, detail });
     },
     message(conn, data) {
-      if (watching.size === 0) return;
-      watching.tell({ event: "message", client: conn.id, detail: () => ({ data: shown(data) }) });
+      if (following.size === 0) return;
+      following.emit({ event: "message", client: conn.id, detail: () => ({ data: describe(data) }) });
     },
     close(conn: Connection, { code, reason, by }) {
-      if (watching.size === 0) return;
-      watching.tell({ event: "close", client: conn.id, detail: () => ({ code, reason, by }) });
+      if (following.size === 0) return;
+      following.emit({ event: "close", client: conn.id, detail: () => ({ code, reason, by }) });
     },
   };
 
-  function shown(data: Message): string {
+  function describe(data: Message): string {
     return typeof data === "string" ? writer.text(data) : `[${data.length} bytes]`;
   }
 }

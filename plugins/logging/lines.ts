@@ -1,5 +1,5 @@
 /**
- * Log records as lines of text: for people, and for machines.
+ * Formats log records as lines of text.
  *
  * @module
  */
@@ -12,10 +12,10 @@ import {
 } from "@logtape/logtape";
 import { getPrettyFormatter } from "@logtape/pretty";
 
-/** One JSON object a line: `@timestamp`, `level`, `message`, `logger` (the plugin), `fields`. */
+/** Formats one JSON object per line: `@timestamp`, `level`, `message`, `logger` (the plugin), `fields`. */
 export const jsonLines: TextFormatter = getJsonLinesFormatter({ properties: "nest:fields" });
 
-/** An aligned, coloured line: time, level, plugin, message, fields; errors below it with their stacks. */
+/** Formats aligned lines: time, level, plugin, message, fields. Errors follow below with their stacks. */
 export function prettyLines(colors: boolean): TextFormatter {
   const format = getPrettyFormatter({
     colors,
@@ -34,7 +34,7 @@ export function prettyLines(colors: boolean): TextFormatter {
   return (record) => format({ ...record, message: withFields(record) });
 }
 
-/** LogTape's form of a message: text and values by turns, beginning and ending with text. */
+/** Returns a message as LogTape represents it: texts and values alternate, with a text first and last. */
 function withFields({ message, properties }: LogRecord): unknown[] {
   const parts: unknown[] = [];
   let text = oneLine(message.join(""));
@@ -50,7 +50,7 @@ function withFields({ message, properties }: LogRecord): unknown[] {
   return [...parts, text + errors];
 }
 
-/** Whoever can put a word into the log must not paint the terminal, nor forge lines. */
+/** Escapes control sequences and line breaks, so that logged text cannot forge lines or control the terminal. */
 function oneLine(text: string): string {
   return sanitizeControlSequences(text, { sgr: "escape", newlines: "escape" });
 }

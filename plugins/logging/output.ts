@@ -1,5 +1,5 @@
 /**
- * Where the log goes: lines of text, or a logger of the application's own.
+ * Outputs of the log: lines of text, or a logger of the application.
  *
  * @module
  */
@@ -7,15 +7,15 @@
 import type { Logger, LogLevel, LogRecord, TextFormatter } from "@logtape/logtape";
 import { jsonLines, prettyLines } from "./lines.ts";
 
-/** Takes records that are ready to be shown. */
+/** Writes records. */
 export interface Output {
-  /** Whether a record of this plugin and level would be shown at all. */
-  wants(plugin: string, level: LogLevel): boolean;
-  /** Shows it. */
-  take(record: LogRecord): void;
+  /** Returns whether records of this plugin and level are written. */
+  isEnabled(plugin: string, level: LogLevel): boolean;
+  /** Writes a record. */
+  write(record: LogRecord): void;
 }
 
-/** Writes each record as text, which looks as `format` says. */
+/** Writes each record as a line of text. */
 export function lineOutput(format: "auto" | "pretty" | "json", write: (line: string) => void): Output {
   let formatter: TextFormatter | undefined;
   const chosen = () => {
@@ -23,23 +23,17 @@ export function lineOutput(format: "auto" | "pretty" | "json", write: (line: str
     return pretty ? prettyLines(!Deno.noColor) : jsonLines;
   };
   return {
-    wants: () => true,
-    take: (record) => write((formatter ??= chosen())(record).trimEnd()),
+    isEnabled: () => true,
+    write: (record) => write((formatter ??= chosen())(record).trimEnd()),
   };
 }
 
-/** Hands each record to a child of `logger` that is called like the plugin. */
+/** Passes each record to a child of `logger` with the name of the plugin. */
 export function loggerOutput(logger: Logger): Output {
-  const children = new Map<string, Logger>();
-  const childFor = (plugin: string) => {
-    let child = children.get(plugin);
-    if (child === undefined) children.set(plugin, child = logger.getChild(plugin));
-    return child;
-  };
   return {
-    wants: (plugin, level) => childFor(plugin).isEnabledFor(level),
-    take({ category: [plugin = ""], ...record }) {
-      childFor(plugin).emit(record); // which completes the category: it begins with the application's own
+    isEnabled: (plugin, level) => logger.getChild(plugin).isEnabledFor(level),
+    write({ category: [plugin = ""], ...record }) {
+      logger.getChild(plugin).emit(record); // adds the category, which begins with that of the application
     },
   };
 }

@@ -1,19 +1,19 @@
 /**
- * Traced calls: each leaves a record when it begins, and one when it ends or fails.
+ * Traced calls: records the begin of each call, and its end or failure.
  *
  * @module
  */
 
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { PlainWriter } from "./plain.ts";
+import type { PlainWriter } from "../shared/plain.ts";
 
 /** One line of a trace. */
 export interface TraceRecord {
   /** Milliseconds since 1970. */
   readonly timestamp: number;
-  /** The call begins, ends, or fails. */
+  /** Whether the call begins, returns or throws. */
   readonly event: "ENTER" | "EXIT" | "EXCEPTION";
-  /** The same for all calls that one call led to, also later ones. */
+  /** The same for a call and all calls nested in it. */
   readonly thread: string;
   /** The service's name. */
   readonly class: string;
@@ -25,13 +25,13 @@ export interface TraceRecord {
   readonly result?: string;
   /** With `EXCEPTION`: the error's name and message. */
   readonly exception?: string;
-  /** How long the call took, until its promise was settled; not with `ENTER`. */
+  /** Duration until the call returned or its promise settled; not with `ENTER`. */
   readonly durationMicros?: number;
-  /** The same in whole milliseconds. */
+  /** The duration in whole milliseconds. */
   readonly durationMillis?: number;
 }
 
-/** A call as {@linkcode traceCalls} sees it. */
+/** A call of a traced service. */
 export interface Call {
   readonly service: string;
   readonly method: string;
@@ -39,18 +39,17 @@ export interface Call {
   readonly args: Readonly<Record<string, unknown>>;
 }
 
-/** Goes around a call; calls `work` once and gives or throws what it does. */
+/** Wraps a call: calls `work` once and returns or throws what it does. */
 export type Around = <T>(call: Call, work: () => T) => T;
 
-/** One around the other, the first outermost. */
+/** Nests wrappers, the first outermost. */
 export function nested(arounds: readonly Around[]): Around {
   return <T>(call: Call, work: () => T) =>
     arounds.reduceRight<() => T>((inner, around) => () => around(call, inner), work)();
 }
 
 /**
- * The same service with each call of a method handed to `around`. Only calls from outside are seen: what a method
- * calls by `this` stays within.
+ * Returns the service with each method call wrapped by `around`. Calls through `this` are not wrapped.
  */
 export function traceCalls<Service extends object>(name: string, service: Service, around: Around): Service {
   const wrapped = new Map<unknown, unknown>();
@@ -73,7 +72,7 @@ export function traceCalls<Service extends object>(name: string, service: Servic
   });
 }
 
-/** Writes records around calls. */
+/** Records calls. */
 export function recordCalls(
   { writer, now, write }: { writer: PlainWriter; now: () => number; write: (record: TraceRecord) => void },
 ): Around {
@@ -84,10 +83,10 @@ export function recordCalls(
     const thread = threads.getStore() ?? String(++count);
     const about = { thread, class: call.service, function: call.method };
     write({ timestamp: now(), event: "ENTER", ...about, args: writer.json(call.args) });
-    const begin = performance.now();
+    const startedAt = performance.now();
 
     const ended = (event: "EXIT" | "EXCEPTION", outcome: Pick<TraceRecord, "result" | "exception">) => {
-      const durationMicros = Math.round((performance.now() - begin) * 1000);
+      const durationMicros = Math.round((performance.now() - startedAt) * 1000);
       const durationMillis = Math.floor(durationMicros / 1000);
       write({ timestamp: now(), event, ...about, ...outcome, durationMicros, durationMillis });
     };
@@ -111,7 +110,7 @@ function describe(error: unknown, writer: PlainWriter): string {
   return error instanceof Error ? writer.text(`${error.name}: ${error.message}`) : writer.json(error);
 }
 
-/** Names of parameters, as the source has them, dots included; empty where it is no plain name. */
+/** Returns the names of the parameters from the source, with the dots of a rest parameter. Patterns have an empty name. */
 function parametersOf(method: object): readonly string[] {
   const source = Function.prototype.toString.call(method);
   const list = source.match(/^[^(=]*\(([^)]*)\)/)?.[1] ?? source.match(/^(?:async\s+)?([\w$]+)\s*=>/)?.[1] ??
@@ -120,7 +119,7 @@ function parametersOf(method: object): readonly string[] {
   return list.split(",").map((each) => each.match(/^\s*((?:\.\.\.)?[\w$]+)/)?.[1] ?? "");
 }
 
-/** The arguments by name; those of a method that takes them in one object are that object. */
+/** Returns the arguments by name. A single object argument is returned as it is. */
 function byName(parameters: readonly string[], args: readonly unknown[]): Record<string, unknown> {
   const [only] = args;
   if (args.length === 1 && isPlain(only)) return only;

@@ -1,33 +1,33 @@
 /**
- * A file of lines that does not grow without end.
+ * A rotating file of lines.
  *
  * @module
  */
 
 import type { Clock } from "../../core/mod.ts";
 
-/** Where records are written. */
+/** Options of a trace file. */
 export interface FileOptions {
-  /** The file; older ones are beside it as `….1`, `….2` and so on. */
+  /** The path. Older files are named `….1`, `….2` and so on. */
   file: string;
-  /** Bytes after which a new one is begun. @default {67108864} 64 MiB */
+  /** Maximum bytes of a file. @default {67108864} 64 MiB */
   maxBytes?: number;
-  /** How many older ones are kept. @default {3} */
+  /** Number of older files to keep. @default {3} */
   keep?: number;
 }
 
-/** Takes lines, without their line breaks. */
+/** Writes lines, given without their line breaks. */
 export interface LineSink {
   write(line: string): void;
-  /** Brings everything to the file and closes it. */
+  /** Writes all pending lines and closes the file. */
   close(): void;
 }
 
-/** Lines are written together: at the latest after this time, or when this much is there. */
+/** Lines are written in batches, after this time or at this size. */
 const FLUSH_MS = 100;
 const FLUSH_CHARS = 65_536;
 
-/** Opens the file. A failed write is told once, and ends the writing: the server goes on. */
+/** Opens the file. After the first failed write it is closed and further lines are dropped. */
 export function openFile(
   { file, maxBytes, keep }: Required<FileOptions>,
   clock: Clock,
@@ -35,7 +35,7 @@ export function openFile(
 ): LineSink {
   let open: Deno.FsFile | undefined = append(file);
   let size = open.statSync().size;
-  let waiting: string[] = [];
+  let pending: string[] = [];
   let chars = 0;
   let cancel: (() => void) | undefined;
   const encoder = new TextEncoder();
@@ -43,9 +43,9 @@ export function openFile(
   function flush(): void {
     cancel?.();
     cancel = undefined;
-    if (open === undefined || waiting.length === 0) return;
-    const bytes = encoder.encode(`${waiting.join("\n")}\n`);
-    waiting = [];
+    if (open === undefined || pending.length === 0) return;
+    const bytes = encoder.encode(`${pending.join("\n")}\n`);
+    pending = [];
     chars = 0;
     try {
       if (size > 0 && size + bytes.length > maxBytes) rotate();
@@ -74,7 +74,7 @@ export function openFile(
   return {
     write(line) {
       if (open === undefined) return;
-      waiting.push(line);
+      pending.push(line);
       chars += line.length;
       if (chars >= FLUSH_CHARS) flush();
       else cancel ??= clock.after(FLUSH_MS, flush);

@@ -1,14 +1,14 @@
 /**
- * Following one client or one channel through the server, while it happens.
+ * Follows a client or a channel live.
  *
  * @module
  */
 
 import type { Clock } from "../../core/mod.ts";
 import type { ChannelExtension, Channels } from "../channels.ts";
-import type { PlainWriter } from "./plain.ts";
+import type { PlainWriter } from "../shared/plain.ts";
 
-/** Whom to follow; of both, what concerns the two. */
+/** What to follow. With both fields, events must match both. */
 export interface FollowTarget {
   /** A connection's id. */
   readonly client?: string;
@@ -16,11 +16,11 @@ export interface FollowTarget {
   readonly channel?: string;
 }
 
-/** Something that happened. */
+/** An event of a client or channel. */
 export interface FollowEvent {
   /** Milliseconds since 1970. */
   readonly time: number;
-  /** What it was. */
+  /** The type of the event. */
   readonly event:
     | "open"
     | "message"
@@ -31,43 +31,43 @@ export interface FollowEvent {
     | "publish"
     | "published"
     | "delivery";
-  /** The connection that did it; absent when the server did, and with a delivery. */
+  /** The connection id; absent for the server's own publishes and for deliveries. */
   readonly client?: string;
-  /** Where. */
+  /** The channel's name. */
   readonly channel?: string;
-  /** What else there is to say, by the event. */
+  /** Details, depending on the event. */
   readonly detail: Readonly<Record<string, unknown>>;
 }
 
-/** What is told of an event before anybody follows it. */
-type Happening = Omit<FollowEvent, "time" | "detail"> & {
-  /** Called only when somebody follows. */
+/** An event whose details are not computed yet. */
+type PendingEvent = Omit<FollowEvent, "time" | "detail"> & {
+  /** Computes the details. Called only if a follower matches. */
   readonly detail: () => Record<string, unknown>;
-  /** Further clients that it concerns. */
+  /** Returns whether the event also concerns this client. */
   readonly concerns?: (client: string) => boolean;
 };
 
-/** Those who follow. */
+/** The followers. */
 export interface Followers {
-  /** How many there are. */
+  /** The number of followers. */
   readonly size: number;
-  /** Calls back for what concerns the target. Returns the function that ends it. */
+  /** Calls back for events of the target. Returns a function that ends it. */
   add(target: FollowTarget, listener: (event: FollowEvent) => void): () => void;
-  /** Tells those who follow. */
-  tell(happening: Happening): void;
+  /** Sends the event to the followers it matches. */
+  emit(event: PendingEvent): void;
 }
 
-/** What the list needs. */
-export interface FollowerParts {
+/** Options of {@linkcode followers}. */
+export interface FollowerOptions {
   readonly clock: () => Clock;
-  /** Begins to look at what happens, when the first one comes; what it returns ends it, with the last. */
+  /** Starts watching, called for the first follower. Returns a function that stops it, called after the last. */
   readonly watch: () => () => void;
-  /** A listener has failed. */
+  /** Reports a follower that threw. */
   readonly failed: (error: unknown) => void;
 }
 
-/** Makes the list. */
-export function followers({ clock, watch, failed }: FollowerParts): Followers {
+/** Creates the list of followers. */
+export function followers({ clock, watch, failed }: FollowerOptions): Followers {
   const all = new Map<(event: FollowEvent) => void, FollowTarget>();
   let unwatch: (() => void) | undefined;
 
@@ -76,7 +76,7 @@ export function followers({ clock, watch, failed }: FollowerParts): Followers {
       return all.size;
     },
     add(target, listener) {
-      // A function of its own, so that the same listener may follow twice.
+      // A separate function, so that the same listener can be added twice.
       const own = (event: FollowEvent) => listener(event);
       all.set(own, target);
       unwatch ??= watch();
@@ -86,7 +86,7 @@ export function followers({ clock, watch, failed }: FollowerParts): Followers {
         unwatch = undefined;
       };
     },
-    tell({ detail, concerns, ...about }) {
+    emit({ detail, concerns, ...about }) {
       let event: FollowEvent | undefined;
       for (const [listener, { client, channel }] of all) {
         if (channel !== undefined && channel !== about.channel) continue;
@@ -101,9 +101,9 @@ export function followers({ clock, watch, failed }: FollowerParts): Followers {
   };
 }
 
-/** Tells followers what happens in the channels. */
+/** Emits the events of channels. */
 export function channelEvents(
-  { tell }: Followers,
+  { emit }: Followers,
   channels: Pick<Channels, "clientOf">,
   writer: PlainWriter,
 ): ChannelExtension {
@@ -111,25 +111,25 @@ export function channelEvents(
     name: "trace",
     joined({ id, identity }, { channel, serverSide, recoverable }) {
       const { user } = identity;
-      tell({ event: "subscribe", client: id, channel, detail: () => ({ user, serverSide, recoverable }) });
+      emit({ event: "subscribe", client: id, channel, detail: () => ({ user, serverSide, recoverable }) });
     },
     recovered({ id }, channel, complete) {
-      tell({ event: "recovered", client: id, channel, detail: () => ({ complete }) });
+      emit({ event: "recovered", client: id, channel, detail: () => ({ complete }) });
     },
     left({ id }, { channel }) {
-      tell({ event: "unsubscribe", client: id, channel, detail: () => ({}) });
+      emit({ event: "unsubscribe", client: id, channel, detail: () => ({}) });
     },
     beforePublish(channel, { json, tags, except }, client) {
       const from = client?.id ?? except;
       const detail = () => ({ data: writer.text(json), ...(tags && { tags }) });
-      tell({ event: "publish", ...(from !== undefined && { client: from }), channel, detail });
+      emit({ event: "publish", ...(from !== undefined && { client: from }), channel, detail });
     },
     published(channel, { except }, { offset, receivers }) {
       const detail = () => ({ offset, receivers });
-      tell({ event: "published", ...(except !== undefined && { client: except }), channel, detail });
+      emit({ event: "published", ...(except !== undefined && { client: except }), channel, detail });
     },
     delivered(channel, { json, offset, except }, receivers) {
-      tell({
+      emit({
         event: "delivery",
         channel,
         detail: () => ({ offset, receivers, data: writer.text(json) }),

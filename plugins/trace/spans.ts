@@ -1,9 +1,8 @@
 /**
- * The same through OpenTelemetry: spans of upgrades, publications and traced calls.
+ * OpenTelemetry spans of upgrades, publications and traced calls.
  *
- * The runtime does the rest when it was started with `OTEL_DENO=true`: it exports, takes the W3C context from the
- * headers of each request, and keeps it for what follows, also for the messages of a connection after its upgrade.
- * Without that, all of it does nothing.
+ * With `OTEL_DENO=true` the runtime exports the spans. It reads the W3C trace context from the headers of each request
+ * and keeps it for the messages of an upgraded connection. Otherwise these calls do nothing.
  *
  * @module
  */
@@ -12,28 +11,28 @@ import { type Span, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { type App, type Clock, messageOf } from "../../core/mod.ts";
 import type { ChannelExtension, Draft } from "../channels.ts";
 import type { Around } from "./calls.ts";
-import type { PlainWriter } from "./plain.ts";
+import type { PlainWriter } from "../shared/plain.ts";
 
-/** A publication that is not confirmed after this time never will be. */
+/** Milliseconds after which an unconfirmed publication counts as failed. */
 const CONFIRM_MS = 30_000;
 const MAX_PENDING = 10_000;
 
-/** Makes spans. */
+/** Creates spans. */
 export interface Spans {
-  /** Around a traced call. */
+  /** Wraps a traced call in a span. */
   readonly around: Around;
-  /** For the channels. */
+  /** Creates a span per publication. */
   readonly extension: ChannelExtension;
-  /** A span for each upgrade; has to be added before the endpoints. */
+  /** Creates a span per upgrade. Must be added before the endpoints. */
   addRoutes(app: App): void;
-  /** Ends the spans of publications that were never confirmed. */
+  /** Ends the spans of publications that were not confirmed in time. */
   sweep(): void;
 }
 
-/** Begins to make spans. */
-export function makeSpans(writer: PlainWriter, clock: () => Clock): Spans {
+/** Creates the tracer's hooks. */
+export function createSpans(writer: PlainWriter, clock: () => Clock): Spans {
   const tracer = trace.getTracer("plugboard");
-  /** The oldest first. */
+  /** In order of their start. */
   const pending = new Map<Draft, { span: Span; since: number }>();
 
   function abandon(draft: Draft, span: Span): void {
@@ -43,9 +42,9 @@ export function makeSpans(writer: PlainWriter, clock: () => Clock): Spans {
   }
 
   function sweep(): void {
-    const due = clock().now() - CONFIRM_MS;
+    const expired = clock().now() - CONFIRM_MS;
     for (const [draft, { span, since }] of pending) {
-      if (since > due && pending.size <= MAX_PENDING) break;
+      if (since > expired && pending.size <= MAX_PENDING) break;
       abandon(draft, span);
     }
   }

@@ -1,18 +1,18 @@
 /**
- * What happens, as an HTTP answer that goes on.
+ * Streams events as an HTTP response.
  *
  * @module
  */
 
 import type { Followers, FollowEvent, FollowTarget } from "./follow.ts";
 
-/** Events that may wait for a reader; what happens meanwhile is counted and left out. */
-const MAX_WAITING = 1_000;
+/** Maximum queued events. Further ones are dropped and counted. */
+const MAX_QUEUED = 1_000;
 
-/** What stands above the lines. */
+/** The headers of the response. */
 export const STREAM_HEADERS = { "content-type": "application/x-ndjson", "cache-control": "no-store" };
 
-/** Answers with a line of JSON for each event, until the reader goes or `end` is called; then `ended` is. */
+/** Responds with a line of JSON per event until the client cancels or `end` is called; then calls `ended`. */
 export function followStream(
   followers: Pick<Followers, "add">,
   target: FollowTarget,
@@ -22,7 +22,7 @@ export function followStream(
   let open = true;
   let unfollow = () => {};
   let close = () => {};
-  let leftOut = 0;
+  let dropped = 0;
 
   function finish(): void {
     open = false;
@@ -32,21 +32,21 @@ export function followStream(
 
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
-      const line = (value: unknown) => controller.enqueue(encoder.encode(`${JSON.stringify(value)}\n`));
+      const write = (value: unknown) => controller.enqueue(encoder.encode(`${JSON.stringify(value)}\n`));
       close = () => controller.close();
-      line({ following: target });
+      write({ following: target });
       unfollow = followers.add(target, (event: FollowEvent) => {
         if (controller.desiredSize! <= 0) {
-          leftOut++;
+          dropped++;
           return;
         }
-        if (leftOut > 0) line({ leftOut });
-        leftOut = 0;
-        line(event);
+        if (dropped > 0) write({ leftOut: dropped });
+        dropped = 0;
+        write(event);
       });
     },
     cancel: finish,
-  }, { highWaterMark: MAX_WAITING });
+  }, { highWaterMark: MAX_QUEUED });
 
   return {
     response: new Response(body, { headers: STREAM_HEADERS }),

@@ -13,7 +13,7 @@ import { prettyLines } from "../../plugins/logging/lines.ts";
 import { logging, type LoggingOptions } from "../../plugins/logging.ts";
 import { FakeClock, serve } from "../kit/mod.ts";
 
-/** A log whose lines are kept. */
+/** Returns a log and its lines. */
 function logTo(options: LoggingOptions = {}): { log: Log; lines: string[]; plugin: Plugin } {
   const lines: string[] = [];
   const plugin = logging({ format: "json", write: (line) => void lines.push(line), ...options });
@@ -26,10 +26,10 @@ function logged(options: LoggingOptions, say: (log: Log) => void) {
   return lines.map((line) => JSON.parse(line));
 }
 
-/** Fields that nobody may look at. */
+/** Fields that must not be read. */
 const unreadable: Record<string, unknown> = new Proxy({}, {
-  ownKeys: () => assert.fail("somebody looked at the fields"),
-  get: () => assert.fail("somebody looked at the fields"),
+  ownKeys: () => assert.fail("the fields were read"),
+  get: () => assert.fail("the fields were read"),
 });
 
 Deno.test("a line names time, level, plugin, message and fields", () => {
@@ -44,18 +44,18 @@ Deno.test("a line names time, level, plugin, message and fields", () => {
   });
 });
 
-Deno.test("the kernel and every plugin speak in their own name", async () => {
+Deno.test("lines of the kernel and of plugins have the plugin's name", async () => {
   const { lines, plugin } = logTo({ level: "debug" });
   const talker: Plugin = {
     name: "talker",
-    start: (host) => host.log.debug("here I am"),
+    start: (host) => host.log.debug("started"),
     open() {
-      throw new Error("lost my voice");
+      throw new Error("cannot open");
     },
-    endpoints: [{ name: "mute", path: "/mute", open: () => ({ message() {} }) }],
+    endpoints: [{ name: "silent", path: "/silent", open: () => ({ message() {} }) }],
   };
   await using server = await serve({}, plugin, talker);
-  await using _client = await server.connect("/mute");
+  await using _client = await server.connect("/silent");
   const { level, logger, message, fields } = JSON.parse(lines.at(-1)!);
   assert.deepEqual({ level, logger, message, hook: fields.hook }, {
     level: "ERROR",
@@ -63,11 +63,11 @@ Deno.test("the kernel and every plugin speak in their own name", async () => {
     message: "open failed",
     hook: "open",
   });
-  assert.equal(fields.error.message, "lost my voice");
-  assert(lines.some((line) => JSON.parse(line).message === "here I am"));
+  assert.equal(fields.error.message, "cannot open");
+  assert(lines.some((line) => JSON.parse(line).message === "started"));
 });
 
-Deno.test("lines below the level are left out, and their fields not even looked at", () => {
+Deno.test("lines below the level are not written, and their fields are not read", () => {
   for (const [level, expected] of [["debug", 4], ["info", 3], ["warn", 2], ["error", 1]] as const) {
     const lines = logged({ level }, (log) => {
       log.debug("…", level === "debug" ? {} : unreadable);
@@ -79,7 +79,7 @@ Deno.test("lines below the level are left out, and their fields not even looked 
   }
 });
 
-Deno.test("secrets appear neither in the message nor in the fields", () => {
+Deno.test("secrets are redacted in the message and in the fields", () => {
   const [line] = logged({ secretNames: ["ticket"] }, (log) => {
     log.info("GET /ws?ticket=abc123 refused", { ticket: "abc123", headers: { cookie: "id=abc123" } });
   });
@@ -87,7 +87,7 @@ Deno.test("secrets appear neither in the message nor in the fields", () => {
   assert.deepEqual(line.fields, { ticket: "[redacted]", headers: { cookie: "[redacted]" } });
 });
 
-Deno.test("on a terminal a line is for people: aligned, errors with their stacks below", () => {
+Deno.test("on a terminal, lines are aligned and errors have their stacks below", () => {
   const { log, lines } = logTo({ format: "pretty", level: "debug" });
   log.info("listening", { url: "http://127.0.0.1:8080" });
   const plain = stripVTControlCharacters(lines[0]!);
@@ -101,7 +101,7 @@ Deno.test("on a terminal a line is for people: aligned, errors with their stacks
   assert(stack.includes("Caused by: TypeError: not a room"));
 });
 
-Deno.test("colours are used only where they are wanted", () => {
+Deno.test("colours can be switched off", () => {
   const record: LogTapeRecord = {
     category: ["greeter"],
     level: "info",
@@ -114,7 +114,7 @@ Deno.test("colours are used only where they are wanted", () => {
   assert(!prettyLines(false)(record).includes("\x1b"));
 });
 
-Deno.test("nobody forges a line or paints the terminal", () => {
+Deno.test("logged text cannot forge lines or control the terminal", () => {
   const evil = "hello\n00:00:00.000  INF kernel  all is well\x1b[2J\x1b[31m";
   const { log, lines } = logTo({ format: "pretty" });
   log.info(evil, { [evil]: evil });
@@ -132,7 +132,7 @@ Deno.test("nobody forges a line or paints the terminal", () => {
   assert.equal(json.message, evil);
 });
 
-Deno.test("where there is no terminal, lines are JSON on the standard output", async () => {
+Deno.test("without a terminal, lines are JSON on the standard output", async () => {
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: [
       "eval",
@@ -145,7 +145,7 @@ Deno.test("where there is no terminal, lines are JSON on the standard output", a
   assert.deepEqual(lines.map((line) => JSON.parse(line).message), ["hello"]);
 });
 
-Deno.test("errors and debug lines tell the stack, others only what went wrong", () => {
+Deno.test("only error and debug lines have stacks", () => {
   class Refused extends Error {
     override name = "Refused";
     code = "refused";
@@ -163,7 +163,7 @@ Deno.test("errors and debug lines tell the stack, others only what went wrong", 
   }
 });
 
-Deno.test("the same line again and again is counted instead of written", () => {
+Deno.test("repeated lines are counted instead of written", () => {
   const clock = new FakeClock();
   const { log, lines, plugin } = logTo({ level: "debug", maxRepeats: 3 });
   plugin.start!({ clock } as Partial<Host> as Host);
@@ -182,10 +182,10 @@ Deno.test("the same line again and again is counted instead of written", () => {
   assert.deepEqual(messages(), ["message failed", "message failed", "message failed (left out 8 times)"]);
 
   for (let i = 0; i < 10; i++) log.debug("a ping");
-  assert.equal(messages().length, 10, "whoever asks for debug lines wants them all");
+  assert.equal(messages().length, 10, "debug lines are not limited");
 });
 
-Deno.test("within an application that uses LogTape, the log goes where the application says", () => {
+Deno.test("with a LogTape logger, the application's configuration applies", () => {
   const records: LogTapeRecord[] = [];
   configureSync({
     sinks: { kept: (record) => void records.push(record) },
@@ -200,7 +200,7 @@ Deno.test("within an application that uses LogTape, the log goes where the appli
     const [greeter, quiet] = ["greeter", "quiet"].map((name) => logFor(name, plugin.log as LogSink));
     greeter!.debug("below the application's level", unreadable);
     greeter!.warn("the {token} stays as it is", { token: "s3cret", room: "lobby" });
-    quiet!.warn("the application wants less of this one");
+    quiet!.warn("below the level of this child");
     plugin.stop!();
     assert.deepEqual(
       records.map(({ category, level, message, properties }) => ({ category, level, message, properties })),
@@ -219,7 +219,7 @@ Deno.test("within an application that uses LogTape, the log goes where the appli
   }
 });
 
-Deno.test("LogTape's process-wide configuration is left alone", () => {
+Deno.test("LogTape's process-wide configuration is not changed", () => {
   const { log, plugin, lines } = logTo();
   log.info("hello");
   plugin.stop!();
@@ -227,7 +227,7 @@ Deno.test("LogTape's process-wide configuration is left alone", () => {
   assert.equal(lines.length, 1);
 });
 
-Deno.test("bad options are told in one sentence", () => {
+Deno.test("invalid options are refused with one sentence", () => {
   const bad = (options: unknown) => () => logging(options as LoggingOptions);
   assert.throws(bad({ level: "loud" }), {
     message: 'Cannot start logging: "level" must be one of debug, info, warn, error, got "loud"',

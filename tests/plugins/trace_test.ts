@@ -1,4 +1,4 @@
-/** Records of traced calls, and following clients and channels live. */
+/** Tests of traced calls and of following clients and channels. */
 
 import assert from "node:assert/strict";
 import type { AnyPlugin } from "../../core/mod.ts";
@@ -8,14 +8,14 @@ import { trace, type TraceOptions, type TraceRecord } from "../../plugins/trace.
 import { channelProtocol } from "../kit/channel_protocol.ts";
 import { FakeClock, Inbox, serve, until, within } from "../kit/mod.ts";
 
-/** A trace whose records are kept. */
+/** Returns a trace and its records. */
 function recorded(options: TraceOptions = {}) {
   const records: TraceRecord[] = [];
   const { api } = trace({ ...options, output: (line) => void records.push(JSON.parse(line)) });
   return { ...api, records };
 }
 
-Deno.test("C07 a call leaves ENTER and EXIT in the seed's form", () => {
+Deno.test("C07 a call writes ENTER and EXIT in the form of the original", () => {
   const { traced, records } = recorded();
   const service = traced("ChatService", {
     add: (a: number, b: number) => a + b,
@@ -47,7 +47,7 @@ Deno.test("C07 a call leaves ENTER and EXIT in the seed's form", () => {
   assert.notEqual(second!.thread, thread);
 });
 
-Deno.test("C07 a failed call leaves EXCEPTION, and fails as it would without a trace", async () => {
+Deno.test("C07 a failed call writes EXCEPTION and throws the same error", async () => {
   const { traced, records } = recorded();
   const error = new TypeError("no such room");
   const service = traced("Rooms", {
@@ -63,7 +63,7 @@ Deno.test("C07 a failed call leaves EXCEPTION, and fails as it would without a t
   assert.ok(failures.every(({ durationMicros, result }) => durationMicros! >= 0 && result === undefined));
 });
 
-Deno.test("C07 all that one call leads to has its thread, across awaits and beside others", async () => {
+Deno.test("C07 nested calls have the same thread, across awaits and concurrent calls", async () => {
   const { traced, records } = recorded();
   const turn = () => new Promise((resolve) => setImmediate(resolve));
   const inner = traced("Inner", {
@@ -91,10 +91,10 @@ Deno.test("C07 all that one call leads to has its thread, across awaits and besi
   assert.deepEqual([...threads.values()].map(({ size }) => size), [1, 1, 1]);
   assert.equal(new Set([...threads.values()].flatMap((each) => [...each])).size, 3);
   const exits = records.filter(({ event, class: service }) => event === "EXIT" && service === "Outer");
-  assert.ok(exits.every(({ result }) => /^"[abc]"$/.test(result!)), "the result is what the promise gave");
+  assert.ok(exits.every(({ result }) => /^"[abc]"$/.test(result!)), "the result is the resolved value");
 });
 
-Deno.test("C07 secrets are left out, by their names and by how they look", () => {
+Deno.test("C07 secrets are redacted by name and by form", () => {
   const { traced, records } = recorded({ secretNames: ["pin"] });
   const jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl";
   const service = traced("Accounts", {
@@ -128,7 +128,7 @@ Deno.test("C07 secrets are left out, by their names and by how they look", () =>
   assert.match(records[0]!.args!, /"_password":"\[redacted\]"/);
 });
 
-Deno.test("C07 whatever the arguments are, a record stays short and is JSON", () => {
+Deno.test("C07 a record is short JSON for any arguments", () => {
   const { traced, records } = recorded({ maxChars: 500 });
   const cycle: Record<string, unknown> = { name: "cycle" };
   cycle.self = cycle;
@@ -139,21 +139,21 @@ Deno.test("C07 whatever the arguments are, a record stays short and is JSON", ()
     secret = "inside";
   }
   const values: [unknown, RegExp][] = [
-    ["x".repeat(1_000_000), /x{200}… \(1000000 characters\)/],
+    ["x".repeat(1_000_000), /x{200}… \(999800 more characters\)/],
     ["é😀".repeat(1_000), /…/],
     [Array.from({ length: 1_000 }, (_, i) => i), /19,"… \(1000 entries\)"/],
     [Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`k${i}`, i])), /"…":"100 fields"/],
     [cycle, /circular/],
-    [deep, /…/],
+    [deep, /\[Object\]/],
     [10n, /"10"/],
     [NaN, /"NaN"/],
     [Symbol("s"), /Symbol\(s\)/],
     [function named() {}, /\[function named\]/],
-    [new Uint8Array(9), /\[9 bytes\]/],
-    [new Map([[1, 2]]), /\[Map\]/],
+    [new Uint8Array(9), /\[Uint8Array of 9\]/],
+    [new Map([[1, 2]]), /\[Map of 1\]/],
     [new Socket(), /\[Socket abc\]/],
     [new Date(0), /1970-01-01T00:00:00.000Z/],
-    [new Date(NaN), /no date/],
+    [new Date(NaN), /invalid date/],
     [new Error("oops"), /Error: oops/],
     [null, /null/],
     [undefined, /^\{"_first":1\}$/],
@@ -169,7 +169,7 @@ Deno.test("C07 whatever the arguments are, a record stays short and is JSON", ()
   }
 });
 
-Deno.test("C07 arguments are called by their parameters' names, however these are written", () => {
+Deno.test("C07 arguments have the names of the parameters", () => {
   const { traced, records } = recorded();
   const service = traced("S", {
     method(a: number, b = 2) {
@@ -195,7 +195,7 @@ Deno.test("C07 arguments are called by their parameters' names, however these ar
   ]);
 });
 
-Deno.test("C07 a traced service is used like the service: state, getters, classes, this", () => {
+Deno.test("C07 a traced service behaves like the service: state, getters, classes, this", () => {
   class Counter {
     #count = 0;
     label = "c";
@@ -230,12 +230,12 @@ Deno.test("C07 a traced service is used like the service: state, getters, classe
   ]);
 });
 
-Deno.test("C07 without an output a traced service is the service itself", () => {
+Deno.test("C07 without an output, the traced service is the service itself", () => {
   const service = { run: () => 1 };
   assert.equal(trace().api.traced("S", service), service);
 });
 
-Deno.test("C07 records go to a file that is rotated", async () => {
+Deno.test("C07 writes records to a rotating file", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const plugin = trace({ output: { file: `${folder}/sub/trace.jsonl`, maxBytes: 2_000, keep: 2 } });
@@ -245,7 +245,7 @@ Deno.test("C07 records go to a file that is rotated", async () => {
     const lines = (name: string) =>
       Deno.readTextFileSync(`${folder}/sub/${name}`).trimEnd().split("\n").map((line) => JSON.parse(line));
     service.take(0);
-    assert.equal(Deno.statSync(`${folder}/sub/trace.jsonl`).size, 0, "lines are written together");
+    assert.equal(Deno.statSync(`${folder}/sub/trace.jsonl`).size, 0, "lines are written in batches");
     clock.advance(100);
     assert.deepEqual(lines("trace.jsonl").map(({ event }) => event), ["ENTER", "EXIT"]);
     for (let n = 1; n <= 40; n++) {
@@ -258,14 +258,14 @@ Deno.test("C07 records go to a file that is rotated", async () => {
       +result
     );
     assert.equal(all.at(-1), 40);
-    assert.deepEqual(all, all.map((_, i) => all[0]! + i), "the latest are there, without a gap");
+    assert.deepEqual(all, all.map((_, i) => all[0]! + i), "the latest records are there without gaps");
     assert.ok(files.every((name) => Deno.statSync(`${folder}/sub/${name}`).size <= 2_000));
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 });
 
-Deno.test("C07 the end of the server brings the last records to the file", async () => {
+Deno.test("C07 stopping the server writes the last records to the file", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const plugin = trace({ output: { file: `${folder}/trace.jsonl` } });
@@ -278,7 +278,7 @@ Deno.test("C07 the end of the server brings the last records to the file", async
   }
 });
 
-Deno.test("C07 a trace that cannot be opened stops the start; one that cannot be written goes on without", async () => {
+Deno.test("C07 a file that cannot be opened fails the start; one that cannot be written does not stop the server", async () => {
   const bad = trace({ output: { file: "/dev/null/trace.jsonl" } });
   await assert.rejects(serve({}, bad), { code: "start_failed", message: /^Cannot start trace: / });
 
@@ -288,13 +288,13 @@ Deno.test("C07 a trace that cannot be opened stops the start; one that cannot be
   await using server = await serve({ clock }, full);
   assert.equal(service.run(1), 1);
   clock.advance(100);
-  assert.match((await server.log.next()).message, /the trace cannot be written/);
+  assert.match((await server.log.next()).message, /cannot write the trace/);
   assert.equal(service.run(2), 2);
   clock.advance(100);
   assert.equal(server.log.size, 0);
 });
 
-/** A server with channels, a protocol, and somebody who may follow. */
+/** Starts a server with channels and a trace. */
 async function followed(options: TraceOptions = {}) {
   const bus = channels();
   const plugin = trace({
@@ -308,7 +308,7 @@ async function followed(options: TraceOptions = {}) {
     trace: plugin.api,
     ask: (query: string, admin = "yes") =>
       server.fetch(`/api/trace${query}`, { headers: { "x-admin": admin } }),
-    /** Begins to follow, and gives the lines as they come. */
+    /** Follows a client or channel and collects the lines. */
     async follow(query: string) {
       const abort = new AbortController();
       const init = { headers: { "x-admin": "yes" }, signal: abort.signal };
@@ -324,7 +324,7 @@ async function followed(options: TraceOptions = {}) {
             rest = all.pop()!;
             for (const line of all) lines.put(JSON.parse(line));
           }
-        } catch { /* the test has ended it */ }
+        } catch { /* aborted at the end of the test */ }
       })();
       assert.ok((await lines.next()).following);
       return {
@@ -339,7 +339,7 @@ async function followed(options: TraceOptions = {}) {
   });
 }
 
-Deno.test("B13 one client is followed live: each message, publish, delivery and the end, with its time", async () => {
+Deno.test("B13 follows one client live: messages, publishes, deliveries and the close, with times", async () => {
   await using server = await followed();
   await using other = await server.connect("/t?user=other");
   await using ann = await server.connect("/t?user=ann");
@@ -370,7 +370,7 @@ Deno.test("B13 one client is followed live: each message, publish, delivery and 
   ann.sendJson({ do: "publish", channel: "elsewhere", data: 3 });
   assert.deepEqual((await next())[0], "message");
   assert.deepEqual(await next(), ["publish", "elsewhere", { data: "3" }]);
-  // What is sent in a client's name to the others is its publication, and no delivery to it.
+  // A publish with `except` is a publish of that client and not a delivery to it.
   await server.bus.publish("news", 4, { ephemeral: true, except: id });
   assert.deepEqual(await next(), ["publish", "news", { data: "4" }]);
   assert.deepEqual(await next(), ["published", "news", { offset: 0, receivers: 0 }]);
@@ -379,7 +379,7 @@ Deno.test("B13 one client is followed live: each message, publish, delivery and 
   assert.deepEqual(ends, ["close", "unsubscribe"]);
 });
 
-Deno.test("B13 one channel is followed live", async () => {
+Deno.test("B13 follows one channel live", async () => {
   await using server = await followed();
   await using stream = await server.follow("?channel=news");
   await using ann = await server.connect("/t?user=ann");
@@ -399,7 +399,7 @@ Deno.test("B13 one channel is followed live", async () => {
   assert.equal((await stream.lines.next()).event, "unsubscribe");
 });
 
-Deno.test("B13 only admins may follow, and only so many at once", async () => {
+Deno.test("B13 only admins may follow, up to the maximum number of followers", async () => {
   await using server = await followed({ maxFollowers: 1 });
   const status = async (query: string, admin?: string) => {
     const response = await server.ask(query, admin);
@@ -413,7 +413,7 @@ Deno.test("B13 only admins may follow, and only so many at once", async () => {
       method: "HEAD",
       headers: { "x-admin": "yes" },
     });
-    assert.equal(status, 200, "nobody reads what follows the head");
+    assert.equal(status, 200, "HEAD opens no stream");
   }
   {
     await using _one = await server.follow("?client=x");
@@ -425,7 +425,7 @@ Deno.test("B13 only admins may follow, and only so many at once", async () => {
   await using closed = await serve({}, trace({ channels: bus.api }), bus);
   const response = await closed.fetch("/api/trace?client=x");
   await response.body?.cancel();
-  assert.equal(response.status, 403, "without a rule nobody may");
+  assert.equal(response.status, 403, "nobody may by default");
 
   const access = auth({ apiKeys: [{ key: "admin-key", name: "operator", permissions: ["admin"] }] });
   const follow = trace({
@@ -441,16 +441,16 @@ Deno.test("B13 only admins may follow, and only so many at once", async () => {
   assert.equal(await statusFor({ "x-api-key": "admin-key" }), 200);
 });
 
-Deno.test("B13 following ends with the server, and does not hold it up", async () => {
+Deno.test("B13 streams end when the server stops, without delaying it", async () => {
   const server = await followed();
   const stream = await server.follow("?channel=news");
   const since = performance.now();
   await within("the stop", server.server.stop());
-  assert.ok(performance.now() - since < 900, "well before the deadline");
+  assert.ok(performance.now() - since < 900, "before the deadline");
   await within("the stream's end", stream.done);
 });
 
-Deno.test("B13 nobody follows: the channels are not even looked at", () => {
+Deno.test("B13 without followers, the channels are not extended", () => {
   let extensions = 0;
   const bus = channels();
   const counting = {
@@ -472,7 +472,7 @@ Deno.test("B13 nobody follows: the channels are not even looked at", () => {
   assert.equal(extensions, 0);
 });
 
-Deno.test("B13 a listener that throws harms neither the others nor the publisher", async () => {
+Deno.test("B13 a follower that throws affects neither the others nor the publisher", async () => {
   await using server = await followed();
   const heard: string[] = [];
   server.trace.follow({ channel: "news" }, () => {
@@ -481,15 +481,15 @@ Deno.test("B13 a listener that throws harms neither the others nor the publisher
   server.trace.follow({ channel: "news" }, ({ event }) => heard.push(event));
   await server.bus.publish("news", 1);
   assert.deepEqual(heard, ["publish", "published"]);
-  assert.match((await server.log.next()).message, /a listener that follows others failed/);
+  assert.match((await server.log.next()).message, /a follower failed/);
 });
 
-Deno.test("B13 a follower that does not read misses events and is told how many", async () => {
+Deno.test("B13 a follower that does not read loses events and receives their number", async () => {
   await using server = await followed();
   const response = await server.ask("?channel=news");
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
   const payload = { text: "x".repeat(10_000) };
-  // More than the sockets' buffers and the stream's own queue hold.
+  // More than the buffers of the socket and the stream hold.
   for (let n = 0; n < 40_000; n++) await server.bus.publish("news", payload);
   let text = "";
   const more = async () => {

@@ -1,18 +1,17 @@
 import fc from "fast-check";
 import assert from "node:assert/strict";
-import { plainFields, plainText } from "../../../plugins/logging/plain.ts";
-import { findSecrets } from "../../../plugins/shared/secrets.ts";
+import { PlainWriter } from "../../plugins/shared/plain.ts";
 
-const secrets = findSecrets();
-const copy = (value: unknown) => plainFields({ value }, secrets, true).value;
+const writer = new PlainWriter({ maxText: 1_000, maxTotal: 10_000 });
+const copy = (value: unknown) => writer.fields({ value }, true).value;
 
-Deno.test("plain values stay as they are", () => {
+Deno.test("plain values are copied unchanged", () => {
   for (const value of ["text", 1, -0.5, true, null, undefined, [1, ["a"]], { a: { b: [1] } }]) {
     assert.deepEqual(copy(value), value);
   }
 });
 
-Deno.test("what JSON does not know is written so that a reader understands it", () => {
+Deno.test("values that JSON cannot express are described", () => {
   for (
     const [value, expected] of [
       [Infinity, "Infinity"],
@@ -30,9 +29,9 @@ Deno.test("what JSON does not know is written so that a reader understands it", 
       [
         new (class Room {
           name = "lobby";
-          #door = 1;
-          get door() {
-            return this.#door;
+          #size = 1;
+          get size() {
+            return this.#size;
           }
         })(),
         { name: "lobby" },
@@ -41,7 +40,7 @@ Deno.test("what JSON does not know is written so that a reader understands it", 
   ) assert.deepEqual(copy(value), expected);
 });
 
-Deno.test("secrets are left out wherever they are", () => {
+Deno.test("secrets are redacted everywhere", () => {
   assert.deepEqual(
     copy({
       user: { password: "hunter2", pinned: true },
@@ -64,7 +63,7 @@ Deno.test("secrets are left out wherever they are", () => {
   assert.doesNotMatch(JSON.stringify(copy(error)), /abc123/);
 });
 
-Deno.test("circles end, and what is in two places is shown in both", () => {
+Deno.test("cycles are cut, and shared values are copied twice", () => {
   const room: Record<string, unknown> = { name: "lobby" };
   room.self = room;
   room.members = [{ room }];
@@ -73,7 +72,7 @@ Deno.test("circles end, and what is in two places is shown in both", () => {
   assert.deepEqual(copy([shared, shared]), [shared, shared]);
 });
 
-Deno.test("what cannot be read does not matter to the rest", () => {
+Deno.test("an unreadable value does not affect the others", () => {
   const { proxy, revoke } = Proxy.revocable({}, {});
   revoke();
   const thrower = {
@@ -84,21 +83,21 @@ Deno.test("what cannot be read does not matter to the rest", () => {
   };
   const expected = { proxy: "[unreadable]", thrower: { broken: "[unreadable]", ok: 1 } };
   assert.deepEqual(copy({ proxy, thrower }), expected);
-  assert.deepEqual(plainFields(thrower, secrets, true), expected.thrower);
+  assert.deepEqual(writer.fields(thrower, true), expected.thrower);
 });
 
-Deno.test("keys that mean something to the language are keys like any other", () => {
+Deno.test("special keys such as __proto__ are copied like any other", () => {
   const copied = copy(JSON.parse('{"__proto__":{"polluted":true},"constructor":1}'));
   assert.equal(JSON.stringify(copied), '{"__proto__":{"polluted":true},"constructor":1}');
   assert.equal(({} as Record<string, unknown>).polluted, undefined);
 });
 
-Deno.test("a long text is cut, also in the middle of a secret", () => {
-  assert.equal(plainText("x".repeat(1_500), secrets), `${"x".repeat(1_000)}… (500 more characters)`);
-  assert.doesNotMatch(plainText(`${"x".repeat(990)} token=${"s3".repeat(50_000)}`, secrets), /s3/);
+Deno.test("a long text is cut, also within a secret", () => {
+  assert.equal(writer.text("x".repeat(1_500)), `${"x".repeat(1_000)}… (500 more characters)`);
+  assert.doesNotMatch(writer.text(`${"x".repeat(990)} token=${"s3".repeat(50_000)}`), /s3/);
 });
 
-Deno.test("whatever the fields are, a line is small and valid", () => {
+Deno.test("a line is short and valid for any fields", () => {
   const wide = Array(15).fill(Array(15).fill(Array(15).fill("text")));
   const deep = (depth: number): unknown => depth === 0 ? "end" : { a: deep(depth - 1), b: deep(depth - 1) };
   const long = Object.fromEntries(Array(1e4).fill("x".repeat(1e5)).entries());
@@ -113,14 +112,14 @@ Deno.test("whatever the fields are, a line is small and valid", () => {
     withSet: true,
   });
   fc.assert(fc.property(fc.dictionary(fc.string(), anything), (fields) => {
-    const line = JSON.stringify(plainFields(fields, secrets, true));
+    const line = JSON.stringify(writer.fields(fields, true));
     assert(line.length < 15_000);
     JSON.parse(line);
   }));
 });
 
-Deno.test("a small field after a huge one is still there", () => {
-  const { huge, small } = plainFields({ huge: "x".repeat(1e6), small: 1 }, secrets, true);
+Deno.test("a small field after a huge one is kept", () => {
+  const { huge, small } = writer.fields({ huge: "x".repeat(1e6), small: 1 }, true);
   assert.match(huge as string, /^x{1000}… \(999000 more characters\)$/);
   assert.equal(small, 1);
 });

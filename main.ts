@@ -95,8 +95,8 @@ server.use(stats({
 }));
 
 const methods = tracing.traced("rpc", server.use(rpc({ limits })));
-const sql = server.use(sqlEvents({ channels: bus, store }));
-const queries = server.use(liveQueries({ store, channels: bus, metrics, clientSql: sql.quiet }));
+server.use(sqlEvents({ channels: bus, store }));
+const queries = server.use(liveQueries({ store, channels: bus, metrics, clientSql: store.isolated() }));
 const changes = server.use(mutations({ store, rpc: methods, queries }));
 
 if (on.has("home") && on.has("centrifuge")) {

@@ -32,13 +32,13 @@ import type { QueryDefinition } from "./live_queries/query.ts";
 import { QueryRegistry } from "./live_queries/registry.ts";
 import type { Row } from "./live_queries/result.ts";
 import { type LiveStore, Schema } from "./live_queries/schema.ts";
-import { nowhere, quietSource, storeSource, told } from "./live_queries/source.ts";
+import { isolatedSource, nowhere, storeSource, told } from "./live_queries/source.ts";
 import type { Arguments, Params } from "./live_queries/values.ts";
 import { tokenize } from "./live_queries/tokens.ts";
 import { watchers } from "./live_queries/watchers.ts";
 import liveRowsSource from "./live_queries/live_rows.ts" with { type: "text" };
+import type { IsolatedReads } from "./persistence.ts";
 import { type Metrics, SECONDS } from "./shared/metrics.ts";
-import type { QuietReads } from "./sql_events.ts";
 
 export { type LiveMessage, type LiveRows, liveRows, sqlChannel } from "./live_queries/live_rows.ts";
 export type { ParamType, ParamTypes } from "./live_queries/params.ts";
@@ -57,7 +57,7 @@ export interface LiveQueriesOptions {
    * Runs the SQL of clients who have the permission `query:*`, which reads every table, those of plugins too.
    * Without it, clients have only the queries that were declared.
    */
-  clientSql?: QuietReads | undefined;
+  clientSql?: Pick<IsolatedReads, "inspect" | "read"> | undefined;
   /** Where wakes, runs and diffs are counted. */
   metrics?: Metrics;
   /** Rows one query may give. @default {10000} */
@@ -183,7 +183,7 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
       joinLeave: "off",
       maxNameBytes: MAX_NAME_BYTES,
     });
-    const remote = schema && clientSql && quietSource(clientSql, schema, { maxRows, maxMs });
+    const remote = schema && clientSql && isolatedSource(clientSql, schema, { maxRows, maxMs });
     release.push(channels.extend(extension(running, remote)));
   }
 

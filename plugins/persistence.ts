@@ -28,12 +28,15 @@ import { checkOptions, type Host, PlugboardError, type Plugin } from "../core/mo
 import { concernsFile } from "./persistence/failures.ts";
 import type { Durability } from "./persistence/file.ts";
 import { KEY_VALUE_TABLES, keyValues, sweep } from "./persistence/key_values.ts";
+import { isolatedReads } from "./persistence/isolated/reads.ts";
+import type { IsolatedReads } from "./persistence/isolated/types.ts";
 import { migrate } from "./persistence/migrations.ts";
 import { type OpenStore, openStore, STORE_TABLES } from "./persistence/store.ts";
 import type { Store } from "./persistence/types.ts";
 import { type Metrics, SECONDS } from "./shared/metrics.ts";
 
 export type { Durability } from "./persistence/file.ts";
+export type * from "./persistence/isolated/types.ts";
 export type {
   ChangeListener,
   Changes,
@@ -114,6 +117,7 @@ export function persistence(options: PersistenceOptions = {}): Plugin<Store> {
   let endSweeps: (() => void) | undefined;
   let sweeping = false;
   let stopped = false;
+  const isolated = new Set<IsolatedReads>();
 
   function open(): OpenStore {
     if (opened !== undefined) return opened;
@@ -135,6 +139,11 @@ export function persistence(options: PersistenceOptions = {}): Plugin<Store> {
     migrate: (owner, migrations) => migrate(store, owner, migrations, () => host.clock.now()),
     watch: (listener, tables) => open().watch(listener, tables),
     keyValues: (namespace, limits = {}) => keyValues(store, namespace, limits, () => host.clock.now()),
+    isolated(how = {}) {
+      const reads = isolatedReads(settings.path, how, { open, clock: () => host.clock });
+      isolated.add(reads);
+      return reads;
+    },
     backup: async (path) => await open().backup(path),
     get inTransaction() {
       return opened?.inTransaction ?? false;
@@ -216,6 +225,7 @@ export function persistence(options: PersistenceOptions = {}): Plugin<Store> {
       endSweeps?.();
       endReopening?.();
       await reopening;
+      for (const reads of isolated) await reads.end();
       await closeFile();
     },
   };

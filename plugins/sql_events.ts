@@ -1,5 +1,5 @@
 /**
- * SQL events: tells everybody which queries run and how far they are, and which tables come, change and go.
+ * SQL events: announces queries and their progress, and tables that are created, altered or dropped.
  *
  * ```ts
  * import { Server } from "@plugboard/server";
@@ -20,26 +20,22 @@
  * await server.stop();
  * ```
  *
- * Events of queries are published on the channel `queries`, those of tables on `tables`; clients only listen there.
+ * Events of queries are published on the channel `queries`, those of tables on `tables`. Clients cannot publish there.
  *
- * SQLite cannot be interrupted from JavaScript. With the permission to start processes (`--allow-run`), a query that reads
- * has one, which is ended when the query is cancelled, takes too long or needs too much memory: whatever its SQL is.
- * Without, it has a worker, which stops between two rows: enough for SQL of your own, while an aggregate over too
- * much goes on until it has its row, and keeps its place so long. A query that writes, and one of a database in memory,
- * runs in the server's own thread: everybody waits for it.
+ * SQLite cannot be interrupted from JavaScript. With the permission to start processes (`--allow-run`), a query that
+ * reads runs in a process of its own. The process is killed when the query is cancelled, takes too long or needs too
+ * much memory. Without the permission, it runs in a worker, which stops between two rows. That is enough for SQL of your
+ * own; a large aggregate goes on until it has its row, and counts as running until then. A query that writes, and any
+ * query of a database in memory, runs in the server's own thread and blocks it.
  *
  * @module
  */
 
 import { checkOptions, type Host, PlugboardError, type Plugin } from "../core/mod.ts";
 import type { Channels } from "./channels.ts";
-import type { Params, Store } from "./persistence.ts";
-import { type Execution, reading, readingFirst, readingInMemory, writing } from "./sql_events/execution.ts";
-import { workerExecutor } from "./sql_events/executor.ts";
-import { type Pool, pool } from "./sql_events/pool.ts";
-import { processesAllowed, processExecutor } from "./sql_events/process.ts";
+import type { IsolatedOptions, IsolatedReads, Params, Store } from "./persistence.ts";
+import { type Execution, readingFirst, readingInMemory, writing } from "./sql_events/execution.ts";
 import { type Queries, queries } from "./sql_events/queries.ts";
-import { type OpenQuietReads, type QuietReads, quietReads } from "./sql_events/quiet_reads.ts";
 import { type Tables, tables } from "./sql_events/tables.ts";
 import type {
   QueryCancelledData,
@@ -55,87 +51,76 @@ import type {
   TableEventData,
 } from "./sql_events/types.ts";
 
-export type { QuietLimits, QuietReads } from "./sql_events/quiet_reads.ts";
+export type { RunIn } from "./persistence.ts";
 export type * from "./sql_events/types.ts";
 
-/** Where queries run that only read. */
-export type RunIn = "process" | "worker";
-
 /** Options of {@linkcode sqlEvents}. */
-export interface SqlEventsOptions {
+export interface SqlEventsOptions extends Omit<IsolatedOptions, "plugin"> {
   /** Where events are published. */
   channels: Pick<Channels, "publish" | "extend">;
-  /** The database that queries run in and whose tables are followed; without it there are only the notify calls. */
-  store?: Pick<Store, "path" | "all" | "inspect" | "write" | "watch"> | undefined;
-  /** Where queries run that only read. @default {"process" with the permission to start one, else "worker"} */
-  runIn?: RunIn | undefined;
-  /** Queries at once; one more is refused. @default {4} */
+  /** The database to query and whose tables are followed. Without it, only the notify methods work. */
+  store?: Pick<Store, "path" | "all" | "inspect" | "write" | "watch" | "isolated"> | undefined;
+  /** Maximum concurrent queries; more are refused. @default {4} */
   maxQueries?: number;
-  /** Queries at once of one user. @default {2} */
+  /** Maximum concurrent queries of one user. @default {2} */
   maxQueriesPerUser?: number;
-  /** Rows of a result; the others are only counted. @default {1000} */
+  /** Rows that a result keeps; the others are only counted. @default {1000} */
   maxRows?: number;
-  /** Bytes of those. @default {4194304} */
+  /** Bytes that a result keeps. @default {4194304} */
   maxBytes?: number;
   /** How long a query may take. @default {300000} five minutes */
   maxMs?: number;
-  /** Memory for SQLite in a process; a query that needs more fails. @default {268435456} */
-  maxMemoryBytes?: number;
-  /** How often a query's progress is told. @default {250} */
+  /** How often a query's progress is published. @default {250} */
   progressMs?: number;
 }
 
 /** What SQL events offers to other plugins and to the app. */
 export interface SqlEvents {
-  /** Tells that a query was started. */
+  /** Publishes that a query was started. */
   notifyQueryStarted(data: QueryStartedData): void;
-  /** Tells how far a query is; only those who listen now hear of it. */
+  /** Publishes the progress of a query. It is not kept in the history. */
   notifyQueryProgress(data: QueryProgressData): void;
-  /** Tells that a query has ended well. */
+  /** Publishes that a query has completed. */
   notifyQueryComplete(data: QueryCompleteData): void;
-  /** Tells that a query has failed. */
+  /** Publishes that a query has failed. */
   notifyQueryError(data: QueryErrorData): void;
-  /** Tells that a query was cancelled. */
+  /** Publishes that a query was cancelled. */
   notifyQueryCancelled(data: QueryCancelledData): void;
-  /** Tells that a table was created. */
+  /** Publishes that a table was created. */
   notifyTableCreated(data: TableEventData): void;
-  /** Tells that a table was altered. */
+  /** Publishes that a table was altered. */
   notifyTableModified(data: TableEventData): void;
-  /** Tells that a table was dropped. */
+  /** Publishes that a table was dropped. */
   notifyTableDropped(data: TableEventData): void;
   /**
-   * Runs a query and tells everybody of it. Rejects with a `PlugboardError`; `code` is one of
-   * - `overloaded`, `limit_exceeded`, `bad_request`: it was refused, and nobody is told;
+   * Runs a query and publishes its events. Rejects with a `PlugboardError`; `code` is one of
+   * - `overloaded`, `limit_exceeded`, `bad_request`: the query was refused, without an event;
    * - `cancelled`, `timeout`: it was stopped;
    * - `bad_sql`, `bad_parameter`, `not_a_read`, `out_of_memory`, `query_failed`, or any of the store's: it failed.
    */
   run(sql: string, params?: Params, options?: QueryOptions): Promise<QueryResult>;
-  /** The same for who does not wait: throws when the query is refused. */
+  /** Like `run`, but returns at once, and throws when the query is refused. */
   start(sql: string, params?: Params, options?: QueryOptions): RunningQuery;
-  /** Cancels a query; resolves once it has stopped, to `false` if it had ended before or there was none. */
+  /** Cancels a query. Resolves when it has stopped, to `false` if it had ended before or does not exist. */
   cancel(queryId: string): Promise<boolean>;
-  /** The queries under way. */
+  /** The queries in progress. */
   readonly running: readonly RunningQuery[];
-  /** Reads that nobody is told of, for code that runs SQL of others again and again; of a database in a file. */
-  readonly quiet: QuietReads;
 }
 
 /** The channel of each kind of event. */
 const CHANNELS = { query: "queries", table: "tables" } as const;
 
-/** Tells everybody of queries and tables. */
+/** Announces queries and changes of tables. */
 export function sqlEvents(options: SqlEventsOptions): Plugin<SqlEvents> {
   const { channels, store } = options;
   const settings = checked(options);
   let host: Host | undefined;
-  let running:
-    | { queries: Queries; tables: Tables; pool: Pool; quiet: OpenQuietReads | undefined }
-    | undefined;
+  let running: { queries: Queries; tables: Tables; reads: IsolatedReads } | undefined;
   let release: (() => void) | undefined;
 
-  function tell<Type extends SqlEventType>(type: Type, data: SqlEventData[Type]): void {
+  function publish<Type extends SqlEventType>(type: Type, data: SqlEventData[Type]): void {
     const channel = CHANNELS[type.split(":")[0] as keyof typeof CHANNELS];
-    // Progress is worth nothing later, and would push what counts out of the log.
+    // Progress is useless later, and would push other events out of the history.
     channels.publish(channel, data, { tags: { type }, ephemeral: type === "query:progress" })
       .catch((error) => host?.log.warn("an event was not published", { type, error }));
   }
@@ -148,40 +133,20 @@ export function sqlEvents(options: SqlEventsOptions): Plugin<SqlEvents> {
     return running.queries;
   }
 
-  function begin(given: Host, database: NonNullable<typeof store>): typeof running {
-    const { path } = database;
-    const { maxRows, maxBytes, maxMemoryBytes, ...limits } = settings;
-    const runIn = options.runIn ?? (processesAllowed() ? "process" : "worker");
-    const rule = `"worker" without the permission to run ${Deno.execPath()}, and in a compiled program`;
-    checkOptions("sql_events").that(runIn === "worker" || processesAllowed(), "runIn", rule, runIn);
-    const readers = pool(() => runIn === "process" ? processExecutor(path) : workerExecutor(), given.clock);
-    const following = tables(database, (type, data) => tell(type, { ...data, timestamp: given.clock.now() }));
-
-    const heapBytes = runIn === "process" ? maxMemoryBytes : 0;
+  function begin({ clock, log }: Host, database: NonNullable<typeof store>): typeof running {
+    const { runIn, maxMemoryBytes, maxRows, maxBytes, ...limits } = settings;
+    const reads = database.isolated({ plugin: "sql_events", runIn, maxMemoryBytes });
+    const following = tables(database, (type, data) => publish(type, { ...data, timestamp: clock.now() }));
 
     function execute(sql: string, params: Params, { write, user = "" }: QueryOptions): Execution {
-      const read = path === ":memory:"
+      const read = database.path === ":memory:"
         ? readingInMemory(database, { sql, params, maxRows })
-        : reading(readers, { path, sql, params, maxRows, maxBytes, heapBytes });
+        : reads.start(sql, params, { maxRows, maxBytes });
       if (!write) return read;
       return readingFirst(read, () => writing(database, following, { sql, params, user, maxRows }));
     }
 
-    const { clock, log } = given;
-    return {
-      queries: queries({ ...limits, clock, log, execute, tell }),
-      tables: following,
-      pool: readers,
-      quiet: path === ":memory:" ? undefined : quietReads(readers, clock, { path, heapBytes }),
-    };
-  }
-
-  function quiet(): QuietReads {
-    if (running?.quiet !== undefined) return running.quiet;
-    throw new PlugboardError(
-      "not_available",
-      "There is no database in a file, so that nobody else can read it",
-    );
+    return { queries: queries({ ...limits, clock, log, execute, publish }), tables: following, reads };
   }
 
   const start: SqlEvents["start"] = (sql, params = [], how = {}) => open().start(sql, params, how);
@@ -189,24 +154,20 @@ export function sqlEvents(options: SqlEventsOptions): Plugin<SqlEvents> {
   return {
     name: "sql_events",
     api: {
-      notifyQueryStarted: (data) => tell("query:started", data),
-      notifyQueryProgress: (data) => tell("query:progress", data),
-      notifyQueryComplete: (data) => tell("query:complete", data),
-      notifyQueryError: (data) => tell("query:error", data),
-      notifyQueryCancelled: (data) => tell("query:cancelled", data),
-      notifyTableCreated: (data) => tell("table:created", data),
-      notifyTableModified: (data) => tell("table:modified", data),
-      notifyTableDropped: (data) => tell("table:dropped", data),
+      notifyQueryStarted: (data) => publish("query:started", data),
+      notifyQueryProgress: (data) => publish("query:progress", data),
+      notifyQueryComplete: (data) => publish("query:complete", data),
+      notifyQueryError: (data) => publish("query:error", data),
+      notifyQueryCancelled: (data) => publish("query:cancelled", data),
+      notifyTableCreated: (data) => publish("table:created", data),
+      notifyTableModified: (data) => publish("table:modified", data),
+      notifyTableDropped: (data) => publish("table:dropped", data),
       // `async`, so that a refusal rejects.
       run: async (sql, params, how) => await start(sql, params, how).result,
       start,
       cancel: (queryId) => running?.queries.cancel(queryId) ?? Promise.resolve(false),
       get running() {
         return running?.queries.running ?? [];
-      },
-      quiet: {
-        inspect: async (sql, limits) => await quiet().inspect(sql, limits),
-        read: async (sql, params, limits) => await quiet().read(sql, params, limits),
       },
     },
     start(given) {
@@ -219,8 +180,7 @@ export function sqlEvents(options: SqlEventsOptions): Plugin<SqlEvents> {
       release?.();
       running?.tables.stop();
       running?.queries.end();
-      running?.quiet?.end();
-      await running?.pool.end();
+      await running?.reads.end();
     },
   };
 }
@@ -243,7 +203,7 @@ function checked(options: SqlEventsOptions) {
     ...given,
   };
   const check = checkOptions("sql_events");
-  for (const [name, value] of Object.entries(limits)) check.positiveInteger(name, value);
+  for (const [name, value] of Object.entries(limits)) check.positiveInteger(name, value!);
   check.oneOf("runIn", runIn, ["process", "worker", undefined]);
-  return limits;
+  return { ...limits, runIn };
 }

@@ -5,7 +5,7 @@
  */
 
 import { PlugboardError } from "../../core/mod.ts";
-import type { QuietReads } from "../sql_events.ts";
+import type { IsolatedReads } from "../persistence.ts";
 import { planOf } from "./plan.ts";
 import type { RemoteSource, Source } from "./query.ts";
 import type { LiveStore, Schema } from "./schema.ts";
@@ -21,8 +21,8 @@ export function storeSource(store: LiveStore, schema: Schema, maxRows: number): 
 }
 
 /** The same database, read where a query can be stopped. */
-export function quietSource(
-  reads: QuietReads,
+export function isolatedSource(
+  reads: Pick<IsolatedReads, "inspect" | "read">,
   schema: Schema,
   limits: { maxRows: number; maxMs: number },
 ): RemoteSource {

@@ -5,7 +5,7 @@
  */
 
 import { checkOptions, PlugboardError } from "../../core/mod.ts";
-import { checkText } from "./sql_text.ts";
+import { checkText } from "../shared/sql_text.ts";
 import type {
   Entry,
   KeyValueOptions,

@@ -8,7 +8,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { PlugboardError } from "../../core/mod.ts";
 import { failure, translated } from "./failures.ts";
 import type { Facts, Observer } from "./observer.ts";
-import { beginOfStatement, checkText } from "./sql_text.ts";
+import { checkText, startOfStatement } from "../shared/sql_text.ts";
 import type { ColumnOrigin, Params, Row, Value, WriteResult } from "./types.ts";
 
 /** A prepared statement. */
@@ -105,12 +105,12 @@ export function statements(
 
   function prepareOne(sql: string): Statement {
     checkText("bad_sql", "SQL", sql);
-    if (beginOfStatement(sql) === sql.length) {
+    if (startOfStatement(sql) === sql.length) {
       throw new PlugboardError("bad_sql", "There is no statement in the SQL");
     }
     const prepared = prepare(sql);
     // SQLite prepares the first statement of a text and says nothing about the rest.
-    if (beginOfStatement(sql, prepared.native.sourceSQL.length) < sql.length) {
+    if (startOfStatement(sql, prepared.native.sourceSQL.length) < sql.length) {
       throw new PlugboardError("bad_sql", "There is more than one statement in the SQL; exec runs scripts");
     }
     return prepared.statement;
@@ -130,12 +130,12 @@ export function statements(
     },
     *script(sql) {
       checkText("bad_sql", "SQL", sql);
-      let begin = beginOfStatement(sql);
+      let begin = startOfStatement(sql);
       while (begin < sql.length) {
         const rest = sql.slice(begin);
         const { statement, native } = prepare(rest);
         yield statement;
-        begin = beginOfStatement(sql, begin + native.sourceSQL.length);
+        begin = startOfStatement(sql, begin + native.sourceSQL.length);
       }
     },
     clear: () => kept.clear(),

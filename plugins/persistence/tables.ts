@@ -5,7 +5,7 @@
  */
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { quoted } from "./sql_text.ts";
+import { quoted } from "../shared/sql_text.ts";
 import type { Row, TableInfo, Value } from "./types.ts";
 
 /** A table as changesets see it. */

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { IsolatedOptions, IsolatedReads } from "./isolated/types.ts";
+
 /**
  * What SQLite stores. Numbers are bound as `node:sqlite` binds them: a column declared INTEGER keeps an integer,
  * a column without a type keeps a REAL. Integers beyond 2^53 come back as `bigint`, all others as `number`.
@@ -244,6 +246,8 @@ export interface Store extends Reader {
   watch(listener: ChangeListener, tables: Iterable<string> | "all"): Watch;
   /** Keys and values of a namespace; may be called before the start. */
   keyValues<T = unknown>(namespace: string, options?: KeyValueOptions): KeyValues<T>;
+  /** Reads that can be stopped, for SQL that is slow or not trusted; may be called before the start. */
+  isolated(options?: IsolatedOptions): IsolatedReads;
   /** Writes a copy of this moment to `path` while everything goes on; an older copy there is replaced. */
   backup(path: string): Promise<void>;
   /** Whether a function given to `write` is running now: what is read then is not committed. */

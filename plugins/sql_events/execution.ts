@@ -1,48 +1,20 @@
 /**
- * Executions: the three ways a query runs.
+ * Executions: the ways to run a query.
  *
  * @module
  */
 
 import { PlugboardError } from "../../core/mod.ts";
-import type { Params, Row, Store, Transaction } from "../persistence.ts";
-import type { Executor } from "./executor.ts";
-import type { Pool } from "./pool.ts";
-import type { ReadRequest } from "./reader.ts";
+import type { IsolatedRead, Params, Row, Store, Transaction } from "../persistence.ts";
 import type { Tables } from "./tables.ts";
 import type { QueryResult } from "./types.ts";
 
-/** A query under way. */
-export interface Execution {
-  /** The rows so far. */
-  readonly rowCount: number;
-  readonly result: Promise<QueryResult>;
-  /** Has it stopped; `true` if it certainly does nothing more. */
-  stop(): boolean;
-}
-
-/** Reads in an executor of the pool. */
-export function reading(pool: Pool, request: ReadRequest): Execution {
-  const executor: Executor = pool.take();
-  const read = async () => {
-    try {
-      return await executor.read(request);
-    } finally {
-      pool.give(executor);
-    }
-  };
-  return {
-    result: read(),
-    stop: () => executor.stop(),
-    get rowCount() {
-      return executor.rowCount;
-    },
-  };
-}
+/** A query in progress: an isolated read, or something with the same interface. */
+export type Execution = IsolatedRead;
 
 /**
- * Runs what only reads where it can be stopped, and only what does more in the store: whether it does shows when it is
- * prepared, and preparing it may take for ever too.
+ * Runs what only reads in isolation, and only what does more in the store. Which one it is shows when the query is
+ * prepared; preparing can take very long too.
  */
 export function readingFirst(read: Execution, write: () => Execution): Execution {
   let current = read;
@@ -64,7 +36,7 @@ export function readingFirst(read: Execution, write: () => Execution): Execution
   };
 }
 
-/** Writes in a transaction of the store. It can be stopped as long as it has not begun; then nothing else can run. */
+/** Writes in a transaction of the store. It can be stopped until it begins; after that nothing else can run. */
 export function writing(
   store: Pick<Store, "write">,
   tables: Tables,
@@ -82,16 +54,16 @@ export function writing(
   });
 }
 
-/** With more rows than this, a query of a database in memory is refused: all of them are held at once. */
+/** A query of a database in memory with more rows is refused, since all of them are in memory at once. */
 const MEMORY_ROWS = 100_000;
 
-/** Reads from a database in memory, which no other thread can open: everybody waits for it. */
+/** Reads from a database in memory. No other thread can open it, so it blocks the event loop. */
 export function readingInMemory(
   store: Pick<Store, "all" | "inspect">,
   { sql, params, maxRows }: { sql: string; params: Params; maxRows: number },
 ): Execution {
   return stoppable(async (check) => {
-    await new Promise((resolve) => setImmediate(resolve)); // so that it can still be cancelled, and is told of first
+    await new Promise((resolve) => setImmediate(resolve)); // lets `query:started` go out, and a cancellation in
     check();
     const { columns, recursive } = store.inspect(sql);
     if (recursive) {
@@ -106,7 +78,7 @@ export function readingInMemory(
   });
 }
 
-/** An execution that asks, before it begins, whether it was stopped. */
+/** Runs something that calls `check` before it begins; `check` throws if it was stopped. */
 function stoppable(run: (check: () => void) => Promise<QueryResult>): Execution {
   let stopped = false;
   return {
@@ -123,7 +95,7 @@ function written(tx: Transaction, sql: string, params: Params, maxRows: number):
   const total = () => tx.get<{ n: number }>("SELECT total_changes() AS n")!.n;
   const before = total();
   const rows = tx.all(sql, params);
-  // `changes` still speaks of an earlier statement where this one changed nothing.
+  // Where this statement changed nothing, `changes` still returns the count of an earlier one.
   const changed = total() === before ? 0 : tx.get<{ n: number }>("SELECT changes() AS n")!.n;
   return resultOf(Object.keys(rows[0] ?? {}), rows, rows.length || changed, begun, maxRows);
 }

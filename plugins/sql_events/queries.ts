@@ -1,5 +1,5 @@
 /**
- * Queries: admits them, and knows which are under way.
+ * Admits queries, and lists the running ones.
  *
  * @module
  */
@@ -7,23 +7,23 @@
 import { PlugboardError } from "../../core/mod.ts";
 import type { Params } from "../persistence.ts";
 import type { Execution } from "./execution.ts";
-import { type DecidedOptions, Query, type QueryParts } from "./query.ts";
-import { isBlank } from "./reader.ts";
+import { Query, type QueryParts, type ResolvedOptions } from "./query.ts";
+import { isBlank } from "../shared/sql_text.ts";
 import type { QueryOptions, RunningQuery } from "./types.ts";
 
-/** What running queries needs. */
+/** What {@linkcode queries} needs. */
 export interface QueriesParts extends QueryParts {
   readonly maxQueries: number;
   readonly maxQueriesPerUser: number;
   execute(sql: string, params: Params, options: QueryOptions): Execution;
 }
 
-/** The queries under way. */
+/** The running queries. */
 export interface Queries {
   readonly running: readonly RunningQuery[];
   start(sql: string, params: Params, options: QueryOptions): RunningQuery;
   cancel(queryId: string): Promise<boolean>;
-  /** Cancels all, and takes no more. Not `async`: its clients are about to go, and are to hear of it. */
+  /** Cancels all and refuses more. Not `async`: clients are about to be disconnected and must get the events before. */
   end(): void;
 }
 
@@ -31,11 +31,11 @@ export interface Queries {
 export function queries(parts: QueriesParts): Queries {
   const { maxQueries, maxQueriesPerUser, execute } = parts;
   const running = new Map<string, Query>();
-  /** One for each query, until nothing works on it any more: longer than it is running where it cannot be stopped. */
+  /** One for each execution. A query that cannot be stopped may end before its execution. */
   const places = new Set<{ readonly user: string }>();
   let ended = false;
 
-  function admit({ user, queryId }: DecidedOptions): void {
+  function admit({ user, queryId }: ResolvedOptions): void {
     if (ended) throw new PlugboardError("stopped", "The server stops");
     if (running.has(queryId)) throw new PlugboardError("bad_request", `A query "${queryId}" runs already`);
     if (places.size >= maxQueries) {
@@ -72,7 +72,7 @@ export function queries(parts: QueriesParts): Queries {
     cancel: async (queryId) => await running.get(queryId)?.cancel() ?? false,
     end() {
       ended = true;
-      for (const query of running.values()) query.giveUp("The server stops");
+      for (const query of running.values()) query.abandon("The server stops");
     },
   };
 }
@@ -83,7 +83,7 @@ const MAX_ID_CHARS = 100;
 function checkQuery(
   sql: string,
   params: Params,
-  { user, queryId, signal, totalRows }: DecidedOptions,
+  { user, queryId, signal, totalRows }: ResolvedOptions,
 ): void {
   const check = (holds: boolean, code: string, sentence: string) => {
     if (!holds) throw new PlugboardError(code, sentence);
@@ -93,7 +93,7 @@ function checkQuery(
     "bad_sql",
     `SQL is a text of up to ${MAX_SQL_CHARS} characters`,
   );
-  // An empty statement would end the process: the runtime trips over it.
+  // An empty statement would crash the runtime.
   check(
     !sql.includes("\0") && !isBlank(sql),
     "bad_sql",

@@ -1,5 +1,5 @@
 /**
- * One query under way: told of from its start to its end, and stopped when it has to be.
+ * A running query: publishes its events, and stops it when it is cancelled or takes too long.
  *
  * @module
  */
@@ -14,24 +14,24 @@ export interface QueryParts {
   readonly log: Log;
   /** How long it may take. */
   readonly maxMs: number;
-  /** How often its progress is told. */
+  /** How often its progress is published. */
   readonly progressMs: number;
-  tell<Type extends SqlEventType>(type: Type, data: SqlEventData[Type]): void;
+  publish<Type extends SqlEventType>(type: Type, data: SqlEventData[Type]): void;
 }
 
-/** Options of a query with everything decided that others see. */
-export interface DecidedOptions extends QueryOptions {
+/** Options of a query with their defaults. */
+export interface ResolvedOptions extends QueryOptions {
   readonly user: string;
   readonly queryId: string;
 }
 
-/** How long a query may take to stop. */
+/** How long to wait for a query to stop. */
 const GRACE_MS = 1_000;
 
-/** As much of the SQL is told. */
-const TOLD_CHARS = 2_000;
+/** Events contain the SQL up to this length. */
+const MAX_EVENT_SQL_CHARS = 2_000;
 
-/** A query; it begins when it is made. */
+/** A query. It starts when it is constructed. */
 export class Query implements RunningQuery {
   readonly queryId: string;
   readonly query: string;
@@ -41,34 +41,37 @@ export class Query implements RunningQuery {
   readonly #execution: Execution;
   readonly #totalRows: number | undefined;
   readonly #outcome = Promise.withResolvers<QueryResult>();
-  /** What is to be undone at its end. */
+  /** Run when it ends. */
   readonly #release: (() => void)[];
-  /** Why it is to stop. */
-  #why: PlugboardError | undefined;
-  /** Its rows in the end; another query counts in the same place then. */
-  #rows: number | undefined;
+  /** Why it must stop. */
+  #stopReason: PlugboardError | undefined;
+  /** Its final row count; the executor may count another query's rows by then. */
+  #finalRows: number | undefined;
 
-  constructor(parts: QueryParts, execution: Execution, sql: string, options: DecidedOptions) {
-    const { clock, maxMs, progressMs, tell } = parts;
+  constructor(parts: QueryParts, execution: Execution, sql: string, options: ResolvedOptions) {
+    const { clock, maxMs, progressMs, publish } = parts;
     const { user, queryId, signal, totalRows } = options;
     this.#parts = parts;
     this.#execution = execution;
     this.#totalRows = totalRows;
     this.queryId = queryId;
-    this.query = sql.length > TOLD_CHARS ? `${sql.slice(0, TOLD_CHARS)}…` : sql;
+    this.query = sql.length > MAX_EVENT_SQL_CHARS ? `${sql.slice(0, MAX_EVENT_SQL_CHARS)}…` : sql;
     this.user = user;
     this.startedAt = clock.now();
-    this.result.catch(() => {}); // its event tells of it
+    this.result.catch(() => {}); // the error is published as an event
     const aborted = () => void this.cancel();
     signal?.addEventListener("abort", aborted);
     this.#release = [
-      clock.every(progressMs, () => this.#tellProgress()),
+      clock.every(progressMs, () => this.#publishProgress()),
       clock.after(maxMs, () => this.#stop("timeout", `The query takes longer than ${maxMs} ms`)),
       () => signal?.removeEventListener("abort", aborted),
     ];
-    tell("query:started", { queryId, query: this.query, ...this.#whose, timestamp: this.startedAt });
-    // Once it was to stop, that is why it failed, whatever it says itself.
-    execution.result.then((result) => this.#complete(result), (error) => this.#fail(this.#why ?? error));
+    publish("query:started", { queryId, query: this.query, ...this.#owner, timestamp: this.startedAt });
+    // After a stop, the stop is the reason for any failure.
+    execution.result.then(
+      (result) => this.#complete(result),
+      (error) => this.#fail(this.#stopReason ?? error),
+    );
   }
 
   get result(): Promise<QueryResult> {
@@ -76,30 +79,30 @@ export class Query implements RunningQuery {
   }
 
   get rowCount(): number {
-    return this.#rows ?? this.#execution.rowCount;
+    return this.#finalRows ?? this.#execution.rowCount;
   }
 
-  /** Resolves once it has stopped, to `false` if it was complete before that. */
+  /** Resolves when it has stopped, to `false` if it had completed before. */
   cancel(): Promise<boolean> {
     this.#stop("cancelled", "The query was cancelled");
     return this.result.then(() => false, () => true);
   }
 
-  /** Cancels it without waiting until it has stopped. */
-  giveUp(reason: string): void {
+  /** Cancels it without waiting for it to stop. */
+  abandon(reason: string): void {
     this.#execution.stop();
     this.#fail(new PlugboardError("cancelled", reason));
   }
 
-  get #whose(): { userId?: string } {
+  get #owner(): { userId?: string } {
     return this.user === "" ? {} : { userId: this.user };
   }
 
-  #tellProgress(): void {
+  #publishProgress(): void {
     const { queryId, rowCount } = this;
     const seconds = (this.#parts.clock.now() - this.startedAt) / 1_000;
     const percent = this.#totalRows === undefined ? undefined : Math.floor(100 * rowCount / this.#totalRows);
-    this.#parts.tell("query:progress", {
+    this.#parts.publish("query:progress", {
       queryId,
       rowCount,
       message: `${rowCount} rows after ${seconds.toFixed(1)} s`,
@@ -108,38 +111,38 @@ export class Query implements RunningQuery {
   }
 
   #stop(code: string, sentence: string): void {
-    if (this.#why !== undefined) return;
-    this.#why = new PlugboardError(code, sentence);
+    if (this.#stopReason !== undefined) return;
+    this.#stopReason = new PlugboardError(code, sentence);
     const certain = this.#execution.stop();
-    this.#release.push(this.#parts.clock.after(GRACE_MS, () => this.#fail(this.#why, !certain)));
+    this.#release.push(this.#parts.clock.after(GRACE_MS, () => this.#fail(this.#stopReason, !certain)));
   }
 
   #complete(result: QueryResult): void {
     const { rowCount, durationMs } = result;
     if (!this.#end(rowCount)) return;
     const duration = Math.round(durationMs * 1_000) / 1_000;
-    this.#parts.tell("query:complete", { queryId: this.queryId, rowCount, duration });
+    this.#parts.publish("query:complete", { queryId: this.queryId, rowCount, duration });
     this.#outcome.resolve(result);
   }
 
   #fail(error: unknown, goesOn = false): void {
     if (!this.#end(this.rowCount)) return;
     const { queryId, query } = this;
-    const { tell, log } = this.#parts;
+    const { publish, log } = this.#parts;
     if (error instanceof PlugboardError && error.code === "cancelled") {
-      tell("query:cancelled", { queryId, ...this.#whose, ...(goesOn && { goesOn }) });
-    } else tell("query:error", { queryId, error: messageOf(error) });
+      publish("query:cancelled", { queryId, ...this.#owner, ...(goesOn && { goesOn }) });
+    } else publish("query:error", { queryId, error: messageOf(error) });
     if (goesOn) {
-      const what = "a query goes on in its worker and keeps its place; with --allow-run it has a process";
-      log.warn(what, { queryId, query });
+      const message = "a query goes on in its worker and keeps its place; with --allow-run it has a process";
+      log.warn(message, { queryId, query });
     }
     this.#outcome.reject(error);
   }
 
-  /** Whether this is its end; there is only one. */
+  /** Releases everything; `false` if it had ended before. */
   #end(rows: number): boolean {
-    if (this.#rows !== undefined) return false;
-    this.#rows = rows;
+    if (this.#finalRows !== undefined) return false;
+    this.#finalRows = rows;
     for (const release of this.#release) release();
     return true;
   }

@@ -1,5 +1,5 @@
 /**
- * Tables: which of them came, changed and went from one commit to the next.
+ * Detects which tables a commit created, altered or dropped.
  *
  * @module
  */
@@ -12,23 +12,23 @@ type TableEventType = Extract<SqlEventType, `table:${string}`>;
 
 /** Follows the tables of a database. */
 export interface Tables {
-  /** Runs what may define tables, within a transaction; the events of those it defines will name the user. */
+  /** Runs `run`, which may define tables, in a transaction. Their events will name the user. */
   defining<T>(tx: Transaction, user: string, run: () => T): T;
-  /** Forgets who defined what; to be called when the transaction is over. */
+  /** Forgets what a user defined; call it when the transaction is over. */
   forget(user: string): void;
   stop(): void;
 }
 
-/** Each table with all that defines it: its own SQL and that of its indexes and triggers. */
+/** The SQL of each table with its indexes and triggers. */
 type Definitions = ReadonlyMap<string, string>;
 
-/** Tells of all tables but the server's own; of views and temporary tables not. */
+/** Reports all tables except the server's own, views and temporary tables. */
 export function tables(
   store: Pick<Store, "all" | "watch">,
-  tell: (type: TableEventType, data: Omit<TableEventData, "timestamp">) => void,
+  report: (type: TableEventType, data: Omit<TableEventData, "timestamp">) => void,
 ): Tables {
   let known = definitions(store);
-  /** Who defined a table in the transaction under way. */
+  /** Who defined which table in the current transaction. */
   const users = new Map<string, string>();
 
   function changed({ schema, dropped }: Changes): void {
@@ -38,7 +38,7 @@ export function tables(
     for (const [type, names] of differences(before, known, dropped)) {
       for (const tableName of names) {
         const userId = users.get(tableName);
-        tell(type, { tableName, ...(userId !== undefined && { userId }) });
+        report(type, { tableName, ...(userId !== undefined && { userId }) });
       }
     }
   }
@@ -61,22 +61,22 @@ export function tables(
   };
 }
 
-/** What happened to which tables. One that is there before and after, but was dropped meanwhile, was modified. */
+/** Compares definitions. A table that was dropped and created again counts as modified. */
 function differences(
   before: Definitions,
   after: Definitions,
   dropped: ReadonlySet<string> = new Set(),
 ): [TableEventType, string[]][] {
   const stayed = [...after.keys()].filter((name) => before.has(name));
-  const another = (name: string) => before.get(name) !== after.get(name) || dropped.has(name.toLowerCase());
+  const differs = (name: string) => before.get(name) !== after.get(name) || dropped.has(name.toLowerCase());
   return [
     ["table:dropped", [...before.keys()].filter((name) => !after.has(name))],
-    ["table:modified", stayed.filter(another)],
+    ["table:modified", stayed.filter(differs)],
     ["table:created", [...after.keys()].filter((name) => !before.has(name))],
   ];
 }
 
-/** What the server keeps in the app's file. */
+/** The server's own tables in the app's file. */
 const OWN = /^(sqlite|plugboard)_/i;
 
 function definitions(reader: Pick<Reader, "all">): Definitions {

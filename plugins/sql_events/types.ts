@@ -1,10 +1,10 @@
 /**
- * What SQL events tell, of queries and of tables, and what running a query takes and gives.
+ * The data of SQL events, and the options and results of queries.
  *
  * @module
  */
 
-import type { Value } from "../persistence.ts";
+import type { IsolatedResult } from "../persistence.ts";
 
 /** A query was started. */
 export interface QueryStartedData {
@@ -12,17 +12,17 @@ export interface QueryStartedData {
   readonly queryId: string;
   /** The SQL. */
   readonly query: string;
-  /** Who did it. */
+  /** Who started it. */
   readonly userId?: string;
   /** Milliseconds since 1970. */
   readonly timestamp?: number;
 }
 
-/** A query goes on. */
+/** A query makes progress. */
 export interface QueryProgressData {
   /** The query's id. */
   readonly queryId: string;
-  /** Percent, where the whole is known. */
+  /** Percent, where the total is known. */
   readonly progress?: number;
   /** What it is doing. */
   readonly message?: string;
@@ -30,11 +30,11 @@ export interface QueryProgressData {
   readonly rowCount?: number;
 }
 
-/** A query has ended well. */
+/** A query has completed. */
 export interface QueryCompleteData {
   /** The query's id. */
   readonly queryId: string;
-  /** How many rows it gave, or changed. */
+  /** How many rows it returned, or changed. */
   readonly rowCount: number;
   /** Milliseconds. */
   readonly duration: number;
@@ -54,7 +54,7 @@ export interface QueryCancelledData {
   readonly queryId: string;
   /** Whose query it was. */
   readonly userId?: string;
-  /** It goes on nevertheless until it gives a row, since its worker cannot be interrupted. */
+  /** Set when it goes on until it produces a row, since its worker cannot be interrupted. */
   readonly goesOn?: true;
 }
 
@@ -62,19 +62,19 @@ export interface QueryCancelledData {
 export interface TableEventData {
   /** The table's name. */
   readonly tableName: string;
-  /** Who did it, where that is known. */
+  /** Who did it, if known. */
   readonly userId?: string;
   /** Milliseconds since 1970. */
   readonly timestamp: number;
 }
 
-/** What each type of event carries. */
+/** The data of each type of event. */
 export interface SqlEventData {
   /** A query was started. */
   "query:started": QueryStartedData;
-  /** A query goes on. */
+  /** A query makes progress. */
   "query:progress": QueryProgressData;
-  /** A query has ended well. */
+  /** A query has completed. */
   "query:complete": QueryCompleteData;
   /** A query has failed. */
   "query:error": QueryErrorData;
@@ -93,44 +93,33 @@ export type SqlEventType = keyof SqlEventData;
 
 /** How to run a query. */
 export interface QueryOptions {
-  /** Who runs it: told to everybody who hears the events. */
+  /** Who runs it; included in the events. */
   user?: string;
-  /** What events call it. @default {a new one} */
+  /** Its id in events. @default {a new one} */
   queryId?: string;
   /** Cancels it. */
   signal?: AbortSignal;
-  /** How many rows it gives, if that is known: then its progress has a percentage. */
+  /** How many rows it will return, if known; its progress then has a percentage. */
   totalRows?: number;
-  /** Whether it may write. If it does, it is a write of the store: everybody waits for it, and nothing can stop it. @default {false} */
+  /** Whether it may write. A write blocks the server's thread and cannot be stopped. @default {false} */
   write?: boolean;
 }
 
-/** What a query gave. */
-export interface QueryResult {
-  /** The names of the columns. */
-  readonly columns: readonly string[];
-  /** The first rows; each has a value for each column. */
-  readonly rows: readonly (readonly Value[])[];
-  /** How many rows it gave in all; for a write without rows, how many it changed. */
-  readonly rowCount: number;
-  /** How long it took, where it ran. */
-  readonly durationMs: number;
-  /** Whether there were more rows than are here. */
-  readonly truncated: boolean;
-}
+/** The rows of a query. For a write without rows, `rowCount` is how many it changed. */
+export type QueryResult = IsolatedResult;
 
-/** A query under way. */
+/** A running query. */
 export interface RunningQuery {
-  /** What events call it. */
+  /** Its id in events. */
   readonly queryId: string;
   /** Its SQL. */
   readonly query: string;
-  /** Who runs it; empty for nobody in particular. */
+  /** Who runs it, or an empty string. */
   readonly user: string;
-  /** When it began, in milliseconds since 1970. */
+  /** When it started, in milliseconds since 1970. */
   readonly startedAt: number;
   /** The rows so far. */
   readonly rowCount: number;
-  /** What it gives in the end; a failure nobody waits for is told by its event alone. */
+  /** Its result. A failure that nobody awaits is no unhandled rejection. */
   readonly result: Promise<QueryResult>;
 }

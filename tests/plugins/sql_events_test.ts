@@ -5,7 +5,7 @@ import type { Params } from "../../plugins/persistence.ts";
 import { json } from "../../plugins/protocols/json.ts";
 import { type QueryOptions, type RunIn, sqlEvents } from "../../plugins/sql_events.ts";
 import { Child, serve, until } from "../kit/mod.ts";
-import { children } from "./sql_events/children.ts";
+import { children } from "./persistence/isolated/children.ts";
 import { nextEvent, NUMBERS, ONE_ROW_NEVER, ROWS_FOR_EVER, serveSql } from "./sql_events/kit.ts";
 
 const EVERYWHERE = ["process", "worker"] as const satisfies RunIn[];

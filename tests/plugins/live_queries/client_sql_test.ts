@@ -6,7 +6,6 @@ import { liveQueries, type LiveQueriesOptions, sqlChannel } from "../../../plugi
 import { persistence } from "../../../plugins/persistence.ts";
 import { json } from "../../../plugins/protocols/json.ts";
 import { anonymousIdentity, type Verb } from "../../../plugins/shared/identity.ts";
-import { sqlEvents } from "../../../plugins/sql_events.ts";
 import { channelProtocol } from "../../kit/channel_protocol.ts";
 import { serve, until } from "../../kit/mod.ts";
 import { folder } from "../persistence/kit.ts";
@@ -22,24 +21,23 @@ async function serveSql(options: Partial<LiveQueriesOptions> = {}) {
   const files = folder();
   const store = persistence({ path: files.file("a.db"), pollMs: 20 });
   const bus = channels();
-  const events = sqlEvents({ channels: bus.api, store: store.api });
   let looked = 0;
-  const { quiet } = events.api;
+  const isolated = store.api.isolated();
   const queries = liveQueries({
     store: store.api,
     channels: bus.api,
     clientSql: {
       inspect(sql, limits) {
         looked++;
-        return quiet.inspect(sql, limits);
+        return isolated.inspect(sql, limits);
       },
-      read: quiet.read,
+      read: isolated.read,
     },
     ...options,
   });
   const can = (user: string) => (verb: Verb) => user === "ann" ? true : verb !== "query";
   const protocol = channelProtocol(bus.api, (user) => ({ ...anonymousIdentity, user, can: can(user) }));
-  const server = await serve({}, store, bus, events, queries, protocol, json({ channels: bus.api }));
+  const server = await serve({}, store, bus, queries, protocol, json({ channels: bus.api }));
   await store.api.exec(ROWS);
   return {
     ...server,
@@ -79,7 +77,7 @@ Deno.test("S04 B07 a client with the permission follows its own SQL, and recover
   assert.deepEqual(await recovered(), [{ upsert: [{ id: 1, total: 7 }] }]);
 });
 
-Deno.test("SQL of somebody without the permission is refused before anybody looks at it", async () => {
+Deno.test("SQL of somebody without the permission is refused before anonymousIdentity looks at it", async () => {
   await using server = await serveSql();
   await using bob = await server.connect("/t?user=bob");
   for (const sql of ["SELECT * FROM orders", "not even SQL", ""]) {

@@ -9,7 +9,6 @@ import { mutations } from "../../../plugins/mutations.ts";
 import { persistence } from "../../../plugins/persistence.ts";
 import { centrifuge } from "../../../plugins/protocols/centrifuge.ts";
 import { rpc } from "../../../plugins/rpc.ts";
-import { sqlEvents } from "../../../plugins/sql_events.ts";
 import { sdkClient } from "../../kit/centrifuge.ts";
 import { serve, until } from "../../kit/mod.ts";
 import { folder } from "../persistence/kit.ts";
@@ -18,11 +17,10 @@ async function serveSdk(files: { file(name: string): string }) {
   const store = persistence({ path: files.file("a.db") });
   const bus = channels();
   const methods = rpc();
-  const events = sqlEvents({ channels: bus.api, store: store.api });
-  const queries = liveQueries({ store: store.api, channels: bus.api, clientSql: events.api.quiet });
+  const queries = liveQueries({ store: store.api, channels: bus.api, clientSql: store.api.isolated() });
   const changes = mutations({ store: store.api, rpc: methods.api, queries: queries.api });
   const protocol = centrifuge({ channels: bus.api, rpc: methods.api });
-  const server = await serve({}, store, bus, methods, events, queries, changes, protocol);
+  const server = await serve({}, store, bus, methods, queries, changes, protocol);
   await store.api.exec("CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT)");
   queries.api.define("byStatus", {
     sql: "SELECT id, status FROM orders WHERE status = :status ORDER BY id",

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
 import { observer } from "../../../plugins/persistence/observer.ts";
-import { beginOfStatement } from "../../../plugins/persistence/sql_text.ts";
+import { startOfStatement } from "../../../plugins/shared/sql_text.ts";
 import { statements } from "../../../plugins/persistence/statements.ts";
 
 Deno.test("statements are kept while they are used, within the limit", () => {
@@ -19,14 +19,14 @@ Deno.test("statements are kept while they are used, within the limit", () => {
 });
 
 Deno.test("a statement begins after white space, comments and semicolons", () => {
-  const begins = (sql: string, from?: number) => sql.slice(beginOfStatement(sql, from));
+  const begins = (sql: string, from?: number) => sql.slice(startOfStatement(sql, from));
   assert.equal(begins(" \t\n;;-- a ; b\n/* c */\uFEFFSELECT 1"), "SELECT 1");
   assert.equal(begins("SELECT 1; SELECT 2", 9), "SELECT 2");
   for (const nothing of ["", " ", ";", "--", "-- a", "/*", "/* a", "/**/", "/* */ -- x\n"]) {
     assert.equal(begins(nothing), "");
   }
   for (const wrong of ["1", "(SELECT 1)", "'a'", "é", "*/", "-", "/ *"]) {
-    assert.throws(() => beginOfStatement(wrong), { code: "bad_sql" });
+    assert.throws(() => startOfStatement(wrong), { code: "bad_sql" });
   }
 });
 

@@ -1,7 +1,7 @@
 /** A server with a query that never ends, to be killed; prints the ids of its queries' processes. */
 
 import { until } from "../../kit/mod.ts";
-import { children, ticks } from "./children.ts";
+import { children, ticks } from "../persistence/isolated/children.ts";
 import { NUMBERS, ONE_ROW_NEVER, serveSql } from "./kit.ts";
 
 const server = await serveSql({ runIn: "process" });

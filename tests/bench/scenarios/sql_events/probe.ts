@@ -5,7 +5,7 @@ import { Server } from "../../../../core/mod.ts";
 import { channels } from "../../../../plugins/channels.ts";
 import { persistence } from "../../../../plugins/persistence.ts";
 import { type RunIn, sqlEvents } from "../../../../plugins/sql_events.ts";
-import { children } from "../../../plugins/sql_events/children.ts";
+import { children } from "../../../plugins/persistence/isolated/children.ts";
 import { cpuSeconds } from "../../os.ts";
 
 const ROWS = 300_000;

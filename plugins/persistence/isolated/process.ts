@@ -1,26 +1,26 @@
 /**
- * Executors that are processes: whatever the query does, it ends when its process is killed.
+ * Executors in processes: killing the process ends any query.
  *
  * @module
  */
 
 import { dirname } from "node:path";
 import { deserialize, serialize } from "node:v8";
-import { messageOf, PlugboardError } from "../../core/mod.ts";
+import { messageOf, PlugboardError } from "../../../core/mod.ts";
 import { type Executor, settle } from "./executor.ts";
 import { frame, framesIn } from "./frames.ts";
 import { type ReadAnswer, readerSource, type ReadRequest, type ReadResult } from "./reader.ts";
 
-/** Whether this program may start processes of its own runtime. A compiled one is not the runtime. */
+/** Whether this program may start processes of its own runtime. A compiled program is not the runtime. */
 export function processesAllowed(): boolean {
   if (Deno.build.standalone) return false;
   return Deno.permissions.querySync({ name: "run", command: Deno.execPath() }).state === "granted";
 }
 
-/** What a process tells: its rows so far, and its answer. */
-type Told = { readonly rows: number } | ReadAnswer;
+/** What a process sends: its rows so far, and its answer. */
+type Report = { readonly rows: number } | ReadAnswer;
 
-/** An executor in a process, which may read the database's folder and nothing else. */
+/** Starts an executor in a process that may read the database's folder and nothing else. */
 export function processExecutor(path: string): Executor {
   const process = startProcess(path);
   const writer = process.stdin.getWriter();
@@ -31,9 +31,9 @@ export function processExecutor(path: string): Executor {
 
   async function listen(): Promise<void> {
     for await (const body of framesIn(process.stdout)) {
-      const told = deserialize(body) as Told;
-      if ("rows" in told) rowCount = told.rows;
-      else if (pending !== undefined) settle(pending, told);
+      const report = deserialize(body) as Report;
+      if ("rows" in report) rowCount = report.rows;
+      else if (pending !== undefined) settle(pending, report);
     }
   }
 
@@ -42,7 +42,7 @@ export function processExecutor(path: string): Executor {
     pending?.reject(
       stopped
         ? new PlugboardError("cancelled", "The query was cancelled")
-        : new PlugboardError("query_failed", "The query's process has ended, perhaps for want of memory"),
+        : new PlugboardError("query_failed", "The query's process has ended, perhaps out of memory"),
     );
   });
 
@@ -50,7 +50,7 @@ export function processExecutor(path: string): Executor {
     usable = false;
     try {
       process.kill("SIGKILL");
-    } catch { /* it has ended by itself */ }
+    } catch { /* it has ended already */ }
     await writer.abort().catch(() => {});
     await ended;
   }
@@ -65,7 +65,7 @@ export function processExecutor(path: string): Executor {
     read(request) {
       rowCount = 0;
       pending = Promise.withResolvers<ReadResult>();
-      writer.write(frame(serialized(request))).catch(() => {}); // its end tells the reason
+      writer.write(frame(serialized(request))).catch(() => {}); // `ended` rejects with the reason
       return pending.promise;
     },
     stop() {
@@ -86,7 +86,7 @@ function serialized(request: ReadRequest): Uint8Array {
 }
 
 function startProcess(path: string) {
-  const source = [frame, framesIn, `await (${program})(${JSON.stringify(readerSource())});`].join("\n");
+  const source = `await (${program})(${frame}, ${framesIn}, ${JSON.stringify(readerSource())});`;
   const alone = ["prompt", "config", "lock", "remote", "npm", "code-cache"].map((what) => `--no-${what}`);
   const command = new Deno.Command(Deno.execPath(), {
     args: [
@@ -96,7 +96,7 @@ function startProcess(path: string) {
       `--allow-read=${dirname(path).replaceAll(",", ",,")}`,
       `data:text/javascript,${encodeURIComponent(source)}`,
     ],
-    // It may not read its environment, but the runtime has to: where its cache is, for one. It has nothing to report.
+    // The program may not read its environment. The runtime needs it, for example to find its cache.
     env: { OTEL_DENO: "false" },
     stdin: "piped",
     stdout: "piped",
@@ -110,28 +110,28 @@ function startProcess(path: string) {
 }
 
 /**
- * The process's program; nothing outside of it exists there but the functions for frames. The reading is done in a worker
- * of it, so that the process itself hears when its pipe is closed: it ends with the server, be that killed.
+ * The process's program. It runs as source text, so it uses nothing outside of itself but its arguments. It reads in a
+ * worker, so that the process notices when its pipe closes: it ends with the server, even one that is killed.
  */
-async function program(reader: string): Promise<void> {
+async function program(encode: typeof frame, decode: typeof framesIn, reader: string): Promise<void> {
   const { deserialize, serialize } = await import("node:v8");
   const control = new Uint32Array(new SharedArrayBuffer(8));
   const url = URL.createObjectURL(new Blob([reader], { type: "text/javascript" }));
   const worker = new Worker(url, { type: "module" });
-  let telling: ReturnType<typeof setInterval> | undefined;
+  let reporting: ReturnType<typeof setInterval> | undefined;
 
-  function tell(told: Told): void {
-    const bytes = frame(serialize(told));
+  function send(report: Report): void {
+    const bytes = encode(serialize(report));
     for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
   }
 
   worker.onmessage = ({ data }: MessageEvent<ReadAnswer>) => {
-    clearInterval(telling);
-    tell(data);
+    clearInterval(reporting);
+    send(data);
   };
-  for await (const body of framesIn(Deno.stdin.readable)) {
+  for await (const body of decode(Deno.stdin.readable)) {
     control.fill(0);
-    telling = setInterval(() => tell({ rows: control[0]! }), 50);
+    reporting = setInterval(() => send({ rows: control[0]! }), 50);
     worker.postMessage({ request: deserialize(body), control });
   }
   Deno.exit();

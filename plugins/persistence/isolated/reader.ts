@@ -1,14 +1,15 @@
 /**
- * The reader: reads one query after the other in a thread of its own, row by row, and can be told to stop.
+ * The reader: runs one read after the other in a thread of its own, row by row, until it is stopped.
  *
  * @module
  */
 
 import type { StatementSync } from "node:sqlite";
-import type { ColumnOrigin, Params, Value } from "../persistence.ts";
-import type { QueryResult } from "./types.ts";
+import { skipBlank } from "../../shared/sql_text.ts";
+import type { ColumnOrigin, Params, Value } from "../types.ts";
+import type { IsolatedResult } from "./types.ts";
 
-/** What to read, and how much to keep of it. */
+/** What to read, and how much of it to keep. */
 export interface ReadRequest {
   /** The database file. */
   readonly path: string;
@@ -16,64 +17,58 @@ export interface ReadRequest {
   readonly params: Params;
   readonly maxRows: number;
   readonly maxBytes: number;
-  /** Memory for SQLite in this process; 0 where it is not the reader's own process. */
+  /** Memory limit for SQLite in this process; 0 for none. */
   readonly heapBytes: number;
-  /** Whether to look only, and read nothing. */
-  readonly look?: boolean;
-  /** Whether it fails when there is more than may be kept. */
+  /** Whether to inspect the query without running it. */
+  readonly inspectOnly?: boolean;
+  /** Whether more rows or bytes than these are an error. */
   readonly strict?: boolean;
 }
 
-/** What a query is about, as SQLite told it while it prepared it. Names of tables and columns are in lower case. */
+/** What SQLite reports of a query while it prepares it. Names of tables and columns are in lower case. */
 export interface ReadFacts {
   readonly columns: readonly ColumnOrigin[];
   /** Views are among the tables. */
   readonly reads: ReadonlyMap<string, ReadonlySet<string>>;
-  /** Those that it reads through a view or a common table expression. */
+  /** Tables that are read through a view or a common table expression. */
   readonly viaView: ReadonlySet<string>;
   readonly views: ReadonlySet<string>;
   readonly functions: ReadonlySet<string>;
   readonly recursive: boolean;
 }
 
-/** A result, and what the query is about where somebody only looks. */
-export interface ReadResult extends QueryResult {
+/** A result; with `inspectOnly`, the facts of the query. */
+export interface ReadResult extends IsolatedResult {
   readonly facts?: ReadFacts;
 }
 
-/** What a reader answers; `code` and SQLite's own number tell what kind of failure it was. */
+/** A reader's answer. `code` and SQLite's `errcode` give the kind of failure. */
 export type ReadAnswer = { readonly result: ReadResult } | {
   readonly error: string;
   readonly code: string | undefined;
   readonly errcode: number | undefined;
 };
 
-/** What a reader is sent. */
+/** A reader's task. */
 export interface ReadTask {
   readonly request: ReadRequest;
   /** Shared memory: the rows so far, and whether to stop. */
   readonly control: Uint32Array<SharedArrayBuffer>;
 }
 
-/** Places in the shared memory. */
+/** Indexes in the shared memory. */
 export const ROWS = 0;
 export const STOP = 1;
 
-/** Whether there is no statement in the SQL: nothing but blanks, comments and semicolons. */
-export function isBlank(sql: string): boolean {
-  return sql.replace(/--[^\n]*|\/\*[^]*?(?:\*\/|$)|[\s;]/g, "") === "";
-}
-
 /**
- * The worker's program as text, so that it is there in a bundle and in a compiled executable too, where files beside
- * the program are not.
+ * Returns the worker's program as text. Unlike a file, it is also available in a bundle and in a compiled executable.
  */
 export function readerSource(): string {
-  return `${isBlank}\nconst ROWS = ${ROWS}, STOP = ${STOP};\nawait (${work})();`;
+  return `await (${work})(${skipBlank}, ${ROWS}, ${STOP});`;
 }
 
-/** The program; nothing outside of it exists there but what `readerSource` puts before it. */
-async function work(): Promise<void> {
+/** The worker's program. It uses nothing outside of itself but its arguments. */
+async function work(skip: typeof skipBlank, rowsAt: number, stopAt: number): Promise<void> {
   const { DatabaseSync } = await import("node:sqlite");
   const scope = globalThis as unknown as {
     onmessage: (event: MessageEvent<ReadTask>) => void;
@@ -148,7 +143,7 @@ async function work(): Promise<void> {
     noted = notes();
     const statement = db.prepare(sql);
     if (!asks) throw failed("not_a_read", "The query does more than read");
-    if (!isBlank(sql.slice(statement.sourceSQL.length))) {
+    if (skip(sql, statement.sourceSQL.length) < sql.length) {
       throw failed("bad_sql", "There is more than one statement in the SQL");
     }
     // Reading large integers as such costs nothing, and nobody knows beforehand whether there is one.
@@ -173,13 +168,13 @@ async function work(): Promise<void> {
   }
 
   function read(request: ReadRequest, control: Uint32Array<SharedArrayBuffer>): ReadResult {
-    const { sql, params, maxRows, maxBytes, look, strict } = request;
+    const { sql, params, maxRows, maxBytes, inspectOnly, strict } = request;
     const db = open(request);
     try {
       const begun = performance.now();
       const empty = db.prepare("");
       const statement = prepare(db, sql);
-      if (look) {
+      if (inspectOnly) {
         const facts = factsOf(db, statement);
         return { columns: [], rows: [], rowCount: 0, durationMs: 0, truncated: false, facts };
       }
@@ -187,8 +182,8 @@ async function work(): Promise<void> {
       let [rowCount, bytes, truncated] = [0, 0, false];
       const bound = (Array.isArray(params) ? params : [params]) as Value[];
       for (const row of statement.iterate(...bound) as unknown as Iterable<Value[]>) {
-        control[ROWS] = ++rowCount; // an atomic store would cost the query 2 %, and late is soon enough
-        if (Atomics.load(control, STOP) === 1) throw failed("cancelled", "The query was cancelled");
+        control[rowsAt] = ++rowCount; // an atomic store would cost the query 2 %, and late is soon enough
+        if (Atomics.load(control, stopAt) === 1) throw failed("cancelled", "The query was cancelled");
         if (truncated) continue;
         bytes += row.reduce<number>((sum, value) => sum + sizeOf(value), 0);
         truncated = rows.length === maxRows || bytes > maxBytes;

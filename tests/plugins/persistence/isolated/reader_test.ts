@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { frame, framesIn } from "../../../plugins/sql_events/frames.ts";
-import { beginOfStatement } from "../../../plugins/persistence/sql_text.ts";
-import { isBlank } from "../../../plugins/sql_events/reader.ts";
+import { frame, framesIn } from "../../../../plugins/persistence/isolated/frames.ts";
+import { isBlank, startOfStatement } from "../../../../plugins/shared/sql_text.ts";
 
-Deno.test("frames come out as they went in, however the stream was cut", async () => {
+Deno.test("frames are decoded however the stream is split", async () => {
   const bodies = fc.array(fc.uint8Array({ maxLength: 300, size: "max" }), { maxLength: 20, size: "max" });
   await fc.assert(
     fc.asyncProperty(bodies, fc.infiniteStream(fc.integer({ min: 1, max: 200 })), async (sent, cuts) => {
@@ -25,7 +24,7 @@ Deno.test("frames come out as they went in, however the stream was cut", async (
   );
 });
 
-Deno.test("SQL without a statement is told from SQL with one, in linear time", () => {
+Deno.test("SQL without a statement is recognized in linear time", () => {
   for (const sql of ["", " \n;; ", "-- x", "/* x", "/* x */ ; -- y\n/**/"]) assert(isBlank(sql), sql);
   for (const sql of ["x", "/* x */ y", "-- x\ny", "''", "/", "-", "-- x\n/* y */ z -- w"]) {
     assert(!isBlank(sql), sql);
@@ -37,7 +36,7 @@ Deno.test("SQL without a statement is told from SQL with one, in linear time", (
 });
 
 // Whatever SQLite finds no statement in would end the process.
-Deno.test("what persistence finds no statement in is blank", () => {
+Deno.test("SQL in which persistence finds no statement is blank", () => {
   const piece = fc.constantFrom(
     " ",
     "\n",
@@ -59,7 +58,7 @@ Deno.test("what persistence finds no statement in is blank", () => {
       const sql = pieces.join("");
       let begin: number | undefined;
       try {
-        begin = beginOfStatement(sql);
+        begin = startOfStatement(sql);
       } catch { /* it begins like no statement, which SQLite refuses */ }
       if (begin === sql.length) assert(isBlank(sql), JSON.stringify(sql));
     }),

@@ -1,28 +1,28 @@
 /**
- * Executors: where queries are read, so that the event loop stays free. A worker costs little and needs no permission,
- * but SQLite cannot be interrupted there: it stops between rows. A process can always be ended.
+ * Executors run one read at a time, outside of the server's thread. A worker starts fast and needs no permission, but
+ * stops only between rows. A process can always be killed.
  *
  * @module
  */
 
-import { messageOf, PlugboardError } from "../../core/mod.ts";
+import { messageOf, PlugboardError } from "../../../core/mod.ts";
 import { type ReadAnswer, readerSource, type ReadRequest, type ReadResult, ROWS, STOP } from "./reader.ts";
 
-/** Reads one query at a time. */
+/** Runs one read at a time. */
 export interface Executor {
-  /** The rows of the query under way. */
+  /** The rows of the current read so far. */
   readonly rowCount: number;
-  /** Whether it can read another one. */
+  /** Whether it can run another read. */
   readonly usable: boolean;
-  /** Reads; rejects with a {@linkcode PlugboardError}, `cancelled` among others. */
+  /** Reads; rejects with a {@linkcode PlugboardError}, for example `cancelled`. */
   read(request: ReadRequest): Promise<ReadResult>;
-  /** Has the query stopped. `true` if it does so at once; a worker's does between two rows. */
+  /** Stops the current read; `true` if at once, `false` if between two rows. */
   stop(): boolean;
-  /** Releases everything, and stops what is under way as well as can be. */
+  /** Stops the current read as far as possible, and releases everything. */
   end(): Promise<void>;
 }
 
-/** An executor in a worker. */
+/** Starts an executor in a worker. */
 export function workerExecutor(): Executor {
   const control = new Uint32Array(new SharedArrayBuffer(8));
   const url = URL.createObjectURL(new Blob([readerSource()], { type: "text/javascript" }));
@@ -64,23 +64,23 @@ export function workerExecutor(): Executor {
   };
 }
 
-/** Settles what waits for a reader's answer. */
+/** Settles a pending read with the reader's answer. */
 export function settle(pending: PromiseWithResolvers<ReadResult>, answer: ReadAnswer): void {
   if ("result" in answer) pending.resolve(answer.result);
   else pending.reject(failure(answer));
 }
 
-/** SQLite's own numbers. */
+/** SQLite's result codes. */
 const [ERROR, NO_MEMORY, DENIED, OUT_OF_RANGE] = [1, 7, 23, 25];
 
-const SENTENCES: Readonly<Record<string, string>> = {
+const MESSAGES: Readonly<Record<string, string>> = {
   not_a_read: "The query does more than read; only one that may write can do that",
   out_of_memory: "The query needs more memory than it may have",
 };
 
 function failure({ error, code, errcode }: Exclude<ReadAnswer, { result: unknown }>): PlugboardError {
   const kind = kindOf(code, errcode);
-  return new PlugboardError(kind, SENTENCES[kind] ?? error);
+  return new PlugboardError(kind, MESSAGES[kind] ?? error);
 }
 
 function kindOf(code: string | undefined, errcode: number | undefined): string {
@@ -88,5 +88,5 @@ function kindOf(code: string | undefined, errcode: number | undefined): string {
   if (errcode === NO_MEMORY) return "out_of_memory";
   if (errcode === OUT_OF_RANGE || code?.startsWith("ERR_INVALID_")) return "bad_parameter";
   if (errcode !== undefined) return (errcode & 255) === ERROR ? "bad_sql" : "query_failed";
-  return code === undefined || code.startsWith("ERR_") ? "query_failed" : code; // the reader's own
+  return code === undefined || code.startsWith("ERR_") ? "query_failed" : code; // the reader's own codes
 }

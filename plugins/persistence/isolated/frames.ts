@@ -1,12 +1,12 @@
 /**
- * Frames: values between two processes over a pipe, each a length in four bytes and then its bytes.
+ * Frames of values that two processes exchange over a pipe: a length in four bytes, then that many bytes.
  *
- * Both functions are also used as text, in a program that has nothing else; so they refer to nothing outside of them.
+ * Both functions also run as source text in another process, so they use nothing outside of themselves.
  *
  * @module
  */
 
-/** The bytes of a frame. */
+/** Makes the frame of a body. */
 export function frame(body: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(4 + body.length);
   new DataView(bytes.buffer).setUint32(0, body.length);
@@ -14,18 +14,18 @@ export function frame(body: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** The bodies of the frames in a stream; what is cut off at its end is left out. */
+/** Yields the bodies of the frames in a stream; drops an incomplete last one. */
 export async function* framesIn(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let waiting: Uint8Array[] = [];
+  let chunks: Uint8Array[] = [];
   let size = 0;
   let wanted = 4;
   for await (const chunk of stream) {
-    waiting.push(chunk);
+    chunks.push(chunk);
     size += chunk.length;
-    if (size < wanted) continue; // nothing is put together before it is whole
+    if (size < wanted) continue; // concatenates only when a frame is complete
     const bytes = new Uint8Array(size);
     let at = 0;
-    for (const each of waiting) {
+    for (const each of chunks) {
       bytes.set(each, at);
       at += each.length;
     }
@@ -39,7 +39,7 @@ export async function* framesIn(stream: ReadableStream<Uint8Array>): AsyncGenera
       at += wanted;
       wanted = 4;
     }
-    waiting = [bytes.subarray(at)];
+    chunks = [bytes.subarray(at)];
     size -= at;
   }
 }

@@ -1,29 +1,29 @@
 /**
- * The pool: executors that wait for the next query, since starting one takes tens of milliseconds.
+ * Reuses executors, since starting one takes tens of milliseconds.
  *
  * @module
  */
 
-import type { Clock } from "../../core/mod.ts";
+import type { Clock } from "../../../core/mod.ts";
 import type { Executor } from "./executor.ts";
 
-/** Executors, each used by one query at a time. */
+/** Executors; each runs one read at a time. */
 export interface Pool {
-  /** One that waits, or a new one. */
+  /** Returns an idle executor, or a new one. */
   take(): Executor;
-  /** Gives one back. */
+  /** Returns an executor to the pool. */
   give(executor: Executor): void;
   /** Ends all, in use or not. */
   end(): Promise<void>;
 }
 
-/** How long an executor waits for the next query. */
+/** How long an idle executor is kept. */
 const IDLE_MS = 30_000;
 
-/** Makes executors as they are needed. */
-export function pool(make: () => Executor, clock: Clock): Pool {
+/** Makes executors on demand. */
+export function pool(make: () => Executor, clock: () => Clock): Pool {
   const all = new Set<Executor>();
-  /** Those that wait, with what ends the waiting. */
+  /** Idle executors, with the function that cancels their timeout. */
   const idle = new Map<Executor, () => void>();
 
   async function release(executor: Executor): Promise<void> {
@@ -39,14 +39,14 @@ export function pool(make: () => Executor, clock: Clock): Pool {
         cancel();
         idle.delete(executor);
         if (executor.usable) return executor;
-        release(executor); // it broke while it waited
+        release(executor); // it failed while idle
       }
       const executor = make();
       all.add(executor);
       return executor;
     },
     give(executor) {
-      if (executor.usable) idle.set(executor, clock.after(IDLE_MS, () => void release(executor)));
+      if (executor.usable) idle.set(executor, clock().after(IDLE_MS, () => void release(executor)));
       else release(executor);
     },
     end: async () => void await Promise.all([...all].map(release)),

@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
-import { NUMBERS, ONE_ROW_NEVER, ROWS_FOR_EVER, serveSql } from "./kit.ts";
+import { NUMBERS, ONE_ROW_NEVER, ROWS_FOR_EVER, serveSql } from "../../sql_events/kit.ts";
 
 const LIMITS = { maxRows: 10, maxMs: 5_000 };
 const failsWith = (code: string) => (error: { code: string }) => error.code === code;
 
 for (const runIn of ["process", "worker"] as const) {
-  Deno.test(`in a ${runIn}, a quiet read looks, reads, and is told to nobody`, async () => {
-    await using server = await serveSql({ runIn });
+  Deno.test(`in a ${runIn}, an isolated read inspects, reads, and publishes no event`, async () => {
+    await using server = await serveSql();
     await server.store.exec(`${NUMBERS} CREATE VIEW few AS SELECT n, upper(name) AS up FROM numbers LIMIT 2`);
-    const { quiet } = server.events;
+    const isolated = server.store.isolated({ runIn });
     await using client = await server.join("queries");
     const sql = "SELECT f.n AS id, (SELECT max(n) FROM numbers) AS top FROM few f WHERE n <> :n";
-    const { columns, reads, viaView, functions, recursive } = await quiet.inspect(sql, LIMITS);
+    const { columns, reads, viaView, functions, recursive } = await isolated.inspect(sql, LIMITS);
     assert.deepEqual(columns, [{ name: "id", table: "numbers", column: "n" }, {
       name: "top",
       table: null,
@@ -19,9 +19,9 @@ for (const runIn of ["process", "worker"] as const) {
     }]);
     assert.deepEqual(reads, new Map([["numbers", new Set(["n", "name"])]]));
     assert.deepEqual([viaView.has("numbers"), functions.has("upper"), recursive], [true, true, false]);
-    assert.deepEqual(await quiet.read(sql, { n: 1 }, LIMITS), [{ id: 2, top: 20_000 }]);
+    assert.deepEqual(await isolated.read(sql, { n: 1 }, LIMITS), [{ id: 2, top: 20_000 }]);
     await server.store.run("DELETE FROM numbers WHERE n > 5");
-    assert.deepEqual(await quiet.read("SELECT n FROM numbers WHERE n > ?", [3], LIMITS), [{ n: 4 }, {
+    assert.deepEqual(await isolated.read("SELECT n FROM numbers WHERE n > ?", [3], LIMITS), [{ n: 4 }, {
       n: 5,
     }]);
     server.events.notifyQueryStarted({ queryId: "after", query: "", timestamp: 0 });
@@ -29,13 +29,13 @@ for (const runIn of ["process", "worker"] as const) {
   });
 }
 
-Deno.test("quiet reads that write, have too many rows, or too long a way are refused or stopped", async () => {
+Deno.test("isolated reads that write, return too many rows, or take too long are refused or stopped", async () => {
   await using server = await serveSql();
   await server.store.exec(NUMBERS);
-  const { quiet } = server.events;
+  const isolated = server.store.isolated();
   const read = async (sql: string, maxMs = 5_000) => {
-    await quiet.inspect(sql, { maxMs });
-    await quiet.read(sql, [], { maxRows: 10, maxMs });
+    await isolated.inspect(sql, { maxMs });
+    await isolated.read(sql, [], { maxRows: 10, maxMs });
   };
   const cases: [string, string, number?][] = [
     ["", "bad_sql"],
@@ -67,26 +67,26 @@ Deno.test("quiet reads that write, have too many rows, or too long a way are ref
     await assert.rejects(read(sql, maxMs), failsWith(code), sql);
   }
   assert.deepEqual(
-    await quiet.read("SELECT 1 AS one", [], LIMITS),
+    await isolated.read("SELECT 1 AS one", [], LIMITS),
     [{ one: 1 }],
-    "the next one is not harmed",
+    "the next one works",
   );
 });
 
-Deno.test("quiet reads wait for a place, and too many are refused", async () => {
+Deno.test("isolated reads wait for a place, and too many are refused", async () => {
   await using server = await serveSql();
   await server.store.exec(NUMBERS);
-  const { quiet } = server.events;
-  const slow = Array.from({ length: 2 }, () => quiet.read(ONE_ROW_NEVER, [], { maxRows: 1, maxMs: 500 }));
+  const isolated = server.store.isolated();
+  const slow = Array.from({ length: 2 }, () => isolated.read(ONE_ROW_NEVER, [], { maxRows: 1, maxMs: 500 }));
   const ended = Promise.allSettled(slow);
-  const waiting = Array.from({ length: 1_001 }, () => quiet.read("SELECT 1", [], LIMITS));
+  const waiting = Array.from({ length: 1_001 }, () => isolated.read("SELECT 1", [], LIMITS));
   const results = Promise.allSettled(waiting);
   await ended;
   const refused = (await results).filter(({ status }) => status === "rejected");
   assert.equal(refused.length, 1);
 });
 
-Deno.test("a database in memory has no quiet reads", async () => {
+Deno.test("a database in memory has no isolated reads", async () => {
   await using server = await serveSql({ memory: true });
-  await assert.rejects(server.events.quiet.read("SELECT 1", [], LIMITS), failsWith("not_available"));
+  await assert.rejects(server.store.isolated().read("SELECT 1", [], LIMITS), failsWith("not_available"));
 });

@@ -4,15 +4,14 @@
  * @module
  */
 
-export { Audience } from "./audience.ts";
-export { type Clock, systemClock } from "./clock.ts";
-export { type CloseCode, closeCode, closeCodes, type Closed } from "./close_codes.ts";
-export type { Connection } from "./connection.ts";
-export type { Endpoint, EndpointOf, Message, Session, Transport, Upgrade } from "./endpoint.ts";
-export { checkOptions, messageOf, type OptionGuards, PlugboardError, refusal } from "./errors.ts";
-export type { Address } from "./listener.ts";
-export type { Log, LogLevel, LogRecord, LogSink } from "./log.ts";
-export type { ServerOptions } from "./options.ts";
+export { Audience } from "./connections/audience.ts";
+export { type Clock, systemClock } from "./contract/clock.ts";
+export { type CloseCode, closeCode, closeCodes, type Closed } from "./contract/close_codes.ts";
+export type { Connection, EndpointInfo } from "./contract/connection.ts";
+export type { Endpoint, EndpointOf, Session, TextEndpoint, Upgrade } from "./contract/endpoint.ts";
+export { checkOptions, messageOf, type OptionGuards, PlugboardError, refusal } from "./contract/errors.ts";
+export type { DataOf, FrameKind, Framing, Message } from "./contract/framing.ts";
+export type { Log, LogLevel, LogRecord, LogSink } from "./contract/log.ts";
 export type {
   Admission,
   AnyPlugin,
@@ -21,14 +20,17 @@ export type {
   HookName,
   Hooks,
   Host,
-  MaybePromise,
-  Nothing,
   Plugin,
   Sent,
   ServerState,
-} from "./plugin.ts";
-export { loadSettings } from "./load_settings.ts";
-export { run } from "./run.ts";
+} from "./contract/plugin.ts";
+export type { MaybePromise, Nothing } from "./contract/promises.ts";
+export type { Transport, TransportEvents } from "./contract/transport.ts";
+export type { Address, TlsFiles } from "./http/listener.ts";
+export type { ServerOptions } from "./server/options.ts";
+export { Server } from "./server/server.ts";
+export { loadSettings } from "./cli/load_settings.ts";
+export { run } from "./cli/run.ts";
 export {
   readSettings,
   type Setting,
@@ -37,5 +39,4 @@ export {
   type SettingsOf,
   type SettingSources,
   showSettings,
-} from "./settings.ts";
-export { Server } from "./server.ts";
+} from "./cli/settings.ts";

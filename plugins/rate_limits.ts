@@ -27,6 +27,7 @@ import {
   closeCodes,
   type Connection,
   type Endpoint,
+  type EndpointInfo,
   type Host,
   type Message,
   PlugboardError,
@@ -113,7 +114,7 @@ export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> 
   const refused = (what: string) => refusals?.add(1, what);
 
   const meters = new Meters(pace, maxTracked);
-  const answers = new WeakMap<Endpoint, RefusedMessage>();
+  const answers = new WeakMap<EndpointInfo, RefusedMessage>();
   const connections = new Map<string, number>();
   const failures = failedSignIns({
     pace: pace("failedSignIns"),

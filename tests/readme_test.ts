@@ -73,7 +73,7 @@ Deno.test("the README names every setting, and every limit with its default", as
 
 Deno.test("the README names every hook", () => {
   const text = section("A plugin in twenty lines");
-  namesAll(text, membersOf(read("core/plugin.ts"), "Hooks").map(({ member }) => member));
+  namesAll(text, membersOf(read("core/contract/plugin.ts"), "Hooks").map(({ member }) => member));
   const hooks = membersOf(read("plugins/channels/types.ts"), "ChannelExtension");
   namesAll(text, hooks.map(({ member }) => member).filter((member) => member !== "name"));
 });

@@ -1,6 +1,7 @@
 /**
  * The three walls: `core/` imports no plugin, a feature imports no protocol, plugins import each other as types only.
- * They keep every plugin removable and every protocol thin.
+ * They keep every plugin removable and every protocol thin. The floors of `core/` do the same for the kernel: each
+ * imports only floors below it, and no import circle exists.
  */
 
 import assert from "node:assert/strict";
@@ -17,8 +18,14 @@ interface Import {
   readonly typeOnly: boolean;
 }
 
-/** Tells what is wrong with an import, if anything. */
+/** The floors of `core/`, the lowest first. */
+const FLOORS = ["contract", "connections", "http", "server", "cli"].map((floor) => `core/${floor}/`);
+
+/** Returns what is wrong with an import, if anything. */
 function breach({ from, to, typeOnly }: Import): string | undefined {
+  if (to.startsWith("core/") && from.startsWith("core/") && from !== "core/mod.ts") {
+    return floorOf(to) <= floorOf(from) ? undefined : "a floor imports a higher one";
+  }
   if (!to.startsWith("plugins/")) return;
   if (from.startsWith("core/")) return "core/ imports a plugin";
   const [plugin, other] = [pluginOf(from), pluginOf(to)];
@@ -28,6 +35,30 @@ function breach({ from, to, typeOnly }: Import): string | undefined {
   if (to.startsWith(SERVERS)) return "a plugin imports a server";
   if (isProtocol(other) && !isProtocol(plugin)) return "a feature imports a protocol";
   if (!typeOnly) return "a plugin imports another one, and not as a type only";
+}
+
+/** Files outside of the floors are above them all. */
+function floorOf(path: string): number {
+  const floor = FLOORS.findIndex((folder) => path.startsWith(folder));
+  return floor === -1 ? FLOORS.length : floor;
+}
+
+/** Returns the files of an import circle, if there is one. */
+function circleIn(imports: readonly Import[]): string[] | undefined {
+  const done = new Set<string>();
+  const visit = (file: string, path: string[]): string[] | undefined => {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
+    if (done.has(file)) return;
+    for (const { from, to } of imports) {
+      const circle = from === file ? visit(to, [...path, file]) : undefined;
+      if (circle !== undefined) return circle;
+    }
+    done.add(file);
+  };
+  for (const { from } of imports) {
+    const circle = visit(from, []);
+    if (circle !== undefined) return circle;
+  }
 }
 
 /** `plugins/channels.ts` and all in `plugins/channels/` are the plugin `plugins/channels`. */
@@ -97,12 +128,28 @@ Deno.test("no import goes through a wall", async () => {
   assert.deepEqual(breaches, []);
 });
 
+Deno.test("core has no import circle, not even of types", async () => {
+  const inCore = (path: string) => path.startsWith("core/");
+  const imports = (await importsOf(["core"])).filter(({ from, to }) => inCore(from) && inCore(to));
+  assert.equal(circleIn(imports), undefined);
+  const edge = (from: string, to: string): Import => ({ from, to, typeOnly: true });
+  assert.deepEqual(circleIn([edge("x", "a"), edge("a", "b"), edge("b", "c"), edge("c", "a")]), [
+    "a",
+    "b",
+    "c",
+    "a",
+  ]);
+});
+
 Deno.test("a wall stops what it is there for, and nothing else", () => {
   const code = (from: string, to: string) => breach({ from, to, typeOnly: false });
   const type = (from: string, to: string) => breach({ from, to, typeOnly: true });
 
-  assert.match(code("core/server.ts", "plugins/health.ts")!, /^core/);
-  assert.match(type("core/server.ts", "plugins/channels/types.ts")!, /^core/);
+  assert.match(code("core/server/server.ts", "plugins/health.ts")!, /^core/);
+  assert.match(type("core/server/server.ts", "plugins/channels/types.ts")!, /^core/);
+  assert.match(type("core/contract/plugin.ts", "core/connections/outbox.ts")!, /^a floor/);
+  assert.match(type("core/http/gate.ts", "core/server/hooks.ts")!, /^a floor/);
+  assert.match(code("core/cli/run.ts", "core/mod.ts")!, /^a floor/);
   assert.match(code("plugins/presence.ts", "plugins/protocols/json.ts")!, /^a feature imports a protocol/);
   assert.match(type("plugins/channels/hub.ts", "plugins/protocols/json/frames.ts")!, /^a feature/);
   assert.match(code("plugins/presence.ts", "plugins/channels.ts")!, /not as a type/);
@@ -111,6 +158,9 @@ Deno.test("a wall stops what it is there for, and nothing else", () => {
   assert.match(code("plugins/shared/identity.ts", "plugins/auth.ts")!, /^a shared helper/);
   assert.match(type("plugins/stats.ts", "plugins/servers/realtime_server.ts")!, /imports a server/);
 
+  assert.equal(code("core/http/gate.ts", "core/connections/outbox.ts"), undefined);
+  assert.equal(code("core/http/gate.ts", "core/http/tally.ts"), undefined);
+  assert.equal(code("core/mod.ts", "core/cli/run.ts"), undefined);
   assert.equal(type("plugins/presence.ts", "plugins/channels.ts"), undefined);
   assert.equal(type("plugins/protocols/json.ts", "plugins/rpc.ts"), undefined);
   assert.equal(code("plugins/channels.ts", "plugins/channels/hub.ts"), undefined);

@@ -32,6 +32,7 @@ import {
   checkOptions,
   type Connection,
   type Endpoint,
+  type Framing,
   type Host,
   type MaybePromise,
   PlugboardError,
@@ -132,20 +133,24 @@ export function centrifuge(options: CentrifugeOptions): Plugin<Centrifuge> {
     pingSeconds: Math.ceil(pingIntervalMs / 1000),
     node: crypto.randomUUID(),
     streams: new Map(),
+    incoming: new WeakMap(),
     strangers: new Map(),
     host: () => host,
     clock: () => host.clock,
   };
   /** The three ways of connecting carry the same messages, so that each is encoded once for all. */
-  const format = Symbol("centrifuge json");
+  const framing: Framing<"text"> = {
+    accepts: "text",
+    format: Symbol("centrifuge json"),
+    join: (messages) => messages.join("\n"),
+  };
   const websocket: Endpoint = {
     name: "centrifuge",
     path: websocketPath,
     protocols: ["centrifuge-json"],
-    separator: "\n",
     maxMessageBytes,
-    format,
     upgrade: refuseBinary,
+    framing: () => framing,
     open: (conn) => new CentrifugeSession(shared, conn, false),
   };
   const allows = access?.allowsOrigin ?? localOrigins;
@@ -155,7 +160,7 @@ export function centrifuge(options: CentrifugeOptions): Plugin<Centrifuge> {
     emulationPath,
     maxMessageBytes,
     allows,
-    format,
+    format: framing.format,
   });
 
   function disconnectStrangers(): void {
@@ -172,7 +177,7 @@ export function centrifuge(options: CentrifugeOptions): Plugin<Centrifuge> {
       send(conn, data) {
         const json = JSON.stringify(data);
         if (json === undefined) throw new PlugboardError("bad_request", "The message is not JSON");
-        return conn.format === format && conn.send(messagePush(json));
+        return conn.format === framing.format && conn.send(messagePush(json));
       },
     },
     endpoints: [websocket],

@@ -12,13 +12,15 @@
  * @module
  */
 
-import type { Plugin } from "../../core/mod.ts";
+import type { Framing, Message, Plugin } from "../../core/mod.ts";
 
 /** Options of {@linkcode echo}. */
 export interface EchoOptions {
   /** Where it answers. @default {"/echo"} */
   path?: string;
 }
+
+const FRAMING: Framing<"any"> = { accepts: "any", format: Symbol("echo") };
 
 /** Sends every message back to its sender. */
 export function echo({ path = "/echo" }: EchoOptions = {}): Plugin {
@@ -27,8 +29,8 @@ export function echo({ path = "/echo" }: EchoOptions = {}): Plugin {
     endpoints: [{
       name: "echo",
       path,
-      accepts: "any",
-      open: (conn) => ({ message: (data) => void conn.send(data) }),
+      framing: () => FRAMING,
+      open: (conn) => ({ message: (data: Message) => void conn.send(data) }),
     }],
   };
 }

@@ -28,7 +28,7 @@
  * @module
  */
 
-import { checkOptions, type Host, type Plugin, systemClock } from "../../core/mod.ts";
+import { checkOptions, type Framing, type Host, type Plugin, systemClock } from "../../core/mod.ts";
 import type { Access } from "../auth/types.ts";
 import type { Channels } from "../channels.ts";
 import { addRoutes } from "./hub/api.ts";
@@ -94,6 +94,8 @@ export interface Hub {
   stats(): HubStats;
 }
 
+const FRAMING: Framing<"any"> = { accepts: "any", format: Symbol("hub") };
+
 /** Passes messages from backends to clients. */
 export function hub(options: HubOptions): Plugin<Hub> {
   const { channels, apiKey, access, path = "", allowedOrigins } = options;
@@ -136,7 +138,7 @@ export function hub(options: HubOptions): Plugin<Hub> {
     endpoints: [{
       name: "hub",
       path: `${path}/ws`,
-      accepts: "any",
+      framing: () => FRAMING,
       maxMessageBytes,
       upgrade: (upgrade) => arrivals.check(upgrade),
       open: (conn, upgrade) => seat(conn, arrivals.of(upgrade)),

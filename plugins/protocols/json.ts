@@ -28,9 +28,9 @@
 import {
   checkOptions,
   type Connection,
-  type EndpointOf,
+  type Endpoint,
+  type Framing,
   type Host,
-  type Message,
   PlugboardError,
   type Plugin,
   systemClock,
@@ -116,6 +116,7 @@ export function json(options: JsonOptions): Plugin<Json> {
   const format = encoder((channel) =>
     presence === undefined ? signedIn.size : people(presence.list(channel))
   );
+  const framing: Framing = { accepts: "any", format }; // bytes are refused by an answer
 
   const services: JsonServices = {
     presence,
@@ -172,12 +173,11 @@ export function json(options: JsonOptions): Plugin<Json> {
     conn.send(write("error", refused.channel, errorData(error), refused.id));
   };
 
-  const endpoint: EndpointOf<"any", Message> = {
+  const endpoint: Endpoint = {
     name: "json",
     path,
-    accepts: "any", // bytes are refused by an answer
     maxMessageBytes: maxMessageBytes * 16,
-    format,
+    framing: () => framing,
     open: (conn, upgrade) => new JsonSession(conn, upgrade, services),
   };
 

@@ -3,6 +3,8 @@ import { type AnyPlugin, type Connection, Server } from "../../core/mod.ts";
 import { echo } from "../../plugins/protocols/echo.ts";
 import { Client, RawClient, serve, started, turn, until, within } from "../kit/mod.ts";
 
+const BYTES = Symbol("bytes");
+
 /** Somebody else's server, which hands its sockets on; `pass` gets each with its request. */
 function host(pass: (socket: WebSocket, request: Request) => void, idleTimeout = 30) {
   const http = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, (request) => {
@@ -138,7 +140,12 @@ Deno.test("a socket of the other role, which may say less when it closes, can be
   await using far = await serve({}, echo());
   await using server = await mounted({
     name: "strict",
-    endpoints: [{ name: "strict", path: "/strict", accepts: "binary", open: () => ({ message() {} }) }],
+    endpoints: [{
+      name: "strict",
+      path: "/strict",
+      framing: () => ({ accepts: "binary", format: BYTES }),
+      open: () => ({ message() {} }),
+    }],
   });
   const socket = new WebSocket(`${far.url.replace("http", "ws")}/echo`);
   const conn = await server.accept(socket, "/strict");

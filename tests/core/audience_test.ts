@@ -1,16 +1,35 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { Audience, closeCodes, type Connection, type Endpoint, type Message } from "../../core/mod.ts";
+import {
+  Audience,
+  closeCodes,
+  type Connection,
+  type Endpoint,
+  type Framing,
+  type Message,
+} from "../../core/mod.ts";
 import { type FakeTransport, offline, turn } from "../kit/mod.ts";
 
 const SEPARATOR = "\n";
 
+/** Joins lines of text, and concatenates bytes. */
+function join(messages: readonly Message[]): Message {
+  if (messages.every((message) => typeof message === "string")) return messages.join(SEPARATOR);
+  return Uint8Array.from(messages.flatMap((message) => {
+    assert(typeof message !== "string", "joined messages are of one kind");
+    return [...message];
+  }));
+}
+
+const lines: Framing = { accepts: "any", format: { toString: () => "lines" }, join };
+const frames: Framing = { accepts: "any", format: { toString: () => "frames" } };
+
 /** Three kinds of connections: messages joined or not, and formats that share what was encoded. */
 const endpoints: Endpoint[] = [
-  { name: "joined", path: "/a", separator: SEPARATOR, format: "lines", accepts: "any" },
-  { name: "single", path: "/b", format: "frames", accepts: "any" },
-  { name: "joined too", path: "/c", separator: SEPARATOR, format: "lines", accepts: "any" },
-].map((endpoint) => ({ ...endpoint, open: () => ({ message() {} }) }) as Endpoint);
+  { name: "joined", path: "/a", framing: () => lines, open: () => ({ message() {} }) },
+  { name: "single", path: "/b", framing: () => frames, open: () => ({ message() {} }) },
+  { name: "joined too", path: "/c", framing: () => lines, open: () => ({ message() {} }) },
+];
 
 interface Client {
   readonly conn: Connection;
@@ -22,7 +41,7 @@ interface Client {
 /** What came in, message by message. */
 function received({ transport }: Client): string[] {
   return transport.frames.flatMap((frame) =>
-    typeof frame === "string" ? frame.split(SEPARATOR) : [`<${frame}>`]
+    typeof frame === "string" ? frame.split(SEPARATOR) : [...frame].map((byte) => `<${byte}>`)
   );
 }
 
@@ -84,8 +103,8 @@ Deno.test("whatever is sent to whom, each gets its own messages, all of them, on
       await turn();
       for (const client of clients) assert.deepEqual(received(client), client.expected);
       for (const { transport, conn } of clients) {
-        if (conn.endpoint.separator === undefined) continue;
-        // A turn's text takes one frame; bytes cannot be joined.
+        if (conn.format !== lines.format) continue;
+        // Neighbors of one kind in one turn share a frame.
         const turns = 2 + steps.filter((each) => each.do === "turn").length;
         const bytes = transport.frames.filter((frame) => typeof frame !== "string").length;
         assert.ok(transport.frames.length <= turns + 2 * bytes);
@@ -117,6 +136,19 @@ Deno.test("a frame takes no more than about 64 KiB of joined messages, and a lar
   await turn();
   assert.deepEqual(transport.frames.map((frame) => frame.length), [60_001, 100_000, 60_001, 30_000]);
   assert.deepEqual(transport.frames.flatMap((frame) => (frame as string).split(SEPARATOR)), messages);
+});
+
+Deno.test("bytes are joined like text, up to the same limit, and never with text", async () => {
+  await using server = await offline({ maxQueuedBytes: 10_000_000 });
+  const { conn, transport } = await server.connect(endpoints[0]!);
+  const messages = ["a", "b", [1], [2], [3], "c", new Array(30_000).fill(4), new Array(40_000).fill(5)];
+  for (const message of messages) conn.send(typeof message === "string" ? message : Uint8Array.from(message));
+  await turn();
+  assert.deepEqual(transport.frames.slice(0, 3), ["a\nb", Uint8Array.of(1, 2, 3), "c"]);
+  assert.deepEqual(transport.frames.slice(3).map((frame) => [frame.length, frame[0]]), [[30_000, 4], [
+    40_000,
+    5,
+  ]]);
 });
 
 Deno.test("messages of one turn leave together, one alone is not delayed beyond it", async () => {

@@ -184,12 +184,15 @@ Deno.test("what is sent while an audience is sent to, or while frames leave, bel
 
 Deno.test("an encoder that throws tells its caller, and those before it are served", async () => {
   const audience = new Audience();
-  const formats = ["a", "b"].map((format) => endpointOf(() => ({ message() {} }), { format }));
+  const [good, bad] = [Symbol("good"), Symbol("bad")];
+  const formats = [good, bad].map((format) =>
+    endpointOf(() => ({ message() {} }), { framing: () => ({ accepts: "text", format }) })
+  );
   await using server = await offline({}, { name: "all", open: (conn) => void audience.add(conn) });
   const [a, b] = [await server.connect(formats[0]!), await server.connect(formats[1]!)];
   assert.throws(() =>
     audience.send(({ format }) => {
-      if (format === "b") throw new Error("boom");
+      if (format === bad) throw new Error("boom");
       return "fine";
     }), /boom/);
   await turn();

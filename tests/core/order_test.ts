@@ -86,10 +86,10 @@ Deno.test("the bound counts what waits, not what has passed", async () => {
   const endpoint: Endpoint = {
     name: "test",
     path: "/test",
-    open: (conn) => ({
+    open: () => ({
       async message() {
         await turn();
-        // There is always something that waits.
+        // Something always waits.
         if (++handled < 50) conn.receive("x");
       },
     }),

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Endpoint } from "../../core/mod.ts";
+import type { Endpoint, Framing } from "../../core/mod.ts";
 import { Server, type ServerOptions } from "../../core/mod.ts";
 import { echo } from "../../plugins/protocols/echo.ts";
 import { type Client, RawClient, serve, until, within } from "../kit/mod.ts";
@@ -8,10 +8,11 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 
 /** An endpoint that takes frames of one kind and says nothing. */
 function taking(accepts: "text" | "binary" | "any", extra: object = {}): Endpoint {
+  const framing: Framing = { accepts, format: Symbol(accepts) };
   return {
     name: accepts,
     path: `/${accepts}`,
-    accepts,
+    framing: () => framing,
     open: () => ({ message() {} }),
     ...extra,
   } as Endpoint;

@@ -1,4 +1,6 @@
-import { type AnyPlugin, type Connection, type Endpoint, type Host, Server } from "../../core/mod.ts";
+import assert from "node:assert/strict";
+import { ServerConnection } from "../../core/connections/server_connection.ts";
+import { type AnyPlugin, type Endpoint, type Host, Server } from "../../core/mod.ts";
 import type { LogRecord, ServerOptions } from "../../core/mod.ts";
 import { stopped } from "./server.ts";
 import { FakeTransport } from "./transport.ts";
@@ -10,7 +12,7 @@ export interface OfflineServer extends AsyncDisposable {
   /** Every warning and error that was logged. */
   readonly log: Inbox<LogRecord>;
   /** Opens a connection at an endpoint. */
-  connect(endpoint: Endpoint, ip?: string): Promise<{ conn: Connection; transport: FakeTransport }>;
+  connect(endpoint: Endpoint, ip?: string): Promise<{ conn: ServerConnection; transport: FakeTransport }>;
 }
 
 /** Starts such a server with these plugins. */
@@ -33,7 +35,10 @@ export async function offline(options: ServerOptions, ...plugins: AnyPlugin[]): 
       if (admission instanceof Response) throw new Error(`The connection was refused: ${admission.status}`);
       const transport = new FakeTransport();
       transport.onClose = admission.release;
-      return { conn: admission.open(transport), transport };
+      const { connection, incoming } = admission.open(transport);
+      if (!(connection instanceof ServerConnection)) throw new Error("The server opened another connection");
+      assert.equal(incoming, connection);
+      return { conn: connection, transport };
     },
     [Symbol.asyncDispose]: () => stopped(server, options.clock),
   };

@@ -7,7 +7,7 @@ import {
 } from "@logtape/logtape";
 import assert from "node:assert/strict";
 import { stripVTControlCharacters } from "node:util";
-import { logFor, type LogSink } from "../../core/log.ts";
+import { logFor, type LogSink } from "../../core/contract/log.ts";
 import type { Host, Log, Plugin } from "../../core/mod.ts";
 import { prettyLines } from "../../plugins/logging/lines.ts";
 import { logging, type LoggingOptions } from "../../plugins/logging.ts";

@@ -707,7 +707,8 @@ Deno.test("T08 a thousand paths with ten clients each are loaded, and unloaded w
     assert.ok(!(admission instanceof Response));
     const transport = new FakeTransport();
     transport.onClose = admission.release;
-    return { conn: admission.open(transport), transport };
+    const { connection: conn, incoming } = admission.open(transport);
+    return { conn, incoming, transport };
   };
   const timers = clock.pending;
   const one = createMergeableStore();
@@ -718,7 +719,7 @@ Deno.test("T08 a thousand paths with ten clients each are loaded, and unloaded w
     Array.from({ length: 1_000 }, (_, i) => Promise.all(Array.from({ length: 10 }, () => connect(i)))),
   );
   assert.deepEqual(protocol.api.getStats(), { paths: 1_000, clients: 10_000 });
-  for (const [first] of all) first!.conn.receive(`\n${change}`);
+  for (const [first] of all) first!.incoming.receive(`\n${change}`);
   await until(
     "everybody having it",
     () =>
@@ -733,8 +734,8 @@ Deno.test("T08 a thousand paths with ten clients each are loaded, and unloaded w
   await until("all being unloaded", () => protocol.api.getStats().paths === 0);
   assert.deepEqual([open, tenants.api.getPathIds(), tenants.api.getStats().held], [0, [], 0]);
   assert.ok(clock.pending <= timers, `${clock.pending} timers, ${timers} before`);
-  const { transport, conn } = await connect(999);
-  conn.receive('S\n["q",1,""]');
+  const { transport, incoming } = await connect(999);
+  incoming.receive('S\n["q",1,""]');
   await until("the answer", () => transport.frames.length > 0);
   assert.equal(transport.frames[0], `S\n["q",0,[${hashesOf(one)}]]`);
   assert.equal(server.log.size, 0);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Connection, Host, Session } from "../../../core/mod.ts";
+import type { Connection, Host, Session, TransportEvents } from "../../../core/mod.ts";
 import type { Channels, Client } from "../../channels.ts";
 import type { Identity } from "../../shared/identity.ts";
 import { costly, Disconnection, disconnects, errorReply, internalError, signInCosts } from "./codes.ts";
@@ -22,6 +22,8 @@ export interface Shared extends Services {
   readonly node: string;
   /** Connections over streams, by the secret their clients send with each message. */
   readonly streams: Map<string, Connection>;
+  /** What clients send beside their streams goes here. */
+  readonly incoming: WeakMap<Connection, TransportEvents>;
   /** Those that have not signed in yet, with the time until which they may; the longest waiting first. */
   readonly strangers: Map<CentrifugeSession, number>;
   host(): Host;

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type App, type Endpoint, refusal } from "../../../core/mod.ts";
+import { type App, type Endpoint, type Framing, refusal } from "../../../core/mod.ts";
 import { readText } from "../../shared/body.ts";
 import { refusalFor } from "../../shared/http_errors.ts";
 import { corsHeaders, type OriginRule, preflight } from "./cors.ts";
@@ -20,7 +20,7 @@ export interface StreamOptions {
   readonly emulationPath: string;
   readonly maxMessageBytes: number;
   readonly allows: OriginRule;
-  readonly format: unknown;
+  readonly format: Framing["format"];
 }
 
 /** How long a body may take. */
@@ -101,10 +101,11 @@ export function streams(
     }
     const transport = streamTransport(format, shared.clock(), (byClient) => {
       admission.release();
-      if (byClient) conn.ended({ code: 1006, reason: "", by: "network" });
+      if (byClient) incoming.ended({ code: 1006, reason: "", by: "network" });
     });
-    const conn = admission.open(transport);
-    conn.receive(command);
+    const { connection, incoming } = admission.open(transport);
+    shared.incoming.set(connection, incoming);
+    incoming.receive(command);
     return new Response(transport.body, { headers: { ...headers, ...cors } });
   }
 }
@@ -117,14 +118,14 @@ function way(
   separator: string,
   rest: Omit<Way, "endpoint">,
 ): Way {
+  const framing: Framing<"text"> = { accepts: "text", format, join: (messages) => messages.join(separator) };
   return {
     ...rest,
     endpoint: {
       name,
       path,
-      separator,
       maxMessageBytes,
-      format,
+      framing: () => framing,
       open: (conn) => new CentrifugeSession(shared, conn, true),
     },
   };
@@ -143,7 +144,7 @@ function fromQuery(request: Request): string | Response {
 }
 
 /** Hands a message to the connection whose stream it belongs to. */
-function deliver({ streams, node }: Shared, body: string | Response): Response {
+function deliver({ streams, incoming, node }: Shared, body: string | Response): Response {
   if (body instanceof Response) return body;
   let session, target, data: string;
   try {
@@ -154,7 +155,8 @@ function deliver({ streams, node }: Shared, body: string | Response): Response {
   }
   if (target !== node) return refusal(404, "unknown_node", "There is no such node");
   // Also when the session has just ended: its client learns that from the stream.
-  streams.get(session)?.receive(data);
+  const conn = streams.get(session);
+  if (conn !== undefined) incoming.get(conn)?.receive(data);
   return new Response(null, { status: 204 });
 }
 

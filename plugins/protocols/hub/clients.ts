@@ -4,7 +4,14 @@
  * @module
  */
 
-import { type Clock, closeCodes, type Connection, type Log, type Session } from "../../../core/mod.ts";
+import {
+  type Clock,
+  closeCodes,
+  type Connection,
+  type Log,
+  type Message,
+  type Session,
+} from "../../../core/mod.ts";
 import type { Channels, Client, Publication, Subscribed } from "../../channels.ts";
 import type { Arrival } from "./arrival.ts";
 import { encoder } from "./encoder.ts";
@@ -25,7 +32,7 @@ export interface ClientParts {
 /** Lets clients in: each is put into the channels of everybody, of its user and of its session. */
 export function seatClients(
   { channels, roster, kept, clock, log }: ClientParts,
-): (conn: Connection, arrival: Arrival) => Session {
+): (conn: Connection, arrival: Arrival) => Session<Message> {
   async function subscribe(seat: Seat, client: Client): Promise<void> {
     const names = [EVERYBODY, userChannel(seat.user)];
     if (seat.session !== undefined) names.push(sessionChannel(seat.session));

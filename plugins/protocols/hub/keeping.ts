@@ -18,6 +18,7 @@ import {
 import type { ChannelExtension, Position, Subscribed, SubscribeRequest } from "../../channels/types.ts";
 import { NAMESPACE } from "./names.ts";
 import type { Seat } from "./roster.ts";
+import { NETWORK_BYTES } from "./slow_watch.ts";
 
 /** How messages are kept. */
 export interface KeepOptions {
@@ -207,7 +208,7 @@ export function keeping(
 
     sweep() {
       for (const [seat, standing] of standings) {
-        if (seat.conn.relieve()) continue; // not even the kernel has got rid of everything
+        if (seat.conn.queuedBytes > NETWORK_BYTES) continue; // not even the kernel has got rid of everything
         standing.certain = standing.next;
         standing.next = standingNow(standing.next);
       }

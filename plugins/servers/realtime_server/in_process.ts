@@ -68,7 +68,7 @@ export function inProcess({ access, channels }: {
       ...(apiKey !== undefined && { api_key: apiKey }),
     });
     const admission = await host!.admit(endpoint, new Request(`http://in-process/?${proof}`), ip);
-    if (!(admission instanceof Response)) return admission.open(discard(admission.release));
+    if (!(admission instanceof Response)) return admission.open(discard(admission.release)).connection;
     const { error: { code, message } } = await admission.json();
     throw new PlugboardError(code, message);
   }

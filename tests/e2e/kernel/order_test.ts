@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { Audience, type Connection, type Message, type Plugin } from "../../../core/mod.ts";
-import { Outbox } from "../../../core/outbox.ts";
+import { Audience, type Connection, type Framing, type Message, type Plugin } from "../../../core/mod.ts";
+import { Outbox } from "../../../core/connections/outbox.ts";
 import { serve } from "../../kit/mod.ts";
 
 /** An endpoint at `/work` whose handler takes as many turns as each message says. */
@@ -77,7 +77,7 @@ class FakeSender {
     this.batch = (this.batch ?? this.lane.root).with(message);
   }
   flush(): void {
-    this.frames.push(...this.batch!.frames(this.lane.separator));
+    this.frames.push(...this.batch!.frames(this.lane));
     this.batch = undefined;
   }
   relieve(): boolean {
@@ -91,7 +91,7 @@ for (const separator of ["\n", undefined]) {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.array(send, { maxLength: 12 }), { maxLength: 4 }), async (turns) => {
         const outbox = new Outbox();
-        const lane = outbox.lane(separator);
+        const lane = outbox.lane(separator ? (messages) => messages.join(separator) : undefined);
         const senders = Array.from({ length: 4 }, () => new FakeSender(lane, outbox));
         const expected: string[][] = senders.map(() => []);
         for (const turn of turns) {
@@ -117,10 +117,14 @@ for (const separator of ["\n", undefined]) {
 
 Deno.test("an audience encodes once for each format, leaves one out, and counts who was reached", async () => {
   const audience = new Audience();
+  const framings: Record<string, Framing<"text">> = {
+    one: { accepts: "text", format: { toString: () => "one" } },
+    other: { accepts: "text", format: { toString: () => "other" } },
+  };
   const endpoint = (name: string) => ({
     name,
     path: `/${name}`,
-    format: name,
+    framing: () => framings[name]!,
     open(conn: Connection) {
       audience.add(conn);
       return { message() {}, close: () => void audience.delete(conn) };

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Server, type ServerOptions } from "../../../core/mod.ts";
+import { type Framing, Server, type ServerOptions } from "../../../core/mod.ts";
 import { echo } from "../../../plugins/protocols/echo.ts";
 import { RawClient, serve, until } from "../../kit/mod.ts";
 
@@ -40,13 +40,14 @@ Deno.test("a plain GET on an endpoint gets 426, an unknown path 404, both in JSO
 });
 
 Deno.test("a message too large is closed with 1009, one of the wrong kind with 1003", async () => {
+  const BYTES: Framing<"binary"> = { accepts: "binary", format: Symbol("bytes") };
   const text = { name: "text", endpoints: [{ name: "text", path: "/text", open: () => ({ message() {} }) }] };
   const bytes = {
     name: "bytes",
     endpoints: [{
       name: "bytes",
       path: "/bytes",
-      accepts: "binary" as const,
+      framing: () => BYTES,
       open: () => ({ message() {} }),
     }],
   };

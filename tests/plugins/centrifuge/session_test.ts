@@ -18,6 +18,7 @@ Deno.test("a session that has ended is known to nobody", () => {
     pingSeconds: 25,
     node: "node",
     streams: new Map(),
+    incoming: new WeakMap(),
     strangers: new Map(),
     clock: () => clock,
     host: () => ({}) as Host,

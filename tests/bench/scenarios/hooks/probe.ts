@@ -1,9 +1,9 @@
 /** Counts what dispatching messages allocates and how long it takes; prints the figures as JSON. */
 
 import { getHeapStatistics } from "node:v8";
-import type { Connection } from "../../../../core/connection.ts";
-import { HookRunner } from "../../../../core/hooks.ts";
-import type { AnyPlugin } from "../../../../core/plugin.ts";
+import type { Connection } from "../../../../core/contract/connection.ts";
+import { HookRunner } from "../../../../core/server/hooks.ts";
+import type { AnyPlugin } from "../../../../core/contract/plugin.ts";
 
 const PLUGINS = 12;
 const MESSAGES = 5_000_000;

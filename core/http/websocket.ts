@@ -4,10 +4,11 @@
  * @module
  */
 
-import type { Clock } from "./clock.ts";
-import type { CloseCode } from "./close_codes.ts";
-import type { Connection } from "./connection.ts";
-import type { Message, Transport } from "./endpoint.ts";
+import type { ServerConnection } from "../connections/server_connection.ts";
+import type { Clock } from "../contract/clock.ts";
+import type { CloseCode } from "../contract/close_codes.ts";
+import type { Message } from "../contract/framing.ts";
+import type { Transport } from "../contract/transport.ts";
 
 /**
  * The runtime can send ping frames only by itself, with `idleTimeout`, and that drops clients that are there: after
@@ -76,7 +77,7 @@ export function whenOpen(socket: WebSocket, clock: Clock, opened: () => void, fa
 }
 
 /** Ends a socket that has opened too late to become a connection; `gone` is called when it is gone. */
-export function turnAway(socket: WebSocket, { code, reason }: CloseCode, gone: () => void): void {
+export function rejectSocket(socket: WebSocket, { code, reason }: CloseCode, gone: () => void): void {
   socket.addEventListener("close", gone);
   socket.addEventListener("error", quiet);
   socket.close(code, reason);
@@ -115,7 +116,11 @@ export class WebSocketTransport implements Transport {
 }
 
 /** Has a connection hear what its socket hears; `gone` is called once, when nothing more can come. */
-export function listenTo(socket: WebSocket, conn: Connection, gone: (conn: Connection) => void): void {
+export function listenTo(
+  socket: WebSocket,
+  conn: ServerConnection,
+  gone: (conn: ServerConnection) => void,
+): void {
   socket.binaryType = "arraybuffer";
   const ear = new Ear(socket, conn, gone);
   for (const type of ["message", "close", "error"]) socket.addEventListener(type, ear);
@@ -125,11 +130,11 @@ export function listenTo(socket: WebSocket, conn: Connection, gone: (conn: Conne
 /** Listens to one socket. One object for all events takes 2.5 KB less than a handler for each: an eighth of it all. */
 class Ear implements EventListenerObject {
   readonly #socket: WebSocket;
-  readonly #conn: Connection;
-  readonly #gone: (conn: Connection) => void;
+  readonly #conn: ServerConnection;
+  readonly #gone: (conn: ServerConnection) => void;
   #lateFrames = 0;
 
-  constructor(socket: WebSocket, conn: Connection, gone: (conn: Connection) => void) {
+  constructor(socket: WebSocket, conn: ServerConnection, gone: (conn: ServerConnection) => void) {
     this.#socket = socket;
     this.#conn = conn;
     this.#gone = gone;

@@ -1,14 +1,14 @@
 /**
- * Liveness: finds peers that have gone without a word.
+ * Liveness: finds dead peers.
  *
- * One timer for the whole server: time is a wheel of slots, a connection sits in one slot, and once in a round
- * its slot is pinged. So pings are spread evenly, and ten thousand connections need no ten thousand timers.
+ * One timer serves all connections. It moves through a wheel of slots and pings the connections of one slot at each
+ * tick. So pings are spread evenly, and ten thousand connections do not need ten thousand timers.
  *
  * @module
  */
 
-import type { Clock } from "./clock.ts";
-import type { Connection } from "./connection.ts";
+import type { Clock } from "../contract/clock.ts";
+import type { ServerConnection } from "./server_connection.ts";
 
 const SLOTS = 50;
 
@@ -19,21 +19,21 @@ export interface LivenessOptions {
 }
 
 /**
- * Pings every connection once an interval, and closes those that do not answer.
+ * Pings every connection once per interval, and closes those that do not answer.
  *
- * The wait for an answer is counted in ticks, not in milliseconds: while the event loop is blocked there are none,
- * so the time in which answers could not be read is nobody's fault.
+ * The timeout of an answer is counted in ticks, not in milliseconds. There are no ticks while the event loop is
+ * blocked, so the time in which answers could not be read does not count.
  */
 export class Liveness {
-  readonly #slots: Set<Connection>[] = Array.from({ length: SLOTS }, () => new Set());
-  readonly #slotOf = new Map<Connection, Set<Connection>>();
+  readonly #slots: Set<ServerConnection>[] = Array.from({ length: SLOTS }, () => new Set());
+  readonly #slotOf = new Map<ServerConnection, Set<ServerConnection>>();
   readonly #clock: Clock;
   readonly #tickMs: number;
   readonly #pongTicks: number;
   #turn = 0;
-  /** Ticks that came in a turn of the event loop of their own, so that answers could be read before them. */
+  /** Ticks before which the event loop has turned, so that answers could be read. */
   #freeTicks = 0;
-  /** How many of them there had been when each slot was pinged. */
+  /** The value of `#freeTicks` when each slot was pinged. */
   readonly #pingedAt: number[] = new Array(SLOTS).fill(0);
   #loopTurned = true;
   #cancel: (() => void) | undefined;
@@ -52,15 +52,15 @@ export class Liveness {
     this.#cancel?.();
   }
 
-  /** The first ping comes at a random moment between half an interval and a whole one. */
-  add(conn: Connection): void {
+  /** Adds a connection. Its first ping comes at a random time between half an interval and a whole one. */
+  add(conn: ServerConnection): void {
     const ahead = Math.ceil(SLOTS / 2 + Math.random() * (SLOTS / 2));
     const slot = this.#slots[(this.#turn + ahead) % SLOTS]!;
     slot.add(conn);
     this.#slotOf.set(conn, slot);
   }
 
-  delete(conn: Connection): void {
+  delete(conn: ServerConnection): void {
     this.#slotOf.get(conn)?.delete(conn);
     this.#slotOf.delete(conn);
   }

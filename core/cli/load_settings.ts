@@ -5,7 +5,7 @@
  */
 
 import { parseEnv } from "node:util";
-import { messageOf, PlugboardError } from "./errors.ts";
+import { messageOf, PlugboardError } from "../contract/errors.ts";
 import {
   readSettings,
   type Setting,

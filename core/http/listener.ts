@@ -4,10 +4,18 @@
  * @module
  */
 
-import { type Clock, settlesWithin } from "./clock.ts";
-import { messageOf, PlugboardError } from "./errors.ts";
-import type { ServerOptions } from "./options.ts";
+import type { Clock } from "../contract/clock.ts";
+import { messageOf, PlugboardError } from "../contract/errors.ts";
+import { settlesWithin } from "../contract/promises.ts";
 import { Tally } from "./tally.ts";
+
+/** Files with a certificate and its key, in PEM. */
+export interface TlsFiles {
+  /** The certificate, with those of its issuers. */
+  readonly certFile: string;
+  /** The private key. */
+  readonly keyFile: string;
+}
 
 /** Where the server listens. */
 export interface Address {
@@ -34,7 +42,7 @@ export class Listener {
   readonly #requests = new Tally();
 
   /** Opens the port. */
-  constructor(port: number, hostname: string, tls: ServerOptions["tls"], handler: Handler) {
+  constructor(port: number, hostname: string, tls: TlsFiles | undefined, handler: Handler) {
     const pem = tls && { cert: readPem("certFile", tls.certFile), key: readPem("keyFile", tls.keyFile) };
     const options = { port, hostname, signal: this.#abort.signal, onListen() {}, ...pem };
     try {

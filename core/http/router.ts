@@ -6,12 +6,12 @@
 
 import { Hono } from "@hono/hono";
 import { getPath } from "@hono/hono/utils/url";
-import type { Connection } from "./connection.ts";
-import type { Endpoint } from "./endpoint.ts";
-import { PlugboardError, refusal, startFailed } from "./errors.ts";
+import type { ConnectionHooks } from "../connections/server_connection.ts";
+import type { Connection } from "../contract/connection.ts";
+import type { Endpoint } from "../contract/endpoint.ts";
+import { PlugboardError, refusal, startFailed } from "../contract/errors.ts";
+import type { AnyPlugin, App } from "../contract/plugin.ts";
 import type { Gate } from "./gate.ts";
-import type { HookRunner } from "./hooks.ts";
-import type { AnyPlugin, App } from "./plugin.ts";
 
 /** How a request finds its endpoint, and what became of it. */
 interface SocketBindings {
@@ -38,7 +38,7 @@ export class Router {
   });
   readonly #gate: Gate;
 
-  constructor(plugins: readonly AnyPlugin[], gate: Gate, hooks: HookRunner) {
+  constructor(plugins: readonly AnyPlugin[], gate: Gate, hooks: ConnectionHooks) {
     this.#gate = gate;
     for (const plugin of plugins) {
       try {

@@ -4,10 +4,11 @@
  * @module
  */
 
-import { type Clock, settlesWithin } from "./clock.ts";
-import { closeCodes } from "./close_codes.ts";
-import type { Connection } from "./connection.ts";
-import type { Gate } from "./gate.ts";
+import type { ServerConnection } from "../connections/server_connection.ts";
+import type { Clock } from "../contract/clock.ts";
+import { closeCodes } from "../contract/close_codes.ts";
+import { settlesWithin } from "../contract/promises.ts";
+import type { Gate } from "../http/gate.ts";
 import type { HookRunner } from "./hooks.ts";
 
 /** What draining needs. */
@@ -41,7 +42,7 @@ export async function drain({ gate, hooks, clock, ms }: DrainOptions): Promise<v
 }
 
 /** Closes one after the other, over the better part of the time. */
-async function farewell(all: Connection[], clock: Clock, ms: number): Promise<void> {
+async function farewell(all: ServerConnection[], clock: Clock, ms: number): Promise<void> {
   const spreadMs = Math.min(ms * 0.8, all.length * 1000 / FAREWELLS_PER_SECOND);
   const perStep = Math.ceil(all.length / Math.max(1, spreadMs / STEP_MS));
   const leaving: Promise<void>[] = [];

@@ -1,61 +1,68 @@
 /**
- * One connected client.
+ * A connection as the kernel runs it.
  *
  * @module
  */
 
+import { type CloseCode, closeCodes, type Closed } from "../contract/close_codes.ts";
+import type { Connection } from "../contract/connection.ts";
+import type { Endpoint, Session, Upgrade } from "../contract/endpoint.ts";
+import type { FrameKind, Message } from "../contract/framing.ts";
+import type { Sent } from "../contract/plugin.ts";
+import type { Transport, TransportEvents } from "../contract/transport.ts";
 import { Backlog, type BacklogLimits } from "./backlog.ts";
-import { type CloseCode, closeCodes, type Closed } from "./close_codes.ts";
-import type { Endpoint, Message, Session, Transport, Upgrade } from "./endpoint.ts";
-import type { HookRunner } from "./hooks.ts";
 import { Inbox, type InboxLimits } from "./inbox.ts";
 import type { Batch, Lane, Outbox } from "./outbox.ts";
-import type { Sent } from "./plugin.ts";
 
-/** Bounds of one connection. */
+/** The limits of one connection. */
 export interface Limits extends BacklogLimits, InboxLimits {
   /** Bytes of one message from a client. */
   readonly maxMessageBytes: number;
 }
 
-/** What the kernel gives each connection of an endpoint; shared, so that a connection stays small. */
-export interface Wiring {
-  readonly endpoint: Endpoint;
-  readonly lane: Lane;
-  readonly outbox: Outbox;
-  readonly hooks: HookRunner;
-  readonly limits: Limits;
-  /** Counts what all of them are sent. */
-  readonly sent: Sent;
-  /** Told once, when the connection has ended. */
-  readonly ended: (conn: Connection) => void;
+/** The plugins' hooks, as connections call them. */
+export interface ConnectionHooks {
+  open(conn: Connection, upgrade: Upgrade): void;
+  close(conn: Connection, why: Closed): void;
+  /** Returns whether a plugin dropped the message. */
+  message(conn: Connection, data: Message): boolean;
+  /** Logs a failure with the plugin's and the hook's name. */
+  failed(plugin: string, hook: string, error: unknown): void;
+  /** Logs a rejection of what a hook returned. */
+  contain(plugin: string, hook: string, returned: unknown): void;
 }
 
-/**
- * One connected client, over whatever transport.
- *
- * `send` and `close` never wait, and never throw for anything a client does: what cannot leave at once is queued
- * within a limit, and a connection that exceeds it is closed.
- */
-export class Connection {
-  /** Made by the server; nothing the client says goes into it. */
+/** What the connections of one endpoint and format share, so that each of them stays small. */
+export interface Wiring {
+  readonly endpoint: Endpoint;
+  readonly accepts: FrameKind;
+  readonly format: unknown;
+  readonly lane: Lane;
+  readonly outbox: Outbox;
+  readonly hooks: ConnectionHooks;
+  readonly limits: Limits;
+  /** Counts what is sent to all of them. */
+  readonly sent: Sent;
+  /** Called once, when a connection has ended. */
+  readonly ended: (conn: ServerConnection) => void;
+}
+
+/** A connection: plugins see a {@linkcode Connection}, the transport sees {@linkcode TransportEvents}. */
+export class ServerConnection implements Connection, TransportEvents {
   readonly id: string = crypto.randomUUID();
-  /** The client's address. */
   readonly ip: string;
-  /** When it was opened, in milliseconds since 1970. */
   readonly openedAt: number;
   readonly #wiring: Wiring;
   readonly #backlog: Backlog;
   #session: Session<Message> | undefined;
   #state: "opening" | "open" | "leaving" | "ended" = "opening";
-  /** Why it ended before everybody knew that it had begun. */
+  /** Why it ended while the open hooks were still running. */
   #endedEarly: Closed | undefined;
   #batch: Batch | undefined;
   #inbox: Inbox | undefined;
   #working: Promise<void> | undefined;
   #heard = true;
 
-  /** Connections are made by the server. */
   constructor(wiring: Wiring, transport: Transport, ip: string, openedAt: number) {
     this.#wiring = wiring;
     this.#backlog = new Backlog(transport, wiring.limits);
@@ -63,22 +70,22 @@ export class Connection {
     this.openedAt = openedAt;
   }
 
-  /** Where it came in. */
   get endpoint(): Endpoint {
     return this.#wiring.endpoint;
   }
 
-  /** Connections of the same format share encoded messages. */
   get format(): unknown {
-    return this.#wiring.endpoint.format ?? this.#wiring.endpoint;
+    return this.#wiring.format;
   }
 
-  /** Whether messages can still be sent. */
   get open(): boolean {
     return this.#state !== "ended";
   }
 
-  /** Sends a message at the end of this turn; `false` if the connection has ended. Bytes must not change after. */
+  get queuedBytes(): number {
+    return this.#backlog.bytes;
+  }
+
   send(message: Message): boolean {
     if (this.#state === "ended") return false;
     const before = this.#batch;
@@ -87,11 +94,10 @@ export class Connection {
     return true;
   }
 
-  /** Ends the connection. What was sent before still goes out, unless the reader is gone or too slow for it. */
   close(why: CloseCode): void {
     if (this.#state === "ended") return;
     this.flush();
-    if (!this.open) return; // the flush found it slow
+    if (!this.open) return; // The flush closed a slow connection.
     this.#end({ code: why.code, reason: why.reason, by: "server" });
     const backlog = this.#backlog;
     try {
@@ -103,14 +109,14 @@ export class Connection {
     }
   }
 
-  /** Ends the connection when what it has asked for is done; hears nothing more. */
+  /** Handles no more messages, and closes when the message that is being handled is done. */
   async leave(why: CloseCode): Promise<void> {
     if (this.#state === "open") this.#state = "leaving";
     await this.#working;
     this.close(why);
   }
 
-  /** Tells everybody that it is there, and has its endpoint open a session; the server calls it once. */
+  /** Calls the open hooks and opens the session. Called once. */
   begin(upgrade: Upgrade): void {
     const { hooks, endpoint } = this.#wiring;
     hooks.open(this, upgrade);
@@ -121,17 +127,17 @@ export class Connection {
       this.#fail("open", error);
     }
     if (this.#state === "opening") this.#state = "open";
-    else this.#tell(this.#endedEarly!);
+    else this.#notifyEnd(this.#endedEarly!);
   }
 
-  /** Hands this turn's messages to the transport; the outbox calls it. */
+  /** Sends the messages of this turn. The outbox calls it. */
   flush(): void {
     const batch = this.#batch;
     if (batch === undefined) return;
     this.#batch = undefined;
-    const { sent } = this.#wiring;
+    const { sent, lane } = this.#wiring;
     try {
-      for (const frame of batch.frames(this.#wiring.lane.separator)) {
+      for (const frame of batch.frames(lane)) {
         sent.frames++;
         sent.chars += frame.length;
         if (!this.#backlog.send(frame)) return this.close(closeCodes.slow);
@@ -142,7 +148,7 @@ export class Connection {
     if (this.#backlog.waits) this.#wiring.outbox.block(this);
   }
 
-  /** Hands over what the network is ready to take; `false` when nothing waits any more. */
+  /** Sends what the network can take now. Returns whether frames still wait. */
   relieve(): boolean {
     if (!this.open) return false;
     try {
@@ -153,7 +159,6 @@ export class Connection {
     return this.open && this.#backlog.waits;
   }
 
-  /** A message came in; the transport calls it. */
   receive(data: Message): void {
     if (this.#state !== "open") return;
     this.#heard = true;
@@ -164,17 +169,15 @@ export class Connection {
     else if (!this.#inbox.push(data)) this.close(closeCodes.tooManyRequests);
   }
 
-  /** The client or the network ended the connection; the transport calls it. */
   ended(why: Closed): void {
     if (this.open) this.#end(why);
   }
 
-  /** The client gave a sign of life; the transport calls it. */
   heard(): void {
     this.#heard = true;
   }
 
-  /** Asks for a sign of life, by the protocol's own ping or else the transport's, and listens from now on. */
+  /** Asks for a sign of life with the protocol's ping, else with the transport's. */
   ping(): void {
     if (this.#backlog.stalled()) return this.close(closeCodes.slow);
     const session = this.#session;
@@ -187,13 +190,13 @@ export class Connection {
     }
   }
 
-  /** Closes it if it has given no sign of life since the ping. */
+  /** Closes the connection if there was no sign of life since the ping. */
   checkPong(): void {
     if (!this.#heard) this.close(closeCodes.noPong);
   }
 
   #refusal(data: Message): CloseCode | undefined {
-    const { endpoint: { accepts = "text" }, limits: { maxMessageBytes } } = this.#wiring;
+    const { accepts, limits: { maxMessageBytes } } = this.#wiring;
     if (accepts !== "any" && (typeof data === "string") !== (accepts === "text")) {
       return closeCodes.unsupportedData;
     }
@@ -209,7 +212,7 @@ export class Connection {
     }
   }
 
-  /** Waits for a handler, then for those of the messages that came meanwhile, one after the other. */
+  /** Waits for a handler, then handles the messages that arrived meanwhile, one after the other. */
   async #work(first: Promise<void>): Promise<void> {
     const inbox = this.#inbox = new Inbox(this.#wiring.limits);
     try {
@@ -231,10 +234,10 @@ export class Connection {
     this.#wiring.outbox.unblock(this);
     this.#wiring.ended(this);
     if (early) this.#endedEarly = why;
-    else this.#tell(why);
+    else this.#notifyEnd(why);
   }
 
-  #tell(why: Closed): void {
+  #notifyEnd(why: Closed): void {
     const { hooks, endpoint } = this.#wiring;
     try {
       hooks.contain(endpoint.name, "close", this.#session?.close?.(why));

@@ -8,14 +8,11 @@ import type { Hono } from "@hono/hono";
 import type { Clock } from "./clock.ts";
 import type { Closed } from "./close_codes.ts";
 import type { Connection } from "./connection.ts";
-import type { Endpoint, Message, Transport, Upgrade } from "./endpoint.ts";
+import type { Endpoint, Upgrade } from "./endpoint.ts";
+import type { Message } from "./framing.ts";
 import type { Log, LogRecord } from "./log.ts";
-
-/** A value, or a promise of one. */
-export type MaybePromise<T> = T | Promise<T>;
-
-/** What a hook that must not be `async` returns: nothing. A function type with exactly `void` would let promises in. */
-export type Nothing = void | undefined;
+import type { MaybePromise, Nothing } from "./promises.ts";
+import type { Transport, TransportEvents } from "./transport.ts";
 
 /** The one Hono app; handlers find the caller's address in `c.env.ip`. */
 export type App = Hono<{ Bindings: { ip: string } }>;
@@ -50,13 +47,13 @@ export interface Host {
   admit(endpoint: Endpoint, request: Request, ip: string): Promise<Response | Admission>;
 }
 
-/** A place kept for a connection; use it once, or give it back. */
+/** A place that is reserved for a connection. Open it once, or release it. */
 export interface Admission {
   /** The request, as the hooks saw it. */
   readonly upgrade: Upgrade;
-  /** Opens the connection over `transport`, which reports to the connection's `receive`, `heard` and `ended`. */
-  open(transport: Transport): Connection;
-  /** Gives the place back. */
+  /** Opens the connection. What the transport receives goes to `incoming`. */
+  open(transport: Transport): { readonly connection: Connection; readonly incoming: TransportEvents };
+  /** Releases the place. Call it when a connection that was opened is gone, too. */
   release(): void;
 }
 

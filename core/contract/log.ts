@@ -6,7 +6,6 @@
  */
 
 import { messageOf } from "./errors.ts";
-import type { AnyPlugin } from "./plugin.ts";
 
 /** How much a line matters. */
 export type LogLevel = "debug" | "info" | "warn" | "error";
@@ -43,26 +42,3 @@ export const consoleSink: LogSink = ({ level, plugin, message, fields }) => {
   // deno-lint-ignore no-console -- the last resort: nobody else listens
   console.error(`[${plugin}] ${message}${error === undefined ? "" : `: ${messageOf(error)}`}`);
 };
-
-/** Everybody with a `log` hook hears every line; a failing one is passed over, there is nowhere to tell it. */
-export function sinkOf(plugins: readonly AnyPlugin[]): LogSink {
-  const takers = plugins.filter((plugin) => plugin.log !== undefined);
-  if (takers.length === 0) return consoleSink;
-  return (record) => {
-    for (const plugin of takers) {
-      const failed = (error: unknown) =>
-        consoleSink({
-          level: "error",
-          plugin: plugin.name,
-          message: "log failed",
-          fields: { hook: "log", error },
-        });
-      try {
-        const returned: unknown = plugin.log!(record);
-        if (returned instanceof Promise) returned.catch(failed);
-      } catch (error) {
-        failed(error);
-      }
-    }
-  };
-}

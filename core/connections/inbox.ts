@@ -1,20 +1,20 @@
 /**
- * What a client has said and nobody has handled yet.
+ * The inbox: messages of a client that wait for a handler.
  *
  * @module
  */
 
-import type { Message } from "./endpoint.ts";
+import type { Message } from "../contract/framing.ts";
 
-/** How much may wait. */
+/** The limits of an inbox. */
 export interface InboxLimits {
-  /** Messages. */
+  /** Messages that may wait. */
   readonly maxWaitingMessages: number;
   /** Their bytes; a character of text counts as one. */
   readonly maxWaitingBytes: number;
 }
 
-/** Messages in the order in which they came, within limits. */
+/** A bounded queue of messages. */
 export class Inbox {
   readonly #waiting: Message[] = [];
   readonly #limits: InboxLimits;
@@ -24,21 +24,21 @@ export class Inbox {
     this.#limits = limits;
   }
 
-  /** Adds a message; `false` if that is more than may wait. */
+  /** Adds a message. Returns `false` if the limits are exceeded. */
   push(message: Message): boolean {
     this.#bytes += message.length;
     const { maxWaitingMessages, maxWaitingBytes } = this.#limits;
     return this.#waiting.push(message) <= maxWaitingMessages && this.#bytes <= maxWaitingBytes;
   }
 
-  /** Takes the oldest. */
+  /** Removes and returns the oldest message. */
   shift(): Message | undefined {
     const message = this.#waiting.shift();
     if (message !== undefined) this.#bytes -= message.length;
     return message;
   }
 
-  /** Forgets them all. */
+  /** Removes all messages. */
   clear(): void {
     this.#waiting.length = 0;
     this.#bytes = 0;

@@ -1,66 +1,87 @@
 /**
- * The gate: who may become a connection, and how many.
+ * The gate: decides who may open a connection, and how many.
  *
  * @module
  */
 
-import type { Clock } from "./clock.ts";
-import { closeCodes } from "./close_codes.ts";
-import { Connection, type Limits, type Wiring } from "./connection.ts";
-import type { Endpoint, Transport, Upgrade } from "./endpoint.ts";
-import { refusal } from "./errors.ts";
-import type { HookRunner } from "./hooks.ts";
-import { Inbox } from "./inbox.ts";
-import { Liveness, type LivenessOptions } from "./liveness.ts";
-import { Outbox } from "./outbox.ts";
-import type { Admission, Sent, ServerState } from "./plugin.ts";
+import { Inbox } from "../connections/inbox.ts";
+import { Liveness, type LivenessOptions } from "../connections/liveness.ts";
+import { Outbox } from "../connections/outbox.ts";
+import {
+  type ConnectionHooks,
+  type Limits,
+  ServerConnection,
+  type Wiring,
+} from "../connections/server_connection.ts";
+import type { Clock } from "../contract/clock.ts";
+import { closeCodes } from "../contract/close_codes.ts";
+import type { Connection } from "../contract/connection.ts";
+import type { Endpoint, Upgrade } from "../contract/endpoint.ts";
+import { refusal } from "../contract/errors.ts";
+import type { Framing } from "../contract/framing.ts";
+import type { Admission, Sent, ServerState } from "../contract/plugin.ts";
+import type { Transport } from "../contract/transport.ts";
 import { Tally } from "./tally.ts";
 import {
   listenTo,
+  rejectSocket,
   stopIdleTimer,
-  turnAway,
   upgradeWebSocket,
   WebSocketTransport,
   whenOpen,
 } from "./websocket.ts";
 
-/** How many connections, of what size, and how long a silent one is kept. */
+/** The limits of all connections together and of each of them. */
 export interface GateLimits extends Limits, LivenessOptions {
-  /** Connections in all. */
+  /** Connections of all clients. */
   readonly maxConnections: number;
   /** Connections from one address. */
   readonly maxConnectionsPerIp: number;
 }
 
+/** The plugins' hooks, as the gate calls them. */
+export interface GateHooks extends ConnectionHooks {
+  /** Returns the first refusal. */
+  upgrade(upgrade: Upgrade): Promise<Response | undefined>;
+}
+
 /** What the gate needs from the server. */
 export interface GateOptions {
-  readonly hooks: HookRunner;
+  readonly hooks: GateHooks;
   readonly clock: Clock;
   readonly limits: GateLimits;
   readonly state: () => ServerState;
 }
 
-/** Somebody who wants to become a connection. */
+/** A client that requests a connection. */
 export interface Applicant {
   readonly endpoint: Endpoint;
   readonly url: string;
-  /** Must stay readable, unlike those of the runtime's requests. */
+  /** Must stay readable, unlike the headers of the runtime's requests. */
   readonly headers: Headers;
   readonly params: Readonly<Record<string, string>>;
   readonly ip: string;
 }
 
-/** Admits clients, keeps the set of those that are connected, and counts. */
+/** A reserved place, and what its connection needs. */
+interface Place {
+  readonly upgrade: Upgrade;
+  readonly wiring: Wiring;
+  readonly release: () => void;
+}
+
+/** Admits clients, keeps the set of connections, and counts. */
 export class Gate {
-  /** Everyone connected right now. */
-  readonly connections = new Set<Connection>();
-  /** What was sent to the clients of each endpoint so far. */
+  /** The connections that are open. */
+  readonly connections = new Set<ServerConnection>();
+  /** What was sent to the clients of each endpoint. */
   readonly sent = new Map<Endpoint, Sent>();
   readonly #options: GateOptions;
   readonly #outbox = new Outbox();
   readonly #liveness: Liveness;
-  readonly #wirings = new Map<Endpoint, Wiring>();
-  /** Places taken: by connections, those being admitted, and closed ones whose socket is not gone yet. */
+  /** By endpoint and format. */
+  readonly #wirings = new Map<Endpoint, Map<unknown, Wiring>>();
+  /** Counts connections, pending admissions, and closed connections whose socket is not gone yet. */
   readonly #places = new Tally();
   readonly #placesByIp = new Map<string, number>();
 
@@ -69,39 +90,39 @@ export class Gate {
     this.#liveness = new Liveness(options.clock, options.limits);
   }
 
-  /** Begins to watch over the connections. */
+  /** Starts to ping the connections. */
   start(): void {
     this.#liveness.start();
   }
 
-  /** Ends it; called when the last connection has gone. */
+  /** Stops the pings, when the last connection has gone. */
   stop(): void {
     this.#liveness.stop();
   }
 
-  /** Resolves when all sockets are gone, those of connections that were closed included. */
+  /** Resolves when all sockets are gone, including those of closed connections. */
   async empty(): Promise<void> {
     await this.#places.empty();
   }
 
-  /** Answers an upgrade request: with a WebSocket, or with the reason why not. */
+  /** Answers an upgrade request with a WebSocket or a refusal. */
   async upgrade(applicant: Applicant, request: Request): Promise<Response> {
-    const admission = await this.admit(applicant);
-    if (admission instanceof Response) return admission;
-    const { protocol, offered } = admission.upgrade;
+    const place = await this.#reserve(applicant);
+    if (place instanceof Response) return place;
+    const { protocol, offered } = place.upgrade;
     const answered = protocol !== undefined && offered.includes(protocol) ? protocol : undefined;
     try {
       const idleMs = 2 * this.#options.limits.pingIntervalMs;
       const { socket, response } = upgradeWebSocket(request, answered, idleMs);
-      whenOpen(socket, this.#options.clock, () => this.#takeOver(socket, admission), admission.release);
+      whenOpen(socket, this.#options.clock, () => this.#takeOver(socket, place), place.release);
       return response;
     } catch {
-      admission.release();
-      return refusal(400, "bad_handshake", "This is no proper WebSocket handshake");
+      place.release();
+      return refusal(400, "bad_handshake", "This is not a valid WebSocket handshake");
     }
   }
 
-  /** Makes a connection of a WebSocket that was accepted elsewhere. What it says meanwhile waits. */
+  /** Opens a connection on a WebSocket that was accepted elsewhere. Its messages wait until then. */
   async adopt(applicant: Applicant, socket: WebSocket): Promise<Response | Connection> {
     const { clock, limits } = this.#options;
     const early = new Inbox(limits);
@@ -110,37 +131,52 @@ export class Gate {
       const { code, reason } = closeCodes.tooManyRequests;
       if (!early.push(typeof data === "string" ? data : new Uint8Array(data))) socket.close(code, reason);
     };
-    const admission = await this.admit(applicant);
-    if (admission instanceof Response) return admission;
+    const place = await this.#reserve(applicant);
+    if (place instanceof Response) return place;
     return await new Promise((resolve) => {
       const opened = () => {
         socket.onmessage = null;
         stopIdleTimer(socket);
-        const conn = this.#takeOver(socket, admission);
+        const conn = this.#takeOver(socket, place);
         for (let data = early.shift(); data !== undefined; data = early.shift()) conn?.receive(data);
         resolve(conn ?? notReady());
       };
       const failed = () => {
-        admission.release();
+        place.release();
         resolve(refusal(400, "not_open", "The socket has closed or has never opened"));
       };
       whenOpen(socket, clock, opened, failed);
     });
   }
 
-  /** Checks the limits and asks the plugins and the endpoint. */
+  /** Admits a client over any transport. */
   async admit(applicant: Applicant): Promise<Response | Admission> {
+    const place = await this.#reserve(applicant);
+    if (place instanceof Response) return place;
+    const { upgrade, release } = place;
+    return {
+      upgrade,
+      release,
+      open: (transport) => {
+        const conn = this.#open(place, transport);
+        return { connection: conn, incoming: conn };
+      },
+    };
+  }
+
+  /** Checks the limits, then asks the plugins and the endpoint. */
+  async #reserve(applicant: Applicant): Promise<Response | Place> {
     const { hooks, state } = this.#options;
     const { endpoint, ip } = applicant;
     const full = this.#full(ip);
     if (full !== undefined) return full;
     const release = this.#takePlace(ip);
-    const upgrade = describe(applicant);
+    const upgrade = toUpgrade(applicant);
     try {
       const refused = await hooks.upgrade(upgrade) ?? await endpoint.upgrade?.(upgrade);
-      // The server may have begun to stop meanwhile.
+      // The server may have started to stop in the meantime.
       if (refused === undefined && state() === "ready") {
-        return { upgrade, release, open: (transport) => this.#open(upgrade, transport) };
+        return { upgrade, release, wiring: this.#wiringOf(upgrade) };
       }
       release();
       return refused ?? notReady();
@@ -151,54 +187,59 @@ export class Gate {
     }
   }
 
-  /** Makes a connection of a socket that has opened. */
-  #takeOver(socket: WebSocket, { open, release }: Admission): Connection | undefined {
+  /** Opens a connection on an open socket. */
+  #takeOver(socket: WebSocket, place: Place): ServerConnection | undefined {
     if (this.#options.state() !== "ready") {
-      turnAway(socket, closeCodes.shutdown, release);
+      rejectSocket(socket, closeCodes.shutdown, place.release);
       return;
     }
-    const conn = open(new WebSocketTransport(socket));
+    const conn = this.#open(place, new WebSocketTransport(socket));
     listenTo(socket, conn, this.#gone);
     return conn;
   }
 
-  readonly #gone = (conn: Connection): void => this.#givePlaceBack(conn.ip);
+  readonly #gone = (conn: ServerConnection): void => this.#releasePlace(conn.ip);
 
-  #open(upgrade: Upgrade, transport: Transport): Connection {
-    const { clock } = this.#options;
-    const conn = new Connection(this.#wiringOf(upgrade.endpoint), transport, upgrade.ip, clock.now());
+  #open({ upgrade, wiring }: Place, transport: Transport): ServerConnection {
+    const conn = new ServerConnection(wiring, transport, upgrade.ip, this.#options.clock.now());
     this.connections.add(conn);
     this.#liveness.add(conn);
     conn.begin(upgrade);
     return conn;
   }
 
-  #wiringOf(endpoint: Endpoint): Wiring {
-    let wiring = this.#wirings.get(endpoint);
+  #wiringOf(upgrade: Upgrade): Wiring {
+    const { endpoint } = upgrade;
+    const framing: Framing = endpoint.framing?.(upgrade) ?? { accepts: "text", format: endpoint };
+    const { accepts, format, join } = framing;
+    let wirings = this.#wirings.get(endpoint);
+    if (wirings === undefined) this.#wirings.set(endpoint, wirings = new Map());
+    let wiring = wirings.get(format);
     if (wiring === undefined) {
       const { hooks, limits } = this.#options;
       const { maxMessageBytes = limits.maxMessageBytes, maxQueuedBytes = limits.maxQueuedBytes } = endpoint;
-      const outbox = this.#outbox;
-      const lane = outbox.lane(endpoint.separator);
-      const ended = (conn: Connection) => {
-        this.connections.delete(conn);
-        this.#liveness.delete(conn);
-      };
-      const sent = { frames: 0, chars: 0 };
-      this.sent.set(endpoint, sent);
+      let sent = this.sent.get(endpoint);
+      if (sent === undefined) this.sent.set(endpoint, sent = { frames: 0, chars: 0 });
       wiring = {
         endpoint,
+        accepts,
+        format,
         hooks,
-        outbox,
-        lane,
+        outbox: this.#outbox,
+        lane: this.#outbox.lane(join),
         limits: { ...limits, maxMessageBytes, maxQueuedBytes },
         sent,
-        ended,
+        ended: this.#ended,
       };
-      this.#wirings.set(endpoint, wiring);
+      wirings.set(format, wiring);
     }
     return wiring;
   }
+
+  readonly #ended = (conn: ServerConnection): void => {
+    this.connections.delete(conn);
+    this.#liveness.delete(conn);
+  };
 
   #full(ip: string): Response | undefined {
     const { limits, state } = this.#options;
@@ -209,17 +250,18 @@ export class Gate {
     }
   }
 
+  /** Returns a function that releases the place once, however often it is called. */
   #takePlace(ip: string): () => void {
     this.#places.add();
     this.#placesByIp.set(ip, (this.#placesByIp.get(ip) ?? 0) + 1);
     let released = false;
     return () => {
-      if (!released) this.#givePlaceBack(ip);
+      if (!released) this.#releasePlace(ip);
       released = true;
     };
   }
 
-  #givePlaceBack(ip: string): void {
+  #releasePlace(ip: string): void {
     this.#places.remove();
     const left = this.#placesByIp.get(ip)! - 1;
     if (left === 0) this.#placesByIp.delete(ip);
@@ -227,7 +269,7 @@ export class Gate {
   }
 }
 
-function describe(applicant: Applicant): Upgrade {
+function toUpgrade(applicant: Applicant): Upgrade {
   const { endpoint, headers } = applicant;
   const offered = headers.get("sec-websocket-protocol")?.split(",").map((name) => name.trim()) ?? [];
   return { ...applicant, offered, protocol: endpoint.protocols?.find((name) => offered.includes(name)) };

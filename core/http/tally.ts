@@ -1,30 +1,30 @@
 /**
- * Counting what is under way.
+ * A count to wait for.
  *
  * @module
  */
 
-/** A count that tells when it is back at zero. */
+/** Counts what is in progress, and reports when nothing is. */
 export class Tally {
   #count = 0;
   #waiting: (() => void)[] = [];
 
-  /** How many are under way. */
+  /** How many are in progress. */
   get count(): number {
     return this.#count;
   }
 
-  /** One more. */
+  /** Adds one. */
   add(): void {
     this.#count++;
   }
 
-  /** One less. */
+  /** Removes one. */
   remove(): void {
     if (--this.#count === 0) { for (const resolve of this.#waiting.splice(0)) resolve(); }
   }
 
-  /** Resolves when nothing is under way. */
+  /** Resolves when the count is zero. */
   async empty(): Promise<void> {
     if (this.#count > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }

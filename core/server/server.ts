@@ -4,17 +4,17 @@
  * @module
  */
 
-import { guardedClock, settlesWithin } from "./clock.ts";
-import type { Connection } from "./connection.ts";
+import { guardedClock } from "../contract/clock.ts";
+import type { Connection } from "../contract/connection.ts";
+import { PlugboardError, refusal, startFailed } from "../contract/errors.ts";
+import type { AnyPlugin, ApiOf, Host, ServerState } from "../contract/plugin.ts";
+import { settlesWithin } from "../contract/promises.ts";
+import { Gate } from "../http/gate.ts";
+import { type Address, Listener } from "../http/listener.ts";
+import { Router } from "../http/router.ts";
 import { drain } from "./drain.ts";
-import { PlugboardError, refusal, startFailed } from "./errors.ts";
-import { Gate } from "./gate.ts";
-import { HookRunner } from "./hooks.ts";
-import { type Address, Listener } from "./listener.ts";
-import { sinkOf } from "./log.ts";
+import { HookRunner, sinkOf } from "./hooks.ts";
 import { type CompleteOptions, completeOptions, type ServerOptions } from "./options.ts";
-import type { AnyPlugin, ApiOf, Host, ServerState } from "./plugin.ts";
-import { Router } from "./router.ts";
 
 /** How long a plugin may take to stop. */
 const STOP_MS = 10_000;

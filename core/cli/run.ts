@@ -4,10 +4,10 @@
  * @module
  */
 
-import { messageOf } from "./errors.ts";
+import { messageOf } from "../contract/errors.ts";
 import { tellMistake } from "./load_settings.ts";
-import type { Log } from "./log.ts";
-import type { Server } from "./server.ts";
+import type { Log } from "../contract/log.ts";
+import type { Server } from "../server/server.ts";
 
 /**
  * Starts a server and sees it to its end. SIGTERM and SIGINT stop it properly, a second one at once; a failed

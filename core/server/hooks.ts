@@ -5,18 +5,20 @@
  * @module
  */
 
-import type { Closed } from "./close_codes.ts";
-import type { Connection } from "./connection.ts";
-import type { Message, Upgrade } from "./endpoint.ts";
-import { refusal } from "./errors.ts";
-import { type Log, logFor, type LogSink } from "./log.ts";
-import type { AnyPlugin, HookName } from "./plugin.ts";
+import type { Closed } from "../contract/close_codes.ts";
+import type { Connection } from "../contract/connection.ts";
+import type { Upgrade } from "../contract/endpoint.ts";
+import { refusal } from "../contract/errors.ts";
+import type { Message } from "../contract/framing.ts";
+import { consoleSink, type Log, logFor, type LogSink } from "../contract/log.ts";
+import type { AnyPlugin, HookName } from "../contract/plugin.ts";
+import type { GateHooks } from "../http/gate.ts";
 
 /** A plugin that has the hook. */
 type With<H extends HookName> = AnyPlugin & Required<Pick<AnyPlugin, H>>;
 
 /** The hooks of all plugins, in the order of `use`. */
-export class HookRunner {
+export class HookRunner implements GateHooks {
   readonly #upgrade: readonly With<"upgrade">[];
   readonly #open: readonly With<"open">[];
   readonly #close: readonly With<"close">[];
@@ -110,4 +112,27 @@ export class HookRunner {
   contain(plugin: string, hook: string, returned: unknown): void {
     if (returned instanceof Promise) returned.catch((error) => this.failed(plugin, hook, error));
   }
+}
+
+/** Everybody with a `log` hook hears every line; a failing one is passed over, there is nowhere to tell it. */
+export function sinkOf(plugins: readonly AnyPlugin[]): LogSink {
+  const takers = plugins.filter((plugin) => plugin.log !== undefined);
+  if (takers.length === 0) return consoleSink;
+  return (record) => {
+    for (const plugin of takers) {
+      const failed = (error: unknown) =>
+        consoleSink({
+          level: "error",
+          plugin: plugin.name,
+          message: "log failed",
+          fields: { hook: "log", error },
+        });
+      try {
+        const returned: unknown = plugin.log!(record);
+        if (returned instanceof Promise) returned.catch(failed);
+      } catch (error) {
+        failed(error);
+      }
+    }
+  };
 }

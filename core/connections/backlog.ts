@@ -1,32 +1,33 @@
 /**
- * What a connection has to send and the network does not take yet.
+ * The backlog: frames that the network does not take yet.
  *
  * @module
  */
 
-import type { Message, Transport } from "./endpoint.ts";
+import type { Message } from "../contract/framing.ts";
+import type { Transport } from "../contract/transport.ts";
 
-/** How much may wait. */
+/** The limit of a backlog. */
 export interface BacklogLimits {
   /** Bytes that may wait for a slow reader; a character of text counts as one. */
   readonly maxQueuedBytes: number;
 }
 
 /**
- * A transport that holds this much gets no more for now: what the runtime holds for a reader that has stopped
- * cannot be taken back (Deno has no way to end such a socket), what waits here can.
+ * Bytes a transport may hold before frames wait here. Frames that wait here can be dropped. Frames in the runtime
+ * cannot: Deno has no way to abort the socket of a reader that has stopped.
  */
-const HANDED_OVER = 131_072;
+const TRANSPORT_BYTES = 131_072;
 
-/** Feeds a transport no faster than it empties, and holds the rest within a limit. */
+/** Fills a transport no faster than it empties, and keeps the rest within a limit. */
 export class Backlog {
   readonly transport: Transport;
   readonly #maxQueuedBytes: number;
-  /** At least what the transport holds; asked anew only when it might be too much. */
+  /** An upper bound of what the transport holds, refreshed only when it exceeds the room. */
   #held = 0;
   #waiting: Message[] | undefined;
   #waitingBytes = 0;
-  #handedOver = 0;
+  #sentBytes = 0;
   #takenAtLastCheck = -1;
 
   constructor(transport: Transport, limits: BacklogLimits) {
@@ -39,10 +40,15 @@ export class Backlog {
     return this.#waiting !== undefined;
   }
 
-  /** Sends a frame or lets it wait; `false` if too much waits. A frame that nothing is before is always taken. */
+  /** Bytes that wait here and in the transport. */
+  get bytes(): number {
+    return this.#waitingBytes + this.transport.buffered;
+  }
+
+  /** Sends or queues a frame. Returns `false` if too much waits; a frame is always accepted when nothing waits. */
   send(frame: Message): boolean {
     if (this.#waiting === undefined && this.#hasRoom()) {
-      this.#handOver(frame);
+      this.#pass(frame);
       return true;
     }
     (this.#waiting ??= []).push(frame);
@@ -50,7 +56,7 @@ export class Backlog {
     return this.#waitingBytes + this.#room <= this.#maxQueuedBytes;
   }
 
-  /** Hands over what there is room for. */
+  /** Sends what the transport has room for. */
   relieve(): void {
     const waiting = this.#waiting;
     if (waiting === undefined) return;
@@ -58,35 +64,35 @@ export class Backlog {
     while (sent < waiting.length && this.#hasRoom()) {
       const frame = waiting[sent++]!;
       this.#waitingBytes -= frame.length;
-      this.#handOver(frame);
+      this.#pass(frame);
     }
     if (sent === waiting.length) this.#waiting = undefined;
     else if (sent > 0) waiting.splice(0, sent);
   }
 
-  /** Whether the network holds something and has taken nothing since the last time this was asked. */
+  /** Whether the transport holds bytes and the network has taken none since the last call. */
   stalled(): boolean {
     const held = this.transport.buffered;
-    const taken = this.#handedOver - held;
+    const taken = this.#sentBytes - held;
     const stalled = held > 0 && taken === this.#takenAtLastCheck;
     this.#takenAtLastCheck = taken;
     return stalled;
   }
 
-  /** Hands over all that waits. */
+  /** Sends everything that waits. */
   deliver(): void {
     for (const frame of this.#waiting ?? []) this.transport.send(frame);
     this.drop();
   }
 
-  /** Forgets all that waits. */
+  /** Drops everything that waits. */
   drop(): void {
     this.#waiting = undefined;
     this.#waitingBytes = 0;
   }
 
   get #room(): number {
-    return Math.min(HANDED_OVER, this.#maxQueuedBytes >> 1);
+    return Math.min(TRANSPORT_BYTES, this.#maxQueuedBytes >> 1);
   }
 
   #hasRoom(): boolean {
@@ -95,9 +101,9 @@ export class Backlog {
     return this.#held <= this.#room;
   }
 
-  #handOver(frame: Message): void {
+  #pass(frame: Message): void {
     this.#held += frame.length;
-    this.#handedOver += frame.length;
+    this.#sentBytes += frame.length;
     this.transport.send(frame);
   }
 }

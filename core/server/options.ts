@@ -4,8 +4,9 @@
  * @module
  */
 
-import { type Clock, systemClock } from "./clock.ts";
-import { checkOptions } from "./errors.ts";
+import { type Clock, systemClock } from "../contract/clock.ts";
+import { checkOptions } from "../contract/errors.ts";
+import type { TlsFiles } from "../http/listener.ts";
 
 /** Options of a {@linkcode Server}. */
 export interface ServerOptions {
@@ -14,7 +15,7 @@ export interface ServerOptions {
   /** The address to listen on. @default {"127.0.0.1"} */
   hostname?: string;
   /** Files with the certificate and its key, in PEM. */
-  tls?: { certFile: string; keyFile: string } | undefined;
+  tls?: TlsFiles | undefined;
   /** Connections at once. @default {50000} */
   maxConnections?: number;
   /** Connections at once from one address. @default {1000} */

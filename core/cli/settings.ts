@@ -14,7 +14,7 @@
  * @module
  */
 
-import { PlugboardError } from "./errors.ts";
+import { PlugboardError } from "../contract/errors.ts";
 
 /** One setting: its type, its default, and what it is for. */
 export interface Setting<T> {

@@ -4,11 +4,11 @@
  * @module
  */
 
-import type { Connection } from "./connection.ts";
-import type { Message } from "./endpoint.ts";
+import type { Connection } from "../contract/connection.ts";
+import type { Message } from "../contract/framing.ts";
 
 /**
- * A set of connections. A message to it is encoded once for each format among them, not once for each member.
+ * A set of connections. A message to it is encoded once for each format, not once for each member.
  *
  * ```ts
  * import { Audience } from "@plugboard/server";
@@ -20,34 +20,34 @@ import type { Message } from "./endpoint.ts";
 export class Audience {
   readonly #members = new Set<Connection>();
 
-  /** How many there are. */
+  /** The number of members. */
   get size(): number {
     return this.#members.size;
   }
 
-  /** Adds a connection; `false` if it was there. */
+  /** Adds a connection. Returns `false` if it was a member. */
   add(conn: Connection): boolean {
     return this.#members.size !== this.#members.add(conn).size;
   }
 
-  /** Removes a connection; `false` if it was not there. */
+  /** Removes a connection. Returns `false` if it was not a member. */
   delete(conn: Connection): boolean {
     return this.#members.delete(conn);
   }
 
-  /** Whether a connection is in it. */
+  /** Whether a connection is a member. */
   has(conn: Connection): boolean {
     return this.#members.has(conn);
   }
 
-  /** The members, in the order in which they came. */
+  /** The members, in the order they were added. */
   [Symbol.iterator](): IterableIterator<Connection> {
     return this.#members.values();
   }
 
   /**
-   * Sends to everybody but `except`; gives the number of receivers. `message` may be a function that encodes for
-   * a connection's format: it is called once for each format.
+   * Sends a message to all members except `except`, and returns the number of receivers. `message` may be a
+   * function that encodes for the format of a connection. It is called once for each format.
    */
   send(message: Message | ((conn: Connection) => Message), except?: Connection): number {
     const encode = typeof message === "function" ? message : undefined;

@@ -43,15 +43,3 @@ export function guardedClock(clock: Clock, failed: (error: unknown) => void): Cl
     every: (ms, run) => clock.every(ms, guarded(run)),
   };
 }
-
-/** Waits until `work` is done or has failed, but no longer than `ms`; tells whether that was in time. */
-export async function settlesWithin(clock: Clock, ms: number, work: Promise<unknown>): Promise<boolean> {
-  let cancel = () => {};
-  const late = new Promise<false>((resolve) => cancel = clock.after(ms, () => resolve(false)));
-  const settled = work.then(() => true, () => true);
-  try {
-    return await Promise.race([settled, late]);
-  } finally {
-    cancel();
-  }
-}

@@ -38,18 +38,10 @@ import { type Kept, Revocations } from "./auth/revocations.ts";
 import { Sessions } from "./auth/sessions.ts";
 import { type AnonymousOptions, signer } from "./auth/signer.ts";
 import { type JwtOptions, tokenVerifier } from "./auth/tokens.ts";
-import type {
-  Access,
-  AppUser,
-  Brought,
-  Keep,
-  ProofCarrier,
-  Question,
-  SignIn,
-  SignInGuard,
-} from "./auth/types.ts";
+import type { Access, AppUser, Brought, ProofCarrier, Question, SignIn, SignInGuard } from "./auth/types.ts";
 import { isLoopback } from "./shared/client_ip.ts";
 import type { Identity } from "./shared/identity.ts";
+import type { KeyValueStore } from "./shared/key_value_store.ts";
 import type { Metrics } from "./shared/metrics.ts";
 
 export { type ApiKey, parseApiKeys } from "./auth/api_keys.ts";
@@ -58,6 +50,7 @@ export type { AnonymousOptions } from "./auth/signer.ts";
 export type { Algorithm, JwtOptions } from "./auth/tokens.ts";
 export type * from "./auth/types.ts";
 export type { Identity, Verb } from "./shared/identity.ts";
+export type { KeyValueStore } from "./shared/key_value_store.ts";
 export type { Counter, Metrics } from "./shared/metrics.ts";
 
 /** Options of {@linkcode auth}. */
@@ -83,7 +76,7 @@ export interface AuthOptions {
   /** Slows down those who guess. */
   limits?: SignInGuard;
   /** Keeps revocations over a restart. */
-  keep?: Keep;
+  keep?: KeyValueStore;
   /** Counts sign-ins. */
   metrics?: Pick<Metrics, "counter">;
   /** How long before its sign-in ends a client is told, where its protocol can. @default {30000} */

@@ -23,6 +23,7 @@ import { checkOptions, PlugboardError, type Plugin } from "../core/mod.ts";
 import type { LiveQueries } from "./live_queries.ts";
 import type { KeyValues, Store, Sync, Transaction } from "./persistence.ts";
 import type { Caller, Method, Rpc } from "./rpc.ts";
+import { once } from "./shared/idempotency.ts";
 
 /** Options of {@linkcode mutations}. */
 export interface MutationsOptions {
@@ -77,12 +78,8 @@ export function mutations(options: MutationsOptions): Plugin<Mutations> {
               ? undefined
               : JSON.stringify([caller.identity.user, name, call.key]);
             const answer = await store.write((tx) => {
-              const kept = answers.within(tx);
-              const earlier = id === undefined ? undefined : kept.get(id);
-              if (earlier !== undefined) return earlier;
-              const first = { answer: jsonOf(run(tx, call.args, caller)) };
-              if (id !== undefined) kept.set(id, first, { ttlMs: rememberMs });
-              return first;
+              const work = () => ({ answer: jsonOf(run(tx, call.args, caller)) });
+              return id === undefined ? work() : once(answers.within(tx), id, rememberMs, work);
             });
             await queries?.settled(caller.conn);
             return answer.answer;

@@ -149,16 +149,6 @@ export type Revocation =
   /** All tokens issued until a time. */
   | { readonly issuedBefore: number };
 
-/** Keeps small facts over a restart; persistence is one. Without any, revocations last as long as the process. */
-export interface Keep {
-  /** All there are. */
-  load(): MaybePromise<Iterable<readonly [key: string, value: string]>>;
-  /** Keeps one; when it settles, the fact survives a restart. */
-  set(key: string, value: string): MaybePromise<void>;
-  /** Forgets one. */
-  delete(key: string): MaybePromise<void>;
-}
-
 /** Asked and told about attempts to sign in; rate limits are one. */
 export interface SignInGuard {
   /** Before a proof is checked: throws when there were too many, waits when there were many. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { KeyValueStore } from "../shared/key_value_store.ts";
 import type { IsolatedOptions, IsolatedReads } from "./isolated/types.ts";
 
 /**
@@ -192,7 +193,7 @@ export interface KeyValueTransaction<T> {
 }
 
 /** Keys and values of one namespace. Values are what JSON can hold, or bytes. */
-export interface KeyValues<T> {
+export interface KeyValues<T> extends KeyValueStore<T> {
   /** The value, unless it has expired. */
   get(key: string): T | undefined;
   /** Entries in the order of their keys. */

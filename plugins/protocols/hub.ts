@@ -50,7 +50,8 @@ export {
   type HubResult,
   type SendOptions,
 } from "./hub/client.ts";
-export type { KeepOptions, KeyValue } from "./hub/keeping.ts";
+export type { KeyValueStore } from "../shared/key_value_store.ts";
+export type { KeepOptions } from "./hub/keeping.ts";
 export type { HubMessage } from "./hub/message.ts";
 export type { HubStats } from "./hub/roster.ts";
 export type { SendReport, TargetReport, Targets } from "./hub/sending.ts";

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { type Connection, type MaybePromise, PlugboardError } from "../../../core/mod.ts";
+import { type Connection, PlugboardError } from "../../../core/mod.ts";
+import type { KeyValueStore } from "../../shared/key_value_store.ts";
 import { roomNameErrors, sameName } from "./names.ts";
 
 /** A room as the REST side shows it. */
@@ -19,13 +20,8 @@ export interface ChatRoom {
   readonly activeUsers: number;
 }
 
-/** Keeps rooms over a restart, by their ids; persistence is one. */
-export interface RoomStore {
-  /** All that was kept. */
-  load(): MaybePromise<Iterable<readonly [id: string, value: string]>>;
-  /** Keeps a room; it exists when this has resolved. */
-  set(id: string, value: string): MaybePromise<void>;
-}
+/** Keeps rooms by id across restarts. */
+export type RoomStore = Pick<KeyValueStore, "load" | "set">;
 
 /** Somebody in a room. */
 export interface Seat {

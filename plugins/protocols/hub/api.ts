@@ -7,9 +7,9 @@
 import type { Context } from "@hono/hono";
 import { type App, type Clock, type MaybePromise, PlugboardError } from "../../../core/mod.ts";
 import { type BodyLimits, readText } from "../../shared/body.ts";
+import { memoryResults, once } from "../../shared/idempotency.ts";
 import { RateLimitError } from "../../shared/rate_limit_error.ts";
 import type { HubMessage } from "./message.ts";
-import { repeats } from "./repeats.ts";
 import type { HubStats } from "./roster.ts";
 import type { Sending, SendReport, Targets } from "./sending.ts";
 
@@ -27,9 +27,9 @@ export interface ApiParts extends Sending {
 /** The request as Hono hands it over. */
 export type ApiContext = Context<{ Bindings: { ip: string } }>;
 
-/** Calls with an `Idempotency-Key` are remembered this long, and so many of them. */
-const REPEAT_MS = 120_000;
-const MAX_REPEATS = 10_000;
+/** Results of calls with an `Idempotency-Key` are kept this long, up to a maximum. */
+const RESULT_MS = 120_000;
+const MAX_RESULTS = 10_000;
 
 const STATUS: Readonly<Record<string, number>> = {
   bad_request: 400,
@@ -43,7 +43,7 @@ const STATUS: Readonly<Record<string, number>> = {
 /** Adds the routes. */
 export function addRoutes(app: App, parts: ApiParts): void {
   const { base, clock, failed } = parts;
-  const once = repeats<object>({ ms: REPEAT_MS, max: MAX_REPEATS, clock });
+  const results = memoryResults<Promise<object>>(MAX_RESULTS, clock);
 
   /** A call of a backend: checked, read, done once, answered. */
   const call = (path: string, work: (body: unknown) => Promise<object>) => {
@@ -54,7 +54,7 @@ export function addRoutes(app: App, parts: ApiParts): void {
         const body = parse(await readText(c.req.raw, { ...parts.limits, clock: clock() }));
         const key = c.req.header("idempotency-key");
         const run = () => work(body);
-        const result = await (key === undefined ? run() : once(`${path} ${key}`, run));
+        const result = await (key === undefined ? run() : once(results, `${path} ${key}`, RESULT_MS, run));
         return c.json({ status: "success", ...result });
       } catch (error) {
         return refusalFor(error, failed);

@@ -16,6 +16,7 @@ import {
   type MaybePromise,
 } from "../../../core/mod.ts";
 import type { ChannelExtension, Position, Subscribed, SubscribeRequest } from "../../channels/types.ts";
+import type { KeyValueStore } from "../../shared/key_value_store.ts";
 import { NAMESPACE } from "./names.ts";
 import type { Seat } from "./roster.ts";
 import { NETWORK_BYTES } from "./slow_watch.ts";
@@ -35,17 +36,7 @@ export interface KeepOptions {
   /** Sessions remembered at once; beyond it, the one that is away the longest is forgotten. @default {100000} */
   maxAway?: number;
   /** Keeps where sessions stood over a restart; of use with channels whose logs survive one, too. */
-  store?: KeyValue;
-}
-
-/** Small facts by key; persistence is one. */
-export interface KeyValue {
-  /** All that was kept. */
-  load(): MaybePromise<Iterable<readonly [key: string, value: string]>>;
-  /** Keeps a fact, in place of an older one. */
-  set(key: string, value: string): MaybePromise<void>;
-  /** Forgets a fact. */
-  delete(key: string): MaybePromise<void>;
+  store?: KeyValueStore;
 }
 
 /** Options with everything decided. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { LogRecord } from "../../../core/mod.ts";
-import { auth, type Keep } from "../../../plugins/auth.ts";
+import { auth, type KeyValueStore } from "../../../plugins/auth.ts";
 import { type Client, FakeClock, RawClient, serve, until } from "../../kit/mod.ts";
 import { closed, codeOf, refusedUpgrade, SECRET, serveAuth, token } from "./kit.ts";
 
@@ -276,7 +276,7 @@ Deno.test("the server gives a sign-in another end", async () => {
 });
 
 /** A store that outlives servers. */
-function memory(): Keep & { entries: Map<string, string> } {
+function memory(): KeyValueStore & { entries: Map<string, string> } {
   const entries = new Map<string, string>();
   return {
     entries,

@@ -2,8 +2,14 @@
 
 import assert from "node:assert/strict";
 import config from "../deno.json" with { type: "json" };
-import { limitSettings } from "../plugins/rate_limits.ts";
+import { auth } from "../plugins/auth.ts";
+import { channels } from "../plugins/channels.ts";
+import { liveQueries } from "../plugins/live_queries.ts";
+import { persistence } from "../plugins/persistence.ts";
+import { limitSettings, rateLimits } from "../plugins/rate_limits.ts";
+import { type MetricsRegistry, metricsRegistry, stats } from "../plugins/stats.ts";
 import { deno, root } from "./kit/example.ts";
+import { parsePrometheus } from "./kit/prometheus.ts";
 import { readme, section, snippets } from "./kit/readme.ts";
 
 const read = (path: string) => Deno.readTextFileSync(new URL(path, root));
@@ -120,6 +126,43 @@ Deno.test("the README names every metric", () => {
   assert(names.size > 15);
   const text = section("Metrics");
   assert.deepEqual([...names].filter((name) => !text.includes(`\`${name}\``)), []);
+});
+
+Deno.test("the README's table has the type and the labels of every metric", () => {
+  const labelsOf = new Map<string, readonly string[]>();
+  const registry = metricsRegistry();
+  const metrics: MetricsRegistry = {
+    ...registry,
+    counter(name, help, labels = []) {
+      labelsOf.set(name, labels);
+      return registry.counter(name, help, labels);
+    },
+    gauge(name, help, read, labels = []) {
+      labelsOf.set(name, labels);
+      registry.gauge(name, help, read, labels);
+    },
+    histogram(name, help, bounds, labels = []) {
+      labelsOf.set(name, labels);
+      return registry.histogram(name, help, bounds, labels);
+    },
+  };
+  const bus = channels().api;
+  stats({ channels: bus, metrics });
+  liveQueries({ channels: bus, metrics });
+  persistence({ path: ":memory:", metrics });
+  auth({ metrics });
+  rateLimits({ metrics });
+  const { types } = parsePrometheus(registry.render());
+  const code = (cell: string) => [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => name!);
+  const rows = section("Metrics").split("\n").map((line) => line.split("|").map((cell) => cell.trim()));
+  const listed = rows.flatMap(([, names = "", type = "", labels = ""]) =>
+    code(names).map((name) => ({ name, names: code(names), type, labels: code(labels) }))
+  );
+  assert.deepEqual(listed.map(({ name }) => name).sort(), [...labelsOf.keys()].sort());
+  for (const { name, names, type, labels } of listed) {
+    assert.equal(type, types.get(name), name);
+    assert.deepEqual(labels, [...new Set(names.flatMap((each) => labelsOf.get(each)!))], name);
+  }
 });
 
 Deno.test("the README's snippets say what they are", () => {

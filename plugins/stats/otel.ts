@@ -1,5 +1,5 @@
 /**
- * The same numbers through OpenTelemetry, which the runtime exports when it was started with `OTEL_DENO=true`.
+ * Metrics through OpenTelemetry. The runtime exports them with `OTEL_DENO=true`.
  *
  * @module
  */
@@ -7,13 +7,13 @@
 import { type BatchObservableCallback, metrics as api } from "@opentelemetry/api";
 import type { MetricsRegistry } from "../shared/metrics.ts";
 
-/** Offers the total of every metric that there is by now; gives the function that ends it. */
+/** Exports the total of every metric registered so far. Returns a function that stops it. */
 export function exportByOpenTelemetry(registry: MetricsRegistry): () => void {
   const meter = api.getMeter("plugboard");
   const instruments = new Map(
     Object.keys(registry.totals()).map((name) => {
-      const grows = name.endsWith("_total") || name.endsWith("_count");
-      return [name, grows ? meter.createObservableCounter(name) : meter.createObservableGauge(name)];
+      const isCounter = name.endsWith("_total") || name.endsWith("_count");
+      return [name, isCounter ? meter.createObservableCounter(name) : meter.createObservableGauge(name)];
     }),
   );
   const observe: BatchObservableCallback = (result) => {

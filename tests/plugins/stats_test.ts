@@ -26,7 +26,7 @@ async function ask(client: Client, command: object) {
   return await client.nextJson();
 }
 
-Deno.test("T08 after random churn every gauge equals the truth, and counters never go back", async () => {
+Deno.test("T08 after random churn, gauges are correct and counters never decrease", async () => {
   await using server = await serveStats();
   const open: Client[] = [];
   const subscribed = new Map<Client, Set<string>>();
@@ -66,11 +66,11 @@ Deno.test("T08 after random churn every gauge equals the truth, and counters nev
             open.splice(open.indexOf(client), 1);
             subscribed.delete(client);
             if (step === "close") await client.close();
-            else client.send("x".repeat(2000)); // over the limit: the server ends it
+            else client.send("x".repeat(2000)); // over the limit: the server closes it
             await client.closed;
           }
         }
-        await until("the server to notice", () => server.server.connections.size === open.length);
+        await until("the server to close them", () => server.server.connections.size === open.length);
         const subscriptions = [...subscribed.values()].reduce((sum, { size }) => sum + size, 0);
         assert.equal(await server.metric("plugboard_connections"), open.length);
         assert.equal(await server.metric("plugboard_subscriptions"), subscriptions);
@@ -81,7 +81,7 @@ Deno.test("T08 after random churn every gauge equals the truth, and counters nev
         for (const { name, labels, value } of samples) {
           if (types.get(name) !== "counter") continue;
           const id = name + JSON.stringify(labels);
-          assert.ok(value >= (before.get(id) ?? 0), `${id} went back`);
+          assert.ok(value >= (before.get(id) ?? 0), `${id} decreased`);
           before = before.set(id, value);
         }
       },
@@ -91,7 +91,7 @@ Deno.test("T08 after random churn every gauge equals the truth, and counters nev
   for (const client of open) await client.close();
 });
 
-Deno.test("histograms agree with themselves and with the values they were given", () => {
+Deno.test("histograms count the observed values", () => {
   fc.assert(fc.property(fc.array(fc.double({ min: 0, max: 20, noNaN: true })), (values) => {
     const metrics = metricsRegistry();
     const histogram = metrics.histogram("h", "help", [0.1, 1, 10]);
@@ -110,7 +110,7 @@ Deno.test("histograms agree with themselves and with the values they were given"
   }));
 });
 
-Deno.test("label values are written so that they can be read again, and are bounded", () => {
+Deno.test("label values are escaped and bounded", () => {
   const metrics = metricsRegistry();
   const counter = metrics.counter("c_total", "help\nwith \\ in it", ["a"]);
   counter.add(1, 'quote " backslash \\ line\nend');
@@ -122,7 +122,7 @@ Deno.test("label values are written so that they can be read again, and are boun
   assert.equal(samples.reduce((sum, { value }) => sum + value, 0), 100_001);
 });
 
-Deno.test("many channels and users do not grow the metrics", async () => {
+Deno.test("the number of series does not grow with channels", async () => {
   await using server = await serveStats();
   for (let i = 0; i < 2_000; i++) await server.bus.publish(`space${i}:channel`, i);
   const { samples } = parsePrometheus(await (await server.fetch("/metrics")).text());
@@ -130,7 +130,7 @@ Deno.test("many channels and users do not grow the metrics", async () => {
   assert.equal(await server.metric("plugboard_publishes_total"), 2_000);
 });
 
-Deno.test("H05 health has the hub's form and tells a problem and a stop", async () => {
+Deno.test("H05 health has the form of the original hub and reports problems", async () => {
   const problems: string[] = [];
   await using server = await serveStats({ checks: [() => problems[0]] });
   await using _one = await server.connect("/t?user=ann");
@@ -152,7 +152,7 @@ Deno.test("H05 health has the hub's form and tells a problem and a stop", async 
   await live.body?.cancel();
 });
 
-Deno.test("S06 channels and clients can be looked at", async () => {
+Deno.test("S06 lists channels and clients", async () => {
   await using server = await serveStats();
   await using client = await server.connect("/t?user=ann");
   await ask(client, { do: "subscribe", channel: "chat:a" });
@@ -163,7 +163,7 @@ Deno.test("S06 channels and clients can be looked at", async () => {
   assert.equal(server.numbers.channelStats("chat:a")[0]!.subscribers, 1);
 });
 
-Deno.test("B13 publishes, deliveries, latency and recoveries are counted", async () => {
+Deno.test("B13 counts publishes, deliveries, latency and recoveries", async () => {
   await using server = await serveStats();
   await using one = await server.connect("/t");
   await using two = await server.connect("/t");
@@ -186,7 +186,7 @@ Deno.test("B13 publishes, deliveries, latency and recoveries are counted", async
   assert.ok(summary.publishLatencyMs.p99 > 0);
 });
 
-Deno.test("refusals are counted by status", async () => {
+Deno.test("counts refusals by status", async () => {
   await using server = await serveStats();
   for (const [path, status] of [["/nothing", 404], ["/echo", 426]] as const) {
     const response = await server.fetch(path);
@@ -196,7 +196,7 @@ Deno.test("refusals are counted by status", async () => {
   }
 });
 
-Deno.test("refused upgrades and what is sent are counted", async () => {
+Deno.test("counts refused upgrades and sent frames", async () => {
   await using server = await serveStats();
   await assert.rejects(server.connect("/nothing"));
   assert.equal(await server.metric("plugboard_refusals_total", { status: "404" }), 1);
@@ -207,7 +207,7 @@ Deno.test("refused upgrades and what is sent are counted", async () => {
   assert.equal(await server.metric("plugboard_sent_chars_total", { protocol: "echo" }), 5);
 });
 
-Deno.test("only who may sees the numbers", async () => {
+Deno.test("statistics need permission", async () => {
   await using server = await serveStats({ allow: (request) => request.headers.get("x-api-key") === "right" });
   for (const path of ["/metrics", "/api/stats"]) {
     const refused = await server.fetch(path);
@@ -219,7 +219,7 @@ Deno.test("only who may sees the numbers", async () => {
   }
 });
 
-Deno.test("the Grafana dashboard asks for metrics that there are", async () => {
+Deno.test("the Grafana dashboard uses existing metrics", async () => {
   await using server = await serveStats();
   const shown = await Deno.readTextFile(new URL("../../examples/deploy/grafana.json", import.meta.url));
   const asked = new Set(
@@ -228,7 +228,7 @@ Deno.test("the Grafana dashboard asks for metrics that there are", async () => {
   const there = new Set(
     Object.keys(server.numbers.metrics.totals()).map((name) => name.replace(/_count$/, "")),
   );
-  // These come from plugins that are not used here.
+  // Metrics of plugins that are not used here.
   const elsewhere = /^plugboard_(live_|rate_limited|sign_ins|commit)/;
   assert.deepEqual([...asked].filter((name) => !there.has(name) && !elsewhere.test(name)), []);
 });

@@ -1,0 +1,116 @@
+/**
+ * The metrics of the server: connections, channels, the event loop and the process.
+ *
+ * Channels are counted by namespace, never by name, to bound the number of series.
+ *
+ * @module
+ */
+
+import { cpuUsage } from "node:process";
+import type { Connection, Host, Plugin } from "../../core/mod.ts";
+import type { ChannelExtension, Channels, Draft } from "../channels.ts";
+import { type Histogram, type MetricsRegistry, SECONDS } from "../shared/metrics.ts";
+
+/** How often the lag of the event loop is sampled. */
+const LAG_STEP_MS = 100;
+
+/** What measures the server. */
+export interface Measuring extends Required<Pick<Plugin, "open" | "close" | "message">> {
+  /** Seconds from a publish call to the hand-over to the sockets. */
+  readonly latency: Histogram;
+  /** Measures the channels. */
+  readonly extension: ChannelExtension;
+  /** Counts a refused request. */
+  refused(status: number): void;
+  /** Starts sampling the event loop. Returns a function that stops it. */
+  start(host: Host): () => void;
+}
+
+/** Creates the metrics. */
+export function measure(metrics: MetricsRegistry, channels: Channels): Measuring {
+  const [protocol, namespace] = [["protocol"], ["namespace"]];
+  let host: Host | undefined;
+
+  const connects = metrics.counter("plugboard_connects_total", "Connections opened", protocol);
+  const ends = metrics.counter("plugboard_disconnects_total", "Connections closed", ["protocol", "code"]);
+  const refusals = metrics.counter("plugboard_refusals_total", "HTTP requests refused", ["status"]);
+  const received = metrics.counter("plugboard_messages_received_total", "Messages from clients", protocol);
+  const chars = metrics.counter("plugboard_received_chars_total", "Size of messages from clients", protocol);
+  const sent = (what: "frames" | "chars") =>
+    Array.from(host?.sent ?? [], ([{ name }, counts]) => [[name], counts[what]] as const);
+  metrics.gauge("plugboard_frames_sent_total", "Frames to clients", () => sent("frames"), protocol);
+  metrics.gauge("plugboard_sent_chars_total", "Size of frames to clients", () => sent("chars"), protocol);
+  metrics.gauge("plugboard_connections", "Open connections", () => countByProtocol(host), protocol);
+
+  metrics.gauge("plugboard_clients", "Clients that have signed in", () => channels.clients.size);
+  const publishes = metrics.counter("plugboard_publishes_total", "Publications", namespace);
+  const deliveries = metrics.counter("plugboard_deliveries_total", "Publications times receivers", namespace);
+  const subscribes = metrics.counter("plugboard_subscribes_total", "Subscriptions begun", namespace);
+  const unsubscribes = metrics.counter("plugboard_unsubscribes_total", "Subscriptions ended", namespace);
+  const subscriptions = () => subscribes.value() - unsubscribes.value();
+  metrics.gauge("plugboard_subscriptions", "Subscriptions of clients", subscriptions);
+  const recoveries = metrics.counter("plugboard_recoveries_total", "Recoveries of clients", ["result"]);
+  const help = "From the publish call to the hand-over to the sockets";
+  const latency = metrics.histogram("plugboard_publish_latency_seconds", help, SECONDS);
+
+  const lag = metrics.histogram("plugboard_event_loop_lag_seconds", "Delay of timers", SECONDS);
+  const startedAt = (Date.now() - performance.now()) / 1000;
+  metrics.gauge("process_resident_memory_bytes", "Resident memory", () => Deno.memoryUsage().rss);
+  metrics.gauge("process_heap_bytes", "Heap in use", () => Deno.memoryUsage().heapUsed);
+  metrics.gauge("process_start_time_seconds", "Start of the process, seconds since 1970", () => startedAt);
+  metrics.gauge("process_cpu_seconds_total", "CPU time", () => {
+    const { user, system } = cpuUsage();
+    return (user + system) / 1e6;
+  });
+
+  const begun = new WeakMap<Draft, number>();
+  /** Start times of the publications that are sent at the end of this turn of the event loop. */
+  let turn: number[] = [];
+  function observeLatencies(): void {
+    const sentAt = performance.now();
+    for (const startedAt of turn) latency.observe((sentAt - startedAt) / 1000);
+    turn = [];
+  }
+
+  const namespaceOf = (channel: string) => channels.namespaceOf(channel).name;
+  return {
+    latency,
+    refused: (status) => refusals.add(1, String(status)),
+    open: ({ endpoint }) => void connects.add(1, endpoint.name),
+    close: ({ endpoint }, { code }) => void ends.add(1, endpoint.name, String(code)),
+    message({ endpoint }, data) {
+      received.add(1, endpoint.name);
+      chars.add(data.length, endpoint.name);
+    },
+    extension: {
+      name: "stats",
+      beforePublish: (_channel, draft) => void begun.set(draft, performance.now()),
+      published(channel, draft) {
+        publishes.add(1, namespaceOf(channel));
+        // The outbox has scheduled its flush before, so it has sent everything when this callback runs.
+        if (turn.push(begun.get(draft)!) === 1) setImmediate(observeLatencies);
+      },
+      delivered: (channel, _publication, receivers) => void deliveries.add(receivers, namespaceOf(channel)),
+      joined: (_client, { channel }) => void subscribes.add(1, namespaceOf(channel)),
+      left: (_client, { channel }) => void unsubscribes.add(1, namespaceOf(channel)),
+      recovered: (_client, _channel, complete) => void recoveries.add(1, complete ? "done" : "impossible"),
+    },
+    start(given) {
+      host = given;
+      let expected = performance.now() + LAG_STEP_MS;
+      return given.clock.every(LAG_STEP_MS, () => {
+        const now = performance.now();
+        lag.observe(Math.max(0, now - expected) / 1000);
+        expected = now + LAG_STEP_MS;
+      });
+    },
+  };
+}
+
+function countByProtocol(host: Host | undefined): Iterable<readonly [string[], number]> {
+  const counts = new Map<string, number>();
+  for (const { endpoint: { name } } of host?.connections ?? new Set<Connection>()) {
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  return Array.from(counts, ([name, count]) => [[name], count] as const);
+}

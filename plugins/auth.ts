@@ -1,5 +1,5 @@
 /**
- * Sign-in: who somebody is and what they may do, by tokens, API keys or the app's own check.
+ * Sign-in: who a client is and what it may do, by tokens, API keys or the app's own check.
  *
  * ```ts
  * import { Server } from "@plugboard/server";
@@ -13,10 +13,9 @@
  * console.log(success, error);
  * ```
  *
- * Without a secret, keys or a check of the app's own, everybody on this machine may do everything; such a server
- * does not start on another address. Whoever comes with a token or a key is that user on every protocol. Clients of
- * a protocol that signs in by a message are let in first and watched by the protocol; all others have to bring their
- * proof with the request.
+ * Without a secret, keys or a check of the app's own, every client on this machine has all permissions; such a server
+ * does not start on another address. A token or a key is valid for every protocol. Protocols whose clients sign in by
+ * a message accept the connection first; all others need credentials in the request.
  *
  * @module
  */
@@ -31,18 +30,18 @@ import {
   systemClock,
 } from "../core/mod.ts";
 import { type ApiKey, ApiKeys } from "./auth/api_keys.ts";
-import { entrance } from "./auth/entrance.ts";
-import { authMiddleware } from "./auth/http.ts";
-import { originCheck } from "./shared/origins.ts";
-import { type Kept, Revocations } from "./auth/revocations.ts";
+import { Revocations, type StoredRevocation } from "./auth/revocations.ts";
 import { Sessions } from "./auth/sessions.ts";
+import { signInFlow } from "./auth/sign_in_flow.ts";
 import { type AnonymousOptions, signer } from "./auth/signer.ts";
 import { type JwtOptions, tokenVerifier } from "./auth/tokens.ts";
-import type { Access, AppUser, Brought, ProofCarrier, Question, SignIn, SignInGuard } from "./auth/types.ts";
+import type { Access, AppUser, Credentials, Question, SignIn, SignInGuard } from "./auth/types.ts";
 import { isLoopback } from "./shared/client_ip.ts";
+import { refusalFor } from "./shared/http_errors.ts";
 import type { Identity } from "./shared/identity.ts";
 import type { KeyValueStore } from "./shared/key_value_store.ts";
 import type { Metrics } from "./shared/metrics.ts";
+import { originCheck } from "./shared/origins.ts";
 
 export { type ApiKey, parseApiKeys } from "./auth/api_keys.ts";
 export type { JwksOptions } from "./auth/jwks.ts";
@@ -55,45 +54,44 @@ export type { Counter, Metrics } from "./shared/metrics.ts";
 
 /** Options of {@linkcode auth}. */
 export interface AuthOptions {
-  /** How tokens are checked. */
+  /** How tokens are verified. */
   jwt?: JwtOptions | undefined;
-  /** Keys for backends. */
+  /** API keys of backends. */
   apiKeys?: readonly ApiKey[];
-  /** The app's own check, asked first: by a session cookie, say. Whom it does not know may bring another proof. */
-  signIn?: (brought: Brought) => MaybePromise<AppUser | undefined>;
-  /** Whether somebody without proof is let in, and what they may do. @default {false} */
+  /** The app's own check, called first: by a session cookie, for example. `undefined` tries the other ways. */
+  signIn?: (credentials: Credentials) => MaybePromise<AppUser | undefined>;
+  /** Whether clients without credentials are accepted, and their permissions. @default {false} */
   anonymous?: boolean | AnonymousOptions;
-  /** What somebody may do whose token does not say. @default {["read:*", "write:*"]} */
+  /** Permissions of users whose token lists none. @default {["read:*", "write:*"]} */
   permissions?: readonly string[];
-  /** The app's own rule: allows, denies, or leaves it to the permissions. Not `async`: it is asked for every publish. */
+  /** The app's own rule: allows, denies, or leaves it to the permissions. Not `async`: every publish calls it. */
   rule?: (question: Question) => boolean | undefined;
-  /** The same before each subscribe, with time to look something up; it can only deny. */
+  /** Called before each subscribe; may be async. It can only deny. */
   subscribeRule?: (identity: Identity, channel: string) => MaybePromise<boolean>;
-  /** Pages that may connect beside the server's own: `https://example.com`, `https://*.example.com`, `*`. */
+  /** Web pages that may connect besides the server's own: `https://example.com`, `https://*.example.com`, `*`. */
   origins?: readonly string[];
-  /** Where the server listens, as it was told. @default {"127.0.0.1"} */
+  /** The address that the server listens on. @default {"127.0.0.1"} */
   hostname?: string;
-  /** Slows down those who guess. */
+  /** Slows down and refuses clients that guess credentials. */
   limits?: SignInGuard;
-  /** Keeps revocations over a restart. */
+  /** Stores revocations across restarts. */
   keep?: KeyValueStore;
   /** Counts sign-ins. */
   metrics?: Pick<Metrics, "counter">;
-  /** How long before its sign-in ends a client is told, where its protocol can. @default {30000} */
+  /** How long before its sign-in expires a client is warned, if its protocol can. @default {30000} */
   warnMs?: number;
-  /** How long after the end a client may still renew it. @default {25000} */
+  /** How long after the expiry a client may still refresh. @default {25000} */
   graceMs?: number;
 }
 
-/** How often it is looked whose sign-in ends, and which revocations may be forgotten. */
-const EXPIRY_SWEEP_MS = 1_000;
+const SWEEP_MS = 1_000;
 const PRUNE_MS = 3_600_000;
 
 const revoked = closeCode(3500, "token revoked");
 
-/** Lets in whoever proves who they are. */
+/** Signs clients in. */
 export function auth(options: AuthOptions = {}): Plugin<Access> {
-  const { jwt, apiKeys = [], anonymous = false, permissions = ["read:*", "write:*"], origins = [] } = options;
+  const { jwt, apiKeys = [], anonymous = false, permissions = ["read:*", "write:*"] } = options;
   const { hostname = "127.0.0.1", limits, keep, warnMs = 30_000, graceMs = 25_000 } = options;
   const check = checkOptions("auth");
   check.filled("hostname", hostname);
@@ -103,7 +101,7 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
   const exposed = !isLoopback(hostname);
   const open = jwt === undefined && apiKeys.length === 0 && options.signIn === undefined &&
     anonymous === false;
-  const { allowsOrigin, admits } = originCheck("auth", { allowed: origins, exposed, open });
+  const origins = originCheck("auth", { allowed: options.origins ?? [], exposed, open });
 
   let host: Host | undefined;
   let release: (() => void)[] = [];
@@ -112,7 +110,7 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
   const keys = new ApiKeys();
   for (const { key, ...about } of apiKeys) keys.add(key, about, now());
   const tokens = jwt && tokenVerifier(jwt);
-  const signIns = options.metrics?.counter("plugboard_sign_ins_total", "Proofs checked, by result", [
+  const signIns = options.metrics?.counter("plugboard_sign_ins_total", "Checked credentials, by result", [
     "result",
   ]);
   const revocations = new Revocations();
@@ -127,26 +125,19 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
     anonymous: anonymous === true ? {} : anonymous || undefined,
     appSignIn: options.signIn,
     rule: options.rule,
-    ruleFailed: (error) => host?.log.error("the app's rule failed, so the answer is no", { error }),
+    ruleFailed: (error) => host?.log.error("the app's rule failed and denies", { error }),
     now,
-    settled: (result, ip, reason) => {
+    checked: (result, ip, reason) => {
       signIns?.add(1, result);
       if (result !== "ok") host?.log.debug("sign-in refused", { result, ip, reason });
     },
   });
-  const door = entrance({ open, sign, sessions, limits, admits });
-  const proven = new WeakMap<ProofCarrier, SignIn>();
+  const flow = signInFlow({ open, sign, sessions, limits, origins });
+  const { connect, refresh, identityOf, signsInByMessage, refusal, requestIdentity, authorize } = flow;
 
-  /** A middleware and a handler may both ask about a request; it is checked once. */
-  async function proveOnce(request: ProofCarrier, ip = "unknown"): Promise<SignIn> {
-    const signIn = proven.get(request) ?? await door.prove(request, ip);
-    proven.set(request, signIn);
-    return signIn;
-  }
-
-  async function revoke(kept: Kept, holds: (signIn: SignIn) => boolean): Promise<number> {
-    const closed = sessions.closeWhere(holds, revoked);
-    await keep?.set(...kept);
+  async function revoke(stored: StoredRevocation, matches: (signIn: SignIn) => boolean): Promise<number> {
+    const closed = sessions.closeWhere(matches, revoked);
+    await keep?.set(...stored);
     return closed;
   }
 
@@ -154,7 +145,6 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
     for (const key of revocations.prune(now())) await keep?.delete(key);
   }
 
-  const { connect, refresh, identityOf, signsInByMessage, refusal } = door;
   const api: Access = {
     open,
     extension: subscribeExtension(options.subscribeRule),
@@ -163,13 +153,14 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
     identityOf,
     signsInByMessage,
     refusal,
-    allowsOrigin,
+    requestIdentity,
+    authorize,
+    allowsOrigin: origins.allowsOrigin,
     signInOf: (conn) => sessions.get(conn),
     prolong: (conn, expiresAt) => sessions.prolong(conn, expiresAt),
     verify: (token) => sign.byToken(token),
     verifySubscription: (token, subscription) => sign.subscription(token, subscription),
     anonymous: (user) => sign.anonymous(user),
-    requestIdentity: async (request, ip) => (await proveOnce(request, ip)).identity,
     allowPath(upgrade, path) {
       const resource = `path:${path}`;
       const refused = refusal(upgrade, "read", resource);
@@ -177,16 +168,22 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
       return refusal(upgrade, "write", resource) === undefined ? "write" : "read";
     },
     allowRequest: (verb, resource) => async (request, ip) => {
-      if (!admits(request.headers)) return false;
       try {
-        return (await proveOnce(request, ip)).identity.can(verb, resource);
+        await authorize(request, ip, verb, resource);
+        return true;
       } catch (error) {
-        if (error instanceof PlugboardError) return false; // no proof, or one that is worth nothing
+        if (error instanceof PlugboardError) return false;
         throw error;
       }
     },
-    requireAuth: (verb = "admin", resource = "api") =>
-      authMiddleware({ admits, prove: proveOnce, verb, resource }),
+    requireAuth: (verb = "admin", resource = "api") => async (c, next) => {
+      try {
+        await authorize(c.req.raw, c.env.ip, verb, resource);
+      } catch (error) {
+        return refusalFor(error);
+      }
+      await next();
+    },
 
     async authenticateConnection(token) {
       try {
@@ -206,27 +203,25 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
       await revoke(revocations.addKey(hash), ({ apiKey }) => apiKey === name);
       return true;
     },
-    async revoke(revocation) {
-      return await revoke(revocations.add(revocation, now()), sign.revoked);
-    },
+    revoke: (revocation) => revoke(revocations.add(revocation, now()), sign.revoked),
   };
 
   return {
     name: "auth",
     api,
-    upgrade: door.upgrade,
-    open: door.open,
+    upgrade: flow.upgrade,
+    open: flow.open,
     close: (conn) => sessions.end(conn),
     async start(given) {
-      refuseToBeOpen(open && exposed, hostname);
+      if (open && exposed) throw needsSignIn(hostname);
       host = given;
-      for (const kept of await keep?.load() ?? []) revocations.restore(kept);
+      for (const stored of await keep?.load() ?? []) revocations.restore(stored);
       tokens?.start(given.clock, given.log);
-      const failed = (error: unknown) => given.log.error("a protocol could not tell its client", { error });
+      const failed = (error: unknown) => given.log.error("a protocol failed to warn its client", { error });
       release = [
-        given.clock.every(EXPIRY_SWEEP_MS, () => sessions.sweep(now(), failed)),
+        given.clock.every(SWEEP_MS, () => sessions.sweep(now(), failed)),
         given.clock.every(PRUNE_MS, () => {
-          prune().catch((error) => given.log.error("revocations could not be forgotten", { error }));
+          prune().catch((error) => given.log.error("cannot delete expired revocations", { error }));
         }),
       ];
       if (open) given.log.warn(OPEN);
@@ -239,22 +234,20 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
   };
 }
 
-const OPEN = "nobody has to sign in: everybody on this machine may do everything " +
-  "(JWT_SECRET, JWKS_URL or API_KEYS changes that)";
+const OPEN = "no sign-in is configured: every client on this machine has all permissions " +
+  "(set JWT_SECRET, JWKS_URL or API_KEYS to change that)";
 
 function signInBy(tokens: boolean, keys: boolean, { signIn, anonymous = false }: AuthOptions): string {
   const ways = [tokens && "tokens", keys && "API keys", signIn && "the app's own check"].filter(Boolean);
-  if (ways.length === 0) return "nobody can sign in: everybody may do what somebody anonymous may";
-  const others = anonymous ? "whoever has none is let in" : "whoever has none is refused";
-  return `clients sign in by ${ways.join(" and ")}; ${others}`;
+  if (ways.length === 0) return "clients cannot sign in: all of them are anonymous";
+  return `clients sign in by ${ways.join(" and ")}; others are ${anonymous ? "anonymous" : "refused"}`;
 }
 
-function refuseToBeOpen(refused: boolean, hostname: string): void {
-  if (!refused) return;
-  throw new PlugboardError(
+function needsSignIn(hostname: string): PlugboardError {
+  return new PlugboardError(
     "no_sign_in",
-    `Cannot start auth: the server listens on ${hostname}, beyond this machine, and nobody would have to sign in. ` +
-      "Set JWT_SECRET, JWKS_URL or API_KEYS, or let everybody in by ALLOW_ANONYMOUS=1",
+    `Cannot start auth: the server listens on ${hostname}, beyond this machine, without sign-in. ` +
+      "Set JWT_SECRET, JWKS_URL or API_KEYS, or accept anonymous clients with ALLOW_ANONYMOUS=1",
   );
 }
 

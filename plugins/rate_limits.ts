@@ -1,7 +1,7 @@
 /**
- * Rate limits: how often, how many and how much, for each connection, user, channel and address.
+ * Rate limits for each connection, user, channel and address.
  *
- * It stands before sign-in, which tells it of failures, and is told by the channels of subscribes and publishes:
+ * Sign-in reports failed attempts to it, and the channel service asks it before subscribes and publishes:
  *
  * ```ts
  * import { Server } from "@plugboard/server";
@@ -16,7 +16,7 @@
  * bus.extend(limits.extension);
  * ```
  *
- * A burst of a whole window's worth is fine; a steady stream is held to the rate.
+ * A limit allows a burst of a whole window's worth, and holds a steady stream to the rate.
  *
  * @module
  */
@@ -37,7 +37,7 @@ import {
 import type { SignInGuard } from "./auth/types.ts";
 import type { ChannelExtension } from "./channels/types.ts";
 import { Buckets } from "./rate_limits/buckets.ts";
-import { type LimitingMiddleware, limitRequests, tooMany } from "./rate_limits/http.ts";
+import { type LimitingMiddleware, limitRequests } from "./rate_limits/http.ts";
 import {
   type Limits,
   type Operation,
@@ -49,6 +49,7 @@ import { type Meter, Meters } from "./rate_limits/meters.ts";
 import { spend } from "./rate_limits/rates.ts";
 import { failedSignIns } from "./rate_limits/sign_ins.ts";
 import { subnetOf } from "./shared/client_ip.ts";
+import { refusalFor } from "./shared/http_errors.ts";
 import type { Metrics } from "./shared/metrics.ts";
 import { RateLimitError } from "./shared/rate_limit_error.ts";
 
@@ -60,44 +61,44 @@ export { RateLimitError } from "./shared/rate_limit_error.ts";
 
 /** Options of {@linkcode rateLimits}. */
 export interface RateLimitsOptions {
-  /** Whether there are any limits at all; load tests have none. @default {true} */
+  /** Whether there are limits; load tests turn them off. @default {true} */
   enabled?: boolean;
   /** Limits other than the defaults. */
   limits?: Partial<Limits>;
   /**
-   * What becomes of a message beyond a limit: it is answered with an `error` where its protocol has one, or just
-   * dropped (`drop`). With `disconnect` it is answered, and whoever goes on regardless is disconnected.
+   * What happens to a message beyond a limit: it is answered with an `error` if its protocol has one, or dropped
+   * silently (`drop`). With `disconnect` it is answered, and clients that continue are disconnected.
    * @default {"disconnect"}
    */
   whenExceeded?: "error" | "drop" | "disconnect";
-  /** Addresses, users and channels remembered at once, of each. @default {100000} */
+  /** Maximum number of addresses that are tracked, and likewise of users and channels. @default {100000} */
   maxTracked?: number;
   /** Counts refusals. */
   metrics?: Pick<Metrics, "counter">;
 }
 
-/** Answers a message that was refused unread, in the words of its protocol. */
+/** Answers a message that was refused unread, in the format of its protocol. */
 export type RefusedMessage = (conn: Connection, message: Message, error: RateLimitError) => void;
 
-/** What rate limits offer to other plugins and to the app. */
+/** The rate limits, for other plugins and the app. */
 export interface RateLimits {
   /** For the option `limits` of sign-in. */
   readonly signIns: SignInGuard;
-  /** For the channels: `bus.extend(limits.extension)`. */
+  /** For the channel service: `bus.extend(limits.extension)`. */
   readonly extension: ChannelExtension;
-  /** Counts an operation of a connection; throws a {@linkcode RateLimitError} when it is one too many. */
+  /** Counts an operation of a connection; throws a {@linkcode RateLimitError} beyond the limit. */
   spend(conn: Connection, operation: Operation): void;
-  /** The same by a client's id, and without a throw: `false` when it is one too many. */
+  /** Counts an operation of a client by its id; returns `false` beyond the limit. */
   enforceRateLimit(client: string, operation: Operation): boolean;
-  /** Has a protocol answer the messages of an endpoint that are refused before it sees them. */
+  /** Sets the function that answers refused messages of an endpoint. */
   answerWith(endpoint: Endpoint, answer: RefusedMessage): void;
-  /** For HTTP routes: answers 429 to an address that asks too often. */
+  /** For HTTP routes: answers 429 beyond the limit of an address. */
   middleware(): LimitingMiddleware;
 }
 
 const connectionLimit = closeCode(3504, "connection limit");
 
-/** Holds clients to limits. */
+/** Limits what clients do. */
 export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> {
   const { enabled = true, whenExceeded = "disconnect", maxTracked = 100_000, limits = {} } = options;
   const check = checkOptions("rate_limits");
@@ -108,7 +109,7 @@ export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> 
 
   let host: Host | undefined;
   const now = () => (host?.clock ?? systemClock).now();
-  const refusals = options.metrics?.counter("plugboard_rate_limited_total", "Refused for being too many", [
+  const refusals = options.metrics?.counter("plugboard_rate_limited_total", "Refused because of a limit", [
     "what",
   ]);
   const refused = (what: string) => refusals?.add(1, what);
@@ -130,7 +131,7 @@ export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> 
   const publishes = buckets("publishesPerChannel");
   const refusalPace = pace("refusals");
 
-  /** Counts a refusal, and disconnects whoever collects too many. */
+  /** Counts a refusal; disconnects the client after too many. */
   function refuse(conn: Connection, meter: Meter, operation: Operation, waitMs: number): RateLimitError {
     refused(operation);
     if (whenExceeded === "disconnect" && refusalPace !== undefined) {
@@ -204,12 +205,12 @@ export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> 
       const key = subnetOf(ip);
       if ((connections.get(key) ?? 0) >= connectionsPerIp) {
         refused("connection");
-        return tooMany(new RateLimitError("Too many connections from your address", 5_000));
+        return refusalFor(new RateLimitError("Too many connections from your address", 5_000));
       }
       const waitMs = connects?.take(key, now()) ?? 0;
       if (waitMs === 0) return;
       refused("connect");
-      return tooMany(new RateLimitError("Too many connects from your address", waitMs));
+      return refusalFor(new RateLimitError("Too many connects from your address", waitMs));
     },
 
     open(conn) {
@@ -217,7 +218,7 @@ export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> 
       const count = (connections.get(key) ?? 0) + 1;
       connections.set(key, count);
       meters.connected(conn);
-      // Many may have been let in at once, before any of them had opened.
+      // Several may have been admitted before any of them opened.
       if (count > connectionsPerIp) conn.close(connectionLimit);
     },
 

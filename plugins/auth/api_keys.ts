@@ -1,5 +1,5 @@
 /**
- * API keys: long random texts that backends prove themselves with.
+ * API keys: long random texts that backends sign in with.
  *
  * @module
  */
@@ -8,10 +8,10 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { PlugboardError } from "../../core/mod.ts";
 import type { ApiKeyInfo, ApiKeyOptions } from "./types.ts";
 
-/** A key with what it allows. */
+/** An API key with its permissions. */
 export type ApiKey = ApiKeyOptions & { readonly key: string };
 
-/** No key is longer; more is not even hashed. */
+/** Longer keys are refused before they are hashed. */
 const MAX_KEY_LENGTH = 512;
 
 interface Entry {
@@ -20,43 +20,45 @@ interface Entry {
 }
 
 /**
- * Keys by name. Of a key only the SHA-256 is kept: it is random, so there is nothing a slow hash could protect.
- * A given key is compared with every one there is, each time in full, so that the time tells nothing.
+ * API keys by name. Only the SHA-256 of a key is stored: keys are random, a slow hash would protect nothing more. A key
+ * is compared with all entries in constant time.
  */
 export class ApiKeys {
   readonly #entries = new Map<string, Entry>();
 
-  /** Adds a key; throws if it is unfit or the name is taken. */
+  /** Adds a key; throws if the key is invalid or the name is taken. */
   add(key: string, { name, permissions, ...rest }: ApiKeyOptions, now: number): void {
-    if (key === "" || key.length > MAX_KEY_LENGTH || name === "") {
-      const rule = `its name must not be empty and it must have 1 to ${MAX_KEY_LENGTH} characters`;
+    const refuse = (rule: string) => {
       throw new PlugboardError("bad_api_key", `Cannot add the API key "${name}": ${rule}`);
-    }
-    if (this.#entries.has(name)) {
-      throw new PlugboardError("bad_api_key", `Cannot add the API key "${name}": there is one of this name`);
-    }
+    };
+    if (name === "") refuse("its name must not be empty");
+    if (key === "" || key.length > MAX_KEY_LENGTH) refuse(`it must have 1 to ${MAX_KEY_LENGTH} characters`);
+    if (this.#entries.has(name)) refuse("the name is taken");
     const info = Object.freeze({ name, permissions: Object.freeze([...permissions]), ...rest, addedAt: now });
     this.#entries.set(name, { info, digest: digestOf(key) });
   }
 
-  /** The key's entry, if there is such a key and it has not ended. */
+  /** Finds the entry of a key that has not expired. A key with several names has the permissions of all. */
   find(key: string, now: number): { info: ApiKeyInfo; hash: string } | undefined {
     if (key.length > MAX_KEY_LENGTH) return undefined;
     const digest = digestOf(key);
-    let found: Entry | undefined;
-    for (const entry of this.#entries.values()) if (timingSafeEqual(entry.digest, digest)) found = entry;
-    if (found === undefined || (found.info.expiresAt ?? Infinity) <= now) return undefined;
-    return { info: found.info, hash: found.digest.toHex() };
+    const equal = [...this.#entries.values()].filter((entry) => timingSafeEqual(entry.digest, digest));
+    const [first, ...others] = equal.map(({ info }) => info).filter(({ expiresAt = Infinity }) =>
+      expiresAt > now
+    );
+    if (first === undefined) return undefined;
+    const permissions = [first, ...others].flatMap((info) => info.permissions);
+    return { info: { ...first, permissions }, hash: digest.toHex() };
   }
 
-  /** Removes a key and gives its hash. */
+  /** Removes a key; returns its hash. */
   remove(name: string): string | undefined {
     const entry = this.#entries.get(name);
     this.#entries.delete(name);
     return entry?.digest.toHex();
   }
 
-  /** All keys, the earliest first. */
+  /** All keys, the oldest first. */
   list(): readonly ApiKeyInfo[] {
     return Array.from(this.#entries.values(), ({ info }) => info);
   }
@@ -67,8 +69,8 @@ function digestOf(key: string): Uint8Array {
 }
 
 /**
- * Reads keys as settings have them: `key`, `name:key` or `name:key:permission+permission`, separated by commas.
- * Without permissions a key may do everything, as a backend usually does. What is no permission throws.
+ * Parses keys from a setting: `key`, `name:key` or `name:key:permission+permission`, separated by commas. Keys without
+ * permissions are admins, as backends usually are. Throws on an invalid permission.
  *
  * ```ts
  * import { parseApiKeys } from "@plugboard/server/auth";
@@ -85,13 +87,13 @@ export function parseApiKeys(text: string): ApiKey[] {
     const [, name = `key ${i + 1}`, key = "", permissions = "admin"] = part.match(KEY) ?? [];
     const list = permissions.split("+");
     if (list.every((permission) => PERMISSION.test(permission))) return { name, key, permissions: list };
-    // What stands there may be a part of a key, so it is not shown.
+    // The invalid text may be a part of a key, so the error does not show it.
     const rule = "permissions such as read:news, write:chat:*, admin or *, joined by +";
-    throw new PlugboardError("bad_setting", `API_KEYS must have ${rule} behind key ${i + 1}`);
+    throw new PlugboardError("bad_setting", `API_KEYS must have ${rule} after key ${i + 1}`);
   });
 }
 
 const PERMISSION = /^(?:\*|admin|(?:read|write|query|admin):.+)$/;
 
-/** A name is needed where permissions follow: a key alone is everything up to the comma. */
+/** A key with permissions needs a name: `a:b` is a name and a key. */
 const KEY = /^(?:([^:]+):)?([^:]*)(?::(.+))?$/;

@@ -1,5 +1,5 @@
 /**
- * Claims: what a token says, in the form in which Centrifuge's tokens say it.
+ * Claims: parses the claims of tokens, in the format of Centrifuge's tokens.
  *
  * @module
  */
@@ -9,9 +9,9 @@ import { PlugboardError } from "../../core/mod.ts";
 import type { SubscribeRequest } from "../channels/types.ts";
 import type { SubscriptionOf } from "./types.ts";
 
-/** What a connection token says; what it leaves to the server is absent. */
+/** The claims of a connection token. */
 export interface ConnectionClaims {
-  /** Empty for somebody anonymous. */
+  /** Empty for anonymous clients. */
   readonly user: string;
   readonly permissions?: readonly string[];
   readonly expiresAt?: number;
@@ -22,7 +22,7 @@ export interface ConnectionClaims {
   readonly issuedAt?: number;
 }
 
-/** What a subscription token says. */
+/** The claims of a subscription token. */
 export interface SubscriptionClaims {
   readonly user: string;
   readonly request: SubscribeRequest;
@@ -30,12 +30,12 @@ export interface SubscriptionClaims {
   readonly issuedAt?: number;
 }
 
-/** Where a subscription stands that the server made and the token says nothing about. */
+/** A subscription by the server, without options in the token. */
 const PLAIN: SubscribeRequest = { serverSide: true, grant: {} };
 
-/** Reads a connection token; the user may stand in `id`, as tokens made for other servers have it. */
+/** Parses a connection token. Tokens for other servers may have the user in `id`. */
 export function connectionClaims(payload: JWTPayload): ConnectionClaims {
-  if (payload["channel"] !== undefined) throw wrong("a subscription token opens no connection");
+  if (payload["channel"] !== undefined) throw wrong("it is a subscription token");
   return {
     user: userOf(payload),
     channels: channelsOf(payload),
@@ -49,9 +49,9 @@ export function connectionClaims(payload: JWTPayload): ConnectionClaims {
   };
 }
 
-/** Reads a subscription token, which must be for this user and channel. */
+/** Parses a subscription token, which must match the user, the channel and the client. */
 export function subscriptionClaims(payload: JWTPayload, wanted: SubscriptionOf): SubscriptionClaims {
-  if (typeof payload["channel"] !== "string") throw wrong("it is no subscription token");
+  if (typeof payload["channel"] !== "string") throw wrong("it is not a subscription token");
   const user = userOf(payload);
   const client = textClaim(payload, "client") || wanted.client;
   if (payload["channel"] !== wanted.channel || user !== wanted.user || client !== wanted.client) {
@@ -114,13 +114,13 @@ function subscription(about: Record<string, unknown>, expiresAt?: number): Subsc
   };
 }
 
-/** A list, or texts separated by spaces as in OAuth's `scope`. */
+/** A list, or a text separated by spaces like OAuth's `scope`. */
 function permissionsClaim(value: unknown): readonly string[] | undefined {
   if (value === undefined) return undefined;
   return typeof value === "string" ? value.split(" ").filter(Boolean) : listOfText("permissions", value);
 }
 
-/** A claim as JSON text: any JSON value, or the text of one in base64. */
+/** Returns a claim as JSON text: it is any JSON value, or JSON text in base64. */
 function jsonClaim(claims: Record<string, unknown>, plain: string, encoded: string): string | undefined {
   if (claims[plain] !== undefined) return JSON.stringify(claims[plain]);
   const base64 = textClaim(claims, encoded);
@@ -129,7 +129,7 @@ function jsonClaim(claims: Record<string, unknown>, plain: string, encoded: stri
     const bytes = Uint8Array.fromBase64(base64);
     return JSON.stringify(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
   } catch {
-    throw wrong(`${encoded} must be JSON in base64; other bytes cannot be sent to JSON clients`);
+    throw wrong(`${encoded} must be JSON in base64; JSON clients cannot receive other bytes`);
   }
 }
 
@@ -146,7 +146,7 @@ function listOfText(name: string, value: unknown): string[] {
   return value;
 }
 
-/** The object without what is undefined in it. */
+/** Removes undefined members. */
 function defined<T extends object>(all: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
   const entries = Object.entries(all).filter(([, value]) => value !== undefined);
   return Object.fromEntries(entries) as { [Key in keyof T]?: Exclude<T[Key], undefined> };
@@ -156,7 +156,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** The reason is for the log; the client is told no more than that its token is invalid. */
+/** The reason is for the log. The client learns only that its token is invalid. */
 function wrong(reason: string): PlugboardError {
   return new PlugboardError("invalid_token", "Invalid token", { cause: new Error(reason) });
 }

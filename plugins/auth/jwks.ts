@@ -1,48 +1,49 @@
 /**
  * Keys that an identity provider publishes at a URL (JWKS).
  *
- * `jose` has a reader for them too. This one differs in what happens on a bad day: an endpoint that is down is
- * asked at growing intervals and not once per token, and keys that are known stay good meanwhile.
+ * Unlike the reader of `jose`, this one retries an endpoint that is down with back-off instead of once per token, and
+ * known keys stay valid meanwhile.
  *
  * @module
  */
 
 import { createLocalJWKSet, errors, type JWTHeaderParameters } from "jose";
 import { checkOptions, type Clock, type Log, PlugboardError } from "../../core/mod.ts";
+import { readText } from "../shared/body.ts";
 
 /** Options for keys from a URL. */
 export interface JwksOptions {
   /** Where the provider publishes them. */
   readonly url: string;
-  /** How long they are used without asking again; at half of it they are fetched anew in the background. @default {600000} */
+  /** How long keys are used before they are fetched again; the refresh starts at half of it. @default {600000} */
   readonly maxAgeMs?: number;
-  /** How long they stay good while the provider cannot be reached. @default {86400000} a day */
+  /** How long keys stay valid while the provider is unreachable. @default {86400000} a day */
   readonly maxStaleMs?: number;
-  /** How often tokens with an unknown key id may have them fetched anew. @default {10000} */
+  /** Minimum time between fetches because of unknown key ids. @default {10000} */
   readonly cooldownMs?: number;
-  /** How long a request may take. @default {5000} */
+  /** Timeout of a request. @default {5000} */
   readonly timeoutMs?: number;
 }
 
-/** Keys by a token's header. */
+/** Looks up keys by a token's header. */
 export interface RemoteKeys {
-  /** Fetches the keys ahead of the first token. */
+  /** Fetches the keys before the first token arrives. */
   start(clock: Clock, log: Log): void;
   stop(): void;
-  /** The keys that the token may have been signed with; none if the provider knows no such key. */
+  /** Returns the candidate keys for a token; none if the provider does not know the key. */
   keysFor(header: JWTHeaderParameters, now: number): Promise<CryptoKey[]>;
 }
 
-/** A set of keys is a few kilobytes. */
+/** A key set usually has a few kilobytes. */
 const MAX_BYTES = 262_144;
-/** Keys tried for a token without a key id. */
+/** How many keys are tried for a token without a key id. */
 const MAX_CANDIDATES = 8;
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 60_000;
 
 type KeySet = ReturnType<typeof createLocalJWKSet>;
 
-/** Reads keys from a URL, and keeps them. */
+/** Fetches keys from a URL and caches them. */
 export function remoteKeys(options: JwksOptions): RemoteKeys {
   const { url, maxAgeMs = 600_000, maxStaleMs = 86_400_000, cooldownMs = 10_000, timeoutMs = 5_000 } =
     options;
@@ -59,7 +60,7 @@ export function remoteKeys(options: JwksOptions): RemoteKeys {
   let failures = 0;
   let notBefore = 0;
 
-  /** Fetches anew; everybody who needs that waits for the same request. Never rejects. */
+  /** Fetches the keys; concurrent callers share one request. Never rejects. */
   function refresh({ clock, log }: { clock: Clock; log: Log }): Promise<void> {
     return fetching ??= fetchKeys(clock).then((keys) => {
       const now = clock.now();
@@ -70,27 +71,30 @@ export function remoteKeys(options: JwksOptions): RemoteKeys {
       if (host === undefined) return;
       const waitMs = Math.min(FIRST_RETRY_MS * 2 ** failures++, LAST_RETRY_MS);
       notBefore = clock.now() + waitMs;
-      log.warn(`the keys at ${url} could not be fetched; next try in ${waitMs} ms`, { error });
+      log.warn(`cannot fetch the keys at ${url}; next attempt in ${waitMs} ms`, { error });
     }).finally(() => fetching = undefined);
   }
 
   async function fetchKeys(clock: Clock): Promise<KeySet> {
-    const own = abort = new AbortController();
-    const cancel = clock.after(timeoutMs, () => own.abort(new Error(`no answer within ${timeoutMs} ms`)));
+    const controller = abort = new AbortController();
+    const cancel = clock.after(
+      timeoutMs,
+      () => controller.abort(new Error(`no response within ${timeoutMs} ms`)),
+    );
     try {
       const headers = { accept: "application/jwk-set+json, application/json" };
-      const response = await fetch(url, { signal: own.signal, redirect: "error", headers });
+      const response = await fetch(url, { signal: controller.signal, redirect: "error", headers });
       if (response.status !== 200) {
         await response.body?.cancel();
-        throw new Error(`the answer was ${response.status}`);
+        throw new Error(`the response was ${response.status}`);
       }
-      return keySet(JSON.parse(await textOf(response)));
+      return keySet(JSON.parse(await readText(response, { maxBytes: MAX_BYTES, timeoutMs, clock })));
     } finally {
       cancel();
     }
   }
 
-  /** A request that is under way or allowed now; nothing while the provider is to be left alone. */
+  /** Joins the current request or starts one; `undefined` during the cooldown. */
   function ask(now: number): Promise<void> | undefined {
     if (host === undefined) return undefined;
     return fetching ?? (now >= notBefore ? refresh(host) : undefined);
@@ -103,7 +107,7 @@ export function remoteKeys(options: JwksOptions): RemoteKeys {
     },
     stop() {
       host = undefined;
-      abort?.abort(new Error("the server stops"));
+      abort?.abort(new Error("the server is stopping"));
     },
     async keysFor(header, now) {
       const age = known === undefined ? Infinity : now - known.fetchedAt;
@@ -124,8 +128,8 @@ function unavailable(): PlugboardError {
 
 function keySet(value: unknown): KeySet {
   const keys = (value as { keys?: unknown } | null)?.keys;
-  // An empty set would lock everybody out; it is more likely an accident than a wish.
-  if (!Array.isArray(keys) || keys.length === 0) throw new Error("the answer is no set of keys");
+  // An empty set would lock out all users; it is probably an accident.
+  if (!Array.isArray(keys) || keys.length === 0) throw new Error("the response is not a key set");
   return createLocalJWKSet({ keys });
 }
 
@@ -141,16 +145,4 @@ async function candidates(keys: KeySet, header: JWTHeaderParameters): Promise<Cr
     for await (const key of error) if (found.push(key) === MAX_CANDIDATES) break;
     return found;
   }
-}
-
-async function textOf(response: Response): Promise<string> {
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  let text = "";
-  let size = 0;
-  for await (const chunk of response.body ?? []) {
-    size += chunk.length;
-    if (size > MAX_BYTES) throw new Error(`the answer has more than ${MAX_BYTES} bytes`);
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
 }

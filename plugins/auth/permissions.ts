@@ -1,5 +1,5 @@
 /**
- * Permissions: short texts that say what somebody may do, such as `read:chat` or `write:orders:*`.
+ * Permissions: short texts such as `read:chat` or `write:orders:*`.
  *
  * @module
  */
@@ -7,42 +7,41 @@
 import { PlugboardError } from "../../core/mod.ts";
 import type { Verb } from "../shared/identity.ts";
 
-/** What a list of permissions allows. */
+/** A parsed list of permissions. */
 export interface Permissions {
   readonly list: readonly string[];
   /** Whether one of them allows it. */
   can(verb: Verb, resource: string): boolean;
 }
 
-/** A list longer than this is a mistake, or an attempt to make every check slow. */
+/** A longer list is a mistake, or an attempt to make every check slow. */
 const MAX_PERMISSIONS = 1_000;
 
-const MAX_REMEMBERED = 1_000;
+const MAX_CACHED = 1_000;
 
-/** Prepares lists, and remembers them: most users share a few, so that it saves memory and work at sign-in. */
-export function rememberPermissions(): (list: readonly string[]) => Permissions {
-  const remembered = new Map<string, Permissions>();
+/** Returns a parser with a cache: most users share a few lists. */
+export function cachedPermissions(): (list: readonly string[]) => Permissions {
+  const cache = new Map<string, Permissions>();
   return (list) => {
     const key = JSON.stringify(list);
-    let permissions = remembered.get(key);
+    let permissions = cache.get(key);
     if (permissions === undefined) {
       permissions = permissionsOf(list);
-      if (remembered.size >= MAX_REMEMBERED) remembered.clear();
-      remembered.set(key, permissions);
+      if (cache.size >= MAX_CACHED) cache.clear();
+      cache.set(key, permissions);
     }
     return permissions;
   };
 }
 
 /**
- * Prepares a list for asking.
+ * Parses a list of permissions.
  *
- * `read:`, `write:`, `query:` and `admin:` are followed by a resource; its parts stand between colons. A `*` in the place of
- * a part stands for any one part, at the end for any number of them, but at least one: `read:chat:*` allows
- * `chat:a` and `chat:a:b`, not `chat`. Anywhere else a `*` is just a character. `*` alone allows to read and write
- * everything, `admin` allows everything; `query:*` allows to read by SQL of one's own, which no other permission but
- * `admin` includes. Texts are compared as they are, without case folding or normalisation, and what is not understood
- * allows nothing.
+ * `read:`, `write:`, `query:` and `admin:` precede a resource, whose parts are separated by colons. A `*` matches
+ * any one part; at the end it matches one or more parts: `read:chat:*` allows `chat:a` and `chat:a:b`, not `chat`.
+ * Within a part a `*` is an ordinary character. `*` alone allows to read and write everything, `admin` allows
+ * everything. `query:*` allows to read with SQL of one's own; only `admin` includes it. Texts are compared without case
+ * folding or normalization. A permission of another form allows nothing.
  */
 export function permissionsOf(list: readonly string[]): Permissions {
   if (list.length > MAX_PERMISSIONS) {
@@ -54,37 +53,28 @@ export function permissionsOf(list: readonly string[]): Permissions {
     query: new Patterns(),
     admin: new Patterns(),
   };
-  for (const permission of list) grant(patterns, permission);
-  return {
-    list: Object.freeze([...list]),
-    can: (verb, resource) => patterns[verb].match(resource),
-  };
+  for (const permission of list) {
+    for (const [verb, pattern] of grantsOf(permission)) patterns[verb].add(pattern);
+  }
+  return { list: Object.freeze([...list]), can: (verb, resource) => patterns[verb].match(resource) };
 }
 
-function grant(patterns: Record<Verb, Patterns>, permission: string): void {
-  if (permission === "*" || permission === "admin") {
-    patterns.read.add("*");
-    patterns.write.add("*");
-    if (permission === "admin") {
-      patterns.query.add("*");
-      patterns.admin.add("*");
-    }
-    return;
-  }
-  const colon = permission.indexOf(":");
-  const verb = permission.slice(0, colon);
-  if (verb === "read" || verb === "write" || verb === "query" || verb === "admin") {
-    patterns[verb].add(permission.slice(colon + 1));
-  }
+const VERBS: readonly Verb[] = ["read", "write", "query", "admin"];
+
+function grantsOf(permission: string): [Verb, pattern: string][] {
+  if (permission === "admin") return VERBS.map((verb) => [verb, "*"]);
+  if (permission === "*") return [["read", "*"], ["write", "*"]];
+  const verb = VERBS.find((verb) => permission.startsWith(`${verb}:`));
+  return verb === undefined ? [] : [[verb, permission.slice(verb.length + 1)]];
 }
 
-/** Resource patterns of one verb, sorted by how they are looked up. */
+/** The resource patterns of one verb, by the kind of look-up. */
 class Patterns {
   #all = false;
   readonly #exact = new Set<string>();
-  /** Those that end in `*`, without it. */
+  /** Patterns that end in `*`, without it. */
   readonly #prefixes = new Set<string>();
-  /** Those with a `*` in the middle. */
+  /** Patterns with a `*` in the middle. */
   readonly #others: string[][] = [];
 
   add(pattern: string): void {

@@ -1,15 +1,15 @@
 /**
- * Revocations: proofs that are worth nothing any more although they look good.
+ * Revocations: credentials that are no longer valid although they look valid.
  *
  * @module
  */
 
 import type { Revocation } from "./types.ts";
 
-/** A revocation as it is kept: a key and what is said of it. */
-export type Kept = readonly [key: string, value: string];
+/** A revocation as it is stored. */
+export type StoredRevocation = readonly [key: string, value: string];
 
-/** The parts of a proof that revocations go by. */
+/** The parts of a token that revocations refer to. */
 export interface Revocable {
   readonly user: string;
   /** The token's `jti`. */
@@ -18,37 +18,37 @@ export interface Revocable {
 }
 
 interface Rule {
-  /** Tokens issued until then; absent where the key says it all. */
+  /** Revokes tokens issued until then. Absent if the key identifies the token. */
   readonly before?: number;
-  /** When it may be forgotten. */
+  /** When the rule expires. */
   readonly until?: number;
 }
 
-/** What was revoked, by `jti:…`, `user:…`, `key:…` (an API key's hash) or `all`. */
+/** Revocations by `jti:…`, `user:…`, `key:…` (the hash of an API key) or `all`. */
 export class Revocations {
   readonly #rules = new Map<string, Rule>();
 
-  /** Adds one; gives what is to be kept. */
-  add(revocation: Revocation, now: number): Kept {
-    if ("jti" in revocation) return this.#set(`jti:${revocation.jti}`, forgottenAt(revocation));
+  /** Adds a revocation; returns the entry to store. */
+  add(revocation: Revocation, now: number): StoredRevocation {
+    if ("jti" in revocation) return this.#set(`jti:${revocation.jti}`, untilOf(revocation));
     if ("user" in revocation) {
       const { user, issuedBefore = now } = revocation;
-      return this.#set(`user:${user}`, { before: issuedBefore, ...forgottenAt(revocation) });
+      return this.#set(`user:${user}`, { before: issuedBefore, ...untilOf(revocation) });
     }
     return this.#set("all", { before: revocation.issuedBefore });
   }
 
   /** Revokes an API key by its hash. */
-  addKey(hash: string): Kept {
+  addKey(hash: string): StoredRevocation {
     return this.#set(`key:${hash}`, {});
   }
 
-  /** Takes back what was kept. */
-  restore([key, value]: Kept): void {
+  /** Restores a stored entry. */
+  restore([key, value]: StoredRevocation): void {
     this.#rules.set(key, JSON.parse(value) as Rule);
   }
 
-  /** Whether a token is revoked. One that does not say when it was issued counts as old. */
+  /** Whether a token is revoked. A token without a time of issue counts as old. */
   covers({ user, id, issuedAt = 0 }: Revocable): boolean {
     if (this.#rules.size === 0) return false;
     if (id !== undefined && this.#rules.has(`jti:${id}`)) return true;
@@ -61,24 +61,24 @@ export class Revocations {
     return this.#rules.has(`key:${hash}`);
   }
 
-  /** Forgets what may be forgotten; gives the keys. */
+  /** Removes expired rules; returns their keys. */
   prune(now: number): string[] {
     const due = [...this.#rules].filter(([, { until = Infinity }]) => until <= now).map(([key]) => key);
     for (const key of due) this.#rules.delete(key);
     return due;
   }
 
-  /** A later revocation never shortens an earlier one. */
-  #set(key: string, rule: Rule): Kept {
-    const known = this.#rules.get(key);
-    const before = Math.max(rule.before ?? -Infinity, known?.before ?? -Infinity);
-    const until = Math.max(rule.until ?? Infinity, known === undefined ? 0 : known.until ?? Infinity);
+  /** Merges with an earlier rule, and never shortens it. */
+  #set(key: string, rule: Rule): StoredRevocation {
+    const earlier = this.#rules.get(key);
+    const before = Math.max(rule.before ?? -Infinity, earlier?.before ?? -Infinity);
+    const until = Math.max(rule.until ?? Infinity, earlier === undefined ? 0 : earlier.until ?? Infinity);
     const merged = { ...(before !== -Infinity && { before }), ...(until !== Infinity && { until }) };
     this.#rules.set(key, merged);
     return [key, JSON.stringify(merged)];
   }
 }
 
-function forgottenAt({ until }: { readonly until?: number }): Rule {
+function untilOf({ until }: { readonly until?: number }): Rule {
   return until === undefined ? {} : { until };
 }

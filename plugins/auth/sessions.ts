@@ -1,5 +1,5 @@
 /**
- * Sessions: connections that have signed in, watched until their sign-in ends.
+ * Sessions: connections that have signed in, until their sign-in expires.
  *
  * @module
  */
@@ -8,11 +8,11 @@ import { type CloseCode, closeCode, type Connection } from "../../core/mod.ts";
 import type { Identity } from "../shared/identity.ts";
 import type { ConnectOptions, SignIn } from "./types.ts";
 
-/** When clients are told, and when they are closed. */
+/** Times of a session, relative to the expiry of its sign-in. */
 export interface SessionTimes {
-  /** How long before the end they are told. */
+  /** How long before it clients are warned. */
   readonly warnMs: number;
-  /** How long after the end they may still renew. */
+  /** How long after it clients may still refresh. */
   readonly graceMs: number;
 }
 
@@ -25,37 +25,37 @@ interface Session {
 
 const connectionExpired = closeCode(3005, "connection expired");
 
-/** Everybody who has signed in. */
+/** All sessions. */
 export class Sessions {
-  readonly #live = new Map<Connection, Session>();
+  readonly #sessions = new Map<Connection, Session>();
   readonly #times: SessionTimes;
 
   constructor(times: SessionTimes) {
     this.#times = times;
   }
 
-  /** Begins, or begins anew. */
+  /** Begins a session, or replaces it. */
   begin(
     conn: Connection,
     signIn: SignIn,
     { expiring, expired = connectionExpired }: ConnectOptions = {},
   ): void {
-    if (conn.open) this.#live.set(conn, { signIn, warned: false, expiring, expired });
+    if (conn.open) this.#sessions.set(conn, { signIn, warned: false, expiring, expired });
   }
 
   get(conn: Connection): SignIn | undefined {
-    return this.#live.get(conn)?.signIn;
+    return this.#sessions.get(conn)?.signIn;
   }
 
-  /** Replaces the sign-in; the client will be told of its end anew. */
+  /** Replaces the sign-in. The client is warned again. */
   renew(conn: Connection, signIn: SignIn): void {
-    const session = this.#live.get(conn);
+    const session = this.#sessions.get(conn);
     if (session === undefined) return;
     session.signIn = signIn;
     session.warned = false;
   }
 
-  /** Gives the sign-in another end; gives the identity, if there is one. */
+  /** Changes the expiry; returns the new identity. */
   prolong(conn: Connection, expiresAt: number | undefined): Identity | undefined {
     const signIn = this.get(conn);
     if (signIn === undefined) return undefined;
@@ -66,20 +66,20 @@ export class Sessions {
   }
 
   end(conn: Connection): void {
-    this.#live.delete(conn);
+    this.#sessions.delete(conn);
   }
 
-  /** Closes connections; gives their number. */
-  closeWhere(holds: (signIn: SignIn) => boolean, why: CloseCode): number {
-    const found = [...this.#live].filter(([, { signIn }]) => holds(signIn));
+  /** Closes the connections whose sign-in matches; returns their number. */
+  closeWhere(matches: (signIn: SignIn) => boolean, why: CloseCode): number {
+    const found = [...this.#sessions].filter(([, { signIn }]) => matches(signIn));
     for (const [conn] of found) conn.close(why);
     return found.length;
   }
 
-  /** Tells those whose end is near, and closes those who let it pass. */
+  /** Warns clients whose sign-in expires soon, and closes those after the grace period. */
   sweep(now: number, failed: (error: unknown) => void): void {
     const { warnMs, graceMs } = this.#times;
-    for (const [conn, session] of this.#live) {
+    for (const [conn, session] of this.#sessions) {
       const { expiresAt } = session.signIn.identity;
       if (expiresAt === undefined || now < expiresAt - warnMs) continue;
       if (now >= expiresAt + graceMs) {

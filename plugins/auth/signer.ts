@@ -1,25 +1,26 @@
 /**
- * The signer: turns proofs into sign-ins.
+ * The signer: turns credentials into sign-ins.
  *
  * @module
  */
 
 import { type MaybePromise, messageOf, PlugboardError } from "../../core/mod.ts";
 import type { SubscribeRequest } from "../channels/types.ts";
+import { isLocal } from "../shared/client_ip.ts";
 import type { Identity } from "../shared/identity.ts";
 import type { ApiKeys } from "./api_keys.ts";
 import { connectionClaims, subscriptionClaims } from "./claims.ts";
-import { rememberPermissions } from "./permissions.ts";
+import { cachedPermissions } from "./permissions.ts";
 import type { Revocations } from "./revocations.ts";
 import type { Tokens } from "./tokens.ts";
-import type { AppUser, Brought, Question, SignIn, SignInGuard, SubscriptionOf } from "./types.ts";
+import type { AppUser, Credentials, Question, SignIn, SignInGuard, SubscriptionOf } from "./types.ts";
 
-/** Somebody without proof. */
+/** What anonymous clients are. */
 export interface AnonymousOptions {
-  /** What they may do. @default {["read:*"]} */
+  /** Their permissions. @default {["read:*"]} */
   permissions?: readonly string[];
   /**
-   * Their id: `none`, one that the server has `made`, or the one that was `given`, which anybody may give.
+   * Their user id: `none`, one that the server has `made`, or the one that the client has `given`, without proof.
    * @default {"none"}
    */
   user?: "none" | "made" | "given";
@@ -27,55 +28,54 @@ export interface AnonymousOptions {
 
 /** What the signer works with. */
 export interface SignerParts {
+  /** Whether the server has no sign-in. */
   readonly open: boolean;
   readonly tokens: Tokens | undefined;
   readonly keys: ApiKeys;
   readonly revocations: Revocations;
   readonly limits: SignInGuard | undefined;
-  /** Those of a token that lists none. */
+  /** The permissions of a token that lists none. */
   readonly permissions: readonly string[];
   readonly anonymous: AnonymousOptions | undefined;
-  readonly appSignIn: ((brought: Brought) => MaybePromise<AppUser | undefined>) | undefined;
+  readonly appSignIn: ((credentials: Credentials) => MaybePromise<AppUser | undefined>) | undefined;
   readonly rule: ((question: Question) => boolean | undefined) | undefined;
   readonly now: () => number;
-  /** A proof was checked: it is `ok`, or worth nothing because of this code. */
-  readonly settled: (result: string, ip: string, reason?: string) => void;
-  /** A rule of the app has failed. */
+  /** Called with the result of each check: `ok` or an error code. */
+  readonly checked: (result: string, ip: string, reason?: string) => void;
+  /** Called when the app's rule throws. */
   readonly ruleFailed: (error: unknown) => void;
 }
 
-/** Turns proofs into sign-ins. */
+/** Turns credentials into sign-ins. */
 export interface Signer {
-  /** The sign-in for what a client brought; nothing if that is no proof. */
-  prove(brought: Brought): Promise<SignIn | undefined>;
-  /** The same for a token alone, without a guard. */
+  /** Checks the credentials; `undefined` if there are none. */
+  signIn(credentials: Credentials): Promise<SignIn | undefined>;
+  /** Checks a token, without rate limits. */
   byToken(token: string): Promise<SignIn>;
   subscription(token: string, subscription: SubscriptionOf): Promise<SubscribeRequest>;
-  /** Somebody without proof; throws if such are not let in, or not from elsewhere (`local`). */
+  /** Returns an anonymous sign-in; throws `unauthorized` if those are not allowed, or not from other machines. */
   anonymous(user?: string, local?: boolean): SignIn;
-  /** Whether a sign-in by token was revoked. */
+  /** Whether a sign-in by token is revoked. */
   revoked(signIn: SignIn): boolean;
-  /** Throws if it was. */
+  /** Throws if it is revoked. */
   recheck(signIn: SignIn): void;
 }
 
-/** What the server answers whoever brings no proof where one is needed. */
-const REQUIRED = "Authentication required for WebSocket connection";
 const NO_CHANNELS: ReadonlyMap<string, SubscribeRequest> = new Map();
 
-/** Puts a signer together. */
+/** Makes a signer. */
 export function signer(parts: SignerParts): Signer {
   const { open, tokens, keys, revocations, limits, rule, now } = parts;
-  const permissionsOf = rememberPermissions();
+  const permissionsOf = cachedPermissions();
 
-  function signIn(user: string, list: readonly string[], about: Partial<SignIn> & AboutUser = {}): SignIn {
+  function make(user: string, list: readonly string[], about: Partial<SignIn> & AboutUser = {}): SignIn {
     const { expiresAt, info, anonymous, ...rest } = about;
     const permissions = permissionsOf(list);
     const identity: Identity = {
       user,
       can: rule === undefined
         ? permissions.can
-        : (verb, resource) => answer({ identity, verb, resource }) ?? permissions.can(verb, resource),
+        : (verb, resource) => decide({ identity, verb, resource }) ?? permissions.can(verb, resource),
       ...(expiresAt !== undefined && { expiresAt }),
       ...(info !== undefined && { info }),
       ...(anonymous && { anonymous }),
@@ -83,8 +83,8 @@ export function signer(parts: SignerParts): Signer {
     return { channels: NO_CHANNELS, ...rest, identity, permissions: permissions.list };
   }
 
-  /** The app's rule; one that fails denies. */
-  function answer(question: Question): boolean | undefined {
+  /** Asks the app's rule; a rule that throws denies. */
+  function decide(question: Question): boolean | undefined {
     try {
       return rule!(question);
     } catch (error) {
@@ -94,7 +94,7 @@ export function signer(parts: SignerParts): Signer {
   }
 
   async function byToken(token: string): Promise<SignIn> {
-    if (tokens === undefined) throw invalid("there is nothing to check tokens by");
+    if (tokens === undefined) throw invalid("no secret or key to verify tokens");
     const { user, permissions = parts.permissions, ...about } = connectionClaims(
       await tokens.verify(token, now()),
     );
@@ -102,22 +102,22 @@ export function signer(parts: SignerParts): Signer {
       throw new PlugboardError("permission_denied", "Permission denied");
     }
     if ((about.expiresAt ?? Infinity) <= now()) throw new PlugboardError("token_expired", "Token expired");
-    const proven = signIn(user, permissions, { ...about, ...(user === "" && { anonymous: true }) });
-    recheck(proven);
-    return proven;
+    const signIn = make(user, permissions, { ...about, ...(user === "" && { anonymous: true }) });
+    recheck(signIn);
+    return signIn;
   }
 
   function byKey(key: string): SignIn {
     const found = keys.find(key, now());
     if (found === undefined || revocations.coversKey(found.hash)) {
-      throw invalid("no such API key", "Invalid API key");
+      throw invalid("unknown API key", "Invalid API key");
     }
     const { name, permissions, user = "", expiresAt } = found.info;
-    return signIn(user, permissions, { apiKey: name, ...(expiresAt !== undefined && { expiresAt }) });
+    return make(user, permissions, { apiKey: name, ...(expiresAt !== undefined && { expiresAt }) });
   }
 
   function byApp({ user, permissions = parts.permissions, info, channels = [], ...rest }: AppUser): SignIn {
-    return signIn(user, permissions, {
+    return make(user, permissions, {
       ...rest,
       ...(info !== undefined && { info: JSON.stringify(info) }),
       channels: new Map(channels.map((channel) => [channel, { serverSide: true, grant: {} }])),
@@ -130,51 +130,55 @@ export function signer(parts: SignerParts): Signer {
     return apiKey === undefined && revocations.covers({ ...about, user: identity.user });
   }
 
-  function recheck(proven: SignIn): void {
-    if (revoked(proven)) throw invalid("the token was revoked");
+  function recheck(signIn: SignIn): void {
+    if (revoked(signIn)) throw invalid("the token is revoked");
   }
 
   return {
     byToken,
     revoked,
     recheck,
-    async prove(brought) {
-      const { token, apiKey, ip } = brought;
-      const user = await parts.appSignIn?.(brought);
+    async signIn(credentials) {
+      const { token, apiKey, ip } = credentials;
+      const user = await parts.appSignIn?.(credentials);
       if (user !== undefined) return byApp(user);
-      if (open || (token === undefined && apiKey === undefined)) return undefined;
+      // Without sign-in, only the API key of a client on another machine matters.
+      if (open && (apiKey === undefined || isLocal(credentials))) return undefined;
+      if (token === undefined && apiKey === undefined) return undefined;
       await limits?.attempt(ip);
       try {
-        const proven = token === undefined ? byKey(apiKey!) : await byToken(token);
-        parts.settled("ok", ip);
-        return proven;
+        const signIn = token === undefined ? byKey(apiKey!) : await byToken(token);
+        parts.checked("ok", ip);
+        return signIn;
       } catch (error) {
         if (!(error instanceof PlugboardError)) throw error;
         if (error.code === "invalid_token") limits?.failed(ip);
-        parts.settled(error.code, ip, messageOf(error.cause));
+        parts.checked(error.code, ip, messageOf(error.cause));
         throw error;
       }
     },
     async subscription(token, wanted) {
-      if (tokens === undefined) throw invalid("there is nothing to check tokens by");
+      if (tokens === undefined) throw invalid("no secret or key to verify tokens");
       const { request, ...about } = subscriptionClaims(await tokens.verify(token, now()), wanted);
-      if (revocations.covers(about)) throw invalid("the token was revoked");
+      if (revocations.covers(about)) throw invalid("the token is revoked");
       return request;
     },
     anonymous(user = "", local = true) {
-      // Whoever comes from elsewhere has come through a proxy: an open server is not as private as it looks.
-      if (open && local) return signIn(user, ["admin"]);
-      if (parts.anonymous === undefined) throw new PlugboardError("unauthorized", REQUIRED);
+      // A client on another machine came through a proxy: the server is not as private as its address suggests.
+      if (open && local) return make(user, ["admin"]);
+      if (parts.anonymous === undefined) {
+        throw new PlugboardError("unauthorized", "Authentication required for WebSocket connection");
+      }
       const { permissions = ["read:*"], user: ids = "none" } = parts.anonymous;
       const id = ids === "made" ? `anonymous-${crypto.randomUUID()}` : ids === "given" ? user : "";
-      return signIn(id, permissions, { anonymous: true });
+      return make(id, permissions, { anonymous: true });
     },
   };
 }
 
 type AboutUser = { readonly expiresAt?: number; readonly info?: string; readonly anonymous?: true };
 
-/** The reason is for the log; whoever tries is told no more than that it was wrong. */
+/** The reason is for the log. The client learns only that its credentials are invalid. */
 function invalid(reason: string, message = "Invalid token"): PlugboardError {
   return new PlugboardError("invalid_token", message, { cause: new Error(reason) });
 }

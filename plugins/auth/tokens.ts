@@ -1,8 +1,8 @@
 /**
- * Tokens: JWTs, checked against secrets, public keys and keys that an identity provider publishes.
+ * Tokens: JWTs, verified with secrets, public keys and keys that an identity provider publishes.
  *
- * Which key may check which algorithm is decided by where the key came from, never by the token: a secret checks
- * HMAC and nothing else, a public key only its own kind. So a token cannot pass off a public key as a secret.
+ * The source of a key decides which algorithms it verifies, never the token: a secret verifies only HMAC, a public key
+ * only algorithms of its own type. So a token cannot pass off a public key as a secret.
  *
  * @module
  */
@@ -29,31 +29,31 @@ export type Algorithm =
   | "EdDSA"
   | "Ed25519";
 
-/** How tokens are checked; at least one source of keys is needed. */
+/** How tokens are verified. At least one source of keys is required. */
 export interface JwtOptions {
-  /** The secret shared with whoever signs (HS256 …), at least 32 bytes; several while it is being changed. */
+  /** The secret shared with the issuer (HS256 …), at least 32 bytes; several during a rotation. */
   secret?: string | Uint8Array | readonly (string | Uint8Array)[] | undefined;
-  /** Public keys of whoever signs (RS, PS, ES, EdDSA), in PEM. */
+  /** Public keys of the issuer (RS, PS, ES, EdDSA), in PEM. */
   publicKey?: string | readonly string[];
-  /** Where an identity provider publishes its keys. */
+  /** The URL of an identity provider's keys. */
   jwks?: string | JwksOptions | undefined;
-  /** Algorithms that are accepted. @default {all that the keys can check} */
+  /** Accepted algorithms. @default {all that the keys can verify} */
   algorithms?: readonly Algorithm[];
-  /** Who must have issued the token (`iss`). @default {anybody who has the key} */
+  /** The accepted issuers (`iss`). @default {any} */
   issuer?: string | readonly string[];
-  /** Whom the token must be for (`aud`). @default {anybody} */
+  /** The accepted audiences (`aud`). @default {any} */
   audience?: string | readonly string[];
-  /** By how much the issuer's clock may differ. @default {5000} */
+  /** The accepted difference between the clocks. @default {5000} */
   clockToleranceMs?: number;
-  /** Characters of a token; what is longer is not looked at. @default {8192} */
+  /** Longer tokens are refused unread, in characters. @default {8192} */
   maxTokenLength?: number;
 }
 
-/** Checks tokens. */
+/** Verifies tokens. */
 export interface Tokens {
   start(clock: Clock, log: Log): void;
   stop(): void;
-  /** The token's claims; rejects with `invalid_token`, `token_expired` or `unavailable`. */
+  /** Returns the token's claims; rejects with `invalid_token`, `token_expired` or `unavailable`. */
   verify(token: string, now: number): Promise<JWTPayload>;
 }
 
@@ -69,7 +69,7 @@ const CURVES: Readonly<Record<string, readonly Algorithm[]>> = {
 const EDWARDS: readonly Algorithm[] = ["EdDSA", "Ed25519"];
 const PUBLIC: readonly Algorithm[] = [...RSA, "ES256", "ES384", "ES512", ...EDWARDS];
 
-/** RFC 7518: an HMAC key must be as long as its hash. A shorter one can be guessed from a single token. */
+/** RFC 7518: an HMAC key must be as long as its hash. A shorter one can be guessed from one token. */
 const MIN_SECRET_BYTES = 32;
 
 /** Prepares the keys. */
@@ -97,7 +97,7 @@ export function tokenVerifier(options: JwtOptions): Tokens {
   };
   const hmacKeys = new Map<string, Promise<CryptoKey[]>>();
 
-  /** The keys that may have signed it; its algorithm is one of the accepted. */
+  /** Returns the candidate keys. The algorithm is an accepted one. */
   async function keysFor(header: JWTHeaderParameters, now: number): Promise<Key[]> {
     const alg = header.alg as Algorithm;
     if (isHmac(alg)) {
@@ -109,7 +109,7 @@ export function tokenVerifier(options: JwtOptions): Tokens {
     return remote === undefined ? local : [...local, ...await remote.keysFor(header, now)];
   }
 
-  async function check(token: string, now: number): Promise<JWTPayload> {
+  async function verifyWithAny(token: string, now: number): Promise<JWTPayload> {
     const options = { ...rules, currentDate: new Date(now) };
     let others: Key[] = [];
     const firstKey = async (header: JWTHeaderParameters) => {
@@ -121,16 +121,14 @@ export function tokenVerifier(options: JwtOptions): Tokens {
     try {
       return (await jwtVerify(token, firstKey, options)).payload;
     } catch (error) {
-      return await checkByAnother(token, others, options, error);
+      return await verifyWithOthers(token, others, options, error);
     }
   }
 
   return {
     start(clock, log) {
       if (secrets.some((secret) => secret.length < MIN_SECRET_BYTES)) {
-        log.warn(
-          `the secret has fewer than ${MIN_SECRET_BYTES} bytes and might be guessed; take a longer one`,
-        );
+        log.warn(`the secret has fewer than ${MIN_SECRET_BYTES} bytes and can be guessed; use a longer one`);
       }
       remote?.start(clock, log);
     },
@@ -138,7 +136,7 @@ export function tokenVerifier(options: JwtOptions): Tokens {
     async verify(token, now) {
       if (token.length > maxTokenLength) throw invalid(new Error(`more than ${maxTokenLength} characters`));
       try {
-        return await check(token, now);
+        return await verifyWithAny(token, now);
       } catch (error) {
         if (error instanceof PlugboardError) throw error;
         if (!(error instanceof errors.JWTExpired)) throw invalid(error);
@@ -148,8 +146,8 @@ export function tokenVerifier(options: JwtOptions): Tokens {
   };
 }
 
-/** A secret is being changed, or the token names no key: another key may have signed it. */
-async function checkByAnother(
+/** Tries the other keys: a secret is being rotated, or the token names no key. */
+async function verifyWithOthers(
   token: string,
   keys: readonly Key[],
   options: JWTVerifyOptions,
@@ -197,7 +195,7 @@ function importSecrets(
 function publicKeyOf(pem: string): { key: KeyObject; algorithms: readonly Algorithm[] } {
   const refuse = (rule: string, got: string) => checkOptions("auth").that(false, "jwt.publicKey", rule, got);
   if (pem.includes("PRIVATE KEY")) {
-    refuse("a public key; the private one stays with whoever signs", "a private key");
+    refuse("a public key; the private key belongs to the issuer", "a private key");
   }
   let key: KeyObject;
   try {

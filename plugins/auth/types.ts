@@ -1,5 +1,5 @@
 /**
- * The words of sign-in: proofs, what they prove, and what other plugins may ask.
+ * The types of sign-in: credentials, what they prove, and the service for other plugins.
  *
  * @module
  */
@@ -9,16 +9,17 @@ import type { ChannelExtension, SubscribeRequest } from "../channels/types.ts";
 import type { Identity, Verb } from "../shared/identity.ts";
 
 /**
- * Why somebody was not let in. They are the `code` of the errors that {@linkcode Access} throws:
+ * The codes of the errors that {@linkcode Access} throws:
  *
- * - `unauthorized`: no proof was given, and nobody is let in without (Centrifuge: error 101 or code 3501)
- * - `invalid_token`: the proof is worth nothing (code 3500; error 103 for a subscription)
- * - `token_expired`: it was good once; fetch another (error 109)
- * - `token_mismatch`: a subscription token for another channel, user or client (code 3500)
- * - `permission_denied`: the proof is good and does not allow this (error 103)
+ * - `unauthorized`: credentials are required (Centrifuge: error 101 or code 3501)
+ * - `invalid_token`: the credentials are invalid (code 3500; error 103 for a subscription)
+ * - `token_expired`: the client needs a new token (error 109)
+ * - `token_mismatch`: the subscription token is for another channel, user or client (code 3500)
+ * - `permission_denied`: the credentials are valid and do not allow this (error 103)
+ * - `origin_not_allowed`: the request comes from a web page that is not allowed
  * - `connection_limit`: the user has too many connections (code 3504)
  * - `too_many_requests`: too many failed attempts from this address (error 111)
- * - `unavailable`: the keys to check the proof by cannot be had for now; try again (error 100, temporary)
+ * - `unavailable`: the keys that verify tokens cannot be fetched at the moment (error 100, temporary)
  */
 export type AuthErrorCode =
   | "unauthorized"
@@ -26,81 +27,82 @@ export type AuthErrorCode =
   | "token_expired"
   | "token_mismatch"
   | "permission_denied"
+  | "origin_not_allowed"
   | "connection_limit"
   | "too_many_requests"
   | "unavailable";
 
-/** What a proof proves. */
+/** A successful sign-in. */
 export interface SignIn {
-  /** Who, and what they may do. */
+  /** Who the client is and what it may do. */
   readonly identity: Identity;
-  /** As the token, the key or the options list them. */
+  /** The permissions as the token, the key or the options list them. */
   readonly permissions: readonly string[];
-  /** Channels that the server subscribes the client to at once. */
+  /** Channels that the server subscribes the client to. */
   readonly channels: ReadonlyMap<string, SubscribeRequest>;
-  /** What the token says for the server alone. */
+  /** What the token tells only the server. */
   readonly meta?: unknown;
   /** The token's id (`jti`). */
   readonly id?: string;
   /** When the token was issued, in milliseconds since 1970. */
   readonly issuedAt?: number;
-  /** The name of the API key that proved it. */
+  /** The name of the API key that was used. */
   readonly apiKey?: string;
 }
 
-/** What a client brought, for the app's own check. */
-export interface Brought {
+/** A client's credentials and their context, for the app's own check. */
+export interface Credentials {
   /** From the request, or from the protocol's connect command. */
   readonly token?: string;
   /** From the request. */
   readonly apiKey?: string;
-  /** The URL of its request, as it was sent; empty when a client renews its sign-in by a message. */
+  /** The request's URL as sent; empty when a client refreshes its sign-in by a message. */
   readonly url: string;
-  /** Cookies among them. */
+  /** The request's headers, with its cookies. */
   readonly headers: Headers;
   /** The client's address. */
   readonly ip: string;
 }
 
-/** Somebody the app's own check knows. */
+/** A user that the app's own check has found. */
 export interface AppUser {
-  /** Their id. */
+  /** The user's id. */
   readonly user: string;
-  /** What they may do. @default {as with a token that lists none} */
+  /** The user's permissions. @default {as for a token that lists none} */
   readonly permissions?: readonly string[];
-  /** When the sign-in ends, in milliseconds since 1970. @default {never} */
+  /** When the sign-in expires, in milliseconds since 1970. @default {never} */
   readonly expiresAt?: number;
-  /** What others may see of them; anything that JSON can say. */
+  /** What others may see of the user; any JSON value. */
   readonly info?: unknown;
-  /** Channels that the server subscribes them to at once. */
+  /** Channels that the server subscribes the client to. */
   readonly channels?: readonly string[];
-  /** Something for the server alone. */
+  /** Data for the server only. */
   readonly meta?: unknown;
 }
 
-/** Somebody asks to do something; see the option `rule`. */
+/** What the option `rule` decides. */
 export interface Question {
-  /** Who asks. */
+  /** The client. */
   readonly identity: Identity;
-  /** To do what. */
+  /** What it wants to do. */
   readonly verb: Verb;
-  /** With what: a channel's name, say. */
+  /** The resource: a channel's name, for example. */
   readonly resource: string;
 }
 
 /** What a protocol knows when a client signs in. */
 export interface ConnectOptions {
-  /** The token in the protocol's connect command. Without one, what the client's request brought counts. */
+  /** The token of the protocol's connect command. Without one, the credentials of the request are used. */
   readonly token?: string | undefined;
-  /** How the client calls itself, without proof; counts only where nobody has to prove anything. */
+  /** The name that the client gives. It is used only where names need no proof. */
   readonly user?: string | undefined;
-  /** Called once, some time before the sign-in ends, for protocols that can tell their client. */
+  /** Called once, some time before the sign-in expires, for protocols that can warn their client. */
   readonly expiring?: (expiresAt: number) => void;
-  /** How the connection is closed when the sign-in has ended and was not refreshed. @default {3005} */
+  /** How the connection is closed when the sign-in has expired. @default {3005} */
   readonly expired?: CloseCode;
 }
 
-/** Whom and what a subscription token must be for. */
+/** What a subscription token must match. */
 export interface SubscriptionOf {
   /** The channel's name. */
   readonly channel: string;
@@ -110,36 +112,36 @@ export interface SubscriptionOf {
   readonly client: string;
 }
 
-/** What {@linkcode Access.authenticateConnection} found. */
+/** The result of {@linkcode Access.authenticateConnection}. */
 export interface AuthResult {
-  /** Whether the proof is good. */
+  /** Whether the token is valid. */
   readonly success: boolean;
-  /** Whose it is; empty for somebody anonymous. */
+  /** The user's id; empty for anonymous clients. */
   readonly userId?: string;
-  /** What they may do. */
+  /** The user's permissions. */
   readonly permissions?: readonly string[];
-  /** Why it is not good, in words for people. */
+  /** Why the token is not valid. */
   readonly error?: string;
 }
 
-/** What an API key may do, and until when. */
+/** Options of an API key. */
 export interface ApiKeyOptions {
-  /** What lists and logs call it. */
+  /** The name in lists and logs. */
   readonly name: string;
   /** As in a token: `read:metrics`, `write:*`, `admin`. */
   readonly permissions: readonly string[];
-  /** When it ends, in milliseconds since 1970. */
+  /** When the key expires, in milliseconds since 1970. @default {never} */
   readonly expiresAt?: number;
-  /** The user its holder is. @default {""} */
+  /** The user id of the key's holder. @default {""} */
   readonly user?: string;
 }
 
-/** An API key as a list shows it; the key itself is known to its holder alone. */
+/** An API key in a list, without the key itself. */
 export type ApiKeyInfo = ApiKeyOptions & { readonly addedAt: number };
 
 /**
- * Which proofs are worth nothing any more, and when that may be forgotten. Tokens tell their time of issue in whole
- * seconds, so that one issued in the very second of a revocation is refused too.
+ * Which tokens to revoke, and when the revocation itself expires. Tokens have their time of issue in whole seconds, so
+ * a token issued in the second of the revocation is revoked too.
  */
 export type Revocation =
   /** One token, by its id. */
@@ -149,79 +151,81 @@ export type Revocation =
   /** All tokens issued until a time. */
   | { readonly issuedBefore: number };
 
-/** Asked and told about attempts to sign in; rate limits are one. */
+/** Limits attempts to sign in; `rate_limits` has one. */
 export interface SignInGuard {
-  /** Before a proof is checked: throws when there were too many, waits when there were many. */
+  /** Called before credentials are checked: throws after too many failures, waits after many. */
   attempt(ip: string): MaybePromise<void>;
-  /** The proof was worth nothing. */
+  /** The credentials were invalid. */
   failed(ip: string): void;
-  /** Somebody has signed in; throws when the user has too many connections. */
+  /** A connection has signed in; throws if the user has too many. */
   signedIn(conn: Connection, user: string): void;
 }
 
-/** The parts of an HTTP request that may carry a proof. */
-export type ProofCarrier = Pick<Request, "url" | "headers">;
+/** The parts of an HTTP request that may contain credentials. */
+export type RequestHead = Pick<Request, "url" | "headers">;
 
-/** Hono middleware: looks at an HTTP request before its handler does. */
+/** Hono middleware. */
 export type Middleware = (
   c: { readonly req: { readonly raw: Request }; readonly env: { readonly ip: string } },
   next: () => Promise<void>,
 ) => Promise<Response | void>;
 
-/** Who may come in and what they may do, as other plugins and the app ask it. */
+/** Sign-in and permissions, as other plugins and the app use them. */
 export interface Access {
-  /** Whether everybody may do everything, because no sign-in was configured. */
+  /** Whether every client has all permissions because no sign-in is configured. */
   readonly open: boolean;
   /** Asks the app's `subscribeRule` before each subscribe: `bus.extend(access.extension)`. */
   readonly extension: ChannelExtension;
 
   /**
-   * Signs a connection in: by the token given, else by what its request brought, else as somebody anonymous.
-   * From then on its sign-in is watched: it is closed when that expires or is revoked.
+   * Signs a connection in: by the given token, else by the credentials of its request, else anonymously. The
+   * connection is closed when the sign-in expires or is revoked.
    */
   connect(conn: Connection, options?: ConnectOptions): Promise<SignIn>;
-  /** Prolongs a connection's sign-in by a newer token of the same user. */
+  /** Refreshes a connection's sign-in with a new token of the same user. */
   refresh(conn: Connection, token: string): Promise<SignIn>;
-  /** Gives a connection's sign-in another end, without a token; `undefined` for none. */
+  /** Changes the expiry of a connection's sign-in; `undefined` means never. */
   prolong(conn: Connection, expiresAt: number | undefined): Identity | undefined;
-  /** Checks a subscription token; gives what it adds to the client's request. */
+  /** Verifies a subscription token; returns what it adds to the client's request. */
   verifySubscription(token: string, subscription: SubscriptionOf): Promise<SubscribeRequest>;
-  /** Who is behind a connection that has signed in, or behind an upgrade that brought a proof. */
+  /** Returns the identity of a connection that has signed in, or of an upgrade with valid credentials. */
   identityOf(who: Connection | Upgrade): Identity | undefined;
-  /** The sign-in of a connection. */
+  /** Returns the sign-in of a connection. */
   signInOf(conn: Connection): SignIn | undefined;
   /**
-   * Lets clients of an endpoint in without proof: its protocol calls {@linkcode Access.connect} when they bring
-   * one. To be called in `start`. All other endpoints are closed to those who bring none with the request.
+   * Accepts clients of an endpoint without credentials: its protocol calls {@linkcode Access.connect} later. Call this
+   * in `start`. All other endpoints refuse requests without valid credentials.
    */
   signsInByMessage(endpoint: Endpoint): void;
-  /** For an endpoint's `upgrade`: the refusal (401, 403) of somebody who may not do this. */
+  /** For an endpoint's `upgrade`: returns the refusal (401, 403) if the client lacks the permission. */
   refusal(upgrade: Upgrade, verb: Verb, resource: string): Response | undefined;
-  /** What somebody may do on a path, as `paths` asks it: `read:path:NAME` and `write:path:NAME` are the permissions. */
+  /** What the client may do on a path, for `paths`: the permissions are `read:path:NAME` and `write:path:NAME`. */
   allowPath(upgrade: Upgrade, path: string): Response | Verb;
 
-  /** Who sends an HTTP request, by `Authorization`, `X-API-Key`, `?token=` or `?api_key=`. */
-  requestIdentity(request: ProofCarrier, ip?: string): Promise<Identity>;
-  /** Tells of HTTP requests whether their sender may do this: for the `allow` of `stats`, say. */
-  allowRequest(verb: Verb, resource: string): (request: ProofCarrier, ip: string) => Promise<boolean>;
-  /** Answers 401 or 403 to those who may not; without arguments, to all but admins. */
+  /** Signs in an HTTP request by `Authorization`, `X-API-Key`, `?token=` or `?api_key=`. */
+  requestIdentity(request: RequestHead, ip?: string): Promise<Identity>;
+  /** Throws an error with an {@linkcode AuthErrorCode} unless the sender of an HTTP request has the permission. */
+  authorize(request: RequestHead, ip: string, verb: Verb, resource: string): Promise<void>;
+  /** Returns a check for HTTP requests, for options such as `allow` of `stats`. */
+  allowRequest(verb: Verb, resource: string): (request: RequestHead, ip: string) => Promise<boolean>;
+  /** Returns middleware that answers 401 or 403 without the permission; by default it admits only admins. */
   requireAuth(verb?: Verb, resource?: string): Middleware;
-  /** Whether a browser's page may talk to this server; requests without `Origin` are not a page's. */
+  /** Whether a web page may talk to this server. Requests without `Origin` do not come from a page. */
   allowsOrigin(headers: Headers): boolean;
 
-  /** Checks a connection token. */
+  /** Verifies a connection token. */
   verify(token: string): Promise<SignIn>;
-  /** The same without a throw, in the words of a result. */
+  /** Verifies a connection token, without throwing. */
   authenticateConnection(token: string): Promise<AuthResult>;
-  /** Somebody without proof, if such are let in; throws `unauthorized` otherwise. */
+  /** Returns an anonymous sign-in; throws `unauthorized` if those are not allowed. */
   anonymous(user?: string): SignIn;
 
-  /** Adds an API key; it counts at once. Only its hash is kept. */
+  /** Adds an API key, which is valid at once. Only its hash is stored. */
   addApiKey(key: string, options: ApiKeyOptions): void;
-  /** The keys there are. */
+  /** Lists the API keys. */
   apiKeys(): readonly ApiKeyInfo[];
-  /** Ends an API key, closes the connections that use it, and resolves when that is kept; `false` if unknown. */
+  /** Revokes an API key, closes its connections, and resolves when the revocation is stored; `false` if unknown. */
   revokeApiKey(name: string): Promise<boolean>;
-  /** Ends tokens, closes their connections at once, and resolves to their number when the revocation is kept. */
+  /** Revokes tokens, closes their connections, and resolves to their number when the revocation is stored. */
   revoke(revocation: Revocation): Promise<number>;
 }

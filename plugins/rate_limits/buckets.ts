@@ -1,5 +1,5 @@
 /**
- * Buckets by name: for addresses, channels and whatever else strangers can make many of.
+ * Token buckets by name: for addresses, channels and others of which clients can make many.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { type Pace, spend, spent } from "./rates.ts";
 import { RecentMap } from "./recent_map.ts";
 
-/** A token bucket for each name, within a bounded memory. */
+/** A token bucket for each name, with a bound on memory. */
 export class Buckets {
   readonly #pace: Pace;
   readonly #fullAt: RecentMap<number>;
@@ -17,26 +17,26 @@ export class Buckets {
     this.#fullAt = new RecentMap(maxTracked);
   }
 
-  /** Spends one; gives 0, or how long to wait. */
+  /** Spends one; returns 0, or the time to wait. */
   take(name: string, now: number): number {
     const fullAt = this.fullAt(name);
     const next = spend(this.#pace, fullAt, 1, now);
-    // Written in any case: who is refused again and again must not be forgotten.
+    // Written in both cases: a name that is refused repeatedly must not be evicted.
     this.#fullAt.set(name, next < 0 ? fullAt : next);
     return next < 0 ? -next : 0;
   }
 
-  /** How long to wait before one can be spent; 0 if it can. */
+  /** Returns the time to wait until one can be spent. */
   waitMs(name: string, now: number): number {
     return Math.max(0, -spend(this.#pace, this.fullAt(name), 1, now));
   }
 
-  /** How many are spent. */
+  /** Returns how many are spent. */
   spent(name: string, now: number): number {
     return spent(this.#pace, this.fullAt(name), now);
   }
 
-  /** When the bucket is full again. */
+  /** Returns when the bucket is full again. */
   fullAt(name: string): number {
     return this.#fullAt.get(name) ?? 0;
   }

@@ -1,16 +1,16 @@
 /**
- * Limits of HTTP requests, and how they are told.
+ * Middleware that limits HTTP requests by address.
  *
  * @module
  */
 
-import { refusal } from "../../core/mod.ts";
 import { subnetOf } from "../shared/client_ip.ts";
+import { refusalFor } from "../shared/http_errors.ts";
 import { RateLimitError } from "../shared/rate_limit_error.ts";
 import { Buckets } from "./buckets.ts";
 import type { Pace } from "./rates.ts";
 
-/** Hono middleware: answers 429 to those who ask too often, and tells all others how often they still may. */
+/** Hono middleware: answers 429 beyond the limit, and adds the remaining quota to all other responses. */
 export type LimitingMiddleware = (
   c: {
     readonly req: { readonly raw: Request };
@@ -19,14 +19,6 @@ export type LimitingMiddleware = (
   },
   next: () => Promise<void>,
 ) => Promise<Response | void>;
-
-/** The answer to somebody who did too much. */
-export function tooMany(
-  { code, message, retryAfterMs }: RateLimitError,
-  more: Record<string, string> = {},
-): Response {
-  return refusal(429, code, message, { "retry-after": seconds(retryAfterMs), ...more });
-}
 
 /** Limits requests by address. */
 export function limitRequests({ pace, maxTracked, now, refused }: {
@@ -38,8 +30,8 @@ export function limitRequests({ pace, maxTracked, now, refused }: {
   const requests = new Buckets(pace, maxTracked);
   const policy = `"requests";q=${pace.limit};w=${seconds(pace.windowMs)}`;
 
-  /** The fields of draft-ietf-httpapi-ratelimit-headers: what is allowed, and how much of it remains until when. */
-  function headers(address: string, at: number): Record<string, string> {
+  /** The fields of draft-ietf-httpapi-ratelimit-headers. */
+  function quota(address: string, at: number): Record<string, string> {
     const remaining = Math.max(0, Math.floor(pace.limit - requests.spent(address, at)));
     const untilFullMs = Math.max(0, requests.fullAt(address) - at);
     return {
@@ -51,13 +43,13 @@ export function limitRequests({ pace, maxTracked, now, refused }: {
   return async (c, next) => {
     const [address, at] = [subnetOf(c.env.ip), now()];
     const waitMs = requests.take(address, at);
-    const told = headers(address, at);
+    const headers = quota(address, at);
     if (waitMs > 0) {
       refused();
-      return tooMany(new RateLimitError("Too many requests", waitMs), told);
+      return refusalFor(new RateLimitError("Too many requests", waitMs), headers);
     }
     await next();
-    for (const [name, value] of Object.entries(told)) c.header(name, value);
+    for (const [name, value] of Object.entries(headers)) c.header(name, value);
   };
 }
 

@@ -1,5 +1,5 @@
 /**
- * The limits there are, with their defaults: an honest app meets none of them.
+ * The limits with their defaults. Honest apps stay below them.
  *
  * @module
  */
@@ -7,19 +7,19 @@
 import { checkOptions, type Setting, setting } from "../../core/mod.ts";
 import { type Pace, paceOf, type Rate } from "./rates.ts";
 
-/** How much is allowed, of what, to whom. Each has a name in the environment too: `LIMIT_MESSAGES_PER_USER`. */
+/** All limits. Each has an environment variable: `LIMIT_MESSAGES_PER_USER`. */
 export interface Limits {
-  /** New connections from one address; one of IPv6 counts as its whole /64. @default {"3000/1m"} */
+  /** New connections from one address. An IPv6 address counts with its whole /64. @default {"3000/1m"} */
   connectsPerIp: Rate;
-  /** Connections at once from one address. @default {1000} */
+  /** Concurrent connections from one address. @default {1000} */
   connectionsPerIp: number;
-  /** Connections at once of one user. @default {500} */
+  /** Concurrent connections of one user. @default {500} */
   connectionsPerUser: number;
-  /** Messages on one connection, whatever is in them. @default {"6000/10s"} */
+  /** Messages on one connection. @default {"6000/10s"} */
   messages: Rate;
   /** The same for all connections of one user. @default {"24000/10s"} */
   messagesPerUser: Rate;
-  /** Characters or bytes in them. @default {"33554432/10s"} 32 MiB */
+  /** Characters or bytes of messages on one connection. @default {"33554432/10s"} 32 MiB */
   bytes: Rate;
   /** The same for all connections of one user. @default {"134217728/10s"} 128 MiB */
   bytesPerUser: Rate;
@@ -31,7 +31,7 @@ export interface Limits {
   publishes: Rate;
   /** The same for all connections of one user. @default {"12000/10s"} */
   publishesPerUser: Rate;
-  /** Publishes of clients to one channel. @default {"20000/10s"} */
+  /** Publishes of all clients to one channel. @default {"20000/10s"} */
   publishesPerChannel: Rate;
   /** Calls of methods on one connection. @default {"2000/10s"} */
   calls: Rate;
@@ -41,9 +41,9 @@ export interface Limits {
   queries: Rate;
   /** The same for all connections of one user. @default {"4000/10s"} */
   queriesPerUser: Rate;
-  /** Proofs worth nothing from one address; a tenth of it goes unpunished, then each try waits longer. @default {"100/15m"} */
+  /** Failed sign-ins from one address. After a tenth of it, each attempt is delayed longer. @default {"100/15m"} */
   failedSignIns: Rate;
-  /** HTTP requests from one address, where the middleware stands. @default {"60000/1m"} */
+  /** HTTP requests from one address, on routes with the middleware. @default {"60000/1m"} */
   requests: Rate;
   /** Refusals on one connection before it is closed. @default {"200/10s"} */
   refusals: Rate;
@@ -72,10 +72,10 @@ export const DEFAULTS: Readonly<Limits> = {
   refusals: "200/10s",
 };
 
-/** What a client may do too much of. */
+/** An operation with limits. */
 export type Operation = "message" | "bytes" | "subscribe" | "publish" | "call" | "query";
 
-/** The operations, each with the names of its limits. */
+/** The operations with the names of their limits, per connection and per user, and the error text. */
 export const OPERATIONS = {
   message: ["messages", "messagesPerUser", "Too many messages sent"],
   bytes: ["bytes", "bytesPerUser", "Too many bytes sent"],
@@ -85,10 +85,10 @@ export const OPERATIONS = {
   query: ["queries", "queriesPerUser", "Too many queries"],
 } as const satisfies Record<Operation, readonly [RateName, RateName, string]>;
 
-/** A limit that is a rate. */
+/** The name of a limit that is a rate. */
 export type RateName = { [Name in keyof Limits]: Limits[Name] extends number ? never : Name }[keyof Limits];
 
-/** Checks the limits and prepares their rates. */
+/** Validates the limits and parses the rates. */
 export function prepareLimits(given: Partial<Limits>): {
   pace(name: RateName): Pace | undefined;
   connectionsPerIp: number;
@@ -102,7 +102,7 @@ export function prepareLimits(given: Partial<Limits>): {
   return { pace: (name) => paces.get(name), connectionsPerIp, connectionsPerUser };
 }
 
-/** How each limit is called in the environment, for a table of settings: `LIMIT_MESSAGES_PER_USER`. */
+/** The settings of all limits: `LIMIT_MESSAGES_PER_USER` and so on. */
 export const limitSettings: Readonly<Record<string, Setting<number | string>>> = Object.fromEntries(
   Object.entries(DEFAULTS).map(([name, normal]) => [
     environmentName(name),
@@ -113,7 +113,7 @@ export const limitSettings: Readonly<Record<string, Setting<number | string>>> =
 );
 
 /**
- * Picks the limits from settings, or from the environment: `LIMIT_MESSAGES=600/1m`, `LIMIT_CONNECTIONS_PER_IP=50`.
+ * Reads the limits from settings or from the environment: `LIMIT_MESSAGES=600/1m`, `LIMIT_CONNECTIONS_PER_IP=50`.
  *
  * ```ts
  * import { limitsFrom } from "@plugboard/server/rate_limits";

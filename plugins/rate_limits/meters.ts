@@ -1,5 +1,5 @@
 /**
- * Meters: what each connection and each user has spent.
+ * Meters: count what connections and users spend.
  *
  * @module
  */
@@ -9,13 +9,13 @@ import { type Operation, OPERATIONS, type RateName } from "./limits.ts";
 import { type Pace, spend } from "./rates.ts";
 import { RecentMap } from "./recent_map.ts";
 
-/** What one connection, or a client known by nothing but an id, has spent. */
+/** Counts for one connection, or for a client that is only known by an id. */
 export interface Meter {
-  /** For each operation, when its bucket is full again. */
+  /** When the bucket of each operation is full again. */
   readonly fullAt: number[];
-  /** The same for refusals. */
+  /** When the bucket of refusals is full again. */
   refusalsFullAt: number;
-  /** Shared with the user's other connections. */
+  /** Shared by all connections of the user. */
   user: UserMeter | undefined;
 }
 
@@ -25,13 +25,13 @@ interface UserMeter {
   connections: number;
 }
 
-/** One operation's limits. */
+/** The limits of one operation. */
 interface OperationPaces {
   readonly own: Pace | undefined;
   readonly user: Pace | undefined;
 }
 
-/** Where an operation stands among a meter's numbers. */
+/** The index of each operation in a meter's numbers. */
 const INDEX = Object.fromEntries(Object.keys(OPERATIONS).map((name, i) => [name, i])) as Record<
   Operation,
   number
@@ -42,47 +42,47 @@ export class Meters {
   readonly #limits: readonly OperationPaces[];
   readonly #connected = new Map<string, Meter>();
   readonly #users = new Map<string, UserMeter>();
-  /** Clients without a connection here, and users who have left: both may come again to begin anew. */
-  readonly #strangers: RecentMap<Meter>;
+  /** Clients without a connection here, and users without connections: reconnecting must not reset the counts. */
+  readonly #unconnected: RecentMap<Meter>;
   readonly #formerUsers: RecentMap<number[]>;
 
   constructor(pace: (name: RateName) => Pace | undefined, maxTracked: number) {
     this.#limits = Object.values(OPERATIONS).map(([own, user]) => ({ own: pace(own), user: pace(user) }));
-    this.#strangers = new RecentMap(maxTracked);
+    this.#unconnected = new RecentMap(maxTracked);
     this.#formerUsers = new RecentMap(maxTracked);
   }
 
-  /** The meter of a connection, or of a client that some protocol knows by this id. */
+  /** Returns the meter of a connection or of a client id. */
   of(client: Connection | string): Meter {
     const id = typeof client === "string" ? client : client.id;
-    const known = this.#connected.get(id) ?? this.#strangers.get(id);
+    const known = this.#connected.get(id) ?? this.#unconnected.get(id);
     if (known !== undefined) return known;
     const meter = emptyMeter();
-    this.#strangers.set(id, meter);
+    this.#unconnected.set(id, meter);
     return meter;
   }
 
-  /** The meter of a connection that is open. */
+  /** Returns the meter of an open connection. */
   connected(conn: Connection): Meter {
     let meter = this.#connected.get(conn.id);
     if (meter === undefined) this.#connected.set(conn.id, meter = emptyMeter());
     return meter;
   }
 
-  /** Lets a connection share its user's meter; `false` when the user has `most` connections. */
-  join(conn: Connection, name: string, most: number): boolean {
+  /** Attaches the user's meter to a connection; `false` if the user has `max` connections already. */
+  join(conn: Connection, name: string, max: number): boolean {
     let user = this.#users.get(name);
     if (user === undefined) {
       user = { name, fullAt: this.#formerUsers.get(name) ?? zeros(), connections: 0 };
       this.#users.set(name, user);
     }
-    if (user.connections >= most) return false;
+    if (user.connections >= max) return false;
     user.connections++;
     this.connected(conn).user = user;
     return true;
   }
 
-  /** A connection has ended. */
+  /** Removes a connection that has ended. */
   leave(conn: Connection): void {
     const user = this.#connected.get(conn.id)?.user;
     this.#connected.delete(conn.id);
@@ -91,7 +91,7 @@ export class Meters {
     this.#formerUsers.set(user.name, user.fullAt);
   }
 
-  /** Spends; gives 0, or how long to wait. */
+  /** Spends; returns 0, or the time to wait. */
   spend(meter: Meter, operation: Operation, cost: number, now: number): number {
     const i = INDEX[operation];
     const { own, user } = this.#limits[i]!;

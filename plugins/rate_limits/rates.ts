@@ -1,25 +1,25 @@
 /**
- * Rates: how much of something in how much time.
+ * Rates: how many in how much time.
  *
  * @module
  */
 
 import { PlugboardError } from "../../core/mod.ts";
 
-/** So many in so much time: `600/1m`, `50/10s`, `10/s`; `off` for no limit. */
+/** How many in how much time: `600/1m`, `50/10s`, `10/s`; `off` means no limit. */
 export type Rate = `${number}/${number | ""}${"ms" | "s" | "m" | "h"}` | "off";
 
-/** A rate, ready for counting. */
+/** A parsed rate. */
 export interface Pace {
   readonly limit: number;
   readonly windowMs: number;
-  /** What one costs, in time. */
+  /** The time that one costs. */
   readonly eachMs: number;
 }
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
-/** Reads a rate; nothing for `off`. */
+/** Parses a rate; returns `undefined` for `off`. */
 export function paceOf(name: string, rate: string): Pace | undefined {
   if (rate === "off") return undefined;
   const [, limit, time, unit = ""] = rate.match(/^(\d{1,15})\/(\d{0,9})(ms|s|m|h)$/) ?? [];
@@ -34,10 +34,10 @@ export function paceOf(name: string, rate: string): Pace | undefined {
 }
 
 /**
- * A token bucket in one number: the time at which it will be full again. It holds a whole window's worth and fills
- * evenly, so that a burst is fine and a steady stream is held to the rate. (Known as GCRA.)
+ * Spends from a token bucket that is one number: the time at which it is full again (GCRA). The bucket holds a whole
+ * window's worth and refills evenly: it allows bursts, and holds a steady stream to the rate.
  *
- * Gives the new number, or how long to wait, negative.
+ * Returns the new number, or the time to wait as a negative number.
  */
 export function spend({ eachMs, windowMs }: Pace, fullAt: number, cost: number, now: number): number {
   const next = Math.max(fullAt, now) + cost * eachMs;
@@ -45,7 +45,7 @@ export function spend({ eachMs, windowMs }: Pace, fullAt: number, cost: number, 
   return waitMs > 0 ? -waitMs : next;
 }
 
-/** How many are spent now. */
+/** Returns how many are spent. */
 export function spent({ eachMs }: Pace, fullAt: number, now: number): number {
   return Math.max(0, fullAt - now) / eachMs;
 }

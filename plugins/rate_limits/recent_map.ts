@@ -1,12 +1,12 @@
 /**
- * A map that forgets.
+ * A map that evicts old entries.
  *
  * @module
  */
 
 /**
- * A map with a bound, for what strangers can make many of. When it is half full, what was not written since the
- * last time is forgotten: no order to keep, no clock, and never more than `max` entries.
+ * A map with at most `max` entries, for keys of which clients can make many. When one half is full, it drops the
+ * entries that were not written since the last time. It needs no order and no clock.
  */
 export class RecentMap<Value> {
   readonly #half: number;
@@ -29,7 +29,7 @@ export class RecentMap<Value> {
     this.#young.set(key, value);
   }
 
-  /** Entries held, some of them twice. */
+  /** Number of entries; some count twice. */
   get size(): number {
     return this.#young.size + this.#old.size;
   }

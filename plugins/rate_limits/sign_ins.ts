@@ -1,5 +1,5 @@
 /**
- * Failed sign-ins: who guesses is slowed down, then refused.
+ * Failed sign-ins: slows down clients that guess credentials, then refuses them.
  *
  * @module
  */
@@ -10,23 +10,23 @@ import { RateLimitError } from "../shared/rate_limit_error.ts";
 import { Buckets } from "./buckets.ts";
 import type { Pace } from "./rates.ts";
 
-/** The share of the limit that costs nothing: mistyped keys, tokens of yesterday. */
+/** The share of the limit without a delay: for typing errors and expired keys. */
 const FREE_SHARE = 0.1;
-/** By how much each further failure delays the next try, and the longest delay. */
+/** Each further failure adds a step to the delay of the next attempt. */
 const DELAY_STEP_MS = 100;
 const MAX_DELAY_MS = 2_000;
 
 /** Counts failures by address. */
 export interface FailedSignIns {
-  /** Throws when there were too many, waits when there were many. */
+  /** Throws after too many failures, waits after many. */
   attempt(ip: string): MaybePromise<void>;
-  /** Counts one. */
+  /** Counts a failure. */
   failed(ip: string): void;
-  /** Lets those who wait go on. */
+  /** Ends all delays. */
   stop(): void;
 }
 
-/** Counts failures within `pace`; without one, none. */
+/** Counts failures within `pace`; without one, counts nothing. */
 export function failedSignIns({ pace, maxTracked, clock, refused }: {
   pace: Pace | undefined;
   maxTracked: number;
@@ -36,17 +36,15 @@ export function failedSignIns({ pace, maxTracked, clock, refused }: {
   if (pace === undefined) return { attempt() {}, failed() {}, stop() {} };
   const failures = new Buckets(pace, maxTracked);
   const free = pace.limit * FREE_SHARE;
-  const waiting = new Set<() => void>();
+  const delayed = new Set<() => void>();
 
-  function wait(ms: number): Promise<void> {
+  async function delay(ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const cancel = clock().after(ms, resolve);
-    const goOn = () => {
-      cancel();
-      resolve();
-    };
-    waiting.add(goOn);
-    return promise.finally(() => waiting.delete(goOn));
+    delayed.add(resolve);
+    await promise;
+    delayed.delete(resolve);
+    cancel();
   }
 
   return {
@@ -57,12 +55,12 @@ export function failedSignIns({ pace, maxTracked, clock, refused }: {
         refused();
         throw new RateLimitError("Too many failed sign-ins", waitMs);
       }
-      const beyond = Math.ceil(failures.spent(address, now) - free);
-      if (beyond > 0) return wait(Math.min(beyond * DELAY_STEP_MS, MAX_DELAY_MS));
+      const excess = Math.ceil(failures.spent(address, now) - free);
+      if (excess > 0) return delay(Math.min(excess * DELAY_STEP_MS, MAX_DELAY_MS));
     },
     failed: (ip) => void failures.take(subnetOf(ip), clock().now()),
     stop() {
-      for (const goOn of waiting) goOn();
+      for (const resolve of delayed) resolve();
     },
   };
 }

@@ -10,7 +10,7 @@ function allows(
   return allowsOrigin(new Headers({ host, ...(origin !== undefined && { origin }) }));
 }
 
-Deno.test("an origin must be listed, or the server's own", () => {
+Deno.test("an origin must be listed or the server's own", () => {
   const allowed = ["https://app.example.com", "http://localhost:3000", "https://*.example.org"];
   for (
     const good of [
@@ -53,20 +53,20 @@ Deno.test("an origin must be listed, or the server's own", () => {
   ) assert.equal(allows({ allowed }, bad), false, bad);
 });
 
-Deno.test("ports that the scheme implies are the same as none", () => {
+Deno.test("the default port of the scheme may be omitted", () => {
   assert.equal(allows({}, "https://api.example.com", "api.example.com:443"), true);
   assert.equal(allows({}, "http://api.example.com", "api.example.com:80"), true);
   assert.equal(allows({}, "http://api.example.com", "api.example.com:443"), false);
   assert.equal(allows({}, "https://api.example.com:8443", "api.example.com:8443"), true);
 });
 
-Deno.test("null and any are allowed by name only", () => {
+Deno.test("null and any origin are allowed only if they are listed", () => {
   assert.equal(allows({ allowed: ["null"] }, "null"), true);
   assert.equal(allows({ allowed: ["*"] }, "https://evil.com"), true);
   assert.equal(allows({ allowed: ["*"] }, "null"), true);
 });
 
-Deno.test("on loopback the pages of this machine are allowed, those of others are not", () => {
+Deno.test("on loopback, pages of this machine are allowed, others are not", () => {
   for (const open of [true, false]) {
     for (
       const good of [
@@ -84,7 +84,7 @@ Deno.test("on loopback the pages of this machine are allowed, those of others ar
   }
 });
 
-Deno.test("a page that gives its own name our address is no page of ours while nobody signs in", () => {
+Deno.test("a DNS-rebinding page is refused on a server without sign-in", () => {
   assert.equal(allows({ exposed: false, open: true }, "http://evil.com", "evil.com"), false);
   const { allowsHost } = originCheck("auth", { allowed: [], exposed: false, open: true });
   assert.equal(allowsHost(new Headers({ host: "evil.com" })), false);
@@ -94,7 +94,7 @@ Deno.test("a page that gives its own name our address is no page of ours while n
   assert.equal(signedIn.allowsHost(new Headers({ host: "behind-a-proxy.com" })), true);
 });
 
-Deno.test("a pattern that is none stops the start", () => {
+Deno.test("an invalid pattern throws", () => {
   for (
     const bad of ["example.com", "https://*", "https://a.*.com", "https://*.*.com", "ftp://a.com", "*.a.com"]
   ) {

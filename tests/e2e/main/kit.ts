@@ -124,8 +124,8 @@ function isComplaint({ level }: LogLine): boolean {
 }
 
 /** What an open server says at its start. */
-export const OPEN = "auth: nobody has to sign in: everybody on this machine may do everything " +
-  "(JWT_SECRET, JWKS_URL or API_KEYS changes that)";
+export const OPEN = "auth: no sign-in is configured: every client on this machine has all permissions " +
+  "(set JWT_SECRET, JWKS_URL or API_KEYS to change that)";
 
 /** Checks that the server had nothing to complain about but this, and ends well. */
 export async function endsWell(server: Main, complaints: readonly string[] = []): Promise<void> {

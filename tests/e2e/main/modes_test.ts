@@ -207,10 +207,10 @@ Deno.test("a server that lets anybody in lets those without a token read", async
   await endsWell(server);
 });
 
-Deno.test("a server that nobody can sign in to is for reading", async () => {
+Deno.test("a server whose clients are all anonymous is for reading", async () => {
   using data = dataFolder();
   await using server = await startMain({ DATA_DIR: data.path, ALLOW_ANONYMOUS: "1", HOST: "0.0.0.0" });
-  assert.match(server.printed(), /nobody can sign in: everybody may do what somebody anonymous may/);
+  assert.match(server.printed(), /clients cannot sign in: all of them are anonymous/);
   await using reader = await Client.connect(`${server.url}/ws`);
   await reader.nextJson();
   for (const [type, answer] of [["subscribe", "subscribed"], ["publish", "error"]]) {

@@ -6,7 +6,11 @@ import { dataFolder, runMain } from "./kit.ts";
 /** What is wrong, and how the sentence about it begins. */
 const WRONG: [name: string, value: string, sentence: string][] = [
   ["PORT", "70000", 'PORT must be a whole number up to 65535, got "70000"'],
-  ["HOST", "0.0.0.0", "Cannot start auth: the server listens on 0.0.0.0, beyond this machine, and nobody"],
+  [
+    "HOST",
+    "0.0.0.0",
+    "Cannot start auth: the server listens on 0.0.0.0, beyond this machine, without sign-in",
+  ],
   ["DURABLE", "live", 'Cannot start channels: "namespaces" must be without another "live"'],
   ["LOG_LEVEL", "loud", 'LOG_LEVEL must be one of debug, info, warn, error, got "loud"'],
   ["ALLOW_ANONYMOUS", "maybe", 'ALLOW_ANONYMOUS must be 1 or 0, got "maybe"'],

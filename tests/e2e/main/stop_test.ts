@@ -113,7 +113,7 @@ Deno.test("what is durable is there again: after a kill as after a stop", async 
 Deno.test("it can be told to stop while it starts, and twice", async () => {
   using data = dataFolder();
   {
-    await using server = await startMain({ DATA_DIR: data.path }, { ready: "nobody has to sign in" });
+    await using server = await startMain({ DATA_DIR: data.path }, { ready: "no sign-in is configured" });
     await endsWell(server, [OPEN]);
   }
   await using server = await startMain({ DATA_DIR: data.path, DRAIN_MS: "10000" });

@@ -47,7 +47,7 @@ Deno.test("B15 the server starts with named permissions only, and keeps everythi
     const log = new URL(`${data.path}/plugboard.db-wal`, root);
     await until("the saved store", () => Deno.readTextFileSync(log).includes("brown"));
     await sync.close();
-    assert.deepEqual(warnings(server).filter((line) => !line.includes("nobody has to sign in")), []);
+    assert.deepEqual(warnings(server).filter((line) => !line.includes("no sign-in is configured")), []);
     await server.stop("SIGKILL");
   }
   await using server = await startExample(START, { env });

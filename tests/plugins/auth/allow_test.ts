@@ -1,4 +1,4 @@
-/** What other plugins ask sign-in by their option `allow`. */
+/** The checks for the option `allow` of other plugins. */
 
 import assert from "node:assert/strict";
 import type { Access } from "../../../plugins/auth.ts";
@@ -9,7 +9,7 @@ import { stats } from "../../../plugins/stats.ts";
 import { RawClient } from "../../kit/mod.ts";
 import { refusedUpgrade, serveAuth, token } from "./kit.ts";
 
-Deno.test("T12 a path is for those who may read it, and changes are for those who may write it", async () => {
+Deno.test("T12 a path requires the permission to read, changes require the permission to write", async () => {
   await using server = await serveAuth(undefined, {
     more: (access) => {
       const tenants = paths({ allow: access.allowPath });
@@ -31,20 +31,20 @@ Deno.test("T12 a path is for those who may read it, and changes are for those wh
   assert.equal(writer.waiting, 0);
 });
 
-Deno.test("B13 figures are for those who may read them", async () => {
-  await using server = await serveAuth(undefined, { more: (access) => figures(access) });
+Deno.test("B13 metrics require a permission", async () => {
+  await using server = await serveAuth(undefined, { more: (access) => metrics(access) });
   const status = async (permissions: string[]) => {
     const authorization = `Bearer ${await token({ sub: "alice", permissions })}`;
     const response = await fetch(`${server.url}/metrics`, { headers: { authorization } });
     await response.body?.cancel();
     return response.status;
   };
-  assert.equal(await status(["*"]), 403, "everything but what concerns the server itself");
+  assert.equal(await status(["*"]), 403, "`*` does not include admin");
   assert.equal(await status(["admin"]), 200);
 });
 
-Deno.test("figures are refused, and nothing has failed, where there is no proof or one that is worth nothing", async () => {
-  await using server = await serveAuth(undefined, { more: (access) => figures(access) });
+Deno.test("missing and invalid credentials for metrics are refused without a logged error", async () => {
+  await using server = await serveAuth(undefined, { more: (access) => metrics(access) });
   const status = async (headers: Record<string, string>) => {
     const response = await fetch(`${server.url}/metrics`, { headers });
     await response.body?.cancel();
@@ -56,9 +56,9 @@ Deno.test("figures are refused, and nothing has failed, where there is no proof 
   assert.deepEqual(server.log.take(), []);
 });
 
-Deno.test("a page that gives its own name our address cannot read figures of a server without sign-in", async () => {
+Deno.test("a DNS-rebinding page cannot read the metrics of a server without sign-in", async () => {
   await using server = await serveAuth({ origins: ["https://app.example.com"] }, {
-    more: (access) => figures(access),
+    more: (access) => metrics(access),
   });
   const status = async (headers: Record<string, string>) => {
     using raw = await RawClient.connect(server.port);
@@ -70,7 +70,7 @@ Deno.test("a page that gives its own name our address cannot read figures of a s
   assert.equal(await status({ host: `127.0.0.1:${server.port}`, origin: "http://evil.com" }), "403");
 });
 
-Deno.test("nor can it open a connection there, by a request that tells no origin", async () => {
+Deno.test("a DNS-rebinding page cannot connect to a server without sign-in, even without an origin", async () => {
   await using server = await serveAuth({});
   const status = async (headers: Record<string, string>) => {
     using raw = await RawClient.connect(server.port);
@@ -80,7 +80,7 @@ Deno.test("nor can it open a connection there, by a request that tells no origin
   assert.equal(await status({ host: "evil.com" }), "403");
 });
 
-function figures(access: Access) {
+function metrics(access: Access) {
   const bus = channels();
   return [bus, stats({ channels: bus.api, allow: access.allowRequest("admin", "metrics") })];
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { ApiKeys } from "../../../plugins/auth/api_keys.ts";
 import { parseApiKeys } from "../../../plugins/auth.ts";
 
-Deno.test("S08 keys are found by what they are, listed by what they are called", () => {
+Deno.test("S08 keys are found by their value and listed by their name", () => {
   const keys = new ApiKeys();
   keys.add(
     "secret-api-key-123",
@@ -12,7 +12,7 @@ Deno.test("S08 keys are found by what they are, listed by what they are called",
   keys.add("another", { name: "temporary", permissions: ["*"], expiresAt: 100, user: "robot" }, 2);
   assert.equal(keys.find("secret-api-key-123", 50)?.info.name, "Dashboard Server");
   assert.equal(keys.find("another", 99)?.info.user, "robot");
-  assert.equal(keys.find("another", 100), undefined, "it has ended");
+  assert.equal(keys.find("another", 100), undefined, "it has expired");
   for (
     const wrong of [
       "",
@@ -28,22 +28,22 @@ Deno.test("S08 keys are found by what they are, listed by what they are called",
     "temporary",
     2,
   ]]);
-  assert.ok(!JSON.stringify(keys.list()).includes("secret-api-key"), "the key itself is not kept");
+  assert.ok(!JSON.stringify(keys.list()).includes("secret-api-key"), "the key itself is not stored");
   assert.equal(typeof keys.remove("temporary"), "string");
   assert.equal(keys.remove("temporary"), undefined);
   assert.equal(keys.find("another", 0), undefined);
 });
 
-Deno.test("unfit keys and taken names are refused", () => {
+Deno.test("invalid keys and taken names are refused", () => {
   const keys = new ApiKeys();
   keys.add("a", { name: "a", permissions: [] }, 0);
-  assert.throws(() => keys.add("b", { name: "a", permissions: [] }, 0), /there is one of this name/);
+  assert.throws(() => keys.add("b", { name: "a", permissions: [] }, 0), /the name is taken/);
   assert.throws(() => keys.add("", { name: "b", permissions: [] }, 0), /must have 1 to 512 characters/);
   assert.throws(() => keys.add("x".repeat(513), { name: "b", permissions: [] }, 0), /characters/);
   assert.throws(() => keys.add("x", { name: "", permissions: [] }, 0), /name must not be empty/);
 });
 
-Deno.test("the time of a comparison does not tell how much of a key is right", () => {
+Deno.test("keys are compared in constant time", () => {
   const keys = new ApiKeys();
   const key = "k".repeat(64);
   keys.add(key, { name: "a", permissions: [] }, 0);
@@ -62,7 +62,7 @@ Deno.test("the time of a comparison does not tell how much of a key is right", (
   }
 });
 
-Deno.test("keys are read from settings", () => {
+Deno.test("keys are parsed from settings", () => {
   assert.deepEqual(parseApiKeys(" , a, backend:b:read:x+write:y:* ,c+/==,"), [
     { name: "key 1", key: "a", permissions: ["admin"] },
     { name: "backend", key: "b", permissions: ["read:x", "write:y:*"] },
@@ -71,13 +71,13 @@ Deno.test("keys are read from settings", () => {
   assert.deepEqual(parseApiKeys(""), []);
 });
 
-Deno.test("what is no permission is refused, and no part of a key is shown", () => {
+Deno.test("invalid permissions are refused, and the error shows no part of a key", () => {
   const bad = ["a, geheim:b:banana", "a, geheim:b:c:d", "a, geheim:b:read:x+", "a, geheim:b:read:"];
   for (const text of bad) {
     assert.throws(() => parseApiKeys(text), {
       code: "bad_setting",
       message:
-        "API_KEYS must have permissions such as read:news, write:chat:*, admin or *, joined by + behind key 2",
+        "API_KEYS must have permissions such as read:news, write:chat:*, admin or *, joined by + after key 2",
     }, text);
   }
 });

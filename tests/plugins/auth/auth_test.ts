@@ -6,13 +6,13 @@ import { closed, codeOf, refusedUpgrade, SECRET, serveAuth, token } from "./kit.
 
 const jwt = { secret: SECRET };
 
-/** The server of these tests answers one request per message. */
+/** Sends a message and returns the answer; the test server sends one for each message. */
 async function ask(client: Client, message: unknown) {
   client.sendJson(message);
   return await client.nextJson();
 }
 
-/** What it answers to a token; tokens carry more than is compared here. */
+/** Signs in and returns the user or the error. */
 async function signIn(client: Client, connect?: string) {
   const { user, error } = await ask(client, { connect });
   return user ?? error;
@@ -20,7 +20,7 @@ async function signIn(client: Client, connect?: string) {
 
 const seconds = (clock: FakeClock, after: number) => clock.now() / 1000 + after;
 
-Deno.test("a client brings its token in a header, the query or a subprotocol", async () => {
+Deno.test("a client sends its token in a header, the query or a subprotocol", async () => {
   await using server = await serveAuth();
   const alice = await token();
   const ways: Parameters<typeof server.connect>[] = [
@@ -43,7 +43,7 @@ Deno.test("the token in a subprotocol is not sent back", async () => {
   assert.equal(client.socket.protocol, "bearer");
 });
 
-Deno.test("without a valid token the answer is 401, for another's path 403", async () => {
+Deno.test("without a valid token the response is 401, for the path of another user 403", async () => {
   await using server = await serveAuth();
   const mine = await token({ sub: "alice", permissions: ["write:alice"] });
   const none = await refusedUpgrade(server, "/me/alice");
@@ -60,7 +60,7 @@ Deno.test("without a valid token the answer is 401, for another's path 403", asy
   assert.deepEqual(await client.nextJson(), { user: "alice" });
 });
 
-Deno.test("schemes that are not ours, and what looks like a proof, prove nothing", async () => {
+Deno.test("other schemes and malformed credentials are ignored", async () => {
   await using server = await serveAuth();
   for (const authorization of ["Basic YTpi", "Bearer", "Bearer  ", "Bearer a b", "Negotiate abc"]) {
     assert.equal(
@@ -76,7 +76,7 @@ Deno.test("schemes that are not ours, and what looks like a proof, prove nothing
   assert.equal((await refusedUpgrade(server, "/me", marker)).code, "unauthorized");
 });
 
-Deno.test("S07 a client signs in by a message, and is told why it cannot", async () => {
+Deno.test("S07 a client signs in by a message, and gets the reason of a refusal", async () => {
   await using server = await serveAuth();
   const answers: [connect: string | undefined, answer: string][] = [
     [await token({ sub: "alice" }), "alice"],
@@ -88,23 +88,23 @@ Deno.test("S07 a client signs in by a message, and is told why it cannot", async
     [await token({ sub: "" }), "permission_denied"],
   ];
   for (const [connect, answer] of answers) {
-    await using client = await server.connect("/door");
+    await using client = await server.connect("/by_message");
     assert.equal(await signIn(client, connect), answer, connect);
     if (answer === "invalid_token") assert.equal((await closed(client)).code, 3500);
   }
 });
 
-Deno.test("what a request brought counts when the message brings nothing", async () => {
+Deno.test("the credentials of the request are used if the message has none", async () => {
   await using server = await serveAuth();
-  await using good = await server.connect(`/door?token=${await token({ sub: "alice" })}`);
+  await using good = await server.connect(`/by_message?token=${await token({ sub: "alice" })}`);
   assert.equal(await signIn(good), "alice");
-  await using bad = await server.connect("/door?token=nonsense");
+  await using bad = await server.connect("/by_message?token=nonsense");
   assert.equal(await signIn(bad), "invalid_token");
-  await using both = await server.connect("/door?token=nonsense");
+  await using both = await server.connect("/by_message?token=nonsense");
   assert.equal(await signIn(both, await token({ sub: "bob" })), "bob");
 });
 
-Deno.test("S07 S14 authenticateConnection answers in the words of the seed", async () => {
+Deno.test("S07 S14 authenticateConnection returns the results of the seed", async () => {
   await using server = await serveAuth();
   const { access } = server;
   const permissions = ["read:*", "write:chat"];
@@ -125,7 +125,7 @@ Deno.test("S07 S14 authenticateConnection answers in the words of the seed", asy
   assert.equal((await refusedUpgrade(server, "/me")).code, "unauthorized");
 });
 
-Deno.test("S07 sign-in may be left to the client, whose rights are fewer then", async () => {
+Deno.test("S07 anonymous clients are optional, and have fewer permissions", async () => {
   await using server = await serveAuth({ jwt, anonymous: true });
   assert.deepEqual(await server.access.authenticateConnection(""), {
     success: true,
@@ -137,12 +137,12 @@ Deno.test("S07 sign-in may be left to the client, whose rights are fewer then", 
   assert.equal(
     (await refusedUpgrade(server, "/me?token=nonsense")).code,
     "invalid_token",
-    "a bad proof is no proof",
+    "invalid credentials are refused",
   );
-  assert.equal((await refusedUpgrade(server, "/me/path")).status, 401, "writing needs a proof");
+  assert.equal((await refusedUpgrade(server, "/me/path")).status, 401, "writing requires credentials");
 });
 
-Deno.test("somebody anonymous may have an id: none, a made one, or a given one", async () => {
+Deno.test("the user id of an anonymous client is none, made or given", async () => {
   for (
     const [user, expected] of [["none", /^$/], ["made", /^anonymous-[0-9a-f-]{36}$/], [
       "given",
@@ -150,7 +150,7 @@ Deno.test("somebody anonymous may have an id: none, a made one, or a given one",
     ]] as const
   ) {
     await using server = await serveAuth({ jwt, anonymous: { user } });
-    await using client = await server.connect("/door");
+    await using client = await server.connect("/by_message");
     const answer = await ask(client, { user: "bob" });
     assert.match(answer.user, expected);
     assert.deepEqual(answer.permissions, ["read:*"]);
@@ -190,7 +190,7 @@ Deno.test("S08 an API key signs in by header or query", async () => {
   );
 });
 
-Deno.test("S08 a key that is revoked closes its connections and works no more", async () => {
+Deno.test("S08 revoking a key closes its connections and makes it invalid", async () => {
   await using server = await serveAuth({ apiKeys: [{ key: "one", name: "one", permissions: ["*"] }] });
   server.access.addApiKey("two", { name: "two", permissions: ["*"] });
   await using first = await server.connect("/me?api_key=one");
@@ -205,10 +205,10 @@ Deno.test("S08 a key that is revoked closes its connections and works no more", 
   assert.deepEqual(server.access.apiKeys().map(({ name }) => name), ["two"]);
 });
 
-Deno.test("a sign-in ends with its token: warned, then closed after a time of grace", async () => {
+Deno.test("a client is warned before its token expires, and closed after a grace period", async () => {
   const clock = new FakeClock();
   await using server = await serveAuth({ jwt }, { clock });
-  await using client = await server.connect("/door");
+  await using client = await server.connect("/by_message");
   const exp = seconds(clock, 60);
   const answer = await ask(client, { connect: await token({ sub: "alice", exp }) });
   assert.equal(answer.expiresAt, exp * 1000);
@@ -219,15 +219,15 @@ Deno.test("a sign-in ends with its token: warned, then closed after a time of gr
   assert.deepEqual(await client.nextJson(), { expiring: exp * 1000 });
   clock.advance(54_000);
   client.sendJson({ connect: "" });
-  assert.equal((await client.nextJson()).user, "alice", "still within the grace, and warned only once");
+  assert.equal((await client.nextJson()).user, "alice", "still in the grace period, and warned only once");
   clock.advance(1_000);
   assert.deepEqual(await closed(client), { code: 3005, reason: "connection expired" });
 });
 
-Deno.test("a client renews its sign-in in place, with a token of its own", async () => {
+Deno.test("a client refreshes its sign-in, with a token of the same user", async () => {
   const clock = new FakeClock();
   await using server = await serveAuth({ jwt }, { clock });
-  await using client = await server.connect("/door");
+  await using client = await server.connect("/by_message");
   const exp = seconds(clock, 60);
   await ask(client, { connect: await token({ sub: "alice", exp }) });
   clock.advance(50_000);
@@ -241,13 +241,13 @@ Deno.test("a client renews its sign-in in place, with a token of its own", async
   const expired = await ask(client, { refresh: await token({ sub: "alice", exp: seconds(clock, -60) }) });
   assert.equal(expired.error, "token_expired");
   clock.advance(70_000);
-  assert.deepEqual(await client.nextJson(), { expiring: later * 1000 }, "the new end is announced");
+  assert.deepEqual(await client.nextJson(), { expiring: later * 1000 }, "it warns of the new expiry");
   const others = await ask(client, { refresh: await token({ sub: "bob" }) });
   assert.equal(others.error, "invalid_token");
   assert.equal((await closed(client)).code, 3500);
 });
 
-Deno.test("connections that cannot renew are closed all the same", async () => {
+Deno.test("connections that cannot refresh are closed too", async () => {
   const clock = new FakeClock();
   await using server = await serveAuth({ jwt }, { clock });
   await using client = await server.connect(
@@ -258,7 +258,7 @@ Deno.test("connections that cannot renew are closed all the same", async () => {
   assert.equal((await closed(client)).code, 3005);
 });
 
-Deno.test("the server gives a sign-in another end", async () => {
+Deno.test("the server changes the expiry of a sign-in", async () => {
   const clock = new FakeClock();
   await using server = await serveAuth({ jwt }, { clock });
   await using client = await server.connect(
@@ -275,7 +275,7 @@ Deno.test("the server gives a sign-in another end", async () => {
   assert.equal((await closed(client)).code, 3005);
 });
 
-/** A store that outlives servers. */
+/** A store that survives the server. */
 function memory(): KeyValueStore & { entries: Map<string, string> } {
   const entries = new Map<string, string>();
   return {
@@ -286,7 +286,7 @@ function memory(): KeyValueStore & { entries: Map<string, string> } {
   };
 }
 
-Deno.test("tokens are revoked by id, by user and by age: their connections go at once", async () => {
+Deno.test("tokens are revoked by id, by user and by age, and their connections are closed", async () => {
   const clock = new FakeClock();
   const iat = seconds(clock, -10);
   const keep = memory();
@@ -327,12 +327,16 @@ Deno.test("tokens are revoked by id, by user and by age: their connections go at
   }
   clock.advance(2_000);
   await using again = await serveAuth({ jwt, keep }, { clock });
-  assert.deepEqual(await refused(again), ["t1", "t2", "undated", "eve"], "it survives a restart");
+  assert.deepEqual(await refused(again), ["t1", "t2", "undated", "eve"], "revocations survive a restart");
   const fresh = await token({ sub: "alice", iat: seconds(clock, 0) });
-  assert.equal((await again.access.authenticateConnection(fresh)).success, true, "alice may sign in anew");
+  assert.equal(
+    (await again.access.authenticateConnection(fresh)).success,
+    true,
+    "alice may sign in with a new token",
+  );
 });
 
-Deno.test("a revoked API key stays revoked though the settings still have it", async () => {
+Deno.test("a revoked API key stays revoked while the settings still have it", async () => {
   const keep = memory();
   const options = { keep, apiKeys: [{ key: "leaked", name: "backend", permissions: ["admin"] }] };
   {
@@ -343,7 +347,7 @@ Deno.test("a revoked API key stays revoked though the settings still have it", a
   assert.equal((await refusedUpgrade(again, "/me?api_key=leaked")).status, 401);
 });
 
-Deno.test("a revocation is forgotten when it may be, and a shorter one does not replace a longer one", async () => {
+Deno.test("a revocation expires, and a shorter one does not replace a longer one", async () => {
   const clock = new FakeClock();
   const keep = memory();
   await using server = await serveAuth({ jwt, keep }, { clock });
@@ -359,7 +363,7 @@ Deno.test("a revocation is forgotten when it may be, and a shorter one does not 
   assert.equal(await codeOf(server.access.verify(await token({ sub: "bob", jti: "long" }))), "invalid_token");
 });
 
-Deno.test("a client whose token is revoked while it connects does not get in", async () => {
+Deno.test("a token that is revoked during the handshake is refused", async () => {
   const clock = new FakeClock();
   const revoked = Promise.withResolvers<void>();
   await using server = await serveAuth({ jwt }, {
@@ -378,37 +382,37 @@ Deno.test("a client whose token is revoked while it connects does not get in", a
   assert.equal((await closed(client)).code, 3500);
 });
 
-Deno.test("without sign-in everybody on this machine may do everything, and the log says so once", async () => {
+Deno.test("without sign-in every client on this machine has all permissions, and the log warns once", async () => {
   await using server = await serveAuth({});
   const said = await server.log.next();
-  assert.match(said.message, /everybody on this machine may do everything/);
+  assert.match(said.message, /every client on this machine has all permissions/);
   assert.equal(server.log.size, 0);
   assert.equal(server.access.open, true);
   for (const path of ["/me", "/me/anything", "/me?token=whatever"]) {
     await using client = await server.connect(path);
     assert.deepEqual(await client.nextJson(), { user: "" });
   }
-  await using client = await server.connect("/door");
+  await using client = await server.connect("/by_message");
   const answer = await ask(client, { connect: "whatever", user: "bob" });
   assert.deepEqual(answer.permissions, ["admin"]);
-  await using named = await server.connect("/door");
-  assert.equal((await ask(named, { user: "bob" })).user, "bob", "they may say how they are called");
+  await using named = await server.connect("/by_message");
+  assert.equal((await ask(named, { user: "bob" })).user, "bob", "clients may give a name");
 });
 
-Deno.test("a server without sign-in is closed to whoever comes from elsewhere", async () => {
+Deno.test("a server without sign-in refuses clients on other machines", async () => {
   const clientIp = (request: Request, peer: string) => request.headers.get("x-forwarded-for") ?? peer;
   await using server = await serveAuth({}, { clientIp });
   assert.equal((await refusedUpgrade(server, "/me", { "x-forwarded-for": "203.0.113.7" })).status, 401);
-  await using client = await server.connect("/door", [], { "x-forwarded-for": "203.0.113.7" });
+  await using client = await server.connect("/by_message", [], { "x-forwarded-for": "203.0.113.7" });
   assert.equal(await signIn(client), "unauthorized");
   assert.equal((await ask(client, { connect: "whatever" })).error, "unauthorized");
   await using local = await server.connect("/me", [], { "x-forwarded-for": "::1" });
   assert.deepEqual(await local.nextJson(), { user: "" });
 });
 
-Deno.test("a proxy on this machine does not open a server without sign-in to the world", async () => {
+Deno.test("a server without sign-in refuses clients of other machines behind a local proxy", async () => {
   await using server = await serveAuth({});
-  const passedOn: Record<string, string>[] = [
+  const forwarded: Record<string, string>[] = [
     { "x-forwarded-for": "203.0.113.7" },
     { "x-forwarded-for": "127.0.0.1, 203.0.113.7" },
     { "x-forwarded-for": "203.0.113.7, 127.0.0.1" },
@@ -416,14 +420,14 @@ Deno.test("a proxy on this machine does not open a server without sign-in to the
     { forwarded: "for=203.0.113.7;proto=https" },
     { forwarded: 'for="[2001:db8::7]:80"' },
   ];
-  for (const headers of passedOn) {
+  for (const headers of forwarded) {
     assert.equal((await refusedUpgrade(server, "/me", headers)).status, 401, JSON.stringify(headers));
   }
   await using local = await server.connect("/me", [], { "x-forwarded-for": "::1, 127.0.0.1" });
   assert.deepEqual(await local.nextJson(), { user: "" });
 });
 
-Deno.test("beyond this machine nothing starts without sign-in, unless that is allowed by name", async () => {
+Deno.test("a server that listens beyond this machine requires sign-in or an explicit option", async () => {
   for (const hostname of ["0.0.0.0", "::", "192.168.1.5", "example.com"]) {
     await assert.rejects(
       serve({}, auth({ hostname })),
@@ -437,17 +441,17 @@ Deno.test("beyond this machine nothing starts without sign-in, unless that is al
   await using _signIn = await serve({}, auth({ hostname: "0.0.0.0", jwt }));
   await using anonymous = await serveAuth({ hostname: "0.0.0.0", anonymous: true });
   assert.equal(anonymous.access.open, false);
-  await using client = await anonymous.connect("/door");
+  await using client = await anonymous.connect("/by_message");
   assert.deepEqual((await ask(client, {})).permissions, ["read:*"]);
 });
 
-Deno.test("H11 pages of elsewhere may not connect, listed ones may", async () => {
+Deno.test("H11 web pages may connect only if their origin is listed", async () => {
   await using server = await serveAuth({ jwt, hostname: "0.0.0.0", origins: ["https://*.example.com"] });
   const alice = await token();
   for (
     const origin of ["https://evil.com", "https://evil-example.com", "null", "https://example.com.evil.com"]
   ) {
-    for (const path of [`/me?token=${alice}`, "/door"]) {
+    for (const path of [`/me?token=${alice}`, "/by_message"]) {
       const { status, code } = await refusedUpgrade(server, path, { origin });
       assert.deepEqual([status, code], [403, "origin_not_allowed"], origin);
     }
@@ -458,7 +462,7 @@ Deno.test("H11 pages of elsewhere may not connect, listed ones may", async () =>
   }
 });
 
-Deno.test("HTTP routes ask the same: 401 without a proof, 403 without the permission", async () => {
+Deno.test("HTTP routes answer 401 without credentials and 403 without the permission", async () => {
   await using server = await serveAuth({
     jwt,
     apiKeys: [{ key: "backend-key", name: "backend", permissions: ["admin"] }],
@@ -479,7 +483,7 @@ Deno.test("HTTP routes ask the same: 401 without a proof, 403 without the permis
   };
   const user = { authorization: `Bearer ${await token()}` };
   assert.equal(await get("/api/stats"), 401);
-  assert.equal(await get("/api/stats", user), 403, "a user is no admin");
+  assert.equal(await get("/api/stats", user), 403, "a user is not an admin");
   assert.equal(await get("/api/stats", { "x-api-key": "backend-kez" }), 401);
   assert.equal(await get("/api/stats", { "x-api-key": "backend-key" }), 200);
   assert.equal(await get("/api/stats", { "x-api-key": "backend-key", origin: "https://evil.com" }), 403);
@@ -491,7 +495,7 @@ Deno.test("HTTP routes ask the same: 401 without a proof, 403 without the permis
   assert.equal(await get("/news?token=" + await token()), 200);
 });
 
-Deno.test("a page cannot use a server without sign-in by giving its own name our address", async () => {
+Deno.test("a DNS-rebinding page cannot use the HTTP routes of a server without sign-in", async () => {
   await using server = await serveAuth({}, {
     more: (
       access,
@@ -502,7 +506,7 @@ Deno.test("a page cannot use a server without sign-in by giving its own name our
   assert.equal(await server.fetch("/api").then((response) => response.text()), "x");
 });
 
-Deno.test("the app knows its users by a cookie, whatever else they bring", async () => {
+Deno.test("the app's own check takes precedence, by a cookie for example", async () => {
   await using server = await serveAuth({
     jwt,
     signIn: ({ headers }) => {
@@ -515,17 +519,17 @@ Deno.test("the app knows its users by a cookie, whatever else they bring", async
   const cookie = "session=carol";
   await using client = await server.connect("/me/mine", [], { cookie });
   assert.deepEqual(await client.nextJson(), { user: "carol" });
-  await using later = await server.connect("/door", [], { cookie });
+  await using later = await server.connect("/by_message", [], { cookie });
   assert.equal(await signIn(later), "carol");
-  await using both = await server.connect("/door", [], { cookie });
-  assert.equal(await signIn(both, await token({ sub: "alice" })), "carol", "its own check comes first");
+  await using both = await server.connect("/by_message", [], { cookie });
+  assert.equal(await signIn(both, await token({ sub: "alice" })), "carol", "the app's own check comes first");
   assert.equal((await refusedUpgrade(server, "/me")).status, 401);
   await using other = await server.connect(`/me?token=${await token()}`);
   assert.deepEqual(await other.nextJson(), { user: "alice" });
   assert.equal(await server.access.revoke({ user: "carol" }), 3);
 });
 
-Deno.test("a check of the app that fails lets nobody in, and costs no process", async () => {
+Deno.test("an app's check that throws refuses the client, and the server continues", async () => {
   await using server = await serveAuth({
     signIn: () => {
       throw new Error("the database is down");
@@ -535,7 +539,7 @@ Deno.test("a check of the app that fails lets nobody in, and costs no process", 
   assert.equal((await server.log.next()).plugin, "auth");
 });
 
-Deno.test("the app's rule decides before the permissions; one that fails denies", async () => {
+Deno.test("the app's rule takes precedence over permissions, and denies if it throws", async () => {
   await using server = await serveAuth({
     jwt,
     rule: ({ identity, verb, resource }) => {
@@ -553,7 +557,7 @@ Deno.test("the app's rule decides before the permissions; one that fails denies"
   assert.match((await server.log.next()).message, /rule failed/);
 });
 
-Deno.test("no token, key or secret ever reaches the log", async () => {
+Deno.test("the log contains no token, key or secret", async () => {
   const lines: LogRecord[] = [];
   await using server = await serveAuth({
     jwt,
@@ -566,7 +570,7 @@ Deno.test("no token, key or secret ever reaches the log", async () => {
   for (const each of [alice, wrong, "garbage-token-1234567"]) {
     await refusedUpgrade(server, `/me/x?token=${each}`).catch(() => {});
     await refusedUpgrade(server, "/me/x", { authorization: `Bearer ${each}` }).catch(() => {});
-    await using client = await server.connect(`/door?token=${each}`);
+    await using client = await server.connect(`/by_message?token=${each}`);
     await signIn(client, each);
   }
   await refusedUpgrade(server, "/me?api_key=secret-api-key-124");
@@ -578,20 +582,20 @@ Deno.test("no token, key or secret ever reaches the log", async () => {
   }
 });
 
-Deno.test("a connection that ends while its token is checked leaves nothing behind", async () => {
+Deno.test("a connection that ends during the check of its token leaves no session", async () => {
   await using server = await serveAuth();
-  const client = await server.connect("/door");
+  const client = await server.connect("/by_message");
   client.sendJson({ connect: await token({ sub: "alice" }) });
   await client.close();
   await until("the end", () => server.server.connections.size === 0);
   assert.equal(await server.access.revoke({ user: "alice" }), 0);
 });
 
-Deno.test("options that cannot work stop the start", () => {
+Deno.test("invalid options throw", () => {
   assert.throws(() => auth({ warnMs: -1 }), /"warnMs"/);
   assert.throws(() => auth({ graceMs: 1.5 }), /"graceMs"/);
   assert.throws(() => auth({ hostname: "" }), /"hostname"/);
   assert.throws(() => auth({ jwt: {} }), /"jwt"/);
   const key = { key: "a", name: "a", permissions: [] };
-  assert.throws(() => auth({ apiKeys: [key, key] }), /there is one of this name/);
+  assert.throws(() => auth({ apiKeys: [key, key] }), /the name is taken/);
 });

@@ -6,7 +6,7 @@ import { codeOf } from "./kit.ts";
 const base64 = (value: unknown) => btoa(JSON.stringify(value));
 const SUBSCRIPTION = { channel: "$room:1", user: "alice", client: "c1" };
 
-Deno.test("a connection token says what Centrifuge's do", () => {
+Deno.test("connection tokens have the claims of Centrifuge's tokens", () => {
   const claims: JWTPayload = {
     sub: "alice",
     exp: 2_000,
@@ -33,7 +33,7 @@ Deno.test("a connection token says what Centrifuge's do", () => {
   ]);
 });
 
-Deno.test("subs win over channels, each with its own data and options", () => {
+Deno.test("subs take precedence over channels, and have their own data and options", () => {
   const subs = {
     news: {},
     game: {
@@ -59,14 +59,14 @@ Deno.test("subs win over channels, each with its own data and options", () => {
   ]);
 });
 
-Deno.test("a connection may end later than its token, or never", () => {
+Deno.test("a sign-in may expire later than its token, or never", () => {
   assert.equal(connectionClaims({ exp: 10, expire_at: 20 }).expiresAt, 20_000);
   assert.equal(connectionClaims({ exp: 10, expire_at: 0 }).expiresAt, undefined);
   assert.equal(connectionClaims({ exp: 10 }).expiresAt, 10_000);
   assert.equal(connectionClaims({}).expiresAt, undefined);
 });
 
-Deno.test("S07 tokens of other makers: the user in id, permissions in one text", () => {
+Deno.test("S07 tokens of other issuers have the user in id and permissions in one text", () => {
   assert.equal(connectionClaims({ id: "user-123" }).user, "user-123");
   assert.equal(connectionClaims({ id: 123 }).user, "123");
   assert.equal(connectionClaims({ sub: "alice", id: "bob" }).user, "alice");
@@ -111,7 +111,7 @@ Deno.test("a subscription token is for one channel, one user and perhaps one cli
   assert.deepEqual(
     subscriptionClaims({ channel: "$room:1" }, { ...SUBSCRIPTION, user: "" }).request,
     { grant: {} },
-    "somebody anonymous",
+    "an anonymous client",
   );
   const mismatches = [
     { ...good, channel: "$room:2" },

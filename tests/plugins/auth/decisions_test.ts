@@ -19,7 +19,7 @@ const silent: ChannelEncoder = {
   unsubscribed: (channel, { code }) => JSON.stringify({ unsubscribed: channel, code }),
 };
 
-/** `/t`: every operation there is, for whoever brings a proof with the request. */
+/** `/t`: all operations, for clients that send credentials with the request. */
 function operations(access: Access, bus: Channels): Plugin {
   return {
     name: "operations",
@@ -71,7 +71,7 @@ async function serveDecisions(
 
 const DENIED = "permission_denied: Permission denied";
 
-/** The answer is a text; what else comes is pushed. */
+/** Returns the answer, which is a text; other messages are pushes. */
 async function ask(client: Client, ...question: [ChannelAction, string, string?]): Promise<string> {
   client.sendJson(question);
   for (;;) {
@@ -80,7 +80,7 @@ async function ask(client: Client, ...question: [ChannelAction, string, string?]
   }
 }
 
-Deno.test("S09 every operation is decided by rule and identity, and a no is told", async () => {
+Deno.test("S09 rule and identity decide every operation, and a refusal is answered", async () => {
   await using server = await serveDecisions();
   for (const somebody of IDENTITIES) {
     const { claims } = somebody;
@@ -94,7 +94,7 @@ Deno.test("S09 every operation is decided by rule and identity, and a no is told
   }
 });
 
-Deno.test("a subscriber's rights come and go with the subscription", async () => {
+Deno.test("a subscriber's permissions last as long as the subscription", async () => {
   await using server = await serveDecisions();
   await using client = await server.connect("/t");
   for (const action of ["publish", "presence", "history"] as const) {
@@ -108,7 +108,7 @@ Deno.test("a subscriber's rights come and go with the subscription", async () =>
   }
 });
 
-Deno.test("a no does not tell whether the channel exists", async () => {
+Deno.test("a refusal does not tell whether the channel exists", async () => {
   await using server = await serveDecisions();
   await using insider = await server.connect(
     `/t?token=${await token({ sub: "root", permissions: ["admin"] })}`,
@@ -124,11 +124,11 @@ Deno.test("a no does not tell whether the channel exists", async () => {
   assert.deepEqual(
     server.bus.stats().map(({ channel }) => channel),
     ["permission:busy"],
-    "and leaves no trace",
+    "and creates nothing",
   );
 });
 
-Deno.test("a subscription token opens its channel to its user, and no other", async () => {
+Deno.test("a subscription token is valid for its channel and its user only", async () => {
   await using server = await serveDecisions();
   const alice = await token({ sub: "alice", permissions: [] });
   const cases: [claims: Record<string, unknown>, answer: RegExp][] = [
@@ -159,7 +159,7 @@ Deno.test("a subscription token opens its channel to its user, and no other", as
   assert.match(await ask(client, "subscribe", "$nobody:1", revoked), /^invalid_token/);
 });
 
-Deno.test("the app's own rule for subscribing takes its time, and may only deny", async () => {
+Deno.test("the app's own rule for subscribing may be async, and can only deny", async () => {
   const members = new Map([["anyone:club", "alice"]]);
   await using server = await serveDecisions({
     async subscribeRule({ user }, channel) {
@@ -174,7 +174,7 @@ Deno.test("the app's own rule for subscribing takes its time, and may only deny"
   assert.equal(await ask(alice, "subscribe", "anyone:club"), "allowed");
   assert.equal(await ask(bob, "subscribe", "anyone:club"), DENIED);
   assert.equal(await ask(bob, "subscribe", "anyone:else"), "allowed");
-  assert.equal(await ask(alice, "subscribe", "nobody:x"), DENIED, "what the rules deny is not even asked");
+  assert.equal(await ask(alice, "subscribe", "nobody:x"), DENIED, "it is not called if the permissions deny");
   bob.sendJson(["subscribe", "anyone:broken"]);
-  assert.equal((await closed(bob)).code, 3004, "a rule that fails lets nobody in");
+  assert.equal((await closed(bob)).code, 3004, "a rule that throws denies");
 });

@@ -5,12 +5,12 @@ import type { Log } from "../../../core/mod.ts";
 import { FakeClock, until } from "../../kit/mod.ts";
 import { codeOf } from "./kit.ts";
 
-/** An identity provider that behaves as it is told. */
+/** An identity provider under the control of the test. */
 interface Provider extends AsyncDisposable {
   readonly url: string;
   /** Requests so far. */
   readonly requests: number;
-  /** How it answers from now on. */
+  /** Its responses from now on. */
   answer: (request: Request) => Response | Promise<Response>;
   /** Publishes keys. */
   publish(...keys: Key[]): void;
@@ -53,7 +53,7 @@ function provider(...keys: Key[]): Provider {
 
 const QUIET: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** Tokens checked by the provider's keys, from `start` to `stop`. */
+/** Verifies tokens with the provider's keys, from `start` to `stop`. */
 function checked(
   { url }: Provider,
   clock: FakeClock,
@@ -73,7 +73,7 @@ function checked(
   };
 }
 
-Deno.test("keys come from a URL, of any kind, and are kept", async () => {
+Deno.test("keys of every type are fetched from a URL and cached", async () => {
   const kinds = await Promise.all(["RS256", "PS384", "ES256", "ES512", "EdDSA"].map((alg) => key(alg, alg)));
   await using idp = provider(...kinds);
   using tokens = checked(idp, new FakeClock());
@@ -81,7 +81,7 @@ Deno.test("keys come from a URL, of any kind, and are kept", async () => {
   assert.equal(idp.requests, 1);
 });
 
-Deno.test("a token without a key id is tried with every key of its kind", async () => {
+Deno.test("a token without a key id is verified with every key of its type", async () => {
   const [a, b] = [await key(undefined), await key(undefined)];
   await using idp = provider(a, b);
   using tokens = checked(idp, new FakeClock());
@@ -89,7 +89,7 @@ Deno.test("a token without a key id is tried with every key of its kind", async 
   assert.equal(await tokens.of(await (await key(undefined)).sign()), "invalid_token");
 });
 
-Deno.test("a new key is found when its first token comes", async () => {
+Deno.test("a new key is fetched when its first token arrives", async () => {
   const [old, next] = [await key("old"), await key("next")];
   await using idp = provider(old);
   const clock = new FakeClock();
@@ -98,17 +98,17 @@ Deno.test("a new key is found when its first token comes", async () => {
   idp.publish(next);
   clock.advance(10_000);
   assert.equal(await tokens.of(await next.sign()), "alice");
-  assert.equal(await tokens.of(await old.sign()), "invalid_token", "the old key was taken back");
+  assert.equal(await tokens.of(await old.sign()), "invalid_token", "the old key was withdrawn");
   assert.equal(idp.requests, 2);
 });
 
-Deno.test("thousands of unknown key ids cause no storm of requests", async () => {
+Deno.test("thousands of unknown key ids cause only a few requests", async () => {
   const known = await key("known");
   await using idp = provider(known);
   const clock = new FakeClock();
   using tokens = checked(idp, clock);
-  const stranger = await key("stranger");
-  const signed = await stranger.sign();
+  const unknown = await key("unknown");
+  const signed = await unknown.sign();
   const [, payload, signature] = signed.split(".");
   for (let second = 0; second < 60; second++) {
     const flood = Array.from({ length: 50 }, (_, i) => {
@@ -122,7 +122,7 @@ Deno.test("thousands of unknown key ids cause no storm of requests", async () =>
   assert.equal(await tokens.of(await known.sign()), "alice");
 });
 
-Deno.test("a provider that is down is asked ever less often, and found again", async () => {
+Deno.test("requests to a provider that is down back off, and find it again", async () => {
   const known = await key("known");
   await using idp = provider(known);
   idp.answer = () => new Response("down", { status: 503 });
@@ -142,7 +142,7 @@ Deno.test("a provider that is down is asked ever less often, and found again", a
   assert.equal(await tokens.of(jwt), "alice");
 });
 
-Deno.test("known keys stay good while the provider is down, for a day", async () => {
+Deno.test("known keys stay valid for a day while the provider is down", async () => {
   const known = await key("known");
   await using idp = provider(known);
   const clock = new FakeClock();
@@ -156,7 +156,7 @@ Deno.test("known keys stay good while the provider is down, for a day", async ()
   assert.equal(await tokens.of(jwt), "unavailable");
 });
 
-Deno.test("a provider that does not answer is given up, and holds up nobody after that", async () => {
+Deno.test("a request to a provider times out, and the next tokens do not wait", async () => {
   const known = await key("known");
   await using idp = provider(known);
   const { promise: never, resolve: release } = Promise.withResolvers<Response>();
@@ -167,12 +167,12 @@ Deno.test("a provider that does not answer is given up, and holds up nobody afte
   await until("the request", () => idp.requests === 1);
   clock.advance(1_000);
   assert.equal(await first, "unavailable");
-  assert.equal(await tokens.of(await known.sign()), "unavailable", "at once, without another request");
+  assert.equal(await tokens.of(await known.sign()), "unavailable", "immediately, without another request");
   assert.equal(idp.requests, 1);
   release(new Response());
 });
 
-Deno.test("an answer that is garbage replaces nothing", async () => {
+Deno.test("an invalid response does not replace the known keys", async () => {
   const known = await key("known");
   await using idp = provider(known);
   const clock = new FakeClock();
@@ -201,11 +201,11 @@ Deno.test("an answer that is garbage replaces nothing", async () => {
     const before = idp.requests;
     clock.advance(700_000);
     assert.equal(await tokens.of(await known.sign()), "alice", String(answer));
-    assert.ok(idp.requests > before, "it was asked");
+    assert.ok(idp.requests > before, "there was a request");
   }
 });
 
-Deno.test("keys that are no keys for signatures check nothing", async () => {
+Deno.test("keys that are not for signatures verify nothing", async () => {
   const [good, encryption] = [await key("good"), await key("encryption")];
   const secret = { kty: "oct", kid: "secret", k: "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0", alg: "HS256" };
   await using idp = provider();
@@ -217,12 +217,12 @@ Deno.test("keys that are no keys for signatures check nothing", async () => {
   assert.equal(await tokens.of(await encryption.sign()), "invalid_token");
   const hmac = await new SignJWT({ sub: "eve" }).setProtectedHeader({ alg: "HS256", kid: "secret" })
     .sign(Uint8Array.fromBase64("c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"));
-  assert.equal(await tokens.of(hmac), "invalid_token", "a published secret is no secret");
+  assert.equal(await tokens.of(hmac), "invalid_token", "a published secret is not secret");
   const onBroken = (await key("broken")).sign();
   assert.equal(await tokens.of(await onBroken), "invalid_token");
 });
 
-Deno.test("stopping ends a request under way, quietly", async () => {
+Deno.test("stopping aborts a pending request without a warning", async () => {
   await using idp = provider();
   const { promise: never, resolve: release } = Promise.withResolvers<Response>();
   idp.answer = () => never;

@@ -13,7 +13,7 @@ async function serveKept(path: string): Promise<TestServer & { access: Access }>
   return Object.assign(await started(server), { access });
 }
 
-Deno.test("what was revoked stays revoked in the database", async () => {
+Deno.test("revocations survive a restart in the database", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const path = `${folder}/plugboard.db`;

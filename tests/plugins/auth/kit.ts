@@ -21,7 +21,7 @@ import {
 /** The secret of the tests' issuer. */
 export const SECRET = "a secret of the tests, forty bytes long.";
 
-/** A token as the app's backend would make it. */
+/** Makes a token as the app's backend does. */
 export function token(
   claims: JWTPayload = { sub: "alice" },
   { secret = SECRET, alg = "HS256" }: { secret?: string; alg?: string } = {},
@@ -29,7 +29,7 @@ export function token(
   return new SignJWT(claims).setProtectedHeader({ alg }).sign(new TextEncoder().encode(secret));
 }
 
-/** The code of the error that is thrown. */
+/** Returns the code of the error that is thrown. */
 export async function codeOf(work: Promise<unknown> | (() => unknown)): Promise<string> {
   try {
     await (typeof work === "function" ? work() : work);
@@ -40,12 +40,12 @@ export async function codeOf(work: Promise<unknown> | (() => unknown)): Promise<
   throw new Error("Nothing was thrown");
 }
 
-/** How the connection ended, as soon as it has. */
+/** Waits for the end of the connection. */
 export function closed(client: Client): Promise<ClientClosed> {
   return within("the close", client.closed);
 }
 
-/** Lets time pass until the work is done. */
+/** Advances the clock until the work is done. */
 export async function passing<T>(clock: FakeClock, work: Promise<T>): Promise<T> {
   let done = false;
   work.finally(() => done = true).catch(() => {});
@@ -56,7 +56,7 @@ export async function passing<T>(clock: FakeClock, work: Promise<T>): Promise<T>
   return await work;
 }
 
-/** `/me`: clients that bring their proof with the request; tells them who they are. */
+/** `/me`: its clients send credentials with the request, and get their user id. */
 export function me(access: Access): Plugin {
   return {
     name: "me",
@@ -76,11 +76,11 @@ export function me(access: Access): Plugin {
   };
 }
 
-/** `/door`: clients that sign in by a message, as those of Centrifuge's protocol do. */
-export function door(access: Access): Plugin {
+/** `/by_message`: its clients sign in by a message, like those of the Centrifuge protocol. */
+export function byMessage(access: Access): Plugin {
   const endpoint: Endpoint = {
-    name: "door",
-    path: "/door",
+    name: "by_message",
+    path: "/by_message",
     open(conn) {
       const say = (what: unknown) => void conn.send(JSON.stringify(what));
       const expiring = (expiresAt: number) => say({ expiring: expiresAt });
@@ -101,7 +101,7 @@ export function door(access: Access): Plugin {
       };
     },
   };
-  return { name: "door", endpoints: [endpoint], start: () => access.signsInByMessage(endpoint) };
+  return { name: "by_message", endpoints: [endpoint], start: () => access.signsInByMessage(endpoint) };
 }
 
 /** A server with sign-in and the two test protocols. */
@@ -120,19 +120,19 @@ export async function serveAuth(
     ...(clientIp && { clientIp }),
   });
   const access = server.use(auth(options));
-  for (const plugin of [me(access), door(access), ...more(access)]) server.use(plugin);
+  for (const plugin of [me(access), byMessage(access), ...more(access)]) server.use(plugin);
   return Object.assign(await started(server), {
     access,
     ...(clock && { [Symbol.asyncDispose]: stopping(server, clock) }),
   });
 }
 
-/** Stops a server whose time stands still: whoever is still connected is sent away in time, not at once. */
+/** Stops a server with a fake clock: it closes the connections one after the other. */
 export function stopping(server: Server, clock: FakeClock): () => Promise<void> {
   return () => passing(clock, server.stop());
 }
 
-/** The answer to an upgrade that is refused. */
+/** Returns the response to a refused upgrade. */
 export async function refusedUpgrade(
   server: TestServer,
   path: string,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { permissionsOf, rememberPermissions } from "../../../plugins/auth/permissions.ts";
+import { cachedPermissions, permissionsOf } from "../../../plugins/auth/permissions.ts";
 import type { Verb } from "../../../plugins/shared/identity.ts";
 
 const can = (permission: string | string[], verb: Verb, resource: string) =>
@@ -45,7 +45,7 @@ Deno.test("S09 a permission allows its verb on its resource, and nothing else", 
   }
 });
 
-Deno.test("tricks with wildcards, case and look-alikes allow nothing", () => {
+Deno.test("wildcards within parts, other cases and look-alikes allow nothing", () => {
   const tricks: [permission: string, resource: string][] = [
     ["read:a*", "a:b"],
     ["read:a*", "abc"],
@@ -83,7 +83,7 @@ const part = fc.constantFrom("a", "b", "*", "a*", "");
 const parts = fc.array(part, { minLength: 1, maxLength: 4 });
 const verb = fc.constantFrom<Verb>("read", "write", "admin");
 
-/** What the doc says, part by part and without regard to speed. */
+/** A slow reference implementation of the documented rule. */
 function expected(pattern: string[], resource: string[]): boolean {
   const [head, ...rest] = pattern;
   if (head === undefined) return resource.length === 0;
@@ -92,7 +92,7 @@ function expected(pattern: string[], resource: string[]): boolean {
   return (head === "*" || head === resource[0]) && expected(rest, resource.slice(1));
 }
 
-Deno.test("a pattern matches part by part, whatever the parts", () => {
+Deno.test("patterns match part by part", () => {
   fc.assert(
     fc.property(verb, parts, verb, parts, (has, pattern, wants, resource) => {
       const allowed = can(`${has}:${pattern.join(":")}`, wants, resource.join(":"));
@@ -102,7 +102,7 @@ Deno.test("a pattern matches part by part, whatever the parts", () => {
   );
 });
 
-Deno.test("another permission never takes away what a list allows", () => {
+Deno.test("an additional permission never denies what a list allows", () => {
   const list = fc.array(fc.tuple(verb, parts).map(([each, pattern]) => `${each}:${pattern.join(":")}`));
   fc.assert(
     fc.property(list, list, verb, parts, (some, more, wants, resource) => {
@@ -114,14 +114,14 @@ Deno.test("another permission never takes away what a list allows", () => {
   );
 });
 
-Deno.test("a list is prepared once, and lists that only look alike are kept apart", () => {
-  const prepare = rememberPermissions();
+Deno.test("a list is parsed once, and similar lists are not mixed up", () => {
+  const prepare = cachedPermissions();
   assert.equal(prepare(["read:a"]), prepare(["read:a"]));
   assert.equal(prepare(["read:a,read:b"]).can("read", "b"), false);
   assert.equal(prepare(["read:a", "read:b"]).can("read", "b"), true);
   assert.equal(prepare(['read:a","read:b']).can("read", "b"), false);
 });
 
-Deno.test("a list beyond reason is refused", () => {
+Deno.test("a list that is too long is refused", () => {
   assert.throws(() => permissionsOf(Array.from({ length: 1_001 }, (_, i) => `read:${i}`)), /permissions/);
 });

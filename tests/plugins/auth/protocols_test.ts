@@ -9,12 +9,12 @@ import { type Client, FakeClock, started, type TestServer } from "../../kit/mod.
 import { allowed, IDENTITIES, NAMESPACES, QUESTIONS } from "./decisions.ts";
 import { closed, SECRET, stopping, token } from "./kit.ts";
 
-/** A server with sign-in and the protocols that clients of channels speak. */
+/** A server with sign-in and the protocols for channels. */
 async function serveProtocols(
   options: AuthOptions,
   clock = new FakeClock(),
 ): Promise<TestServer & { access: Access; clock: FakeClock }> {
-  // No pings come between, they want answers.
+  // No pings: they would require answers.
   const pingIntervalMs = 600_000;
   const server = new Server({ port: 0, drainMs: 1_000, clock, pingIntervalMs });
   const access = server.use(auth({ jwt: { secret: SECRET }, ...options }));
@@ -29,15 +29,15 @@ async function serveProtocols(
   });
 }
 
-/** How a protocol is spoken: connecting, and one question with its answer: `allowed`, or the error. */
-interface Speaker {
+/** A client of a protocol: connects, and asks for one action; the answer is `allowed` or the error. */
+interface ProtocolClient {
   readonly name: string;
   connect(server: TestServer, jwt: string | undefined): Promise<Client>;
   ask(client: Client, action: ChannelAction, channel: string): Promise<string>;
   readonly denied: string;
 }
 
-/** Sends a message and gives the answer, which carries the same id. */
+/** Sends a message and returns the answer with the same id. */
 async function answered(client: Client, message: Record<string, unknown>): Promise<Record<string, unknown>> {
   client.sendJson(message);
   for (;;) {
@@ -50,7 +50,7 @@ async function answered(client: Client, message: Record<string, unknown>): Promi
 
 let lastId = 1;
 
-const speakers: readonly Speaker[] = [{
+const protocolClients: readonly ProtocolClient[] = [{
   name: "centrifuge",
   async connect(server, jwt) {
     const client = await server.connect("/connection/websocket");
@@ -77,8 +77,8 @@ const speakers: readonly Speaker[] = [{
   denied: `{"code":"PERMISSION_DENIED","message":"Permission denied"}`,
 }];
 
-for (const { name, connect, ask, denied } of speakers) {
-  Deno.test(`S09 ${name}: every operation is decided by rule and identity, and a no is told`, async () => {
+for (const { name, connect, ask, denied } of protocolClients) {
+  Deno.test(`S09 ${name}: rule and identity decide every operation, and a refusal is answered`, async () => {
     await using server = await serveProtocols({ anonymous: true });
     for (const somebody of IDENTITIES) {
       const jwt = somebody.claims === undefined ? undefined : await token(somebody.claims);
@@ -95,7 +95,7 @@ for (const { name, connect, ask, denied } of speakers) {
   });
 }
 
-/** What a Centrifuge client gets for its connect command: the error's code, or the close code. */
+/** Returns the result of a Centrifuge client's connect command: the error code, or the close code. */
 async function connectWith(server: TestServer, jwt?: string): Promise<number | "connected"> {
   const client = await server.connect("/connection/websocket");
   client.sendJson({ id: 1, connect: jwt === undefined ? {} : { token: jwt } });
@@ -107,7 +107,7 @@ async function connectWith(server: TestServer, jwt?: string): Promise<number | "
   return outcome;
 }
 
-Deno.test("S07 a Centrifuge client is told why its token is not accepted, in the protocol's codes", async () => {
+Deno.test("S07 a Centrifuge client gets the protocol's code for a token that is refused", async () => {
   await using server = await serveProtocols({});
   const now = server.clock.now() / 1000;
   assert.equal(await connectWith(server, await token({ sub: "alice", exp: now + 60 })), "connected");
@@ -123,7 +123,7 @@ Deno.test("S07 a Centrifuge client is told why its token is not accepted, in the
   assert.ok([101, 3501].includes(await connectWith(server) as number), "no token at all");
 });
 
-Deno.test("a Centrifuge client renews its token in place, or is closed with 3005", async () => {
+Deno.test("a Centrifuge client refreshes its token, or is closed with 3005", async () => {
   await using server = await serveProtocols({});
   const { clock } = server;
   const client = await server.connect("/connection/websocket");
@@ -139,7 +139,7 @@ Deno.test("a Centrifuge client renews its token in place, or is closed with 3005
   });
   assert.equal((refresh as { ttl: number }).ttl, 90);
   clock.advance(114_000);
-  assert.ok("history" in await answered(client, { id: 3, history: { channel: "a" } }), "the time of grace");
+  assert.ok("history" in await answered(client, { id: 3, history: { channel: "a" } }), "the grace period");
   clock.advance(1_000);
   assert.equal((await closed(client)).code, 3005);
 });
@@ -147,7 +147,7 @@ Deno.test("a Centrifuge client renews its token in place, or is closed with 3005
 Deno.test("revoking a user's tokens closes their clients of every protocol", async () => {
   await using server = await serveProtocols({});
   const jwt = await token({ sub: "alice" });
-  const clients = await Promise.all(speakers.map((speaker) => speaker.connect(server, jwt)));
+  const clients = await Promise.all(protocolClients.map((protocol) => protocol.connect(server, jwt)));
   assert.equal(await server.access.revoke({ user: "alice" }), clients.length);
   for (const client of clients) assert.equal((await closed(client)).code, 3500);
 });

@@ -13,7 +13,7 @@ async function verify(jwt: string, options: JwtOptions = { secret: SECRET }, now
 
 const refusal = (jwt: string, options?: JwtOptions) => codeOf(verify(jwt, options));
 
-/** A token put together by hand, as an attacker would. */
+/** Makes a token by hand, as an attacker does. */
 async function forged(header: unknown, claims: unknown, key: string, hash = "SHA-256"): Promise<string> {
   const encode = (value: unknown) =>
     new TextEncoder().encode(JSON.stringify(value)).toBase64({ alphabet: "base64url", omitPadding: true });
@@ -25,7 +25,7 @@ async function forged(header: unknown, claims: unknown, key: string, hash = "SHA
   return `${input}.${signature.toBase64({ alphabet: "base64url", omitPadding: true })}`;
 }
 
-Deno.test("S07 every algorithm of the list is checked by its own kind of key", async (t) => {
+Deno.test("S07 every algorithm is verified with its own type of key", async (t) => {
   for (const alg of ["HS256", "HS384", "HS512"]) {
     const secret = SECRET.repeat(2);
     assert.equal((await verify(await token({ sub: "a" }, { alg, secret }), { secret })).sub, "a", alg);
@@ -43,7 +43,7 @@ Deno.test("S07 every algorithm of the list is checked by its own kind of key", a
   }
 });
 
-Deno.test("of several public keys, the one of the token's kind is taken", async () => {
+Deno.test("the public key of the token's type is used", async () => {
   const pairs = await Promise.all(
     ["RS256", "ES256", "ES384", "EdDSA", "ES256"].map((alg) => generateKeyPair(alg, { extractable: true })),
   );
@@ -57,13 +57,13 @@ Deno.test("of several public keys, the one of the token's kind is taken", async 
   }
 });
 
-Deno.test("a token cannot choose what it is checked by", async () => {
+Deno.test("a token cannot choose the key that verifies it", async () => {
   const { publicKey, privateKey } = await generateKeyPair("RS256", { extractable: true });
   const pem = await exportSPKI(publicKey);
   const claims = { sub: "admin" };
   const both: JwtOptions = { secret: SECRET, publicKey: pem };
 
-  // The public key, which everybody knows, passed off as a secret.
+  // The public key, which is not secret, used as an HMAC secret.
   for (const key of [pem, pem.trim(), pem.replace(/-----.*?-----|\s/g, "")]) {
     assert.equal(
       await refusal(await forged({ alg: "HS256" }, claims, key), { publicKey: pem }),
@@ -71,7 +71,7 @@ Deno.test("a token cannot choose what it is checked by", async () => {
     );
     assert.equal(await refusal(await forged({ alg: "HS256" }, claims, key), both), "invalid_token");
   }
-  // No signature at all, in any spelling.
+  // No signature, with all spellings of `none`.
   for (const alg of ["none", "None", "NONE", "nOnE", ""]) {
     const [header, payload] = (await forged({ alg }, claims, "x")).split(".");
     for (const jwt of [`${header}.${payload}.`, `${header}.${payload}`, `${header}.${payload}.AAAA`]) {
@@ -85,18 +85,18 @@ Deno.test("a token cannot choose what it is checked by", async () => {
     const header = (await forged({ alg }, {}, "x")).split(".")[0];
     assert.equal(await refusal(`${header}.${payload}.${signature}`, both), "invalid_token", alg);
   }
-  // Keys and places of keys that the token brings along.
-  const brought = {
+  // Keys and URLs of keys in the token's header.
+  const embedded = {
     jwk: { kty: "oct", k: "c2VjcmV0" },
     jku: "http://127.0.0.1:1/keys",
     x5u: "http://127.0.0.1:1/cert",
     kid: "../../../../dev/null",
   };
   assert.equal(
-    await refusal(await forged({ alg: "HS256", ...brought }, claims, "secret"), both),
+    await refusal(await forged({ alg: "HS256", ...embedded }, claims, "secret"), both),
     "invalid_token",
   );
-  // A header that demands to be understood.
+  // A critical header.
   assert.equal(
     await refusal(await forged({ alg: "HS256", crit: ["x"], x: 1 }, claims, SECRET)),
     "invalid_token",
@@ -104,7 +104,7 @@ Deno.test("a token cannot choose what it is checked by", async () => {
   assert.equal(await refusal(await forged({ alg: ["HS256"] }, claims, SECRET)), "invalid_token");
 });
 
-Deno.test("claims about time count, with a small tolerance", async () => {
+Deno.test("time claims are checked with a small tolerance", async () => {
   assert.equal(await refusal(await token({ sub: "a", exp: SECONDS - 6 })), "token_expired");
   assert.equal((await verify(await token({ sub: "a", exp: SECONDS - 4 }))).sub, "a");
   assert.equal(await refusal(await token({ sub: "a", nbf: SECONDS + 6 })), "invalid_token");
@@ -119,7 +119,7 @@ Deno.test("an expired token with a wrong signature is invalid, not expired", asy
   assert.equal(await refusal(jwt), "invalid_token");
 });
 
-Deno.test("issuer and audience are compared where they are given", async () => {
+Deno.test("issuer and audience are checked if they are configured", async () => {
   const options: JwtOptions = {
     secret: SECRET,
     issuer: "https://id.example.com",
@@ -138,7 +138,7 @@ Deno.test("issuer and audience are compared where they are given", async () => {
   for (const claims of bad) assert.equal(await refusal(await token(claims), options), "invalid_token");
 });
 
-Deno.test("while a secret is being changed, tokens of both are good", async () => {
+Deno.test("during the rotation of a secret, tokens of both are valid", async () => {
   const next = "the next secret, which has enough bytes";
   const options: JwtOptions = { secret: [next, SECRET] };
   assert.equal((await verify(await token({ sub: "old" }), options)).sub, "old");
@@ -149,7 +149,7 @@ Deno.test("while a secret is being changed, tokens of both are good", async () =
   );
 });
 
-Deno.test("garbage is refused, however large, without being looked at for long", async () => {
+Deno.test("malformed and large tokens are refused quickly", async () => {
   const jwt = await token();
   const garbage = [
     "",
@@ -173,10 +173,10 @@ Deno.test("garbage is refused, however large, without being looked at for long",
   const huge = `${jwt.split(".")[0]}.${"A".repeat(1_000_000)}.AAAA`;
   const started = performance.now();
   for (let i = 0; i < 100; i++) assert.equal(await refusal(huge), "invalid_token");
-  assert.ok((performance.now() - started) / 100 < 5, "a megabyte costs next to nothing");
+  assert.ok((performance.now() - started) / 100 < 5, "a megabyte is refused unread");
 });
 
-Deno.test("keys that cannot work stop the start, with a reason", async () => {
+Deno.test("invalid keys throw with a reason", async () => {
   const { publicKey, privateKey } = await generateKeyPair("ES256", { extractable: true });
   const wrong: [JwtOptions, RegExp][] = [
     [{}, /"jwt" must be given a secret, a publicKey or a jwks/],

@@ -15,7 +15,7 @@ import { channelProtocol } from "../../kit/channel_protocol.ts";
 import { type Client, FakeClock, Inbox, started, type TestServer, until } from "../../kit/mod.ts";
 import { closed, me, passing, refusedUpgrade, SECRET, stopping, token } from "../auth/kit.ts";
 
-/** A server with limits, clients' addresses taken from `X-Forwarded-For`, and time standing still. */
+/** A server with limits and a fake clock, which takes clients' addresses from `X-Forwarded-For`. */
 async function serveLimits(
   options: RateLimitsOptions,
   more: (limits: RateLimits) => AnyPlugin[] = () => [echo()],
@@ -38,13 +38,13 @@ async function serveLimits(
 
 const from = (ip: string) => ({ "x-forwarded-for": ip });
 
-/** Sends a message and gives the answer. */
+/** Sends a message and returns the answer. */
 async function ask(client: Client, message: unknown) {
   client.sendJson(message);
   return await client.nextJson();
 }
 
-Deno.test("messages beyond the limit do not reach the protocol, and come through again later", async () => {
+Deno.test("messages beyond the limit do not reach the protocol, later ones do", async () => {
   await using server = await serveLimits({ limits: { messages: "5/10s" }, whenExceeded: "drop" });
   await using client = await server.connect("/echo");
   for (let i = 0; i < 8; i++) client.send(`m${i}`);
@@ -54,7 +54,7 @@ Deno.test("messages beyond the limit do not reach the protocol, and come through
   assert.equal(await client.next(), "later");
 });
 
-Deno.test("bytes are limited too", async () => {
+Deno.test("bytes are limited", async () => {
   await using server = await serveLimits({ limits: { bytes: "1000/10s" }, whenExceeded: "drop" });
   await using client = await server.connect("/echo");
   client.send("x".repeat(900));
@@ -64,7 +64,7 @@ Deno.test("bytes are limited too", async () => {
   assert.equal((await client.nextText())[0], "z");
 });
 
-Deno.test("another client is not concerned", async () => {
+Deno.test("a limit of one client does not affect another", async () => {
   await using server = await serveLimits({ limits: { messages: "2/10s" }, whenExceeded: "drop" });
   await using greedy = await server.connect("/echo");
   await using modest = await server.connect("/echo");
@@ -73,7 +73,7 @@ Deno.test("another client is not concerned", async () => {
   assert.equal(await modest.next(), "hello");
 });
 
-/** Answers messages that are refused unread. */
+/** Adds an answer to refused messages. */
 function answering(limits: RateLimits, plugin: Plugin = echo()): Plugin {
   return {
     ...plugin,
@@ -84,7 +84,7 @@ function answering(limits: RateLimits, plugin: Plugin = echo()): Plugin {
   };
 }
 
-Deno.test("S10 S14 a protocol answers what was refused, with which limit and how long to wait", async () => {
+Deno.test("S10 S14 a protocol answers refused messages with the limit and the time to wait", async () => {
   const options: RateLimitsOptions = { limits: { messages: "2/10s" }, whenExceeded: "error" };
   await using server = await serveLimits(options, (limits) => [answering(limits)]);
   await using client = await server.connect("/echo");
@@ -97,7 +97,7 @@ Deno.test("S10 S14 a protocol answers what was refused, with which limit and how
   });
 });
 
-Deno.test("whoever goes on regardless is disconnected", async () => {
+Deno.test("a client that continues after refusals is disconnected", async () => {
   const limits = { messages: "10/10s", refusals: "20/10s" } as const;
   const ends = new Inbox<Closed>();
   const seen: unknown[] = [];
@@ -113,7 +113,7 @@ Deno.test("whoever goes on regardless is disconnected", async () => {
   assert.equal(seen.length, 10);
 });
 
-Deno.test("S10 subscribes and publishes are limited per connection, with the wait told", async () => {
+Deno.test("S10 subscribes and publishes are limited per connection", async () => {
   const bus = channels();
   await using server = await serveLimits(
     { limits: { subscribes: "2/10s", publishes: "3/10s" } },
@@ -138,13 +138,13 @@ Deno.test("S10 subscribes and publishes are limited per connection, with the wai
     assert.equal(
       await bus.api.subscribeClients({ client: conn!.id }, channel),
       1,
-      "the server is not limited",
+      "the server has no limit",
     );
   }
-  await bus.api.publish("x", "nor here");
+  await bus.api.publish("x", "no limit either");
 });
 
-Deno.test("a channel takes only so much from all clients together", async () => {
+Deno.test("publishes to a channel are limited for all clients together", async () => {
   const bus = channels();
   await using server = await serveLimits({ limits: { publishesPerChannel: "3/10s" } }, (limits) => {
     bus.api.extend(limits.extension);
@@ -160,7 +160,7 @@ Deno.test("a channel takes only so much from all clients together", async () => 
   assert.ok("published" in await ask(client, { do: "publish", channel: "y", data: 1 }));
 });
 
-/** Limits before sign-in, as `main.ts` has them. */
+/** Limits with sign-in, as in `main.ts`. */
 function withSignIn(use: (access: Access) => AnyPlugin[] = (access) => [me(access)]) {
   return (limits: RateLimits): AnyPlugin[] => {
     const plugin = auth({ jwt: { secret: SECRET }, limits: limits.signIns });
@@ -168,7 +168,7 @@ function withSignIn(use: (access: Access) => AnyPlugin[] = (access) => [me(acces
   };
 }
 
-Deno.test("a user's connections share the user's limit, also after a reconnect", async () => {
+Deno.test("a user's connections share one limit, which survives a reconnect", async () => {
   const limits = { messages: "10/10s", messagesPerUser: "12/10s" } as const;
   await using server = await serveLimits({ limits, whenExceeded: "error" }, (api) => {
     return withSignIn((access) => [answering(api, me(access))])(api);
@@ -187,7 +187,7 @@ Deno.test("a user's connections share the user's limit, also after a reconnect",
   assert.equal(await through("bob", 8), 8);
 });
 
-Deno.test("a user has only so many connections", async () => {
+Deno.test("the connections of a user are limited", async () => {
   await using server = await serveLimits({ limits: { connectionsPerUser: 2 } }, withSignIn());
   const path = `/me?token=${await token({ sub: "alice" })}`;
   await using first = await server.connect(path);
@@ -203,7 +203,7 @@ Deno.test("a user has only so many connections", async () => {
   assert.deepEqual(await bob.nextJson(), { user: "bob" });
 });
 
-Deno.test("S10 an address has only so many connections, and so many attempts", async () => {
+Deno.test("S10 connections and attempts to connect are limited by address", async () => {
   await using server = await serveLimits({ limits: { connectionsPerIp: 2, connectsPerIp: "4/1m" } });
   await using first = await server.connect("/echo", [], from("203.0.113.7"));
   await using _second = await server.connect("/echo", [], from("203.0.113.7"));
@@ -227,7 +227,7 @@ Deno.test("S10 an address has only so many connections, and so many attempts", a
   await using _later = await server.connect("/echo", [], from("203.0.113.7"));
 });
 
-Deno.test("an IPv6 client is counted by its whole network, and cannot forge an address", async () => {
+Deno.test("an IPv6 client counts by its /64, and cannot forge an address", async () => {
   await using server = await serveLimits({ limits: { connectsPerIp: "2/1m" } });
   await using _a = await server.connect("/echo", [], from("2001:db8::1"));
   await using _b = await server.connect("/echo", [], from("2001:db8::2"));
@@ -236,7 +236,7 @@ Deno.test("an IPv6 client is counted by its whole network, and cannot forge an a
   await using _c = await server.connect("/echo", [], from("2001:db8:0:1::1"));
 });
 
-Deno.test("a hundred thousand addresses cost a bounded memory, and nobody else their limit", async () => {
+Deno.test("a hundred thousand addresses use bounded memory and do not evict an active one", async () => {
   const plugin = rateLimits({ maxTracked: 10_000, limits: { connectsPerIp: "5/1h" } });
   const endpoint = echo().endpoints![0]!;
   const upgrade = (ip: string) =>
@@ -258,15 +258,16 @@ Deno.test("a hundred thousand addresses cost a bounded memory, and nobody else t
     assert.equal(await upgrade(`${i >> 16}.${i >> 8 & 255}.${i & 255}.9`), undefined);
     if (i % 4_000 === 0 && await upgrade("203.0.113.7") !== undefined) refused++;
   }
-  assert.equal(refused, 20, "who comes again and again is not forgotten: five of 25 passed");
+  assert.equal(refused, 20, "an active address is not evicted: five of 25 passed");
   collect?.();
   const grown = (Deno.memoryUsage().heapUsed - before) / 1e6;
   assert.ok(grown < (collect === undefined ? 60 : 5), `${grown} MB more`);
 });
 
-Deno.test("who guesses is slowed down, then refused, with a good proof too; others are not", async () => {
+Deno.test("guessing credentials is slowed down, then refused, even with valid ones; other addresses are not", async () => {
   await using server = await serveLimits({ limits: { failedSignIns: "20/1h" } }, withSignIn());
-  const guess = (proof: string) => refusedUpgrade(server, `/me?token=${proof}`, from("203.0.113.7"));
+  const guess = (credentials: string) =>
+    refusedUpgrade(server, `/me?token=${credentials}`, from("203.0.113.7"));
   const waits: number[] = [];
   for (let i = 0; i < 20; i++) {
     const start = server.clock.now();
@@ -282,7 +283,7 @@ Deno.test("who guesses is slowed down, then refused, with a good proof too; othe
   assert.deepEqual(await elsewhere.nextJson(), { user: "alice" });
 });
 
-Deno.test("tokens that have merely expired are no guesses", async () => {
+Deno.test("expired tokens do not count as guesses", async () => {
   await using server = await serveLimits({ limits: { failedSignIns: "1/1h" } }, withSignIn());
   const expired = await token({ sub: "alice", exp: 1 });
   for (let i = 0; i < 5; i++) {
@@ -290,17 +291,17 @@ Deno.test("tokens that have merely expired are no guesses", async () => {
   }
 });
 
-Deno.test("a server that stops does not wait for those who are slowed down", async () => {
+Deno.test("stopping the server ends the delays", async () => {
   const server = await serveLimits({ limits: { failedSignIns: "10/1h" } }, withSignIn());
   const guess = () => refusedUpgrade(server, "/me?token=nonsense");
   for (let i = 0; i < 2; i++) await passing(server.clock, guess());
-  const slow = guess().then(({ status }) => status, () => "cut off");
+  const slow = guess().then(({ status }) => status, () => "aborted");
   const stopped = server.server.stop();
   await passing(server.clock, stopped);
   await slow;
 });
 
-Deno.test("HTTP requests get 429 with the wait, and are told what is left", async () => {
+Deno.test("HTTP responses tell the remaining quota, and 429 with the time to wait", async () => {
   await using server = await serveLimits({ limits: { requests: "2/1m" } }, (limits) => [{
     name: "api",
     routes(app) {
@@ -349,7 +350,7 @@ Deno.test("S10 enforceRateLimit counts by client and operation", async () => {
   await client.next();
   const [conn] = server.server.connections;
   server.limits.spend(conn!, "call");
-  assert.equal(enforceRateLimit(conn!.id, "call"), false, "a connection is known by its id too");
+  assert.equal(enforceRateLimit(conn!.id, "call"), false, "the id of a connection shares its meter");
   assert.throws(() => server.limits.spend(conn!, "call"), (error) => {
     assert.ok(error instanceof RateLimitError && error instanceof PlugboardError);
     assert.equal(error.message, "Rate limit exceeded: Too many calls, try again in 10 s");
@@ -358,7 +359,7 @@ Deno.test("S10 enforceRateLimit counts by client and operation", async () => {
   });
 });
 
-Deno.test("without limits nothing is limited, and nothing is in the way", async () => {
+Deno.test("with limits disabled, nothing is limited and there are no hooks", async () => {
   const plugin = rateLimits({
     enabled: false,
     limits: { messages: "1/1h", calls: "1/1h", connectionsPerUser: 1 },
@@ -380,7 +381,7 @@ Deno.test("without limits nothing is limited, and nothing is in the way", async 
   assert.equal(server.limits.enforceRateLimit("x", "query"), true);
 });
 
-Deno.test("refusals are counted by what there was too much of", async () => {
+Deno.test("metrics count refusals by limit", async () => {
   const metrics = metricsRegistry();
   await using server = await serveLimits({ limits: { messages: "1/10s", connectsPerIp: "1/1m" }, metrics });
   await using client = await server.connect("/echo", [], from("203.0.113.7"));
@@ -395,7 +396,7 @@ Deno.test("a flood from one client does not slow down the others", async () => {
   await using server = await serveLimits({ limits: { messages: "100/1s" }, whenExceeded: "drop" });
   await using flooding = await server.connect("/echo");
   await using modest = await server.connect("/echo");
-  // Everything the flood sends beyond its limit is dropped unparsed; what others send passes between.
+  // Messages beyond the limit are dropped unparsed, so other clients are served in between.
   for (let i = 0; i < 1_000; i++) flooding.send("flood");
   for (let i = 0; i < 50; i++) {
     modest.send(`${i}`);
@@ -404,7 +405,7 @@ Deno.test("a flood from one client does not slow down the others", async () => {
   assert.equal(flooding.waiting, 100);
 });
 
-Deno.test("options that cannot work stop the start", () => {
+Deno.test("invalid options throw", () => {
   assert.throws(() => rateLimits({ maxTracked: 0 }), /"maxTracked"/);
   assert.throws(() => rateLimits({ whenExceeded: "panic" as "drop" }), /"whenExceeded" must be one of/);
   assert.throws(() => rateLimits({ limits: { bytes: "1 MB/s" as "1/s" } }), /"bytes" must be a rate/);

@@ -36,7 +36,7 @@ Deno.test("a rate is a number and a time", () => {
   }
 });
 
-Deno.test("in any window no more is let through than a burst and what the window adds", () => {
+Deno.test("any window allows at most a burst and one refill", () => {
   const waits = fc.array(fc.nat(400), { maxLength: 200 });
   fc.assert(
     fc.property(
@@ -52,7 +52,7 @@ Deno.test("in any window no more is let through than a burst and what the window
           now += wait;
           const next = spend(pace, fullAt, 1, now);
           if (next < 0) {
-            // Whoever waits as told gets through, and nobody who waits a moment less.
+            // The wait is exact.
             assert.ok(spend(pace, fullAt, 1, now - next + 1e-6) > 0);
             assert.ok(spend(pace, fullAt, 1, now - next - 0.01) < 0);
           } else {
@@ -70,7 +70,7 @@ Deno.test("in any window no more is let through than a burst and what the window
   );
 });
 
-Deno.test("what is spent comes back evenly", () => {
+Deno.test("a bucket refills evenly", () => {
   const pace = paceOf("x", "10/10s")!;
   let fullAt = 0;
   for (let i = 0; i < 10; i++) fullAt = spend(pace, fullAt, 1, 5_000_000);
@@ -80,7 +80,7 @@ Deno.test("what is spent comes back evenly", () => {
   assert.equal(spent(pace, fullAt, 5_100_000), 0);
 });
 
-Deno.test("a map for strangers never holds more than it may", () => {
+Deno.test("a bounded map never exceeds its maximum", () => {
   const map = new RecentMap<number>(1_000);
   for (let i = 0; i < 100_000; i++) {
     map.set(`k${i}`, i);
@@ -90,7 +90,7 @@ Deno.test("a map for strangers never holds more than it may", () => {
   assert.equal(map.get("k0"), undefined);
 });
 
-Deno.test("who is written again is remembered, however many strangers come", () => {
+Deno.test("an entry that is written again is not evicted", () => {
   const map = new RecentMap<number>(100);
   for (let i = 0; i < 10_000; i++) {
     map.set(`k${i}`, i);
@@ -99,7 +99,7 @@ Deno.test("who is written again is remembered, however many strangers come", () 
   }
 });
 
-Deno.test("limits have names in the environment", () => {
+Deno.test("limits have environment variables", () => {
   const env = Object.fromEntries(
     Object.entries(DEFAULTS).map(([name, value]) => {
       return [`LIMIT_${name.replace(/([A-Z])/g, "_$1").toUpperCase()}`, String(value)];
@@ -112,7 +112,7 @@ Deno.test("limits have names in the environment", () => {
   });
 });
 
-Deno.test("limits that cannot work stop the start", () => {
+Deno.test("invalid limits throw", () => {
   prepareLimits(DEFAULTS);
   assert.throws(() => prepareLimits(limitsFrom({ LIMIT_CONNECTIONS_PER_IP: "many" })), /"connectionsPerIp"/);
   assert.throws(() => prepareLimits({ connectionsPerUser: 0 }), /"connectionsPerUser"/);

@@ -1,0 +1,171 @@
+/**
+ * The sign-in flow: signs in requests by their credentials, and connections by those of their request or by a token
+ * in a later message.
+ *
+ * @module
+ */
+
+import { closeCode, type Connection, type Endpoint, PlugboardError, type Upgrade } from "../../core/mod.ts";
+import { isLocal } from "../shared/client_ip.ts";
+import { refusalFor } from "../shared/http_errors.ts";
+import type { Verb } from "../shared/identity.ts";
+import { type OriginCheck, originRefused } from "../shared/origins.ts";
+import { findCredentials, markerAmong } from "./credentials.ts";
+import type { Sessions } from "./sessions.ts";
+import type { Signer } from "./signer.ts";
+import type { Access, ConnectOptions, RequestHead, SignIn, SignInGuard } from "./types.ts";
+
+/** What the flow works with. */
+export interface SignInFlowParts {
+  /** Whether the server has no sign-in. */
+  readonly open: boolean;
+  readonly sign: Signer;
+  readonly sessions: Sessions;
+  readonly limits: SignInGuard | undefined;
+  readonly origins: OriginCheck;
+}
+
+/** The hooks of the flow, and its part of the API. */
+export type SignInFlow =
+  & Pick<
+    Access,
+    "connect" | "refresh" | "identityOf" | "signsInByMessage" | "refusal" | "requestIdentity" | "authorize"
+  >
+  & {
+    upgrade(upgrade: Upgrade): Promise<Response | undefined>;
+    open(conn: Connection, upgrade: Upgrade): void;
+  };
+
+/** The result of checking a request's credentials. */
+type Outcome = SignIn | PlugboardError;
+
+const invalidToken = closeCode(3500, "invalid token");
+const connectionLimit = closeCode(3504, "connection limit");
+
+/** Makes the flow. */
+export function signInFlow({ open, sign, sessions, limits, origins }: SignInFlowParts): SignInFlow {
+  /** Endpoints whose clients send their token in a message. */
+  const byMessage = new WeakSet<Endpoint>();
+  const outcomes = new WeakMap<Upgrade, Outcome>();
+  /** Connections that have not signed in yet. */
+  const pending = new WeakMap<Connection, Upgrade>();
+  /** A middleware and a handler may both ask about a request; its credentials are checked once. */
+  const requests = new WeakMap<RequestHead, SignIn>();
+
+  async function signIn(request: RequestHead, ip: string, offered?: readonly string[]): Promise<SignIn> {
+    const { url, headers } = request;
+    const proven = await sign.signIn({ ...findCredentials(url, headers, offered), url, headers, ip });
+    return proven ?? sign.anonymous(undefined, !open || isLocal({ headers, ip }));
+  }
+
+  async function requestSignIn(request: RequestHead, ip = "unknown"): Promise<SignIn> {
+    const known = requests.get(request) ?? await signIn(request, ip);
+    requests.set(request, known);
+    return known;
+  }
+
+  /** Checks a token from a message. The app's own check also gets the rest of the request. */
+  async function byToken(conn: Connection, token: string): Promise<SignIn> {
+    const { url = "", headers = new Headers() } = pending.get(conn) ?? {};
+    return await sign.signIn({ token, url, headers, ip: conn.ip }) ?? byRequest(conn);
+  }
+
+  /** Returns the sign-in by the credentials of the request. */
+  function byRequest(conn: Connection, user?: string): SignIn {
+    const upgrade = pending.get(conn);
+    const outcome = sessions.get(conn) ?? (upgrade && outcomes.get(upgrade));
+    if (outcome instanceof PlugboardError) throw outcome;
+    // Anonymous clients may give a name, where names need no proof.
+    if (outcome === undefined || outcome.identity.anonymous || open) return sign.anonymous(user);
+    return outcome;
+  }
+
+  function begin(conn: Connection, signIn: SignIn, options?: ConnectOptions): void {
+    sign.recheck(signIn);
+    if (!conn.open) return;
+    if (sessions.get(conn) === undefined) limits?.signedIn(conn, signIn.identity.user);
+    sessions.begin(conn, signIn, options);
+    pending.delete(conn);
+  }
+
+  return {
+    async upgrade(upgrade) {
+      if (!origins.admits(upgrade.headers)) return refusalFor(originRefused());
+      upgrade.protocol ??= markerAmong(upgrade.offered);
+      try {
+        outcomes.set(upgrade, await signIn(upgrade, upgrade.ip, upgrade.offered));
+      } catch (error) {
+        if (!byMessage.has(upgrade.endpoint)) return refusalFor(error);
+        if (!(error instanceof PlugboardError)) throw error;
+        outcomes.set(upgrade, error);
+      }
+    },
+
+    open(conn, upgrade) {
+      if (byMessage.has(upgrade.endpoint)) {
+        pending.set(conn, upgrade);
+        return;
+      }
+      try {
+        begin(conn, outcomes.get(upgrade) as SignIn);
+      } catch (error) {
+        const limited = error instanceof PlugboardError && error.code === "connection_limit";
+        conn.close(limited ? connectionLimit : invalidToken);
+      }
+    },
+
+    async connect(conn, options = {}) {
+      const { token, user } = options;
+      const signIn = token ? await byToken(conn, token) : byRequest(conn, user);
+      begin(conn, signIn, options);
+      return signIn;
+    },
+
+    async refresh(conn, token) {
+      const signIn = await byToken(conn, token);
+      if (signIn.identity.user !== sessions.get(conn)?.identity.user) {
+        const cause = new Error("the token is for another user");
+        throw new PlugboardError("invalid_token", "Invalid token", { cause });
+      }
+      sign.recheck(signIn);
+      sessions.renew(conn, signIn);
+      return signIn;
+    },
+
+    identityOf(who) {
+      const outcome = "offered" in who ? outcomes.get(who) : sessions.get(who);
+      return outcome instanceof PlugboardError ? undefined : outcome?.identity;
+    },
+
+    signsInByMessage: (endpoint) => void byMessage.add(endpoint),
+
+    refusal(upgrade, verb, resource) {
+      try {
+        const outcome = outcomes.get(upgrade);
+        if (outcome instanceof PlugboardError) throw outcome;
+        checkPermission(outcome, verb, resource);
+      } catch (error) {
+        return refusalFor(error);
+      }
+    },
+
+    requestIdentity: async (request, ip) => (await requestSignIn(request, ip)).identity,
+
+    async authorize(request, ip, verb, resource) {
+      if (!origins.admits(request.headers)) throw originRefused();
+      const signIn = await requestSignIn(request, ip).catch((error) => {
+        if (error instanceof PlugboardError && error.code === "unauthorized") return undefined;
+        throw error;
+      });
+      checkPermission(signIn, verb, resource);
+    },
+  };
+}
+
+/** Throws unless the permission is there; asks anonymous clients to sign in. */
+function checkPermission(signIn: SignIn | undefined, verb: Verb, resource: string): void {
+  if (signIn?.identity.can(verb, resource)) return;
+  throw signIn === undefined || signIn.identity.anonymous
+    ? new PlugboardError("unauthorized", "Authentication required")
+    : new PlugboardError("permission_denied", "Permission denied");
+}

@@ -5,6 +5,7 @@
  */
 
 export { Audience } from "./connections/audience.ts";
+export { byteLength, exceedsBytes } from "./contract/bytes.ts";
 export { type Clock, systemClock } from "./contract/clock.ts";
 export { type CloseCode, closeCode, closeCodes, type Closed } from "./contract/close_codes.ts";
 export type { Connection, EndpointInfo } from "./contract/connection.ts";
@@ -24,7 +25,7 @@ export type {
   Sent,
   ServerState,
 } from "./contract/plugin.ts";
-export type { MaybePromise, Nothing } from "./contract/promises.ts";
+export { type MaybePromise, type Nothing, within } from "./contract/promises.ts";
 export type { Transport, TransportEvents } from "./contract/transport.ts";
 export type { Address, TlsFiles } from "./http/listener.ts";
 export type { ServerOptions } from "./server/options.ts";

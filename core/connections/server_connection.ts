@@ -4,6 +4,7 @@
  * @module
  */
 
+import { exceedsBytes } from "../contract/bytes.ts";
 import { type CloseCode, closeCodes, type Closed } from "../contract/close_codes.ts";
 import type { Connection } from "../contract/connection.ts";
 import type { Endpoint, Session, Upgrade } from "../contract/endpoint.ts";
@@ -200,7 +201,7 @@ export class ServerConnection implements Connection, TransportEvents {
     if (accepts !== "any" && (typeof data === "string") !== (accepts === "text")) {
       return closeCodes.unsupportedData;
     }
-    if (exceeds(data, maxMessageBytes)) return closeCodes.tooLarge;
+    if (exceedsBytes(data, maxMessageBytes)) return closeCodes.tooLarge;
   }
 
   #handle(data: Message): void {
@@ -251,11 +252,4 @@ export class ServerConnection implements Connection, TransportEvents {
     this.#wiring.hooks.failed(this.#wiring.endpoint.name, hook, error);
     this.close(closeCodes.internalError);
   }
-}
-
-/** Whether a message has more than `limit` bytes in UTF-8. */
-function exceeds(data: Message, limit: number): boolean {
-  if (data.length > limit) return true;
-  // A UTF-16 unit takes at most three bytes, so most texts need no count.
-  return typeof data === "string" && data.length * 3 > limit && new TextEncoder().encode(data).length > limit;
 }

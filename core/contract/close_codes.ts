@@ -1,15 +1,16 @@
 /**
- * Why a connection was closed, as values.
+ * Close codes: why a connection was closed.
  *
- * The numbers follow Centrifuge's ranges, which its SDKs act on: 3000–3499 and 4000–4499 mean "come back",
- * 3500–3999 and 4500–4999 mean "do not". Below 3000 stand the WebSocket standard's own.
+ * The numbers follow Centrifuge's ranges, which its SDKs act on: clients reconnect after 3000–3499 and 4000–4499, and
+ * do not after 3500–3999 and 4500–4999. Codes below 3000 are those of the WebSocket standard.
  *
  * @module
  */
 
+import { exceedsBytes } from "./bytes.ts";
 import { PlugboardError } from "./errors.ts";
 
-/** A close code with the reason that is sent beside it. */
+/** A close code and its reason. */
 export interface CloseCode {
   /** The number in the close frame. */
   readonly code: number;
@@ -17,17 +18,17 @@ export interface CloseCode {
   readonly reason: string;
 }
 
-/** What the `close` hook is told: the code, and who ended the connection. */
+/** How a connection ended: the code, and who ended it. */
 export interface Closed extends CloseCode {
-  /** `client` closed properly, `server` is us, `network` means that the line broke. */
+  /** `client` closed it properly, `server` is this server, `network` means that the connection broke. */
   readonly by: "client" | "server" | "network";
 }
 
-/** Codes that the standard reserves for what no close frame says. */
+/** Codes that the standard does not allow in a close frame. */
 const UNSENDABLE: readonly number[] = [1004, 1005, 1006, 1015];
 
 /**
- * Makes a close code of a plugin's own; 4000–4999 are free for applications.
+ * Makes a close code for a plugin. 4000–4999 are free for applications.
  *
  * ```ts
  * import { closeCode } from "@plugboard/server";
@@ -39,33 +40,43 @@ export function closeCode(code: number, reason: string): CloseCode {
   if (!Number.isInteger(code) || code < 1000 || code > 4999 || UNSENDABLE.includes(code)) {
     throw new PlugboardError(
       "bad_close_code",
-      `A close code must be one that may be sent, between 1000 and 4999, got ${code}`,
+      `A close code must be sendable and between 1000 and 4999, got ${code}`,
     );
   }
-  if (new TextEncoder().encode(reason).length > 123) {
+  if (exceedsBytes(reason, 123)) {
     throw new PlugboardError("bad_close_code", `The reason of close code ${code} is longer than 123 bytes`);
   }
   return Object.freeze({ code, reason });
 }
 
-/** The codes the kernel itself uses. */
+/** The codes that the kernel uses, and those that several plugins share. */
 export const closeCodes = {
-  /** Done; the ordinary end. */
+  /** The ordinary end. */
   normal: { code: 1000, reason: "normal" },
-  /** A binary frame where text is needed, or the other way round. */
+  /** A binary frame where text is expected, or the other way round. */
   unsupportedData: { code: 1003, reason: "unsupported data" },
   /** The payload is not what the protocol expects. */
   invalidPayload: { code: 1007, reason: "invalid payload" },
-  /** A message beyond the limit. */
+  /** The message exceeds the limit. */
   tooLarge: { code: 1009, reason: "message too large" },
-  /** The server stops; come back later. */
+  /** The server stops. Reconnect later. */
   shutdown: { code: 3001, reason: "shutdown" },
-  /** A handler failed; the log knows more. */
+  /** A handler failed. The log has the error. */
   internalError: { code: 3004, reason: "internal server error" },
-  /** The reader did not keep up. */
+  /** The sign-in expired. */
+  connectionExpired: { code: 3005, reason: "connection expired" },
+  /** The permission for a subscription expired. */
+  subscriptionExpired: { code: 3006, reason: "subscription expired" },
+  /** The client reads too slowly. */
   slow: { code: 3008, reason: "slow" },
-  /** No answer to a ping. */
+  /** The client did not answer a ping. */
   noPong: { code: 3012, reason: "no pong" },
-  /** More messages than can wait behind the one being handled. */
+  /** Too many messages wait for a handler. */
   tooManyRequests: { code: 3013, reason: "too many requests" },
+  /** The token is invalid. */
+  invalidToken: { code: 3500, reason: "invalid token" },
+  /** The client does not follow the protocol. */
+  badRequest: { code: 3501, reason: "bad request" },
+  /** The user has too many connections. */
+  connectionLimit: { code: 3504, reason: "connection limit" },
 } as const satisfies Record<string, CloseCode>;

@@ -1,5 +1,5 @@
 /**
- * Home: the page at `/`, where two browser tabs talk at once, with the code beside it that does the same.
+ * Home: the page at `/`, a live demo in the browser next to the code that does the same.
  *
  * ```ts
  * import { Server } from "@plugboard/server";
@@ -12,9 +12,9 @@
  * server.use(home());
  * ```
  *
- * The page connects like any client, by the Centrifuge protocol, and may do what its user may; where a token is needed,
- * it asks for one. Nothing comes from elsewhere: the official SDK is served as well, as the module `/centrifuge.js`.
- * All its addresses are relative, so that a proxy may put the server beneath a path that ends with a slash.
+ * The page is a client of the Centrifuge protocol with the permissions of its user. If the server needs a token, the page
+ * asks for one. It loads nothing from other servers: the official SDK is served as the module `/centrifuge.js`. All URLs
+ * are relative, so a proxy can serve the page below any path that ends with a slash.
  *
  * @module
  */
@@ -36,20 +36,20 @@ export type { HomeDemo } from "./home/demo.ts";
 /** Options of {@linkcode home}. */
 export interface HomeOptions {
   /**
-   * What the page's live query is made with: a table of at most twenty short rows, which whoever may write
-   * `home` can change. Meant for servers where nobody has to sign in. @default {false} the page says that it is off
+   * Services for the live query of the page: a table of at most twenty short rows. Changing it needs the permission
+   * `write:home`. Use it on servers without sign-in. @default {false} the page shows that it is off
    */
   demo?: HomeDemo | false;
 }
 
 /** Serves the page at `/`. */
 export function home({ demo = false }: HomeOptions = {}): Plugin {
-  let withdraw = () => {};
+  let removeDemo = () => {};
 
   return {
     name: "home",
     async start() {
-      if (demo) withdraw = await defineDemo(demo);
+      if (demo) removeDemo = await defineDemo(demo);
     },
     routes(app) {
       const html = page.replace("{{demo}}", demo ? "on" : "off");
@@ -65,17 +65,17 @@ export function home({ demo = false }: HomeOptions = {}): Plugin {
       };
       for (const [path, answer] of Object.entries(files)) app.get(path, (c) => answer(c.req.raw));
     },
-    stop: () => withdraw(),
+    stop: () => removeDemo(),
   };
 }
 
-/** The text of the SDK's module; it is part of this one's graph, and so of what is bundled, but read when asked for. */
+/** Returns the source of the SDK. The import makes it part of the bundle, and loads it on the first request. */
 async function loadSdk(): Promise<string> {
   const { default: text } = await import("centrifuge", { with: { type: "text" } });
   return text;
 }
 
-/** Whatever somebody writes, only the page's own scripts run. Of those in the page itself, there is the import map. */
+/** Returns a policy that runs only the page's own scripts. The only inline script is the import map. */
 function policyOf(html: string): string {
   const [importMap = ""] = html.match(/(?<=<script type="importmap">)[^<]*/) ?? [];
   const hash = createHash("sha256").update(importMap).digest("base64");

@@ -1,5 +1,5 @@
 /**
- * Assets: files that are part of the program, as answers to browsers.
+ * Assets: text files of the program, served to browsers.
  *
  * @module
  */
@@ -9,47 +9,47 @@ import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import type { MaybePromise } from "../../core/mod.ts";
 
-/** What a file is sent as, made once. */
+/** A file as it is sent. */
 interface Prepared {
   readonly text: string;
-  readonly zipped: Uint8Array<ArrayBuffer>;
+  readonly gzipped: Uint8Array<ArrayBuffer>;
   readonly etag: string;
 }
 
 /**
- * Answers requests for a file of text. It is loaded and packed at the first request, not at the start of the server;
- * browsers keep it, and ask each time whether it is still the same.
+ * Returns a handler that serves a text file. The file is loaded and compressed on the first request. Browsers cache it
+ * and revalidate it on each request.
  */
 export function asset(
   type: string,
   load: () => MaybePromise<string>,
-  headers: Readonly<Record<string, string>> = {},
+  extraHeaders: Readonly<Record<string, string>> = {},
 ): (request: Request) => Promise<Response> {
   let prepared: Promise<Prepared> | undefined;
-  const always = {
-    ...headers,
+  const common = {
+    ...extraHeaders,
     "cache-control": "no-cache",
     "vary": "accept-encoding",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
   };
 
-  return async ({ headers: asked }) => {
-    const { text, zipped, etag } = await (prepared ??= prepare(load));
-    const about = { ...always, etag, "content-type": `${type}; charset=utf-8` };
-    if (asked.get("if-none-match")?.includes(etag)) {
-      return new Response(null, { status: 304, headers: about });
+  return async ({ headers }) => {
+    const { text, gzipped, etag } = await (prepared ??= prepare(load));
+    const responseHeaders = { ...common, etag, "content-type": `${type}; charset=utf-8` };
+    if (headers.get("if-none-match")?.includes(etag)) {
+      return new Response(null, { status: 304, headers: responseHeaders });
     }
-    // The runtime would pack it anew for each request.
-    return /\bgzip\b/.test(asked.get("accept-encoding") ?? "")
-      ? new Response(zipped, { headers: { ...about, "content-encoding": "gzip" } })
-      : new Response(text, { headers: about });
+    // The runtime would compress it on each request.
+    return /\bgzip\b/.test(headers.get("accept-encoding") ?? "")
+      ? new Response(gzipped, { headers: { ...responseHeaders, "content-encoding": "gzip" } })
+      : new Response(text, { headers: responseHeaders });
   };
 }
 
 async function prepare(load: () => MaybePromise<string>): Promise<Prepared> {
   const text = await load();
   const digest = createHash("sha256").update(text).digest("base64url");
-  // Weak: packed and plain are the same to a reader, and not the same bytes.
-  return { text, zipped: new Uint8Array(await promisify(gzip)(text)), etag: `W/"${digest}"` };
+  // Weak, since the compressed response has other bytes.
+  return { text, gzipped: new Uint8Array(await promisify(gzip)(text)), etag: `W/"${digest}"` };
 }

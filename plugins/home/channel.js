@@ -1,4 +1,4 @@
-/** One channel: its messages as they come, who is there, and its history. */
+/** The parts of the page about one channel: messages, presence and history. */
 
 import { $, element, nameOf, onSubmit, soon, textOf, words } from "./dom.js";
 
@@ -6,10 +6,10 @@ const MAX_MESSAGES = 100;
 const MAX_PEOPLE = 24;
 const SHOWN_HISTORY = 10;
 
-/** Shows the channel that the address names after its `#`. */
+/** Shows the channel named in the URL's fragment. */
 export function channelParts(client) {
   let subscription;
-  let own; // this connection's id
+  let own; // the id of this connection
   const readPeople = soon(() => subscription && showPeople(subscription, own));
   const readHistory = soon(() => subscription && showHistory(subscription));
 
@@ -30,8 +30,8 @@ export function channelParts(client) {
       readPeople();
       readHistory();
     });
-    opened.on("unsubscribed", ({ reason }) => refused(channel, reason));
-    opened.on("error", ({ error }) => refused(channel, error.message));
+    opened.on("unsubscribed", ({ reason }) => showRefusal(channel, reason));
+    opened.on("error", ({ error }) => showRefusal(channel, error.message));
     opened.on("publication", (publication) => {
       showMessage(publication, own);
       readHistory();
@@ -49,7 +49,7 @@ export function channelParts(client) {
   onSubmit($("publish"), $("publish-error"), async ({ text }) => {
     const sent = text.value;
     await subscription.publish({ text: sent });
-    if (text.value === sent) text.value = ""; // unless the next one is being written
+    if (text.value === sent) text.value = ""; // unless the user has typed on
   });
   addEventListener("hashchange", () => open(channelOfPage()));
   open(channelOfPage());
@@ -59,12 +59,12 @@ function channelOfPage() {
   try {
     return decodeURIComponent(location.hash.slice(1)) || "lobby";
   } catch {
-    return "lobby"; // somebody wrote the address by hand
+    return "lobby"; // an invalid escape, typed by hand
   }
 }
 
-function refused(channel, why) {
-  $("channel-error").textContent = `Not subscribed to ${channel}: ${why}.`;
+function showRefusal(channel, reason) {
+  $("channel-error").textContent = `Not subscribed to ${channel}: ${reason}.`;
 }
 
 function showMessage({ data, info }, own) {

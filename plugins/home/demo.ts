@@ -1,5 +1,5 @@
 /**
- * The page's live query: a small table of ideas, and two mutations that change it.
+ * The live query of the page: a small table of ideas and two mutations.
  *
  * @module
  */
@@ -9,17 +9,17 @@ import type { LiveQueries } from "../live_queries.ts";
 import type { Mutation, Mutations } from "../mutations.ts";
 import type { Store } from "../persistence.ts";
 
-/** What the demo is made with. */
+/** Services of the demo. */
 export interface HomeDemo {
-  /** Where its table is. */
+  /** Stores the table. */
   store: Pick<Store, "migrate">;
-  /** What its query is defined with. */
+  /** Defines the query. */
   queries: Pick<LiveQueries, "define">;
-  /** What its mutations are defined with. */
+  /** Defines the mutations. */
   changes: Pick<Mutations, "define">;
 }
 
-/** Rows that stay, the newest, and letters of one. */
+/** Maximum number of rows, and of letters in one. */
 const MAX_IDEAS = 20;
 const MAX_LETTERS = 60;
 
@@ -32,10 +32,10 @@ const TABLE = `
   INSERT INTO home_ideas (idea) VALUES ('A chat'), ('A board of orders'), ('A game for two');
 `;
 
-/** Makes the table and defines what works on it; resolves to the function that withdraws the definitions. */
+/** Creates the table and defines the query and mutations. Resolves to a function that removes the definitions. */
 export async function defineDemo({ store, queries, changes }: HomeDemo): Promise<() => void> {
   await store.migrate("home", [TABLE]);
-  const withdraw = [
+  const removals = [
     queries.define("home.ideas", {
       sql: `SELECT id, idea, votes FROM home_ideas ORDER BY votes DESC, id LIMIT ${MAX_IDEAS}`,
     }),
@@ -43,7 +43,7 @@ export async function defineDemo({ store, queries, changes }: HomeDemo): Promise
     changes.define("home.vote", vote),
   ];
   return () => {
-    for (const each of withdraw.splice(0)) each();
+    for (const remove of removals.splice(0)) remove();
   };
 }
 
@@ -78,6 +78,6 @@ const vote: Mutation<{ id: number }, void> = {
   allow,
   run(tx, { id }) {
     const { changes } = tx.run("UPDATE home_ideas SET votes = votes + 1 WHERE id = ?", [id]);
-    if (changes === 0) throw new PlugboardError("bad_request", "This idea is gone");
+    if (changes === 0) throw new PlugboardError("bad_request", "This idea does not exist");
   },
 };

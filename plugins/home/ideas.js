@@ -1,8 +1,8 @@
-/** The live query: rows of a table, the same in every tab. */
+/** The live query part of the page. */
 
 import { $, element, onSubmit, sentence, words } from "./dom.js";
 
-/** Shows the rows, where the server has the table. */
+/** Shows the rows, if the server has the table. */
 export async function ideasPart(client) {
   if (document.body.dataset.demo !== "on") return;
   const { liveRows } = await import("../live_rows.js");
@@ -25,7 +25,7 @@ export async function ideasPart(client) {
       row.querySelector("output").textContent = String(idea.votes);
       return row;
     }));
-    focused?.focus({ preventScroll: true }); // a row that moves loses it
+    focused?.focus({ preventScroll: true }); // moving a row removes the focus
   }
 
   const ideas = liveRows();

@@ -1,4 +1,4 @@
-/** The page: connects, says how that went, and hands the connection to its parts. */
+/** The page: connects, shows the connection state, and starts the parts. */
 
 import { Centrifuge } from "centrifuge";
 import { channelParts } from "./channel.js";
@@ -7,7 +7,7 @@ import { ideasPart } from "./ideas.js";
 
 const TOKEN = "plugboard.token";
 
-/** Where the server is, also beneath a proxy's path. */
+/** Returns a URL of the server, also below a proxy's path. */
 const at = (path) => new URL(`../${path}`, import.meta.url).href;
 const socketAt = (path) => at(path).replace(/^http/, "ws");
 
@@ -17,7 +17,7 @@ const client = new Centrifuge([
   { transport: "sse", endpoint: at("connection/sse") },
 ], { emulationEndpoint: at("emulation"), token: sessionStorage.getItem(TOKEN) ?? "" });
 
-/** Codes of disconnections that another token mends; 0 is the user's own wish. */
+/** Disconnect codes that a new token resolves. 0 is a disconnect by the user. */
 const SIGN_IN = new Set([1, 101, 103, 109, 3500]);
 const OFFLINE = 0;
 
@@ -48,12 +48,12 @@ client.on("disconnected", ({ code, reason }) => {
 });
 
 function askForToken(reason) {
-  const had = sessionStorage.getItem(TOKEN) !== null;
+  const hadToken = sessionStorage.getItem(TOKEN) !== null;
   sessionStorage.removeItem(TOKEN);
   show("sign-in", "Needs sign-in");
-  $("sign-in-reason").textContent = had
-    ? `The server did not take the token: ${reason}.`
-    : "This server lets nobody in without a token.";
+  $("sign-in-reason").textContent = hadToken
+    ? `The server rejected the token: ${reason}.`
+    : "This server requires a token.";
   $("sign-in").elements.token.focus();
 }
 
@@ -75,10 +75,10 @@ $("offline").addEventListener(
   () => client.state === "disconnected" ? client.connect() : client.disconnect(),
 );
 
-/** A piece of code gets a button that copies it; browsers allow that only on pages that nobody could have changed. */
+/** Adds a button that copies the code. Browsers allow it only on secure pages. */
 function addCopyButton(figure) {
   const code = figure.querySelector("pre");
-  if (code.scrollWidth > code.clientWidth) code.tabIndex = 0; // so that arrow keys can scroll it
+  if (code.scrollWidth > code.clientWidth) code.tabIndex = 0; // allows scrolling with the arrow keys
   if (!navigator.clipboard) return;
   const button = element("button", { type: "button", "aria-live": "polite" }, "Copy");
   button.addEventListener("click", async () => {

@@ -5,20 +5,20 @@ import { testWith } from "../kit/programs.ts";
 import { cutOff, hasFocus, nameless, pale, showSignIn, width } from "../plugins/home/in_page.js";
 import { homeServer, SECRET } from "../plugins/home/kit.ts";
 
-/** A browser, and what its pages complained about. */
+/** Opens a browser and collects the errors of its pages. */
 async function open(executablePath: string) {
   const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
-  const complaints: string[] = [];
+  const errors: string[] = [];
   const listen = (page: Page) => {
     page.setDefaultTimeout(10_000);
-    page.on("pageerror", (error) => complaints.push(String(error)));
+    page.on("pageerror", (error) => errors.push(String(error)));
     page.on("console", (line) => {
-      if (["error", "warning"].includes(line.type())) complaints.push(line.text());
+      if (["error", "warning"].includes(line.type())) errors.push(line.text());
     });
   };
   return {
     browser,
-    complaints,
+    errors,
     async context(options: Parameters<Browser["newContext"]>[0] = {}) {
       const context = await browser.newContext(options);
       context.on("page", listen);
@@ -28,7 +28,7 @@ async function open(executablePath: string) {
   };
 }
 
-/** A tab on the page that is in the given state. */
+/** Opens the page in a tab and waits for the given state. */
 async function tab(context: BrowserContext, url: string, state = "Connected"): Promise<Page> {
   const page = await context.newPage();
   await page.goto(url);
@@ -51,7 +51,7 @@ async function publish(page: Page, text: string): Promise<void> {
 
 testWith(
   "chromium",
-  "B15 two tabs talk at once, see each other, and find what was said",
+  "B15 two tabs exchange messages, see each other, and show the history",
   async (executable) => {
     await using server = await homeServer();
     await using browser = await open(executable);
@@ -80,11 +80,11 @@ testWith(
     await two.close();
     await people(one).nth(1).waitFor({ state: "detached" });
     await one.getByText("1 client in this channel").waitFor();
-    assert.deepEqual(browser.complaints, []);
+    assert.deepEqual(browser.errors, []);
   },
 );
 
-testWith("chromium", "a live query is the same in both tabs", async (executable) => {
+testWith("chromium", "a live query shows the same rows in both tabs", async (executable) => {
   await using server = await homeServer();
   await using browser = await open(executable);
   const context = await browser.context();
@@ -104,10 +104,10 @@ testWith("chromium", "a live query is the same in both tabs", async (executable)
   await one.getByLabel("Idea").fill("   ");
   await one.getByRole("button", { name: "Add" }).click();
   await one.getByRole("alert").getByText("An idea has 1 to 60 letters.").waitFor();
-  assert.deepEqual(browser.complaints, []);
+  assert.deepEqual(browser.errors, []);
 });
 
-testWith("chromium", "who goes offline gets what was said meanwhile", async (executable) => {
+testWith("chromium", "an offline tab receives the missed messages", async (executable) => {
   await using server = await homeServer();
   await using browser = await open(executable);
   const context = await browser.context();
@@ -127,10 +127,10 @@ testWith("chromium", "who goes offline gets what was said meanwhile", async (exe
   await two.getByRole("log").getByText("third").waitFor();
   assert.deepEqual(await messages(two), ["first", "second", "third"]);
   await votesFor(two, "A game for two").getByText("1").waitFor();
-  assert.deepEqual(browser.complaints, []);
+  assert.deepEqual(browser.errors, []);
 });
 
-testWith("chromium", "a tab finds its server again when that has been restarted", async (executable) => {
+testWith("chromium", "a tab reconnects to a restarted server", async (executable) => {
   await using browser = await open(executable);
   const context = await browser.context();
   let page: Page;
@@ -149,7 +149,7 @@ testWith("chromium", "a tab finds its server again when that has been restarted"
 
 testWith(
   "chromium",
-  "another channel is another place, and one that is closed to clients says so",
+  "the page changes the channel, and shows a refused subscription",
   async (executable) => {
     await using server = await homeServer();
     await using browser = await open(executable);
@@ -157,13 +157,13 @@ testWith(
     const one = await tab(context, server.url);
     await one.getByLabel("Channel").fill("a/b %?&é");
     await one.keyboard.press("Enter");
-    await publish(one, "in another place");
-    await one.getByRole("log").getByText("in another place").waitFor();
+    await publish(one, "in another channel");
+    await one.getByRole("log").getByText("in another channel").waitFor();
 
     const opened = context.waitForEvent("page");
     await one.getByRole("link", { name: "Open a second tab" }).click();
     const two = await opened;
-    await historyRow(two).getByText("in another place").waitFor();
+    await historyRow(two).getByText("in another channel").waitFor();
     assert.equal(await two.getByLabel("Channel").inputValue(), "a/b %?&é");
     await people(one).nth(1).waitFor();
 
@@ -175,22 +175,22 @@ testWith(
     await one.reload();
     await status(one, "Connected");
     assert.equal(await one.getByLabel("Channel").inputValue(), "lobby");
-    assert.deepEqual(browser.complaints, []);
+    assert.deepEqual(browser.errors, []);
   },
 );
 
-testWith("chromium", "where sign-in is needed the page says so, and takes a token", async (executable) => {
+testWith("chromium", "with required sign-in, the page asks for a token", async (executable) => {
   await using server = await homeServer({ secret: SECRET });
   await using browser = await open(executable);
   const context = await browser.context();
   const one = await tab(context, server.url, "Needs sign-in");
-  await one.getByText("This server lets nobody in without a token.").waitFor();
-  await one.getByText("It cannot be tried here").waitFor();
+  await one.getByText("This server requires a token.").waitFor();
+  await one.getByText("The demo is off").waitFor();
   assert.ok(await one.getByLabel("Token").evaluate(hasFocus));
 
   await one.getByLabel("Token").fill("no.such.token");
   await one.keyboard.press("Enter");
-  await one.getByText("The server did not take the token: invalid token.").waitFor();
+  await one.getByText("The server rejected the token: invalid token.").waitFor();
 
   const token = await new SignJWT({ sub: "ada" }).setProtectedHeader({ alg: "HS256" }).setExpirationTime("1h")
     .sign(new TextEncoder().encode(SECRET));
@@ -211,10 +211,10 @@ testWith("chromium", "where sign-in is needed the page says so, and takes a toke
   await one.reload();
   await status(one, "Needs sign-in");
   assert.ok(await one.getByLabel("Token").isVisible());
-  assert.deepEqual(browser.complaints, []);
+  assert.deepEqual(browser.errors, []);
 });
 
-/** Presses Tab until the element has the focus, as somebody without a mouse does. */
+/** Presses Tab until the element has the focus. */
 async function tabTo(page: Page, role: "button" | "textbox" | "link", name: string): Promise<void> {
   const wanted = page.getByRole(role, { name, exact: true });
   for (let presses = 0; presses < 60; presses++) {
@@ -224,7 +224,7 @@ async function tabTo(page: Page, role: "button" | "textbox" | "link", name: stri
   assert.fail(`${name} cannot be reached by the keyboard`);
 }
 
-testWith("chromium", "everything can be done by the keyboard alone", async (executable) => {
+testWith("chromium", "the page works by keyboard alone", async (executable) => {
   await using server = await homeServer();
   await using browser = await open(executable);
   const page = await tab(await browser.context(), server.url);
@@ -237,7 +237,7 @@ testWith("chromium", "everything can be done by the keyboard alone", async (exec
   await page.getByRole("log").getByText("the focus has stayed").waitFor();
 
   await tabTo(page, "button", "Vote for A game for two");
-  for (const votes of ["1", "2"]) { // the row moves up, and the focus with it
+  for (const votes of ["1", "2"]) { // the row moves up and keeps the focus
     await page.keyboard.press("Enter");
     await votesFor(page, "A game for two").getByText(votes, { exact: true }).waitFor();
   }
@@ -250,7 +250,7 @@ testWith("chromium", "everything can be done by the keyboard alone", async (exec
 
 testWith(
   "chromium",
-  "every control has a name, and text stands out from what is behind it",
+  "every control has a name, and text has enough contrast",
   async (executable) => {
     await using server = await homeServer();
     await using browser = await open(executable);
@@ -268,12 +268,12 @@ testWith(
   },
 );
 
-testWith("chromium", "at 400 pixels nothing is cut off, whatever was written", async (executable) => {
+testWith("chromium", "at 400 pixels nothing is cut off", async (executable) => {
   await using server = await homeServer({ secret: SECRET });
-  await using inviting = await homeServer();
+  await using unsecured = await homeServer();
   await using browser = await open(executable);
   const context = await browser.context({ viewport: { width: 400, height: 800 } });
-  const page = await tab(context, inviting.url);
+  const page = await tab(context, unsecured.url);
   await publish(page, "w".repeat(300));
   await page.getByLabel("Idea").fill("W".repeat(60));
   await page.keyboard.press("Enter");

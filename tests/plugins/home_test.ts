@@ -4,7 +4,7 @@ import { deno } from "../kit/example.ts";
 import { sdkClient } from "../kit/centrifuge.ts";
 import { homeServer, SECRET } from "./home/kit.ts";
 
-/** The page, with the addresses of everything it loads. */
+/** Fetches the page and everything it loads. */
 async function loaded(url: string): Promise<{ html: string; policy: string; addresses: Set<string> }> {
   const response = await fetch(url);
   const html = await response.text();
@@ -25,7 +25,7 @@ async function loaded(url: string): Promise<{ html: string; policy: string; addr
   return { html, policy: response.headers.get("content-security-policy")!, addresses };
 }
 
-Deno.test("the page and all it loads come from the server, by relative addresses", async () => {
+Deno.test("the page loads everything from the server, by relative URLs", async () => {
   await using server = await homeServer();
   const { html, addresses } = await loaded(`${server.url}/`);
   const paths = Array.from(addresses, (address) => address.replace(server.url, "")).sort();
@@ -50,7 +50,7 @@ Deno.test("the page and all it loads come from the server, by relative addresses
   assert.doesNotMatch(html, /(?:href|src)="(?:\/|https?:)/);
 });
 
-Deno.test("the page's policy lets no script run but its own, and nothing of it is inline", async () => {
+Deno.test("the policy allows only the page's own scripts, and no inline ones", async () => {
   await using server = await homeServer();
   const { html, policy } = await loaded(`${server.url}/`);
   const importMap = html.match(/<script type="importmap">([^<]*)</)![1]!;
@@ -64,7 +64,7 @@ Deno.test("the page's policy lets no script run but its own, and nothing of it i
   for (const [, body] of html.matchAll(/<script(?! type="importmap")[^>]*>([^<]*)</g)) assert.equal(body, "");
 });
 
-Deno.test("a browser that has a file is told so, and one that unpacks gets it packed", async () => {
+Deno.test("files are revalidated and compressed", async () => {
   await using server = await homeServer();
   const plain = await server.fetch("/centrifuge.js", { headers: { "accept-encoding": "identity" } });
   const text = await plain.text();
@@ -81,7 +81,7 @@ Deno.test("a browser that has a file is told so, and one that unpacks gets it pa
   await other.body?.cancel();
 });
 
-Deno.test("the demo keeps twenty short ideas, whatever is sent", async () => {
+Deno.test("the demo keeps twenty short ideas and refuses invalid ones", async () => {
   await using server = await homeServer();
   await using client = sdkClient(server.url);
   client.sdk.connect();
@@ -92,7 +92,7 @@ Deno.test("the demo keeps twenty short ideas, whatever is sent", async () => {
   for (const idea of ["", "   ", "x".repeat(61), 5, null, undefined, ["x"], { toString: "x" }]) {
     await assert.rejects(client.sdk.rpc("home.add", { idea }), { code: 107 }, String(JSON.stringify(idea)));
   }
-  for (const id of [undefined, "1", 1.5, NaN, 2 ** 60, -1, 1]) { // 1 is gone
+  for (const id of [undefined, "1", 1.5, NaN, 2 ** 60, -1, 1]) { // 1 was removed
     await assert.rejects(client.sdk.rpc("home.vote", { id }), { code: 107 }, String(id));
   }
   for (const nothing of [null, undefined, 5, "text"]) {
@@ -108,7 +108,7 @@ Deno.test("the demo keeps twenty short ideas, whatever is sent", async () => {
   assert.equal(ideas().length, 20);
 });
 
-Deno.test("where a token is needed there is a page, and no table to write to", async () => {
+Deno.test("with required sign-in, the page has no demo table", async () => {
   await using server = await homeServer({ secret: SECRET });
   const { html } = await loaded(`${server.url}/`);
   assert.match(html, /<body data-demo="off">/);
@@ -116,7 +116,7 @@ Deno.test("where a token is needed there is a page, and no table to write to", a
   assert.deepEqual([...server.methods.methods], []);
 });
 
-Deno.test("the demo is withdrawn when the server stops, and its table stays", async () => {
+Deno.test("stopping the server removes the demo's definitions and keeps its table", async () => {
   const folder = await Deno.makeTempDir();
   const path = `${folder}/home.db`;
   {
@@ -132,11 +132,11 @@ Deno.test("the demo is withdrawn when the server stops, and its table stays", as
   await Deno.remove(folder, { recursive: true });
 });
 
-/** The code on the page, by the id of its place, as somebody would copy it. */
+/** Returns the code on the page by id, as a reader copies it. */
 async function snippets(url: string): Promise<Record<string, string>> {
   const { html } = await loaded(`${url}/`);
   const found = html.matchAll(/<pre id="code-(\w+)">\n(.*?)<\/pre>/gs);
-  // The page itself puts the server's own address in.
+  // The page inserts the address of the server.
   const here = (code: string) => textOf(code).replaceAll("127.0.0.1:8080", new URL(url).host);
   return Object.fromEntries(Array.from(found, ([, id, code]) => [id, here(code!)]));
 }
@@ -148,7 +148,7 @@ function textOf(html: string): string {
   );
 }
 
-/** Runs a program that was pieced together from the page, as a file of its own; gives what it printed. */
+/** Runs a program and resolves to its output. */
 async function run(program: string, env: Record<string, string> = {}): Promise<string> {
   const file = await Deno.makeTempFile({ suffix: ".ts" });
   await Deno.writeTextFile(file, program);
@@ -159,7 +159,7 @@ async function run(program: string, env: Record<string, string> = {}): Promise<s
   return new TextDecoder().decode(stdout);
 }
 
-Deno.test("the code on the page runs as it is copied", async () => {
+Deno.test("the code on the page runs as copied", async () => {
   await using server = await homeServer();
   const { connect, publish, people, history, ideas } = await snippets(server.url);
   const printed = await run([connect, publish, people, history, ideas, "client.disconnect();"].join("\n\n"));
@@ -167,7 +167,7 @@ Deno.test("the code on the page runs as it is copied", async () => {
   assert.match(printed, /│ "A chat" +│ +1 │/);
 });
 
-Deno.test("a token that is made as the page says opens the door", async () => {
+Deno.test("a token created by the code on the page is accepted", async () => {
   await using server = await homeServer({ secret: SECRET });
   const { connect, token } = await snippets(server.url);
   const waiting = "await client.ready(); console.log(client.state); client.disconnect();";
@@ -179,7 +179,7 @@ Deno.test("a token that is made as the page says opens the door", async () => {
   );
 });
 
-Deno.test("the server's code on the page makes a query and a mutation", async () => {
+Deno.test("the server code on the page defines a query and a mutation", async () => {
   await using server = await homeServer();
   const { server: code } = await snippets(server.url);
   const printed = await run(`

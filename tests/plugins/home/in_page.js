@@ -1,12 +1,12 @@
-/** Questions that tests ask within a page. */
+/** Functions that tests evaluate in a page. */
 
-/** Whether an element has the focus. */
+/** Returns whether an element has the focus. */
 export const hasFocus = (element) => element === document.activeElement;
 
-/** How wide the page is, with what would have to be scrolled to. */
+/** Returns the scroll width of the page. */
 export const width = () => document.documentElement.scrollWidth;
 
-/** Texts that reach beyond the screen, but for code, which scrolls by itself. */
+/** Returns texts that extend beyond the screen, except code, which scrolls. */
 export function cutOff() {
   const found = [];
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -19,10 +19,10 @@ export function cutOff() {
   return found;
 }
 
-/** Shows the form that is otherwise there only where a token is needed. */
+/** Shows the sign-in form. */
 export const showSignIn = () => void (document.getElementById("sign-in").hidden = false);
 
-/** Controls, tables and parts that a screen reader has no name for. */
+/** Returns controls, tables and sections without an accessible name. */
 export function nameless() {
   const named = (element) =>
     [
@@ -36,7 +36,7 @@ export function nameless() {
     .filter((element) => !named(element)).map((element) => element.outerHTML);
 }
 
-/** Texts with less contrast than the 4.5 to 1 that WCAG asks for. */
+/** Returns elements whose text has less than the contrast of 4.5 to 1 required by WCAG. */
 export function pale() {
   const parts = (color) => color.match(/[\d.]+/g).map(Number);
   const luminance = (color) => {

@@ -9,10 +9,10 @@ import { centrifuge } from "../../../plugins/protocols/centrifuge.ts";
 import { rpc } from "../../../plugins/rpc.ts";
 import { serve } from "../../kit/mod.ts";
 
-/** What tokens are signed with where a server is given it. */
+/** The secret that tokens are signed with. */
 export const SECRET = "a secret of at least thirty-two bytes";
 
-/** A server with the page and all that it can show; with a secret, it lets nobody in without a token. */
+/** Starts a server with the page. With a secret, it requires a token. */
 export async function homeServer(
   { secret, path = ":memory:", port = 0 }: { secret?: string; path?: string; port?: number } = {},
 ) {

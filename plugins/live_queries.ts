@@ -1,8 +1,8 @@
 /**
- * Live queries: SQL queries that keep themselves up to date.
+ * Live queries: SQL queries whose results stay up to date.
  *
- * A query is declared with its SQL and its parameters. Clients subscribe to the channel `live:` with the query's
- * name and parameters, get the rows as the subscription's data, and from then on what changes as publications.
+ * A query is declared with its SQL and its parameters. Clients subscribe to the channel `live:` plus the query's name
+ * and parameters. The subscription's data is the rows; the publications that follow are changes of them.
  *
  * ```ts ignore
  * const queries = server.use(liveQueries({ store, channels: bus }));
@@ -11,11 +11,11 @@
  *   params: { status: "string" },
  *   allow: (identity) => identity.can("read", "orders"),
  * });
- * // A client: subscribe to "live:ordersByStatus?status=pending".
+ * // A client subscribes to "live:ordersByStatus?status=pending".
  * ```
  *
- * A write wakes the instances it may concern, by table, column and value; each runs once for a burst of writes,
- * however many listen, and only in committed states.
+ * An instance is a query with certain parameters. A write wakes the instances that it can affect, by table, column and
+ * value. Each of them runs once for a burst of writes, for all its subscribers, and reads only committed states.
  *
  * @module
  */
@@ -23,68 +23,66 @@
 import { stripTypeScriptTypes } from "node:module";
 import { checkOptions, type Connection, type Host, PlugboardError, type Plugin } from "../core/mod.ts";
 import type { Channels } from "./channels.ts";
-import { liveBroker } from "./live_queries/broker.ts";
-import { CODES, extension } from "./live_queries/extension.ts";
-import { ownChannel, ownName } from "./live_queries/free_sql.ts";
-import type { Ending, QueryMetrics } from "./live_queries/instances.ts";
-import { channelOf, LIVE, PARAM_TYPES } from "./live_queries/params.ts";
-import type { QueryDefinition } from "./live_queries/query.ts";
-import { QueryRegistry } from "./live_queries/registry.ts";
+import { serverSqlChannel, serverSqlName } from "./live_queries/ad_hoc_sql.ts";
+import { checkDefinition, type QueryDefinition } from "./live_queries/definition.ts";
+import { LiveQueryEngine } from "./live_queries/engine.ts";
+import liveRowsSource from "./live_queries/live_rows.ts" with { type: "text" };
 import type { Row } from "./live_queries/result.ts";
 import { type LiveStore, Schema } from "./live_queries/schema.ts";
-import { isolatedSource, nowhere, storeSource, told } from "./live_queries/source.ts";
+import { externalSource, isolatedSource, noSource, storeSource } from "./live_queries/source.ts";
+import { subscribing } from "./live_queries/subscribing.ts";
 import type { Arguments, Params } from "./live_queries/values.ts";
-import { tokenize } from "./live_queries/tokens.ts";
-import { watchers } from "./live_queries/watchers.ts";
-import liveRowsSource from "./live_queries/live_rows.ts" with { type: "text" };
 import type { IsolatedReads } from "./persistence.ts";
+import { LIVE, queryChannel } from "./shared/live_channels.ts";
+import liveChannelsSource from "./shared/live_channels.ts" with { type: "text" };
 import { type Metrics, SECONDS } from "./shared/metrics.ts";
 
-export { type LiveMessage, type LiveRows, liveRows, sqlChannel } from "./live_queries/live_rows.ts";
+export type { QueryDefinition } from "./live_queries/definition.ts";
+export { type LiveMessage, type LiveRows, liveRows } from "./live_queries/live_rows.ts";
 export type { ParamType, ParamTypes } from "./live_queries/params.ts";
-export type { QueryDefinition } from "./live_queries/query.ts";
 export type { Diff, Row, Snapshot } from "./live_queries/result.ts";
 export type { LiveStore } from "./live_queries/schema.ts";
 export type { Arguments, Params, SqlValue } from "./live_queries/values.ts";
+export { sqlChannel } from "./shared/live_channels.ts";
 
 /** Options of {@linkcode liveQueries}. */
 export interface LiveQueriesOptions {
-  /** The database; without one there are only queries of other databases, see `notifyQueryUpdate`. */
+  /** The database. Without it, the only queries are those of an external database, see `notifyQueryUpdate`. */
   store?: LiveStore;
-  /** What clients subscribe to. */
+  /** The channels that clients subscribe to. */
   channels: Channels;
   /**
-   * Runs the SQL of clients who have the permission `query:*`, which reads every table, those of plugins too.
-   * Without it, clients have only the queries that were declared.
+   * Runs the SQL of clients with the permission `query:*`. They can read every table, also those of plugins.
+   * Without this option, clients can only subscribe to declared queries.
    */
   clientSql?: Pick<IsolatedReads, "inspect" | "read"> | undefined;
-  /** Where wakes, runs and diffs are counted. */
+  /** Counts wakes, runs and diffs. */
   metrics?: Metrics;
-  /** Rows one query may give. @default {10000} */
+  /** Maximum rows of a result. @default {10000} */
   maxRows?: number;
-  /** How long one run may take; a query that takes longer is ended and refused for a minute. @default {1000} */
+  /** Maximum time of a run; a query that takes longer is ended, and refused for a minute. @default {1000} */
   maxMs?: number;
-  /** Queries with different parameters that may live at once. @default {100000} */
+  /** Maximum live queries with different parameters. @default {100000} */
   maxInstances?: number;
-  /** How long after a write to wait for more before running. @default {5} */
+  /** How long to wait for more writes before a query runs again. @default {5} */
   burstMs?: number;
-  /** How long a query nobody listens to stays, for those who come back. @default {30000} */
+  /** How long a query without subscribers is kept, so that clients that reconnect can recover. @default {30000} */
   lingerMs?: number;
 }
 
-/** A query that is followed within this process. */
+/** A query that code of this process follows. */
 export interface Watch {
-  /** The snapshot, as a client gets it. */
+  /** The snapshot, as clients get it. */
   readonly snapshot: { readonly key: readonly string[] | null; readonly rows: readonly Row[] };
-  /** Ends it. */
+  /** Stops following. */
   stop(): void;
 }
 
 /** What live queries offer to other plugins and to the app. */
 export interface LiveQueries {
-  /** Declares a query; throws a sentence if it is wrong. Returns the function that removes it. */
+  /** Declares a query. Throws a sentence if it is wrong. Returns the function that removes it. */
   define(name: string, definition: QueryDefinition): () => void;
-  /** Follows a query from within: `listener` gets the diffs; `ended` the reason when the query has failed. */
+  /** Follows a query: `listener` gets the diffs, `ended` the reason if the query ends. */
   watch(
     name: string,
     params: Params,
@@ -92,33 +90,32 @@ export interface LiveQueries {
     ended?: (reason: string) => void,
   ): Watch;
   /**
-   * Subscribes a client to SQL of the server's own, with parameters by name, or in a list by number (`?`, `$1`).
+   * Subscribes a client to SQL of the server, with parameters by name, or as a list for `?` and `$1`.
    * Resolves to an id for {@linkcode LiveQueries.unsubscribeFromQuery}.
    */
   subscribeToQuery(client: string, sql: string, params?: Arguments): Promise<string>;
   /** Ends such a subscription; `false` if there was none. */
   unsubscribeFromQuery(subscription: string): boolean;
   /**
-   * Tells the result of a query in a database that this server does not see; those who asked for it by
-   * `subscribeToQuery` get what changed. Without parameters, whatever the parameters were. Returns the number of
-   * queries that were told.
+   * Passes in a query's result from a database that this server cannot read. The clients of `subscribeToQuery` get the
+   * changes. Without `params`, the result is that of all parameters. Returns the number of updated queries.
    */
   notifyQueryUpdate(sql: string, rows: readonly Row[], params?: Arguments): number;
-  /** Runs what was woken now: when it returns, all diffs are on their way to their listeners. */
+  /** Runs all woken queries now. When it returns, their diffs are sent. */
   settle(): void;
   /**
-   * Runs what was woken soon; resolves when the diffs that a connection is to hear are on their way. An expensive query
-   * is waited for, not hurried.
+   * Runs woken queries soon. Resolves when the diffs for a connection are sent: all pending ones, or those of one
+   * `commit`, which is `tx.commit` in the write. Expensive queries keep their pauses.
    */
-  settled(conn?: Connection): Promise<void>;
-  /** How many queries are alive. */
+  settled(conn?: Connection, commit?: object): Promise<void>;
+  /** The number of live queries with different parameters. */
   readonly size: number;
 }
 
-/** A channel that has SQL in its name has a longer one. */
+/** Channel names that contain SQL are long. */
 const MAX_NAME_BYTES = 4_096;
 
-/** Keeps queries up to date. */
+/** Keeps the results of queries up to date. */
 export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
   const { store, channels, clientSql, metrics } = options;
   const { maxRows = 10_000, maxMs = 1_000, maxInstances = 100_000, burstMs = 5, lingerMs = 30_000 } = options;
@@ -126,65 +123,53 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
   for (const [name, value] of Object.entries({ maxRows, maxMs, maxInstances, burstMs, lingerMs })) {
     check.positiveInteger(name, value);
   }
-  const definitions = new Map<string, QueryDefinition>();
-  const counted = metrics === undefined ? undefined : countedBy(metrics, () => registry?.instances.size ?? 0);
-  const following = watchers(channels);
-  let registry: QueryRegistry | undefined;
+  /** Declared queries, and once started the functions that remove them from the engine. */
+  const declared = new Map<string, { definition: QueryDefinition; remove: (() => void) | undefined }>();
+  let engine: LiveQueryEngine | undefined;
+  const counters = metrics && countersIn(metrics, () => engine?.size ?? 0);
   let release: (() => void)[] = [];
 
-  const broker = liveBroker({
-    find: (channel) => registry?.instances.find(channel),
-    heard: (instance) => registry?.instances.heard(instance),
-    left: (channel, instance) => registry?.instances.left(channel, instance),
-  });
-
-  function running(): QueryRegistry {
-    if (registry === undefined) {
+  function running(): LiveQueryEngine {
+    if (engine === undefined) {
       throw new PlugboardError("not_started", "Live queries run once the server has started");
     }
     if (store?.inTransaction) {
       throw new PlugboardError(
         "in_transaction",
-        "Live queries show what is committed: not from within a write",
+        "Live queries show committed rows; they cannot be used inside a write",
       );
     }
-    return registry;
-  }
-
-  function close(channel: string, why: Ending, reason: string): void {
-    following.end(channel, reason);
-    channels.closeChannel(channel, { code: CODES[why], reason });
+    return engine;
   }
 
   async function start({ clock, log }: Host): Promise<void> {
     const schema = store && new Schema(store);
     const watch = store?.watch((changes) => {
-      if (changes.schema) schema!.forget();
-      queries.committed(changes);
+      if (changes.schema) schema!.clear();
+      started.committed(changes);
     }, []);
-    const queries = registry = new QueryRegistry({
-      source: store === undefined ? nowhere : storeSource(store, schema!, maxRows),
+    const started = engine = new LiveQueryEngine({
+      source: store === undefined ? noSource : storeSource(store, schema!, maxRows),
       clock,
       log,
       limits: { maxMs, maxInstances, burstMs, lingerMs },
-      metrics: counted,
-      broker,
+      metrics: counters,
       watch,
-      close,
+      closeChannel: channels.closeChannel,
     });
-    release = [() => watch?.stop(), () => queries.stop()];
-    for (const [name, definition] of definitions) queries.declare(name, definition);
+    release = [() => watch?.stop(), () => started.stop()];
+    for (const [name, query] of declared) query.remove = started.declare(name, query.definition);
     await channels.addNamespace(LIVE.slice(0, -1), {
-      broker,
+      broker: started.broker,
       recovery: "always",
-      subscribe: "anyone", // decided below, by the query
+      subscribe: "anyone", // the extension decides by the query
       publish: "nobody",
       historyAccess: "nobody",
       joinLeave: "off",
       maxNameBytes: MAX_NAME_BYTES,
     });
-    const remote = schema && clientSql && isolatedSource(clientSql, schema, { maxRows, maxMs });
-    release.push(channels.extend(extension(running, remote)));
+    const isolated = schema && clientSql && isolatedSource(clientSql, schema, { maxRows, maxMs });
+    release.push(channels.extend(subscribing(running, isolated)));
   }
 
   return {
@@ -192,25 +177,39 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
     api: {
       define(name, definition) {
         check.that(/^[\w.-]+$/.test(name), "name", "letters, digits, dots and dashes", name);
-        check.that(!/^sql(\.|$)/.test(name), "name", 'another than "sql", which is free SQL', name);
-        check.that(!definitions.has(name), "name", "without another query of that name", name);
+        check.that(!/^sql(\.|$)/.test(name), "name", 'another than "sql", which is ad hoc SQL', name);
+        check.that(!declared.has(name), "name", "unique among all queries", name);
         checkDefinition(name, definition);
-        registry?.declare(name, definition);
-        definitions.set(name, definition);
+        const query = { definition, remove: engine?.declare(name, definition) };
+        declared.set(name, query);
         return () => {
-          if (definitions.get(name) !== definition) return;
-          definitions.delete(name);
-          registry?.undeclare(name);
+          if (declared.get(name) !== query) return;
+          declared.delete(name);
+          query.remove?.();
         };
       },
       watch(name, params, listener, ended) {
-        const channel = channelOf(name, params);
-        const { snapshot } = running().open(channel, undefined);
-        return { snapshot: JSON.parse(snapshot), stop: following.add(channel, listener, ended) };
+        const channel = queryChannel(name, params);
+        const instance = running().open(channel, running().catalog.request(channel, undefined));
+        const end = (reason: string) => {
+          stop();
+          ended?.(reason);
+        };
+        let stopped = false;
+        // Diffs that were published before the stop may arrive after it.
+        const unsubscribe = channels.subscribe(channel, (diff) => stopped || listener(diff));
+        const stop = () => {
+          stopped = true;
+          unsubscribe();
+          instance.onEnd?.delete(end);
+        };
+        (instance.onEnd ??= new Set()).add(end);
+        return { snapshot: JSON.parse(instance.snapshot), stop };
       },
       async subscribeToQuery(client, sql, params = {}) {
-        const channel = ownChannel(sql, params);
-        running().openOwn(ownName(sql), channel, sql, params, store === undefined ? told : undefined);
+        const channel = serverSqlChannel(sql, params);
+        const query = running().catalog.adHoc(serverSqlName(sql), sql, store ? undefined : externalSource);
+        running().open(channel, { query, id: channel, params });
         await channels.subscribeClients({ client }, channel);
         return `${channel}@${client}`;
       },
@@ -219,25 +218,27 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
         return client !== undefined && channels.unsubscribeClients({ client }, channel) > 0;
       },
       notifyQueryUpdate(sql, rows, params) {
-        const id = params === undefined ? undefined : ownChannel(sql, params);
-        const all = [...running().own(ownName(sql))];
-        const concerned = all.filter((instance) => id === undefined || instance.id === id);
-        for (const instance of concerned) running().put(instance, rows);
-        return concerned.length;
+        const id = params && serverSqlChannel(sql, params);
+        const all = [...running().catalog.instancesOf(serverSqlName(sql))];
+        const updated = all.filter((instance) => id === undefined || instance.id === id);
+        for (const instance of updated) running().setRows(instance, rows);
+        return updated.length;
       },
-      settle: () => running().instances.settle(),
-      async settled(conn) {
+      settle: () => running().settle(),
+      async settled(conn, commit) {
         const client = conn && channels.clientOf(conn.id);
-        await running().settled(client?.subscriptions.keys() ?? []);
+        await running().settled(client?.subscriptions.keys() ?? [], commit);
       },
       get size() {
-        return registry?.instances.size ?? 0;
+        return engine?.size ?? 0;
       },
     },
     start,
     routes(app) {
-      // For browsers: the module an app imports to keep rows up to date. Pages of any origin may: it is no secret.
-      const module = stripTypeScriptTypes(liveRowsSource);
+      // The module for browsers. It is public, so pages of any origin may import it.
+      const module = [liveChannelsSource, liveRowsSource].map((source) => stripTypeScriptTypes(source)).join(
+        "\n",
+      );
       const headers = {
         "content-type": "text/javascript; charset=utf-8",
         "access-control-allow-origin": "*",
@@ -250,21 +251,7 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
   };
 }
 
-function checkDefinition(name: string, { sql, params = {}, key, refreshMs }: QueryDefinition): void {
-  const check = checkOptions(`the live query "${name}"`);
-  check.filled("sql", sql);
-  for (const [param, type] of Object.entries(params)) check.oneOf(`params.${param}`, type, PARAM_TYPES);
-  const used = new Set(
-    tokenize(sql).flatMap(({ type, text }) => type === "param" ? [text.replace(/^[:@$]/, "")] : []),
-  );
-  const same = used.size === Object.keys(params).length &&
-    [...used].every((name) => Object.hasOwn(params, name));
-  check.that(same, "params", `the names that the SQL has (${[...used]})`, Object.keys(params));
-  if (key !== undefined) check.that(Array.isArray(key) && key.length > 0, "key", "a list of columns", key);
-  if (refreshMs !== undefined) check.positiveInteger("refreshMs", refreshMs);
-}
-
-function countedBy(metrics: Metrics, size: () => number): QueryMetrics {
+function countersIn(metrics: Metrics, size: () => number) {
   metrics.gauge("plugboard_live_queries", "Live queries with different parameters", size);
   return {
     wakes: metrics.counter("plugboard_live_query_wakes_total", "Live queries woken by writes"),

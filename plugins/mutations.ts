@@ -1,6 +1,6 @@
 /**
- * Mutations: methods that write to the database in one transaction, and answer when the live queries they touch
- * have changed for everybody.
+ * Mutations: methods that write to the database in one transaction. The caller gets the reply after the changes of the
+ * live queries that it is subscribed to.
  *
  * ```ts ignore
  * const mutations = server.use(mutations({ store, rpc: methods, queries }));
@@ -13,8 +13,8 @@
  * });
  * ```
  *
- * A throw undoes everything; an `RpcError` reaches the caller with its number. A call with an idempotency key runs
- * once: the same caller gets the first answer again.
+ * If `run` throws, its writes are rolled back; an `RpcError` reaches the caller with its number. A call with an
+ * idempotency key runs once: when the same caller repeats it, the first reply is sent again.
  *
  * @module
  */
@@ -27,19 +27,19 @@ import { once } from "./shared/idempotency.ts";
 
 /** Options of {@linkcode mutations}. */
 export interface MutationsOptions {
-  /** What they write to. */
+  /** The database. */
   store: Pick<Store, "write" | "keyValues">;
-  /** What clients call. */
+  /** The methods that clients can call. */
   rpc: Pick<Rpc, "define">;
-  /** The queries that are to have changed before the answer. */
+  /** The queries whose changes are sent before the reply. */
   queries?: Pick<LiveQueries, "settled">;
-  /** How long the answer to an idempotency key is kept. @default {300000} five minutes */
+  /** How long the reply for an idempotency key is kept. @default {300000} five minutes */
   rememberMs?: number;
 }
 
 /** A method that writes. */
 export interface Mutation<Args, Result> extends Pick<Method<Args, Result>, "args" | "allow"> {
-  /** Writes. Not `async`: a transaction cannot wait. */
+  /** Writes. It cannot be `async`, because a transaction does not wait. */
   run(tx: Transaction, args: Args, caller: Caller): Sync<Result>;
 }
 
@@ -49,7 +49,7 @@ export interface Mutations {
   define<Args = unknown, Result = unknown>(name: string, mutation: Mutation<Args, Result>): () => void;
 }
 
-/** What a call with an idempotency key looks like: the arguments are inside. */
+/** A call with an idempotency key. */
 interface Keyed {
   readonly idempotencyKey: string;
   readonly args: unknown;
@@ -59,7 +59,7 @@ interface Keyed {
 export function mutations(options: MutationsOptions): Plugin<Mutations> {
   const { store, rpc, queries, rememberMs = 300_000 } = options;
   checkOptions("mutations").positiveInteger("rememberMs", rememberMs);
-  const answers: KeyValues<{ answer: unknown }> = store.keyValues("idempotency");
+  const replies: KeyValues<{ answer: unknown }> = store.keyValues("idempotency");
 
   return {
     name: "mutations",
@@ -73,16 +73,22 @@ export function mutations(options: MutationsOptions): Plugin<Mutations> {
           },
           ...(allow !== undefined && { allow: (caller, call) => allow(caller, call.args) }),
           async run(call, caller) {
-            // One user's key is nothing to another.
+            // Users have their own keys.
             const id = call.key === undefined
               ? undefined
               : JSON.stringify([caller.identity.user, name, call.key]);
-            const answer = await store.write((tx) => {
-              const work = () => ({ answer: jsonOf(run(tx, call.args, caller)) });
-              return id === undefined ? work() : once(answers.within(tx), id, rememberMs, work);
+            /** Absent for a repeated call: the diffs of the first one may still be pending. */
+            let commit: object | undefined;
+            const { answer } = await store.write((tx) => {
+              commit = undefined;
+              const work = () => {
+                commit = tx.commit;
+                return { answer: jsonOf(run(tx, call.args, caller)) };
+              };
+              return id === undefined ? work() : once(replies.within(tx), id, rememberMs, work);
             });
-            await queries?.settled(caller.conn);
-            return answer.answer;
+            await queries?.settled(caller.conn, commit);
+            return answer;
           },
         };
         return rpc.define(name, method);
@@ -97,10 +103,10 @@ function isKeyed(value: unknown): value is Keyed {
   if (typeof idempotencyKey === "string" && idempotencyKey !== "" && idempotencyKey.length <= 200) {
     return true;
   }
-  throw new PlugboardError("bad_request", "An idempotency key is a text of 1 to 200 characters");
+  throw new PlugboardError("bad_request", "An idempotency key is a string of 1 to 200 characters");
 }
 
-/** A large integer has no form in JSON. */
+/** JSON has no form for a large integer. */
 function jsonOf(value: unknown): unknown {
   return typeof value === "bigint" ? String(value) : value;
 }

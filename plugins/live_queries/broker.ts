@@ -1,59 +1,108 @@
 /**
- * The broker of live channels: what it keeps of a channel is the query's instance, and nothing else.
+ * The broker of the live channels: sends the diffs of instances to their subscribers. A channel's history is the kept
+ * diffs of its instance.
  *
  * @module
  */
 
-import { PlugboardError } from "../../core/mod.ts";
-import type { Broker, BrokerEvents, History, Publication } from "../channels.ts";
-import type { Instance } from "./instance.ts";
+import { type Clock, PlugboardError } from "../../core/mod.ts";
+import type { Broker, BrokerEvents, History, HistoryQuery, Publication } from "../channels.ts";
+import type { Instance } from "./query.ts";
 
-/** A broker that the instances publish through. */
-export interface LiveBroker extends Broker {
-  /** Whether somebody listens to a channel, or is about to. */
-  hears(channel: string): boolean;
-  /** Hands a diff to everybody who listens to the instance. */
-  diff(instance: Instance, publication: Publication): void;
+/** Options of a {@linkcode LiveBroker}. */
+export interface LiveBrokerOptions {
+  readonly clock: Clock;
+  /** How long an instance without subscribers is kept, so that clients that reconnect can recover. */
+  readonly lingerMs: number;
+  /** Called after that time. */
+  readonly expired: (instance: Instance) => void;
 }
 
-/** Makes the broker. `find` gives the instance of a channel; the others are told when somebody, or nobody, listens. */
-export function liveBroker({ find, heard: begun, left }: {
-  find: (channel: string) => Instance | undefined;
-  heard: (instance: Instance) => void;
-  left: (channel: string, instance: Instance) => void;
-}): LiveBroker {
-  let events: BrokerEvents | undefined;
-  const heard = new Set<string>();
-  return {
-    hears: (channel) => heard.has(channel),
-    start(given) {
-      events = given;
-    },
-    publish: () => {
-      throw new PlugboardError("permission_denied", "A live query publishes by itself");
-    },
-    announce() {},
-    subscribe(channel) {
-      heard.add(channel);
-      const instance = find(channel);
-      if (instance !== undefined) begun(instance);
-    },
-    unsubscribe(channel) {
-      heard.delete(channel);
-      const instance = find(channel);
-      if (instance !== undefined) left(channel, instance);
-    },
-    history(channel, { limit = Infinity, since, reverse }): History {
-      const instance = find(channel);
-      if (instance === undefined) return { publications: [], top: { offset: 0, epoch: "" } };
-      const top = { offset: instance.offset, epoch: instance.epoch };
-      const same = since === undefined || since.epoch === "" || since.epoch === instance.epoch;
-      if (!same || reverse) return { publications: [], top };
-      return { publications: instance.since(since?.offset ?? 0).slice(0, limit), top };
-    },
-    removeHistory() {},
-    diff(instance, publication) {
-      for (const channel of instance.channels) events?.publication(channel, publication, instance.epoch);
-    },
-  };
+/** Maps channels to instances. */
+export class LiveBroker implements Broker {
+  readonly #options: LiveBrokerOptions;
+  readonly #instances = new Map<string, Instance>();
+  /** Channels that have subscribers, or are about to get the first. */
+  readonly #subscribed = new Set<string>();
+  /** Instances without subscribers, and their timers. */
+  readonly #lingering = new Map<Instance, () => void>();
+  #events: BrokerEvents | undefined;
+
+  constructor(options: LiveBrokerOptions) {
+    this.#options = options;
+  }
+
+  /** Returns the instance of a channel. */
+  find(channel: string): Instance | undefined {
+    return this.#instances.get(channel);
+  }
+
+  /** Makes an instance publish to a channel. */
+  attach(channel: string, instance: Instance): void {
+    this.#instances.set(channel, instance);
+    instance.channels.add(channel);
+    this.#lingerUnlessSubscribed(instance);
+  }
+
+  /** Removes an instance. */
+  detach(instance: Instance): void {
+    this.#keep(instance);
+    for (const channel of instance.channels) this.#instances.delete(channel);
+  }
+
+  /** Sends a diff to the subscribers of all channels of its instance. */
+  send(diff: Publication, { channels, epoch }: Instance): void {
+    for (const channel of channels) this.#events?.publication(channel, diff, epoch);
+  }
+
+  stop(): void {
+    for (const cancel of this.#lingering.values()) cancel();
+  }
+
+  start(events: BrokerEvents): void {
+    this.#events = events;
+  }
+
+  subscribe(channel: string): void {
+    this.#subscribed.add(channel);
+    const instance = this.find(channel);
+    if (instance !== undefined) this.#keep(instance);
+  }
+
+  unsubscribe(channel: string): void {
+    this.#subscribed.delete(channel);
+    const instance = this.find(channel);
+    if (instance === undefined) return;
+    instance.channels.delete(channel);
+    this.#instances.delete(channel);
+    this.#lingerUnlessSubscribed(instance);
+  }
+
+  history(channel: string, { limit, since, reverse }: HistoryQuery): History {
+    const { offset, epoch } = this.find(channel) ?? { offset: 0, epoch: "" };
+    const sameEpoch = since === undefined || since.epoch === "" || since.epoch === epoch;
+    const diffs = sameEpoch && !reverse ? this.find(channel)?.since(since?.offset ?? 0) ?? [] : [];
+    return { publications: diffs.slice(0, limit), top: { offset, epoch } };
+  }
+
+  publish(): never {
+    throw new PlugboardError("permission_denied", "Only the server publishes the changes of a live query");
+  }
+
+  announce(): void {}
+
+  removeHistory(): void {}
+
+  /** Stops the timer that would drop an instance. */
+  #keep(instance: Instance): void {
+    this.#lingering.get(instance)?.();
+    this.#lingering.delete(instance);
+  }
+
+  #lingerUnlessSubscribed(instance: Instance): void {
+    const { clock, lingerMs, expired } = this.#options;
+    this.#keep(instance);
+    for (const channel of instance.channels) if (this.#subscribed.has(channel)) return;
+    this.#lingering.set(instance, clock.after(lingerMs, () => expired(instance)));
+  }
 }

@@ -1,26 +1,25 @@
 /**
- * Conditions: which rows of a table a query can depend on at all.
+ * Conditions: which rows of a table can affect a query.
  *
- * Where a query says `column = :param` of a base table, a row with another value in that column has no part in its
- * result, neither before nor after a change. So its instances can be indexed by value, and a change wakes only
- * those whose value the row had or has. Whatever is not certain gives no condition: the query is then woken by
- * every change of the table.
+ * If a query says `column = :param` of a base table, a row with another value in that column does not affect its
+ * result. So instances can be indexed by value, and a change wakes only those with the row's old or new value.
+ * In case of doubt there is no condition, and every change of the table wakes the query.
  *
  * @module
  */
 
 import { isSymbol, isWord, splitAt, type Token, tokenize } from "./tokens.ts";
 
-/** Something a column is compared with: a parameter of the query, or a value written in it. */
+/** What a column is compared with: a parameter of the query or a literal. */
 export type Operand = { readonly param: string } | { readonly value: string | number | null };
 
-/** A row has a part only if its column equals one of these. */
+/** A row affects the query only if its column equals one of the operands. */
 export interface Condition {
   readonly column: string;
   readonly operands: readonly Operand[];
 }
 
-/** What must be known of the tables: the columns of a base table, and nothing of anything else. All in lower case. */
+/** Returns the columns of a base table, and `undefined` for anything else. Names are in lower case. */
 export type ColumnsOf = (table: string) => { has(column: string): boolean } | undefined;
 
 /** A base table in the FROM clause. */
@@ -33,7 +32,7 @@ const CLAUSES = ["where", "group", "having", "window", "order", "limit"];
 const COMPOUND = ["union", "intersect", "except"];
 const JOIN_WORDS = ["join", "left", "inner", "cross", "natural", "outer"];
 
-/** The conditions of a query, by table. */
+/** Returns the conditions of a query by table. */
 export function conditionsOf(sql: string, columnsOf: ColumnsOf): Map<string, Condition[]> {
   const found = new Map<string, Condition[]>();
   const tokens = tokenize(sql).filter((token) => !isSymbol(token, ";"));
@@ -45,7 +44,7 @@ export function conditionsOf(sql: string, columnsOf: ColumnsOf): Map<string, Con
   const outer = from.some((token) => isWord(token, "left"));
   for (const term of conjunction(where)) {
     const comparison = readComparison(term);
-    // An outer join gives rows where there is none in the table, and these may be what IS finds.
+    // An outer join adds rows of NULLs, which IS can match.
     if (comparison === undefined || (outer && comparison.is)) continue;
     const table = tableOf(comparison.column, sources, columnsOf);
     if (table === undefined || occurrences(table, tokens) !== 1) continue;
@@ -55,18 +54,18 @@ export function conditionsOf(sql: string, columnsOf: ColumnsOf): Map<string, Con
   return found;
 }
 
-/** Whether a keyword that SQLite also takes for a name may be one: then nobody knows which it is without a parser. */
+/** Whether END or WINDOW may be used as a name. Only a full parser could tell which it is. */
 function namesKeywords(tokens: readonly Token[]): boolean {
   const count = (word: string) => tokens.filter((token) => isWord(token, word)).length;
   return count("end") !== count("case") ||
     tokens.some((token, i) => isWord(token, "window") && !isWord(tokens[i + 2], "as"));
 }
 
-/** The FROM and WHERE clauses of a plain SELECT; nothing for a compound one. */
+/** Returns the FROM and WHERE clauses of a plain SELECT, and nothing for a compound one. */
 function mainSelect(tokens: readonly Token[]): { from: Token[]; where: Token[] } | undefined {
   const clauses = splitAt(tokens, (token) => isWord(token, "select", "from", ...CLAUSES, ...COMPOUND));
   const heads = headsOf(tokens);
-  // Not even a second FROM: `a IS DISTINCT FROM b` would end the WHERE clause too early.
+  // A second FROM, as in `a IS DISTINCT FROM b`, would end the WHERE clause too early.
   const once = (name: string) =>
     heads.indexOf(name) !== -1 && heads.indexOf(name) === heads.lastIndexOf(name);
   const plain = ["select", "from", "where"].every(once) && !heads.some((head) => COMPOUND.includes(head));
@@ -75,18 +74,18 @@ function mainSelect(tokens: readonly Token[]): { from: Token[]; where: Token[] }
   return { from: clause("from"), where: clause("where") };
 }
 
-/** The words that begin the clauses, in order. */
+/** The keywords that begin the clauses, in order. */
 function headsOf(tokens: readonly Token[]): string[] {
   const heads: string[] = [];
   splitAt(tokens, (token) => {
-    const begins = isWord(token, "select", "from", ...CLAUSES, ...COMPOUND);
-    if (begins) heads.push(token.text);
-    return begins;
+    const isHead = isWord(token, "select", "from", ...CLAUSES, ...COMPOUND);
+    if (isHead) heads.push(token.text);
+    return isHead;
   });
   return heads;
 }
 
-/** The tables of a FROM clause; what is no base table is left out. Nothing where an outer join may add rows of its own. */
+/** The sources of a FROM clause; those that are not base tables have an empty name. Nothing for RIGHT and FULL joins. */
 function readSources(from: readonly Token[], columnsOf: ColumnsOf): Source[] | undefined {
   if (from.some((token) => isWord(token, "right", "full"))) return;
   const sources: Source[] = [];
@@ -106,7 +105,7 @@ function readSources(from: readonly Token[], columnsOf: ColumnsOf): Source[] | u
   return sources;
 }
 
-/** The terms that all must hold; none if it is no plain conjunction. */
+/** The terms that a row must all meet; none if they are not joined by AND only. */
 function conjunction(where: readonly Token[]): Token[][] {
   if (splitAt(where, (token) => isWord(token, "or")).length > 1) return [];
   let between = false;
@@ -123,7 +122,7 @@ function conjunction(where: readonly Token[]): Token[][] {
   });
 }
 
-/** Whether the first parenthesis is closed by the last token. */
+/** Whether the last token closes the first parenthesis. */
 function closes(term: readonly Token[]): boolean {
   let depth = 0;
   return term.every((token, i) => {
@@ -133,14 +132,14 @@ function closes(term: readonly Token[]): boolean {
   });
 }
 
-/** A column, and what it must equal; `is` where NULL equals NULL. */
+/** A column and what it must equal. With `is`, NULL equals NULL. */
 interface Comparison {
   readonly column: string[];
   readonly operands: Operand[];
   readonly is: boolean;
 }
 
-/** `column = operand` or `column IS operand`, either way round, or `column IN (operand, …)`. */
+/** Reads `column = operand`, `column IS operand`, the same with the sides swapped, or `column IN (operand, …)`. */
 function readComparison(term: readonly Token[]): Comparison | undefined {
   const sign = term.findIndex((token) => isSymbol(token, "=", "==") || isWord(token, "is", "in"));
   if (sign === -1) return;
@@ -157,7 +156,7 @@ function readComparison(term: readonly Token[]): Comparison | undefined {
   return { column, operands: [operand], is: isWord(term[sign], "is") };
 }
 
-/** `column` or `source.column`. */
+/** Reads `column` or `source.column`. */
 function columnIn(tokens: readonly Token[]): string[] | undefined {
   const [first, dot, second] = tokens;
   if (!isWordOrName(first) || isWord(first, "null", "true", "false", "not")) return;
@@ -170,14 +169,14 @@ function columnIn(tokens: readonly Token[]): string[] | undefined {
 function operandIn(tokens: readonly Token[]): Operand | undefined {
   const [token] = tokens;
   if (tokens.length !== 1 || token === undefined) return;
-  // A bare `?` has no name to look it up by.
+  // `?` has no name, so its value is unknown here.
   if (token.type === "param") return token.text === "?" ? undefined : { param: token.text };
   if (token.type === "string") return { value: token.text };
   if (token.type === "number") return { value: Number(token.text) };
   return isWord(token, "null") ? { value: null } : undefined;
 }
 
-/** The table a column belongs to, where there is no doubt. */
+/** The table of a column, if there is only one candidate. */
 function tableOf(
   column: readonly string[],
   sources: readonly Source[],
@@ -192,7 +191,7 @@ function tableOf(
   return candidates.length === 1 ? candidates[0]!.table : undefined;
 }
 
-/** How often a name stands in the query other than before a dot. */
+/** Counts the uses of a name as a table, not as the qualifier of a column. */
 function occurrences(name: string, tokens: readonly Token[]): number {
   return tokens.filter((token, i) =>
     isWordOrName(token) && token.text === name && !isSymbol(tokens[i + 1], ".") &&

@@ -14,50 +14,33 @@
  * @module
  */
 
-/** A snapshot or a diff, as it comes from the server. */
+/** A snapshot or a diff, as the server sends it. */
 export interface LiveMessage<Row> {
-  /** With a snapshot: the columns that tell rows apart; null where the position does. */
+  /** Snapshot: the key columns; `null` where rows are identified by position. */
   readonly key?: readonly string[] | null;
-  /** A snapshot's rows. */
+  /** Snapshot: the rows. */
   readonly rows?: readonly Row[];
-  /** Rows that are new or have changed. */
+  /** New and changed rows. */
   readonly upsert?: readonly Row[];
-  /** Keys of rows that are gone. */
+  /** Keys of removed rows. */
   readonly delete?: readonly unknown[];
-  /** All keys in their order, where it has changed. */
+  /** All keys in order, when the order has changed. */
   readonly order?: readonly unknown[];
   /** Without a key: positions and their new rows. */
   readonly at?: readonly (readonly [number, Row])[];
-  /** Without a key: how many rows there are now. */
+  /** Without a key: the new number of rows. */
   readonly length?: number;
 }
 
 /** Rows that follow a live query. */
 export interface LiveRows<Row> {
-  /** The rows now; a new array after each change. */
+  /** The current rows; a new array after each change. */
   readonly rows: readonly Row[];
-  /** Takes in a snapshot (the subscription's data) or a diff (a publication's), and gives the rows. */
+  /** Applies a snapshot (the subscription's data) or a diff (a publication's data). Returns the rows. */
   apply(message: LiveMessage<Row>): readonly Row[];
 }
 
-/**
- * The channel of a query in SQL, for clients who may ask for whatever they like.
- *
- * ```ts
- * import { sqlChannel } from "@plugboard/server/live_queries";
- *
- * const channel = sqlChannel("SELECT * FROM orders WHERE total > ?", [100]);
- * console.log(channel.startsWith("live:sql?")); // true
- * ```
- */
-export function sqlChannel(
-  sql: string,
-  params: readonly (number | string | null)[] | Readonly<Record<string, number | string | null>> = [],
-): string {
-  return `live:sql?${new URLSearchParams({ sql, params: JSON.stringify(params) })}`;
-}
-
-/** Starts with no rows; the first message is the snapshot. */
+/** Starts without rows. The first message must be a snapshot. */
 export function liveRows<Row extends Record<string, unknown>>(): LiveRows<Row> {
   let key: readonly string[] | null = null;
   let rows: readonly Row[] = [];
@@ -69,7 +52,7 @@ export function liveRows<Row extends Record<string, unknown>>(): LiveRows<Row> {
 
   function applyByKey(message: LiveMessage<Row>): readonly Row[] {
     const byKey = new Map(rows.map((row) => [keyOf(row), row]));
-    for (const gone of message.delete ?? []) byKey.delete(JSON.stringify(gone));
+    for (const removed of message.delete ?? []) byKey.delete(JSON.stringify(removed));
     for (const row of message.upsert ?? []) byKey.set(keyOf(row), row);
     return message.order?.map((each) => byKey.get(JSON.stringify(each))!) ?? [...byKey.values()];
   }

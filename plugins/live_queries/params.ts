@@ -1,35 +1,30 @@
 /**
- * Parameters of queries, as they stand in a channel's name: `live:ordersByStatus?status=pending`.
+ * Parameters of declared queries, as a channel name holds them: `live:ordersByStatus?status=pending`.
  *
  * @module
  */
 
 import { PlugboardError } from "../../core/mod.ts";
 import type { Identity } from "../shared/identity.ts";
+import { LIVE } from "../shared/live_channels.ts";
 import type { Params } from "./values.ts";
 
-/** What a parameter may be. A `user` must be the id of whoever subscribes: nobody can ask for somebody else's. */
+/** The type of a parameter. A `user` must be the subscriber's own user id. */
 export type ParamType = "string" | "number" | "integer" | "boolean" | "user";
 
-/** All of them. */
+/** All types of parameters. */
 export const PARAM_TYPES: readonly ParamType[] = ["string", "number", "integer", "boolean", "user"];
 
-/** The parameters a query declares. */
+/** The parameters of a query, by name. */
 export type ParamTypes = Readonly<Record<string, ParamType>>;
 
-/** A live query's channel begins so. */
-export const LIVE = "live:";
-
-/** The query's name and the text of its parameters, from a channel's name. */
+/** Splits a channel name into the query's name and the text of its parameters. */
 export function splitChannel(channel: string): { name: string; text: string } {
-  const rest = channel.slice(LIVE.length);
-  const question = rest.indexOf("?");
-  return question === -1
-    ? { name: rest, text: "" }
-    : { name: rest.slice(0, question), text: rest.slice(question + 1) };
+  const [name, ...text] = channel.slice(LIVE.length).split("?");
+  return { name: name!, text: text.join("?") };
 }
 
-/** Reads parameters from a channel's name; throws which one is wrong. */
+/** Parses the text of parameters. Throws an error that names the wrong one. */
 export function parseParams(text: string, types: ParamTypes, identity: Identity | undefined): Params {
   const given = new URLSearchParams(text);
   for (const name of given.keys()) {
@@ -40,28 +35,21 @@ export function parseParams(text: string, types: ParamTypes, identity: Identity 
       const [value, ...more] = given.getAll(name);
       if (value === undefined) throw refused(`The parameter "${name}" is missing`);
       if (more.length > 0) throw refused(`The parameter "${name}" is given twice`);
-      return [name, convert(name, type, value, identity)];
+      return [name, parse(name, type, value, identity)];
     }),
   );
 }
 
-function convert(
-  name: string,
-  type: ParamType,
-  text: string,
-  identity: Identity | undefined,
-): string | number {
+function parse(name: string, type: ParamType, text: string, identity: Identity | undefined): string | number {
   switch (type) {
     case "string":
       return text;
     case "number":
     case "integer": {
       const number = text.trim() === "" ? NaN : Number(text);
-      const fits = type === "integer" ? Number.isSafeInteger(number) : Number.isFinite(number);
-      if (!fits) {
-        throw refused(`The parameter "${name}" must be ${type === "integer" ? "an integer" : "a number"}`);
-      }
-      return number;
+      const valid = type === "integer" ? Number.isSafeInteger(number) : Number.isFinite(number);
+      if (valid) return number;
+      throw refused(`The parameter "${name}" must be ${type === "integer" ? "an integer" : "a number"}`);
     }
     case "boolean":
       if (text !== "true" && text !== "false") throw refused(`The parameter "${name}" must be true or false`);
@@ -72,15 +60,6 @@ function convert(
       }
       return text;
   }
-}
-
-/** The channel of a query with these parameters, in the one order there is. */
-export function channelOf(name: string, params: Params): string {
-  const text = new URLSearchParams(
-    Object.entries(params).map(([key, value]) => [key, String(value)] as [string, string])
-      .sort(([a], [b]) => a < b ? -1 : 1),
-  ).toString();
-  return `${LIVE}${name}${text === "" ? "" : `?${text}`}`;
 }
 
 function refused(message: string): PlugboardError {

@@ -1,5 +1,5 @@
 /**
- * Plans: what is known of a query before any of its instances runs.
+ * Plans: what SQLite says about a query before it runs.
  *
  * @module
  */
@@ -7,26 +7,26 @@
 import { PlugboardError } from "../../core/mod.ts";
 import type { Inspection } from "../persistence.ts";
 import { conditionsOf } from "./conditions.ts";
-import type { QueryDefinition } from "./query.ts";
+import type { QueryDefinition } from "./definition.ts";
 import type { Schema, TableInfo } from "./schema.ts";
 import { isSymbol, isWord, type Token, tokenize } from "./tokens.ts";
-import type { Dependency } from "./wakes.ts";
+import type { Dependency } from "./wake_index.ts";
 
-/** A query that was looked at. */
+/** The facts about a query that hold for any parameters. */
 export interface Plan {
   readonly dependencies: readonly Dependency[];
-  /** The result's columns that tell rows apart; null if only their position does. */
+  /** The result columns that identify a row; `null` where only its position does. */
   readonly key: readonly string[] | null;
-  /** Whether it has parameters without a name: `?`. */
+  /** Whether it has unnamed parameters: `?`. */
   readonly byPosition: boolean;
 }
 
-/** Functions whose value is another each time. */
+/** Functions that return another value on each call. */
 const VOLATILE = ["random", "randomblob", "last_insert_rowid", "changes", "total_changes"];
 const CLOCKS = ["current_timestamp", "current_date", "current_time"];
 const DATES = ["date", "time", "datetime", "julianday", "unixepoch", "strftime", "timediff"];
 
-/** Plans a query. Refuses one that depends on the time, unless it is run again at intervals anyway. */
+/** Plans a query. Refuses one that depends on the time, unless it also runs at an interval. */
 export function planOf(
   { sql, key, refreshMs }: QueryDefinition,
   inspection: Inspection,
@@ -44,27 +44,27 @@ export function planOf(
   };
 }
 
-/** The tables it reads; whatever it reads through views is among them. */
+/** The tables that a query reads, directly or through views. */
 function dependenciesOf(sql: string, { reads, viaView }: Inspection, schema: Schema): Dependency[] {
   const conditions = conditionsOf(sql, (table) => schema.table(table)?.columns);
   return Array.from(reads, ([name, columns]) => {
     const table = schema.table(name);
-    // A virtual table tells no rows when it changes, so nothing more need be known of it.
+    // Changes of a virtual table come without rows, so columns and conditions are of no use.
     if (table === undefined) return { table: name, columns: new Set(), conditions: [] };
     refuseRowid(table, columns);
     const stored = Array.from(columns, (column) => table.columns.get(column));
-    // A generated column depends on others, whichever they are.
+    // A generated column depends on others. Which ones is unknown.
     const read = stored.includes(undefined) ? table.columns.values() : stored as string[];
-    // Through a view it may be read a second time, without the condition.
-    const needed = viaView.has(name) ? [] : (conditions.get(name) ?? []).map(({ column, operands }) => ({
+    // A view may read the table a second time, without the condition.
+    const required = viaView.has(name) ? [] : (conditions.get(name) ?? []).map(({ column, operands }) => ({
       column: table.columns.get(column)!,
       operands,
     }));
-    return { table: name, columns: new Set(read), conditions: needed };
+    return { table: name, columns: new Set(read), conditions: required };
   });
 }
 
-/** Nobody tells when a row gets another rowid and keeps its primary key. */
+/** A row can get another rowid and keep its primary key. The change feed does not report that. */
 function refuseRowid({ name, columns, primaryKey }: TableInfo, read: ReadonlySet<string>): void {
   if (primaryKey.length === 0 || !read.has("rowid") || columns.has("rowid")) return;
   throw new PlugboardError(
@@ -83,7 +83,7 @@ function refuseVolatile(tokens: readonly Token[], { functions }: Inspection): vo
   );
 }
 
-/** Whether a date function is about now: told so, or left without a date. */
+/** Whether a date function uses the current time: it says `now`, or has no date at all. */
 function readsClock(tokens: readonly Token[], name: string): boolean {
   if (tokens.some((token) => token.type === "string" && token.text.toLowerCase() === "now")) return true;
   return tokens.some((token, i) => {
@@ -94,8 +94,8 @@ function readsClock(tokens: readonly Token[], name: string): boolean {
 }
 
 /**
- * The primary key's columns in the result, where the query reads rows of one table and nothing else. A join or an
- * aggregate may give the same key twice; that shows when it runs, and then the position tells rows apart.
+ * The columns of the primary key in the result, where the query reads a single table. A self-join or an aggregate may
+ * return a key twice; `Result` finds that out and falls back to positions.
  */
 function keyIn({ reads, columns }: Inspection, schema: Schema): readonly string[] | null {
   if (reads.size !== 1) return null;

@@ -1,57 +1,27 @@
 /**
- * Queries: what is known of one, whatever its parameters are.
+ * A query, and its instances: the query with certain parameters, shared by all its subscribers.
  *
  * @module
  */
 
-import type { Identity } from "../shared/identity.ts";
-import type { Instance } from "./instance.ts";
-import type { ParamTypes } from "./params.ts";
+import type { Publication } from "../channels.ts";
+import type { QueryDefinition } from "./definition.ts";
 import type { Plan } from "./plan.ts";
-import type { Row } from "./result.ts";
-import type { Arguments, Params } from "./values.ts";
-
-/** A query, as the server declares it. */
-export interface QueryDefinition {
-  /** A SELECT, with its parameters as `:name`. */
-  sql: string;
-  /** The parameters and their types. @default {none} */
-  params?: ParamTypes;
-  /** Who may see it. @default {whoever may read the channel `live:` and the query's name} */
-  allow?: (identity: Identity, params: Params) => boolean;
-  /** The columns that tell rows apart. @default {the primary key, where the query reads one table} */
-  key?: readonly string[];
-  /** Also runs at this interval, for queries that depend on the time. @default {never} */
-  refreshMs?: number;
-}
-
-/** Where queries are looked at and run: at once, in a committed state. */
-export interface Source {
-  readonly remote: false;
-  /** What is to be known before it runs; throws a sentence if it is wrong. */
-  plan(definition: QueryDefinition): Plan;
-  /** Its rows. */
-  read(sql: string, params: Arguments, plan: Plan): readonly Row[];
-}
-
-/** The same in another process. */
-export interface RemoteSource {
-  readonly remote: true;
-  plan(definition: QueryDefinition): Promise<Plan>;
-  read(sql: string, params: Arguments, plan: Plan): Promise<readonly Row[]>;
-}
+import type { Result } from "./result.ts";
+import type { IsolatedSource, Source } from "./source.ts";
+import type { Arguments } from "./values.ts";
 
 /** A query in use. */
 export class Query {
   readonly name: string;
   readonly definition: QueryDefinition;
-  readonly source: Source | RemoteSource;
-  readonly instances = new Set<Instance>();
-  /** Whether it was declared; otherwise it is somebody's own SQL, and gone with its last instance. */
+  readonly source: Source | IsolatedSource;
+  /** Whether the app declared it. An ad hoc query is removed with its last instance. */
   readonly declared: boolean;
-  /** Made anew when the schema changes. */
+  readonly instances = new Set<Instance>();
+  /** Absent before the first use and after a schema change. */
   plan: Plan | undefined;
-  /** Under way where it takes time. */
+  /** Pending while an isolated source plans it. */
   planning: Promise<void> | undefined;
 
   constructor(name: string, definition: QueryDefinition, source: Query["source"], declared: boolean) {
@@ -59,5 +29,73 @@ export class Query {
     this.definition = definition;
     this.source = source;
     this.declared = declared;
+  }
+}
+
+/** Diffs kept for subscribers that reconnect. */
+const MAX_DIFFS = 100;
+
+/** Diffs with more text than this are kept only while they are shorter than a snapshot. */
+const MAX_DIFF_CHARS = 16_384;
+
+/** A query with its parameters, its latest result, and the latest diffs. */
+export class Instance {
+  readonly id: string;
+  readonly query: Query;
+  readonly params: Arguments;
+  /** Separates this instance's offsets from those of an earlier instance of the same query. */
+  readonly epoch: string = crypto.randomUUID().slice(0, 8);
+  /** The channels it publishes to. Different orders of the same parameters are different channels. */
+  readonly channels = new Set<string>();
+  /** Called with the reason when the instance ends by itself. */
+  onEnd: Set<(reason: string) => void> | undefined;
+  /** Why it has ended. */
+  ended: string | undefined;
+  /** How long the latest run took in milliseconds, and when it ended. */
+  tookMs = 0;
+  ranAt = 0;
+  readonly #diffs: Publication[] = [];
+  #diffChars = 0;
+  #result: Result;
+  #offset = 0;
+
+  constructor(id: string, query: Query, params: Arguments, result: Result) {
+    this.id = id;
+    this.query = query;
+    this.params = params;
+    this.#result = result;
+  }
+
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** The whole result as JSON text. */
+  get snapshot(): string {
+    return this.#result.snapshot;
+  }
+
+  /** Returns the kept diffs after an offset. */
+  since(offset: number): Publication[] {
+    return this.#diffs.filter((each) => each.offset > offset);
+  }
+
+  /** Replaces the result. Returns the diff to publish, if anything changed. */
+  update(result: Result, now: number): Publication | undefined {
+    const json = this.#result.diff(result);
+    if (json === undefined) return;
+    this.#result = result;
+    const publication = { offset: ++this.#offset, json, time: now };
+    this.#keep(publication);
+    return publication;
+  }
+
+  #keep(publication: Publication): void {
+    this.#diffChars += publication.json.length;
+    this.#diffs.push(publication);
+    const maxChars = Math.max(MAX_DIFF_CHARS, this.#result.chars);
+    while (this.#diffs.length > MAX_DIFFS || this.#diffChars > maxChars) {
+      this.#diffChars -= this.#diffs.shift()!.json.length;
+    }
   }
 }

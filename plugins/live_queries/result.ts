@@ -1,43 +1,43 @@
 /**
- * Results of a query, and what changed from one to the next.
+ * Results of a query, and the diffs between them.
  *
  * @module
  */
 
-/** A row as the client gets it. */
+/** A row as clients get it. */
 export type Row = Readonly<Record<string, unknown>>;
 
-/** A whole result, for somebody who has none. */
+/** A whole result. */
 export interface Snapshot {
-  /** The columns that tell rows apart; null where the position does. */
+  /** The columns that identify a row; `null` where rows are identified by position. */
   readonly key: readonly string[] | null;
-  /** The rows, in their order. */
+  /** The rows in order. */
   readonly rows: readonly Row[];
 }
 
 /**
- * What changed. Apply it in this order: delete, put in (in place where the key is known, else at the end), and
- * then, if there is an `order`, sort by it. In a result without a key, the keys are positions and `length` cuts.
+ * The changes from one result to the next. Apply `delete` first, then `upsert` (replace the row with the same key, or
+ * append it), then sort by `order`. Without a key, cut to `length`, then set the rows `at` their positions.
  */
 export interface Diff {
-  /** Rows that are new or have changed. */
+  /** New and changed rows. */
   readonly upsert?: readonly Row[];
-  /** Keys: one value, or a list of them where the key has several columns. */
+  /** Keys of removed rows: a value, or a list of values if the key has several columns. */
   readonly delete?: readonly unknown[];
-  /** All keys in their order, where it is not what deleting and putting in makes of it. */
+  /** All keys in order, if `delete` and `upsert` alone lead to another order. */
   readonly order?: readonly unknown[];
   /** Without a key: positions and their new rows. */
   readonly at?: readonly (readonly [number, Row])[];
-  /** Without a key: how many rows there are now. */
+  /** Without a key: the new number of rows. */
   readonly length?: number;
 }
 
-/** A result, kept as texts: rows by key, in order. */
+/** A result as JSON texts: rows by key, in order. */
 export class Result {
   readonly key: readonly string[] | null;
-  /** Row texts by the text of their key. */
+  /** JSON of the rows by JSON of their keys. */
   readonly #rows: ReadonlyMap<string, string>;
-  /** How long the texts of its rows are. */
+  /** The length of all row texts. */
   readonly chars: number;
 
   private constructor(key: readonly string[] | null, rows: ReadonlyMap<string, string>) {
@@ -48,13 +48,13 @@ export class Result {
     this.chars = chars;
   }
 
-  /** Keeps rows. Where two have the same key, it is none: they are told apart by position. */
+  /** Makes a result. If two rows have the same key, rows are identified by position instead. */
   static of(rows: readonly Row[], key: readonly string[] | null): Result {
     const texts = new Map(rows.map((row, i) => [key === null ? String(i) : keyText(row, key), toJson(row)]));
     return texts.size === rows.length ? new Result(key, texts) : Result.of(rows, null);
   }
 
-  /** As JSON text, for a client without a result. */
+  /** The {@linkcode Snapshot} as JSON text. */
   get snapshot(): string {
     return `{"key":${JSON.stringify(this.key)},"rows":[${[...this.#rows.values()].join()}]}`;
   }
@@ -64,7 +64,7 @@ export class Result {
     return this.#rows.size;
   }
 
-  /** What leads from this result to the next, as JSON text; nothing if they are the same. */
+  /** Returns the {@linkcode Diff} to the next result as JSON text; nothing if they are equal. A new key gives a snapshot. */
   diff(next: Result): string | undefined {
     if (this.key?.join("\n") !== next.key?.join("\n")) return next.snapshot;
     const parts = this.key === null ? this.#diffByPosition(next) : this.#diffByKey(next);
@@ -86,8 +86,8 @@ export class Result {
     if (upserts.length > 0) parts.push(`"upsert":[${upserts.join()}]`);
     if (deleted.length > 0) parts.push(`"delete":[${deleted.join()}]`);
     const order = [...next.#rows.keys()];
-    const made = kept.concat(added);
-    if (order.some((key, i) => key !== made[i])) parts.push(`"order":[${order.join()}]`);
+    const resulting = kept.concat(added);
+    if (order.some((key, i) => key !== resulting[i])) parts.push(`"order":[${order.join()}]`);
     return parts;
   }
 
@@ -102,13 +102,13 @@ export class Result {
   }
 }
 
-/** A row's key as JSON text: one value, or a list. */
+/** The key of a row as JSON text. */
 function keyText(row: Row, key: readonly string[]): string {
   const values = key.map((column) => row[column]);
   return toJson(values.length === 1 ? values[0] : values);
 }
 
-/** JSON has no word for large integers, which become texts, and for bytes, which become base64. */
+/** Large integers become strings and bytes become base64, because JSON has no form for them. */
 function toJson(value: unknown): string {
   return JSON.stringify(value, (_, each) => {
     if (typeof each === "bigint") return Number.isSafeInteger(Number(each)) ? Number(each) : String(each);

@@ -1,155 +1,176 @@
 /**
- * The scheduler: runs queries again after writes, once for a burst of them, and lets no expensive one starve the
- * others.
+ * The scheduler: runs jobs some time after they are woken, once for a burst of wakes. An expensive job does not delay
+ * the others.
  *
  * @module
  */
 
 import type { Clock, MaybePromise } from "../../core/mod.ts";
-import type { Instance } from "./instance.ts";
 
-/** When to run. */
-export interface SchedulerOptions {
-  readonly clock: Clock;
-  /** How long to wait for more writes after the first. */
-  readonly burstMs: number;
-  /** Runs an instance; it measures itself, and never fails. */
-  readonly run: (instance: Instance) => MaybePromise<void>;
+/** The cost of a job's latest run. */
+export interface Job {
+  /** In milliseconds. */
+  readonly tookMs: number;
+  /** When it ended. */
+  readonly ranAt: number;
 }
 
-/** The event loop is given back after so long, whatever is still to run. */
-const TURN_MS = 20;
+/** Options of a {@linkcode Scheduler}. */
+export interface SchedulerOptions<J extends Job> {
+  readonly clock: Clock;
+  /** How long to wait for more wakes after the first. */
+  readonly burstMs: number;
+  /** Runs a job. Must not throw, and sets the job's cost. */
+  readonly run: (job: J) => MaybePromise<void>;
+}
 
-/** A query may use this part of the time; one that takes 50 ms runs at most every 250 ms. */
-const SHARE = 0.2;
+/** Runs yield to the event loop after this time. */
+const SLICE_MS = 20;
 
-/** Instances that are to run, in the order in which they were woken. */
-export class Scheduler {
-  readonly #options: SchedulerOptions;
-  readonly #due = new Set<Instance>();
-  /** Expensive ones, which rest yet. */
-  readonly #resting = new Map<Instance, () => void>();
-  /** Those that are being run elsewhere, and whether they were woken meanwhile. */
-  readonly #away = new Map<Instance, { again: boolean }>();
-  readonly #awaited = new Map<Instance, (() => void)[]>();
+/** An expensive job may use this share of the time: one that takes 50 ms runs at most every 250 ms. */
+const MAX_SHARE = 0.2;
+
+/** One run of a job. All wakes before it starts share it. */
+export class Run {
+  #over = false;
+  #waiting: PromiseWithResolvers<void> | undefined;
+
+  /** Resolves when the run has ended or was cancelled; `undefined` if that is the case already. */
+  get ended(): Promise<void> | undefined {
+    if (this.#over) return undefined;
+    return (this.#waiting ??= Promise.withResolvers<void>()).promise;
+  }
+
+  end(): void {
+    this.#over = true;
+    this.#waiting?.resolve();
+  }
+}
+
+/** Woken jobs, in the order of their wakes. */
+export class Scheduler<J extends Job> {
+  readonly #options: SchedulerOptions<J>;
+  /** Runs that have not started; their jobs are in `#due`, in `#resting` or in `#running`. */
+  readonly #next = new Map<J, Run>();
+  readonly #due = new Set<J>();
+  /** Expensive jobs and the timers that end their rest. */
+  readonly #resting = new Map<J, () => void>();
+  /** Runs that have returned a promise. */
+  readonly #running = new Map<J, Run>();
   #cancelBurst: (() => void) | undefined;
-  #running = false;
+  #slicing = false;
 
-  constructor(options: SchedulerOptions) {
+  constructor(options: SchedulerOptions<J>) {
     this.#options = options;
   }
 
-  /** Has instances run soon. */
-  wake(instances: Iterable<Instance>): void {
-    const { clock, burstMs } = this.#options;
-    for (const instance of instances) {
-      const away = this.#away.get(instance);
-      if (away !== undefined) away.again = true;
-      if (away !== undefined || this.#resting.has(instance)) continue;
-      const rest = this.#restOf(instance);
-      if (rest > 0) this.#resting.set(instance, clock.after(rest, () => this.#rested(instance)));
-      else this.#due.add(instance);
-    }
-    if (this.#due.size > 0 && !this.#running) this.#cancelBurst ??= clock.after(burstMs, () => this.#start());
+  /** Returns the run that takes the wake into account. */
+  wake(job: J): Run {
+    const next = this.#next.get(job);
+    if (next !== undefined) return next;
+    const run = new Run();
+    this.#next.set(job, run);
+    if (!this.#running.has(job)) this.#queue(job); // else when it has ended
+    return run;
   }
 
-  /** Runs an instance now if it is to run at all. */
-  settle(instance: Instance): void {
-    const waiting = this.#resting.get(instance);
-    waiting?.();
-    this.#resting.delete(instance);
-    if (this.#due.delete(instance) || waiting !== undefined) this.#run(instance);
+  /** Returns the latest run of a job that has not ended. */
+  pending(job: J): Run | undefined {
+    return this.#next.get(job) ?? this.#running.get(job);
   }
 
-  /** Runs all that are to run. */
+  /** Starts a job's run now, if it has one to start. */
+  settle(job: J): void {
+    if (this.#next.has(job) && !this.#running.has(job)) this.#start(job);
+  }
+
+  /** Starts all runs. */
   settleAll(): void {
-    for (const instance of this.#due) this.settle(instance);
-    for (const instance of this.#resting.keys()) this.settle(instance);
+    for (const job of this.#next.keys()) this.settle(job);
   }
 
-  /** Begins to run what waits for the end of a burst. */
+  /** Ends the wait for more wakes. Expensive jobs keep resting. */
   hasten(): void {
-    if (this.#due.size === 0 || this.#running) return;
-    this.#cancelBurst?.();
-    this.#start();
+    if (this.#due.size > 0 && !this.#slicing) this.#startSlices();
   }
 
-  /** Resolves when an instance has run, if it is to run; an expensive one rests first. */
-  async ran(instance: Instance): Promise<void> {
-    const away = this.#away.get(instance);
-    if (away === undefined && !this.#due.has(instance) && !this.#resting.has(instance)) return;
-    await this.#nextRun(instance);
-    if (away?.again) await this.#nextRun(instance); // what ended now had begun before it was woken
+  /** Cancels all runs of a job. */
+  cancel(job: J): void {
+    this.#unqueue(job);
+    for (const runs of [this.#next, this.#running]) {
+      runs.get(job)?.end();
+      runs.delete(job);
+    }
   }
 
-  /** Forgets an instance. */
-  forget(instance: Instance): void {
-    this.#due.delete(instance);
-    this.#resting.get(instance)?.();
-    this.#resting.delete(instance);
-    this.#away.delete(instance);
-    this.#tell(instance);
-  }
-
-  /** Forgets all. */
+  /** Cancels all runs. */
   stop(): void {
     this.#cancelBurst?.();
-    for (const instance of [...this.#due, ...this.#resting.keys(), ...this.#away.keys()]) {
-      this.forget(instance);
+    for (const job of [...this.#next.keys(), ...this.#running.keys()]) this.cancel(job);
+  }
+
+  #queue(job: J): void {
+    const { clock, burstMs } = this.#options;
+    const restMs = this.#restMs(job);
+    if (restMs > 0) {
+      this.#resting.set(job, clock.after(restMs, () => this.#rested(job)));
+      return;
     }
+    this.#due.add(job);
+    this.#startSoon(burstMs);
   }
 
-  #rested(instance: Instance): void {
-    this.#resting.delete(instance);
-    this.#due.add(instance);
-    if (!this.#running) this.#cancelBurst ??= this.#options.clock.after(0, () => this.#start());
+  #rested(job: J): void {
+    this.#resting.delete(job);
+    this.#due.add(job);
+    this.#startSoon(0);
   }
 
-  #start(): void {
+  #unqueue(job: J): void {
+    this.#due.delete(job);
+    this.#resting.get(job)?.();
+    this.#resting.delete(job);
+  }
+
+  #startSoon(ms: number): void {
+    if (!this.#slicing) this.#cancelBurst ??= this.#options.clock.after(ms, () => this.#startSlices());
+  }
+
+  #startSlices(): void {
+    this.#cancelBurst?.();
     this.#cancelBurst = undefined;
-    this.#running = true;
-    this.#runTurn();
+    this.#slicing = true;
+    this.#runSlice();
   }
 
-  #runTurn(): void {
-    const end = performance.now() + TURN_MS;
-    for (const instance of this.#due) {
-      this.#due.delete(instance);
-      this.#run(instance);
-      if (performance.now() > end) break;
+  #runSlice(): void {
+    const deadline = performance.now() + SLICE_MS;
+    for (const job of this.#due) {
+      this.#start(job);
+      if (performance.now() > deadline) break;
     }
-    if (this.#due.size > 0) setImmediate(() => this.#runTurn());
-    else this.#running = false;
+    if (this.#due.size > 0) setImmediate(() => this.#runSlice());
+    else this.#slicing = false;
   }
 
-  #run(instance: Instance): void {
-    const work = this.#options.run(instance);
-    if (!(work instanceof Promise)) return this.#tell(instance);
-    const away = { again: false };
-    this.#away.set(instance, away);
+  #start(job: J): void {
+    this.#unqueue(job);
+    const run = this.#next.get(job)!;
+    this.#next.delete(job);
+    const work = this.#options.run(job);
+    if (!(work instanceof Promise)) return run.end();
+    this.#running.set(job, run);
     work.then(() => {
-      if (this.#away.get(instance) !== away) return; // it was forgotten
-      this.#away.delete(instance);
-      if (away.again) this.wake([instance]);
-      this.#tell(instance);
+      if (this.#running.get(job) !== run) return; // cancelled
+      this.#running.delete(job);
+      if (this.#next.has(job)) this.#queue(job);
+      run.end();
     });
   }
 
-  #nextRun(instance: Instance): Promise<void> {
-    return new Promise((resolve) => {
-      this.#awaited.set(instance, [...this.#awaited.get(instance) ?? [], resolve]);
-    });
-  }
-
-  #tell(instance: Instance): void {
-    const awaited = this.#awaited.get(instance) ?? [];
-    this.#awaited.delete(instance);
-    for (const resolve of awaited) resolve();
-  }
-
-  /** How long an expensive instance has to rest yet; a cheap one never has to. */
-  #restOf({ tookMs, ranAt }: Instance): number {
-    if (tookMs < TURN_MS / 4) return 0;
-    return ranAt + tookMs / SHARE - this.#options.clock.now();
+  /** The remaining rest of an expensive job; a cheap one has none. */
+  #restMs({ tookMs, ranAt }: J): number {
+    if (tookMs < SLICE_MS / 4) return 0;
+    return ranAt + tookMs / MAX_SHARE - this.#options.clock.now();
   }
 }

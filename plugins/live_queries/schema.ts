@@ -1,23 +1,23 @@
 /**
- * The schema, as far as plans depend on it.
+ * The database schema, as far as plans depend on it.
  *
  * @module
  */
 
 import type { Store } from "../persistence.ts";
 
-/** What live queries need of a database. */
+/** The part of the store that live queries use. */
 export type LiveStore = Pick<Store, "all" | "inspect" | "watch" | "inTransaction">;
 
-/** A base table. Names are as they were declared, and found in lower case, as SQLite compares them. */
+/** A base table. Names are as declared; lookups are by lower case. */
 export interface TableInfo {
   readonly name: string;
-  /** Those that are stored: the value of a generated one is not among a change's. */
+  /** Stored columns by lower-case name. Changes do not contain the values of generated ones. */
   readonly columns: ReadonlyMap<string, string>;
   readonly primaryKey: readonly string[];
 }
 
-/** Looks tables up, and remembers them until the schema changes. */
+/** Caches tables until the schema changes. */
 export class Schema {
   readonly #store: LiveStore;
   readonly #tables = new Map<string, TableInfo | undefined>();
@@ -26,15 +26,15 @@ export class Schema {
     this.#store = store;
   }
 
-  /** The base table of a name; nothing for a view, a virtual table, or what does not exist. */
+  /** Returns a base table; `undefined` for a view, a virtual table and an unknown name. */
   table(name: string): TableInfo | undefined {
     const lower = name.toLowerCase();
     if (!this.#tables.has(lower)) this.#tables.set(lower, this.#read(lower));
     return this.#tables.get(lower);
   }
 
-  /** The schema is another. */
-  forget(): void {
+  /** Clears the cache after a schema change. */
+  clear(): void {
     this.#tables.clear();
   }
 

@@ -1,48 +1,64 @@
 /**
- * Sources: where queries are looked at and run.
+ * Sources: databases that queries are planned and run in.
  *
  * @module
  */
 
 import { PlugboardError } from "../../core/mod.ts";
 import type { IsolatedReads } from "../persistence.ts";
-import { planOf } from "./plan.ts";
-import type { RemoteSource, Source } from "./query.ts";
+import type { QueryDefinition } from "./definition.ts";
+import { type Plan, planOf } from "./plan.ts";
+import type { Row } from "./result.ts";
 import type { LiveStore, Schema } from "./schema.ts";
-import { bound } from "./values.ts";
+import { type Arguments, bound } from "./values.ts";
+
+/** Runs queries in this thread, in a committed state. */
+export interface Source {
+  readonly isolated: false;
+  /** Throws a sentence if the query is wrong. */
+  plan(definition: QueryDefinition): Plan;
+  read(sql: string, params: Arguments, plan: Plan): readonly Row[];
+}
+
+/** Runs queries in a worker or another process, where they can be stopped. */
+export interface IsolatedSource {
+  readonly isolated: true;
+  plan(definition: QueryDefinition): Promise<Plan>;
+  read(sql: string, params: Arguments, plan: Plan): Promise<readonly Row[]>;
+}
 
 /** The server's own database. */
 export function storeSource(store: LiveStore, schema: Schema, maxRows: number): Source {
   return {
-    remote: false,
+    isolated: false,
     plan: (definition) => planOf(definition, store.inspect(definition.sql), schema),
     read: (sql, params, { byPosition }) => store.all(sql, bound(params, byPosition), { maxRows }),
   };
 }
 
-/** The same database, read where a query can be stopped. */
+/** The same database through isolated reads. */
 export function isolatedSource(
   reads: Pick<IsolatedReads, "inspect" | "read">,
   schema: Schema,
   limits: { maxRows: number; maxMs: number },
-): RemoteSource {
+): IsolatedSource {
   return {
-    remote: true,
+    isolated: true,
     plan: async (definition) => planOf(definition, await reads.inspect(definition.sql, limits), schema),
     read: (sql, params, { byPosition }) => reads.read(sql, bound(params, byPosition), limits),
   };
 }
 
-/** A database that this server does not see: the results are told. */
-export const told: Source = {
-  remote: false,
+/** A database that this server cannot read. The app passes in the results. */
+export const externalSource: Source = {
+  isolated: false,
   plan: () => ({ dependencies: [], key: null, byPosition: false }),
   read: () => [],
 };
 
-/** No database at all. */
-export const nowhere: Source = {
-  remote: false,
+/** No database. */
+export const noSource: Source = {
+  isolated: false,
   plan() {
     throw new PlugboardError("not_available", "There is no database to query");
   },

@@ -1,12 +1,12 @@
 /**
- * SQL as tokens: just enough to recognise conditions, not to judge a statement. SQLite does that.
+ * Splits SQL into tokens, well enough to find conditions. SQLite itself checks the statement.
  *
  * @module
  */
 
-/** A piece of SQL. Identifiers and keywords are lower-cased and unquoted in `text`, as SQLite compares them. */
+/** A token. The `text` of identifiers and keywords is in lower case and without quotes, as SQLite compares them. */
 export interface Token {
-  /** A bare word may be a keyword; a quoted name never is. */
+  /** A `word` can be a keyword; a `name` is quoted, so it cannot. */
   readonly type: "word" | "name" | "string" | "number" | "param" | "symbol";
   readonly text: string;
 }
@@ -24,7 +24,7 @@ const PATTERN = new RegExp(
   "gu",
 );
 
-/** Splits SQL into tokens; comments and white space are left out. */
+/** Splits SQL into tokens without comments and white space. */
 export function tokenize(sql: string): Token[] {
   const tokens: Token[] = [];
   for (const { groups } of sql.matchAll(PATTERN)) {
@@ -46,17 +46,17 @@ function plain(type: string, text: string): string {
   return (quote === "[" ? inside : inside.replaceAll(quote + quote, quote)).toLowerCase();
 }
 
-/** Whether a token is this keyword. */
+/** Reports whether a token is one of these keywords. */
 export function isWord(token: Token | undefined, ...words: string[]): boolean {
   return token?.type === "word" && words.includes(token.text);
 }
 
-/** Whether a token is this sign. */
+/** Reports whether a token is one of these symbols. */
 export function isSymbol(token: Token | undefined, ...symbols: string[]): boolean {
   return token?.type === "symbol" && symbols.includes(token.text);
 }
 
-/** Splits at tokens outside of any parentheses and `CASE … END`; the separators are left out. */
+/** Splits at separators outside of parentheses and `CASE … END`. */
 export function splitAt(tokens: readonly Token[], separates: (token: Token) => boolean): Token[][] {
   const parts: Token[][] = [[]];
   let depth = 0;

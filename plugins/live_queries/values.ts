@@ -1,25 +1,25 @@
 /**
- * Values as SQLite compares them, reduced to keys.
+ * SQL values, and keys that compare as SQLite compares the values.
  *
  * @module
  */
 
-/** What a cell of a table holds. */
+/** The value of a column. */
 export type SqlValue = null | number | bigint | string | Uint8Array;
 
-/** Parameters by name, without the sign before it. */
+/** Parameters by name, without the prefix `:`, `@` or `$`. */
 export type Params = Readonly<Record<string, SqlValue>>;
 
-/** Parameters by name, or in a list by their number: `?`, `?1` or `$1`. */
+/** Parameters by name, or as a list for `?`, `?1` and `$1`. */
 export type Arguments = Params | readonly SqlValue[];
 
-/** The value of a parameter as it stands in SQL, with its sign. */
+/** Returns the value of a parameter as SQL writes it, with its prefix. */
 export function valueOf(params: Arguments, param: string): SqlValue | undefined {
   const name = param.slice(1);
   return isList(params) ? params[Number(name) - 1] : params[name];
 }
 
-/** What SQLite is to bind: a list for `?`, and names for everything else, which `$1` is to SQLite. */
+/** Returns what SQLite must bind: a list for `?`, names for all others. `$1` is a name to SQLite. */
 export function bound(params: Arguments, byPosition: boolean): Arguments {
   if (byPosition || !isList(params)) return params;
   return Object.fromEntries(params.map((value, i) => [String(i + 1), value]));
@@ -29,22 +29,22 @@ function isList(params: Arguments): params is readonly SqlValue[] {
   return Array.isArray(params);
 }
 
-/** The same text for the same parameters, and another for others: 1 is not "1". */
+/** Returns the same text for equal parameters only; 1 and "1" differ. */
 export function textOf(params: Arguments): string {
   const entries = isList(params) ? params : Object.entries(params).sort(([a], [b]) => a < b ? -1 : 1);
   return JSON.stringify(entries, (_, value) => {
-    const unsaid = typeof value === "bigint" || (typeof value === "number" && !Number.isFinite(value));
-    if (unsaid) return { number: String(value) };
+    const notInJson = typeof value === "bigint" || (typeof value === "number" && !Number.isFinite(value));
+    if (notInJson) return { number: String(value) };
     return value instanceof Uint8Array ? { bytes: value.toBase64() } : value;
   });
 }
 
 /**
- * A key with this promise: values that SQLite finds equal, in a column of whatever affinity and collation, have the
- * same key. The other way round it need not hold: a key shared by unequal values wakes a query too many, no more.
+ * Returns a key. Values that SQLite compares as equal, in a column of any affinity and collation, have the same key.
+ * Unequal values may share one; a query is then woken without need.
  *
- * So numbers and texts that look like numbers fall together (a column's affinity turns one into the other), and so
- * do upper and lower case and trailing spaces (NOCASE, RTRIM).
+ * So a number and the text of it have the same key, because a column's affinity converts one into the other. Case and
+ * trailing spaces are ignored because of the collations NOCASE and RTRIM.
  */
 export function keyOf(value: SqlValue | boolean | undefined): string {
   if (value === null || value === undefined) return "null";

@@ -77,7 +77,7 @@ Deno.test("S04 B07 a client with the permission follows its own SQL, and recover
   assert.deepEqual(await recovered(), [{ upsert: [{ id: 1, total: 7 }] }]);
 });
 
-Deno.test("SQL of somebody without the permission is refused before anonymousIdentity looks at it", async () => {
+Deno.test("SQL of somebody without the permission is refused before it is looked at", async () => {
   await using server = await serveSql();
   await using bob = await server.connect("/t?user=bob");
   for (const sql of ["SELECT * FROM orders", "not even SQL", ""]) {

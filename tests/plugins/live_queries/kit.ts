@@ -1,5 +1,6 @@
 /** A server with live queries and everything they work with, over real sockets. */
 
+import type { ServerOptions } from "../../../core/mod.ts";
 import { channels } from "../../../plugins/channels.ts";
 import { liveQueries, type LiveQueriesOptions, type QueryDefinition } from "../../../plugins/live_queries.ts";
 import { liveRows } from "../../../plugins/live_queries/live_rows.ts";
@@ -19,6 +20,7 @@ const ORDERS = `
 export async function serveQueries(
   definitions: Record<string, QueryDefinition> = {},
   options: Partial<LiveQueriesOptions> = {},
+  serverOptions: ServerOptions = {},
 ) {
   const database = persistence({ path: ":memory:" });
   const bus = channels();
@@ -30,7 +32,7 @@ export async function serveQueries(
     bus.api,
     (user) => ({ ...anonymousIdentity, user, can: (_, what) => what !== "live:closed" }),
   );
-  const server = await serve({}, database, bus, methods, queries, changes, protocol);
+  const server = await serve(serverOptions, database, bus, methods, queries, changes, protocol);
   await database.api.exec(ORDERS);
   for (const [name, definition] of Object.entries(definitions)) queries.api.define(name, definition);
   const all = {

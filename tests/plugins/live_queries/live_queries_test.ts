@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
 import { channels } from "../../../plugins/channels.ts";
 import { liveQueries, type QueryDefinition } from "../../../plugins/live_queries.ts";
-import { RpcError } from "../../../plugins/rpc.ts";
-import { anonymousIdentity } from "../../../plugins/shared/identity.ts";
 import { channelProtocol } from "../../kit/channel_protocol.ts";
 import { serve, until } from "../../kit/mod.ts";
 import { byStatus, follow, serveQueries } from "./kit.ts";
@@ -260,62 +258,6 @@ Deno.test("S04 results of another database are told by query and parameters", as
   assert.deepEqual((await client.nextJson()).data, { at: [[0, { id: 1 }]], length: 1 });
   assert.equal(queries.api.notifyQueryUpdate(sql, [{ id: 1 }, { id: 2 }]), 1);
   assert.deepEqual((await client.nextJson()).data, { at: [[1, { id: 2 }]], length: 2 });
-});
-
-Deno.test("B08 a mutation runs in a transaction, and its diffs come before the caller's reply", async () => {
-  await using server = await serveQueries({ byStatus });
-  server.mutations.define("addOrder", {
-    args: (value) => value as { customer: string; total: number },
-    allow: ({ identity }) => identity.user === "ann",
-    run(tx, { customer, total }) {
-      tx.run("INSERT INTO orders (customer, status, total) VALUES (?, 'pending', ?)", [customer, total]);
-      if (total < 0) throw new RpcError(1001, "A total cannot be negative");
-      return tx.get<{ n: number }>("SELECT count(*) AS n FROM orders")!.n;
-    },
-  });
-  const caller = { identity: { ...anonymousIdentity, user: "ann" } };
-  const order: string[] = [];
-  await using client = await server.connect("/t");
-  const live = await follow(client, "live:byStatus?status=pending");
-  const [conn] = server.server.connections;
-  const send = conn!.send.bind(conn);
-  conn!.send = (message) => {
-    order.push("diff");
-    return send(message);
-  };
-  const call = server.methods.call("addOrder", { customer: "ann", total: 5 }, caller).then((n) =>
-    order.push(`reply ${n}`)
-  );
-  await call;
-  assert.deepEqual(order, ["diff", "reply 1"]);
-  await live.next();
-  assert.deepEqual(live.rows(), [{ id: 1, customer: "ann", total: 5 }]);
-  await assert.rejects(server.methods.call("addOrder", { customer: "ann", total: -1 }, caller), {
-    number: 1001,
-    message: "A total cannot be negative",
-  });
-  assert.equal(server.store.get<{ n: number }>("SELECT count(*) AS n FROM orders")!.n, 1, "undone");
-  await assert.rejects(server.methods.call("addOrder", {}, { identity: anonymousIdentity }), {
-    code: "permission_denied",
-  });
-});
-
-Deno.test("B11 a mutation with an idempotency key runs once for each caller", async () => {
-  await using server = await serveQueries();
-  server.mutations.define("count", {
-    run: (tx) => {
-      tx.run("INSERT INTO other (x) VALUES ('called')");
-      return tx.get<{ n: number }>("SELECT count(*) AS n FROM other")!.n;
-    },
-  });
-  const as = (user: string) => ({ identity: { ...anonymousIdentity, user } });
-  const call = (user: string, key: string) =>
-    server.methods.call("count", { idempotencyKey: key, args: {} }, as(user));
-  assert.deepEqual(await Promise.all([call("ann", "k"), call("ann", "k")]), [1, 1]);
-  assert.equal(await call("ann", "k"), 1);
-  assert.equal(await call("ann", "other"), 2);
-  assert.equal(await call("bob", "k"), 3);
-  await assert.rejects(call("ann", ""), { code: "bad_request" });
 });
 
 Deno.test("a browser can import the module that keeps rows up to date", async () => {

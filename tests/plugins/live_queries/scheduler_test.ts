@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import type { Instance } from "../../../plugins/live_queries/instance.ts";
 import { Scheduler } from "../../../plugins/live_queries/scheduler.ts";
 import { FakeClock, turn, until } from "../../kit/mod.ts";
 
@@ -9,30 +8,30 @@ interface Fake {
   ranAt: number;
 }
 
-/** A scheduler whose instances take as long as they say, on a clock that stands still. */
-function scheduled({ away }: { away?: Map<string, PromiseWithResolvers<void>> } = {}) {
+/** A scheduler of jobs that take as long as they say, on a fake clock. */
+function scheduled({ elsewhere }: { elsewhere?: Map<string, PromiseWithResolvers<void>> } = {}) {
   const clock = new FakeClock(1_000);
   const ran: string[] = [];
-  const scheduler = new Scheduler({
+  const scheduler = new Scheduler<Fake>({
     clock,
     burstMs: 5,
-    run(instance) {
-      const fake = instance as unknown as Fake;
-      ran.push(fake.name);
-      fake.ranAt = clock.now();
-      return away?.get(fake.name)?.promise;
+    run(job) {
+      ran.push(job.name);
+      job.ranAt = clock.now();
+      return elsewhere?.get(job.name)?.promise;
     },
   });
-  const make = (name: string, tookMs = 0): Instance => ({ name, tookMs, ranAt: 0 }) as unknown as Instance;
+  const make = (name: string, tookMs = 0): Fake => ({ name, tookMs, ranAt: 0 });
   return { clock, scheduler, make, ran: () => ran.splice(0) };
 }
 
-Deno.test("what is woken often in a burst runs once, at its end", () => {
+Deno.test("a job that is woken several times in a burst runs once, at its end", () => {
   const { clock, scheduler, make, ran } = scheduled();
   const [a, b] = [make("a"), make("b")];
-  scheduler.wake([a, b]);
+  const run = scheduler.wake(a);
+  scheduler.wake(b);
   clock.advance(4);
-  scheduler.wake([a]);
+  assert.equal(scheduler.wake(a), run);
   assert.deepEqual(ran(), []);
   clock.advance(1);
   assert.deepEqual(ran(), ["a", "b"]);
@@ -40,12 +39,12 @@ Deno.test("what is woken often in a burst runs once, at its end", () => {
   assert.deepEqual(ran(), []);
 });
 
-Deno.test("an expensive query rests, and the others do not wait for it", () => {
+Deno.test("an expensive job rests, and the others do not wait for it", () => {
   const { clock, scheduler, make, ran } = scheduled();
   const [cheap, expensive] = [make("cheap"), make("expensive", 50)];
   const counts = { cheap: 0, expensive: 0 };
   for (let i = 0; i < 200; i++) { // two seconds
-    scheduler.wake([expensive, cheap]);
+    for (const job of [expensive, cheap]) scheduler.wake(job);
     clock.advance(10);
     for (const name of ran()) counts[name as keyof typeof counts]++;
   }
@@ -56,75 +55,90 @@ Deno.test("an expensive query rests, and the others do not wait for it", () => {
   );
 });
 
-Deno.test("a resting query is hurried for a newcomer, and waited for before an answer", async () => {
+Deno.test("a resting job can be awaited, and runs at once for a new subscriber", async () => {
   const { clock, scheduler, make, ran } = scheduled();
   const expensive = make("expensive", 50);
-  scheduler.wake([expensive]);
+  scheduler.wake(expensive);
   clock.advance(5);
   assert.deepEqual(ran(), ["expensive"]);
-  scheduler.wake([expensive]);
+  const run = scheduler.wake(expensive);
   let answered = false;
-  const answer = scheduler.ran(expensive).then(() => answered = true);
+  const answer = run.ended!.then(() => answered = true);
   scheduler.hasten();
   await turn();
   assert.deepEqual([ran(), answered], [[], false]);
   clock.advance(250);
   await answer;
-  assert.deepEqual(ran(), ["expensive"]);
-  scheduler.wake([expensive]);
+  assert.deepEqual([ran(), run.ended], [["expensive"], undefined]);
+  scheduler.wake(expensive);
   scheduler.settle(expensive);
   assert.deepEqual(ran(), ["expensive"]);
 });
 
-Deno.test("what runs elsewhere runs again when it was woken meanwhile, and is waited for", async () => {
-  const away = new Map([["a", Promise.withResolvers<void>()]]);
-  const { clock, scheduler, make, ran } = scheduled({ away });
+Deno.test("a job that is woken while it runs elsewhere runs again, and the second run can be awaited", async () => {
+  const elsewhere = new Map([["a", Promise.withResolvers<void>()]]);
+  const { clock, scheduler, make, ran } = scheduled({ elsewhere });
   const a = make("a");
-  scheduler.wake([a]);
+  const firstRun = scheduler.wake(a);
   clock.advance(5);
-  scheduler.wake([a]);
+  const secondRun = scheduler.wake(a);
+  assert.notEqual(secondRun, firstRun, "the first run may not see what the second wake is about");
   clock.advance(100);
-  assert.deepEqual(ran(), ["a"], "not twice at once");
+  assert.deepEqual(ran(), ["a"], "not twice at the same time");
+  assert.equal(scheduler.pending(a), secondRun);
   let answered = false;
-  const answer = scheduler.ran(a).then(() => answered = true);
-  const first = away.get("a")!;
-  away.set("a", Promise.withResolvers<void>());
+  const answer = secondRun.ended!.then(() => answered = true);
+  const first = elsewhere.get("a")!;
+  elsewhere.set("a", Promise.withResolvers<void>());
   first.resolve();
   await turn();
+  assert.equal(firstRun.ended, undefined);
   clock.advance(5);
   assert.deepEqual(ran(), ["a"]);
-  assert.equal(answered, false, "the first run had begun before it was woken");
-  away.get("a")!.resolve();
+  assert.equal(answered, false, "the first run started before the second wake");
+  elsewhere.get("a")!.resolve();
   await answer;
+  assert.equal(scheduler.pending(a), undefined);
 });
 
-Deno.test("whoever waits for a query that is forgotten waits no more", async () => {
-  const { clock, scheduler, make } = scheduled();
-  const a = make("a", 50);
-  scheduler.wake([a]);
-  const answer = scheduler.ran(a);
-  scheduler.forget(a);
+Deno.test("cancelling a job ends all its runs for those who wait for them", async () => {
+  const elsewhere = new Map([["b", Promise.withResolvers<void>()]]);
+  const { clock, scheduler, make, ran } = scheduled({ elsewhere });
+  const [a, b] = [make("a", 50), make("b")];
+  const run = scheduler.wake(a);
+  const answer = run.ended;
+  scheduler.cancel(a);
   await answer;
-  scheduler.wake([a]);
+  // The story: a mutation waited for ever for a query that ran, was woken again, and ended.
+  const runs = [scheduler.wake(b)];
+  clock.advance(5);
+  runs.push(scheduler.wake(b));
+  const answers = runs.map(({ ended }) => ended);
+  scheduler.cancel(b);
+  await Promise.all(answers);
+  elsewhere.get("b")!.resolve();
+  await turn();
+  assert.deepEqual(ran(), ["b"]);
+  scheduler.wake(a);
   scheduler.stop();
   clock.advance(10_000);
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("a thousand queries give the event loop its turns", async () => {
+Deno.test("many slow jobs yield to the event loop", async () => {
   const { clock, scheduler, make, ran } = scheduled();
   let turns = 0;
   const slow = Array.from({ length: 20 }, (_, i) => {
-    const instance = make(`${i}`);
-    Object.defineProperty(instance, "ranAt", {
+    const job = make(`${i}`);
+    Object.defineProperty(job, "ranAt", {
       set() {
         const end = performance.now() + 5;
         while (performance.now() < end); // it works
       },
     });
-    return instance;
+    return job;
   });
-  scheduler.wake(slow);
+  for (const job of slow) scheduler.wake(job);
   clock.advance(5);
   let count = ran().length;
   assert.ok(count < 20, "not all at once");

@@ -4,7 +4,7 @@ import { closeCodes, type Endpoint } from "../../../core/mod.ts";
 import { type ChannelEncoder, channels, type Position, type Subscribed } from "../../../plugins/channels.ts";
 import { liveQueries, type LiveRows, liveRows, type Params } from "../../../plugins/live_queries.ts";
 import { Result } from "../../../plugins/live_queries/result.ts";
-import { channelOf } from "../../../plugins/live_queries/params.ts";
+import { queryChannel } from "../../../plugins/shared/live_channels.ts";
 import { persistence, type Store } from "../../../plugins/persistence.ts";
 import { anonymousIdentity } from "../../../plugins/shared/identity.ts";
 import { FakeClock, offline, turn } from "../../kit/mod.ts";
@@ -123,7 +123,7 @@ export async function makeWorld(schema: string) {
     const holding = new Holding(store, query, params);
     const name = `q${defined++}`;
     if (!free) queries.api.define(name, { sql: query.sql, params: query.params });
-    const channel = channelOf(name, params);
+    const channel = queryChannel(name, params);
     let position: Position | undefined;
     let subscription: string | undefined;
     const member = bus.api.connect(conn, { identity: anonymousIdentity, encoder });

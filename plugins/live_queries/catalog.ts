@@ -1,0 +1,153 @@
+/**
+ * The catalog: which queries there are, who may read them, and their plans.
+ *
+ * @module
+ */
+
+import { type Clock, PlugboardError } from "../../core/mod.ts";
+import type { Identity } from "../shared/identity.ts";
+import { LIVE, queryChannel } from "../shared/live_channels.ts";
+import type { QueryDefinition } from "./definition.ts";
+import { parseParams, splitChannel } from "./params.ts";
+import type { Plan } from "./plan.ts";
+import { type Instance, Query } from "./query.ts";
+import type { Source } from "./source.ts";
+import type { Arguments } from "./values.ts";
+
+/** A query with the parameters to run it with. */
+export interface Request {
+  readonly query: Query;
+  /** Identifies the instance. */
+  readonly id: string;
+  readonly params: Arguments;
+}
+
+/** How long a query that was too slow is refused. */
+const COOL_DOWN_MS = 60_000;
+
+/** All queries by name. */
+export class QueryCatalog {
+  readonly #source: Source;
+  readonly #clock: Clock;
+  readonly #maxMs: number;
+  readonly #queries = new Map<string, Query>();
+  /** Names of queries that were too slow, and the timers that allow them again. */
+  readonly #tooSlow = new Map<string, () => void>();
+  /** Counts schema changes. */
+  #schema = 0;
+
+  /** Declared queries run in `source`. */
+  constructor(source: Source, clock: Clock, maxMs: number) {
+    this.#source = source;
+    this.#clock = clock;
+    this.#maxMs = maxMs;
+  }
+
+  /** Adds a declared query. Throws a sentence if it is wrong. */
+  declare(name: string, definition: QueryDefinition): Query {
+    const query = new Query(name, definition, this.#source, true);
+    query.plan = this.#source.plan(definition);
+    this.#queries.set(name, query);
+    return query;
+  }
+
+  /** Removes a declared query. */
+  remove({ name }: Query): void {
+    this.#queries.delete(name);
+  }
+
+  /** Reads the channel name of a declared query. Throws unless the identity may read it; the server always may. */
+  request(channel: string, identity: Identity | undefined): Request {
+    const { name, text } = splitChannel(channel);
+    const query = this.#queries.get(name);
+    if (query?.declared !== true) throw denied();
+    const { definition } = query;
+    const params = parseParams(text, definition.params ?? {}, identity);
+    const allowed = identity === undefined ||
+      (definition.allow?.(identity, params) ?? identity.can("read", `${LIVE}${name}`));
+    if (!allowed) throw denied();
+    return { query, id: queryChannel(name, params), params };
+  }
+
+  /** Returns an ad hoc query, which is added if it is new. */
+  adHoc(name: string, sql: string, source = this.#source as Query["source"]): Query {
+    const known = this.#queries.get(name);
+    if (known?.declared === false) return known;
+    const query = new Query(name, { sql }, source, false);
+    this.#queries.set(name, query);
+    return query;
+  }
+
+  /** Returns the instances of an ad hoc query. */
+  instancesOf(name: string): ReadonlySet<Instance> {
+    const query = this.#queries.get(name);
+    return query?.declared === false ? query.instances : new Set();
+  }
+
+  /** Plans a query, unless it has a plan. Its source must not be isolated. */
+  plan(query: Query): { source: Source; plan: Plan } {
+    const { source, definition } = query;
+    if (source.isolated) throw denied();
+    return { source, plan: query.plan ??= source.plan(definition) };
+  }
+
+  /** Plans a query of an isolated source; several callers share the work. */
+  async planIsolated(query: Query): Promise<void> {
+    while (query.plan === undefined) await (query.planning ??= this.#planOnce(query));
+    this.#queries.set(query.name, query); // a failed caller may have removed it meanwhile
+  }
+
+  /** Forgets all plans after a schema change. */
+  forgetPlans(): void {
+    this.#schema++;
+    for (const query of this.#queries.values()) query.plan = undefined;
+  }
+
+  /** Refuses a query for a while. */
+  coolDown({ name }: Query): void {
+    this.#tooSlow.get(name)?.();
+    this.#tooSlow.set(name, this.#clock.after(COOL_DOWN_MS, () => this.#tooSlow.delete(name)));
+  }
+
+  /** Throws if a query was too slow a short time ago. */
+  checkSpeed({ name }: Query): void {
+    if (this.#tooSlow.has(name)) throw tooSlow(this.#maxMs);
+  }
+
+  /** Removes an ad hoc query without instances. */
+  release(query: Query): void {
+    const unused = !query.declared && query.instances.size === 0 && query.planning === undefined;
+    if (unused && this.#queries.get(query.name) === query) this.#queries.delete(query.name);
+  }
+
+  stop(): void {
+    for (const cancel of this.#tooSlow.values()) cancel();
+  }
+
+  async #planOnce(query: Query): Promise<void> {
+    try {
+      const schema = this.#schema;
+      const plan = await query.source.plan(query.definition);
+      if (schema === this.#schema) query.plan = plan; // else the tables may have changed
+    } catch (error) {
+      if (isTimeout(error)) this.coolDown(query);
+      throw error;
+    } finally {
+      query.planning = undefined;
+    }
+  }
+}
+
+/** The error of a query that takes too long. */
+export function tooSlow(maxMs: number): PlugboardError {
+  return new PlugboardError("not_available", `The query takes longer than ${maxMs} ms`);
+}
+
+/** Reports whether a query was stopped because it took too long. */
+export function isTimeout(error: unknown): boolean {
+  return error instanceof PlugboardError && error.code === "timeout";
+}
+
+function denied(): PlugboardError {
+  return new PlugboardError("permission_denied", "Permission denied");
+}

@@ -79,9 +79,7 @@ const access = server.use(auth({
 
 const durable = { broker: sqliteBroker({ store }) };
 const namespaces = Object.fromEntries(settings.DURABLE.map((name) => [name, durable]));
-const bus = server.use(channels({ namespaces }));
-bus.extend(limits.extension);
-bus.extend(access.extension);
+const bus = server.use(channels({ namespaces, limits, access }));
 server.use(messageChecks({ channels: bus }));
 const people = server.use(presence({ channels: bus }));
 

@@ -35,7 +35,7 @@ export function slowMode({ channels, namespace, waitMs = 10_000 }: SlowModeOptio
     start({ clock }) {
       channels.extend({
         name: "slow_mode",
-        beforePublish(channel, _draft, client) {
+        beforePublish({ channel, client }) {
           if (client === undefined || !channel.startsWith(`${namespace}:`)) return; // the server may always
           const now = clock.now();
           for (const [who, until] of waiting) {

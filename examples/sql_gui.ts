@@ -29,8 +29,7 @@ server.use(logging());
 const store = server.use(persistence({ path: DATABASE }));
 // On this machine everybody may do everything, but pages of other sites may not.
 const access = server.use(auth({ hostname: "127.0.0.1" }));
-const bus = server.use(channels());
-bus.extend(access.extension);
+const bus = server.use(channels({ access }));
 const methods = server.use(rpc());
 const events = server.use(sqlEvents({ channels: bus, store, progressMs: 100 }));
 server.use(json({ channels: bus, rpc: methods, access }));

@@ -16,40 +16,26 @@
  * @module
  */
 
-import {
-  checkOptions,
-  type CloseCode,
-  closeCode,
-  type Connection,
-  type Host,
-  type Plugin,
-} from "../core/mod.ts";
+import { checkOptions, closeCode, type Host, type Plugin } from "../core/mod.ts";
 import type { Broker } from "./channels/broker.ts";
-import type { ChannelCallback } from "./channels/channel.ts";
 import { ChannelClient, unsubscribeCodes } from "./channels/client.ts";
+import type { ChannelExtension } from "./channels/extensions.ts";
 import { Hub } from "./channels/hub.ts";
 import { memoryBroker } from "./channels/memory_broker.ts";
-import { type Namespace, type NamespaceOptions, prepareNamespaces } from "./channels/namespaces.ts";
-import type {
-  ChannelExtension,
-  ChannelStats,
-  Client,
-  ClientOptions,
-  History,
-  HistoryQuery,
-  Published,
-  PublishOptions,
-  SubscribeGrant,
-  UnsubscribeCode,
-} from "./channels/types.ts";
-import type { Identity } from "./shared/identity.ts";
+import type { NamespaceOptions } from "./channels/namespace.ts";
+import { prepareNamespaces } from "./channels/namespaces.ts";
+import type { Channels, Target } from "./channels/service.ts";
 
-export type { Broker, BrokerEvents, Retention } from "./channels/broker.ts";
-export type { ChannelCallback } from "./channels/channel.ts";
+export type * from "./channels/broker.ts";
+export type { ChannelExtension, Publishing, SubscribeAddition } from "./channels/extensions.ts";
 export { memoryBroker, type MemoryBrokerOptions } from "./channels/memory_broker.ts";
-export { type Namespace, type NamespaceOptions, personalChannel, type Rule } from "./channels/namespaces.ts";
+export type * from "./channels/namespace.ts";
+export { personalChannel } from "./channels/namespaces.ts";
+export type * from "./channels/publications.ts";
+export type * from "./channels/service.ts";
 export type * from "./channels/types.ts";
-export type { Identity, Verb } from "./shared/identity.ts";
+export type { Identity, Verb, Verdict } from "./shared/identity.ts";
+export { Payload } from "./shared/payload.ts";
 
 /** Options of {@linkcode channels}. */
 export interface ChannelsOptions {
@@ -65,52 +51,12 @@ export interface ChannelsOptions {
   maxChannelsPerClient?: number;
   /** Bytes of a channel's name. @default {255} */
   maxNameBytes?: number;
-}
-
-/** Clients, by user or by connection. */
-export type Target = { readonly user: string } | { readonly client: string };
-
-/** What channels offer to other plugins and to the app. */
-export interface Channels {
-  /**
-   * Publishes to everybody subscribed, on every node. Resolves when the publication is as safe as the broker
-   * promises; what was published earlier to the same channel arrives earlier.
-   */
-  publish(channel: string, data: unknown, options?: PublishOptions): Promise<Published>;
-  /** Publishes the same to several channels; each has its own result. */
-  broadcast(channels: readonly string[], data: unknown): Promise<PromiseSettledResult<Published>[]>;
-  /** Calls back for every publication, outside of the publisher's way. Returns the function that ends it. */
-  subscribe(channel: string, callback: ChannelCallback): () => void;
-  /** Reads a channel's log. */
-  history(channel: string, query?: HistoryQuery): Promise<History>;
-  /** Empties a channel's log. */
-  removeHistory(channel: string): Promise<void>;
-
-  /** Makes a connection a client of the channels, once it has signed in. Protocols call it. */
-  connect(conn: Connection, options: ClientOptions): Client;
-  /** The client of a connection. */
-  clientOf(id: string): Client | undefined;
-  /** Everybody who has signed in. */
-  readonly clients: ReadonlyMap<string, Client>;
-  /** Has clients subscribed by the server; resolves to their number. */
-  subscribeClients(target: Target, channel: string, grant?: SubscribeGrant): Promise<number>;
-  /** Ends subscriptions of clients, of one channel or of all; returns their number. */
-  unsubscribeClients(target: Target, channel?: string): number;
-  /** Ends everybody's subscription of a channel; returns their number. */
-  closeChannel(channel: string, why: UnsubscribeCode): number;
-  /** Closes connections; returns their number. */
-  disconnect(target: Target, why?: CloseCode): number;
-  /** Gives clients another identity, or a longer one; returns their number. */
-  refresh(target: Target, change: (identity: Identity) => Identity): number;
-
-  /** Takes part in what happens here. Returns the function that ends it. */
-  extend(extension: ChannelExtension): () => void;
-  /** Adds a namespace, for a plugin that brings channels of its own; to be called in its `start`. */
-  addNamespace(name: string, options: NamespaceOptions): Promise<void>;
-  /** What a channel offers, and to whom; throws if its name is unfit. */
-  namespaceOf(channel: string): Namespace;
-  /** What the channels in use on this node are doing, or one of them. */
-  stats(channel?: string): ChannelStats[];
+  /** Limits what clients do: {@linkcode rateLimits}. */
+  limits?: { readonly extension: ChannelExtension } | undefined;
+  /** Decides about subscriptions: {@linkcode auth}. */
+  access?: { readonly extension: ChannelExtension } | undefined;
+  /** Further extensions. */
+  extensions?: readonly ChannelExtension[];
 }
 
 const forceDisconnect = closeCode(3503, "force disconnect");
@@ -118,7 +64,7 @@ const forceDisconnect = closeCode(3503, "force disconnect");
 /** Publishes, subscribes, and keeps logs. */
 export function channels(options: ChannelsOptions = {}): Plugin<Channels> {
   const { broker = memoryBroker(), maxChannelsPerClient = 128, maxNameBytes = 255 } = options;
-  const { defaults, namespaces, onlyKnown } = options;
+  const { defaults, namespaces, onlyKnown, limits, access, extensions = [] } = options;
   const check = checkOptions("channels");
   check.positiveInteger("maxChannelsPerClient", maxChannelsPerClient);
   check.positiveInteger("maxNameBytes", maxNameBytes);
@@ -129,6 +75,10 @@ export function channels(options: ChannelsOptions = {}): Plugin<Channels> {
     namespaces: prepareNamespaces({ broker, defaults, namespaces, onlyKnown, maxNameBytes }),
     host: () => host,
   });
+  for (const { extension } of [limits, access].filter((each) => each !== undefined)) {
+    hub.extensions.add(extension);
+  }
+  for (const extension of extensions) hub.extensions.add(extension);
   const users = new Map<string, Set<ChannelClient>>();
 
   function targeted(target: Target): ChannelClient[] {
@@ -138,10 +88,13 @@ export function channels(options: ChannelsOptions = {}): Plugin<Channels> {
   }
 
   const api: Channels = {
-    publish: (channel, data, publishOptions) => hub.publish(channel, data, publishOptions),
-    broadcast: (names, data) => Promise.allSettled(names.map((name) => hub.publish(name, data))),
+    // deno-lint-ignore require-await -- makes one promise, and turns a throw into a rejection
+    async publish(channel, data, publishOptions) {
+      return hub.publish(channel, hub.namespaceOf(channel), data, publishOptions);
+    },
+    broadcast: (names, data) => Promise.allSettled(names.map((name) => api.publish(name, data))),
     subscribe: (channel, callback) => hub.listen(channel, callback),
-    history: (channel, query) => hub.history(channel, query),
+    history: (channel, query) => Promise.try(() => hub.history(channel, hub.namespaceOf(channel), query)),
     removeHistory: (channel) => hub.removeHistory(channel),
 
     connect(conn, clientOptions) {
@@ -166,32 +119,36 @@ export function channels(options: ChannelsOptions = {}): Plugin<Channels> {
       }));
       return all.length;
     },
-    unsubscribeClients(target, channel) {
-      const ended = targeted(target).flatMap((client) => {
-        const names = channel === undefined ? [...client.subscriptions.keys()] : [channel];
-        return names.filter((name) => client.expel(name, unsubscribeCodes.server));
-      });
-      return ended.length;
-    },
-    closeChannel: (channel, why) => hub.close(channel, why),
-    disconnect(target, why = forceDisconnect) {
-      const all = targeted(target);
-      for (const { conn } of all) conn.close(why);
-      return all.length;
-    },
-    refresh(target, change) {
-      const all = targeted(target);
-      for (const client of all) client.identify(change(client.identity));
-      return all.length;
+    unsubscribeClients: (target, channel) =>
+      Promise.try(() => {
+        const ended = targeted(target).flatMap((client) => {
+          const names = channel === undefined ? [...client.subscriptions.keys()] : [channel];
+          return names.filter((name) => client.expel(name, unsubscribeCodes.server));
+        });
+        return ended.length;
+      }),
+    closeChannel: (channel, why) => Promise.try(() => hub.close(channel, why)),
+    disconnect: (target, why = forceDisconnect) =>
+      Promise.try(() => {
+        const all = targeted(target);
+        for (const { conn } of all) conn.close(why);
+        return all.length;
+      }),
+    refresh: (target, change) =>
+      Promise.try(() => {
+        const all = targeted(target);
+        for (const client of all) client.identify({ ...client.identity, ...change });
+        return all.length;
+      }),
+    stats: (channel) => Promise.try(() => ({ channels: api.localStats(channel), silent: [] })),
+    localStats(channel) {
+      const all = channel === undefined ? [...hub.channels.values()] : [hub.channels.get(channel)];
+      return all.flatMap((each) => each === undefined ? [] : [each.stats]);
     },
 
     extend: (extension) => hub.extensions.add(extension),
     addNamespace: (name, namespaceOptions) => hub.addNamespace(name, namespaceOptions),
     namespaceOf: (channel) => hub.namespaceOf(channel),
-    stats(channel) {
-      const all = channel === undefined ? [...hub.channels.values()] : [hub.channels.get(channel)];
-      return all.flatMap((each) => each === undefined ? [] : [each.stats]);
-    },
   };
 
   return {

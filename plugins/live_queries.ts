@@ -94,8 +94,8 @@ export interface LiveQueries {
    * Resolves to an id for {@linkcode LiveQueries.unsubscribeFromQuery}.
    */
   subscribeToQuery(client: string, sql: string, params?: Arguments): Promise<string>;
-  /** Ends such a subscription; `false` if there was none. */
-  unsubscribeFromQuery(subscription: string): boolean;
+  /** Ends such a subscription; resolves to `false` if there was none. */
+  unsubscribeFromQuery(subscription: string): Promise<boolean>;
   /**
    * Passes in a query's result from a database that this server cannot read. The clients of `subscribeToQuery` get the
    * changes. Without `params`, the result is that of all parameters. Returns the number of updated queries.
@@ -155,7 +155,10 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
       limits: { maxMs, maxInstances, burstMs, lingerMs },
       metrics: counters,
       watch,
-      closeChannel: channels.closeChannel,
+      closeChannel(channel, why) {
+        channels.closeChannel(channel, why)
+          .catch((error) => log.warn("a query's subscriptions were not ended", { channel, error }));
+      },
     });
     release = [() => watch?.stop(), () => started.stop()];
     for (const [name, query] of declared) query.remove = started.declare(name, query.definition);
@@ -213,9 +216,9 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
         await channels.subscribeClients({ client }, channel);
         return `${channel}@${client}`;
       },
-      unsubscribeFromQuery(id) {
+      async unsubscribeFromQuery(id) {
         const [channel, client] = id.split("@") as [string, string | undefined];
-        return client !== undefined && channels.unsubscribeClients({ client }, channel) > 0;
+        return client !== undefined && await channels.unsubscribeClients({ client }, channel) > 0;
       },
       notifyQueryUpdate(sql, rows, params) {
         const id = params && serverSqlChannel(sql, params);

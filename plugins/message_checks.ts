@@ -99,8 +99,8 @@ export function messageChecks(options: MessageChecksOptions = {}): Plugin<Messag
     start() {
       release = channels?.extend({
         name: "message_checks",
-        beforePublish: (channel, { json }, client) => {
-          if (client !== undefined) checkJson(json, channel);
+        beforePublish: ({ channel, draft: { payload }, client }) => {
+          if (client !== undefined) checkJson(payload.text, channel);
         },
       });
     },

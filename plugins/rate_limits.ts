@@ -11,9 +11,8 @@
  *
  * const server = new Server({ port: 0 });
  * const limits = server.use(rateLimits({ limits: { messages: "600/1m" } }));
- * server.use(auth({ limits: limits.signIns }));
- * const bus = server.use(channels());
- * bus.extend(limits.extension);
+ * const access = server.use(auth({ limits: limits.signIns }));
+ * const bus = server.use(channels({ limits, access }));
  * ```
  *
  * A limit allows a burst of a whole window's worth, and holds a steady stream to the rate.
@@ -35,7 +34,7 @@ import {
   systemClock,
 } from "../core/mod.ts";
 import type { SignInGuard } from "./auth/types.ts";
-import type { ChannelExtension } from "./channels/types.ts";
+import type { ChannelExtension } from "./channels.ts";
 import { Buckets } from "./rate_limits/buckets.ts";
 import { type LimitingMiddleware, limitRequests } from "./rate_limits/http.ts";
 import {
@@ -84,7 +83,7 @@ export type RefusedMessage = (conn: Connection, message: Message, error: RateLim
 export interface RateLimits {
   /** For the option `limits` of sign-in. */
   readonly signIns: SignInGuard;
-  /** For the channel service: `bus.extend(limits.extension)`. */
+  /** For the channel service: `channels({ limits })`. */
   readonly extension: ChannelExtension;
   /** Counts an operation of a connection; throws a {@linkcode RateLimitError} beyond the limit. */
   spend(conn: Connection, operation: Operation): void;
@@ -174,7 +173,7 @@ export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> 
       beforeSubscribe({ conn }, _channel, { serverSide }) {
         if (!serverSide) spendOne(conn, "subscribe");
       },
-      beforePublish(channel, _draft, client) {
+      beforePublish({ channel, client }) {
         if (client === undefined) return;
         spendOne(client.conn, "publish");
         spendOnChannel(channel);

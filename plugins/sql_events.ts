@@ -32,7 +32,7 @@
  */
 
 import { checkOptions, type Host, PlugboardError, type Plugin } from "../core/mod.ts";
-import type { Channels } from "./channels.ts";
+import type { Channels, Publishing } from "./channels.ts";
 import type { IsolatedOptions, IsolatedReads, Params, Store } from "./persistence.ts";
 import { type Execution, readingFirst, readingInMemory, writing } from "./sql_events/execution.ts";
 import { type Queries, queries } from "./sql_events/queries.ts";
@@ -185,7 +185,7 @@ export function sqlEvents(options: SqlEventsOptions): Plugin<SqlEvents> {
   };
 }
 
-function refuseClients(channel: string, _draft: unknown, client: unknown): undefined {
+function refuseClients({ channel, client }: Publishing): undefined {
   if (client === undefined || !Object.values<string>(CHANNELS).includes(channel)) return;
   throw new PlugboardError("permission_denied", `Only the server publishes in "${channel}"`);
 }

@@ -24,11 +24,12 @@ import type {
   Draft,
   History,
   HistoryQuery,
-  Position,
   Publication,
+  Published,
   Retention,
 } from "./channels.ts";
 import type { Migration, Store, Transaction } from "./persistence.ts";
+import { Payload } from "./shared/payload.ts";
 import { cut, type Sweep, sweep } from "./sqlite_broker/sweep.ts";
 
 /** Options of {@linkcode sqliteBroker}. */
@@ -102,12 +103,12 @@ export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: 
        RETURNING id, epoch, top`,
       [channel, keep.size, keep.ageMs, time],
     )!;
-    const { json, info, tags } = draft;
+    const { payload, info, tags } = draft;
     tx.run("INSERT INTO channel_publications VALUES (?, ?, ?, ?, ?, ?)", [
       log.id,
       log.top,
       time,
-      json,
+      payload.text,
       info === undefined ? null : JSON.stringify(info),
       tags === undefined ? null : JSON.stringify(tags),
     ]);
@@ -117,11 +118,7 @@ export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: 
     return log;
   }
 
-  async function publish(
-    channel: string,
-    draft: Draft,
-    keep: Retention,
-  ): Promise<Position & { receivers: number }> {
+  async function publish(channel: string, draft: Draft, keep: Retention): Promise<Published> {
     const time = clock.now();
     const tables = migrated ? undefined : migrate();
     // Writes resolve in the order in which they were asked for, so deliveries keep it too.
@@ -157,9 +154,9 @@ export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: 
   }
 
   return {
-    async start(given, givenClock) {
+    async start(given, host) {
       events = given;
-      clock = givenClock;
+      clock = host.clock;
       try {
         await migrate();
       } catch (error) {
@@ -174,7 +171,7 @@ export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: 
     async stop() {
       await sweeping?.end();
     },
-    publish(channel, draft, keep) {
+    publish(channel, draft, { keep }) {
       if (keep !== undefined) return publish(channel, draft, keep);
       const publication = { ...draft, offset: 0, time: clock.now() };
       return { offset: 0, epoch: "", receivers: events?.publication(channel, publication, "") ?? 0 };
@@ -205,7 +202,7 @@ function publicationIn({ offset, time, json, info, tags }: PublicationRow): Publ
   return {
     offset,
     time,
-    json,
+    payload: Payload.fromValidJson(json),
     ...(info !== null && { info: JSON.parse(info) }),
     ...(tags !== null && { tags: JSON.parse(tags) }),
   };

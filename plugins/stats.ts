@@ -137,7 +137,7 @@ export function stats(options: StatsOptions): Plugin<Stats> {
     api: {
       metrics,
       summary,
-      channelStats: (channel) => channels.stats(channel),
+      channelStats: (channel) => channels.localStats(channel),
       clientInfo: (id) => [...connections()].filter((conn) => id === undefined || conn.id === id).map(infoOf),
       activeConnections: () => connections().size,
     },

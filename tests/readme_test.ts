@@ -80,7 +80,7 @@ Deno.test("the README names every setting, and every limit with its default", as
 Deno.test("the README names every hook", () => {
   const text = section("A plugin in twenty lines");
   namesAll(text, membersOf(read("core/contract/plugin.ts"), "Hooks").map(({ member }) => member));
-  const hooks = membersOf(read("plugins/channels/types.ts"), "ChannelExtension");
+  const hooks = membersOf(read("plugins/channels/extensions.ts"), "ChannelExtension");
   namesAll(text, hooks.map(({ member }) => member).filter((member) => member !== "name"));
 });
 

@@ -5,7 +5,7 @@
  */
 
 import type { CloseCode, Connection, Endpoint, MaybePromise, Upgrade } from "../../core/mod.ts";
-import type { ChannelExtension, SubscribeRequest } from "../channels/types.ts";
+import type { ChannelExtension, SubscribeRequest } from "../channels.ts";
 import type { Identity, Verb } from "../shared/identity.ts";
 
 /**
@@ -174,7 +174,7 @@ export type Middleware = (
 export interface Access {
   /** Whether every client has all permissions because no sign-in is configured. */
   readonly open: boolean;
-  /** Asks the app's `subscribeRule` before each subscribe: `bus.extend(access.extension)`. */
+  /** Asks the app's `subscribeRule` before each subscribe: `channels({ access })`. */
   readonly extension: ChannelExtension;
 
   /**

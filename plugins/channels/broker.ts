@@ -1,59 +1,70 @@
 /**
- * Brokers: where a channel's log lives and how publications get to the nodes that have subscribers.
+ * Brokers store the history of channels and carry publications to the nodes that have subscribers.
  *
  * @module
  */
 
-import type { Clock, MaybePromise } from "../../core/mod.ts";
-import type { ClientInfo, Draft, History, HistoryQuery, Position, Publication } from "./types.ts";
+import type { Clock, Log, MaybePromise } from "../../core/mod.ts";
+import type { ClientInfo, Draft, History, HistoryQuery, Publication, Published } from "./publications.ts";
 
-/** How much of a channel is kept. */
+/** How much of a channel's history is kept. */
 export interface Retention {
-  /** Publications. */
+  /** The number of publications. */
   readonly size: number;
-  /** For how long, each. */
+  /** The maximum age of a publication, in milliseconds. */
   readonly ageMs: number;
 }
 
-/**
- * What a broker calls on this node. All of it is synchronous: when `publication` returns, everybody here was told.
- */
+/** What a broker calls on this node. All of it is synchronous: subscribers have been sent to when a call returns. */
 export interface BrokerEvents {
-  /** A publication for the subscribers here, in the order of the log; gives their number. */
+  /** Delivers a publication, in the order of the history; returns the number of receivers on this node. */
   publication(channel: string, publication: Publication, epoch: string): number;
-  /** Somebody joined or left, here or on another node. */
+  /** A client joined or left, on this node or on another. */
   presence(channel: string, kind: "join" | "leave", info: ClientInfo): void;
-  /** Publications may have been lost on the way to this node, of one channel or (without a name) of all. */
+  /** This node may have missed publications, of one channel or (without a name) of all. */
   interrupted(channel?: string): void;
 }
 
+/** What a broker gets from the server. */
+export interface BrokerHost {
+  /** The server's clock. */
+  readonly clock: Clock;
+  /** The log. */
+  readonly log: Log;
+}
+
+/** How a broker publishes. */
+export interface BrokerPublishOptions {
+  /** The history to append to; absent where none is kept. */
+  readonly keep: Retention | undefined;
+}
+
 /**
- * Does the work of channels. A local broker answers at once, a remote one with promises; the channel service waits
- * only for promises, so that a local one costs nothing extra. Any method may fail: the caller is told.
+ * A local broker returns values, a remote one promises; the channel service waits only for promises. Any method may
+ * fail: the caller gets the error.
  */
 export interface Broker {
-  /** Opens it; `events` are for the subscribers of this node. */
-  start?(events: BrokerEvents, clock: Clock): MaybePromise<void>;
-  /** Closes it. */
+  /** Opens the broker. `events` receives what is published from then on. */
+  start?(events: BrokerEvents, host: BrokerHost): MaybePromise<void>;
+  /** Closes the broker. */
   stop?(): MaybePromise<void>;
   /**
-   * Appends to the channel's log, if it keeps one, and sends to every node that is subscribed. Settles when the
-   * publication is as safe as this broker promises, with its position (offset 0 without a log) and the number of
-   * receivers on this node. Publications of one channel keep the order of the calls.
+   * Appends to the channel's history, if it keeps one, and sends to every subscribed node. Settles when the publication
+   * is as safe as this broker promises. The offset is 0 without a history. Publications of one channel keep the order
+   * of the calls.
    */
-  publish(
-    channel: string,
-    draft: Draft,
-    keep: Retention | undefined,
-  ): MaybePromise<Position & { receivers: number }>;
-  /** Sends a join or leave to every node that is subscribed. */
+  publish(channel: string, draft: Draft, options: BrokerPublishOptions): MaybePromise<Published>;
+  /** Sends a join or leave to every subscribed node. */
   announce(channel: string, kind: "join" | "leave", info: ClientInfo): MaybePromise<void>;
-  /** Has publications of a channel sent to this node; when it settles, none published later is missed. */
+  /**
+   * Subscribes this node to a channel; once it settles, no later publication is missed. A call that fails is repeated
+   * while the channel is in use.
+   */
   subscribe(channel: string): MaybePromise<void>;
-  /** Ends that. */
+  /** Ends this node's subscription. */
   unsubscribe(channel: string): MaybePromise<void>;
-  /** Reads the log. An unknown channel is empty, with an epoch. A `since` of another epoch reads nothing. */
+  /** Reads the history. An unknown channel is empty, with an epoch. A `since` of another epoch reads nothing. */
   history(channel: string, query: HistoryQuery, keep: Retention): MaybePromise<History>;
-  /** Empties the log; offsets go on. */
+  /** Empties the history; offsets go on. */
   removeHistory(channel: string): MaybePromise<void>;
 }

@@ -5,8 +5,8 @@
  * @module
  */
 
-import type { ChannelCallback } from "./channel.ts";
-import type { Publication } from "./types.ts";
+import type { Publication } from "./publications.ts";
+import type { ChannelCallback } from "./service.ts";
 
 /** Calls callbacks, in the order of the publications. */
 export interface CallbackQueue {
@@ -28,7 +28,7 @@ export function callbackQueue(onError: (what: string, error: unknown) => void): 
     for (const { channel, callback, publication } of due) {
       try {
         // Parsed for each anew: what one callback does to its value is no concern of the next.
-        const returned = callback(JSON.parse(publication.json), { ...publication, channel });
+        const returned = callback(publication.payload.value(), { ...publication, channel });
         if (returned instanceof Promise) returned.catch((error) => failed(channel, error));
       } catch (error) {
         failed(channel, error);

@@ -5,12 +5,10 @@
  */
 
 import { Audience, type Connection } from "../../core/mod.ts";
-import type { ChannelClient } from "./client.ts";
-import type { Namespace } from "./namespaces.ts";
-import type { ChannelStats, Position, Publication, Subscription } from "./types.ts";
-
-/** A function of this process that hears a channel. */
-export type ChannelCallback = (data: unknown, publication: Publication & { channel: string }) => unknown;
+import type { Namespace } from "./namespace.ts";
+import type { Position, Publication } from "./publications.ts";
+import type { ChannelCallback, ChannelStats } from "./service.ts";
+import type { Subscription } from "./types.ts";
 
 /** Publications that arrive while a subscription is being prepared. */
 export type Buffer = { publication: Publication; epoch: string }[];
@@ -105,15 +103,15 @@ export class Channel {
     if (this.#buffers?.size === 0) this.#buffers = undefined;
   }
 
-  add(client: ChannelClient, subscription: Subscription): void {
-    this.audience.add(client.conn);
-    if (subscription.joinLeave) (this.#curious ??= new Audience()).add(client.conn);
+  add(conn: Connection, subscription: Subscription): void {
+    this.audience.add(conn);
+    if (subscription.joinLeave) (this.#curious ??= new Audience()).add(conn);
   }
 
-  delete(client: ChannelClient): void {
-    this.audience.delete(client.conn);
-    this.#ahead?.delete(client.conn);
-    this.#curious?.delete(client.conn);
+  delete(conn: Connection): void {
+    this.audience.delete(conn);
+    this.#ahead?.delete(conn);
+    this.#curious?.delete(conn);
     if (this.#curious?.size === 0) this.#curious = undefined;
   }
 

@@ -4,22 +4,18 @@
  * @module
  */
 
-import { closeCode, type Connection, PlugboardError } from "../../core/mod.ts";
-import type { Identity } from "../shared/identity.ts";
+import { closeCode, type Connection, type MaybePromise, PlugboardError } from "../../core/mod.ts";
+import type { Identity, Verdict } from "../shared/identity.ts";
 import type { Channel } from "./channel.ts";
 import type { Extensions } from "./extensions.ts";
-import { allows, type Namespace } from "./namespaces.ts";
+import type { ChannelAction, Namespace } from "./namespace.ts";
+import { decide } from "./namespaces.ts";
+import type { ClientInfo, History, HistoryQuery, Published, PublishOptions } from "./publications.ts";
 import { denied, type Prepared } from "./subscribing.ts";
 import type {
-  ChannelAction,
   ChannelEncoder,
   Client,
-  ClientInfo,
   ClientOptions,
-  History,
-  HistoryQuery,
-  Published,
-  PublishOptions,
   Subscribed,
   SubscribeRequest,
   Subscription,
@@ -40,13 +36,14 @@ export interface ClientHub {
   left(client: ChannelClient, subscription: Subscription): void;
   /** Somebody was about to subscribe and did not. */
   abandoned(channel: Channel): void;
-  publish(channel: string, data: unknown, origin: PublishOrigin): Promise<Published>;
-  history(channel: string, query: HistoryQuery): Promise<History>;
-}
-
-/** How something is published, and by whom. */
-export interface PublishOrigin extends PublishOptions {
-  readonly client?: ChannelClient;
+  publish(
+    channel: string,
+    namespace: Namespace,
+    data: unknown,
+    options?: PublishOptions,
+    client?: ChannelClient,
+  ): MaybePromise<Published>;
+  history(channel: string, namespace: Namespace, query?: HistoryQuery): MaybePromise<History>;
 }
 
 /** Unsubscribe codes that this service sends. */
@@ -126,31 +123,45 @@ export class ChannelClient implements Client {
     return true;
   }
 
-  async publish(channel: string, data: unknown, options: PublishOptions = {}): Promise<Published> {
-    this.check("publish", channel);
-    return await this.#hub.publish(channel, data, { ...options, client: this });
+  publish(channel: string, data: unknown, options?: PublishOptions): MaybePromise<Published> {
+    const namespace = this.#hub.namespaceOf(channel);
+    this.#check("publish", channel, namespace);
+    return this.#hub.publish(channel, namespace, data, options, this);
   }
 
-  async history(channel: string, query: HistoryQuery = {}): Promise<History> {
-    this.check("history", channel);
-    return await this.#hub.history(channel, query);
+  history(channel: string, query?: HistoryQuery): MaybePromise<History> {
+    const namespace = this.#hub.namespaceOf(channel);
+    this.#check("history", channel, namespace);
+    return this.#hub.history(channel, namespace, query);
+  }
+
+  verdict(action: ChannelAction, channel: string): Verdict {
+    const namespace = this.#hub.namespaceOf(channel);
+    if (!offers(namespace, action)) return { allowed: false, rule: `no ${action} in this namespace` };
+    return this.#decide(action, channel, namespace);
   }
 
   check(action: ChannelAction, channel: string): void {
-    const namespace = this.#hub.namespaceOf(channel);
-    const unavailable = action === "history" && namespace.keep === undefined ||
-      action === "presence" && !namespace.presence;
-    if (unavailable) throw new PlugboardError("not_available", `The channel has no ${action}`);
-    if (!allows(namespace, action, channel, this.#identity, this.subscriptions.has(channel))) throw denied();
+    this.#check(action, channel, this.#hub.namespaceOf(channel));
+  }
+
+  #check(action: ChannelAction, channel: string, namespace: Namespace): void {
+    if (!offers(namespace, action)) {
+      throw new PlugboardError("not_available", `The channel has no ${action}`);
+    }
+    if (!this.#decide(action, channel, namespace).allowed) throw denied();
     if (action === "history" || action === "presence") this.#hub.extensions.beforeRead(this, action, channel);
+  }
+
+  #decide(action: ChannelAction, channel: string, namespace: Namespace): Verdict {
+    return decide(namespace, action, channel, this.#identity, this.subscriptions.has(channel));
   }
 
   identify(identity: Identity): void {
     this.#identity = identity;
     this.#refreshed?.(identity.expiresAt);
-    for (const { channel, serverSide } of this.subscriptions.values()) {
-      const namespace = this.#hub.namespaceOf(channel);
-      const stays = serverSide || allows(namespace, "subscribe", channel, identity, false);
+    for (const { channel, namespace, serverSide } of this.subscriptions.values()) {
+      const stays = serverSide || decide(namespace, "subscribe", channel, identity, false).allowed;
       if (!stays) this.expel(channel, unsubscribeCodes.server);
     }
     this.#hub.identified(this);
@@ -198,7 +209,7 @@ export class ChannelClient implements Client {
     }
     if (grant !== undefined || serverSide) return;
     const needsGrant = channel.startsWith("$");
-    if (needsGrant || !allows(namespace, "subscribe", channel, this.#identity, false)) throw denied();
+    if (needsGrant || !decide(namespace, "subscribe", channel, this.#identity, false).allowed) throw denied();
   }
 
   /** The connection has ended meanwhile. */
@@ -221,4 +232,8 @@ export class ChannelClient implements Client {
     }
     if (this.conn.open) this.#hub.announceJoin(channel, subscription);
   }
+}
+
+function offers({ keep, presence }: Namespace, action: ChannelAction): boolean {
+  return action === "history" ? keep !== undefined : action !== "presence" || presence;
 }

@@ -1,68 +1,147 @@
 /**
- * What other plugins add to channels, called so that a failing one harms nobody.
+ * What other plugins add to channels. A failing extension affects no other.
  *
  * @module
  */
 
-import type { MaybePromise } from "../../core/mod.ts";
-import type { ChannelExtension, Client, Draft, SubscribeAddition, SubscribeRequest } from "./types.ts";
+import type { MaybePromise, Nothing } from "../../core/mod.ts";
+import type { Namespace } from "./namespace.ts";
+import type { Draft, Publication, Published } from "./publications.ts";
+import type { Client, Subscribed, SubscribeRequest, Subscription } from "./types.ts";
 
-/** Told what failed, and how. */
+/** One publish, from the call to its result: every hook gets the same object. */
+export interface Publishing {
+  /** The channel's name. */
+  readonly channel: string;
+  /** The channel's namespace. */
+  readonly namespace: Namespace;
+  /** The publishing client; absent when the server publishes. */
+  readonly client: Client | undefined;
+  /** What is published. */
+  readonly draft: Draft;
+  /** When publish was called, by `performance.now()`. */
+  readonly startedAt: number;
+}
+
+/** What an extension adds to the reply of a subscribe. */
+export interface SubscribeAddition {
+  /**
+   * Returns JSON text for the client, when the subscription takes effect. With an `offset` it includes everything
+   * published up to there, and only later publications follow. Not sent to a client that recovers everything.
+   */
+  data?(subscribed: Subscribed): { readonly json: string; readonly offset?: number } | undefined;
+}
+
+/** What a plugin does when something happens in channels. A throw of a hook named `before…` refuses. */
+export interface ChannelExtension {
+  /** The plugin's name, for the log. */
+  readonly name: string;
+  /** Before a client is subscribed; may also add data to the reply. */
+  beforeSubscribe?(
+    client: Client,
+    channel: string,
+    request: SubscribeRequest,
+  ): MaybePromise<SubscribeAddition | void>;
+  /** Before a publish. Not `async`: it runs for every publish. */
+  beforePublish?(publishing: Publishing): Nothing;
+  /** A publish from this node has succeeded. */
+  published?(publishing: Publishing, published: Published): Nothing;
+  /** A publication was sent to this node's subscribers. */
+  delivered?(
+    channel: { readonly name: string; readonly namespace: Namespace },
+    publication: Publication,
+    receivers: number,
+  ): Nothing;
+  /** Before a client reads the history or the presence. Not `async`. */
+  beforeRead?(client: Client, action: "history" | "presence", channel: string): Nothing;
+  /** A client has subscribed; its reply is not sent yet. */
+  joined?(client: Client, subscription: Subscription): Nothing;
+  /** A client asked to recover; `complete` tells whether it gets everything that it missed. */
+  recovered?(client: Client, channel: string, complete: boolean): Nothing;
+  /** A client's subscription has ended. */
+  left?(client: Client, subscription: Subscription): Nothing;
+  /** A client has another identity. Extensions that allow subscriptions decide again. */
+  identified?(client: Client): Nothing;
+  /** A channel has its first subscriber on this node. */
+  occupied?(channel: string): Nothing;
+  /** A channel has lost its last subscriber on this node. */
+  vacated?(channel: string): Nothing;
+}
+
+type Hook = Exclude<keyof ChannelExtension, "name">;
+/** Hooks that tell what has happened; unlike the others they cannot refuse. */
+type Event = Exclude<Hook, `before${string}`>;
+
+/** Receives what failed, and the error. */
 export type OnFailure = (what: string, error: unknown) => void;
 
 /** The extensions of the channels. */
 export class Extensions {
   readonly #all = new Set<ChannelExtension>();
+  /** The extensions that have a hook, by hook. */
+  readonly #having = new Map<Hook, readonly ChannelExtension[]>();
   readonly #failed: OnFailure;
 
   constructor(failed: OnFailure) {
     this.#failed = failed;
   }
 
-  /** Adds one; gives the function that removes it. */
+  /** Adds an extension. Returns the function that removes it. */
   add(extension: ChannelExtension): () => void {
     this.#all.add(extension);
-    return () => void this.#all.delete(extension);
+    this.#having.clear();
+    return () => {
+      this.#all.delete(extension);
+      this.#having.clear();
+    };
   }
 
-  /** Asks everybody; the first that throws refuses the subscription. */
+  /** Calls all extensions; the first that throws refuses the subscription. */
   async beforeSubscribe(
     client: Client,
     channel: string,
     request: SubscribeRequest,
   ): Promise<SubscribeAddition | undefined> {
     let addition: SubscribeAddition | undefined;
-    for (const extension of this.#all) {
-      const added = extension.beforeSubscribe?.(client, channel, request);
+    for (const extension of this.#with("beforeSubscribe")) {
+      const added = extension.beforeSubscribe!(client, channel, request);
       addition = (added instanceof Promise ? await added : added) ?? addition;
     }
     return addition;
   }
 
-  /** Asks everybody; the first that throws refuses the publication. */
-  beforePublish(channel: string, draft: Draft, client: Client | undefined): void {
-    for (const extension of this.#all) extension.beforePublish?.(channel, draft, client);
+  /** Calls all extensions; the first that throws refuses the publish. */
+  beforePublish(publishing: Publishing): void {
+    for (const extension of this.#with("beforePublish")) extension.beforePublish!(publishing);
   }
 
-  /** Asks everybody; the first that throws refuses the reading. */
+  /** Calls all extensions; the first that throws refuses the read. */
   beforeRead(client: Client, action: "history" | "presence", channel: string): void {
-    for (const extension of this.#all) extension.beforeRead?.(client, action, channel);
+    for (const extension of this.#with("beforeRead")) extension.beforeRead!(client, action, channel);
   }
 
-  /** Calls a hook of everybody who has it. */
-  tell(hook: keyof ChannelExtension, call: (extension: ChannelExtension) => void): void {
-    for (const extension of this.#all) {
-      if (extension[hook] === undefined) continue;
+  /** Calls a hook of all extensions that have it. */
+  tell<E extends Event>(event: E, ...args: Parameters<NonNullable<ChannelExtension[E]>>): void {
+    for (const extension of this.#with(event)) {
       try {
-        call(extension);
+        (extension[event] as (...args: unknown[]) => Nothing).apply(extension, args);
       } catch (error) {
-        this.#failed(`${hook} of ${extension.name}`, error);
+        this.#failed(`${event} of ${extension.name}`, error);
       }
     }
   }
+
+  #with(hook: Hook): readonly ChannelExtension[] {
+    let having = this.#having.get(hook);
+    if (having === undefined) {
+      having = [...this.#all].filter((extension) => extension[hook] !== undefined);
+      this.#having.set(hook, having);
+    }
+    return having;
+  }
 }
 
-/** Goes on without waiting; a failure is told. */
+/** Runs work without waiting for it; reports a failure. */
 export function inBackground(what: string, failed: OnFailure, work: () => MaybePromise<unknown>): void {
   try {
     const promise = work();

@@ -4,14 +4,15 @@
  * @module
  */
 
-import { type Connection, type Host, messageOf, PlugboardError } from "../../core/mod.ts";
-import { Extensions, inBackground, type OnFailure } from "./extensions.ts";
+import { type Connection, type Host, type MaybePromise, PlugboardError } from "../../core/mod.ts";
+import { Payload } from "../shared/payload.ts";
 import type { Broker, BrokerEvents } from "./broker.ts";
 import { callbackQueue } from "./callbacks.ts";
-import { Channel, type ChannelCallback } from "./channel.ts";
-import { type ChannelClient, type ClientHub, type PublishOrigin, unsubscribeCodes } from "./client.ts";
-import type { Namespace, NamespaceOptions, Namespaces } from "./namespaces.ts";
-import { prepare, type Prepared } from "./subscribing.ts";
+import { Channel } from "./channel.ts";
+import { type ChannelClient, type ClientHub, unsubscribeCodes } from "./client.ts";
+import { Extensions, inBackground, type OnFailure, type Publishing } from "./extensions.ts";
+import type { Namespace, NamespaceOptions } from "./namespace.ts";
+import type { Namespaces } from "./namespaces.ts";
 import type {
   ClientInfo,
   Draft,
@@ -19,10 +20,11 @@ import type {
   HistoryQuery,
   Publication,
   Published,
-  SubscribeRequest,
-  Subscription,
-  UnsubscribeCode,
-} from "./types.ts";
+  PublishOptions,
+} from "./publications.ts";
+import type { ChannelCallback } from "./service.ts";
+import { prepare, type Prepared } from "./subscribing.ts";
+import type { SubscribeRequest, Subscription, UnsubscribeCode } from "./types.ts";
 
 /** How often expired subscriptions are looked for, and how long a client has to renew one. */
 const EXPIRY_SWEEP_MS = 1_000;
@@ -76,44 +78,51 @@ export class Hub implements ClientHub, BrokerEvents {
   }
 
   namespaceOf(channel: string): Namespace {
-    return this.#namespaces.of(channel);
+    return this.channels.get(channel)?.namespace ?? this.#namespaces.of(channel);
   }
 
-  async publish(channel: string, data: unknown, options: PublishOrigin = {}): Promise<Published> {
-    const { client, tags, except, ephemeral } = options;
-    const { keep, broker } = this.#namespaces.of(channel);
+  publish(
+    channel: string,
+    namespace: Namespace,
+    data: unknown,
+    options: PublishOptions = {},
+    client?: ChannelClient,
+  ): MaybePromise<Published> {
+    const startedAt = performance.now();
+    const { tags, except, ephemeral } = options;
     if (except !== undefined && !ephemeral) {
       throw new PlugboardError("bad_request", "Only an ephemeral publication can leave somebody out");
     }
     const draft: Draft = {
-      json: toJson(data),
+      payload: Payload.of(data),
       ...(client !== undefined && { info: client.subscriptions.get(channel)?.info ?? client.info }),
       ...(tags !== undefined && { tags }),
       ...(except !== undefined && { except }),
     };
-    this.extensions.beforePublish(channel, draft, client);
-    const result = broker.publish(channel, draft, ephemeral ? undefined : keep);
-    const published = result instanceof Promise ? await result : result;
-    this.extensions.tell("published", (each) => each.published!(channel, draft, published));
+    const publishing: Publishing = { channel, namespace, client, draft, startedAt };
+    this.extensions.beforePublish(publishing);
+    const result = namespace.broker.publish(channel, draft, { keep: ephemeral ? undefined : namespace.keep });
+    if (result instanceof Promise) return result.then((published) => this.#published(publishing, published));
+    return this.#published(publishing, result);
+  }
+
+  #published(publishing: Publishing, published: Published): Published {
+    this.extensions.tell("published", publishing, published);
     return published;
   }
 
-  async history(channel: string, query: HistoryQuery = {}): Promise<History> {
-    const { keep, broker } = this.#namespaces.of(channel);
+  history(channel: string, { keep, broker }: Namespace, query: HistoryQuery = {}): MaybePromise<History> {
     if (keep === undefined) throw new PlugboardError("not_available", "The channel keeps no history");
     const { since, reverse } = query;
     if (reverse && since?.offset === 0) {
       throw new PlugboardError("bad_request", "Nothing lies before offset 0");
     }
-    const page = await broker.history(channel, query, keep);
-    if (since !== undefined && since.epoch !== "" && since.epoch !== page.top.epoch) {
-      throw new PlugboardError("unrecoverable_position", "The log has begun anew since this position");
-    }
-    return page;
+    const page = broker.history(channel, query, keep);
+    return page instanceof Promise ? page.then((page) => sameEpoch(page, since)) : sameEpoch(page, since);
   }
 
   async removeHistory(channel: string): Promise<void> {
-    await this.#namespaces.of(channel).broker.removeHistory(channel);
+    await this.namespaceOf(channel).broker.removeHistory(channel);
   }
 
   /** Adds a callback of this process; gives the function that removes it. */
@@ -142,18 +151,18 @@ export class Hub implements ClientHub, BrokerEvents {
 
   joined(client: ChannelClient, channel: Channel, subscription: Subscription): void {
     const first = channel.audience.size === 0;
-    channel.add(client, subscription);
+    channel.add(client.conn, subscription);
     if (subscription.expiresAt !== undefined) this.#expiring.set(subscription, client);
-    if (first) this.extensions.tell("occupied", (each) => each.occupied!(channel.name));
-    this.extensions.tell("joined", (each) => each.joined!(client, subscription));
+    if (first) this.extensions.tell("occupied", channel.name);
+    this.extensions.tell("joined", client, subscription);
   }
 
   recovered(client: ChannelClient, channel: string, complete: boolean): void {
-    this.extensions.tell("recovered", (each) => each.recovered!(client, channel, complete));
+    this.extensions.tell("recovered", client, channel, complete);
   }
 
   identified(client: ChannelClient): void {
-    this.extensions.tell("identified", (each) => each.identified!(client));
+    this.extensions.tell("identified", client);
   }
 
   announceJoin(channel: Channel, { info }: Subscription): void {
@@ -162,11 +171,11 @@ export class Hub implements ClientHub, BrokerEvents {
 
   left(client: ChannelClient, subscription: Subscription): void {
     const channel = this.channels.get(subscription.channel)!;
-    channel.delete(client);
+    channel.delete(client.conn);
     this.#expiring.delete(subscription);
-    this.extensions.tell("left", (each) => each.left!(client, subscription));
+    this.extensions.tell("left", client, subscription);
     this.#announce(channel, "leave", subscription.info);
-    if (channel.audience.size === 0) this.extensions.tell("vacated", (each) => each.vacated!(channel.name));
+    if (channel.audience.size === 0) this.extensions.tell("vacated", channel.name);
     this.abandoned(channel);
   }
 
@@ -199,7 +208,7 @@ export class Hub implements ClientHub, BrokerEvents {
       receivers += channel.callbacks.size;
       this.#callbacks.add(name, channel.callbacks, publication);
     }
-    this.extensions.tell("delivered", (each) => each.delivered!(name, publication, receivers));
+    this.extensions.tell("delivered", channel, publication, receivers);
     return receivers;
   }
 
@@ -228,10 +237,10 @@ export class Hub implements ClientHub, BrokerEvents {
     }
   }
 
-  async #startBroker(broker: Broker, { clock }: Host): Promise<void> {
+  async #startBroker(broker: Broker, host: Host): Promise<void> {
     if (this.#started.has(broker)) return;
     this.#started.add(broker);
-    await broker.start?.(this, clock);
+    await broker.start?.(this, host);
   }
 
   #encoderOf(id: string) {
@@ -280,14 +289,7 @@ export class Hub implements ClientHub, BrokerEvents {
   }
 }
 
-/** The payload as JSON text; refuses what JSON has no word for. */
-function toJson(data: unknown): string {
-  let json: string | undefined;
-  try {
-    json = JSON.stringify(data);
-  } catch (error) {
-    throw new PlugboardError("bad_request", `The payload is not JSON: ${messageOf(error)}`);
-  }
-  if (json === undefined) throw new PlugboardError("bad_request", "The payload is not JSON: it is undefined");
-  return json;
+function sameEpoch(page: History, since: HistoryQuery["since"]): History {
+  if (since === undefined || since.epoch === "" || since.epoch === page.top.epoch) return page;
+  throw new PlugboardError("unrecoverable_position", "The log has begun anew since this position");
 }

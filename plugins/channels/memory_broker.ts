@@ -6,7 +6,7 @@
 
 import { checkOptions, type Clock, systemClock } from "../../core/mod.ts";
 import type { Broker, BrokerEvents, Retention } from "./broker.ts";
-import type { Draft, History, HistoryQuery, Position, Publication } from "./types.ts";
+import type { Draft, History, HistoryQuery, Position, Publication } from "./publications.ts";
 
 /** Options of {@linkcode memoryBroker}. */
 export interface MemoryBrokerOptions {
@@ -35,7 +35,7 @@ class Log {
 
   append(publication: Publication, size: number): void {
     this.publications.push(publication);
-    this.chars += publication.json.length;
+    this.chars += publication.payload.text.length;
     while (this.publications.length > size) this.#removeOldest();
   }
 
@@ -51,7 +51,7 @@ class Log {
   }
 
   #removeOldest(): void {
-    this.chars -= this.publications.shift()!.json.length;
+    this.chars -= this.publications.shift()!.payload.text.length;
   }
 }
 
@@ -131,15 +131,15 @@ export function memoryBroker(options: MemoryBrokerOptions = {}): Broker {
   }
 
   return {
-    start(given, givenClock) {
+    start(given, host) {
       events = given;
-      clock = givenClock;
+      clock = host.clock;
       endSweep = clock.every(SWEEP_MS, sweep);
     },
     stop() {
       endSweep?.();
     },
-    publish(channel, draft, keep) {
+    publish(channel, draft, { keep }) {
       if (keep === undefined) {
         const publication = { ...draft, offset: 0, time: clock.now() };
         return { offset: 0, epoch: "", receivers: events?.publication(channel, publication, "") ?? 0 };

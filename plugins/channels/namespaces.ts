@@ -5,60 +5,9 @@
  */
 
 import { checkOptions, PlugboardError } from "../../core/mod.ts";
-import type { Identity, Verb } from "../shared/identity.ts";
-import type { Broker, Retention } from "./broker.ts";
-import type { ChannelAction } from "./types.ts";
-
-/**
- * Who may do something: `anyone`, also anonymous; somebody `signed_in`; a current `subscriber` of the channel;
- * somebody whose permissions name it (`permission`); or `nobody`. Of several, one must hold.
- */
-export type Rule = "nobody" | "anyone" | "signed_in" | "subscriber" | "permission";
-
-/** What the channels of a namespace offer. */
-export interface NamespaceOptions {
-  /** Publications kept; 0 keeps no log. @default {100} */
-  historySize?: number;
-  /** How long each is kept. @default {300000} five minutes */
-  historyMs?: number;
-  /** Whether subscribers can be listed. @default {true} */
-  presence?: boolean;
-  /** Whether joins and leaves are announced: to those who `ask`, to `all` subscribers, or not at all. @default {"ask"} */
-  joinLeave?: "off" | "ask" | "all";
-  /** With more subscribers than this, joins and leaves are announced no more; each costs one message per subscriber. @default {500} */
-  joinLeaveLimit?: number;
-  /** Whether a client that was away gets what it missed: `always`, on `request`, or not at all. @default {"always"} */
-  recovery?: "off" | "request" | "always";
-  /** `stream` recovers every publication, `cache` only the latest. @default {"stream"} */
-  recoveryMode?: "stream" | "cache";
-  /** Most publications a recovery may take; beyond it the client is told that it cannot. @default {300} */
-  recoveryLimit?: number;
-  /** Keeps the logs of this namespace. @default {the broker of all channels} */
-  broker?: Broker;
-  /** Who may subscribe. @default {"permission"} */
-  subscribe?: Rule | readonly Rule[];
-  /** Who may publish. @default {"permission"} */
-  publish?: Rule | readonly Rule[];
-  /** Who may see who is there. @default {"permission"} */
-  presenceAccess?: Rule | readonly Rule[];
-  /** Who may read the log. @default {"permission"} */
-  historyAccess?: Rule | readonly Rule[];
-  /** Bytes of a channel's name. @default {as for all channels} */
-  maxNameBytes?: number;
-}
-
-/** A namespace with everything decided. */
-export interface Namespace
-  extends Required<Omit<NamespaceOptions, "subscribe" | "publish" | "presenceAccess" | "historyAccess">> {
-  /** The part before the `:`; empty for all others. */
-  readonly name: string;
-  /** Keeps its logs. */
-  readonly broker: Broker;
-  /** How much to keep; absent when nothing is. */
-  readonly keep: Retention | undefined;
-  /** Who may do what. */
-  readonly rules: Readonly<Record<ChannelAction, readonly Rule[]>>;
-}
+import type { Identity, Verb, Verdict } from "../shared/identity.ts";
+import type { Broker } from "./broker.ts";
+import type { ChannelAction, Namespace, NamespaceOptions, Rule } from "./namespace.ts";
 
 const DEFAULTS = {
   historySize: 100,
@@ -162,25 +111,33 @@ const VERBS: Record<ChannelAction, Verb> = {
   history: "read",
 };
 
-/** Whether the rules allow somebody an action. */
-export function allows(
+/** Decides by the rules of a namespace. */
+export function decide(
   { rules }: Namespace,
   action: ChannelAction,
   channel: string,
   identity: Identity,
   subscribed: boolean,
-): boolean {
-  if (!mayName(identity.user, channel)) return false;
+): Verdict {
+  if (!mayName(identity.user, channel)) return OTHER_USERS;
   for (const rule of rules[action]) {
-    if (rule === "anyone") return true;
-    if (rule === "signed_in" && identity.user !== "" && !identity.anonymous) return true;
-    if (rule === "subscriber" && subscribed) return true;
-    if (rule === "permission" && identity.can(VERBS[action], channel)) return true;
+    const holds = rule === "anyone" ||
+      rule === "signed_in" && identity.user !== "" && !identity.anonymous ||
+      rule === "subscriber" && subscribed ||
+      rule === "permission" && identity.can(VERBS[action], channel);
+    if (holds) return ALLOWED[rule];
   }
-  return false;
+  return { allowed: false, rule: rules[action].join(", ") };
 }
 
-/** A channel that ends in `#` and user ids, separated by commas, is for those users alone: `dialog#42,43`. */
+/** Shared, so that a publish allocates none. */
+const ALLOWED = Object.fromEntries(RULES.map((rule) => [rule, { allowed: true, rule }])) as Record<
+  Rule,
+  Verdict
+>;
+const OTHER_USERS: Verdict = { allowed: false, rule: "users in the channel's name" };
+
+/** A name may end in `#` and a list of user ids: only these users may use the channel, as in `dialog#42,43`. */
 function mayName(user: string, channel: string): boolean {
   const hash = channel.lastIndexOf("#");
   if (hash === -1) return true;

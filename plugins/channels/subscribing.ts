@@ -10,17 +10,9 @@
 
 import { PlugboardError } from "../../core/mod.ts";
 import type { Channel } from "./channel.ts";
-import type {
-  Client,
-  ClientInfo,
-  History,
-  Position,
-  Publication,
-  SubscribeAddition,
-  Subscribed,
-  SubscribeRequest,
-  Subscription,
-} from "./types.ts";
+import type { SubscribeAddition } from "./extensions.ts";
+import type { ClientInfo, History, Position, Publication } from "./publications.ts";
+import type { Client, Subscribed, SubscribeRequest, Subscription } from "./types.ts";
 
 /** A subscription that is ready to begin. */
 export interface Prepared {
@@ -105,6 +97,7 @@ function describe(
     (recovery === "always" || request.recoverable === true || request.recover !== undefined);
   return {
     channel: name,
+    namespace,
     info: request.grant?.chanInfo === undefined ? info : { ...info, chanInfo: request.grant.chanInfo },
     recoverable,
     positioned: recoverable || (allowed && request.positioned === true),

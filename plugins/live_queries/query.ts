@@ -5,6 +5,7 @@
  */
 
 import type { Publication } from "../channels.ts";
+import { Payload } from "../shared/payload.ts";
 import type { QueryDefinition } from "./definition.ts";
 import type { Plan } from "./plan.ts";
 import type { Result } from "./result.ts";
@@ -85,17 +86,17 @@ export class Instance {
     const json = this.#result.diff(result);
     if (json === undefined) return;
     this.#result = result;
-    const publication = { offset: ++this.#offset, json, time: now };
+    const publication = { offset: ++this.#offset, payload: Payload.fromValidJson(json), time: now };
     this.#keep(publication);
     return publication;
   }
 
   #keep(publication: Publication): void {
-    this.#diffChars += publication.json.length;
+    this.#diffChars += publication.payload.text.length;
     this.#diffs.push(publication);
     const maxChars = Math.max(MAX_DIFF_CHARS, this.#result.chars);
     while (this.#diffs.length > MAX_DIFFS || this.#diffChars > maxChars) {
-      this.#diffChars -= this.#diffs.shift()!.json.length;
+      this.#diffChars -= this.#diffs.shift()!.payload.text.length;
     }
   }
 }

@@ -90,8 +90,8 @@ export interface Json {
   ): Promise<number>;
   /** Subscribes a client, by its id. Resolves to whether there is one. */
   subscribeClient(client: string, channel: string): Promise<boolean>;
-  /** Ends a client's subscription; `false` if there was none. */
-  unsubscribeClient(client: string, channel: string): boolean;
+  /** Ends a client's subscription; resolves to `false` if there was none. */
+  unsubscribeClient(client: string, channel: string): Promise<boolean>;
   /** How many clients are connected here. */
   clientCount(): number;
 }
@@ -196,7 +196,8 @@ export function json(options: JsonOptions): Plugin<Json> {
         if (channels.clientOf(client)?.subscriptions.has(channel)) return true;
         return await channels.subscribeClients({ client }, channel) > 0;
       },
-      unsubscribeClient: (client, channel) => channels.unsubscribeClients({ client }, channel) > 0,
+      unsubscribeClient: async (client, channel) =>
+        await channels.unsubscribeClients({ client }, channel) > 0,
       clientCount: () => signedIn.size,
     },
     start(given) {

@@ -83,9 +83,7 @@ export class RealtimeServer {
     const limits = this.#limits = server.use(rateLimits({ limits: limitsOf(rateLimit) }));
     const signIn = signInOptions("realtime_server", config);
     const access = this.access = server.use(auth({ limits: limits.signIns, ...signIn }));
-    const bus = this.channels = server.use(channels());
-    bus.extend(limits.extension);
-    bus.extend(access.extension);
+    const bus = this.channels = server.use(channels({ limits, access }));
     const people = this.presence = server.use(presence({ channels: bus, timeoutMs: presenceTimeout }));
     this.queries = server.use(liveQueries({ channels: bus, ...(store && { store: store.api }) }));
     this.rpc = server.use(rpc({ limits }));
@@ -166,8 +164,8 @@ export class RealtimeServer {
     return await this.queries.subscribeToQuery(this.#connectionOf(clientId), query, params);
   }
 
-  /** Ends a query subscription. Returns `false` if there was none. */
-  unsubscribeFromQuery(subscriptionId: string): boolean {
+  /** Ends a query subscription. Resolves to `false` if there was none. */
+  unsubscribeFromQuery(subscriptionId: string): Promise<boolean> {
     return this.queries.unsubscribeFromQuery(subscriptionId);
   }
 
@@ -186,7 +184,7 @@ export class RealtimeServer {
 
   /** Returns statistics of the channels, or of one. */
   getChannelStats(channel?: string): ChannelStats[] {
-    return this.channels.stats(channel);
+    return this.channels.localStats(channel);
   }
 
   /** Returns the connected clients, or one. */

@@ -24,6 +24,14 @@ export interface Identity {
   readonly anonymous?: true;
 }
 
+/** A decision about a permission. */
+export interface Verdict {
+  /** Whether it is allowed. */
+  readonly allowed: boolean;
+  /** The rule that decided. */
+  readonly rule: string;
+}
+
 /** Every client's identity on a server without sign-in: no name, all permissions. */
 export const anonymousIdentity: Identity = { user: "", can: () => true };
 

@@ -8,7 +8,7 @@
 
 import { cpuUsage } from "node:process";
 import type { Connection, Host, Plugin } from "../../core/mod.ts";
-import type { ChannelExtension, Channels, Draft } from "../channels.ts";
+import type { ChannelExtension, Channels } from "../channels.ts";
 import { type Histogram, type MetricsRegistry, SECONDS } from "../shared/metrics.ts";
 
 /** How often the lag of the event loop is sampled. */
@@ -63,7 +63,6 @@ export function measure(metrics: MetricsRegistry, channels: Channels): Measuring
     return (user + system) / 1e6;
   });
 
-  const begun = new WeakMap<Draft, number>();
   /** Start times of the publications that are sent at the end of this turn of the event loop. */
   let turn: number[] = [];
   function observeLatencies(): void {
@@ -72,7 +71,6 @@ export function measure(metrics: MetricsRegistry, channels: Channels): Measuring
     turn = [];
   }
 
-  const namespaceOf = (channel: string) => channels.namespaceOf(channel).name;
   return {
     latency,
     refused: (status) => refusals.add(1, String(status)),
@@ -84,15 +82,14 @@ export function measure(metrics: MetricsRegistry, channels: Channels): Measuring
     },
     extension: {
       name: "stats",
-      beforePublish: (_channel, draft) => void begun.set(draft, performance.now()),
-      published(channel, draft) {
-        publishes.add(1, namespaceOf(channel));
+      published({ namespace, startedAt }) {
+        publishes.add(1, namespace.name);
         // The outbox has scheduled its flush before, so it has sent everything when this callback runs.
-        if (turn.push(begun.get(draft)!) === 1) setImmediate(observeLatencies);
+        if (turn.push(startedAt) === 1) setImmediate(observeLatencies);
       },
-      delivered: (channel, _publication, receivers) => void deliveries.add(receivers, namespaceOf(channel)),
-      joined: (_client, { channel }) => void subscribes.add(1, namespaceOf(channel)),
-      left: (_client, { channel }) => void unsubscribes.add(1, namespaceOf(channel)),
+      delivered: ({ namespace }, _publication, receivers) => void deliveries.add(receivers, namespace.name),
+      joined: (_client, { namespace }) => void subscribes.add(1, namespace.name),
+      left: (_client, { namespace }) => void unsubscribes.add(1, namespace.name),
       recovered: (_client, _channel, complete) => void recoveries.add(1, complete ? "done" : "impossible"),
     },
     start(given) {

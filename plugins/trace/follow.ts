@@ -119,20 +119,20 @@ export function channelEvents(
     left({ id }, { channel }) {
       emit({ event: "unsubscribe", client: id, channel, detail: () => ({}) });
     },
-    beforePublish(channel, { json, tags, except }, client) {
+    beforePublish({ channel, draft: { payload, tags, except }, client }) {
       const from = client?.id ?? except;
-      const detail = () => ({ data: writer.text(json), ...(tags && { tags }) });
+      const detail = () => ({ data: writer.text(payload.text), ...(tags && { tags }) });
       emit({ event: "publish", ...(from !== undefined && { client: from }), channel, detail });
     },
-    published(channel, { except }, { offset, receivers }) {
+    published({ channel, draft: { except } }, { offset, receivers }) {
       const detail = () => ({ offset, receivers });
       emit({ event: "published", ...(except !== undefined && { client: except }), channel, detail });
     },
-    delivered(channel, { json, offset, except }, receivers) {
+    delivered({ name: channel }, { payload, offset, except }, receivers) {
       emit({
         event: "delivery",
         channel,
-        detail: () => ({ offset, receivers, data: writer.text(json) }),
+        detail: () => ({ offset, receivers, data: writer.text(payload.text) }),
         concerns: (client) =>
           client !== except && channels.clientOf(client)?.subscriptions.has(channel) === true,
       });

@@ -9,7 +9,7 @@
 
 import { type Span, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { type App, type Clock, messageOf } from "../../core/mod.ts";
-import type { ChannelExtension, Draft } from "../channels.ts";
+import type { ChannelExtension, Publishing } from "../channels.ts";
 import type { Around } from "./calls.ts";
 import type { PlainWriter } from "../shared/plain.ts";
 
@@ -33,19 +33,19 @@ export interface Spans {
 export function createSpans(writer: PlainWriter, clock: () => Clock): Spans {
   const tracer = trace.getTracer("plugboard");
   /** In order of their start. */
-  const pending = new Map<Draft, { span: Span; since: number }>();
+  const pending = new Map<Publishing, { span: Span; since: number }>();
 
-  function abandon(draft: Draft, span: Span): void {
-    pending.delete(draft);
+  function abandon(publishing: Publishing, span: Span): void {
+    pending.delete(publishing);
     span.setStatus({ code: SpanStatusCode.ERROR, message: "refused, or not confirmed" });
     span.end();
   }
 
   function sweep(): void {
     const expired = clock().now() - CONFIRM_MS;
-    for (const [draft, { span, since }] of pending) {
+    for (const [publishing, { span, since }] of pending) {
       if (since > expired && pending.size <= MAX_PENDING) break;
-      abandon(draft, span);
+      abandon(publishing, span);
     }
   }
 
@@ -75,20 +75,21 @@ export function createSpans(writer: PlainWriter, clock: () => Clock): Spans {
 
     extension: {
       name: "trace",
-      beforePublish(channel, draft, client) {
+      beforePublish(publishing) {
+        const { channel, draft, client } = publishing;
         const attributes = {
           "messaging.destination.name": channel,
-          "messaging.message.body.size": draft.json.length,
+          "messaging.message.body.size": draft.payload.text.length,
           ...(client && { "plugboard.client": client.id }),
         };
         const span = tracer.startSpan(`publish ${channel}`, { kind: SpanKind.PRODUCER, attributes });
-        pending.set(draft, { span, since: clock().now() });
+        pending.set(publishing, { span, since: clock().now() });
         if (pending.size > MAX_PENDING) sweep();
       },
-      published(_, draft, { offset, receivers }) {
-        const entry = pending.get(draft);
+      published(publishing, { offset, receivers }) {
+        const entry = pending.get(publishing);
         if (entry === undefined) return;
-        pending.delete(draft);
+        pending.delete(publishing);
         entry.span.setAttributes({ "plugboard.offset": offset, "plugboard.receivers": receivers });
         entry.span.end();
       },

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { Broker, HistoryQuery, Publication, Retention } from "../../plugins/channels.ts";
+import {
+  type Broker,
+  type HistoryQuery,
+  Payload,
+  type Publication,
+  type Retention,
+} from "../../plugins/channels.ts";
 import { FakeClock } from "./clock.ts";
 
 /** A started broker and what it delivered. */
@@ -20,7 +26,7 @@ export async function underTest(broker: Broker, end: () => unknown = () => {}): 
     publication: (channel, publication, epoch) => delivered.push({ channel, publication, epoch }) && 1,
     presence: (channel, kind, { client }) => void presence.push({ channel, kind, client }),
     interrupted() {},
-  }, clock);
+  }, { clock, log: { debug() {}, info() {}, warn() {}, error() {} } });
   return {
     broker,
     clock,
@@ -34,8 +40,9 @@ export async function underTest(broker: Broker, end: () => unknown = () => {}): 
 }
 
 const keep: Retention = { size: 5, ageMs: 60_000 };
-const draft = (n: number) => ({ json: String(n) });
-const numbers = (publications: readonly Publication[]) => publications.map(({ json }) => Number(json));
+const draft = (n: number) => ({ payload: Payload.of(n) });
+const numbers = (publications: readonly Publication[]) =>
+  publications.map(({ payload }) => Number(payload.text));
 
 /** What every broker promises. `make` gives a fresh one. */
 export function brokerSuite(name: string, make: () => Promise<BrokerUnderTest>): void {
@@ -47,7 +54,7 @@ export function brokerSuite(name: string, make: () => Promise<BrokerUnderTest>):
 
   test("numbers the publications of a channel from 1 and delivers them in that order", async ({ broker, delivered }) => {
     await broker.subscribe("a");
-    const results = await Promise.all([1, 2, 3].map((n) => broker.publish("a", draft(n), keep)));
+    const results = await Promise.all([1, 2, 3].map((n) => broker.publish("a", draft(n), { keep })));
     assert.deepEqual(results.map(({ offset }) => offset), [1, 2, 3]);
     assert.deepEqual(delivered.map(({ publication }) => publication.offset), [1, 2, 3]);
     assert.ok(results[0]!.epoch !== "");
@@ -57,8 +64,8 @@ export function brokerSuite(name: string, make: () => Promise<BrokerUnderTest>):
   });
 
   test("keeps channels apart", async ({ broker }) => {
-    await broker.publish("a", draft(1), keep);
-    await broker.publish("b", draft(2), keep);
+    await broker.publish("a", draft(1), { keep });
+    await broker.publish("b", draft(2), { keep });
     const a = await broker.history("a", {}, keep);
     const b = await broker.history("b", {}, keep);
     assert.deepEqual([numbers(a.publications), numbers(b.publications)], [[1], [2]]);
@@ -70,13 +77,13 @@ export function brokerSuite(name: string, make: () => Promise<BrokerUnderTest>):
     assert.deepEqual(empty.publications, []);
     assert.equal(empty.top.offset, 0);
     assert.ok(empty.top.epoch !== "");
-    const { epoch } = await broker.publish("a", draft(1), keep);
+    const { epoch } = await broker.publish("a", draft(1), { keep });
     assert.equal(epoch, empty.top.epoch);
   });
 
   test("delivers without a log where none is kept", async ({ broker, delivered }) => {
     await broker.subscribe("a");
-    const { offset } = await broker.publish("a", draft(1), undefined);
+    const { offset } = await broker.publish("a", draft(1), { keep: undefined });
     assert.equal(offset, 0);
     assert.equal(delivered[0]!.publication.offset, 0);
     assert.deepEqual((await broker.history("a", {}, keep)).publications, []);
@@ -84,11 +91,11 @@ export function brokerSuite(name: string, make: () => Promise<BrokerUnderTest>):
 
   test("keeps who published, when, and the tags", async ({ broker, clock }) => {
     const info = { user: "u", client: "c", connInfo: '{"x":1}' };
-    await broker.publish("a", { json: '{"y":[2]}', info, tags: { z: "3" } }, keep);
+    await broker.publish("a", { payload: Payload.of({ y: [2] }), info, tags: { z: "3" } }, { keep });
     const { publications } = await broker.history("a", {}, keep);
     assert.deepEqual(publications, [{
       offset: 1,
-      json: '{"y":[2]}',
+      payload: Payload.of({ y: [2] }),
       time: clock.now(),
       info,
       tags: { z: "3" },
@@ -96,22 +103,22 @@ export function brokerSuite(name: string, make: () => Promise<BrokerUnderTest>):
   });
 
   test("drops publications beyond the size and the age, and counts on", async ({ broker, clock }) => {
-    for (let n = 1; n <= 7; n++) await broker.publish("a", draft(n), keep);
+    for (let n = 1; n <= 7; n++) await broker.publish("a", draft(n), { keep });
     assert.deepEqual(numbers((await broker.history("a", {}, keep)).publications), [3, 4, 5, 6, 7]);
     clock.advance(keep.ageMs - 1);
-    await broker.publish("a", draft(8), keep);
+    await broker.publish("a", draft(8), { keep });
     clock.advance(1);
     assert.deepEqual(numbers((await broker.history("a", {}, keep)).publications), [8]);
-    assert.equal((await broker.publish("a", draft(9), keep)).offset, 9);
+    assert.equal((await broker.publish("a", draft(9), { keep })).offset, 9);
   });
 
   test("empties a log on request and counts on", async ({ broker }) => {
-    const first = await broker.publish("a", draft(1), keep);
+    const first = await broker.publish("a", draft(1), { keep });
     await broker.removeHistory("a");
     const { publications, top } = await broker.history("a", {}, keep);
     assert.deepEqual(publications, []);
     assert.deepEqual(top, { offset: 1, epoch: first.epoch });
-    assert.equal((await broker.publish("a", draft(2), keep)).offset, 2);
+    assert.equal((await broker.publish("a", draft(2), { keep })).offset, 2);
   });
 
   test("announces joins and leaves", async ({ broker, presence }) => {
@@ -134,7 +141,7 @@ export function brokerSuite(name: string, make: () => Promise<BrokerUnderTest>):
         }),
         async (count, { limit, offset, epoch, reverse }) => {
           const name = `h${channel++}`;
-          for (let n = 1; n <= count; n++) await broker.publish(name, draft(n), keep);
+          for (let n = 1; n <= count; n++) await broker.publish(name, draft(n), { keep });
           const { top } = await broker.history(name, { limit: 0 }, keep);
           const since = offset === undefined
             ? undefined
@@ -183,7 +190,7 @@ export function delayed(broker: Broker): Broker {
     return result;
   };
   return {
-    start: (events, clock) => broker.start?.(events, clock),
+    start: (events, host) => broker.start?.(events, host),
     stop: () => broker.stop?.(),
     publish: (...args) => inOrder(() => broker.publish(...args)),
     announce: (...args) => inOrder(() => broker.announce(...args)),
@@ -204,7 +211,7 @@ export function late(broker: Broker): Broker {
       await new Promise((resolve) => setImmediate(resolve));
       return { offset, epoch, receivers: 0 };
     },
-    start: (events, clock) =>
+    start: (events, host) =>
       broker.start?.({
         presence: (...args) => events.presence(...args),
         interrupted: (...args) => events.interrupted(...args),
@@ -212,6 +219,6 @@ export function late(broker: Broker): Broker {
           setImmediate(() => events.publication(...args));
           return 0;
         },
-      }, clock),
+      }, host),
   };
 }

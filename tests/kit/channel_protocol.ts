@@ -1,17 +1,34 @@
 import { closeCode, messageOf, PlugboardError, type Plugin } from "../../core/mod.ts";
-import type { ChannelEncoder, Channels, Client, Identity, SubscribeRequest } from "../../plugins/channels.ts";
+import type {
+  ChannelEncoder,
+  Channels,
+  Client,
+  Identity,
+  Publication,
+  Subscribed,
+  SubscribeRequest,
+} from "../../plugins/channels.ts";
 import { anonymousIdentity } from "../../plugins/shared/identity.ts";
 
 const json = JSON.stringify;
 
 const encoder: ChannelEncoder = {
-  publication: (channel, { offset, json: data }) =>
-    `{"pub":${json(channel)},"offset":${offset},"data":${data}}`,
+  publication: (channel, { offset, payload }) =>
+    `{"pub":${json(channel)},"offset":${offset},"data":${payload.text}}`,
   join: (channel, { client }) => json({ join: channel, client }),
   leave: (channel, { client }) => json({ leave: channel, client }),
-  subscribed: (channel, subscribed) => json({ pushed: channel, ...subscribed }),
+  subscribed: (channel, subscribed) => json({ pushed: channel, ...shown(subscribed) }),
   unsubscribed: (channel, { code }) => json({ unsubscribed: channel, code }),
 };
+
+/** A `Subscribed` as JSON shows it. */
+export type Shown = Omit<Subscribed, "publications"> & { publications: { offset: number; json: string }[] };
+
+/** An answer as JSON shows it: payloads as their text. */
+export function shown<Answer extends { publications: readonly Publication[] }>(answer: Answer) {
+  const publications = answer.publications.map(({ payload, ...rest }) => ({ ...rest, json: payload.text }));
+  return { ...answer, publications };
+}
 
 type Command =
   & { do: "subscribe" | "unsubscribe" | "publish" | "history"; channel: string; data?: unknown }
@@ -47,13 +64,14 @@ export function channelProtocol(
                 await client.subscribe(
                   channel,
                   request,
-                  (result) => conn.send(json({ subscribed: channel, ...result })),
+                  (result) => conn.send(json({ subscribed: channel, ...shown(result) })),
                 );
               } else if (what === "unsubscribe") conn.send(json({ left: client.unsubscribe(channel) }));
               else if (what === "publish") {
                 conn.send(json({ published: await client.publish(channel, data) }));
-              } else if (what === "history") conn.send(json({ history: await client.history(channel) }));
-              else conn.close(closeCode(4500, "unknown"));
+              } else if (what === "history") {
+                conn.send(json({ history: shown(await client.history(channel)) }));
+              } else conn.close(closeCode(4500, "unknown"));
             } catch (error) {
               conn.send(json({ error: error instanceof PlugboardError ? error.code : messageOf(error) }));
             }

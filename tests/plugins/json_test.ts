@@ -42,7 +42,7 @@ Deno.test("Q02 clients subscribe and unsubscribe by message, and are subscribed 
   assert.equal(await server.json.subscribeClient(ack.data.clientId, "by-server"), true);
   assert.deepEqual((await client.nextJson()).channel, "by-server");
   assert.equal(await server.json.subscribeClient(ack.data.clientId, "by-server"), true, "it is already");
-  assert.equal(server.json.unsubscribeClient(ack.data.clientId, "by-server"), true);
+  assert.equal(await server.json.unsubscribeClient(ack.data.clientId, "by-server"), true);
   const ended = await client.nextJson();
   assert.deepEqual([ended.type, ended.data.code], ["unsubscribed", 2000]);
   assert.equal(await server.json.subscribeClient("nobody", "x"), false);

@@ -64,8 +64,8 @@ Deno.test("S13 without start it works in memory: publish, subscribe, presence, q
   const subscription = await server.subscribeToQuery("client-123", sql, ["pending"]);
   assert.equal(await server.notifyQueryUpdate(sql, [{ id: 1 }], ["done"]), 0);
   assert.equal(await server.notifyQueryUpdate(sql, [{ id: 1 }]), 1);
-  assert.equal(server.unsubscribeFromQuery(subscription), true);
-  assert.equal(server.unsubscribeFromQuery(subscription), false);
+  assert.equal(await server.unsubscribeFromQuery(subscription), true);
+  assert.equal(await server.unsubscribeFromQuery(subscription), false);
   await server.stop();
 });
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Server } from "../../core/mod.ts";
-import { channels } from "../../plugins/channels.ts";
+import { channels, Payload } from "../../plugins/channels.ts";
 import { persistence } from "../../plugins/persistence.ts";
 import { sqliteBroker, type SqliteBrokerOptions } from "../../plugins/sqlite_broker.ts";
 import { brokerSuite, underTest } from "../kit/broker_suite.ts";
@@ -23,14 +23,14 @@ Deno.test("the SQLite broker goes on where it was when it starts again", async (
   const path = `${folder}/log.db`;
   const first = await (async () => {
     await using under = await sqlite(path);
-    await under.broker.publish("a", { json: "1", tags: { t: "x" } }, keep);
-    return await under.broker.publish("a", { json: "2" }, keep);
+    await under.broker.publish("a", { payload: Payload.of(1), tags: { t: "x" } }, { keep });
+    return await under.broker.publish("a", { payload: Payload.of(2) }, { keep });
   })();
   await using under = await sqlite(path);
   const { publications, top } = await under.broker.history("a", {}, keep);
-  assert.deepEqual(publications.map(({ json }) => json), ["1", "2"]);
+  assert.deepEqual(publications.map(({ payload }) => payload.text), ["1", "2"]);
   assert.deepEqual(top, { offset: first.offset, epoch: first.epoch });
-  assert.equal((await under.broker.publish("a", { json: "3" }, keep)).offset, 3);
+  assert.equal((await under.broker.publish("a", { payload: Payload.of(3) }, { keep })).offset, 3);
   assert.equal((await under.broker.history("empty", {}, keep)).top.epoch, first.epoch);
   await Deno.remove(folder, { recursive: true });
 });
@@ -40,13 +40,13 @@ Deno.test("the SQLite broker removes in the background what no reader is shown a
   const { broker, clock, store } = under;
   const rows = () => store.get<{ n: number }>("SELECT count(*) AS n FROM channel_publications")!.n;
   for (let channel = 0; channel < 20; channel++) {
-    for (let n = 0; n < 20; n++) await broker.publish(`c${channel}`, { json: "1" }, keep);
+    for (let n = 0; n < 20; n++) await broker.publish(`c${channel}`, { payload: Payload.of(1) }, { keep });
   }
   clock.advance(1_000);
   await until("the surplus to be gone", () => rows() === 20 * keep.size);
   clock.advance(keep.ageMs);
   await until("all to be gone", () => rows() === 0);
-  assert.equal((await broker.publish("c1", { json: "1" }, keep)).offset, 21);
+  assert.equal((await broker.publish("c1", { payload: Payload.of(1) }, { keep })).offset, 21);
 });
 
 Deno.test("the SQLite broker's database stops growing, however much is published", async () => {
@@ -57,7 +57,7 @@ Deno.test("the SQLite broker's database stops growing, however much is published
   for (let round = 0; round < 20; round++) {
     // The clock stands still, so nothing sweeps behind the publishers.
     await Promise.all(Array.from({ length: 1_000 }, (_, n) => {
-      return broker.publish(`c${n % 50}`, { json: JSON.stringify("x".repeat(200)) }, keep);
+      return broker.publish(`c${n % 50}`, { payload: Payload.of("x".repeat(200)) }, { keep });
     }));
     sizes.push(pages());
   }
@@ -69,13 +69,13 @@ Deno.test("the SQLite broker's database stops growing, however much is published
 Deno.test("the SQLite broker forgets unused logs, and a position in one is not taken for one in another", async () => {
   await using under = await sqlite(":memory:", { forgetAfterMs: 10_000 });
   const { broker, clock, store } = under;
-  const before = await broker.publish("a", { json: "1" }, { size: 5, ageMs: 1_000 });
+  const before = await broker.publish("a", { payload: Payload.of(1) }, { keep: { size: 5, ageMs: 1_000 } });
   clock.advance(20_000);
   await until("the log to be forgotten", () => {
     clock.advance(1_000);
     return store.all("SELECT * FROM channel_logs").length === 0;
   });
-  const after = await broker.publish("a", { json: "2" }, keep);
+  const after = await broker.publish("a", { payload: Payload.of(2) }, { keep });
   assert.equal(after.offset, 1);
   assert.notEqual(after.epoch, before.epoch);
 });
@@ -84,15 +84,15 @@ Deno.test("the SQLite broker keeps what has not expired, however long its channe
   await using under = await sqlite(":memory:", { forgetAfterMs: 10_000 });
   const { broker, clock, store } = under;
   const long = { size: 5, ageMs: 3_600_000 };
-  await broker.publish("a", { json: "1" }, long);
-  await broker.publish("b", { json: "1" }, keep);
+  await broker.publish("a", { payload: Payload.of(1) }, { keep: long });
+  await broker.publish("b", { payload: Payload.of(1) }, { keep });
   clock.advance(keep.ageMs);
   await until("the other log to be forgotten", () => {
     clock.advance(1_000);
     return store.all("SELECT * FROM channel_logs").length === 1;
   });
   assert.equal((await broker.history("a", {}, long)).publications.length, 1);
-  assert.equal((await broker.publish("a", { json: "2" }, long)).offset, 2);
+  assert.equal((await broker.publish("a", { payload: Payload.of(2) }, { keep: long })).offset, 2);
 });
 
 Deno.test("the SQLite broker cuts a log that was long piece by piece", async () => {
@@ -100,7 +100,10 @@ Deno.test("the SQLite broker cuts a log that was long piece by piece", async () 
   const { broker, clock, store } = under;
   const rows = () => store.get<{ n: number }>("SELECT count(*) AS n FROM channel_publications")!.n;
   const publish = (count: number, size: number) =>
-    Promise.all(Array.from({ length: count }, () => broker.publish("a", { json: "1" }, { ...keep, size })));
+    Promise.all(
+      Array.from({ length: count }, () =>
+        broker.publish("a", { payload: Payload.of(1) }, { keep: { ...keep, size } })),
+    );
   await publish(3_200, 10_000);
   await publish(8, 5);
   assert.ok(rows() > 2_000, "no publisher waits until all of it is gone");

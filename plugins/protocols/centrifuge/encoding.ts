@@ -41,8 +41,8 @@ export function lifetime(expiresAt: number | undefined, now: number): string | u
 }
 
 /** A publication, live or from the log. */
-export function publication({ json, info, offset, tags }: Publication): string {
-  let text = `{"data":${json}`;
+export function publication({ payload, info, offset, tags }: Publication): string {
+  let text = `{"data":${payload.text}`;
   if (info !== undefined) text += `,"info":${clientInfo(info)}`;
   if (offset > 0) text += `,"offset":${offset}`;
   if (tags !== undefined) text += `,"tags":${JSON.stringify(tags)}`;

@@ -4,8 +4,7 @@
  * @module
  */
 
-import type { NamespaceOptions } from "../../channels.ts";
-import type { ChannelEncoder } from "../../channels/types.ts";
+import type { ChannelEncoder, NamespaceOptions } from "../../channels.ts";
 import type { HistoryOptions } from "./history.ts";
 import type { MessageWriter } from "./messages.ts";
 
@@ -45,7 +44,8 @@ export function encoderFor(messages: MessageWriter): ChannelEncoder {
   const tell = (channel: string, content: string) =>
     JSON.stringify(messages.system("system", channel, content));
   return {
-    publication: (channel, { json }) => channel.startsWith(`${NAMESPACE}:`) ? json : tell(channel, json),
+    publication: (channel, { payload: { text } }) =>
+      channel.startsWith(`${NAMESPACE}:`) ? text : tell(channel, text),
     join: (channel, { user }) => tell(channel, `${user} joined`),
     leave: (channel, { user }) => tell(channel, `${user} left`),
     subscribed: (channel) => tell(channel, "subscribed"),

@@ -77,7 +77,7 @@ export function chatHistory(
     const { publications } = await channels.history(logChannel(roomId), query);
     const shown = publications.slice(0, limit).reverse();
     const more = publications.length > limit;
-    return { messages: shown.map(({ json }) => json), ...(more && { before: shown[0]!.offset }) };
+    return { messages: shown.map(({ payload }) => payload.text), ...(more && { before: shown[0]!.offset }) };
   }
 
   return {

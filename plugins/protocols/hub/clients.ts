@@ -46,7 +46,7 @@ export function seatClients(
 
   function sendMissed({ conn, user }: Seat, subscribed: readonly Subscribed[]): void {
     const missed = subscribed.flatMap(({ publications }) => publications);
-    for (const { json } of missed.sort(asSent)) conn.send(json);
+    for (const { payload } of missed.sort(asSent)) conn.send(payload.text);
     if (subscribed.every(({ wasRecovering, recovered }) => recovered || !wasRecovering)) return;
     log()?.info("messages for a session that was away are lost: there were too many", { user });
     conn.send(JSON.stringify(complete({ type: "messages_lost" }, clock().now())));

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ChannelEncoder } from "../../channels/types.ts";
+import type { ChannelEncoder } from "../../channels.ts";
 import { NAMESPACE } from "./names.ts";
 
 /**
@@ -12,9 +12,9 @@ import { NAMESPACE } from "./names.ts";
  * it gets what is published there as messages of the type `publication`.
  */
 export const encoder: ChannelEncoder = {
-  publication(channel, { json, time }) {
-    if (channel.startsWith(`${NAMESPACE}:`)) return json;
-    return wrapped("publication", `{"channel":${JSON.stringify(channel)},"data":${json}}`, time);
+  publication(channel, { payload: { text }, time }) {
+    if (channel.startsWith(`${NAMESPACE}:`)) return text;
+    return wrapped("publication", `{"channel":${JSON.stringify(channel)},"data":${text}}`, time);
   },
   join: (channel, { user }) => message("join", { channel, userId: user }),
   leave: (channel, { user }) => message("leave", { channel, userId: user }),

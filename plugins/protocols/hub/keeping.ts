@@ -15,7 +15,7 @@ import {
   type Closed,
   type MaybePromise,
 } from "../../../core/mod.ts";
-import type { ChannelExtension, Position, Subscribed, SubscribeRequest } from "../../channels/types.ts";
+import type { ChannelExtension, Position, Subscribed, SubscribeRequest } from "../../channels.ts";
 import type { KeyValueStore } from "../../shared/key_value_store.ts";
 import { NAMESPACE } from "./names.ts";
 import type { Seat } from "./roster.ts";
@@ -149,8 +149,8 @@ export function keeping(
   return {
     extension: {
       name: "hub",
-      delivered(channel, { offset }) {
-        if (offset > 0 && channel.startsWith(`${NAMESPACE}:`)) latest.set(channel, offset);
+      delivered({ name, namespace }, { offset }) {
+        if (offset > 0 && namespace.name === NAMESPACE) latest.set(name, offset);
       },
       vacated: (channel) => void latest.delete(channel),
     },

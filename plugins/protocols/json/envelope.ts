@@ -26,11 +26,11 @@ export function write<Type extends MessageType>(
 
 /** The same for what was published, the data of which is JSON text already. */
 function writePublication(channel: string, publication: Publication): string {
-  const { json, time, offset, info } = publication;
+  const { payload, time, offset, info } = publication;
   const head = `{"id":"${newId()}","timestamp":${time},"type":${JSON.stringify(typeOf(publication))}`;
   const place = offset > 0 ? `,"offset":${offset}` : "";
   const publisher = info === undefined || info.user === "" ? "" : `,"userId":${JSON.stringify(info.user)}`;
-  return `${head},"channel":${JSON.stringify(channel)},"data":${json}${place}${publisher}}`;
+  return `${head},"channel":${JSON.stringify(channel)},"data":${payload.text}${place}${publisher}}`;
 }
 
 function newId(): string {

@@ -31,7 +31,7 @@ const MAX_RECOVERED_CHARS = 524_288;
 /** A recovery that is more than that is none: the client is told so, and can read the history in parts. */
 export function bounded(subscribed: Subscribed): Subscribed {
   const { publications, position } = subscribed;
-  const chars = publications.reduce((sum, { json }) => sum + json.length, 0);
+  const chars = publications.reduce((sum, { payload }) => sum + payload.text.length, 0);
   if (position === undefined || chars <= MAX_RECOVERED_CHARS) return subscribed;
   const { offset } = publications.at(-1)!;
   return { ...subscribed, position: { ...position, offset }, recovered: false, publications: [] };
@@ -39,12 +39,12 @@ export function bounded(subscribed: Subscribed): Subscribed {
 
 /** A publication as a history shows it. */
 export function written(publication: Publication) {
-  const { offset, time, json, info } = publication;
+  const { offset, time, payload, info } = publication;
   return {
     offset,
     timestamp: time,
     type: typeOf(publication),
-    data: JSON.parse(json),
+    data: payload.value(),
     ...(info !== undefined && { userId: info.user }),
   };
 }

@@ -91,8 +91,9 @@ export class WebSocketServer {
     const limits = server.use(rateLimits({ limits: { connectionsPerIp: maxConnections } }));
     const signIn = { ...signInOptions("websocket_server", config), rule: serverOnly };
     const access = this.access = server.use(auth({ limits: limits.signIns, ...signIn }));
-    const bus = this.channels = server.use(channels({ defaults: { joinLeaveLimit: maxConnections } }));
-    bus.extend(limits.extension);
+    const bus = this.channels = server.use(
+      channels({ limits, defaults: { joinLeaveLimit: maxConnections } }),
+    );
     const people = this.presence = server.use(presence({ channels: bus }));
     this.sqlEvents = server.use(sqlEvents({ channels: bus, ...(store && { store: store.api }) }));
     const heartbeatMs = heartbeatInterval;
@@ -201,8 +202,8 @@ export class WebSocketServer {
     return this.#json.subscribeClient(idOf(client), channel);
   }
 
-  /** Ends a client's subscription. Returns `false` if there was none. */
-  unsubscribeClient(client: ClientRef, channel: string): boolean {
+  /** Ends a client's subscription. Resolves to `false` if there was none. */
+  unsubscribeClient(client: ClientRef, channel: string): Promise<boolean> {
     return this.#json.unsubscribeClient(idOf(client), channel);
   }
 }

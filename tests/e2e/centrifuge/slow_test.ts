@@ -55,9 +55,9 @@ for (const transport of transportNames) {
     client.sdk.connect();
     await news.ready();
     using slow = await sleeper(server, transport);
-    await until("both being subscribed", () => server.bus.stats("news")[0]?.subscribers === 2);
+    await until("both being subscribed", () => server.bus.localStats("news")[0]?.subscribers === 2);
     let published = 0;
-    while (server.bus.stats("news")[0]!.subscribers === 2) {
+    while (server.bus.localStats("news")[0]!.subscribers === 2) {
       assert.ok(published < 2_000, "the slow reader is not cut off");
       await server.bus.publish("news", payload(++published));
       assert.equal((await publications.next()).data.n, published); // the other one is never behind
@@ -80,7 +80,7 @@ for (const transport of transportNames) {
     await Promise.all([subscribed.next(), connecting.next()]);
     wire.hold(true);
     let published = 0;
-    while (server.bus.stats("news").length > 0) {
+    while (server.bus.localStats("news").length > 0) {
       assert.ok(published < 2_000, "the slow reader is not cut off");
       await server.bus.publish("news", payload(++published));
       await new Promise((resolve) => setImmediate(resolve));
@@ -96,8 +96,8 @@ for (const transport of transportNames) {
 Deno.test("B05 a stream whose reader has stopped for good keeps the server from stopping no longer than any other", async () => {
   await using server = await centrifugeServer(options);
   using slow = await sleeper(server, "http_stream");
-  await until("being subscribed", () => server.bus.stats("news").length === 1);
-  for (let n = 0; server.bus.stats("news").length > 0; n++) {
+  await until("being subscribed", () => server.bus.localStats("news").length === 1);
+  for (let n = 0; server.bus.localStats("news").length > 0; n++) {
     await server.bus.publish("news", payload(n));
     await new Promise((resolve) => setTimeout(resolve, 0));
   }

@@ -122,7 +122,7 @@ for (const [i, known] of acknowledged.entries()) {
     publications.map(({ offset }) => offset),
     Array.from({ length: top.offset }, (_, n) => n + 1),
   );
-  for (const [offset, json] of known) assert.equal(publications[offset - 1]?.json, json);
+  for (const [offset, json] of known) assert.equal(publications[offset - 1]?.payload.text, json);
   assert.equal(known.size, top.offset, "what was refused has left no trace");
 }
 await second.server.stop();

@@ -63,8 +63,7 @@ async function serveDecisions(
 ): Promise<TestServer & { bus: Channels; access: Access }> {
   const server = new Server({ port: 0, drainMs: 1_000 });
   const access = server.use(auth({ jwt: { secret: SECRET }, anonymous: true, ...options }));
-  const bus = server.use(channels({ namespaces: NAMESPACES }));
-  bus.extend(access.extension);
+  const bus = server.use(channels({ namespaces: NAMESPACES, access }));
   server.use(operations(access, bus));
   return Object.assign(await started(server), { bus, access });
 }
@@ -122,7 +121,7 @@ Deno.test("a refusal does not tell whether the channel exists", async () => {
     }
   }
   assert.deepEqual(
-    server.bus.stats().map(({ channel }) => channel),
+    server.bus.localStats().map(({ channel }) => channel),
     ["permission:busy"],
     "and creates nothing",
   );

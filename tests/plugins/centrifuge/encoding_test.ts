@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { PlugboardError } from "../../../core/mod.ts";
+import { Payload } from "../../../plugins/channels.ts";
 import { RpcError } from "../../../plugins/rpc.ts";
 import { errorReply } from "../../../plugins/protocols/centrifuge/codes.ts";
 import {
@@ -23,18 +24,18 @@ const anyInfo = fc.record({
 
 const anyPublication = fc.record({
   offset: fc.nat(),
-  json: fc.json(),
+  payload: fc.json().map(Payload.fromValidJson),
   time: fc.nat(),
   info: anyInfo,
   tags: fc.dictionary(fc.string(), fc.string()),
-}, { requiredKeys: ["offset", "json", "time"] });
+}, { requiredKeys: ["offset", "payload", "time"] });
 
 const parse = (text: unknown) => JSON.parse(text as string);
 
 Deno.test("any publication is written as JSON without line breaks, zero values left out", () => {
   fc.assert(fc.property(fc.string(), anyPublication, (channel, publication) => {
     const text = encoder.publication(channel, publication) as string;
-    const { offset, json, info, tags } = publication;
+    const { offset, payload, info, tags } = publication;
     const shown = info && {
       user: info.user,
       client: info.client,
@@ -42,7 +43,7 @@ Deno.test("any publication is written as JSON without line breaks, zero values l
       ...(info.chanInfo !== undefined && { chan_info: parse(info.chanInfo) }),
     };
     const pub = {
-      data: parse(json),
+      data: payload.value(),
       ...(shown && { info: shown }),
       ...(offset > 0 && { offset }),
       ...(tags && { tags }),
@@ -86,7 +87,11 @@ Deno.test("a subscription without a position is answered with nothing", () => {
 });
 
 Deno.test("a recovery is answered with all of it", () => {
-  const publications = [{ offset: 8, json: "1", time: 0 }, { offset: 9, json: "2", time: 0 }];
+  const publications = [{ offset: 8, payload: Payload.of(1), time: 0 }, {
+    offset: 9,
+    payload: Payload.of(2),
+    time: 0,
+  }];
   const recovered = {
     recoverable: true,
     positioned: true,

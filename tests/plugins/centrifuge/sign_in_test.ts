@@ -161,7 +161,7 @@ Deno.test("a renewed sign-in is answered with how long it lasts", async () => {
 Deno.test("a sign-in that the server extends is told by a push", async () => {
   await using server = await withAccess();
   await using client = await signedIn(server);
-  server.bus.refresh({ user: "alice" }, (identity) => ({ ...identity, expiresAt: Date.now() + 90_000 }));
+  await server.bus.refresh({ user: "alice" }, { expiresAt: Date.now() + 90_000 });
   assert.deepEqual(await client.nextJson(), { push: { refresh: { expires: true, ttl: 90 } } });
 });
 

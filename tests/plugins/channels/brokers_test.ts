@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { memoryBroker } from "../../../plugins/channels.ts";
+import { memoryBroker, Payload } from "../../../plugins/channels.ts";
 import { brokerSuite, delayed, underTest } from "../../kit/broker_suite.ts";
 
 brokerSuite("memory", () => underTest(memoryBroker()));
@@ -18,9 +18,9 @@ Deno.test("the memory broker forgets unused logs, and a position in one is not t
   await using under = await underTest(memoryBroker({ forgetAfterMs: 10_000 }));
   const { broker, clock } = under;
   const keep = { size: 10, ageMs: 1000 };
-  const before = await broker.publish("a", { json: "1" }, keep);
+  const before = await broker.publish("a", { payload: Payload.of(1) }, { keep });
   clock.advance(20_000);
-  const after = await broker.publish("a", { json: "2" }, keep);
+  const after = await broker.publish("a", { payload: Payload.of(2) }, { keep });
   assert.equal(after.offset, 1);
   assert.notEqual(after.epoch, before.epoch);
 });
@@ -29,8 +29,8 @@ Deno.test("the memory broker empties the longest unused logs when all together a
   await using under = await underTest(memoryBroker({ maxChars: 100 }));
   const { broker } = under;
   const keep = { size: 10, ageMs: 60_000 };
-  const payload = { json: JSON.stringify("x".repeat(38)) };
-  for (const channel of ["a", "b", "a", "c"]) await broker.publish(channel, payload, keep);
+  const payload = { payload: Payload.of("x".repeat(38)) };
+  for (const channel of ["a", "b", "a", "c"]) await broker.publish(channel, payload, { keep });
   const sizes = await Promise.all(
     ["a", "b", "c"].map(async (channel) => (await broker.history(channel, {}, keep)).publications.length),
   );

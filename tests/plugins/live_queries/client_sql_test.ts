@@ -63,7 +63,7 @@ Deno.test("S04 B07 a client with the permission follows its own SQL, and recover
   assert.deepEqual(await live.next(), { upsert: [{ id: 1, total: 5 }] });
   const { epoch } = live.reply.position;
   await first.close();
-  await until("nobody to listen", () => server.bus.stats().length === 0);
+  await until("nobody to listen", () => server.bus.localStats().length === 0);
   await server.store.run("UPDATE orders SET total = 7");
   await server.queries.settled();
   await using second = await server.connect("/t?user=ann");
@@ -93,10 +93,11 @@ Deno.test("who loses the permission loses the subscription", async () => {
   await using ann = await server.connect("/t?user=ann");
   const channel = sqlChannel("SELECT count(*) AS n FROM orders");
   await follow(ann, channel);
-  server.bus.refresh({ user: "ann" }, (identity) => ({ ...identity, can: () => true }));
+  const [client] = server.bus.clients.values();
+  client!.identify({ ...client!.identity, can: () => true });
   await server.store.run("INSERT INTO orders VALUES (1, 'new', 5)");
   assert.deepEqual((await ann.nextJson()).data, { at: [[0, { n: 1 }]] }, "still there");
-  server.bus.refresh({ user: "ann" }, (identity) => ({ ...identity, can: (verb: Verb) => verb !== "query" }));
+  client!.identify({ ...client!.identity, can: (verb: Verb) => verb !== "query" });
   assert.deepEqual(await ann.nextJson(), { unsubscribed: channel, code: 2000 });
 });
 

@@ -57,7 +57,7 @@ Deno.test("B07 who was away gets the diffs it missed, or a new snapshot when tha
   await server.store.run("INSERT INTO orders VALUES (1, 'ann', 'pending', 5)");
   await live.next();
   await first.close();
-  await until("nobody to listen", () => server.bus.stats().length === 0);
+  await until("nobody to listen", () => server.bus.localStats().length === 0);
   await server.store.run("INSERT INTO orders VALUES (2, 'bob', 'pending', 7)");
   await server.store.run("DELETE FROM orders WHERE id = 1");
   server.queries.settle();
@@ -155,7 +155,8 @@ Deno.test("who may see a query no more loses it when the identity changes", asyn
   });
   await using client = await server.connect("/t?user=ann");
   await follow(client, "live:staff");
-  server.bus.refresh({ user: "ann" }, (identity) => ({ ...identity, can: () => false }));
+  const [ann] = server.bus.clients.values();
+  ann!.identify({ ...ann!.identity, can: () => false });
   assert.deepEqual(await client.nextJson(), { unsubscribed: "live:staff", code: 2000 });
 });
 
@@ -231,9 +232,9 @@ Deno.test("S04 free SQL is subscribed and unsubscribed by the server; equal quer
   await server.store.run("INSERT INTO orders VALUES (1, 'a', 'done', 1)");
   await server.store.run("INSERT INTO orders VALUES (2, 'a', 'pending', 1)");
   assert.deepEqual((await client.nextJson()).data, { upsert: [{ id: 2 }] });
-  assert.equal(server.queries.unsubscribeFromQuery(subscription), true);
+  assert.equal(await server.queries.unsubscribeFromQuery(subscription), true);
   assert.equal((await client.nextJson()).code, 2000);
-  assert.equal(server.queries.unsubscribeFromQuery(subscription), false);
+  assert.equal(await server.queries.unsubscribeFromQuery(subscription), false);
   client.sendJson({ do: "subscribe", channel: pushed.pushed });
   assert.deepEqual(
     await client.nextJson(),

@@ -1,12 +1,13 @@
 /** A server with live queries and a random schema, without a network, on a clock of its own. */
 
 import { closeCodes, type Endpoint } from "../../../core/mod.ts";
-import { type ChannelEncoder, channels, type Position, type Subscribed } from "../../../plugins/channels.ts";
+import { type ChannelEncoder, channels, type Position } from "../../../plugins/channels.ts";
 import { liveQueries, type LiveRows, liveRows, type Params } from "../../../plugins/live_queries.ts";
 import { Result } from "../../../plugins/live_queries/result.ts";
 import { queryChannel } from "../../../plugins/shared/live_channels.ts";
 import { persistence, type Store } from "../../../plugins/persistence.ts";
 import { anonymousIdentity } from "../../../plugins/shared/identity.ts";
+import { type Shown, shown } from "../../kit/channel_protocol.ts";
 import { FakeClock, offline, turn } from "../../kit/mod.ts";
 import type { RandomQuery } from "./random_queries.ts";
 
@@ -33,11 +34,11 @@ export interface Follower {
 type Row = Record<string, unknown>;
 
 const encoder: ChannelEncoder = {
-  publication: (channel, { json, offset }) =>
-    `{"channel":${JSON.stringify(channel)},"offset":${offset},"data":${json}}`,
+  publication: (channel, { payload, offset }) =>
+    `{"channel":${JSON.stringify(channel)},"offset":${offset},"data":${payload.text}}`,
   join: () => "{}",
   leave: () => "{}",
-  subscribed: (channel, subscribed) => JSON.stringify({ channel, subscribed }),
+  subscribed: (channel, subscribed) => JSON.stringify({ channel, subscribed: shown(subscribed) }),
   unsubscribed: (channel) => JSON.stringify({ channel, ended: true }),
 };
 
@@ -45,7 +46,7 @@ interface Message {
   readonly channel?: string;
   readonly offset?: number;
   readonly data?: object;
-  readonly subscribed?: Subscribed;
+  readonly subscribed?: Shown;
   readonly ended?: boolean;
 }
 
@@ -128,7 +129,7 @@ export async function makeWorld(schema: string) {
     let subscription: string | undefined;
     const member = bus.api.connect(conn, { identity: anonymousIdentity, encoder });
 
-    function begun({ recovered, publications, data, position: stand }: Subscribed): void {
+    function begun({ recovered, publications, data, position: stand }: Shown): void {
       holding.here = true;
       holding.ended = false;
       if (!recovered) holding.apply(JSON.parse(data!));
@@ -171,7 +172,7 @@ export async function makeWorld(schema: string) {
       leave() {
         // What it was sent before has arrived, or never will.
         holding.here = false;
-        if (free && subscription !== undefined) queries.api.unsubscribeFromQuery(subscription);
+        if (free && subscription !== undefined) void queries.api.unsubscribeFromQuery(subscription);
         else member.unsubscribe(channel);
       },
     });

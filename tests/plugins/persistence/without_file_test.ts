@@ -92,7 +92,11 @@ Deno.test("a file that was locked at the start is used when it is free", async (
   assert.equal((await bus.history("kept:a")).top.offset, 0);
   const offsets = await Promise.all([1, 2, 3].map(async (n) => (await bus.publish("kept:a", n)).offset));
   assert.deepEqual(offsets, [1, 2, 3]);
-  assert.deepEqual((await bus.history("kept:a")).publications.map(({ json }) => json), ["1", "2", "3"]);
+  assert.deepEqual((await bus.history("kept:a")).publications.map(({ payload }) => payload.text), [
+    "1",
+    "2",
+    "3",
+  ]);
 });
 
 Deno.test("publications that were waiting for the file's tables keep their order", async () => {

@@ -72,7 +72,7 @@ Deno.test("S04 quick start, live queries: notified rows reach the subscribers, u
   assert.match(JSON.stringify(update.data), /99\.99/);
   assert.equal(await server.notifyQueryUpdate(sql, [], ["shipped"]), 0, "other parameters");
   assert.equal(await server.notifyQueryUpdate("SELECT 1", []), 0, "other queries");
-  server.unsubscribeFromQuery(subscriptionId);
+  await server.unsubscribeFromQuery(subscriptionId);
   assert.equal((await client.nextJson()).type, "unsubscribed");
   await server.notifyQueryUpdate(sql, []);
   assert.equal(client.waiting, 0);

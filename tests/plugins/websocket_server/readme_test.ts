@@ -98,7 +98,7 @@ Deno.test("Q05 broadcasts to a channel's subscribers, to all clients, and to all
   await using wsServer = await websocketServer();
   const [one, two] = [await connect(wsServer), await connect(wsServer)];
   await next(one.client); // the join of the other one
-  wsServer.unsubscribeClient(two.id, "queries");
+  await wsServer.unsubscribeClient(two.id, "queries");
   assert.equal((await next(two.client))[0], "unsubscribed");
   const complete = { queryId: "query-123", rowCount: 1000, duration: 250 };
   assert.equal(
@@ -140,7 +140,7 @@ Deno.test("Q02 subscribes clients by the server and by the client's messages", a
   assert.equal((await next(client))[0], "subscribed");
   assert.equal(await hears(), true);
   assert.deepEqual(wsServer.getClients().map(({ subscriptions }) => subscriptions), [["queries"]]);
-  assert.equal(wsServer.unsubscribeClient({ id }, "queries"), true);
+  assert.equal(await wsServer.unsubscribeClient({ id }, "queries"), true);
   assert.equal((await next(client))[0], "unsubscribed");
   assert.equal(await hears(), false);
   client.sendJson({ type: "subscribe", channel: "queries" });
@@ -150,7 +150,7 @@ Deno.test("Q02 subscribes clients by the server and by the client's messages", a
   assert.equal((await next(client))[0], "unsubscribed");
   assert.equal(await hears(), false);
   assert.equal(await wsServer.subscribeClient("nobody", "queries"), false);
-  assert.equal(wsServer.unsubscribeClient("nobody", "queries"), false);
+  assert.equal(await wsServer.unsubscribeClient("nobody", "queries"), false);
   await client.close();
 });
 

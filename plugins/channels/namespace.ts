@@ -1,0 +1,61 @@
+/**
+ * What the channels of a namespace offer, and to whom.
+ *
+ * @module
+ */
+
+import type { Broker, Retention } from "./broker.ts";
+
+/** What a client can do with a channel. */
+export type ChannelAction = "subscribe" | "publish" | "presence" | "history";
+
+/**
+ * Who may do something: `anyone`, including anonymous clients; a client that has `signed_in`; a current `subscriber` of
+ * the channel; a client whose permissions include the channel (`permission`); or `nobody`. Of several rules, one must hold.
+ */
+export type Rule = "nobody" | "anyone" | "signed_in" | "subscriber" | "permission";
+
+/** What the channels of a namespace offer. */
+export interface NamespaceOptions {
+  /** The number of publications kept; 0 keeps no history. @default {100} */
+  historySize?: number;
+  /** How long each is kept. @default {300000} five minutes */
+  historyMs?: number;
+  /** Whether subscribers can be listed. @default {true} */
+  presence?: boolean;
+  /** Who receives joins and leaves: clients that `ask`, `all` subscribers, or nobody (`off`). @default {"ask"} */
+  joinLeave?: "off" | "ask" | "all";
+  /** The number of subscribers above which joins and leaves are not sent; each costs one message per subscriber. @default {500} */
+  joinLeaveLimit?: number;
+  /** Whether a client that reconnects gets what it missed: `always`, on `request`, or never (`off`). @default {"always"} */
+  recovery?: "off" | "request" | "always";
+  /** `stream` recovers every publication, `cache` only the latest. @default {"stream"} */
+  recoveryMode?: "stream" | "cache";
+  /** The maximum number of publications in one recovery; a client that missed more cannot recover. @default {300} */
+  recoveryLimit?: number;
+  /** Stores the history of this namespace. @default {the broker of all channels} */
+  broker?: Broker;
+  /** Who may subscribe. @default {"permission"} */
+  subscribe?: Rule | readonly Rule[];
+  /** Who may publish. @default {"permission"} */
+  publish?: Rule | readonly Rule[];
+  /** Who may list the subscribers. @default {"permission"} */
+  presenceAccess?: Rule | readonly Rule[];
+  /** Who may read the history. @default {"permission"} */
+  historyAccess?: Rule | readonly Rule[];
+  /** The maximum bytes of a channel's name. @default {as for all channels} */
+  maxNameBytes?: number;
+}
+
+/** A namespace with all defaults filled in. */
+export interface Namespace
+  extends Required<Omit<NamespaceOptions, "subscribe" | "publish" | "presenceAccess" | "historyAccess">> {
+  /** The part of a channel's name before the first `:`; empty for all other channels. */
+  readonly name: string;
+  /** Stores the history. */
+  readonly broker: Broker;
+  /** How much history is kept; absent when none is. */
+  readonly keep: Retention | undefined;
+  /** Who may do what. */
+  readonly rules: Readonly<Record<ChannelAction, readonly Rule[]>>;
+}

@@ -1,0 +1,103 @@
+/**
+ * The service that channels offer to other plugins and to the app, in three parts.
+ *
+ * @module
+ */
+
+import type { CloseCode, Connection } from "../../core/mod.ts";
+import type { ChannelExtension } from "./extensions.ts";
+import type { Namespace, NamespaceOptions } from "./namespace.ts";
+import type { History, HistoryQuery, Publication, Published, PublishOptions } from "./publications.ts";
+import type { Client, ClientOptions, SubscribeGrant, UnsubscribeCode } from "./types.ts";
+
+/** A function of this process that receives what is published in a channel. */
+export type ChannelCallback = (data: unknown, publication: Publication & { channel: string }) => unknown;
+
+/** Publishes and subscribes. */
+export interface Bus {
+  /**
+   * Publishes to all subscribers on every node. Resolves when the publication is as safe as the broker promises. What
+   * was published earlier to the same channel arrives earlier.
+   */
+  publish(channel: string, data: unknown, options?: PublishOptions): Promise<Published>;
+  /** Publishes the same data to several channels; each has its own result. */
+  broadcast(channels: readonly string[], data: unknown): Promise<PromiseSettledResult<Published>[]>;
+  /** Calls back for every publication, after the clients have been sent to. Returns the function that ends it. */
+  subscribe(channel: string, callback: ChannelCallback): () => void;
+  /** Reads a channel's history. */
+  history(channel: string, query?: HistoryQuery): Promise<History>;
+  /** Empties a channel's history. */
+  removeHistory(channel: string): Promise<void>;
+}
+
+/** The clients of this node. */
+export interface Clients {
+  /** Makes a connection a client, once it has signed in. Protocols call it. */
+  connect(conn: Connection, options: ClientOptions): Client;
+  /** Returns the client of a connection. */
+  clientOf(id: string): Client | undefined;
+  /** All clients by the id of their connection. */
+  readonly clients: ReadonlyMap<string, Client>;
+  /** Returns what the channels in use on this node do, or one of them. */
+  localStats(channel?: string): ChannelStats[];
+}
+
+/** Clients by user or by connection. */
+export type Target = { readonly user: string } | { readonly client: string };
+
+/**
+ * Controls channels and clients on all nodes. The numbers reject with `unavailable`, naming the nodes that did not answer.
+ */
+export interface ChannelControl {
+  /** Closes connections; resolves to their number. */
+  disconnect(target: Target, why?: CloseCode): Promise<number>;
+  /** Subscribes clients to a channel; resolves to their number. */
+  subscribeClients(target: Target, channel: string, grant?: SubscribeGrant): Promise<number>;
+  /** Ends subscriptions of clients, to one channel or to all; resolves to their number. */
+  unsubscribeClients(target: Target, channel?: string): Promise<number>;
+  /** Ends all subscriptions to a channel; resolves to their number. */
+  closeChannel(channel: string, why: UnsubscribeCode): Promise<number>;
+  /** Changes the end of clients' sign-in, or what others see of them; resolves to the number of clients. */
+  refresh(target: Target, change: IdentityChange): Promise<number>;
+  /** Lists what the channels in use do, or one of them. */
+  stats(channel?: string): Promise<StatsListing>;
+  /** Takes part in what happens in channels. Returns the function that ends it. */
+  extend(extension: ChannelExtension): () => void;
+  /** Adds a namespace for a plugin with channels of its own. Call it in the plugin's `start`. */
+  addNamespace(name: string, options: NamespaceOptions): Promise<void>;
+  /** Returns a channel's namespace; throws if the name is invalid. */
+  namespaceOf(channel: string): Namespace;
+}
+
+/** Everything that channels offer. */
+export interface Channels extends Bus, Clients, ChannelControl {}
+
+/** What a refresh changes. */
+export interface IdentityChange {
+  /** When the sign-in ends, in milliseconds since 1970. */
+  readonly expiresAt?: number;
+  /** What others see of the client, as JSON text. */
+  readonly info?: string;
+}
+
+/** What one channel does. */
+export interface ChannelStats {
+  /** The channel's name. */
+  readonly channel: string;
+  /** The number of subscribed clients. */
+  readonly subscribers: number;
+  /** The number of callbacks. */
+  readonly callbacks: number;
+  /** The number of publications delivered since the channel is in use. */
+  readonly publications: number;
+  /** When the latest was published, in milliseconds since 1970. */
+  readonly lastPublishedAt: number | undefined;
+}
+
+/** What the channels on all nodes do. */
+export interface StatsListing {
+  /** The channels; their numbers are sums over the nodes. */
+  readonly channels: readonly ChannelStats[];
+  /** The nodes that did not answer. */
+  readonly silent: readonly string[];
+}

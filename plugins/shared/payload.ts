@@ -1,0 +1,103 @@
+/**
+ * Payloads: what a publication carries, validated and measured once.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { messageOf, PlugboardError } from "../../core/mod.ts";
+
+const encoder = new TextEncoder();
+
+/**
+ * A payload: one JSON value as text, or bytes.
+ *
+ * ```ts
+ * import { Payload } from "@plugboard/server/channels";
+ *
+ * const payload = Payload.fromJson('{"price": 1.10}');
+ * console.log(payload.text, payload.byteLength); // {"price": 1.10} 15
+ * ```
+ */
+export class Payload {
+  /** The payload as it travels: JSON text without line breaks, or bytes. */
+  readonly content: string | Uint8Array;
+  #text: string | undefined;
+  #bytes: Uint8Array | undefined;
+  #byteLength: number | undefined;
+
+  private constructor(content: string | Uint8Array) {
+    this.content = content;
+  }
+
+  /** Returns a payload as it is, and stringifies any other value; throws `bad_request` if JSON cannot express it. */
+  static of(value: unknown): Payload {
+    if (value instanceof Payload) return value;
+    let json: string | undefined;
+    try {
+      json = JSON.stringify(value);
+    } catch (error) {
+      throw notJson(messageOf(error));
+    }
+    if (json === undefined) throw notJson("it is undefined");
+    return new Payload(json);
+  }
+
+  /**
+   * Takes JSON text as it is, numbers included; throws `bad_request` unless it is exactly one value. Removes line
+   * breaks, which can only be between tokens: some protocols separate messages by them.
+   */
+  static fromJson(text: string): Payload {
+    try {
+      JSON.parse(text);
+    } catch (error) {
+      throw notJson(messageOf(error));
+    }
+    return Payload.fromValidJson(text);
+  }
+
+  /** The same for a text that is known to be one JSON value; it is not checked again. */
+  static fromValidJson(text: string): Payload {
+    return new Payload(/[\r\n]/.test(text) ? text.replaceAll(/[\r\n]+/g, "") : text);
+  }
+
+  /** Takes bytes that are no JSON. They must not change afterwards. */
+  static fromBytes(bytes: Uint8Array): Payload {
+    return new Payload(bytes);
+  }
+
+  /** Whether it is bytes rather than JSON. */
+  get isBinary(): boolean {
+    return typeof this.content !== "string";
+  }
+
+  /** The JSON text; for bytes, a JSON string with their base64. */
+  get text(): string {
+    const { content } = this;
+    return typeof content === "string" ? content : this.#text ??= `"${content.toBase64()}"`;
+  }
+
+  /** The bytes; for JSON, its text in UTF-8. */
+  get bytes(): Uint8Array {
+    const { content } = this;
+    return typeof content === "string" ? this.#bytes ??= encoder.encode(content) : content;
+  }
+
+  /** The number of bytes. */
+  get byteLength(): number {
+    const { content } = this;
+    return this.#byteLength ??= typeof content === "string"
+      ? this.#bytes?.byteLength ?? Buffer.byteLength(content)
+      : content.byteLength;
+  }
+
+  /** Returns the value, parsed anew on each call; for bytes, a copy of them. */
+  value(): unknown {
+    const { content } = this;
+    return typeof content === "string" ? JSON.parse(content) : content.slice();
+  }
+}
+
+function notJson(reason: string): PlugboardError {
+  return new PlugboardError("bad_request", `The payload is not JSON: ${reason}`);
+}

@@ -1,5 +1,5 @@
 /**
- * TinyBase: synchronizes the stores of TinyBase's own clients (versions 9.3 to 10), and keeps what they have.
+ * TinyBase: synchronizes the stores of TinyBase's clients (versions 9.3 to 10), and persists them.
  *
  * ```ts
  * import { Server } from "@plugboard/server";
@@ -9,7 +9,7 @@
  * const server = new Server({ port: 0 });
  * const sync = server.use(tinybase({
  *   paths: server.use(paths()),
- *   createPersisterForPath: () => ({ load: () => [], save() {} }), // in memory: for tests
+ *   createPersisterForPath: () => ({ load: () => [], save() {} }), // in memory, for tests
  * }));
  * await server.start();
  * {
@@ -21,62 +21,49 @@
  * ```
  *
  * Clients connect as to TinyBase's `createWsServer`: `createWsSynchronizer(store, new WebSocket(".../sync/petShop"))`,
- * or, for several stores on one socket, with the subprotocol `tinybase` and a channel for each.
+ * or, for several stores on one socket, with the subprotocol `tinybase` and one channel for each store.
  *
- * **A path without a persister** is a relay: messages go to everyone else or to one client, untouched.
+ * **A path without a persister** is a relay: messages are forwarded unchanged to all others or to one client.
  *
- * **A path with one** has a store on the server as well, which is one more client (`S`) that is always there. It
- * answers at once, and gives a client that comes alone everything; one that has nothing need not even wait until what
- * is stored is merged. What it answers is stored: a client that is told the hashes of its own store knows that all it
- * has is safe. Questions and hashes addressed to everybody go to the server alone then, as it has all that the others
- * could tell.
+ * **A path with a persister** has a store on the server as well, which is one more client (`S`) and always connected. A
+ * client that is alone on the path receives all content from it at once; a client with an empty store does so even
+ * while the server is loading. The server sends only what is saved: a client that receives the hashes of its own store
+ * knows that its content is safe. Broadcast requests and hashes go to the server only, as it has the content of all
+ * clients.
  *
- * **Storage that fails.** If a path's content cannot be loaded, or is refused by TinyBase, nothing is written over it:
- * the path is read-only (its clients still answer each other, but no change goes around), the error is logged,
- * `getState` and the `state` event of the paths tell it, and loading is tried again while somebody is there. If
- * saving fails, it is tried again as well; clients go on exchanging, and the server is silent until it has succeeded.
+ * **Storage failures.** If a path's content cannot be loaded, or TinyBase refuses it, it is not overwritten: the path is
+ * read-only (clients answer each other, but changes are not forwarded), the error is logged and reported by the paths'
+ * `getState` and `state` event, and loading is retried while the path is in use. If saving fails, it is retried too;
+ * clients continue to exchange changes, and the server sends nothing until it has succeeded.
  *
- * **Readers**, whom `paths({ allow })` grants no more than `"read"`, get everything. What they change is told to nobody,
- * and undone at their side where the path has a store.
+ * **Readers**, to whom `paths({ allow })` grants `"read"`, receive all content. Their changes are not forwarded, and
+ * are reverted in their own store if the path has a persister.
  *
- * **Clocks.** TinyBase ignores changes stamped more than five minutes ahead. A client that sends such is closed with
- * 1008 and a reason, because otherwise nobody would ever learn why its changes go nowhere.
+ * **Clocks.** TinyBase ignores changes with a clock more than five minutes ahead. A client that sends them is closed
+ * with 1008 and a reason, because otherwise the loss would go unnoticed.
  *
- * **Sizes.** A client closes its socket for a frame of more than 16 MiB, and one that comes with nothing gets all tables
- * of a path in one. So messages may have 2 KiB less, for ids that are written in front of them, and a path's content
- * 16 MB, whether its clients change it online or bring what they did while they were away.
+ * **Sizes.** Clients close their socket if a frame is larger than 16 MiB, and a client with an empty store receives all
+ * tables in one frame. So the maximum message size leaves 2 KiB for the ids that precede it, and the content of a path
+ * is limited to 16 MB, for changes made online and offline.
  *
- * Differences to TinyBase's own server: ids are made by the server and never taken from a header; paths are decoded and
- * hostile ones refused; a message is checked before it is passed on, because clients close their socket when
- * they receive what is none. A message to a client that is not there is dropped, as TinyBase's format
- * has no way to tell the sender. A TinyBase client that makes a new synchronizer when it reconnects misses nothing;
- * one that lets a socket library reconnect underneath must use the multiplexed mode, as the other one of TinyBase
- * stops listening at the first close.
+ * Differences from TinyBase's own server: the server creates client ids and never takes them from a header; paths are
+ * decoded, and ambiguous ones refused; messages are validated before they are forwarded, because clients close their
+ * socket if they receive an invalid one. A message to an unknown client is dropped, as TinyBase's format has no way to
+ * report it. A client that creates a new synchronizer when it reconnects misses nothing. A client whose socket library
+ * reconnects by itself must use the multiplexed mode, because TinyBase's other mode stops receiving after the first
+ * close.
  *
  * @module
  */
 
 import type { MergeableStore } from "tinybase";
-import {
-  checkOptions,
-  type CloseCode,
-  type Connection,
-  type Host,
-  type MaybePromise,
-  PlugboardError,
-  type Plugin,
-  type Session,
-  type Upgrade,
-} from "../../core/mod.ts";
-import type { FrameEncoder, OpenPath, PathGrant, Paths, ServerClient, ServerSide } from "../paths.ts";
-import { SyncClient } from "./tinybase/client.ts";
-import { tinybaseCodes } from "./tinybase/close_codes.ts";
-import { Assembler } from "./tinybase/fragments.ts";
-import { pathListeners } from "./tinybase/listeners.ts";
-import { muxSession } from "./tinybase/mux.ts";
+import { checkOptions, type Host, type MaybePromise, type Plugin, type Upgrade } from "../../core/mod.ts";
+import type { PathGrant, Paths, ServerClient, ServerSide } from "../paths.ts";
 import type { PathPersister } from "./tinybase/parts.ts";
 import { PathStore } from "./tinybase/path_store.ts";
+import { sessions } from "./tinybase/sessions.ts";
 import { MAX_MESSAGE_BYTES } from "./tinybase/sizes.ts";
+import { tinyBaseSync } from "./tinybase/sync.ts";
 import type { TinyBaseSync } from "./tinybase/types.ts";
 
 export { tinybaseCodes } from "./tinybase/close_codes.ts";
@@ -86,27 +73,27 @@ export type * from "./tinybase/types.ts";
 
 /** Options of {@linkcode tinybase}. */
 export interface TinyBaseOptions {
-  /** Paths of its own. */
+  /** The paths to serve; not shared with another protocol. */
   paths: Paths;
-  /** Where it answers, at this path and below. @default {"/sync"} */
+  /** URL path under which clients connect. @default {"/sync"} */
   path?: string;
-  /** Makes what stores a path; without it, or where it gives none, the path is a relay. */
+  /** Creates the persister of a path. Without it, or if it returns `undefined`, the path is a relay. */
   createPersisterForPath?: (path: string) => MaybePromise<PathPersister | undefined>;
-  /** Called with a path's store when it is loaded, before its clients are heard: for default content, listeners. */
+  /** Called with a path's store after it is loaded, before clients change it; for default content and listeners. */
   onStore?: (store: MergeableStore, path: string) => MaybePromise<void>;
-  /** How long a client may take to answer the server. @default {10000} */
+  /** Timeout of the server's requests to a client. @default {10000} */
   requestTimeoutMs?: number;
-  /** How long the fragments of one message may take. @default {1000} */
+  /** Timeout of the fragments of one message. @default {1000} */
   fragmentTimeoutMs?: number;
-  /** Bytes of a fragment of what the server sends. @default {whole messages} */
+  /** Maximum bytes of a fragment that the server sends. @default {messages are not fragmented} */
   fragmentSize?: number;
-  /** Bytes of one message; TinyBase's clients take no more than the default. @default {16775168} */
+  /** Maximum bytes of one message. TinyBase's clients accept no more than the default. @default {16775168} */
   maxMessageBytes?: number;
-  /** Bytes that may wait for a slow client: two of the largest messages by default. @default {33554432} */
+  /** Maximum bytes queued for a slow client. The default is two of the largest messages. @default {33554432} */
   maxQueuedBytes?: number;
   /**
-   * Bytes of a path's content beyond which its clients cannot add any. A client that comes with nothing gets all
-   * tables in one message, and so nothing from a path that has more than the default. @default {16000000}
+   * Maximum bytes of a path's content; beyond it, clients cannot add any. A client with an empty store receives all
+   * tables in one message, so paths must not exceed the default if it should succeed. @default {16000000}
    */
   maxStoreBytes?: number;
 }
@@ -133,85 +120,29 @@ export function tinybase(options: TinyBaseOptions): Plugin<TinyBaseSync> {
 
   const base = prefix.replace(/\/$/, "");
   const grants = new WeakMap<Upgrade, PathGrant>();
-  const wireOf = wires();
+  const openSession = sessions({ paths, fragmentTimeoutMs, storeOf });
   let host: Host | undefined;
+
+  function storeOf(path: string): PathStore | undefined {
+    const client = paths.getServerClient(path);
+    return client instanceof PathStore ? client : undefined;
+  }
 
   async function upgrade(request: Upgrade): Promise<Response | undefined> {
     const path = paths.idOf(request, base);
     if (path instanceof Response) return path;
     const granted = await paths.authorize(request, path);
     if (!(granted instanceof Response)) grants.set(request, granted);
-    // Of a multiplexed socket each channel is decided on by itself; here counts only who comes.
+    // A multiplexed socket needs valid credentials only; each of its channels is authorized separately.
     else if (request.protocol === undefined || granted.status === 401) return granted;
     else grants.set(request, { path, permission: "read" });
-  }
-
-  function open(conn: Connection, request: Upgrade): Session {
-    const grant = grants.get(request)!;
-    const assembler = new Assembler(host!.clock, fragmentTimeoutMs);
-    const session = request.protocol === undefined
-      ? legacy(conn, grant, assembler)
-      : multiplexed(conn, request, grant.path, assembler);
-    return {
-      message: (data) => session.message(data),
-      close(why) {
-        assembler.clear();
-        session.close?.(why);
-      },
-    };
-  }
-
-  function legacy(conn: Connection, grant: PathGrant, assembler: Assembler): Session {
-    const client = join(conn, grant, legacyWire, assembler);
-    if (client instanceof SyncClient) {
-      return { message: (data) => client.receive(data), close: () => client.leave() };
-    }
-    conn.close(client);
-    return { message() {} };
-  }
-
-  function multiplexed(conn: Connection, request: Upgrade, basePath: string, assembler: Assembler): Session {
-    return muxSession({
-      send: (frame) => void conn.send(frame),
-      close: (why) => close(conn, why),
-      async join(channel) {
-        const path = basePath === "" ? channel : `${basePath}/${channel}`;
-        const granted = await paths.authorize(request, path);
-        if (granted instanceof Response) return refusalOf(granted);
-        return join(conn, granted, wireOf(channel), assembler, channel);
-      },
-      failed: (error) => host!.log.error("a channel could not be joined", { error }),
-    });
-  }
-
-  function join(
-    conn: Connection,
-    { path, permission }: PathGrant,
-    wire: FrameEncoder,
-    assembler: Assembler,
-    scope = "",
-  ): SyncClient | CloseCode {
-    const member = paths.join(path, { conn, encoder: wire, permission, id: conn.id });
-    if ("code" in member) return member;
-    return new SyncClient({
-      member,
-      store: () => storeOf(path),
-      assembler,
-      scope,
-      clock: host!.clock,
-      close: (why) => close(conn, why),
-    });
-  }
-
-  function close(conn: Connection, why: CloseCode): void {
-    host!.log.info(`a client was closed: ${why.reason}`, { connection: conn.id, ip: conn.ip });
-    conn.close(why);
   }
 
   async function createServerClient(side: ServerSide): Promise<ServerClient | undefined> {
     const persister = await createPersisterForPath?.(side.path);
     if (persister === undefined) return undefined;
     const { clock, log } = host!;
+    const onLoad = (store: MergeableStore) => onStore(store, side.path);
     return new PathStore({
       side,
       persister,
@@ -220,42 +151,13 @@ export function tinybase(options: TinyBaseOptions): Plugin<TinyBaseSync> {
       requestTimeoutMs,
       fragmentSize,
       maxStoreBytes,
-      loaded: (store) => onStore(store, side.path),
+      onLoad,
     });
   }
 
-  function storeOf(path: string): PathStore | undefined {
-    const client = paths.getServerClient(path);
-    return client instanceof PathStore ? client : undefined;
-  }
-
-  const sync: TinyBaseSync = {
-    getPathIds: () => paths.getPathIds(),
-    getClientIds: (pathId) => paths.getClientIds(pathId),
-    getStats() {
-      const { paths: count, clients } = paths.getStats();
-      return { paths: count, clients };
-    },
-    ...pathListeners(paths, () => sync),
-    getStore: (pathId) => storeOf(pathId)?.store,
-    async open(pathId) {
-      const held = await paths.open(pathId);
-      const opened = storeOf(pathId);
-      if (opened === undefined) throw notOpened(pathId, held);
-      return {
-        store: opened.store,
-        saved: () => opened.flush(),
-        [Symbol.asyncDispose]: () => {
-          held.release();
-          return Promise.resolve();
-        },
-      };
-    },
-  };
-
   return {
     name: "tinybase",
-    api: sync,
+    api: tinyBaseSync(paths, storeOf),
     endpoints: [{
       name: "tinybase",
       path: [base || "/", `${base}/*`],
@@ -263,47 +165,11 @@ export function tinybase(options: TinyBaseOptions): Plugin<TinyBaseSync> {
       maxMessageBytes,
       maxQueuedBytes,
       upgrade,
-      open,
+      open: (conn, request) => openSession(conn, request, grants.get(request)!, host!),
     }],
-    start(given) {
-      host = given;
+    start(started) {
+      host = started;
       paths.serve(createServerClient);
     },
   };
-}
-
-const legacyWire: FrameEncoder = { encode: (from, payload) => `${from}\n${payload}` };
-
-/** What a refusal by status is as a close code, for a channel of a socket that is open already. */
-function refusalOf({ status }: Response): CloseCode {
-  if (status === 400) return tinybaseCodes.invalid;
-  return status === 503 ? tinybaseCodes.full : tinybaseCodes.forbidden;
-}
-
-/** Clients that share a wire share their frames. */
-function wires(): (channel: string) => FrameEncoder {
-  const known = new Map<string, FrameEncoder>();
-  return (channel) => {
-    let wire = known.get(channel);
-    if (wire === undefined) {
-      if (known.size >= MAX_WIRES) known.clear();
-      wire = { encode: (from, payload) => `M\n${channel}\n${from}\n${payload}` };
-      known.set(channel, wire);
-    }
-    return wire;
-  };
-}
-
-/** Forgetting one costs no more than that later clients of its channel do not share frames with earlier ones. */
-const MAX_WIRES = 10_000;
-
-function notOpened(pathId: string, held: OpenPath): PlugboardError {
-  const { error } = held;
-  held.release();
-  if (error === undefined) {
-    return new PlugboardError("no_store", `The path ${JSON.stringify(pathId)} has no persister`);
-  }
-  return new PlugboardError("path_failed", `The path ${JSON.stringify(pathId)} could not be loaded`, {
-    cause: error,
-  });
 }

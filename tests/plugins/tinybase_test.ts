@@ -20,7 +20,7 @@ const stored = () => {
   return { documents, createPersisterForPath: persisterOf(documents) };
 };
 
-Deno.test("T01 stores on different paths share nothing, whatever their paths look like", async () => {
+Deno.test("T01 stores on different paths share nothing, however similar the paths", async () => {
   await using server = await syncServer(stored());
   const names = ["a", "a/b", "a%20b", "b", "team/ü"];
   const clients = await Promise.all(names.map((name) => synced(`${server.url}/sync/${name}`)));
@@ -37,7 +37,7 @@ Deno.test("T01 stores on different paths share nothing, whatever their paths loo
   await Promise.all(clients.map((client) => client.close()));
 });
 
-Deno.test("T02 a relay routes by the first field and changes nothing but that", async () => {
+Deno.test("T02 a relay routes by the first field and changes only that", async () => {
   await using server = await syncServer();
   await using a = await server.connect("/sync/pets");
   await using b = await server.connect("/sync/pets");
@@ -58,7 +58,7 @@ Deno.test("T02 a relay routes by the first field and changes nothing but that", 
   assert.equal(a.waiting + b.waiting + c.waiting + elsewhere.waiting, 0);
 });
 
-Deno.test("T03 frames for the server are held while its store is loading, then handled in order", async () => {
+Deno.test("T03 messages for the server are held while its store loads, then handled in order", async () => {
   const loading = Promise.withResolvers<Iterable<[string, string]>>();
   await using server = await syncServer({
     createPersisterForPath: () => ({ load: () => loading.promise, save() {} }),
@@ -69,7 +69,7 @@ Deno.test("T03 frames for the server are held while its store is loading, then h
   client.send(`S\n["first",1,""]`);
   client.send(`\n["diff",3,${JSON.stringify([...a.getMergeableContent().map(unhashed), 1])}]`);
   client.send(`S\n["second",1,""]`);
-  await until("the frames being held", () => server.paths.getStats().held === 3);
+  await until("the messages to be held", () => server.paths.getStats().held === 3);
   assert.equal(server.paths.getState("pets"), "configured");
   assert.equal(client.waiting, 0);
   loading.resolve([]);
@@ -77,7 +77,7 @@ Deno.test("T03 frames for the server are held while its store is loading, then h
   assert.equal(await client.nextText(), `S\n["second",0,[${hashesOf(a)}]]`);
 });
 
-Deno.test("T03 who has nothing is told what is stored before the store is ready; others wait", async () => {
+Deno.test("T03 a client with an empty store receives the stored content before the store is ready; others wait", async () => {
   const { documents, createPersisterForPath } = stored();
   const known = createMergeableStore();
   known.setTables({ pets: { fido: { species: "dog", tags: ["good"] as never } } }).setValue("open", true);
@@ -86,7 +86,7 @@ Deno.test("T03 who has nothing is told what is stored before the store is ready;
     await using server = await syncServer({ createPersisterForPath });
     await using client = await synced(`${server.url}/sync/pets`, { store: known });
     await until(
-      "all being stored",
+      "all to be saved",
       () => documents.parts.get("pets")?.get('["h"]') === `[${hashesOf(known)}]`,
     );
     await client.close();
@@ -102,19 +102,19 @@ Deno.test("T03 who has nothing is told what is stored before the store is ready;
   await using alone = await synced(`${server.url}/sync/pets`);
   assert.equal(server.paths.getState("pets"), "configured");
   same(alone.store.getMergeableContent(), known.getMergeableContent());
-  await until("its hashes being held", () => server.paths.getStats().held === 1);
+  await until("its hashes to be held", () => server.paths.getStats().held === 1);
   await using raw = await server.connect("/sync/pets");
   raw.send('S\n["q",1,""]');
-  await until("the question being held", () => server.paths.getStats().held === 2);
+  await until("the request to be held", () => server.paths.getStats().held === 2);
   alone.store.setCell("pets", "tom", "species", "cat");
   starting.resolve();
-  await until("the answer", async () => /^S\n\["q",0,/.test(await raw.nextText()));
+  await until("the response", async () => /^S\n\["q",0,/.test(await raw.nextText()));
   await converged(alone.store, server.sync.getStore("pets")!);
   same(alone.store.getValues(), { open: true, default: 1 });
   assert.deepEqual(alone.errors, []);
 });
 
-Deno.test("T06 persisters are made by a callback, sync or async, and stopped when the last client leaves", async () => {
+Deno.test("T06 persisters are created by a callback, sync or async, and closed after the last client has left", async () => {
   for (const async of [false, true]) {
     const steps: string[] = [];
     await using server = await syncServer({
@@ -143,7 +143,7 @@ Deno.test("T06 persisters are made by a callback, sync or async, and stopped whe
   }
 });
 
-Deno.test("T06 a change made while a save is under way is saved when the last client leaves", async () => {
+Deno.test("T06 a change made during a save is saved after the last client has left", async () => {
   const { documents } = stored();
   const saving: PromiseWithResolvers<void>[] = [];
   await using server = await syncServer({
@@ -162,15 +162,15 @@ Deno.test("T06 a change made while a save is under way is saved when the last cl
   await until("the save", () => saving.length === 1);
   a.store.setCell("pets", "fido", "name", "second");
   await a.close();
-  await until("the leave", () => server.paths.getStats().clients === 0);
+  await until("the clients to leave", () => server.paths.getStats().clients === 0);
   saving[0]!.resolve();
   await until("the second save", () => saving.length === 2);
   saving[1]!.resolve();
-  await until("the path being gone", () => server.paths.getPathIds().length === 0);
+  await until("the path to be removed", () => server.paths.getPathIds().length === 0);
   assert.match(documents.parts.get("pets")!.get('["t","pets","fido"]')!, /second/);
 });
 
-Deno.test("T06 a load that fails makes the path read-only and overwrites nothing, until it succeeds", async () => {
+Deno.test("T06 after a failed load, the path is read-only and nothing is overwritten until a retry succeeds", async () => {
   const clock = new FakeClock(Date.now());
   const { documents } = stored();
   const former = createMergeableStore();
@@ -199,14 +199,14 @@ Deno.test("T06 a load that fails makes the path read-only and overwrites nothing
   await assert.rejects(server.sync.open("pets"), { code: "path_failed" });
   a.store.setCell("pets", "new", "species", "cat");
   await a.synchronizer.save();
-  await until("the frames having arrived", () => server.paths.getStats().messages > 0);
+  await until("the messages to arrive", () => server.paths.getStats().messages > 0);
   same(b.store.getTables(), {});
   assert.equal(saves, 0);
 
   broken = false;
   clock.advance(1_000);
-  await until("the path being loaded", () => server.paths.getState("pets") === "ready");
-  clock.advance(1_000); // the server asks who is there what they have
+  await until("the path to be loaded", () => server.paths.getState("pets") === "ready");
+  clock.advance(1_000); // the server requests the clients' hashes
   const store = server.sync.getStore("pets")!;
   await converged(a.store, b.store, store);
   same(store.getTables(), { pets: { old: { species: "dog" }, new: { species: "cat" } } });
@@ -234,7 +234,7 @@ Deno.test("T06 stored content that cannot be read is refused, not overwritten", 
   }
 });
 
-Deno.test("T06 content from a clock that has been set back is loaded all the same", async () => {
+Deno.test("T06 content is loaded even if the clock has been set back", async () => {
   const { createPersisterForPath } = stored();
   const clock = new FakeClock(Date.now() + 3_600_000);
   const ahead = createMergeableStore(undefined, () => clock.now());
@@ -251,7 +251,7 @@ Deno.test("T06 content from a clock that has been set back is loaded all the sam
   assert.equal(hashesOf(opened.store), hashesOf(ahead));
 });
 
-Deno.test("T06 while saving fails the server promises nothing, and catches up when it works again", async () => {
+Deno.test("T06 while saving fails, the server does not respond; it saves and responds when storage works again", async () => {
   const clock = new FakeClock(Date.now());
   const { documents } = stored();
   let full = true;
@@ -277,11 +277,11 @@ Deno.test("T06 while saving fails the server promises nothing, and catches up wh
   full = false;
   clock.advance(1);
   const answer = `S\n["q",0,[${hashesOf(a.store)}]]`;
-  await until("the answer", async () => await raw.nextText() === answer); // beside the server's own questions
+  await until("the response", async () => await raw.nextText() === answer); // among the server's own requests
   assert.deepEqual([...documents.parts.get("pets")!.keys()], ['["t","pets","fido"]', '["h"]']);
 });
 
-Deno.test("T06 what cannot be saved when the last client leaves stays loaded until it can", async () => {
+Deno.test("T06 a path with unsaved changes stays loaded after the last client has left, until they are saved", async () => {
   const clock = new FakeClock(Date.now());
   const { documents } = stored();
   let full = false;
@@ -302,29 +302,29 @@ Deno.test("T06 what cannot be saved when the last client leaves stays loaded unt
   await a.close();
   assert.match((await server.log.next("the failure to flush")).message, /could not be stored/);
   assert.equal(server.paths.getState("pets"), "ready");
-  await using b = await synced(`${server.url}/sync/pets`, { timeoutSeconds: 0.1 }); // nothing is lost for who comes back
+  await using b = await synced(`${server.url}/sync/pets`, { timeoutSeconds: 0.1 }); // a client that returns loses nothing
   full = false;
   clock.advance(60_000);
   await converged(a.store, b.store);
   await b.close();
-  await until("the path being gone", () => (clock.advance(1_000), server.paths.getPathIds().length === 0));
+  await until("the path to be removed", () => (clock.advance(1_000), server.paths.getPathIds().length === 0));
   assert.match(documents.parts.get("pets")!.get('["t","pets","fido"]')!, /dog/);
   server.log.take();
 });
 
-Deno.test("T07 T08 paths and clients are told and counted with TinyBase's own meanings", async () => {
+Deno.test("T07 T08 paths and clients are reported and counted as by TinyBase", async () => {
   await using server = await syncServer(stored());
   const { sync } = server;
-  const told: string[] = [];
-  const all = sync.addPathIdsListener((_sync, path, change) => void told.push(`${path} ${change}`));
+  const events: string[] = [];
+  const all = sync.addPathIdsListener((_sync, path, change) => void events.push(`${path} ${change}`));
   sync.addClientIdsListener(null, (given, path, client, change) => {
     assert.equal(given, sync);
     assert.equal(given.getClientIds(path).includes(client), change === 1);
-    told.push(`${path}: client ${change}`);
+    events.push(`${path}: client ${change}`);
   });
   const one = sync.addClientIdsListener(
     "b",
-    (_sync, _path, _client, change) => void told.push(`b only ${change}`),
+    (_sync, _path, _client, change) => void events.push(`b only ${change}`),
   );
   sync.addClientIdsListener(null, () => {
     throw new Error("a bad listener");
@@ -339,8 +339,8 @@ Deno.test("T07 T08 paths and clients are told and counted with TinyBase's own me
   assert.equal(sync.delListener(all).delListener("unknown"), sync);
   sync.delListener(one);
   await Promise.all([a.close(), b.close(), b2.close()]);
-  await until("everybody being gone", () => sync.getStats().paths === 0);
-  assert.deepEqual(told, [
+  await until("all to be removed", () => sync.getStats().paths === 0);
+  assert.deepEqual(events, [
     "a 1",
     "a: client 1",
     "b 1",
@@ -348,21 +348,21 @@ Deno.test("T07 T08 paths and clients are told and counted with TinyBase's own me
     "b only 1",
     "b: client 1",
     "b only 1",
-    ...told.slice(7),
+    ...events.slice(7),
   ]);
-  assert.deepEqual(told.slice(7).sort(), ["a: client -1", "b: client -1", "b: client -1"]);
+  assert.deepEqual(events.slice(7).sort(), ["a: client -1", "b: client -1", "b: client -1"]);
   server.log.take();
 });
 
-Deno.test("T09 server code reads, changes and hears a path's store", async () => {
-  const heard: unknown[] = [];
+Deno.test("T09 server code reads, changes and observes a path's store", async () => {
+  const received: unknown[] = [];
   const { documents, createPersisterForPath } = stored();
   await using server = await syncServer({
     createPersisterForPath,
     onStore(store, path) {
       store.setDefaultContent([{ meta: { path: { id: path } } }, {}]);
       store.addCellListener("pets", null, "species", (_store, _table, row, _cell, value) => {
-        heard.push([row, value]);
+        received.push([row, value]);
       });
     },
   });
@@ -379,21 +379,21 @@ Deno.test("T09 server code reads, changes and hears a path's store", async () =>
   opened.store.setCell("pets", "fido", "tags", ["good", { boy: true }] as never);
   await converged(a.store, b.store, opened.store);
   same(a.store.getCell("pets", "fido", "tags"), ["good", { boy: true }]);
-  assert.deepEqual(heard, [["rex", "dinosaur"], ["fido", "dog"]]);
+  assert.deepEqual(received, [["rex", "dinosaur"], ["fido", "dog"]]);
   assert.equal(server.sync.getStore("pets"), opened.store);
 
   // An open store keeps its path loaded without clients.
   await a.close();
   await b.close();
-  await until("the leaves", () => server.sync.getStats().clients === 0);
+  await until("the clients to leave", () => server.sync.getStats().clients === 0);
   assert.equal(server.paths.getState("pets"), "ready");
   await opened[Symbol.asyncDispose]();
-  await until("the path being gone", () => server.sync.getStats().paths === 0);
+  await until("the path to be removed", () => server.sync.getStats().paths === 0);
   await using relay = await syncServer();
   await assert.rejects(relay.sync.open("pets"), { code: "no_store" });
 });
 
-Deno.test("T09 what a mutating listener or a throwing one on the server does harms no client", async () => {
+Deno.test("T09 a mutating or throwing listener on the server does not affect clients", async () => {
   await using server = await syncServer({
     ...stored(),
     onStore(store) {
@@ -413,10 +413,10 @@ Deno.test("T09 what a mutating listener or a throwing one on the server does har
   a.store.setCell("pets", "bad", "species", "dog");
   assert.match((await server.log.next()).message, /could not be merged/);
   a.store.setCell("pets", "tom", "species", "cat");
-  await until("life going on", () => b.store.hasRow("pets", "tom"));
+  await until("later changes", () => b.store.hasRow("pets", "tom"));
 });
 
-Deno.test("T11 any persister works through a small interface: SQLite in a file, here", async () => {
+Deno.test("T11 a persister implements a small interface, here with a SQLite file", async () => {
   const file = await Deno.makeTempFile();
   using documents = sqliteDocuments(file);
   const a = createMergeableStore();
@@ -439,7 +439,7 @@ Deno.test("T11 any persister works through a small interface: SQLite in a file, 
   await Deno.remove(file);
 });
 
-Deno.test("T11 a change that the store does not show is stored, too", async () => {
+Deno.test("T11 changes that the store does not report are saved too", async () => {
   const { createPersisterForPath } = stored();
   const a = createMergeableStore();
   {
@@ -448,8 +448,8 @@ Deno.test("T11 a change that the store does not show is stored, too", async () =
     await using opened = await server.sync.open("pets");
     opened.store.setCell("pets", "fido", "age", 1);
     await converged(a, opened.store);
-    a.transaction(() => a.setCell("pets", "fido", "age", 2).setCell("pets", "fido", "age", 1)); // only a newer clock
-    a.transaction(() => a.setCell("pets", "tom", "age", 3).delRow("pets", "tom")); // only a tombstone
+    a.transaction(() => a.setCell("pets", "fido", "age", 2).setCell("pets", "fido", "age", 1)); // a newer clock only
+    a.transaction(() => a.setCell("pets", "tom", "age", 3).delRow("pets", "tom")); // a tombstone only
     await client.synchronizer.save();
     await converged(a, opened.store);
     await client.close();
@@ -492,7 +492,7 @@ Deno.test("T12 tokens are checked before the upgrade, and for each channel of a 
   assert.equal((await within("the close", closed)).code, 1008);
 });
 
-Deno.test("T12 a reader gets everything; what it changes is told to nobody and undone at its side", async () => {
+Deno.test("T12 a reader receives all content; its changes are not forwarded, and are reverted in its store", async () => {
   const { documents, createPersisterForPath } = stored();
   await using server = await syncServer({
     createPersisterForPath,
@@ -508,12 +508,12 @@ Deno.test("T12 a reader gets everything; what it changes is told to nobody and u
   const store = server.sync.getStore("pets")!;
   const before = hashesOf(store);
   const wanted = { fido: { species: "dog", age: 1 }, tom: { species: "cat" } };
-  await until("the offline changes being undone", () => {
+  await until("the offline changes to be reverted", () => {
     return JSON.stringify(sorted(reader.store.getTable("pets"))) === JSON.stringify(sorted(wanted));
   });
   reader.store.setCell("pets", "fido", "age", 100).setValue("open", false).setValue("mine", 1);
   reader.store.delRow("pets", "tom");
-  await until("the live changes being undone", () => {
+  await until("the live changes to be reverted", () => {
     const { open, mine } = reader.store.getValues();
     return open === true && mine === undefined &&
       JSON.stringify(sorted(reader.store.getTable("pets"))) === JSON.stringify(sorted(wanted));
@@ -530,7 +530,7 @@ Deno.test("T12 a reader gets everything; what it changes is told to nobody and u
 const sorted = (table: Record<string, Record<string, unknown>>) =>
   Object.entries(table).map(([id, row]) => [id, Object.entries(row).sort()]).sort();
 
-Deno.test("T13 a path takes no more clients than it may, multiplexed ones included", async () => {
+Deno.test("T13 a path has a maximum number of clients, multiplexed ones included", async () => {
   await using server = await syncServer({ pathsOptions: { maxConnectionsPerPath: 1 } });
   await using _a = await server.connect("/sync/pets");
   const response = await fetch(`${server.url}/sync/pets`, { headers: { upgrade: "websocket" } });
@@ -553,7 +553,7 @@ Deno.test("T14 two clients converge through a relay", async () => {
 });
 
 for (const count of [2, 10]) {
-  Deno.test(`T14 ${count} clients converge after edits at the same time, offline edits and deletions`, async () => {
+  Deno.test(`T14 ${count} clients converge after concurrent edits, offline edits and deletions`, async () => {
     await using server = await syncServer(stored());
     const url = `${server.url}/sync/pets`;
     let clients = await Promise.all(Array.from({ length: count }, () => synced(url)));
@@ -567,15 +567,15 @@ for (const count of [2, 10]) {
       }
     };
     edit(1);
-    const server_ = () => server.sync.getStore("pets")!;
-    await converged(...stores, server_());
+    const serverStore = () => server.sync.getStore("pets")!;
+    await converged(...stores, serverStore());
     await Promise.all(clients.slice(1).map((client) => client.close()));
     edit(2);
     await Promise.all([1, 2, 3].map((i) => clients[0]!.store.setCell("pets", "shared", "by", `alone ${i}`)));
     clients = [clients[0]!, ...await Promise.all(stores.slice(1).map((store) => synced(url, { store })))];
-    await converged(...stores, server_());
+    await converged(...stores, serverStore());
     edit(3);
-    await converged(...stores, server_());
+    await converged(...stores, serverStore());
     for (const { errors, close } of clients) {
       assert.deepEqual(errors, []);
       await close();
@@ -583,8 +583,8 @@ for (const count of [2, 10]) {
   });
 }
 
-Deno.test("T14 several stores share one socket, and their paths with clients that have one each", async () => {
-  // On a clock that stands still, the server asks nobody anything by itself.
+Deno.test("T14 several stores share one socket, and their paths with single-store clients", async () => {
+  // With a stopped clock, the server sends no requests by itself.
   await using server = await syncServer({ ...stored(), clock: new FakeClock(Date.now()) });
   const url = `${server.url.replace("http", "ws")}/sync/team`;
   const socket = new WebSocket(url, ["tinybase"]);
@@ -597,7 +597,7 @@ Deno.test("T14 several stores share one socket, and their paths with clients tha
     await converged(shared[i]!.store, single[i]!.store, server.sync.getStore(`team/${channel}`)!);
     same(shared[i]!.store.getContent(), [{ t: { r: { c: i } } }, { from: `shared ${i}` }]);
   }
-  // TinyBase's client closes its socket when a frame comes for a store that it has just left, so let all come first.
+  // TinyBase's client closes its socket if it receives a frame for a store it has just left, so receive all first.
   await shared[0]!.synchronizer.load();
   await shared[0]!.close();
   single[0]!.store.setCell("t", "r", "c", "after");
@@ -608,10 +608,10 @@ Deno.test("T14 several stores share one socket, and their paths with clients tha
     await close();
     assert.deepEqual(errors, []);
   }
-  await until("everybody being gone", () => server.sync.getStats().paths === 0);
+  await until("all to be removed", () => server.sync.getStats().paths === 0);
 });
 
-Deno.test("T14 messages in fragments arrive, from clients and from the server", async () => {
+Deno.test("T14 fragmented messages arrive, from clients and from the server", async () => {
   await using server = await syncServer({ ...stored(), fragmentSize: 100 });
   const text = "ü😀".repeat(500);
   await using a = await synced(`${server.url}/sync/pets`, { fragmentSize: 50 });
@@ -625,7 +625,7 @@ Deno.test("T14 messages in fragments arrive, from clients and from the server", 
   for (const { errors } of [a, b, c, d]) assert.deepEqual(errors, []);
 });
 
-Deno.test("T14 large changes in a row reach who reads them, on a connection that stays", async () => {
+Deno.test("T14 many large changes reach a reader without closing its connection", async () => {
   await using server = await syncServer(stored());
   await using a = await synced(`${server.url}/sync/pets`);
   await using reader = await server.connect("/sync/pets");
@@ -637,7 +637,7 @@ Deno.test("T14 large changes in a row reach who reads them, on a connection that
   assert.deepEqual([...a.errors, ...late.errors], []);
 });
 
-Deno.test("T14 the first client of a path starts at once, without waiting for a time-out", async () => {
+Deno.test("T14 the first client of a path starts without waiting for a timeout", async () => {
   await using server = await syncServer(stored());
   const from = performance.now();
   await using a = await synced(`${server.url}/sync/pets`, { timeoutSeconds: 5 });
@@ -646,12 +646,12 @@ Deno.test("T14 the first client of a path starts at once, without waiting for a 
   assert.deepEqual(a.errors, []);
 });
 
-Deno.test("T14 a multiplexed client that reconnects silently gets what it missed, and gives what was lost", async () => {
+Deno.test("T14 a multiplexed client that reconnects exchanges missed changes with the server in both directions", async () => {
   await using server = await syncServer(stored());
   await using a = await synced(`${server.url}/sync/pets`);
   a.store.setCell("pets", "fido", "species", "dog");
   await converged(a.store, server.sync.getStore("pets")!);
-  // What such a client does: it subscribes again, believes that all was sent, and says nothing by itself.
+  // Such a client subscribes again, assumes that everything was sent, and sends nothing by itself.
   const b = createMergeableStore();
   b.setCell("pets", "tom", "species", "cat");
   await using socket = await server.connect("/sync", ["tinybase"]);
@@ -668,20 +668,20 @@ Deno.test("T14 a multiplexed client that reconnects silently gets what it missed
   const [asked, type] = await next();
   assert.equal(type, 1);
   answer(asked, b.getMergeableContentHashes());
-  const told: Record<number, unknown> = {};
+  const received: Record<number, unknown> = {};
   while (!a.store.hasRow("pets", "tom")) {
     const [id, type, body] = await next();
-    told[type] = body;
+    received[type] = body;
     if (type === 4) answer(id, b.getMergeableTableDiff(body));
     if (type === 5) answer(id, b.getMergeableRowDiff(body));
     if (type === 6) answer(id, b.getMergeableCellDiff(body));
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   await converged(a.store, server.sync.getStore("pets")!);
-  assert.ok(Array.isArray(told[2])); // by which it would have pulled
+  assert.ok(Array.isArray(received[2])); // which makes a real client pull
 });
 
-Deno.test("T08 a thousand paths with ten clients each are loaded, and unloaded when nobody uses them", async () => {
+Deno.test("T08 a thousand paths with ten clients each are loaded, and unloaded after use", async () => {
   const clock = new FakeClock(Date.now());
   let open = 0;
   const { documents } = stored();
@@ -696,7 +696,7 @@ Deno.test("T08 a thousand paths with ten clients each are loaded, and unloaded w
   });
   let host: Host;
   const limits = { maxConnections: 10_000, maxConnectionsPerIp: 10_000 };
-  // Without a network: ten thousand sockets would have the runtime measured.
+  // Without a network, because ten thousand sockets would measure the runtime.
   await using server = await offline({ clock, ...limits }, tenants, protocol, {
     name: "host",
     start: (given) => void (host = given),
@@ -721,27 +721,27 @@ Deno.test("T08 a thousand paths with ten clients each are loaded, and unloaded w
   assert.deepEqual(protocol.api.getStats(), { paths: 1_000, clients: 10_000 });
   for (const [first] of all) first!.incoming.receive(`\n${change}`);
   await until(
-    "everybody having it",
+    "all to receive it",
     () =>
       all.every(([, ...others]) =>
         others.every(({ transport }) => String(transport.frames[0]).endsWith(change))
       ),
   );
-  await until("all being stored", () => documents.parts.size === 1_000);
+  await until("all to be saved", () => documents.parts.size === 1_000);
   assert.equal(open, 1_000);
 
   for (const { conn } of all.flat()) conn.close(closeCodes.normal);
-  await until("all being unloaded", () => protocol.api.getStats().paths === 0);
+  await until("all to be unloaded", () => protocol.api.getStats().paths === 0);
   assert.deepEqual([open, tenants.api.getPathIds(), tenants.api.getStats().held], [0, [], 0]);
   assert.ok(clock.pending <= timers, `${clock.pending} timers, ${timers} before`);
   const { transport, incoming } = await connect(999);
   incoming.receive('S\n["q",1,""]');
-  await until("the answer", () => transport.frames.length > 0);
+  await until("the response", () => transport.frames.length > 0);
   assert.equal(transport.frames[0], `S\n["q",0,[${hashesOf(one)}]]`);
   assert.equal(server.log.size, 0);
 });
 
-Deno.test("T15 the server tells of nothing that is not stored yet", async () => {
+Deno.test("T15 the server sends only what is saved", async () => {
   const { documents } = stored();
   const saving = Promise.withResolvers<void>();
   await using server = await syncServer({
@@ -757,7 +757,7 @@ Deno.test("T15 the server tells of nothing that is not stored yet", async () => 
   const [self] = server.sync.getClientIds("pets");
   await using a = await synced(`${server.url}/sync/pets`);
   a.store.setCell("pets", "fido", "species", "dog");
-  assert.equal(JSON.parse((await raw.nextText()).split("\n")[1]!)[1], 3); // clients hear of it at once
+  assert.equal(JSON.parse((await raw.nextText()).split("\n")[1]!)[1], 3); // other clients receive it at once
   raw.send('S\n["q",1,""]');
   raw.send(`${self}\n["echo",1,""]`);
   assert.equal(await raw.nextText(), `${self}\n["echo",1,""]`);
@@ -765,7 +765,7 @@ Deno.test("T15 the server tells of nothing that is not stored yet", async () => 
   assert.equal(await raw.nextText(), `S\n["q",0,[${hashesOf(a.store)}]]`);
 });
 
-Deno.test("T15 a client that comes alone gets everything, and what was deleted stays deleted", async () => {
+Deno.test("T15 a client that connects alone receives all content, and deleted content stays deleted", async () => {
   const { createPersisterForPath } = stored();
   await using server = await syncServer({ createPersisterForPath });
   const url = `${server.url}/sync/pets`;
@@ -785,7 +785,7 @@ Deno.test("T15 a client that comes alone gets everything, and what was deleted s
     await converged(a, opened.store);
     await client.close();
   }
-  await until("the path being gone", () => server.sync.getStats().paths === 0);
+  await until("the path to be removed", () => server.sync.getStats().paths === 0);
   await using alone = await synced(url);
   await converged(a, alone.store);
   same(alone.store.getContent(), [{}, { closed: true }]);
@@ -794,7 +794,7 @@ Deno.test("T15 a client that comes alone gets everything, and what was deleted s
   same(stale.getTables(), {});
 });
 
-/** A stamp as it travels: without hashes. */
+/** Returns a stamp without hashes, as in messages. */
 function unhashed(stamp: unknown): unknown {
   const [thing, hlc] = stamp as [unknown, string];
   const isTree = typeof thing === "object" && thing !== null;

@@ -1,5 +1,5 @@
 /**
- * One client on one path: what it sends is checked and routed.
+ * One client on one path: validates and routes its messages.
  *
  * @module
  */
@@ -8,30 +8,30 @@ import type { Clock, CloseCode } from "../../../core/mod.ts";
 import type { Member } from "../../paths.ts";
 import { tinybaseCodes } from "./close_codes.ts";
 import type { Assembler } from "./fragments.ts";
-import { latestAt } from "./hlc.ts";
-import { glanceAt } from "./glance.ts";
+import { latestAllowedHlc } from "./hlc.ts";
 import { messageTypes } from "./messages.ts";
 import type { PathStore } from "./path_store.ts";
+import { routingInfoOf } from "./routing_info.ts";
 
-/** What a client needs. */
+/** What a {@linkcode SyncClient} needs. */
 export interface SyncClientOptions {
   readonly member: Member;
-  /** The path's store, while it is loaded. */
+  /** Returns the path's store, while it is ready. */
   readonly store: () => PathStore | undefined;
   readonly assembler: Assembler;
-  /** What tells its fragments from those of others on the same socket. */
+  /** Distinguishes its fragments from those of other clients on the same socket. */
   readonly scope: string;
   readonly clock: Clock;
-  /** Ends its connection. */
+  /** Closes the connection. */
   readonly close: (why: CloseCode) => void;
 }
 
 const { response, getContentHashes, contentHashes, contentDiff, getValueDiff } = messageTypes;
 
-/** A client of a path. */
+/** A TinyBase client on a path. */
 export class SyncClient {
   readonly #options: SyncClientOptions;
-  #latest = "";
+  #latestAllowed = "";
 
   constructor(options: SyncClientOptions) {
     this.#options = options;
@@ -43,12 +43,12 @@ export class SyncClient {
     const split = payload.indexOf("\n");
     if (split < 0) return close(tinybaseCodes.invalid);
     const to = payload.slice(0, split);
-    const piece = payload.slice(split + 1);
-    if (piece[0] === "[") return this.#route(to, piece);
-    const assembled = assembler.add(`${scope}\n${to}`, piece);
+    const text = payload.slice(split + 1);
+    if (text[0] === "[") return this.#route(to, text);
+    const assembled = assembler.add(`${scope}\n${to}`, text);
     if (assembled === "invalid") close(tinybaseCodes.invalid);
     else if (assembled === "overflow") close(tinybaseCodes.fragments);
-    else if (assembled !== undefined) this.#route(to, assembled.text, assembled.pieces);
+    else if (assembled !== undefined) this.#route(to, assembled.text, assembled.fragments);
   }
 
   /** Leaves the path. */
@@ -56,42 +56,40 @@ export class SyncClient {
     this.#options.member.leave();
   }
 
-  #route(to: string, text: string, pieces?: readonly string[]): void {
+  #route(to: string, text: string, fragments?: readonly string[]): void {
     const { member, close, store } = this.#options;
-    const message = glanceAt(text);
+    const message = routingInfoOf(text);
     if (message === undefined) return close(tinybaseCodes.invalid);
-    if (message.latest > this.#latest && this.#isAhead(message.latest)) {
-      return close(tinybaseCodes.clockAhead);
-    }
-    const { type, mended } = message;
+    const { type, latest, repaired } = message;
+    if (latest > this.#latestAllowed && this.#isAhead(latest)) return close(tinybaseCodes.clockAhead);
     if (type === contentDiff && store()?.hasRoomFor(text) === false) return close(tinybaseCodes.store);
-    const addressee = this.#addressee(to, type);
-    if (addressee === undefined) return;
-    const delivery = mended === undefined
-      ? member.send(addressee, text, pieces)
-      : member.send(addressee, mended);
+    const recipient = this.#recipient(to, type);
+    if (recipient === undefined) return;
+    const delivery = repaired === undefined
+      ? member.send(recipient, text, fragments)
+      : member.send(recipient, repaired);
     if (delivery === "overflow") close(tinybaseCodes.server);
   }
 
-  /** Who is to get a message; `undefined` for nobody. */
-  #addressee(to: string, type: number): string | undefined {
+  /** Returns the recipient of a message; `undefined` if it is dropped. */
+  #recipient(to: string, type: number): string | undefined {
     const { member, store } = this.#options;
     const announces = type === contentHashes || type === contentDiff || type > getValueDiff;
     if (member.permission === "read") {
-      // It may ask anybody, and tell nobody but the server, which takes it only to set it right.
+      // A reader may send requests. Its changes go to the server only, which corrects them.
       if (announces) return "S";
       return type === response && to !== "S" ? undefined : to;
     }
     if (to === "S") return to;
-    // What is stored cannot be read, so nothing new may be built on it.
+    // The stored content cannot be read, so changes must not be built on it.
     if (announces && member.state === "failed") return undefined;
-    // The server has it all: where it can answer, a hundred others need not.
-    const asks = type === getContentHashes || type === contentHashes;
-    return to === "" && asks && store() !== undefined ? "S" : to;
+    // A ready store has the content of all clients, so other clients need not respond.
+    const isForServer = type === getContentHashes || type === contentHashes;
+    return to === "" && isForServer && store() !== undefined ? "S" : to;
   }
 
   #isAhead(hlc: string): boolean {
-    this.#latest = latestAt(this.#options.clock.now());
-    return hlc > this.#latest;
+    this.#latestAllowed = latestAllowedHlc(this.#options.clock.now());
+    return hlc > this.#latestAllowed;
   }
 }

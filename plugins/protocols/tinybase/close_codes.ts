@@ -1,5 +1,5 @@
 /**
- * Why a TinyBase client is closed, with the codes and reasons that its synchronizer knows where it knows any.
+ * Close codes of the TinyBase protocol. Reasons that begin with `tinybase:` are known to its clients.
  *
  * @module
  */
@@ -8,20 +8,26 @@ import type { CloseCode } from "../../../core/mod.ts";
 
 /** The close codes. */
 export const tinybaseCodes = {
-  /** What came is no message. */
+  /** The message is invalid. */
   invalid: { code: 1007, reason: "tinybase:14" },
-  /** Too many fragments, or of too many messages at once. */
+  /** Too many fragments, or too many incomplete messages. */
   fragments: { code: 1013, reason: "tinybase:15:fragments" },
-  /** Too many channels on one socket, or one with too long a name. */
+  /** Too many channels on one socket, or a channel id that is too long. */
   channels: { code: 1013, reason: "tinybase:15:channels" },
-  /** Too much came before the path was loaded. */
+  /** Too many messages before the path was loaded. */
   server: { code: 1013, reason: "tinybase:15:server" },
-  /** The path's store is as large as it may be. */
+  /** The path's store has reached its maximum size. */
   store: { code: 1013, reason: "tinybase:15:store" },
-  /** Every TinyBase store would drop what this client says, without a word. */
-  clockAhead: { code: 1008, reason: "clock more than five minutes ahead: nobody can take these changes" },
-  /** There is no room for another client on a channel's path. */
+  /** TinyBase stores silently ignore changes from this client. */
+  clockAhead: { code: 1008, reason: "clock more than five minutes ahead: changes are rejected" },
+  /** The path of a channel has reached its maximum number of clients. */
   full: { code: 1013, reason: "too many clients on this path" },
-  /** The client may not use a channel. */
+  /** The client may not use this channel. */
   forbidden: { code: 1008, reason: "you may not use this channel" },
 } as const satisfies Record<string, CloseCode>;
+
+/** Returns the close code for a refused channel of an open socket. */
+export function closeCodeFor({ status }: Response): CloseCode {
+  if (status === 400) return tinybaseCodes.invalid;
+  return status === 503 ? tinybaseCodes.full : tinybaseCodes.forbidden;
+}

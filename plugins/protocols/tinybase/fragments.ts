@@ -1,36 +1,37 @@
 /**
- * Fragments: messages in pieces, for networks that take no large frames.
+ * Fragments: messages split into several frames, for networks that limit the size of frames.
  *
  * @module
  */
 
 import type { Clock } from "../../../core/mod.ts";
 
-/** A message that is complete: its text, and the pieces as they travelled. */
+/** A complete message: its text, and the fragments as received. */
 export interface Assembled {
   readonly text: string;
-  readonly pieces: readonly string[];
+  readonly fragments: readonly string[];
 }
 
-/** Why a fragment cannot be taken. */
+/** Why a fragment was refused. */
 export type FragmentProblem = "invalid" | "overflow";
 
-/** As TinyBase limits them, for each socket. */
+// TinyBase's own limits, for each socket.
 const MAX_FRAGMENTS = 1_000;
 const MAX_GROUPS = 100;
 const MAX_RETAINED_CHARS = 16_777_216;
 
+/** The fragments of one incomplete message. */
 interface Group {
-  readonly fragments: (string | undefined)[];
-  readonly pieces: string[];
+  readonly contents: (string | undefined)[];
+  readonly fragments: string[];
   readonly cancel: () => void;
   missing: number;
   size: number;
 }
 
 /**
- * Puts the fragments of one socket together. Nothing is passed on before it is complete: receivers count the
- * groups they wait for, and close their socket when there are too many.
+ * Assembles the fragments of one socket. Only complete messages are forwarded, because receivers limit the number of
+ * incomplete messages and close their socket beyond it.
  */
 export class Assembler {
   readonly #clock: Clock;
@@ -43,45 +44,40 @@ export class Assembler {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Takes a fragment addressed to `to`; gives the message it completes. */
-  add(to: string, piece: string): Assembled | FragmentProblem | undefined {
-    const head = /^([-0-9A-Z_a-z]{16})\n(\d{1,9})\n(\d{1,9})\n/.exec(piece);
-    if (head === null) return "invalid";
-    const index = Number(head[2]);
-    const total = Number(head[3]);
+  /** Adds a fragment addressed to `to`; returns the message if it is complete. */
+  add(to: string, fragment: string): Assembled | FragmentProblem | undefined {
+    const header = /^([-0-9A-Z_a-z]{16})\n(\d{1,9})\n(\d{1,9})\n/.exec(fragment);
+    if (header === null) return "invalid";
+    const index = Number(header[2]);
+    const total = Number(header[3]);
     if (total > MAX_FRAGMENTS) return "overflow";
     if (index >= total) return "invalid";
-    const key = `${to}\n${head[1]}`;
+    const key = `${to}\n${header[1]}`;
     let group = this.#groups.get(key);
     if (group === undefined) {
       if (this.#groups.size >= MAX_GROUPS) return "overflow";
       this.#groups.set(key, group = this.#open(key, total));
     }
-    if (total !== group.fragments.length || group.fragments[index] !== undefined) return "invalid";
-    if (this.#size + piece.length > MAX_RETAINED_CHARS) return "overflow";
-    group.fragments[index] = piece.slice(head[0].length);
-    group.pieces[index] = piece;
-    group.size += piece.length;
-    this.#size += piece.length;
+    if (total !== group.contents.length || group.contents[index] !== undefined) return "invalid";
+    if (this.#size + fragment.length > MAX_RETAINED_CHARS) return "overflow";
+    group.contents[index] = fragment.slice(header[0].length);
+    group.fragments[index] = fragment;
+    group.size += fragment.length;
+    this.#size += fragment.length;
     if (--group.missing > 0) return undefined;
     this.#close(key, group);
-    return { text: group.fragments.join(""), pieces: group.pieces };
+    return { text: group.contents.join(""), fragments: group.fragments };
   }
 
-  /** Forgets all that is incomplete. */
+  /** Discards all incomplete messages. */
   clear(): void {
     for (const [key, group] of this.#groups) this.#close(key, group);
   }
 
   #open(key: string, total: number): Group {
     const cancel = this.#clock.after(this.#timeoutMs, () => this.#close(key, group));
-    const group: Group = {
-      fragments: Array(total).fill(undefined),
-      pieces: [],
-      cancel,
-      missing: total,
-      size: 0,
-    };
+    const contents = Array(total).fill(undefined);
+    const group: Group = { contents, fragments: [], cancel, missing: total, size: 0 };
     return group;
   }
 
@@ -92,21 +88,21 @@ export class Assembler {
   }
 }
 
-/** A payload in pieces of at most `size` bytes; in one where no size is given, or it is small enough. */
-export function piecesOf(payload: string, size: number | undefined): readonly string[] {
+/** Splits a payload into fragments of at most `size` bytes. Returns small payloads, and all without a size, as is. */
+export function fragmentsOf(payload: string, size: number | undefined): readonly string[] {
   if (size === undefined) return [payload];
   const bytes = new TextEncoder().encode(payload);
-  // A piece ends at the end of a character, up to three bytes early.
-  const atMost = Math.max(size, Math.ceil(bytes.length / MAX_FRAGMENTS) + 3);
-  if (bytes.length <= atMost) return [payload];
-  const fragments: string[] = [];
+  // Fragments end between characters, which shortens each by up to three bytes.
+  const maxBytes = Math.max(size, Math.ceil(bytes.length / MAX_FRAGMENTS) + 3);
+  if (bytes.length <= maxBytes) return [payload];
+  const contents: string[] = [];
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   for (let start = 0; start < bytes.length;) {
-    let end = Math.min(start + atMost, bytes.length);
+    let end = Math.min(start + maxBytes, bytes.length);
     while (end > start + 1 && (bytes[end]! & 0xc0) === 0x80) end--;
-    fragments.push(decoder.decode(bytes.subarray(start, end)));
+    contents.push(decoder.decode(bytes.subarray(start, end)));
     start = end;
   }
   const id = crypto.randomUUID().replaceAll("-", "").slice(0, 16);
-  return fragments.map((fragment, i) => `${id}\n${i}\n${fragments.length}\n${fragment}`);
+  return contents.map((content, i) => `${id}\n${i}\n${contents.length}\n${content}`);
 }

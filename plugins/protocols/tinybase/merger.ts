@@ -1,9 +1,9 @@
 /**
- * Merging into a store what travels, or was stored.
+ * Merges received and stored changes into a store.
  *
- * TinyBase's stores take changes in this form from their persisters only, so each has one here that stores nothing:
- * it is nothing but the way in, and it gives back what is thrown on the way. (TinyBase's synchronizer does not: what
- * a listener on the store throws there would end the process.)
+ * TinyBase stores accept changes in this form only through a persister, so each store has one that stores nothing. It
+ * also returns what listeners throw while changes are merged. (With TinyBase's synchronizer, that would end the
+ * process.)
  *
  * @module
  */
@@ -15,27 +15,27 @@ import { timeOf } from "./hlc.ts";
 import type { Changes } from "./messages.ts";
 import { chunksOf, type Content } from "./parts.ts";
 
-/** TinyBase's name for it is an enum that is there for its compiler only. */
+/** TinyBase declares this enum for its own compiler only, so the value is repeated here. */
 const MERGEABLE_ONLY: Persists.MergeableStoreOnly = 2;
 
-/** How long loading goes on until others get their turn. */
-const TURN_MS = 10;
+/** How long loading may block the event loop. */
+const MAX_BLOCKING_MS = 10;
 
 type Merge = (content: undefined, changes: Changes) => unknown;
 
-/** A store and the way into it. */
+/** A store that changes can be merged into. */
 export class Merger {
   readonly store: MergeableStore;
   readonly #clock: Clock;
   readonly #persister: Persister<Persists.MergeableStoreOnly>;
-  readonly #failed: (error: unknown) => void;
+  readonly #onError: (error: unknown) => void;
   #merge: Merge = () => {};
   #now: () => number;
 
-  /** `failed` is told what is thrown by merging. */
-  constructor(clock: Clock, failed: (error: unknown) => void) {
+  /** `onError` receives what is thrown during a merge. */
+  constructor(clock: Clock, onError: (error: unknown) => void) {
     this.#clock = clock;
-    this.#failed = failed;
+    this.#onError = onError;
     this.#now = () => clock.now();
     this.store = createMergeableStore(undefined, () => this.#now());
     this.#persister = createCustomPersister<number, Persists.MergeableStoreOnly>(
@@ -47,38 +47,35 @@ export class Merger {
         return 1;
       },
       () => {},
-      failed,
+      onError,
       MERGEABLE_ONLY,
     );
   }
 
-  /** Merges changes, at once. */
+  /** Merges changes synchronously. */
   merge(changes: Changes): void {
     const merging = this.#merge(undefined, changes);
-    if (merging instanceof Promise) merging.catch(this.#failed);
+    if (merging instanceof Promise) merging.catch(this.#onError);
   }
 
-  /**
-   * Merges stored content, bit by bit, so that others get their turn. Throws if any of it is refused by TinyBase,
-   * which does that without a word.
-   */
+  /** Merges stored content in small chunks. Throws if TinyBase refuses any of it, which it does silently. */
   async load({ changes, latest }: Pick<Content, "changes" | "latest">): Promise<void> {
     await this.#persister.startAutoLoad();
     let merged = 0;
     const listener = this.store.addDidFinishTransactionListener(() => void merged++);
-    // What was taken once is taken again, even if the clock has been set back since.
+    // Stored content was accepted before, so it is accepted even if the clock has been set back since.
     this.#now = () => Math.max(this.#clock.now(), timeOf(latest));
-    let turnEnds = 0;
+    let nextPause = 0;
     for (const chunk of chunksOf(changes)) {
-      if (performance.now() >= turnEnds) {
-        // Not `setImmediate`: between two of those the runtime hardly looks for input.
+      if (performance.now() >= nextPause) {
+        // Not `setImmediate`: between two of those, the runtime hardly reads input.
         await new Promise<void>((resolve) => setTimeout(resolve, 0));
-        turnEnds = performance.now() + TURN_MS;
+        nextPause = performance.now() + MAX_BLOCKING_MS;
       }
       const before = merged;
       await this.#merge(undefined, chunk);
       if (merged === before) {
-        throw new PlugboardError("content_refused", "TinyBase does not take the stored content");
+        throw new PlugboardError("content_refused", "TinyBase refuses the stored content");
       }
     }
     this.#now = () => this.#clock.now();

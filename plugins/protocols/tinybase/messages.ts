@@ -1,9 +1,9 @@
 /**
- * TinyBase's synchronization messages: read, checked, written.
+ * TinyBase's synchronization messages: parsed, validated, encoded.
  *
- * TinyBase's clients close their socket when they receive what they take for invalid, so a relay that passed on
- * whatever it is given would let one client disconnect all others. Messages of the types known today are checked
- * as strictly as the clients do it; types to come are passed on as they are.
+ * TinyBase's clients close their socket when they receive an invalid message, so a relay that forwarded everything
+ * would let one client disconnect all others. Messages of known types are validated as strictly as by the clients;
+ * messages of later types are forwarded as they are.
  *
  * @module
  */
@@ -23,9 +23,9 @@ export const messageTypes = {
   getValueDiff: 7,
 } as const;
 
-/** A value with the clock of its last change; without one, `""`. */
+/** A value with the clock of its last change. A missing clock is `""`. */
 export type Stamp<T> = [thing: T, hlc?: string];
-/** A cell or a value; `undefined` where it was deleted. */
+/** A cell or a value; `undefined` if it was deleted. */
 export type Thing = unknown;
 /** The cells of a row, or all values. */
 export type ThingsStamp = Stamp<Record<string, Stamp<Thing>>>;
@@ -33,7 +33,7 @@ export type ThingsStamp = Stamp<Record<string, Stamp<Thing>>>;
 export type TableStamp = Stamp<Record<string, ThingsStamp>>;
 /** All tables. */
 export type TablesStamp = Stamp<Record<string, TableStamp>>;
-/** What has changed. */
+/** Changed tables and values. */
 export type Changes = [tables: TablesStamp, values: ThingsStamp, isChanges?: 1];
 
 /** The hashes of all tables and of all values. */
@@ -41,15 +41,15 @@ export type ContentHashes = [tables: number, values: number];
 
 /** A message. */
 export interface SyncMessage {
-  /** What the sender recognises an answer by. */
+  /** Matches a response to its request. */
   readonly requestId: string | null;
   /** One of {@linkcode messageTypes}, or of a later version. */
   readonly type: number;
   readonly body: unknown;
   /** The latest clock in it. */
   readonly latest: string;
-  /** Set if the message had to be mended: what to send in its stead. */
-  readonly mended?: string;
+  /** The text to forward instead, if the message had to be repaired. */
+  readonly repaired?: string;
 }
 
 /** A deleted cell or value, in JSON. */
@@ -60,35 +60,35 @@ const JSON_PREFIX = "\uFFFD";
 let last: { text: string; message: SyncMessage | undefined } = { text: "", message: undefined };
 
 /**
- * Reads a message; `undefined` if it is none. The last one read is remembered: a message is looked at on its way,
- * and again where it arrives, which most often is in the same turn. So nobody may change what this returns.
+ * Parses a message; returns `undefined` if it is invalid. The last result is cached, because a message is often parsed
+ * twice in a row: when it is routed, and by its recipient. Callers must not modify the result.
  */
 export function parseMessage(text: string): SyncMessage | undefined {
-  if (last.text !== text) last = { text, message: read(text) };
+  if (last.text !== text) last = { text, message: parse(text) };
   return last.message;
 }
 
-/** Writes a message. */
+/** Encodes a message. */
 export function encodeMessage(requestId: string | null, type: number, body: unknown): string {
   return JSON.stringify([requestId, type, body], encodeUndefined);
 }
 
-/** Writes a stamp. */
+/** Encodes a stamp. */
 export function encodeStamp(stamp: unknown): string {
   return JSON.stringify(stamp, encodeUndefined);
 }
 
-/** Reads the stamp of a row or of a value; throws if it is none. Gives its latest clock, too. */
+/** Parses the stamp of a row or of a value, and finds its latest clock. Throws if it is invalid. */
 export function parseStamp(text: string, kind: "row" | "value"): { stamp: Stamp<unknown>; latest: string } {
-  const check = new Check();
+  const validator = new Validator();
   const stamp: unknown = JSON.parse(text);
-  if (!check.stamp(stamp, kind === "row" ? 1 : 0)) {
+  if (!validator.stamp(stamp, kind === "row" ? 1 : 0)) {
     throw new SyntaxError(`This is not the stamp of a ${kind}`);
   }
-  return { stamp, latest: check.latest };
+  return { stamp, latest: validator.latest };
 }
 
-function read(text: string): SyncMessage | undefined {
+function parse(text: string): SyncMessage | undefined {
   let parts: unknown;
   try {
     parts = JSON.parse(text);
@@ -98,24 +98,30 @@ function read(text: string): SyncMessage | undefined {
   if (!Array.isArray(parts) || parts.length !== 3) return undefined;
   const [requestId, type, body] = parts;
   if (requestId !== null && typeof requestId !== "string" || !Number.isInteger(type)) return undefined;
-  const check = new Check();
-  if (!check.body(type, body)) return undefined;
-  const { latest, hollow } = check;
-  return { requestId, type, body, latest, ...(hollow && { mended: encodeMessage(requestId, type, body) }) };
+  const validator = new Validator();
+  if (!validator.body(type, body)) return undefined;
+  const { latest, isRepaired } = validator;
+  return {
+    requestId,
+    type,
+    body,
+    latest,
+    ...(isRepaired && { repaired: encodeMessage(requestId, type, body) }),
+  };
 }
 
 function encodeUndefined(_key: string, value: unknown): unknown {
   return value === undefined ? UNDEFINED : value;
 }
 
-/** Checks one message; puts `undefined` where it stands for that on the way. */
-class Check {
+/** Validates one message, and decodes deleted cells and values in place. */
+class Validator {
   latest = "";
   /**
-   * There were tables without rows or rows without cells; they are taken out. TinyBase counts them into its hashes
-   * each time it merges them, so they make stores with equal contents differ for good.
+   * Whether tables without rows or rows without cells were removed. TinyBase adds them to its hashes each time it
+   * merges them, so that the hashes of stores with equal content differ permanently.
    */
-  hollow = false;
+  isRepaired = false;
 
   body(type: number, body: unknown): boolean {
     switch (type) {
@@ -156,8 +162,8 @@ class Check {
   tables(node: unknown): boolean {
     if (!this.stamp(node, 3)) return false;
     for (const [tableId, [rows]] of Object.entries((node as TablesStamp)[0])) {
-      for (const [rowId, [cells]] of Object.entries(rows)) this.#takeOutIfEmpty(rows, rowId, cells);
-      this.#takeOutIfEmpty((node as TablesStamp)[0], tableId, rows);
+      for (const [rowId, [cells]] of Object.entries(rows)) this.#removeIfEmpty(rows, rowId, cells);
+      this.#removeIfEmpty((node as TablesStamp)[0], tableId, rows);
     }
     return true;
   }
@@ -178,17 +184,17 @@ class Check {
     return true;
   }
 
-  #takeOutIfEmpty(parent: Record<string, unknown>, id: string, children: Record<string, unknown>): void {
+  #removeIfEmpty(parent: Record<string, unknown>, id: string, children: Record<string, unknown>): void {
     if (!isEmpty(children)) return;
     delete parent[id];
-    this.hollow = true;
+    this.isRepaired = true;
   }
 }
 
 /**
- * What a cell or a value may be. Objects travel as texts; as themselves, TinyBase's stores would take them and never
- * agree on their hashes. A text that claims to be JSON and is none would throw at everybody who reads the cell. And
- * a number such as `1e999` is none in JavaScript.
+ * Whether a cell or value is valid. Objects must be encoded as text: TinyBase's stores accept plain objects, but their
+ * hashes never agree. A text with the JSON prefix must be JSON, because reading the cell would throw. Numbers must be
+ * finite; `1e999` is not.
  */
 function isThing(thing: unknown): boolean {
   if (typeof thing === "number") return Number.isFinite(thing);
@@ -202,7 +208,7 @@ function isThing(thing: unknown): boolean {
   }
 }
 
-/** TinyBase's clients follow a message into its depth, and close when their stack is at its end. */
+/** TinyBase's clients traverse messages recursively, and close their socket if the stack overflows. */
 const MAX_DEPTH = 100;
 
 function isShallow(value: unknown, levels = MAX_DEPTH): boolean {
@@ -214,7 +220,7 @@ function isHash(hash: unknown): boolean {
   return Number.isInteger(hash) && (hash as number) >= 0 && (hash as number) <= 0xffffffff;
 }
 
-/** Whether something is the hashes of a store. */
+/** Whether a value is the hashes of a store. */
 export function isHashes(body: unknown): body is ContentHashes {
   return Array.isArray(body) && body.length === 2 && isHash(body[0]) && isHash(body[1]);
 }

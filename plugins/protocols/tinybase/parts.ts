@@ -1,30 +1,29 @@
 /**
- * Parts: how a path's store is laid out in storage. Each row and each value is a part of its own, so that a change
- * costs what it touches and not the whole store. Deleted cells stay in their part: without these tombstones they
- * would come back from the next client that was away.
+ * Parts: the storage layout of a path's store. Each row and each value is a separate part, so that a change rewrites
+ * only what it touches. Deleted cells stay in their part as tombstones; without them, they would be restored by the
+ * next client that was offline.
  *
- * Hashes of single rows and cells are not stored: TinyBase computes them anew from the clocks, and so they fit
- * what was loaded by nature. Those of the whole are, to have something to say before that is done.
+ * The hashes of rows and cells are not stored, as TinyBase computes them from the clocks. The hashes of the whole
+ * content are, so that requests can be answered before the content is loaded.
  *
  * @module
  */
 
 import { type MaybePromise, PlugboardError } from "../../../core/mod.ts";
 import { isHlc } from "./hlc.ts";
-import { isEmpty, recordOf } from "./records.ts";
 import {
   type Changes,
   type ContentHashes,
-  encodeStamp,
   isHashes,
   parseStamp,
   type Stamp,
   type TableStamp,
   type ThingsStamp,
 } from "./messages.ts";
+import { isEmpty, recordOf } from "./records.ts";
 
 /**
- * Stores one path. A path is a set of parts: texts by key, which are only ever added or replaced.
+ * Stores one path as a set of parts: texts by key. Parts are added and replaced, never removed.
  *
  * ```ts
  * import type { PathPersister } from "@plugboard/server/tinybase";
@@ -39,15 +38,15 @@ import {
  * ```
  */
 export interface PathPersister {
-  /** All parts; none of a new path. What throws here keeps the path from being written to. */
+  /** Loads all parts; none for a new path. If it throws, the path is read-only. */
   load(): MaybePromise<Iterable<readonly [key: string, text: string]>>;
-  /** Stores some parts, all or none of them. What it resolves for is safe; calls do not overlap. */
+  /** Stores parts atomically and durably. Calls do not overlap. */
   save(parts: ReadonlyMap<string, string>): MaybePromise<void>;
-  /** Releases what it holds; nothing is called after it. */
+  /** Releases resources. No other call follows. */
   close?(): MaybePromise<void>;
 }
 
-/** What a part is of: tables as a whole, one table, one row; values as a whole, one value; the hashes of it all. */
+/** What a part contains: the clock of all tables, of a table, or of all values; a row; a value; the content's hashes. */
 export type PartOf =
   | readonly ["t"]
   | readonly ["t", table: string]
@@ -56,30 +55,31 @@ export type PartOf =
   | readonly ["v", value: string]
   | readonly ["h"];
 
-/** The key of a part. */
+/** Returns the key of a part. */
 export function keyOf(part: PartOf): string {
   return JSON.stringify(part);
 }
 
-/** Content as it is put together from parts. */
+/** The content of a store. */
 export interface Content {
   readonly changes: Changes;
   /** The latest clock in it. */
   readonly latest: string;
-  /** The hashes of tables and values when it was stored, if it ever was. */
+  /** The stored hashes of tables and values, if any. */
   readonly hashes: ContentHashes | undefined;
 }
 
-/** Puts content together; throws an error with the code `bad_content` that names the part that is none. */
+/** Assembles content from parts. Throws `bad_content` for an invalid part. */
 export function contentOf(parts: Iterable<readonly [key: string, text: string]>): Content {
   const tables = new Map<string, { rows: Map<string, ThingsStamp>; hlc: string }>();
   const values = new Map<string, Stamp<unknown>>();
   const hlcs = { tables: "", values: "" };
   let latest = "";
   let hashes: ContentHashes | undefined;
-  const see = <T extends Stamp<unknown>>(found: { stamp: Stamp<unknown>; latest: string }) => {
-    if (found.latest > latest) latest = found.latest;
-    return found.stamp as T;
+  const stampOf = <T extends Stamp<unknown>>(text: string, kind: "row" | "value") => {
+    const parsed = parseStamp(text, kind);
+    if (parsed.latest > latest) latest = parsed.latest;
+    return parsed.stamp as T;
   };
   const table = (id: string) => {
     let found = tables.get(id);
@@ -90,8 +90,8 @@ export function contentOf(parts: Iterable<readonly [key: string, text: string]>)
     try {
       const [kind, id, row] = partOf(key);
       if (kind === "h") hashes = hashesOf(text);
-      else if (row !== undefined) table(id!).rows.set(row, see<ThingsStamp>(parseStamp(text, "row")));
-      else if (kind === "v" && id !== undefined) values.set(id, see(parseStamp(text, "value")));
+      else if (row !== undefined) table(id!).rows.set(row, stampOf<ThingsStamp>(text, "row"));
+      else if (kind === "v" && id !== undefined) values.set(id, stampOf(text, "value"));
       else if (id !== undefined) table(id).hlc = hlcOf(text);
       else hlcs[kind === "t" ? "tables" : "values"] = hlcOf(text);
     } catch (error) {
@@ -107,35 +107,32 @@ export function contentOf(parts: Iterable<readonly [key: string, text: string]>)
 
 const ROWS_PER_CHUNK = 100;
 
-/** Content in smaller portions; the last one has what is left, and all clocks of tables. */
+/** Splits content into chunks of rows. The last one has the values and the clocks of tables. */
 export function* chunksOf([[tables, tablesHlc = ""], [values, valuesHlc = ""]]: Changes): Iterable<Changes> {
   for (const [tableId, [rows]] of Object.entries(tables)) {
     const all = Object.entries(rows);
     for (let from = 0; from < all.length; from += ROWS_PER_CHUNK) {
-      const some = recordOf(all.slice(from, from + ROWS_PER_CHUNK));
-      yield [[recordOf([[tableId, [some] as TableStamp]])], [{}], 1];
+      const chunk = recordOf(all.slice(from, from + ROWS_PER_CHUNK));
+      yield [[recordOf([[tableId, [chunk] as TableStamp]])], [{}], 1];
     }
   }
-  const stamped = Object.entries(tables).flatMap(([id, [, hlc = ""]]): [string, TableStamp][] => {
+  const hlcs = Object.entries(tables).flatMap(([id, [, hlc = ""]]): [string, TableStamp][] => {
     return hlc === "" ? [] : [[id, [{}, hlc]]];
   });
-  if (stamped.length > 0 || tablesHlc !== "" || !isEmpty(values) || valuesHlc !== "") {
-    yield [[recordOf(stamped), tablesHlc], [values, valuesHlc], 1];
+  if (hlcs.length > 0 || tablesHlc !== "" || !isEmpty(values) || valuesHlc !== "") {
+    yield [[recordOf(hlcs), tablesHlc], [values, valuesHlc], 1];
   }
 }
 
-/** The text of a row or a value. */
-export const textOf: (stamp: unknown) => string = encodeStamp;
+const MAX_KEY_LENGTH: Readonly<Record<string, number>> = { t: 3, v: 2, h: 1 };
 
-const LONGEST: Readonly<Record<string, number>> = { t: 3, v: 2, h: 1 };
-
-function partOf(key: string): PartOf {
+function partOf(key: string): readonly [kind: string, id?: string, row?: string] {
   const part: unknown = JSON.parse(key);
-  const most = Array.isArray(part) ? LONGEST[String(part[0])] : undefined;
-  if (most === undefined || (part as unknown[]).length > most) {
+  const maxLength = Array.isArray(part) ? MAX_KEY_LENGTH[String(part[0])] : undefined;
+  if (maxLength === undefined || (part as unknown[]).length > maxLength) {
     throw new SyntaxError("This is not the key of a part");
   }
-  return part as unknown as PartOf;
+  return part as [string, string?, string?];
 }
 
 function hashesOf(text: string): ContentHashes {

@@ -1,16 +1,16 @@
 /**
- * Pulling: getting from a client what it has and the server has not.
+ * Pulls from a client what the server lacks.
  *
- * TinyBase's synchronizer does the asking and merging, one for each client, so that one that does not answer
- * delays nobody. It is only ever told to load; its first question, "what are your hashes?", is answered here,
- * because the client has just told them.
+ * TinyBase's synchronizer sends the requests and merges the responses. There is one for each client, so that a client
+ * that does not respond does not delay others. It is only used to load. Its first request, for the client's hashes, is
+ * answered here, because the client has just sent them.
  *
  * @module
  */
 
 import type { MergeableStore } from "tinybase";
 import { createCustomSynchronizer, type Receive, type Synchronizer } from "tinybase/synchronizers";
-import { Marks } from "./marks.ts";
+import { ChangedKeys } from "./changed_keys.ts";
 import {
   encodeMessage,
   messageTypes,
@@ -19,26 +19,26 @@ import {
   type ThingsStamp,
 } from "./messages.ts";
 
-/** What a pull needs. */
+/** What a {@linkcode Pull} needs. */
 export interface PullOptions {
   readonly store: MergeableStore;
   readonly client: string;
   readonly requestTimeoutMs: number;
-  /** Sends a question to the client. */
-  readonly ask: (payload: string) => void;
-  /** What the client has is merged; or it did not answer, or what it said could not be merged, all of it or in part. */
-  readonly ended: (pull: Pull, error: unknown) => void;
+  /** Sends a request to the client. */
+  readonly send: (payload: string) => void;
+  /** Called at the end. With an error, the changes were merged in part or not at all. */
+  readonly onEnd: (pull: Pull, error: unknown) => void;
 }
 
-/** Pulls from one client, as often as needed and once at a time. */
+/** Pulls from one client, repeatedly, one pull at a time. */
 export class Pull {
-  /** What the client has sent, and what else has changed with it. */
-  readonly marks = new Marks();
-  /** Bytes of what the client has sent. */
+  /** What the client has sent, and what has changed in the same transaction. */
+  readonly changed = new ChangedKeys();
+  /** Bytes that the client has sent. */
   bytes = 0;
   readonly #options: PullOptions;
   readonly #synchronizer: Synchronizer;
-  readonly #questions = new Map<string, number>();
+  readonly #requests = new Map<string, number>();
   #receive: Receive = () => {};
   #fail: (error: Error) => void = () => {};
   #hashes: unknown;
@@ -63,37 +63,37 @@ export class Pull {
     );
   }
 
-  /** Whether every question is answered, so that what happens to the store next is the merging. */
+  /** Whether all requests are answered, so that the next transaction of the store is the merge. */
   get merging(): boolean {
-    return this.#running && this.#questions.size === 0;
+    return this.#running && this.#requests.size === 0;
   }
 
-  /** Gets what the client with these hashes has. While that goes on, the latest call waits. */
+  /** Pulls from a client with these hashes. During a pull, the latest call waits. */
   start(hashes: unknown): void {
     if (this.#running) this.#next = hashes;
     else this.#run(hashes);
   }
 
-  /** An answer of the client, which had so many bytes. */
+  /** Handles a response of the client with its size in bytes. */
   response({ requestId, body }: SyncMessage, bytes: number): void {
-    const type = requestId === null ? undefined : this.#questions.get(requestId);
+    const type = requestId === null ? undefined : this.#requests.get(requestId);
     if (type === undefined) return;
-    this.#questions.delete(requestId!);
+    this.#requests.delete(requestId!);
     this.bytes += bytes;
-    this.#mark(type, body);
+    this.#addChanged(type, body);
     this.#receive(this.#options.client, requestId, messageTypes.response as number, body);
   }
 
-  /** Gives up what is under way. */
-  refuse(reason: string): void {
+  /** Ends the current pull with an error. */
+  abort(reason: string): void {
     this.#fail(new Error(reason));
   }
 
-  /** Ends it; the client has gone. */
+  /** Stops pulling, because the client has left. */
   stop(): void {
     this.#next = undefined;
-    // Destroying alone would wait until the open question times out.
-    this.refuse("The client has left");
+    // `destroy` alone would wait until the pending request times out.
+    this.abort("The client has left");
     this.#synchronizer.destroy().catch((error) => this.#error = error);
   }
 
@@ -101,7 +101,7 @@ export class Pull {
     this.#running = true;
     this.#hashes = hashes;
     this.#error = undefined;
-    this.marks.clear();
+    this.changed.clear();
     this.bytes = 0;
     try {
       await this.#synchronizer.load();
@@ -109,8 +109,8 @@ export class Pull {
       this.#error = error;
     }
     this.#running = false;
-    this.#questions.clear();
-    this.#options.ended(this, this.#error);
+    this.#requests.clear();
+    this.#options.onEnd(this, this.#error);
     const next = this.#next;
     this.#next = undefined;
     if (next !== undefined) this.#run(next);
@@ -121,14 +121,14 @@ export class Pull {
       this.#receive(this.#options.client, requestId, messageTypes.response as number, this.#hashes);
       return;
     }
-    this.#questions.set(requestId, type);
-    this.#options.ask(encodeMessage(requestId, type, body));
+    this.#requests.set(requestId, type);
+    this.#options.send(encodeMessage(requestId, type, body));
   }
 
-  #mark(type: number, body: unknown): void {
+  #addChanged(type: number, body: unknown): void {
     if (!Array.isArray(body)) return;
-    if (type === messageTypes.getValueDiff) this.marks.add({}, (body as ThingsStamp)[0]);
-    else if (type === messageTypes.getCellDiff) this.marks.add((body as TablesStamp)[0], {});
-    else if (Array.isArray(body[0])) this.marks.add((body[0] as TablesStamp)[0], {});
+    if (type === messageTypes.getValueDiff) this.changed.add({}, (body as ThingsStamp)[0]);
+    else if (type === messageTypes.getCellDiff) this.changed.add((body as TablesStamp)[0], {});
+    else if (Array.isArray(body[0])) this.changed.add((body[0] as TablesStamp)[0], {});
   }
 }

@@ -1,22 +1,22 @@
 /**
- * Records: objects as dictionaries, whose keys come from clients and may be anything.
+ * Objects as dictionaries whose keys come from clients.
  *
  * @module
  */
 
-/** Whether something is an object and no array. */
+/** Whether a value is an object and not an array. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** A record whose keys may be anything, `__proto__` too. */
+/** Creates a record that allows any key, including `__proto__`. */
 export function recordOf<T>(entries: Iterable<readonly [string, T]>): Record<string, T> {
   const record: Record<string, T> = Object.create(null);
   for (const [key, value] of entries) record[key] = value;
   return record;
 }
 
-/** Whether a record has nothing in it. */
+/** Whether a record has no keys. */
 export function isEmpty(record: object): boolean {
   for (const _ in record) return false;
   return true;

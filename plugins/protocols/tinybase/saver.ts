@@ -1,16 +1,18 @@
 /**
- * The saver: brings what changes in a store to its persister, and lets nobody know of it before it is there.
+ * Saves the changes of a store with its persister.
  *
  * @module
  */
 
 import type { MergeableStore } from "tinybase";
 import { type Clock, type Log, messageOf } from "../../../core/mod.ts";
-import { Marks, stampsOf } from "./marks.ts";
-import { keyOf, type PathPersister, textOf } from "./parts.ts";
+import { backoffMs } from "../../shared/backoff.ts";
+import { ChangedKeys, stampsOf } from "./changed_keys.ts";
+import { encodeStamp } from "./messages.ts";
+import { keyOf, type PathPersister } from "./parts.ts";
 import { bytesOf } from "./sizes.ts";
 
-/** What a saver needs. */
+/** What a {@linkcode Saver} needs. */
 export interface SaverOptions {
   readonly store: MergeableStore;
   readonly persister: PathPersister;
@@ -19,25 +21,23 @@ export interface SaverOptions {
   readonly log: Log;
 }
 
-const FIRST_RETRY_MS = 1_000;
-const LAST_RETRY_MS = 30_000;
-
-/** Answers that wait for storage which does not work; those who asked have given up long before. */
-const MAX_WAITING = 1_000;
+/** Maximum callbacks that wait for a save. When storage fails for long, their clients have timed out anyway. */
+const MAX_CALLBACKS = 1_000;
 
 /**
- * Saves marked rows and values, those of one turn in one go; while that goes on, the next are gathered.
+ * Saves changed rows and values, all of one turn of the event loop in one call.
  *
- * When saving fails, the marks stay, and it is tried again and again: the store lives on in memory, its clients go
- * on exchanging among themselves, but the server says nothing that would have them believe their changes are safe.
+ * A failed save is retried. Meanwhile the store works in memory, and clients exchange changes, but the server sends
+ * nothing that would tell a client that its changes are stored.
  */
 export class Saver {
+  /** What has changed since the last save. */
+  readonly dirty = new ChangedKeys();
   readonly #options: SaverOptions;
-  readonly #dirty = new Marks();
   readonly #sizes = new Map<string, number>();
   #size = 0;
-  #merged = 0;
-  #waiting: (() => void)[] = [];
+  #unsavedBytes = 0;
+  #callbacks: (() => void)[] = [];
   #saving: Promise<void> | undefined;
   #failure: { error: unknown } | undefined;
   #failures = 0;
@@ -48,14 +48,9 @@ export class Saver {
     this.#options = options;
   }
 
-  /** What is marked is to be saved. */
-  get dirty(): Marks {
-    return this.#dirty;
-  }
-
-  /** Bytes of all parts, and of the messages whose changes are not among them yet. */
+  /** Bytes of all parts, and of the messages whose changes are not saved. */
   get size(): number {
-    return this.#dirty.empty ? this.#size : this.#size + this.#merged;
+    return this.dirty.empty ? this.#size : this.#size + this.#unsavedBytes;
   }
 
   /** Counts a part that was loaded. */
@@ -63,106 +58,111 @@ export class Saver {
     this.#resize(key, text);
   }
 
-  /** Counts a message whose changes were merged, until they are counted as parts. */
+  /** Counts a message whose changes were merged, until they are saved. */
   merged(bytes: number): void {
-    this.#merged += bytes;
+    this.#unsavedBytes += bytes;
   }
 
-  /** Saves what is marked at the end of this turn. */
+  /** Saves changes at the end of this turn of the event loop. */
   schedule(): void {
     if (this.#scheduled || this.#saving !== undefined || this.#failure !== undefined) return;
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      if (this.#saving === undefined && !this.#dirty.empty) this.#save();
+      if (this.#saving === undefined && !this.dirty.empty) this.#save();
     });
   }
 
-  /** Calls back when all that has changed until now is stored; at once if it is. */
-  afterSaved(run: () => void): void {
-    if (this.#dirty.empty && this.#saving === undefined && this.#waiting.length === 0) return run();
-    if (this.#waiting.length >= MAX_WAITING) this.#waiting.shift();
-    this.#waiting.push(run);
+  /** Calls back when all changes so far are saved; synchronously if they are. */
+  afterSaved(callback: () => void): void {
+    if (this.dirty.empty && this.#saving === undefined && this.#callbacks.length === 0) return callback();
+    if (this.#callbacks.length >= MAX_CALLBACKS) this.#callbacks.shift();
+    this.#callbacks.push(callback);
   }
 
-  /** Resolves when everything is stored; rejects when that is tried and fails. */
+  /** Resolves when all changes are saved; rejects if a save fails. */
   async flush(): Promise<void> {
-    while (!this.#dirty.empty || this.#saving !== undefined) {
+    while (!this.dirty.empty || this.#saving !== undefined) {
       if (this.#saving === undefined) this.#save();
       await this.#saving;
       if (this.#failure !== undefined) throw this.#failure.error;
     }
   }
 
-  /** Ends it; what is not stored by now is given up. */
+  /** Stops saving; unsaved changes are lost. */
   async stop(): Promise<void> {
     this.#cancelRetry();
-    this.#dirty.clear();
-    this.#waiting = [];
+    this.dirty.clear();
+    this.#callbacks = [];
     await this.#saving;
     await this.#options.persister.close?.();
   }
 
   #save(): void {
     this.#cancelRetry();
-    this.#saving = this.#saveAll();
+    this.#saving = this.#saveDirty();
   }
 
-  async #saveAll(): Promise<void> {
-    const marks = new Marks();
-    marks.addAll(this.#dirty);
-    this.#dirty.clear();
-    const waiting = this.#waiting;
-    this.#waiting = [];
+  async #saveDirty(): Promise<void> {
+    const keys = new ChangedKeys();
+    keys.addAll(this.dirty);
+    this.dirty.clear();
+    const callbacks = this.#callbacks;
+    this.#callbacks = [];
     try {
-      await this.#persist(marks);
+      await this.#persist(keys);
       this.#saving = undefined;
-      this.#succeeded(waiting);
+      this.#succeeded(callbacks);
     } catch (error) {
       this.#saving = undefined;
-      this.#dirty.addAll(marks);
-      this.#waiting = [...waiting, ...this.#waiting].slice(-MAX_WAITING);
+      this.dirty.addAll(keys);
+      this.#callbacks = [...callbacks, ...this.#callbacks].slice(-MAX_CALLBACKS);
       this.#failed(error);
     }
   }
 
-  async #persist(marks: Marks): Promise<void> {
-    await this.#options.persister.save(this.#parts(marks));
+  /** Asynchronous, so that a save that throws at once fails after `#saving` is set. */
+  async #persist(keys: ChangedKeys): Promise<void> {
+    await this.#options.persister.save(this.#parts(keys));
   }
 
-  #succeeded(waiting: (() => void)[]): void {
+  #succeeded(callbacks: (() => void)[]): void {
     const { log, path } = this.#options;
     if (this.#failure !== undefined) log.info("a path can be stored again", { path });
     this.#failure = undefined;
     this.#failures = 0;
-    for (const run of waiting) run();
-    if (!this.#dirty.empty) return this.schedule();
-    for (const run of this.#waiting.splice(0)) run();
+    for (const callback of callbacks) callback();
+    if (!this.dirty.empty) return this.schedule();
+    for (const callback of this.#callbacks.splice(0)) callback();
   }
 
   #failed(error: unknown): void {
     const { log, path, clock } = this.#options;
-    const inMs = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures++);
-    log.error(`a path could not be stored, next try in ${inMs} ms: ${messageOf(error)}`, { path, error });
+    const retryMs = backoffMs(this.#failures++);
+    log.error(`a path could not be stored, next try in ${retryMs} ms: ${messageOf(error)}`, { path, error });
     this.#failure = { error };
-    this.#cancelRetry = clock.after(inMs, () => {
-      if (this.#saving === undefined && !this.#dirty.empty) this.#save();
+    this.#cancelRetry = clock.after(retryMs, () => {
+      if (this.#saving === undefined && !this.dirty.empty) this.#save();
     });
   }
 
-  #parts(marks: Marks): Map<string, string> {
-    const [[tables, tablesHlc = ""], [values, valuesHlc = ""]] = stampsOf(this.#options.store, marks);
+  #parts(keys: ChangedKeys): Map<string, string> {
+    const [[tables, tablesHlc = ""], [values, valuesHlc = ""]] = stampsOf(this.#options.store, keys);
     const parts = new Map<string, string>();
     for (const [tableId, [rows, tableHlc = ""]] of Object.entries(tables)) {
-      for (const [rowId, row] of Object.entries(rows)) parts.set(keyOf(["t", tableId, rowId]), textOf(row));
+      for (const [rowId, row] of Object.entries(rows)) {
+        parts.set(keyOf(["t", tableId, rowId]), encodeStamp(row));
+      }
       if (tableHlc !== "") parts.set(keyOf(["t", tableId]), tableHlc);
     }
-    for (const [valueId, value] of Object.entries(values)) parts.set(keyOf(["v", valueId]), textOf(value));
+    for (const [valueId, value] of Object.entries(values)) {
+      parts.set(keyOf(["v", valueId]), encodeStamp(value));
+    }
     if (tablesHlc !== "") parts.set(keyOf(["t"]), tablesHlc);
     if (valuesHlc !== "") parts.set(keyOf(["v"]), valuesHlc);
     parts.set(keyOf(["h"]), JSON.stringify(this.#options.store.getMergeableContentHashes()));
     for (const [key, text] of parts) this.#resize(key, text);
-    this.#merged = 0;
+    this.#unsavedBytes = 0;
     return parts;
   }
 

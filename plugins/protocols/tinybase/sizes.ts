@@ -1,21 +1,21 @@
 /**
- * How large things are, as TinyBase counts them: in bytes of UTF-8.
+ * Sizes in bytes of UTF-8, as TinyBase limits them.
  *
  * @module
  */
 
 import { Buffer } from "node:buffer";
 
-/** What a TinyBase client takes in one frame; it closes its socket when there is more. */
+/** TinyBase clients close their socket if a frame is larger. */
 const MAX_FRAME_BYTES = 16_777_216;
 
-/** What may stand before a message when it leaves here: a sender's id, and a channel's. */
-const MAX_HEAD_BYTES = 2_048;
+/** Space for the sender's id and the channel's id before a message. */
+const MAX_HEADER_BYTES = 2_048;
 
-/** The largest message that every client takes. */
-export const MAX_MESSAGE_BYTES: number = MAX_FRAME_BYTES - MAX_HEAD_BYTES;
+/** The largest message that every client accepts. */
+export const MAX_MESSAGE_BYTES: number = MAX_FRAME_BYTES - MAX_HEADER_BYTES;
 
-/** The bytes of a text. */
+/** Returns the length of a text in bytes. */
 export function bytesOf(text: string): number {
   return Buffer.byteLength(text);
 }

@@ -1,5 +1,5 @@
 /**
- * The ready-made persister.
+ * The built-in persister.
  *
  * @module
  */
@@ -19,7 +19,7 @@ interface PartRow {
 }
 
 /**
- * Stores every path in one SQLite database, for `createPersisterForPath`. A change rewrites the rows it touches,
+ * Stores all paths in one SQLite database, for `createPersisterForPath`. A change rewrites only the rows it touches,
  * and changes of several paths share a transaction.
  *
  * ```ts
@@ -42,7 +42,7 @@ export function sqlitePersister(
     try {
       await (migrated ??= store.migrate("tinybase", [TABLE]));
     } catch (error) {
-      migrated = undefined; // the next path tries again
+      migrated = undefined; // retried with the next path
       throw error;
     }
   }

@@ -1,15 +1,15 @@
 /**
- * What the TinyBase protocol offers to the app.
+ * The service that the TinyBase protocol offers to the app.
  *
  * @module
  */
 
 import type { MergeableStore } from "tinybase";
 
-/** Told when a path has come (`1`) or gone (`-1`). */
+/** Called when a path is added (`1`) or removed (`-1`). */
 export type PathIdsListener = (sync: TinyBaseSync, pathId: string, addedOrRemoved: 1 | -1) => void;
 
-/** Told when a client has come (`1`) or gone (`-1`). */
+/** Called when a client joins (`1`) or leaves (`-1`). */
 export type ClientIdsListener = (
   sync: TinyBaseSync,
   pathId: string,
@@ -17,30 +17,30 @@ export type ClientIdsListener = (
   addedOrRemoved: 1 | -1,
 ) => void;
 
-/** A path's store, kept loaded until it is disposed of. */
+/** The store of a path, kept loaded until it is disposed. */
 export interface OpenStore extends AsyncDisposable {
-  /** Read it, change it, listen to it: what changes here goes to the clients, and the other way round. */
+  /** The store. Changes are synchronized with the clients in both directions. */
   readonly store: MergeableStore;
-  /** Resolves when all that has changed until now is stored. */
+  /** Resolves when all changes so far are saved. */
   saved(): Promise<void>;
 }
 
-/** The names and meanings of TinyBase's `WsServer`, and access to the stores. */
+/** The API of TinyBase's `WsServer`, and access to the stores. */
 export interface TinyBaseSync {
-  /** The paths that are there. */
+  /** Lists the paths in use. */
   getPathIds(): string[];
-  /** The clients on a path; none on one that is not there. */
+  /** Lists the clients of a path. */
   getClientIds(pathId: string): string[];
-  /** Numbers of paths and of clients; a socket with two channels counts twice. */
+  /** Returns the number of paths and of clients. A socket with two channels counts as two clients. */
   getStats(): { paths: number; clients: number };
-  /** Adds a listener to paths; a path comes before its first client, and goes when it is stopped. */
+  /** Adds a listener. A path is added before its first client, and removed after its store has stopped. */
   addPathIdsListener(listener: PathIdsListener): string;
-  /** Adds a listener to clients, of one path or, with `null`, of all. */
+  /** Adds a listener to the clients of one path, or of all with `null`. */
   addClientIdsListener(pathId: string | null, listener: ClientIdsListener): string;
-  /** Removes a listener by the id it was given. */
+  /** Removes a listener by the id that was returned when it was added. */
   delListener(listenerId: string): TinyBaseSync;
-  /** The store of a path that is loaded. */
+  /** Returns the store of a path, if it is ready. */
   getStore(pathId: string): MergeableStore | undefined;
-  /** Loads a path if need be, and keeps it loaded. Throws if it has no persister, or cannot be loaded. */
+  /** Loads a path and keeps it loaded. Throws if it has no persister or cannot be loaded. */
   open(pathId: string): Promise<OpenStore>;
 }

@@ -1,6 +1,6 @@
 import { within } from "../../kit/mod.ts";
 
-/** A server in a process of its own, on a database file; it can be killed. */
+/** A server in a child process, with a database file. */
 export class ServerProcess implements AsyncDisposable {
   readonly url: string;
   readonly #child: Deno.ChildProcess;
@@ -28,7 +28,7 @@ export class ServerProcess implements AsyncDisposable {
     return new ServerProcess(child, output, printed.trim());
   }
 
-  /** As a power cut would, for the process. */
+  /** Kills the process with SIGKILL. */
   async kill(): Promise<void> {
     this.#child.kill("SIGKILL");
     await this.#child.status;
@@ -38,6 +38,6 @@ export class ServerProcess implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       await this.kill();
-    } catch { /* it is dead already */ }
+    } catch { /* killed already */ }
   }
 }

@@ -1,4 +1,4 @@
-/** A server that keeps TinyBase paths in a database, as a process of its own: `server.ts <file>`. It prints its URL. */
+/** A server that stores TinyBase paths in a database: `server.ts <file>`. It prints its URL. */
 
 import { Server } from "../../../core/mod.ts";
 import { paths } from "../../../plugins/paths.ts";
@@ -9,5 +9,5 @@ const server = new Server({ port: 0, maxQueuedBytes: 33_554_432 });
 const store = server.use(persistence({ path: Deno.args[0]! }));
 server.use(tinybase({ paths: server.use(paths()), createPersisterForPath: sqlitePersister(store) }));
 await server.start();
-// deno-lint-ignore no-console -- this is how the test learns where it listens
+// deno-lint-ignore no-console -- the test reads the URL
 console.log(server.address.url);

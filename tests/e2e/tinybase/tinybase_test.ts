@@ -5,7 +5,7 @@ import { until } from "../../kit/mod.ts";
 import { converged, hashesOf, same, synced, type SyncedStore } from "../../plugins/tinybase/kit.ts";
 import { ServerProcess } from "./process.ts";
 
-/** A folder for one database. */
+/** Creates a temporary folder for one database. */
 async function databaseFile() {
   const folder = await Deno.makeTempDir();
   return {
@@ -14,9 +14,9 @@ async function databaseFile() {
   };
 }
 
-/** Waits until the server says that it has, and so has stored, all that a store has. */
+/** Waits until the server responds with the hashes of a store, and so has saved its content. */
 async function acknowledged({ socket }: SyncedStore, store: MergeableStore): Promise<void> {
-  const told = async () => {
+  const serverHashes = async () => {
     const id = crypto.randomUUID();
     const answer = new Promise<string>((resolve) => {
       const hear = ({ data }: MessageEvent<string>) => {
@@ -30,10 +30,10 @@ async function acknowledged({ socket }: SyncedStore, store: MergeableStore): Pro
     socket.send(`S\n["${id}",1,""]`);
     return await answer;
   };
-  await until("the acknowledgement", async () => await told() === hashesOf(store));
+  await until("the acknowledgement", async () => await serverHashes() === hashesOf(store));
 }
 
-Deno.test("T15 what the server has told to have survives kill -9, for a client that comes alone", async () => {
+Deno.test("T15 acknowledged content survives kill -9, for a client that connects alone", async () => {
   await using database = await databaseFile();
   const a = createMergeableStore();
   for (let round = 0; round < 3; round++) {
@@ -107,7 +107,7 @@ function edit(store: MergeableStore, n: number): void {
     );}
 }
 
-/** The clock of every cell and value, deleted ones too. */
+/** Returns the clock of every cell and value, including deleted ones. */
 function clocksOf(store: MergeableStore): Map<string, string> {
   const [[tables], [values]] = store.getMergeableContent();
   const clocks = new Map<string, string>();
@@ -120,11 +120,11 @@ function clocksOf(store: MergeableStore): Map<string, string> {
   return clocks;
 }
 
-/** Five clients, a server, and what the server has told to have. */
+/** Five clients, a server, and the clocks that the server has acknowledged. */
 class World {
   readonly stores: MergeableStore[] = Array.from({ length: CLIENTS }, () => createMergeableStore());
   readonly #online = new Map<number, SyncedStore>();
-  readonly #safe = new Map<string, string>();
+  readonly #acknowledged = new Map<string, string>();
   readonly #file: string;
   #server: ServerProcess;
 
@@ -156,7 +156,7 @@ class World {
   async join(client: number): Promise<void> {
     if (this.#online.has(client)) return;
     const store = this.stores[client]!;
-    // Every second one multiplexed, and with fragments.
+    // Every second one is multiplexed and uses fragments.
     const mode = client % 2 === 0 ? {} : { channel: "p", fragmentSize: 64 };
     const url = `${this.#server.url}/sync${client % 2 === 0 ? "/p" : ""}`;
     this.#online.set(client, await synced(url, { store, ...mode }));
@@ -180,23 +180,23 @@ class World {
     for (const client of [...this.#online.keys()]) await this.#drop(client);
   }
 
-  /** Remembers what the server has, if it has all that this client has at this moment. */
+  /** Waits for the server to acknowledge a client's content, and records it. */
   async #check(client: number): Promise<void> {
     const online = this.#online.get(client);
     if (online === undefined || client % 2 !== 0) return;
     await acknowledged(online, this.stores[client]!);
-    for (const [key, hlc] of clocksOf(this.stores[client]!)) this.#safe.set(key, hlc);
+    for (const [key, hlc] of clocksOf(this.stores[client]!)) this.#acknowledged.set(key, hlc);
   }
 
-  /** A client that comes alone finds everything that was safe, or something newer. */
+  /** Checks that a client that connects alone receives everything acknowledged, or newer. */
   async #compare(): Promise<void> {
     await using alone = await synced(`${this.#server.url}/sync/p`);
     const clocks = clocksOf(alone.store);
-    for (const [key, hlc] of this.#safe) assert.ok((clocks.get(key) ?? "") >= hlc, `${key} was lost`);
+    for (const [key, hlc] of this.#acknowledged) assert.ok((clocks.get(key) ?? "") >= hlc, `${key} was lost`);
   }
 }
 
-Deno.test("T14 T15 after any edits, drops, kills and restarts all are equal, and nothing told to be safe is lost", async () => {
+Deno.test("T14 T15 after any edits, drops, kills and restarts all stores are equal, and no acknowledged change is lost", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 30, maxLength: 60 }), async (steps) => {
       await using database = await databaseFile();

@@ -11,7 +11,7 @@ import {
   syncServer,
 } from "../../plugins/tinybase/kit.ts";
 
-Deno.test("T14 clients of version 9 and of version 10 converge, each on its own socket and multiplexed", async () => {
+Deno.test("T14 clients of versions 9 and 10 converge, single-store and multiplexed", async () => {
   for (const stored of [true, false]) {
     await using server = await syncServer(
       stored ? { createPersisterForPath: persisterOf(memoryDocuments()) } : {},

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { Assembler, piecesOf } from "../../../plugins/protocols/tinybase/fragments.ts";
+import { Assembler, fragmentsOf } from "../../../plugins/protocols/tinybase/fragments.ts";
 import { FakeClock } from "../../kit/mod.ts";
 
 const ID = "abcdefghijklmnop";
 const assembler = (clock = new FakeClock()) => new Assembler(clock, 1_000);
 
-Deno.test("pieces are put together in whatever order they come, beside others", () => {
+Deno.test("fragments of several messages are assembled in any order", () => {
   const text = fc.string({ unit: "grapheme", minLength: 50, maxLength: 300 });
   fc.assert(
     fc.property(
@@ -16,11 +16,11 @@ Deno.test("pieces are put together in whatever order they come, beside others", 
       fc.infiniteStream(fc.nat()),
       (a, b, size, order) => {
         const groups = assembler();
-        const left = [...piecesOf(a, size), ...piecesOf(b, size)];
+        const remaining = [...fragmentsOf(a, size), ...fragmentsOf(b, size)];
         const whole: string[] = [];
-        while (left.length > 0) {
-          const [piece] = left.splice(order.next().value! % left.length, 1);
-          const result = groups.add("", piece!);
+        while (remaining.length > 0) {
+          const [fragment] = remaining.splice(order.next().value! % remaining.length, 1);
+          const result = groups.add("", fragment!);
           assert.ok(result !== "invalid" && result !== "overflow");
           if (result !== undefined) whole.push(result.text);
         }
@@ -30,21 +30,23 @@ Deno.test("pieces are put together in whatever order they come, beside others", 
   );
 });
 
-Deno.test("no piece is larger than asked for, and none ends within a character", () => {
+Deno.test("fragments are not larger than requested, and end between characters", () => {
   const text = "aü€😀".repeat(100);
-  const pieces = piecesOf(text, 16).map((piece) => piece.split("\n").slice(3).join("\n"));
-  assert.equal(pieces.join(""), text);
+  const contents = fragmentsOf(text, 16).map((fragment) => fragment.split("\n").slice(3).join("\n"));
+  assert.equal(contents.join(""), text);
   assert.ok(
-    pieces.every((piece) => new TextEncoder().encode(piece).length <= 16 && !piece.includes("\uFFFD")),
+    contents.every((content) =>
+      new TextEncoder().encode(content).length <= 16 && !content.includes("\uFFFD")
+    ),
   );
-  assert.deepEqual(piecesOf("short", 16), ["short"]);
-  assert.deepEqual(piecesOf(text, undefined), [text]);
-  assert.ok(piecesOf("x".repeat(100_000), 1).length <= 1_000);
+  assert.deepEqual(fragmentsOf("short", 16), ["short"]);
+  assert.deepEqual(fragmentsOf(text, undefined), [text]);
+  assert.ok(fragmentsOf("x".repeat(100_000), 1).length <= 1_000);
 });
 
-Deno.test("what is no proper fragment is invalid", () => {
+Deno.test("malformed fragments are invalid", () => {
   for (
-    const piece of [
+    const fragment of [
       "",
       "x",
       `${ID}\n0\n`,
@@ -54,7 +56,7 @@ Deno.test("what is no proper fragment is invalid", () => {
       `${ID}\n0\n0\na`,
     ]
   ) {
-    assert.equal(assembler().add("", piece), "invalid", piece);
+    assert.equal(assembler().add("", fragment), "invalid", fragment);
   }
   const groups = assembler();
   assert.equal(groups.add("", `${ID}\n0\n3\na`), undefined);
@@ -63,7 +65,7 @@ Deno.test("what is no proper fragment is invalid", () => {
   assert.equal(groups.add("other", `${ID}\n0\n4\na`), undefined);
 });
 
-Deno.test("half messages are bounded in number, in size and in time", () => {
+Deno.test("incomplete messages are limited in number, size and time", () => {
   assert.equal(assembler().add("", `${ID}\n0\n1001\na`), "overflow");
   const clock = new FakeClock();
   const groups = assembler(clock);

@@ -5,8 +5,8 @@ import { converged, hashesOf, memoryDocuments, persisterOf, same, synced, syncSe
 
 const stored = () => ({ createPersisterForPath: persisterOf(memoryDocuments()) });
 
-/** Two real clients that must not notice anything, and the server. */
-async function bystanders(options: Parameters<typeof syncServer>[0] = stored()) {
+/** A server with two real clients that must not be affected. */
+async function withBystanders(options: Parameters<typeof syncServer>[0] = stored()) {
   const server = await syncServer(options);
   const a = await synced(`${server.url}/sync/pets`);
   const b = await synced(`${server.url}/sync/pets`);
@@ -30,8 +30,8 @@ async function closedWith(client: Client, code: number, reason: string | RegExp)
   else assert.match(closed.reason, reason);
 }
 
-Deno.test("ids come from nothing the client says", async () => {
-  await using server = await bystanders();
+Deno.test("client ids are not taken from the client", async () => {
+  await using server = await withBystanders();
   for (const key of ["S", "M", "", "x\ty", "a".repeat(300)]) {
     using raw = await RawClient.connect(server.port);
     await raw.request("/sync/pets", { "sec-websocket-key": key });
@@ -41,13 +41,13 @@ Deno.test("ids come from nothing the client says", async () => {
   const same = { "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==" };
   using one = await server.raw("/sync/pets", same);
   using two = await server.raw("/sync/pets", same);
-  await until("both being there", () => server.sync.getClientIds("pets").length >= 4);
+  await until("both to join", () => server.sync.getClientIds("pets").length >= 4);
   assert.equal(new Set(server.sync.getClientIds("pets")).size, server.sync.getClientIds("pets").length);
   void [one, two];
 });
 
-Deno.test("odd requests are refused and kill nobody", async () => {
-  await using server = await bystanders();
+Deno.test("malformed requests are refused, without effect on others", async () => {
+  await using server = await withBystanders();
   for (
     const target of ["*", "/sync/../pets", "/sync/%2e%2e", "//", "/sync/%00", `/sync/${"x".repeat(5_000)}`]
   ) {
@@ -57,8 +57,8 @@ Deno.test("odd requests are refused and kill nobody", async () => {
   }
 });
 
-Deno.test("what is no message closes its sender with TinyBase's code, and reaches nobody", async () => {
-  await using server = await bystanders();
+Deno.test("an invalid message closes its sender with TinyBase's code, and is not forwarded", async () => {
+  await using server = await withBystanders();
   const wrong = [
     "",
     "x",
@@ -68,7 +68,7 @@ Deno.test("what is no message closes its sender with TinyBase's code, and reache
     '\n["a",1,"x"]',
     '\n["a",3,[[{}]]]',
     `\n${"[".repeat(100_000)}`,
-    // TinyBase's clients would close for these, and where they cannot with that code, throw.
+    // TinyBase's clients would close their socket for these, or throw.
     '\n["a",3,[[{}],[{"v":[1e999,"P6vlbfb----7JQY8"]}],1]]',
     `\n["a",3,[[{}],[{"v":[${"[".repeat(10_000)}${"]".repeat(10_000)},"P6vlbfb----7JQY8"]}],1]]`,
   ];
@@ -100,14 +100,14 @@ Deno.test("what is no message closes its sender with TinyBase's code, and reache
   await closedWith(bytes, 1003, "unsupported data");
 });
 
-Deno.test("channels are bounded in number and in length", async () => {
-  await using server = await bystanders();
+Deno.test("channels are limited in number and length", async () => {
+  await using server = await withBystanders();
   await using long = await server.connect("/sync", ["tinybase"]);
   long.send('S\n["h",-1,[0,1]]');
   long.send(`S\n["a",-1,[1,"${"x".repeat(1_025)}"]]`);
   await closedWith(long, 1013, "tinybase:15:channels");
   await using many = await server.connect("/sync", ["tinybase"]);
-  many.send('S\n["early",-1,[1,"ignored"]]'); // before the greeting: no answer
+  many.send('S\n["early",-1,[1,"ignored"]]'); // before Hello: no response
   many.send('S\n["h",-1,[0,1]]');
   for (let i = 0; i < 100; i++) many.send(`S\n["${i}",-1,[1,"c${i}"]]`);
   many.send('S\n["again",-1,[1,"c0"]]'); // costs nothing
@@ -121,8 +121,8 @@ Deno.test("channels are bounded in number and in length", async () => {
   await closedWith(many, 1013, "tinybase:15:channels");
 });
 
-Deno.test("half messages are never passed on, and too many of them close their sender", async () => {
-  await using server = await bystanders();
+Deno.test("incomplete messages are not forwarded, and too many of them close their sender", async () => {
+  await using server = await withBystanders();
   await using client = await server.connect("/sync/pets");
   const idOf = (i: number) => String(i).padStart(16, "0");
   for (let i = 0; i < 101; i++) client.send(`\n${idOf(i)}\n0\n2\n["a",`);
@@ -137,14 +137,14 @@ Deno.test("half messages are never passed on, and too many of them close their s
   await closedWith(broken, 1007, "tinybase:14");
 });
 
-Deno.test("half messages for ever are forgotten after their time", async () => {
+Deno.test("incomplete messages expire", async () => {
   const clock = new FakeClock(Date.now());
   await using server = await syncServer({ clock, ...stored() });
   await using client = await server.connect("/sync/pets");
   for (let round = 0; round < 5; round++) {
     for (let i = 0; i < 90; i++) client.send(`\n${String(i).padStart(16, "0")}\n0\n2\n["a",`);
     client.send(`S\n["${round}",1,""]`);
-    await until("the answer", async () => (await client.nextText()).startsWith(`S\n["${round}",0`));
+    await until("the response", async () => (await client.nextText()).startsWith(`S\n["${round}",0`));
     clock.advance(1_000);
   }
 });
@@ -158,7 +158,7 @@ Deno.test("a frame of nearly 16 MiB passes, a larger one closes its sender", asy
   await using b = await server.connect("/sync/pets");
   a.send(frameOf(largest));
   assert.equal((await b.nextText()).length, largest + 36);
-  // A real client would close for more than 16 MiB, and what it gets has the sender's id and the channel in front.
+  // A real client closes its socket for more than 16 MiB, with the sender's id and the channel.
   await using real = await synced(`${server.url}/sync`, { channel: "pets", timeoutSeconds: 0.1 });
   a.send(frameOf(largest));
   await until("the cell", () => real.store.hasCell("t", "r", "c"));
@@ -167,8 +167,8 @@ Deno.test("a frame of nearly 16 MiB passes, a larger one closes its sender", asy
   assert.ok(real.socket.readyState === WebSocket.OPEN);
 });
 
-Deno.test("a clock years ahead is told to its client and reaches nobody", async () => {
-  await using server = await bystanders();
+Deno.test("a client with a clock years ahead is closed with a reason, and its changes are not forwarded", async () => {
+  await using server = await withBystanders();
   const years = createMergeableStore(undefined, () => Date.now() + 3 * 365 * 86_400_000);
   years.setCell("pets", "future", "species", "robot");
   const client = await synced(`${server.url}/sync/pets`, { timeoutSeconds: 0.2, sync: false });
@@ -176,19 +176,19 @@ Deno.test("a clock years ahead is told to its client and reaches nobody", async 
   await client.close();
   await closed;
   const ahead = await synced(`${server.url}/sync/pets`, { store: years, timeoutSeconds: 0.2, sync: false });
-  const told = new Promise<CloseEvent>((resolve) => ahead.socket.onclose = resolve);
+  const closedAhead = new Promise<CloseEvent>((resolve) => ahead.socket.onclose = resolve);
   await ahead.synchronizer.startSync();
-  const { code, reason } = await told;
+  const { code, reason } = await closedAhead;
   assert.deepEqual([code, reason], [
     1008,
-    "clock more than five minutes ahead: nobody can take these changes",
+    "clock more than five minutes ahead: changes are rejected",
   ]);
   assert.equal(server.sync.getStore("pets")!.hasTable("pets"), false);
   await ahead.synchronizer.destroy();
 });
 
-Deno.test("a client that answers no question delays nobody, and cannot pile up questions", async () => {
-  await using server = await bystanders();
+Deno.test("a client that sends no responses delays nobody, and receives few requests", async () => {
+  await using server = await withBystanders();
   await using mute = await server.connect("/sync/pets");
   for (let i = 0; i < 1_000; i++) mute.send(`\n["${i}",2,[${i},${i}]]`);
   mute.send('S\n["q",1,""]');
@@ -199,61 +199,61 @@ Deno.test("a client that answers no question delays nobody, and cannot pile up q
   assert.ok(questions <= 3, `${questions} questions`);
 });
 
-Deno.test("a client that never tells what it has is asked a few times, not for ever", async () => {
+Deno.test("a client that sends no changes is asked a few times only", async () => {
   const clock = new FakeClock(Date.now());
   await using server = await syncServer({ ...stored(), clock, requestTimeoutMs: 20 });
-  await using coy = await server.connect("/sync/pets");
-  const question = async (type: number): Promise<string> => {
+  await using silent = await server.connect("/sync/pets");
+  const requestOf = async (type: number): Promise<string> => {
     for (;;) {
-      const [, text] = (await coy.nextText()).split("\n");
+      const [, text] = (await silent.nextText()).split("\n");
       const [id, asked] = JSON.parse(text!);
       if (asked === type) return id;
     }
   };
   clock.advance(250);
   for (let tries = 0; tries < 4; tries++) {
-    coy.send(`S\n["${await question(1)}",0,[1,1]]`);
-    await question(4);
+    silent.send(`S\n["${await requestOf(1)}",0,[1,1]]`);
+    await requestOf(4);
     assert.match((await server.log.next()).message, /could not be fetched/);
     clock.advance(1_000);
   }
   clock.advance(60_000);
-  coy.send('S\n["q",1,""]');
+  silent.send('S\n["q",1,""]');
   let frame = "";
   while (!frame.startsWith('S\n["q",0')) {
-    assert.notEqual(JSON.parse((frame = await coy.nextText()).slice(2))[1], 1);
+    assert.notEqual(JSON.parse((frame = await silent.nextText()).slice(2))[1], 1);
   }
 });
 
-Deno.test("answers nobody asked for, or from somebody else, change nothing", async () => {
-  await using server = await bystanders();
+Deno.test("responses without a request, or from another client, are ignored", async () => {
+  await using server = await withBystanders();
   await using client = await server.connect("/sync/pets");
   const cells = '[{"pets":[{"forged":[{"c":[1,"P6vlbfb----7JQY8"]}]}]}]';
   client.send(`S\n["made-up",0,${cells}]`);
   client.send(`S\n[null,0,[${cells},{}]]`);
   client.send('S\n["q",1,""]');
-  await until("the answer", async () => (await client.nextText()).startsWith('S\n["q",0'));
+  await until("the response", async () => (await client.nextText()).startsWith('S\n["q",0'));
   assert.equal(server.sync.getStore("pets")!.hasRow("pets", "forged"), false);
 });
 
-Deno.test("answers in the wrong shape harm only the pull they belong to", async () => {
-  await using server = await bystanders({ ...stored(), requestTimeoutMs: 100 });
+Deno.test("malformed responses affect only their own pull", async () => {
+  await using server = await withBystanders({ ...stored(), requestTimeoutMs: 100 });
   await using client = await server.connect("/sync/pets");
   for (const body of ["[1,2]", '[{"v":[1]}]', "[[{}],{}]"]) {
     client.send('\n["h",2,[1,1]]');
     let question: string[] = [];
-    await until("the question", async () => {
+    await until("the request", async () => {
       question = JSON.parse((await client.nextText()).slice(2));
       return question[1] as unknown === 4;
     });
     client.send(`S\n["${question[0]}",0,${body}]`);
   }
   client.send('S\n["q",1,""]');
-  await until("the answer", async () => (await client.nextText()).startsWith('S\n["q",0'));
+  await until("the response", async () => (await client.nextText()).startsWith('S\n["q",0'));
   server.log.take();
 });
 
-Deno.test("what comes before a path is loaded is held in bounds", async () => {
+Deno.test("messages before a path is loaded are held up to a limit", async () => {
   const loading = Promise.withResolvers<Iterable<[string, string]>>();
   await using server = await syncServer({
     createPersisterForPath: () => ({ load: () => loading.promise, save() {} }),
@@ -268,7 +268,7 @@ Deno.test("what comes before a path is loaded is held in bounds", async () => {
 const sizeOf = (parts: Map<string, string>) =>
   [...parts].reduce((size, [key, text]) => size + new TextEncoder().encode(key + text).length, 0);
 
-Deno.test("a store takes no more than it may", async () => {
+Deno.test("a store has a maximum size", async () => {
   const documents = memoryDocuments();
   await using server = await syncServer({
     createPersisterForPath: persisterOf(documents),
@@ -286,7 +286,7 @@ Deno.test("a store takes no more than it may", async () => {
   assert.ok(size > 8_000 && size <= 10_000, `${size}`);
 });
 
-Deno.test("a store takes no more than it may of what a client did while it was away", async () => {
+Deno.test("a store's maximum size applies to offline changes", async () => {
   const documents = memoryDocuments();
   await using server = await syncServer({
     clock: new FakeClock(Date.now()),
@@ -299,12 +299,12 @@ Deno.test("a store takes no more than it may of what a client did while it was a
   assert.match(String((await server.log.next()).fields.error), /no room/);
   await using b = await synced(`${server.url}/sync/pets`);
   b.store.setValue("open", true);
-  await until("what fits", () => a.store.hasValue("open"));
+  await until("the change that fits", () => a.store.hasValue("open"));
   await converged(b.store, server.sync.getStore("pets")!);
   assert.ok(sizeOf(documents.parts.get("pets")!) < 1_000);
 });
 
-Deno.test("a store takes no more than it may of what comes while it is loaded", async () => {
+Deno.test("a store's maximum size applies to changes held while it is loaded", async () => {
   const documents = memoryDocuments();
   const loading = Promise.withResolvers<void>();
   await using server = await syncServer({
@@ -319,17 +319,17 @@ Deno.test("a store takes no more than it may of what comes while it is loaded", 
     `\n["a",3,[[{}],[{"${value}":["${"x".repeat(bytes)}","P6vlbfb----7JQY8"]}],1]]`;
   client.send(changeOf("large", 20_000));
   client.send(changeOf("small", 200));
-  await until("both being held", () => server.paths.getStats().held === 2);
+  await until("both to be held", () => server.paths.getStats().held === 2);
   loading.resolve();
-  await until("the small one being stored", () => documents.parts.has("pets"));
+  await until("the small one to be stored", () => documents.parts.has("pets"));
   same(Object.keys(server.sync.getStore("pets")!.getValues()), ["small"]);
   assert.match((await server.log.next()).message, /no room/);
 });
 
-Deno.test("as much as a store may have reaches a client that comes with nothing", async () => {
+Deno.test("a store of the maximum size reaches a client with an empty store", async () => {
   await using server = await syncServer(stored());
   await using opened = await server.sync.open("pets");
-  // Few characters and many bytes: what counts is what travels.
+  // Few characters, many bytes: the limit is in bytes.
   for (let i = 0; i < 5; i++) opened.store.setCell("pets", `${i}`, "c", "木".repeat(1_060_000));
   await opened.saved();
   await using a = await synced(`${server.url}/sync/pets`);
@@ -339,11 +339,11 @@ Deno.test("as much as a store may have reaches a client that comes with nothing"
   assert.equal((await closed).reason, "tinybase:15:store");
 });
 
-Deno.test("empty rows do not make stores differ for good", async () => {
-  await using server = await bystanders();
+Deno.test("empty rows do not make the hashes of stores differ permanently", async () => {
+  await using server = await withBystanders();
   await using client = await server.connect("/sync/pets");
   for (let i = 0; i < 3; i++) client.send(`\n["${i}",3,[[{"t":[{"r${i}":[{}]}],"u":[{}]}],[{}],1]]`);
   client.send('S\n["q",1,""]');
-  await until("the answer", async () => (await client.nextText()).startsWith('S\n["q",0'));
+  await until("the response", async () => (await client.nextText()).startsWith('S\n["q",0'));
   assert.equal(hashesOf(server.sync.getStore("pets")!), "0,0");
 });

@@ -7,7 +7,7 @@ import { type PathPersister, tinybase, type TinyBaseOptions } from "../../../plu
 import { confirmedConnections } from "../paths/connected.ts";
 import { type FakeClock, serve, until, within } from "../../kit/mod.ts";
 
-/** A server that synchronizes at /sync. */
+/** Starts a server with TinyBase at /sync. */
 export async function syncServer(
   { clock, pathsOptions, ...options }: Omit<TinyBaseOptions, "paths"> & {
     pathsOptions?: PathsOptions;
@@ -21,13 +21,13 @@ export async function syncServer(
   return { ...server, connect: wrap(server), paths: tenants.api, sync: protocol.api };
 }
 
-/** Keeps the parts of many paths. */
+/** Stores the parts of many paths. */
 export interface PathDocuments {
   load(path: string): Iterable<readonly [key: string, text: string]>;
   save(path: string, parts: ReadonlyMap<string, string>): void;
 }
 
-/** A persister in memory, whose parts outlive it. */
+/** Documents in memory. */
 export function memoryDocuments(): PathDocuments & { parts: Map<string, Map<string, string>> } {
   const parts = new Map<string, Map<string, string>>();
   const of = (path: string) => {
@@ -42,7 +42,7 @@ export function memoryDocuments(): PathDocuments & { parts: Map<string, Map<stri
   };
 }
 
-/** The same in a SQLite file. */
+/** Documents in a SQLite file. */
 export function sqliteDocuments(file: string): PathDocuments & Disposable {
   const db = new DatabaseSync(file);
   db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
@@ -70,15 +70,15 @@ export interface SyncedStore extends AsyncDisposable {
   readonly store: MergeableStore;
   readonly socket: WebSocket;
   readonly synchronizer: WsSynchronizer<WebSocket>;
-  /** What TinyBase reported. */
+  /** The errors that TinyBase reported. */
   readonly errors: unknown[];
-  /** Goes offline; the store stays. */
+  /** Disconnects; the store stays. */
   close(): Promise<void>;
 }
 
 export interface SyncedStoreOptions {
   store?: MergeableStore;
-  /** Multiplexed, on this socket and channel. */
+  /** Uses the multiplexed mode, with this channel and socket. */
   channel?: string;
   socket?: WebSocket;
   fragmentSize?: number;
@@ -86,7 +86,7 @@ export interface SyncedStoreOptions {
   sync?: boolean;
 }
 
-/** Connects a store and starts to synchronize it. */
+/** Connects a store and starts synchronization. */
 export async function synced(
   url: string,
   { store = createMergeableStore(), channel, socket, fragmentSize, timeoutSeconds = 5, sync = true }:
@@ -106,7 +106,7 @@ export async function synced(
   );
   const close = async () => {
     if (socket === undefined) {
-      // First the socket: a multiplexed one cannot bear a frame for a store that has just left.
+      // First the socket: a multiplexed client fails if it receives a frame for a store that has left.
       own.close();
       await within("the close", closed);
     }
@@ -117,7 +117,7 @@ export async function synced(
 
 export const hashesOf = (store: MergeableStore) => store.getMergeableContentHashes().join();
 
-/** Waits until all stores have equal hashes, and checks that they have equal contents. */
+/** Waits until all stores have equal hashes, and checks that their contents are equal. */
 export async function converged(...stores: MergeableStore[]): Promise<void> {
   const [first, ...others] = stores as [MergeableStore, ...MergeableStore[]];
   await until("equal hashes", () => others.every((store) => hashesOf(store) === hashesOf(first)));
@@ -127,12 +127,12 @@ export async function converged(...stores: MergeableStore[]): Promise<void> {
   }
 }
 
-/** Compares contents, whatever their prototypes. */
+/** Compares contents without their prototypes. */
 export function same(actual: unknown, expected: unknown): void {
   assert.deepEqual(plain(actual), plain(expected));
 }
 
-/** Without prototypes, and with something for what is deleted. */
+/** Removes prototypes and replaces deleted cells. */
 function plain(content: unknown): unknown {
   return JSON.parse(JSON.stringify(content, (_key, value) => value === undefined ? "(deleted)" : value));
 }

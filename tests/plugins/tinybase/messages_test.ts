@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { createMergeableStore } from "tinybase";
-import { after, isHlc, latestAt, timeOf } from "../../../plugins/protocols/tinybase/hlc.ts";
-import { glanceAt } from "../../../plugins/protocols/tinybase/glance.ts";
+import { isHlc, latestAllowedHlc, nextHlc, timeOf } from "../../../plugins/protocols/tinybase/hlc.ts";
 import { encodeMessage, parseMessage } from "../../../plugins/protocols/tinybase/messages.ts";
+import { routingInfoOf } from "../../../plugins/protocols/tinybase/routing_info.ts";
 
 const DIFF = '["QHzg1mpDAlH",3,[[{"pets":[{"fido":[{"species":["cat","P6vlbfb----7JQY8"]}]}]}],[{}],1]]';
 
-Deno.test("the messages of real clients are read and written to the letter", () => {
+Deno.test("messages of real clients are parsed, and encoded identically", () => {
   const frames = [
     '["i3sqG0MoH22.g5XY",1,""]',
     '["0HrFq8KPlg_",2,[2850994369,1935289064]]',
@@ -26,11 +26,11 @@ Deno.test("the messages of real clients are read and written to the letter", () 
   }
 });
 
-Deno.test("messages of types to come are taken as they are", () => {
+Deno.test("messages of unknown later types are accepted", () => {
   assert.deepEqual(parseMessage('["~a",8,{"pets":[1,2,3]}]')?.body, { pets: [1, 2, 3] });
 });
 
-Deno.test("what TinyBase's clients would close their socket for is no message", () => {
+Deno.test("messages for which TinyBase's clients close their socket are invalid", () => {
   const wrong = [
     "",
     "[]",
@@ -60,7 +60,7 @@ Deno.test("what TinyBase's clients would close their socket for is no message", 
   for (const text of wrong) assert.equal(parseMessage(text), undefined, text.slice(0, 80));
 });
 
-Deno.test("what no TinyBase store bears is no message: endless numbers, bare objects, bottomless ones", () => {
+Deno.test("infinite numbers, plain objects and deeply nested values are invalid", () => {
   const withCell = (cell: string) => `["a",3,[[{"t":[{"r":[{"c":[${cell},"P6vlbfb----7JQY8"]}]}]}],[{}],1]]`;
   const nested = (levels: number) => "[".repeat(levels) + "]".repeat(levels);
   const json = (text: string) => JSON.stringify(`\uFFFD${text}`);
@@ -74,7 +74,7 @@ Deno.test("what no TinyBase store bears is no message: endless numbers, bare obj
   assert.notEqual(parseMessage(`["a",8,${nested(100)}]`), undefined);
 });
 
-Deno.test("a glance sees the same as a reading", () => {
+Deno.test("the routing info of a message equals that of the parsed message", () => {
   const thing = fc.oneof(
     fc.string({ unit: "grapheme" }),
     fc.double(),
@@ -95,23 +95,27 @@ Deno.test("a glance sees the same as a reading", () => {
       const text = change === undefined
         ? whole
         : whole.slice(0, change.at) + change.put + whole.slice(change.at + 1);
-      const read = parseMessage(text);
-      const seen = glanceAt(text);
-      assert.deepEqual([seen?.type, seen?.latest, seen?.mended], [read?.type, read?.latest, read?.mended]);
+      const parsed = parseMessage(text);
+      const info = routingInfoOf(text);
+      assert.deepEqual([info?.type, info?.latest, info?.repaired], [
+        parsed?.type,
+        parsed?.latest,
+        parsed?.repaired,
+      ]);
     }),
     { numRuns: 2_000 },
   );
-  assert.deepEqual(glanceAt(DIFF), { type: 3, latest: "P6vlbfb----7JQY8" }); // the quick way
+  assert.deepEqual(routingInfoOf(DIFF), { type: 3, latest: "P6vlbfb----7JQY8" }); // without parsing
 });
 
-Deno.test("empty tables and rows are taken out, because TinyBase's hashes do not bear them", () => {
+Deno.test("empty tables and rows are removed, because they corrupt TinyBase's hashes", () => {
   const message = parseMessage(
     '["a",3,[[{"t":[{"r":[{}],"s":[{"c":[1,"P6vlbfb----7JQY8"]}]}],"u":[{}],"v":[{"w":[{}]}]}],[{}],1]]',
   );
-  assert.equal(message?.mended, '["a",3,[[{"t":[{"s":[{"c":[1,"P6vlbfb----7JQY8"]}]}]}],[{}],1]]');
+  assert.equal(message?.repaired, '["a",3,[[{"t":[{"s":[{"c":[1,"P6vlbfb----7JQY8"]}]}]}],[{}],1]]');
 });
 
-Deno.test("the latest clock of a message is found wherever it stands", () => {
+Deno.test("finds the latest clock anywhere in a message", () => {
   assert.equal(parseMessage(DIFF)?.latest, "P6vlbfb----7JQY8");
   assert.equal(
     parseMessage('["a",3,[[{"t":[{},"P6vlbfb----7JQY8"]}],[{"v":[1,"Q6vlbfb----7JQY8"]}],1]]')?.latest,
@@ -127,7 +131,7 @@ Deno.test("keys may be anything", () => {
   assert.equal(({} as Record<string, unknown>).x, undefined);
 });
 
-Deno.test("clocks are those of TinyBase", () => {
+Deno.test("clocks have TinyBase's format", () => {
   const now = 1_790_000_000_000;
   const store = createMergeableStore("a", () => now);
   store.setCell("t", "r", "c", 1);
@@ -135,25 +139,25 @@ Deno.test("clocks are those of TinyBase", () => {
   const hlc = t![0].r![0].c![1];
   assert.ok(isHlc(hlc));
   assert.equal(timeOf(hlc), now);
-  assert.ok(hlc <= latestAt(now) && hlc > latestAt(now - 300_001));
+  assert.ok(hlc <= latestAllowedHlc(now) && hlc > latestAllowedHlc(now - 300_001));
   store.setCell("t", "r", "c", 2);
-  assert.equal(after(hlc), store.getMergeableContent()[0][0].t![0].r![0].c![1]);
+  assert.equal(nextHlc(hlc), store.getMergeableContent()[0][0].t![0].r![0].c![1]);
 });
 
-Deno.test("the clock after another is greater, by as little as can be", () => {
+Deno.test("the next clock is greater by one, with the same client", () => {
   const char = fc.constantFrom(..."-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz");
   const hlc = fc.string({ unit: char, minLength: 16, maxLength: 16 }).filter((text) =>
     !text.startsWith("zzzzzzzzzzz")
   );
   fc.assert(fc.property(hlc, (before) => {
-    const next = after(before);
+    const next = nextHlc(before);
     assert.ok(next > before && isHlc(next));
     assert.equal(next.slice(11), before.slice(11));
   }));
-  assert.equal(after("-------zzzz12345"), "------0----12345");
+  assert.equal(nextHlc("-------zzzz12345"), "------0----12345");
 });
 
-Deno.test("every change a TinyBase store can make is read as it was written", () => {
+Deno.test("every change of a TinyBase store is parsed, and encoded identically", () => {
   const cell = fc.oneof(
     fc.string({ unit: "grapheme" }).filter((text) => text !== "\uFFFC" && text[0] !== "\uFFFD"),
     fc.double({ noNaN: true, noDefaultInfinity: true }),
@@ -171,7 +175,7 @@ Deno.test("every change a TinyBase store can make is read as it was written", ()
     }
     const text = encodeMessage(null, 3, [store.getMergeableTableDiff({})[0], [{}], 1]);
     const read = parseMessage(text);
-    assert.ok(read !== undefined && read.mended === undefined);
+    assert.ok(read !== undefined && read.repaired === undefined);
     assert.equal(encodeMessage(null, 3, read.body), text);
   }));
 });

@@ -1,23 +1,23 @@
 /**
- * Many stores on one socket: TinyBase's multiplexed mode, spoken where a client offers the subprotocol `tinybase`.
+ * TinyBase's multiplexed mode: several stores on one socket, used if the client offers the subprotocol `tinybase`.
  *
  * @module
  */
 
 import type { CloseCode, MaybePromise, Session } from "../../../core/mod.ts";
-import { tinybaseCodes } from "./close_codes.ts";
 import type { SyncClient } from "./client.ts";
+import { tinybaseCodes } from "./close_codes.ts";
 
 /** What a multiplexed session needs. */
-export interface MuxOptions {
-  /** Has the client join the path of a channel; gives the code to close it with if it may not. */
+export interface MultiplexedOptions {
+  /** Joins the path of a channel; returns the close code if the client may not. */
   readonly join: (channel: string) => MaybePromise<SyncClient | CloseCode>;
-  /** Sends a frame as it is. */
+  /** Sends a frame. */
   readonly send: (frame: string) => void;
-  /** Ends the connection. */
+  /** Closes the connection. */
   readonly close: (why: CloseCode) => void;
-  /** Told when joining has thrown. */
-  readonly failed: (error: unknown) => void;
+  /** Receives what `join` throws. */
+  readonly onError: (error: unknown) => void;
 }
 
 const CONTROL = -1;
@@ -26,18 +26,18 @@ const SUBSCRIBE = 1;
 const UNSUBSCRIBE = 2;
 const VERSION = 1;
 
-/** As TinyBase limits them. */
+// TinyBase's own limits.
 const MAX_CHANNELS = 100;
 const MAX_CHANNEL_BYTES = 1_024;
 
-/** A session that carries several clients, each on the path of its channel. */
-export function muxSession({ join, send, close, failed }: MuxOptions): Session {
+/** Creates a session with one client for each channel. */
+export function multiplexedSession({ join, send, close, onError }: MultiplexedOptions): Session {
   const channels = new Map<string, SyncClient | "joining">();
   let greeted = false;
   let open = true;
 
-  function control(frame: string, payload: string): void {
-    const [requestId, type, body] = parseControl(payload) ?? [];
+  function control(frame: string): void {
+    const [requestId, type, body] = parseControl(frame.slice(2)) ?? [];
     if (type === HELLO && typeof requestId === "string" && body === VERSION) {
       greeted = true;
       return send(frame);
@@ -51,25 +51,21 @@ export function muxSession({ join, send, close, failed }: MuxOptions): Session {
     else if (greeted) subscribe(body, frame);
   }
 
-  function subscribe(channel: string, frame: string): void {
+  async function subscribe(channel: string, frame: string): Promise<void> {
     if (channels.has(channel)) return send(frame);
     if (channels.size >= MAX_CHANNELS) return close(tinybaseCodes.channels);
     channels.set(channel, "joining");
-    const joining = join(channel);
-    if (joining instanceof Promise) joining.then((client) => joined(channel, frame, client), refused);
-    else joined(channel, frame, joining);
-  }
-
-  function joined(channel: string, frame: string, client: SyncClient | CloseCode): void {
-    if ("code" in client) return close(client);
-    if (!open || channels.get(channel) !== "joining") return client.leave();
-    channels.set(channel, client);
-    send(frame);
-  }
-
-  function refused(error: unknown): void {
-    failed(error);
-    close(tinybaseCodes.forbidden);
+    try {
+      const joining = join(channel);
+      const client = joining instanceof Promise ? await joining : joining;
+      if ("code" in client) return close(client);
+      if (!open || channels.get(channel) !== "joining") return client.leave();
+      channels.set(channel, client);
+      send(frame);
+    } catch (error) {
+      onError(error);
+      close(tinybaseCodes.forbidden);
+    }
   }
 
   function leave(channel: string): void {
@@ -88,7 +84,7 @@ export function muxSession({ join, send, close, failed }: MuxOptions): Session {
   return {
     message(frame) {
       if (frame.startsWith("M\n")) data(frame.slice(2));
-      else if (frame.startsWith("S\n")) control(frame, frame.slice(2));
+      else if (frame.startsWith("S\n")) control(frame);
       else close(tinybaseCodes.invalid);
     },
     close() {
@@ -98,7 +94,7 @@ export function muxSession({ join, send, close, failed }: MuxOptions): Session {
   };
 }
 
-function parseControl(payload: string): [requestId: unknown, control: unknown, body: unknown] | undefined {
+function parseControl(payload: string): [requestId: unknown, type: unknown, body: unknown] | undefined {
   try {
     const message: unknown = JSON.parse(payload);
     if (!Array.isArray(message) || message.length !== 3 || message[1] !== CONTROL) return undefined;

@@ -1,5 +1,5 @@
 /**
- * What a store answers to the questions of TinyBase's protocol.
+ * Responses of a store to the requests of TinyBase's protocol.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { messageTypes, type SyncMessage } from "./messages.ts";
 import type { Content } from "./parts.ts";
 import { isEmpty } from "./records.ts";
 
-/** The answer to a question; `undefined` for a message that is none. */
+/** Returns the response to a request; `undefined` if the message is not a request. */
 export function answerTo({ type, body }: SyncMessage, store: MergeableStore): unknown {
   switch (type) {
     case messageTypes.getContentHashes:
@@ -26,8 +26,8 @@ export function answerTo({ type, body }: SyncMessage, store: MergeableStore): un
 }
 
 /**
- * The answer that stored content has to the questions of a client that has nothing, before it is merged into a store:
- * of 10,000 rows that takes 200 ms, while the client can be busy with merging them, too. `undefined` for all others.
+ * Returns the response to a client with an empty store, from stored content that is not merged into a store yet;
+ * `undefined` for other clients. Merging 10,000 rows takes 200 ms, and this way the client merges at the same time.
  */
 export function earlyAnswerTo({ type, body }: SyncMessage, { hashes, changes }: Content): unknown {
   const [tables, values] = changes;

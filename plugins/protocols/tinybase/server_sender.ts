@@ -1,0 +1,72 @@
+/**
+ * Sends the server's messages, each after the changes before it are saved.
+ *
+ * @module
+ */
+
+import type { MergeableStore } from "tinybase";
+import type { Log } from "../../../core/mod.ts";
+import type { Sender, ServerSide } from "../../paths.ts";
+import { fragmentsOf } from "./fragments.ts";
+import { type Changes, encodeMessage, messageTypes } from "./messages.ts";
+import type { Saver } from "./saver.ts";
+import { bytesOf, MAX_MESSAGE_BYTES } from "./sizes.ts";
+
+/** What a {@linkcode ServerSender} needs. */
+export interface ServerSenderOptions {
+  readonly store: MergeableStore;
+  readonly side: ServerSide;
+  readonly saver: Pick<Saver, "afterSaved">;
+  readonly log: Log;
+  readonly fragmentSize: number | undefined;
+}
+
+/** For larger changes, only the new hashes are broadcast, and clients fetch what they lack. */
+const MAX_BROADCAST_CHARS = 262_144;
+
+/** Sends messages from the server on one path. */
+export class ServerSender {
+  readonly #options: ServerSenderOptions;
+
+  constructor(options: ServerSenderOptions) {
+    this.#options = options;
+  }
+
+  /** Sends a message to one client. */
+  send(member: Sender, requestId: string | null, type: number, body: unknown): void {
+    this.#afterSaved(encodeMessage(requestId, type, body), (fragment) => member.deliver(fragment));
+  }
+
+  /** Sends the store's hashes to one client. */
+  sendHashes(member: Sender): void {
+    const hashes = this.#options.store.getMergeableContentHashes();
+    this.send(member, transactionId(), messageTypes.contentHashes, hashes);
+  }
+
+  /** Sends changes to all clients but one. */
+  broadcast(changes: Changes, except?: string): void {
+    const { store, side } = this.#options;
+    let payload = encodeMessage(transactionId(), messageTypes.contentDiff, changes);
+    if (payload.length > MAX_BROADCAST_CHARS) {
+      const hashes = store.getMergeableContentHashes();
+      payload = encodeMessage(transactionId(), messageTypes.contentHashes, hashes);
+    }
+    this.#afterSaved(payload, (fragment) => side.broadcast(fragment, except));
+  }
+
+  #afterSaved(payload: string, send: (fragment: string) => void): void {
+    const { fragmentSize, log, side, saver } = this.#options;
+    const bytes = bytesOf(payload);
+    if (bytes > MAX_MESSAGE_BYTES) {
+      log.error("a message is too large for TinyBase's clients", { path: side.path, bytes });
+      return;
+    }
+    const fragments = fragmentsOf(payload, fragmentSize);
+    saver.afterSaved(() => fragments.forEach(send));
+  }
+}
+
+/** Creates an id in TinyBase's format for messages that are not responses. */
+function transactionId(): string {
+  return crypto.randomUUID().replaceAll("-", "").slice(0, 11);
+}

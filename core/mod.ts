@@ -27,9 +27,9 @@ export type {
 } from "./contract/plugin.ts";
 export { type MaybePromise, type Nothing, within } from "./contract/promises.ts";
 export type { Transport, TransportEvents } from "./contract/transport.ts";
-export type { Address, TlsFiles } from "./http/listener.ts";
+export type { Address, ListenOptions, TlsFiles } from "./http/listener.ts";
 export type { ServerOptions } from "./server/options.ts";
-export { Server } from "./server/server.ts";
+export { Server, type UseOptions } from "./server/server.ts";
 export { loadSettings } from "./cli/load_settings.ts";
 export { run } from "./cli/run.ts";
 export {

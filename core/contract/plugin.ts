@@ -38,8 +38,12 @@ export interface Host {
   readonly connections: ReadonlySet<Connection>;
   /** Where the server is in its life. */
   readonly state: ServerState;
-  /** What was sent to the clients of each endpoint so far. */
+  /** What was sent to the clients of each endpoint. */
   readonly sent: ReadonlyMap<Endpoint, Sent>;
+  /** How often connections are pinged. */
+  readonly pingIntervalMs: number;
+  /** The addresses of all listeners, as they were requested. */
+  readonly hostnames: readonly string[];
   /**
    * Asks to open a connection that does not come over a WebSocket: the same limits and `upgrade` hooks apply.
    * Gives the refusal, or the admission to open it with.

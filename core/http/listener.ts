@@ -1,5 +1,5 @@
 /**
- * Listening: the runtime's HTTP server, from its certificate to its end.
+ * Listeners: the runtime's HTTP servers.
  *
  * @module
  */
@@ -17,11 +17,21 @@ export interface TlsFiles {
   readonly keyFile: string;
 }
 
-/** Where the server listens. */
+/** Where to listen. */
+export interface ListenOptions {
+  /** The port, 0 for any free one. */
+  readonly port: number;
+  /** The address. @default {"127.0.0.1"} */
+  readonly hostname?: string | undefined;
+  /** Listens with TLS. */
+  readonly tls?: TlsFiles | undefined;
+}
+
+/** Where a listener listens. */
 export interface Address {
-  /** The address, as a number. */
+  /** The numeric address. */
   readonly hostname: string;
-  /** The port, also where any would do. */
+  /** The port, also if any free one was requested. */
   readonly port: number;
   /** `http://…` or `https://…`, without a slash at the end. */
   readonly url: string;
@@ -30,10 +40,10 @@ export interface Address {
 /** Answers a request. */
 type Handler = (request: Request, info: Deno.ServeHandlerInfo) => Promise<Response>;
 
-/** How long the runtime may take to close what has nothing to do any more. */
+/** How long the runtime may take to close idle connections. */
 const CLOSE_MS = 1_000;
 
-/** A port that is listened on. */
+/** An open port. */
 export class Listener {
   /** Where it listens. */
   readonly address: Address;
@@ -42,7 +52,7 @@ export class Listener {
   readonly #requests = new Tally();
 
   /** Opens the port. */
-  constructor(port: number, hostname: string, tls: TlsFiles | undefined, handler: Handler) {
+  constructor({ port, hostname, tls }: ListenOptions & { hostname: string }, handler: Handler) {
     const pem = tls && { cert: readPem("certFile", tls.certFile), key: readPem("keyFile", tls.keyFile) };
     const options = { port, hostname, signal: this.#abort.signal, onListen() {}, ...pem };
     try {
@@ -56,8 +66,8 @@ export class Listener {
       });
     } catch (error) {
       const reason = error instanceof Deno.errors.AddrInUse ? "the address is in use" : messageOf(error);
-      const secured = tls === undefined ? "" : ` with "${tls.certFile}" and "${tls.keyFile}"`;
-      const message = `Cannot listen on ${hostname}:${port}${secured}: ${reason}`;
+      const files = tls === undefined ? "" : ` with "${tls.certFile}" and "${tls.keyFile}"`;
+      const message = `Cannot listen on ${hostname}:${port}${files}: ${reason}`;
       throw new PlugboardError("listen_failed", message, { cause: error });
     }
     const { addr } = this.#http;
@@ -67,8 +77,8 @@ export class Listener {
   }
 
   /**
-   * Closes the port. Requests under way may finish within `ms`, and are cut off then. The runtime knows a gentle
-   * and a sudden way, and fails when the second is asked for after the first; so it is asked for one of them only.
+   * Closes the port. Pending requests may finish within `ms` and are aborted after that. The runtime fails if it is
+   * asked to abort after it was asked to shut down, so only one of them is used.
    */
   async close(clock: Clock, ms: number): Promise<void> {
     if (await settlesWithin(clock, ms, this.#requests.empty())) {

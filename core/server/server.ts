@@ -1,5 +1,5 @@
 /**
- * The server: plugins in, everything started, everything released in the end.
+ * The server: runs plugins from start to stop.
  *
  * @module
  */
@@ -14,13 +14,19 @@ import { type Address, Listener } from "../http/listener.ts";
 import { Router } from "../http/router.ts";
 import { drain } from "./drain.ts";
 import { HookRunner, sinkOf } from "./hooks.ts";
-import { type CompleteOptions, completeOptions, type ServerOptions } from "./options.ts";
+import { type CompleteOptions, completeOptions, MAIN, type ServerOptions } from "./options.ts";
 
 /** How long a plugin may take to stop. */
 const STOP_MS = 10_000;
 
+/** How a plugin is used. */
+export interface UseOptions {
+  /** The listener that serves the plugin's routes and endpoints. @default {"main"} */
+  readonly listener?: string;
+}
+
 /**
- * A realtime server: nothing but connections and hooks until plugins are used.
+ * A realtime server. It knows only connections and hooks; plugins do everything else.
  *
  * ```ts no-assert
  * import { Server } from "@plugboard/server";
@@ -34,18 +40,21 @@ const STOP_MS = 10_000;
 export class Server {
   readonly #options: CompleteOptions;
   readonly #plugins: AnyPlugin[] = [];
+  readonly #pluginsOf: ReadonlyMap<string, AnyPlugin[]>;
   readonly #started: AnyPlugin[] = [];
   #state: ServerState = "idle";
   #hooks: HookRunner | undefined;
   #gate: Gate | undefined;
+  /** The main router. */
   #router: Router | undefined;
-  #listener: Listener | undefined;
+  readonly #listeners = new Map<string, Listener>();
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
 
-  /** Checks the options; opens nothing. */
+  /** Checks the options, and opens nothing. */
   constructor(options: ServerOptions = {}) {
     this.#options = completeOptions(options);
+    this.#pluginsOf = new Map([...this.#options.listeners.keys()].map((name) => [name, []]));
   }
 
   /** Where the server is in its life. */
@@ -53,27 +62,38 @@ export class Server {
     return this.#state;
   }
 
-  /** Where it listens, while it does. */
+  /** Where the main listener listens. Throws `not_listening` unless it does. */
   get address(): Address {
-    if (this.#listener !== undefined) return this.#listener.address;
+    const main = this.#listeners.get(MAIN);
+    if (main !== undefined) return main.address;
     throw new PlugboardError("not_listening", "The server does not listen");
   }
 
-  /** Everyone connected right now. */
+  /** Where the listeners listen, by name. `main` is the first. */
+  get addresses(): ReadonlyMap<string, Address> {
+    return new Map([...this.#listeners].map(([name, { address }]) => [name, address]));
+  }
+
+  /** The connections that are open. */
   get connections(): ReadonlySet<Connection> {
     return this.#gate?.connections ?? new Set();
   }
 
-  /** Adds a plugin and gives its API. The order counts: `start` runs in it, `stop` in reverse. */
-  use<P extends AnyPlugin>(plugin: P): ApiOf<P> {
-    if (this.#state !== "idle") {
-      throw new PlugboardError("started", `Cannot use ${plugin.name}: the server has started already`);
+  /** Adds a plugin and returns its API. Plugins start in the order of `use`, and stop in reverse. */
+  use<P extends AnyPlugin>(plugin: P, { listener = MAIN }: UseOptions = {}): ApiOf<P> {
+    const cannot = `Cannot use ${plugin.name}: the server has`;
+    if (this.#state !== "idle") throw new PlugboardError("started", `${cannot} started already`);
+    const plugins = this.#pluginsOf.get(listener);
+    if (plugins === undefined) {
+      const known = [...this.#pluginsOf.keys()].join(", ");
+      throw new PlugboardError("unknown_listener", `${cannot} no listener "${listener}", only ${known}`);
     }
+    plugins.push(plugin);
     this.#plugins.push(plugin);
     return (plugin as { api?: ApiOf<P> }).api as ApiOf<P>;
   }
 
-  /** Starts the plugins, then listens. When anything fails, what had started is stopped again. */
+  /** Starts the plugins, then listens. If anything fails, stops what has started. */
   async start(): Promise<void> {
     if (this.#state !== "idle") throw new PlugboardError("started", "A server starts only once");
     this.#state = "starting";
@@ -81,57 +101,83 @@ export class Server {
   }
 
   /**
-   * Answers a request: the server within another `Deno.serve` or Hono app. Without `info` it cannot tell who asks,
-   * and all count as one address.
+   * Answers a request as the main listener does, for use within another `Deno.serve` or Hono app. Without `info` the
+   * client's address is unknown, and all clients count as one address.
    */
-  readonly fetch = async (request: Request, info?: Deno.ServeHandlerInfo): Promise<Response> => {
-    if (this.#router === undefined) {
-      return refusal(503, "not_ready", "The server is starting or stopping", { "retry-after": "1" });
-    }
-    try {
-      const addr = info?.remoteAddr;
-      const peer = addr !== undefined && "hostname" in addr ? addr.hostname : "unknown";
-      return await this.#router.fetch(request, this.#options.clientIp(request, peer));
-    } catch (error) {
-      this.#hooks!.failed("kernel", "request", error);
-      return refusal(500, "internal", "Internal server error");
-    }
-  };
+  readonly fetch = (request: Request, info?: Deno.ServeHandlerInfo): Promise<Response> =>
+    this.#answer(this.#router, request, info);
 
-  /** Takes a WebSocket that somebody else accepted, as if it had come in at `path`. */
+  /** Opens a connection on a WebSocket that was accepted elsewhere, as if it had been requested at `path`. */
   async accept(
     socket: WebSocket,
     path: string,
     { headers = new Headers(), ip = "unknown" }: { headers?: Headers; ip?: string } = {},
   ): Promise<Connection> {
-    if (this.#router === undefined) throw new PlugboardError("not_ready", "The server does not run");
+    if (this.#router === undefined) throw new PlugboardError("not_ready", "The server is not running");
     return await this.#router.accept(socket, path, headers, ip);
   }
 
-  /** Stops: no new clients, the present ones told to reconnect, work awaited until the deadline, all released. */
+  /** Refuses new clients, asks the others to reconnect, waits for pending work until the deadline, stops the plugins. */
   stop(): Promise<void> {
     return this.#stopping ??= this.#stop();
   }
 
+  async #answer(
+    router: Router | undefined,
+    request: Request,
+    info?: Deno.ServeHandlerInfo,
+  ): Promise<Response> {
+    if (router === undefined) {
+      return refusal(503, "not_ready", "The server is starting or stopping", { "retry-after": "1" });
+    }
+    try {
+      const addr = info?.remoteAddr;
+      const peer = addr !== undefined && "hostname" in addr ? addr.hostname : "unknown";
+      return await router.fetch(request, this.#options.clientIp(request, peer));
+    } catch (error) {
+      this.#hooks!.failed("kernel", "request", error);
+      return refusal(500, "internal", "Internal server error");
+    }
+  }
+
   async #start(): Promise<void> {
-    const { clock, port, hostname, tls } = this.#options;
+    const { clock } = this.#options;
     const hooks = this.#hooks = new HookRunner(this.#plugins, sinkOf(this.#plugins));
     const gate = this.#gate = new Gate({ hooks, clock, limits: this.#options, state: () => this.#state });
     try {
       for (const plugin of this.#plugins) await this.#startPlugin(plugin);
-      this.#router = new Router(this.#plugins, gate, hooks);
-      if (port !== false) this.#listener = new Listener(port, hostname, tls, this.fetch);
+      this.#listen(gate, hooks);
       gate.start();
       this.#state = "ready";
     } catch (error) {
+      await this.#closeListeners(0);
       await this.#release();
       throw error;
     }
-    if (port === false) return;
-    const endpoints = this.#plugins.flatMap(({ endpoints = [] }) => endpoints.flatMap(({ path }) => path));
-    const plugins = new Set(this.#plugins.map(({ name }) => name));
-    const what = { url: this.address.url, endpoints: endpoints.join(" "), plugins: [...plugins].join(" ") };
-    hooks.logOf("kernel").info("listening", what);
+    for (const [listener, { address: { url } }] of this.#listeners) {
+      const used = this.#pluginsOf.get(listener)!;
+      const endpoints = used.flatMap(({ endpoints = [] }) => endpoints.flatMap(({ path }) => path)).join(" ");
+      const plugins = [...new Set(used.map(({ name }) => name))].join(" ");
+      hooks.logOf("kernel").info("listening", {
+        ...(listener !== MAIN && { listener }),
+        url,
+        endpoints,
+        plugins,
+      });
+    }
+  }
+
+  #listen(gate: Gate, hooks: HookRunner): void {
+    const routers = [...this.#pluginsOf].map(([name, used]) =>
+      [name, new Router(used, gate, hooks)] as const
+    );
+    this.#router = routers[0]![1];
+    for (const [name, router] of routers) {
+      const options = this.#options.listeners.get(name);
+      if (options === undefined) continue;
+      const handler = (request: Request, info: Deno.ServeHandlerInfo) => this.#answer(router, request, info);
+      this.#listeners.set(name, new Listener(options, handler));
+    }
   }
 
   async #startPlugin(plugin: AnyPlugin): Promise<void> {
@@ -149,11 +195,14 @@ export class Server {
     const hooks = this.#hooks!;
     const gate = this.#gate!;
     const state = () => this.#state;
+    const { clock, pingIntervalMs, listeners } = this.#options;
     return {
       log: hooks.logOf(plugin),
-      clock: guardedClock(this.#options.clock, (error) => hooks.failed(plugin, "timer", error)),
+      clock: guardedClock(clock, (error) => hooks.failed(plugin, "timer", error)),
       connections: gate.connections,
       sent: gate.sent,
+      pingIntervalMs,
+      hostnames: [...listeners.values()].flatMap((listener) => listener?.hostname ?? []),
       get state() {
         return state();
       },
@@ -172,14 +221,19 @@ export class Server {
     await settlesWithin(clock, left(), this.#starting!);
     if (this.#router !== undefined) {
       await drain({ gate: this.#gate!, hooks: this.#hooks!, clock, ms: left() });
-      await this.#listener?.close(clock, left());
+      await this.#closeListeners(left());
     }
     await this.#release();
   }
 
-  /** Stops what had started, the last first. */
+  async #closeListeners(ms: number): Promise<void> {
+    await Promise.all([...this.#listeners.values()].map((each) => each.close(this.#options.clock, ms)));
+    this.#listeners.clear();
+  }
+
+  /** Stops the plugins that have started, the last one first. */
   async #release(): Promise<void> {
-    this.#router = this.#listener = undefined;
+    this.#router = undefined;
     this.#gate!.stop();
     for (const plugin of this.#started.splice(0).reverse()) {
       const stopped = this.#stopPlugin(plugin);

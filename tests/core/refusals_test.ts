@@ -271,6 +271,12 @@ const bad: [ServerOptions, string][] = [
   [{ clientIp: "x-forwarded-for" as never }, '"clientIp" must be a function, got "x-forwarded-for"'],
   [{ tls: { certFile: "", keyFile: "key.pem" } }, '"tls.certFile" must be a non-empty string, got ""'],
   [{ tls: { certFile: "cert.pem" } as never }, '"tls.keyFile" must be a non-empty string, got undefined'],
+  [{ listeners: { main: { port: 0 } } }, '"listeners" must be free of the name "main", got "main"'],
+  [{ listeners: { a: { port: false } } } as never, '"listeners.a.port" must be a port number, got false'],
+  [
+    { listeners: { a: { port: 1, hostname: "" } } },
+    '"listeners.a.hostname" must be a non-empty string, got ""',
+  ],
 ];
 for (const [options, sentence] of bad) {
   Deno.test(`bad options: ${JSON.stringify(options)}`, () => {

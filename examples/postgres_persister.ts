@@ -1,9 +1,9 @@
 /**
- * TinyBase stores kept in PostgreSQL: how to write a persister of one's own.
+ * TinyBase stores in PostgreSQL: how to write a persister.
  *
  *     DATABASE_URL=postgres://me:secret@localhost/stores deno run --allow-net --allow-env examples/postgres_persister.ts
  *
- * Clients connect as to TinyBase's own server:
+ * Clients connect as to TinyBase's server:
  *
  *     createWsSynchronizer(store, new WebSocket("ws://localhost:5000/petShop"))
  */
@@ -13,14 +13,14 @@ import { logging } from "@plugboard/server/logging";
 import { paths } from "@plugboard/server/paths";
 import { type PathPersister, tinybase } from "@plugboard/server/tinybase";
 
-/** What is needed of a PostgreSQL client; those of `pg` and PGlite are such. */
+/** The part of a PostgreSQL client that is used; `pg` and PGlite implement it. */
 export interface Postgres {
   query<Row>(sql: string, params?: unknown[]): Promise<{ rows: Row[] }>;
 }
 
 /**
- * Stores every path in one table, a row of the store in a row of the table. A save is one statement, and so is
- * whole or not at all.
+ * Stores all paths in one table, with each row of a store in a row of the table. A save is one statement, so it is
+ * atomic.
  */
 export function postgresPersister(db: Postgres): (path: string) => Promise<PathPersister> {
   let created: Promise<unknown> | undefined;
@@ -48,7 +48,7 @@ export function postgresPersister(db: Postgres): (path: string) => Promise<PathP
 if (import.meta.main) {
   const { PORT, DATABASE_URL = "postgres://localhost/postgres" } = loadSettings({
     PORT: setting.integer(5000, "Port to listen on"),
-    DATABASE_URL: setting.secret("The database; without it that of this machine"),
+    DATABASE_URL: setting.secret("The database. By default the one on localhost"),
   });
 
   const { default: postgres } = await import("npm:postgres@3.4.9");

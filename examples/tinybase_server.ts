@@ -1,5 +1,5 @@
 /**
- * Multi-tenant path routing and TinyBase sync, each URL path a tenant of its own, kept in SQLite.
+ * Multi-tenant path routing and TinyBase sync. Each URL path is a separate tenant, stored in SQLite.
  *
  *     deno run --allow-net --allow-env --allow-read --allow-write examples/tinybase_server.ts
  *
@@ -9,16 +9,16 @@
  *     > |req001|broadcast|Hello everyone!
  *     > S|req002|query|getData
  *
- * TinyBase's own clients at `/sync/<path>`:
+ * TinyBase's clients at `/sync/<path>`:
  *
  *     createWsSynchronizer(store, new WebSocket("ws://localhost:5000/sync/my-store"))
  *
- * `S` answers queries from the TinyBase store of the same path: `getData` gives all of it, `getTable pets` one table.
+ * `S` answers queries from the TinyBase store of the same path: `getData` for all of it, `getTable pets` for one table.
  *
  * Settings from the environment: PORT (5000), MAX_MESSAGE_SIZE (65536 bytes), OPERATION_TIMEOUT_SECONDS (30),
- * MAX_CONNECTIONS_PER_PATH (100), ENABLE_AUTO_CLEANUP (true), WEBSOCKET_PATH (/ws), DATA_DIR (data); and JWT_SECRET: with it,
- * who brings no token (`?token=`) is refused with 401, and where its permissions (`write:path:my-store`,
- * `read:path:*`) do not cover the path, with 403.
+ * MAX_CONNECTIONS_PER_PATH (100), ENABLE_AUTO_CLEANUP (true), WEBSOCKET_PATH (/ws), DATA_DIR (data) and JWT_SECRET. With
+ * the latter, requests without a token (`?token=`) are refused with 401, and those whose permissions
+ * (`write:path:my-store`, `read:path:*`) do not include the path with 403.
  */
 
 import { messageOf, run, Server } from "@plugboard/server";
@@ -52,13 +52,13 @@ function tinybaseServer(): Server {
     paths: server.use(paths({ ...options, mailStore: storedMail(store) })),
     path,
     maxMessageBytes,
-    createServerClient: (side) => answering(side, stores),
+    createServerClient: (side) => queryClient(side, stores),
   }));
   return server;
 }
 
-/** Answers queries from the path's TinyBase store, which stays loaded as long as somebody may ask. */
-function answering(side: PipeSide, stores: TinyBaseSync): PipeServerClient {
+/** Answers queries from the path's TinyBase store, which stays loaded while the path is in use. */
+function queryClient(side: PipeSide, stores: TinyBaseSync): PipeServerClient {
   let opened: OpenStore | undefined;
   return {
     async start() {
@@ -69,11 +69,11 @@ function answering(side: PipeSide, stores: TinyBaseSync): PipeServerClient {
     },
     message(from, { requestId, messageType, body }) {
       if (messageType !== "query" || opened === undefined) return;
-      const [what, table] = body.split(" ");
+      const [query, table] = body.split(" ");
       const { store } = opened;
-      const answer = what === "getData"
+      const answer = query === "getData"
         ? store.getContent()
-        : what === "getTable" && table !== undefined
+        : query === "getTable" && table !== undefined
         ? store.getTable(table)
         : { error: `Unknown query ${JSON.stringify(body)}` };
       side.send(from, MessagePayload.toClient(from, requestId, "response", JSON.stringify(answer)));
@@ -85,7 +85,7 @@ let server: Server;
 try {
   server = tinybaseServer();
 } catch (error) {
-  // deno-lint-ignore no-console -- there is no server yet whose log could tell it
+  // deno-lint-ignore no-console -- there is no server log yet
   console.error(messageOf(error));
   Deno.exit(1);
 }

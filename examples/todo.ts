@@ -1,11 +1,11 @@
 /**
- * A to-do list in TinyBase: every browser has it whole, works on while the server is away, and catches up; the server
- * keeps it in SQLite.
+ * A to-do list in TinyBase: every browser has the complete list, works offline, and synchronizes when it reconnects.
+ * The server stores it in SQLite.
  *
  *     deno run --allow-net --allow-env --allow-read --allow-write examples/todo.ts
  *
- * Open http://127.0.0.1:8085 in two windows. "Work offline" in one, change something in both, and come back; or stop
- * the server meanwhile and start it again.
+ * Open http://127.0.0.1:8085 in two windows. Select "Work offline" in one, change something in both, and reconnect; or
+ * stop the server and start it again.
  */
 
 import { loadSettings, run, Server, setting } from "@plugboard/server";
@@ -30,7 +30,7 @@ server.use(tinybase({
   createPersisterForPath: sqlitePersister(store),
 }));
 
-/** TinyBase's own modules, as the page's import map names them. */
+/** TinyBase's modules, by the names in the page's import map. */
 const modules = { core, browser, tabs, ws };
 
 server.use({
@@ -38,7 +38,7 @@ server.use({
   routes(app) {
     app.get("/", (c) => {
       const nonce = crypto.randomUUID();
-      // Whatever somebody writes, only the page's own script runs there.
+      // Only the page's own script can run, whatever text users enter.
       const policy = `default-src 'none'; script-src 'self' 'nonce-${nonce}'; style-src 'nonce-${nonce}'; ` +
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
       return c.html(page.replaceAll("{{nonce}}", nonce), 200, { "content-security-policy": policy });

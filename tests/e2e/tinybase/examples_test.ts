@@ -12,7 +12,7 @@ async function dataFolder() {
   return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
 }
 
-Deno.test("T11 stores are kept in PostgreSQL by the example's persister", async () => {
+Deno.test("T11 the example's persister stores paths in PostgreSQL", async () => {
   const db = new PGlite(); // PostgreSQL itself, compiled to run in this process
   const createPersisterForPath = postgresPersister(db);
   const a = createMergeableStore();
@@ -34,7 +34,7 @@ Deno.test("T11 stores are kept in PostgreSQL by the example's persister", async 
   await db.close();
 });
 
-Deno.test("the example speaks both formats on their paths, keeps its data, and checks tokens", async () => {
+Deno.test("the example speaks both formats, persists its data, and verifies tokens", async () => {
   await using data = await dataFolder();
   const a = createMergeableStore();
   {
@@ -71,7 +71,7 @@ Deno.test("the example speaks both formats on their paths, keeps its data, and c
   await converged(a, alone.store);
 });
 
-Deno.test("T10 the example takes its settings from the environment, and refuses bad ones", async () => {
+Deno.test("T10 the example reads its settings from the environment, and refuses invalid ones", async () => {
   await using data = await dataFolder();
   await using example = await runExample("examples/tinybase_server.ts", {
     DATA_DIR: data.path,

@@ -1,10 +1,10 @@
 /**
- * Realtime in an app of one's own: a Hono app with its page, its routes and its sessions, and the server mounted in it.
+ * A Hono app with a page, routes and sessions, and the realtime server mounted in it.
  *
  *     deno run --allow-net --allow-env examples/hono_app.ts
  *
- * Open http://localhost:8084 in two windows, sign in with two names, and write in one of them. What somebody writes
- * goes to a route of the app; the realtime server carries it to everybody whom the app's session knows.
+ * Open http://localhost:8084 in two windows, sign in with two names, and write in one of them. Posts go to a route of
+ * the app. The realtime server delivers them to all users with a session.
  */
 
 import { Hono } from "@hono/hono";
@@ -20,7 +20,7 @@ import page from "./hono_app.html" with { type: "text" };
 
 const { PORT } = loadSettings({ PORT: setting.integer(8084, "Port to listen on") });
 
-/** The app's sessions: whose is which cookie. A real app has them in its database. */
+/** The users by session cookie. A real app stores sessions in its database. */
 const sessions = new Map<string, string>();
 const userOf = (headers: Headers) => sessions.get(parse(headers.get("cookie") ?? "").session ?? "");
 

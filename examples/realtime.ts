@@ -1,11 +1,10 @@
 /**
- * Five small apps on one `RealtimeServer`: a chat, a document that several people write, a dashboard, notifications,
- * and a table that stays in sync.
+ * Five small apps on one `RealtimeServer`: a chat, a shared document, a dashboard, notifications and a synced table.
  *
  *     deno run --allow-net --allow-env examples/realtime.ts
  *
- * Open http://127.0.0.1:8080 in two windows and sign in with two names. Everything is in memory. The page uses nothing
- * but `new WebSocket`: its code beside this one is the other half of the example.
+ * Open http://127.0.0.1:8080 in two windows and sign in with two names. All data is in memory. The page uses a plain
+ * `WebSocket`; see its code in `realtime.html`.
  */
 
 import { loadSettings, run, setting } from "@plugboard/server";
@@ -17,7 +16,7 @@ import page from "./realtime.html" with { type: "text" };
 
 const { PORT, JWT_SECRET } = loadSettings({
   PORT: setting.integer(8080, "Port to listen on"),
-  JWT_SECRET: setting.secret("Secret that tokens are signed with; without it a new one at each start"),
+  JWT_SECRET: setting.secret("Secret that tokens are signed with; by default a new one at each start"),
 });
 const secret = JWT_SECRET ?? crypto.randomUUID();
 
@@ -26,18 +25,18 @@ const { api: db } = database;
 const server = new RealtimeServer({ port: PORT, requireAuth: true, jwtSecret: secret, store: database });
 server.use(logging());
 
-// 1. Chat. The page publishes and shows who is there; this stores what is said, without holding anybody up.
+// 1. Chat. The page publishes messages and shows presence. This callback stores messages without delaying delivery.
 server.subscribe("chat-room-1", async (message, { info }) => {
   const { text } = message as { text: string };
-  const user = info?.user ?? ""; // who really said it, whatever the message claims
+  const user = info?.user ?? ""; // the verified sender, not a field of the message
   await db.write((tx) => void tx.run("INSERT INTO messages (user, text) VALUES (?, ?)", [user, text]));
-  // Whoever is called by name is told, wherever they are.
+  // Notifies the mentioned users.
   for (const [, name] of text.matchAll(/@(\w+)/g)) {
     await notifyUser(name!, { title: `${user} has mentioned you`, message: text });
   }
 });
 
-// 2. A document. Changes are applied here; whoever follows the query `document` gets the new content by itself.
+// 2. A document. This callback applies changes; subscribers of the query `document` receive the new content.
 server.subscribe("document:abc", async (change) => {
   const { content } = change as { content: string };
   await db.write((tx) => void tx.run("UPDATE documents SET content = ? WHERE id = 'abc'", [content]));
@@ -50,7 +49,7 @@ function defineDocument(): void {
   });
 }
 
-// 3. A dashboard: a backend with a key of its own publishes, those who signed in may only look.
+// 3. A dashboard. A backend with its own API key publishes; signed-in users can only read.
 const metricsKey = crypto.randomUUID();
 server.addApiKey(metricsKey, { name: "Metrics", permissions: ["write:metrics"] });
 async function publishMetrics(): Promise<void> {
@@ -61,7 +60,7 @@ async function publishMetrics(): Promise<void> {
   });
 }
 
-// 4. Notifications, for one user and for all.
+// 4. Notifications, to one user and to all.
 interface Notification {
   title: string;
   message: string;
@@ -73,7 +72,7 @@ async function broadcastNotification(notification: Notification): Promise<void> 
   await server.publish("global:notifications", { ...notification, timestamp: Date.now(), read: false });
 }
 
-// 5. Data sync: each change of the table is an event, for pages and for this process alike.
+// 5. Data sync. Each change of the table is an event for pages and for this process.
 server.subscribe("table:users", async (event) => {
   const { type, data } = event as { type: string; data: { name: string } };
   if (type !== "INSERT") return;
@@ -86,7 +85,7 @@ async function createUser(name: string): Promise<void> {
   if (user !== undefined) await server.publish("table:users", { type: "INSERT", data: user });
 }
 
-/** A token for as long as a minute, so that renewing it can be watched. A real app asks for a password first. */
+/** Creates a token that expires after a minute, to show its renewal. A real app checks a password first. */
 function tokenFor(name: string): Promise<string> {
   const channels = ["chat-room-1", "document:abc", "metrics", "table:users", "global:notifications"];
   const permissions = [

@@ -1,5 +1,5 @@
 /**
- * A plugin of one's own: slow mode. In the channels of a namespace, everybody waits between two messages.
+ * A custom plugin: slow mode. In the channels of a namespace, clients wait between two messages.
  *
  *     deno run --allow-net --allow-env examples/slow_mode.ts
  *
@@ -18,17 +18,17 @@ import { logging } from "@plugboard/server/logging";
 
 /** Options of {@linkcode slowMode}. */
 export interface SlowModeOptions {
-  /** What is slowed down. */
+  /** The channels. */
   channels: Pick<Channels, "extend">;
-  /** The part of a channel's name before the `:`. */
+  /** The namespace: the part of a channel's name before the `:`. */
   namespace: string;
-  /** How long somebody waits from one message in a channel to the next. @default {10000} */
+  /** Milliseconds between two messages of a client in a channel. @default {10000} */
   waitMs?: number;
 }
 
-/** Lets clients publish so often, and no more often, in each channel of a namespace. */
+/** Limits how often clients publish in each channel of a namespace. */
 export function slowMode({ channels, namespace, waitMs = 10_000 }: SlowModeOptions): Plugin {
-  /** When whom may publish where again; the first that was added is the first that has waited. */
+  /** The end of each wait, in the order of their ends. */
   const waiting = new Map<string, number>();
   return {
     name: "slow_mode",
@@ -36,7 +36,7 @@ export function slowMode({ channels, namespace, waitMs = 10_000 }: SlowModeOptio
       channels.extend({
         name: "slow_mode",
         beforePublish({ channel, client }) {
-          if (client === undefined || !channel.startsWith(`${namespace}:`)) return; // the server may always
+          if (client === undefined || !channel.startsWith(`${namespace}:`)) return; // the server is not limited
           const now = clock.now();
           for (const [who, until] of waiting) {
             if (until > now) break;

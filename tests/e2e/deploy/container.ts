@@ -1,14 +1,14 @@
 /**
- * Builds what a Dockerfile describes, without Docker: each stage is a folder. It knows the commands that ours use, and
- * refuses others, so that nothing is skipped unseen.
+ * Builds the image of a Dockerfile without Docker: each stage is a folder. It supports only the commands that our files
+ * use and refuses others.
  */
 
 import assert from "node:assert/strict";
 import { deno, root } from "../../kit/example.ts";
 
-/** An image: its last stage's files, and what is said about running it. */
+/** An image: the files of its last stage and how to run it. */
 export interface Image extends AsyncDisposable {
-  /** The folder that stands for `/`. */
+  /** The root folder of the image. */
   readonly files: string;
   readonly workdir: string;
   readonly user: string;
@@ -23,32 +23,32 @@ export interface Image extends AsyncDisposable {
 interface Stage {
   readonly files: string;
   workdir: string;
-  /** The last value of each instruction that only says something. */
-  readonly said: Map<string, string>;
+  /** The last value of each other instruction. */
+  readonly values: Map<string, string>;
   readonly env: Record<string, string>;
 }
 
-/** Where npm puts the executable. */
+/** The path at which npm installs the executable. */
 const DENO = "/usr/local/lib/node_modules/deno/deno";
 
 /** Builds the image of a Dockerfile in `examples/deploy`, with the project as its context. */
 export async function buildImage(path: string): Promise<Image> {
   const folder = await Deno.makeTempDir();
-  await Deno.chmod(folder, 0o755); // whoever runs it is not who built it
+  await Deno.chmod(folder, 0o755); // the image runs as another user
   const ignore = Deno.readTextFileSync(new URL(`examples/deploy/${path}.dockerignore`, root)).split("\n");
-  assert.equal(ignore[0], "*", "the context must be what is needed, and nothing else");
+  assert.equal(ignore[0], "*", "the context must list the needed files only");
   const context = new Set(ignore.filter((line) => line.startsWith("!")).map((line) => line.slice(1)));
   const stages = new Map<string, Stage>();
   let stage: Stage | undefined;
   for (const [instruction, value] of instructions(path)) {
     if (instruction === "FROM") {
       const [, name = "image"] = value.split(" AS ");
-      stage = { files: `${folder}/${stages.size}`, workdir: "/", said: new Map(), env: {} };
+      stage = { files: `${folder}/${stages.size}`, workdir: "/", values: new Map(), env: {} };
       stages.set(name, stage);
       await Deno.mkdir(stage.files);
       continue;
     }
-    assert.ok(stage !== undefined, "a Dockerfile begins with FROM");
+    assert.ok(stage !== undefined, "a Dockerfile starts with FROM");
     if (instruction === "WORKDIR") {
       stage.workdir = value;
       await Deno.mkdir(stage.files + value, { recursive: true });
@@ -56,15 +56,17 @@ export async function buildImage(path: string): Promise<Image> {
     else if (instruction === "RUN") await run(value.split(" "), stage);
     else if (instruction === "ENV") {
       for (const pair of value.split(" ")) stage.env[pair.split("=")[0]!] = pair.split("=")[1]!;
-    } else stage.said.set(instruction, value);
+    } else stage.values.set(instruction, value);
   }
-  const { files, workdir, env, said } = stage!;
-  const [program, ...entrypoint]: string[] = JSON.parse(said.get("ENTRYPOINT")!);
-  const [checker, ...healthcheck]: string[] = JSON.parse(said.get("HEALTHCHECK")!.replace(/^[^[]*CMD /, ""));
+  const { files, workdir, env, values } = stage!;
+  const [program, ...entrypoint]: string[] = JSON.parse(values.get("ENTRYPOINT")!);
+  const [checker, ...healthcheck]: string[] = JSON.parse(
+    values.get("HEALTHCHECK")!.replace(/^[^[]*CMD /, ""),
+  );
   assert.deepEqual([program, checker], ["deno", "deno"]);
-  assert.ok(Deno.lstatSync(`${files}/usr/local/bin/deno`).isFile, "the runtime is in the path");
+  assert.ok(Deno.lstatSync(`${files}/usr/local/bin/deno`).isFile, "the runtime is not in the path");
   return {
-    ...{ files, workdir, env, entrypoint, healthcheck, user: said.get("USER") ?? "root" },
+    ...{ files, workdir, env, entrypoint, healthcheck, user: values.get("USER") ?? "root" },
     program: `${files}/usr/local/bin/deno`,
     [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
   };

@@ -1,11 +1,11 @@
-/** The images of `examples/deploy`, built without Docker and run as their files say. */
+/** Builds the images of `examples/deploy` without Docker and runs them. */
 
 import assert from "node:assert/strict";
 import { deno, root, startExample } from "../../kit/example.ts";
 import { Client } from "../../kit/mod.ts";
 import { buildImage, type Image } from "./container.ts";
 
-/** The image's command as its user, who can write nowhere but where the image lets them; ports are the test's. */
+/** Returns options to run the image's command as its user. */
 function options({ files, workdir, user, env, program }: Image, more: Record<string, string>) {
   const [uid, gid] = user.split(":").map(Number);
   const nobody = Deno.uid() === 0 ? { uid: uid!, gid: gid! } : {};
@@ -17,12 +17,12 @@ function options({ files, workdir, user, env, program }: Image, more: Record<str
   };
 }
 
-/** Starts the image, looks at it with its own health check, and stops it with the signal that Docker sends. */
-async function tryOut(image: Image, env: Record<string, string>, look: (url: string) => Promise<void>) {
+/** Starts the image, runs its health check, and stops it with the signal that Docker sends. */
+async function testImage(image: Image, env: Record<string, string>, check: (url: string) => Promise<void>) {
   assert.match(
     image.user,
     /^[1-9]\d+:[1-9]\d+$/,
-    "it runs as root, or as somebody whom Kubernetes cannot tell from it",
+    "it must run as a numeric user that is not root",
   );
   assert.equal(image.env.HOST, "0.0.0.0");
   assert.deepEqual(
@@ -31,24 +31,24 @@ async function tryOut(image: Image, env: Record<string, string>, look: (url: str
   );
   const server = await startExample(image.entrypoint, options(image, env));
   const healthy = async () => {
-    const check = deno(image.healthcheck, options(image, { ...env, PORT: String(server.port) }));
-    return (await check.output()).success;
+    const command = deno(image.healthcheck, options(image, { ...env, PORT: String(server.port) }));
+    return (await command.output()).success;
   };
   try {
     assert.ok(await healthy());
-    await look(server.url);
+    await check(server.url);
     assert.equal(await server.stop(), 0);
-    assert.ok(!await healthy(), "a server that has ended seems healthy");
+    assert.ok(!await healthy(), "a stopped server must not be healthy");
   } finally {
     await server[Symbol.asyncDispose]();
   }
 }
 
-Deno.test("H13 the hub's image holds all it needs, runs as nobody, and is healthy", async () => {
+Deno.test("H13 the hub's image is complete, does not run as root, and is healthy", async () => {
   await using image = await buildImage("hub/Dockerfile");
   assert.deepEqual([...Deno.readDirSync(`${image.files}/app`)].map(({ name }) => name), ["hub.js"]);
   assert.equal(image.env.PORT, "8081");
-  await tryOut(image, { HUB_API_KEY: "your-secret-key" }, async (url) => {
+  await testImage(image, { HUB_API_KEY: "your-secret-key" }, async (url) => {
     await using client = await Client.connect(`${url}/ws?userId=user123`);
     const response = await fetch(`${url}/api/broadcast`, {
       method: "POST",
@@ -60,11 +60,11 @@ Deno.test("H13 the hub's image holds all it needs, runs as nobody, and is health
   });
 });
 
-Deno.test("B15 the server's image holds all it needs, runs as nobody, and keeps its data in its volume", async () => {
+Deno.test("B15 the server's image is complete, does not run as root, and stores its data in the volume", async () => {
   await using image = await buildImage("Dockerfile");
   const names = [...Deno.readDirSync(`${image.files}/app`)].map(({ name }) => name).sort();
   assert.deepEqual(names, ["data", "deno.json", "plugboard.js"]);
-  await tryOut(image, { JWT_SECRET: "", DURABLE: "kept" }, async (url) => {
+  await testImage(image, { JWT_SECRET: "", DURABLE: "kept" }, async (url) => {
     await using client = await Client.connect(`${url}/ws`);
     await client.nextJson();
     client.sendJson({ type: "publish", channel: "kept:news", data: "hello" });
@@ -74,7 +74,7 @@ Deno.test("B15 the server's image holds all it needs, runs as nobody, and keeps 
   assert.equal(database?.name, "plugboard.db");
 });
 
-Deno.test("H13 the compose files let nobody write but to volumes, and wait for the end of the drain", () => {
+Deno.test("H13 the compose files allow writes to volumes only and wait for the drain", () => {
   for (const [path, secret] of [["compose.yaml", "JWT_SECRET"], ["hub/compose.yaml", "HUB_API_KEY"]]) {
     const text = Deno.readTextFileSync(new URL(`examples/deploy/${path}`, root));
     for (

@@ -1,23 +1,23 @@
-/** The proxies of `examples/deploy` as processes: their own files, with other addresses. */
+/** Runs the proxies of `examples/deploy` with their configuration files and other addresses. */
 
 import assert from "node:assert/strict";
 import { freePort, root } from "../../kit/example.ts";
 import { until, within } from "../../kit/mod.ts";
 
-/** A proxy that runs, and a client that knows its certificate. */
+/** A running proxy and a client that trusts its certificate. */
 export interface RunningProxy extends AsyncDisposable {
   readonly url: string;
-  /** Comes from 127.0.0.2, so that the proxy and its clients have different addresses. */
+  /** Connects from 127.0.0.2, so that the proxy and its clients have different addresses. */
   readonly client: Deno.HttpClient;
 }
 
-/** What stands in a file, and what takes its place. */
+/** Replacements in a file. */
 type Changes = readonly (readonly [string, string])[];
 
-/** What nginx puts where only root may write, if not told otherwise. */
+/** Temporary folders of nginx, which by default only root can write. */
 const TEMPORARY = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
 
-/** Starts nginx with the example's file. */
+/** Starts nginx with the example's configuration. */
 export function startNginx(program: string, upstream: number, more: Changes = []): Promise<RunningProxy> {
   return start("nginx.conf", ({ port, folder }) => ({
     changes: [
@@ -40,7 +40,7 @@ export function startNginx(program: string, upstream: number, more: Changes = []
   }));
 }
 
-/** Starts Caddy with the example's file. */
+/** Starts Caddy with the example's configuration. */
 export function startCaddy(program: string, upstream: number): Promise<RunningProxy> {
   return start("Caddyfile", ({ port, folder }) => ({
     changes: [
@@ -66,7 +66,7 @@ async function start(
   prepare: (place: { port: number; folder: string }) => {
     changes: Changes;
     command: (file: string) => Deno.Command;
-    /** Ends it at once, whoever is connected. */
+    /** Stops it immediately, with open connections. */
     end: Deno.Signal;
   },
 ): Promise<RunningProxy> {
@@ -76,7 +76,7 @@ async function start(
   const { changes, command, end } = prepare({ port, folder });
   let text = Deno.readTextFileSync(new URL(`examples/deploy/${example}`, root));
   for (const [before, after] of changes) {
-    assert.equal(text.split(before).length, 2, `${JSON.stringify(before)} must stand in ${example} once`);
+    assert.equal(text.split(before).length, 2, `${JSON.stringify(before)} must be in ${example} once`);
     text = text.replace(before, after);
   }
   const file = `${folder}/${example}`;
@@ -95,7 +95,7 @@ async function start(
     async [Symbol.asyncDispose]() {
       client.close();
       if (!exited) child.kill(end);
-      await within("the proxy's end", child.status);
+      await within("the end of the proxy", child.status);
       await errors;
       await Deno.remove(folder, { recursive: true });
     },

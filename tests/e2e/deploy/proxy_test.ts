@@ -1,4 +1,4 @@
-/** The server behind the proxies of `examples/deploy`, with their files as they are there. */
+/** Tests the server behind the proxies of `examples/deploy`. */
 
 import assert from "node:assert/strict";
 import type { ServerOptions } from "../../../core/mod.ts";
@@ -20,7 +20,7 @@ async function serveBehind(options: ServerOptions = {}) {
   return { ...test, bus: bus.api, ips: () => [...test.server.connections].map(({ ip }) => ip) };
 }
 
-/** The SDK's client, from the other side of the proxy. */
+/** An SDK client that connects through the proxy. */
 function sdkBehind({ url, client }: RunningProxy, transport: TransportName) {
   const open = new Set<WebSocket>();
   class Socket extends WebSocket {
@@ -43,7 +43,7 @@ function sdkBehind({ url, client }: RunningProxy, transport: TransportName) {
   };
 }
 
-/** Everybody hears everything through a proxy, at once and in order, and counts with an address of their own. */
+/** Checks that all transports work through the proxy and that clients keep their addresses. */
 async function passes(server: Awaited<ReturnType<typeof serveBehind>>, proxy: RunningProxy) {
   for (const transport of ["websocket", "http_stream"] as const) {
     await using client = sdkBehind(proxy, transport);
@@ -67,8 +67,10 @@ async function passes(server: Awaited<ReturnType<typeof serveBehind>>, proxy: Ru
   const command = encodeURIComponent(JSON.stringify({ id: 1, connect: {} }));
   const sse = await fetch(`${proxy.url}/connection/sse?cf_connect=${command}`, { client: proxy.client });
   const events = sse.body!.pipeThrough(new TextDecoderStream()).getReader();
-  let told = "";
-  while (!told.includes('data: {"id":1,"connect"')) told += (await within("the reply", events.read())).value;
+  let received = "";
+  while (!received.includes('data: {"id":1,"connect"')) {
+    received += (await within("the reply", events.read())).value;
+  }
   assert.deepEqual(server.ips(), ["127.0.0.2"], "sse");
   await events.cancel();
   await until("its end", () => server.server.connections.size === 0);
@@ -80,7 +82,7 @@ async function passes(server: Awaited<ReturnType<typeof serveBehind>>, proxy: Ru
     client.sendJson({ type: "subscribe", channel: "load" });
     for (const type of ["connection:ack", "subscribed"]) assert.equal((await client.nextJson()).type, type);
   }
-  assert.deepEqual(new Set(server.ips()), new Set(["127.0.0.2"]), "a forged address counted");
+  assert.deepEqual(new Set(server.ips()), new Set(["127.0.0.2"]), "a forged address was used");
   for (let i = 0; i < 50; i++) server.bus.publish("load", i);
   for (const client of clients) {
     for (let i = 0; i < 50; i++) assert.equal((await client.nextJson()).data, i);
@@ -90,7 +92,7 @@ async function passes(server: Awaited<ReturnType<typeof serveBehind>>, proxy: Ru
 
 testWith(
   "nginx",
-  "behind nginx sockets and streams pass, and each client counts by its own address",
+  "sockets and streams pass nginx, and clients keep their addresses",
   async (nginx) => {
     await using server = await serveBehind();
     await using proxy = await startNginx(nginx, server.port);
@@ -100,7 +102,7 @@ testWith(
 
 testWith(
   "caddy",
-  "behind Caddy sockets and streams pass, and each client counts by its own address",
+  "sockets and streams pass Caddy, and clients keep their addresses",
   async (caddy) => {
     await using server = await serveBehind();
     await using proxy = await startCaddy(caddy, server.port);
@@ -110,7 +112,7 @@ testWith(
 
 testWith(
   "nginx",
-  "the server's pings keep a silent client, where a proxy ends what is silent",
+  "pings keep idle clients connected through a proxy that closes idle connections",
   async (nginx) => {
     await using server = await serveBehind({ pingIntervalMs: 300, pongTimeoutMs: 200 });
     const short = [["proxy_read_timeout 5m;", "proxy_read_timeout 1s;"]] as const;
@@ -118,7 +120,7 @@ testWith(
     await using client = await Client.connect(`${proxy.url}/ws`, [], {}, proxy.client);
     await client.nextJson();
     const since = performance.now();
-    await until("more than the proxy waits", () => performance.now() > since + 2_500);
+    await until("longer than the timeout of the proxy", () => performance.now() > since + 2_500);
     client.sendJson({ type: "ping" });
     assert.equal((await client.nextJson()).type, "pong");
   },

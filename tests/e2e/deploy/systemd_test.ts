@@ -1,4 +1,4 @@
-/** `examples/deploy/plugboard.service`: what systemd says of it, and its command with other folders. */
+/** Tests of `examples/deploy/plugboard.service`. */
 
 import assert from "node:assert/strict";
 import config from "../../../deno.json" with { type: "json" };
@@ -9,7 +9,7 @@ const unit = Deno.readTextFileSync(new URL("examples/deploy/plugboard.service", 
 
 testWith(
   "systemd",
-  "systemd finds no fault with the unit, and little that it could do harm with",
+  "systemd accepts the unit and rates it as secure",
   async (analyze) => {
     const folder = await Deno.makeTempDir();
     const file = `${folder}/plugboard.service`;
@@ -20,9 +20,9 @@ testWith(
           args: [...args, "--no-pager", file],
         })
           .output();
-        const said = new TextDecoder().decode(stderr);
-        assert.ok(success, said + new TextDecoder().decode(stdout));
-        assert.equal(said, "");
+        const output = new TextDecoder().decode(stderr);
+        assert.ok(success, output + new TextDecoder().decode(stdout));
+        assert.equal(output, "");
       }
     } finally {
       await Deno.remove(folder, { recursive: true });
@@ -30,7 +30,7 @@ testWith(
   },
 );
 
-Deno.test("the unit's command runs the bundle with its data where the unit keeps it", async () => {
+Deno.test("the unit's command runs the bundle with the data in its state folder", async () => {
   const folder = await Deno.makeTempDir();
   const at = (text: string) => text.replaceAll(/\/(opt|var\/lib|var\/cache)\/plugboard/g, `${folder}/$1`);
   try {

@@ -1,4 +1,4 @@
-/** Each example begins with what it shows and how to run it; that command is run here. */
+/** Runs the command in the first comment of each example. */
 
 import assert from "node:assert/strict";
 import { root, startExample } from "../../kit/example.ts";
@@ -9,16 +9,18 @@ const examples = [...Deno.readDirSync(folder)].map(({ name }) => name).filter((n
 for (const name of examples.sort()) {
   Deno.test(`the command in the first comment of examples/${name} starts it`, async () => {
     const [comment = ""] = Deno.readTextFileSync(new URL(name, folder)).match(/^\/\*\*\n[^]*?\*\//) ?? [];
-    assert.match(comment, /^\/\*\*\n \* [A-Z]/, "what does it show?");
+    assert.match(comment, /^\/\*\*\n \* [A-Z]/, "the comment does not describe the example");
     const [, variables, flags, program] = comment.match(/^ \* {5}(.*)deno run (.*) examples\/(.*)$/m) ??
-      assert.fail("how is it run?");
+      assert.fail("the comment has no command");
     assert.equal(program, name);
     const permissions = flags!.split(" ");
-    for (const flag of permissions) assert.match(flag, /^--allow-(?!all)/, "it must say what it needs");
+    for (const flag of permissions) {
+      assert.match(flag, /^--allow-(?!all)/, "the command must list its permissions");
+    }
     const env = Object.fromEntries(
       variables!.matchAll(/(\w+)=(\S+)/g).map(([, variable, value]) => [variable, value!]),
     );
-    const cwd = await Deno.makeTempDir(); // what it writes goes there
+    const cwd = await Deno.makeTempDir(); // receives the files it writes
     try {
       const path = new URL(name, folder).pathname;
       await using example = await startExample(["run", "--no-prompt", ...permissions, path], { cwd, env });

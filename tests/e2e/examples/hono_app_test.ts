@@ -4,16 +4,16 @@ import { runExample } from "../../kit/example.ts";
 import { Client } from "../../kit/mod.ts";
 import { testWith } from "../../kit/programs.ts";
 
-Deno.test("Q07 the app's own routes and the sockets share one port and one session", async () => {
+Deno.test("Q07 the routes of the app and the sockets share one port and one session", async () => {
   await using example = await runExample("examples/hono_app.ts");
   const post = (path: string, body: unknown, cookie = "") =>
     fetch(example.url + path, { method: "POST", body: JSON.stringify(body), headers: { cookie } });
   const refused = await post("/posts", { text: "hello" });
   assert.deepEqual([refused.status, await refused.text()], [401, "Sign in first"]);
   await assert.rejects(async () => {
-    await using stranger = await Client.connect(`${example.url}/realtime`);
-    while ((await stranger.nextJson()).type === "error");
-    assert.fail("somebody without a session was let in");
+    await using anonymous = await Client.connect(`${example.url}/realtime`);
+    while ((await anonymous.nextJson()).type === "error");
+    assert.fail("a client without a session connected");
   }, /401|unauthorized/);
 
   const signedIn = await post("/session", { name: "ann" });
@@ -32,7 +32,7 @@ Deno.test("Q07 the app's own routes and the sockets share one port and one sessi
 
 testWith(
   "chromium",
-  "two browsers see each other's posts through the app's routes",
+  "two browsers see each other's posts",
   async (executablePath) => {
     await using example = await runExample("examples/hono_app.ts");
     const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });

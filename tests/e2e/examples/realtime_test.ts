@@ -31,7 +31,7 @@ async function subscribe(client: Client, ...channels: string[]): Promise<void> {
   }
 }
 
-Deno.test("S02 S04 S12 the five small apps do what the example's text says", async () => {
+Deno.test("S02 S04 S12 the five small apps work as described", async () => {
   await using example = await runExample("examples/realtime.ts");
   await using ann = await join(example, "ann");
   await using bob = await join(example, "bob");
@@ -65,7 +65,7 @@ Deno.test("S02 S04 S12 the five small apps do what the example's text says", asy
   assert.equal(await example.stop(), 0);
 });
 
-testWith("chromium", "S03 two browsers see each other in all five", async (executablePath) => {
+testWith("chromium", "S03 two browsers see each other in all five apps", async (executablePath) => {
   await using example = await runExample("examples/realtime.ts");
   const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
   try {

@@ -1,9 +1,16 @@
 import assert from "node:assert/strict";
 import { createMergeableStore } from "tinybase";
 import { type Client, FakeClock, RawClient, until } from "../../kit/mod.ts";
-import { converged, hashesOf, memoryDocuments, persisterOf, same, synced, syncServer } from "./kit.ts";
-
-const stored = () => ({ createPersisterForPath: persisterOf(memoryDocuments()) });
+import {
+  converged,
+  hashesOf,
+  memoryDocuments,
+  persisterOf,
+  same,
+  stored,
+  synced,
+  syncServer,
+} from "./kit.ts";
 
 /** A server with two real clients that must not be affected. */
 async function withBystanders(options: Parameters<typeof syncServer>[0] = stored()) {

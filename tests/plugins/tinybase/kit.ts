@@ -60,10 +60,21 @@ export function sqliteDocuments(file: string): PathDocuments & Disposable {
   };
 }
 
-export const persisterOf = (documents: PathDocuments) => (path: string): PathPersister => ({
-  load: () => documents.load(path),
-  save: (parts) => documents.save(path, parts),
-});
+/** Creates persisters that store documents, and fail while `isFull` returns `true`. */
+export const persisterOf =
+  (documents: PathDocuments, isFull = () => false) => (path: string): PathPersister => ({
+    load: () => documents.load(path),
+    save(parts) {
+      if (isFull()) throw new Error("disk full");
+      return documents.save(path, parts);
+    },
+  });
+
+/** Options of a server that stores its paths in memory. */
+export const stored = () => {
+  const documents = memoryDocuments();
+  return { documents, createPersisterForPath: persisterOf(documents) };
+};
 
 /** A real TinyBase client. */
 export interface SyncedStore extends AsyncDisposable {
@@ -135,4 +146,13 @@ export function same(actual: unknown, expected: unknown): void {
 /** Removes prototypes and replaces deleted cells. */
 function plain(content: unknown): unknown {
   return JSON.parse(JSON.stringify(content, (_key, value) => value === undefined ? "(deleted)" : value));
+}
+
+/** Returns a stamp without hashes, as in messages. */
+export function unhashed(stamp: unknown): unknown {
+  const [thing, hlc] = stamp as [unknown, string];
+  const isTree = typeof thing === "object" && thing !== null;
+  const tree = () =>
+    Object.fromEntries(Object.entries(thing as object).map(([id, child]) => [id, unhashed(child)]));
+  return [isTree ? tree() : thing, hlc];
 }

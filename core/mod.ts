@@ -33,6 +33,7 @@ export { Server, type UseOptions } from "./server/server.ts";
 export { loadSettings } from "./cli/load_settings.ts";
 export { run } from "./cli/run.ts";
 export {
+  parseDuration,
   readSettings,
   type Setting,
   setting,

@@ -1,5 +1,5 @@
 /**
- * Settings: read from flags, the environment and a `.env` file, in that order, by one table that tells their types.
+ * Settings: read from flags and the environment, by a table of their types.
  *
  * ```ts
  * import { readSettings, setting } from "@plugboard/server";
@@ -18,15 +18,15 @@ import { PlugboardError } from "../contract/errors.ts";
 
 /** One setting: its type, its default, and what it is for. */
 export interface Setting<T> {
-  /** Gives a text its type; throws what it should have been. */
+  /** Parses a text. Throws an error whose message says what the text must be. */
   readonly parse: (text: string) => T;
-  /** What counts when nothing is said. */
+  /** The default. */
   readonly fallback: T;
-  /** A sentence for the table of settings. */
+  /** A sentence for `--help`. */
   readonly help: string;
-  /** Whether it is left out of what is printed. */
+  /** Whether the value is never printed. */
   readonly secret: boolean;
-  /** Whether its flag needs no value. */
+  /** Whether its flag takes no value. */
   readonly bare: boolean;
 }
 
@@ -49,38 +49,44 @@ function make<T>(
 export const setting = {
   /** A text. */
   text: (fallback: string, help: string): Setting<string> => make((text) => text, fallback, help),
-  /** A text that may be absent. */
+  /** An optional text. */
   optional: (help: string): Setting<string | undefined> =>
     make((text): string | undefined => text, undefined, help),
-  /** A text that is never shown. */
+  /** An optional text that is never printed. */
   secret: (help: string): Setting<string | undefined> =>
     make((text): string | undefined => text, undefined, help, true),
   /** A list, separated by commas. */
   list: (help: string, secret = false): Setting<readonly string[]> => make(parseList, [], help, secret),
-  /** A whole number that is not negative. */
-  integer: (fallback: number, help: string, max = Number.MAX_SAFE_INTEGER): Setting<number> =>
-    make((text) => parseInteger(text, max), fallback, help),
+  /** A whole number from `min` to `max`. */
+  integer: (fallback: number, help: string, max = Number.MAX_SAFE_INTEGER, min = 0): Setting<number> =>
+    make((text) => parseInteger(text, min, max), fallback, help),
+  /** A time such as `60s`, `1m30s` or `500ms`, in milliseconds. */
+  duration: (fallback: number, help: string): Setting<number> =>
+    make((text) => bounded(parseDuration(text), "a time such as 60s"), fallback, help),
+  /** A size such as `512KB` or `1MB`, in bytes. */
+  bytes: (fallback: number, help: string): Setting<number> =>
+    make((text) => bounded(parseBytes(text), "a size such as 512KB"), fallback, help),
   /** One of a few words. */
   oneOf: <const Word extends string>(words: readonly Word[], fallback: Word, help: string): Setting<Word> =>
     make((text) => parseWord(words, text), fallback, `${help}: ${words.join(", ")}`),
-  /** Names of which all count but those that are named with a minus before it. */
+  /** All names except those prefixed with `-`. */
   without: <const Name extends string>(names: readonly Name[], help: string): Setting<ReadonlySet<Name>> =>
     make((text) => parseWithout(names, text), new Set(names), `${help}: -${names.join(", -")}`),
-  /** Anything else: what `parse` makes of a text; it throws what the text should have been. */
+  /** Any other type. `parse` throws an error whose message says what the text must be. */
   of: <T>(parse: (text: string) => T, fallback: T, help: string): Setting<T> => make(parse, fallback, help),
-  /** Yes or no. */
-  flag: (help: string): Setting<boolean> => make(parseFlag, false, help, false, true),
+  /** A yes or no. */
+  flag: (help: string, fallback = false): Setting<boolean> => make(parseFlag, fallback, help, false, true),
 } as const;
 
 /** Where settings come from. */
 export interface SettingSources {
   /** The command's arguments. */
   readonly args: readonly string[];
-  /** The environment; what stands here wins over a file. */
+  /** The environment. */
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** Reads the settings of a table; throws a sentence about the first that is wrong or unknown. */
+/** Reads the settings of a table. Flags override the environment. Throws for an invalid value or an unknown flag. */
 export function readSettings<Table extends Record<string, Setting<unknown>>>(
   table: Table,
   { args, env }: SettingSources,
@@ -121,7 +127,7 @@ export function settingsHelp(table: Record<string, Setting<unknown>>): string {
 }
 
 /**
- * What is in force, as text, with secrets left out.
+ * The current settings as text, without secrets.
  *
  * ```ts
  * import { setting, showSettings } from "@plugboard/server";
@@ -138,13 +144,13 @@ export function showSettings<Table extends Record<string, Setting<unknown>>>(
   const given = (value: unknown) => value !== undefined && String(value) !== "";
   return Object.entries(table).map(([name, { secret, fallback }]) => {
     const value: unknown = settings[name];
-    const shown = value instanceof Set ? leftOut(fallback as Set<unknown>, value) : value;
+    const shown = value instanceof Set ? withoutNames(fallback as Set<unknown>, value) : value;
     return `${name}=${given(shown) ? secret ? "(hidden)" : shown : ""}`;
   }).join("\n");
 }
 
-/** A set of names as it was given: by those that are missing. */
-function leftOut(all: ReadonlySet<unknown>, given: ReadonlySet<unknown>): string[] {
+/** Writes a set of names as it is read: by the names that are missing. */
+function withoutNames(all: ReadonlySet<unknown>, given: ReadonlySet<unknown>): string[] {
   return [...all].filter((name) => !given.has(name)).map((name) => `-${name}`);
 }
 
@@ -173,13 +179,13 @@ function unknownFlag(flag: string, known: readonly string[]): PlugboardError {
   return new PlugboardError("bad_setting", `Unknown flag ${flag}${hint}`);
 }
 
-/** The word that was probably meant. */
+/** The known word that is closest to a misspelled one. */
 function nearestTo(word: string, known: readonly string[]): string | undefined {
   const [nearest] = known.map((name) => ({ name, far: distance(word, name) })).sort((a, b) => a.far - b.far);
   return nearest !== undefined && nearest.far <= 3 ? nearest.name : undefined;
 }
 
-/** How many letters must be changed, added or left out to get from one word to the other. */
+/** The Levenshtein distance of two words. */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (const [i, letter] of [...a].entries()) {
@@ -196,10 +202,42 @@ function parseList(text: string): readonly string[] {
   return text.split(",").map((part) => part.trim()).filter((part) => part !== "");
 }
 
-function parseInteger(text: string, max: number): number {
+function parseInteger(text: string, min: number, max: number): number {
   const number = Number(text);
-  if (Number.isSafeInteger(number) && number >= 0 && number <= max) return number;
-  throw new Error(max < Number.MAX_SAFE_INTEGER ? `a whole number up to ${max}` : "a whole number");
+  if (Number.isSafeInteger(number) && number >= min && number <= max) return number;
+  const from = min > 0 ? ` from ${min}` : "";
+  throw new Error(`a whole number${from}${max < Number.MAX_SAFE_INTEGER ? ` up to ${max}` : ""}`);
+}
+
+const MS = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1 } as const;
+
+/**
+ * Parses a time as Go writes it, such as `1m30s`. Returns milliseconds, or `NaN` for anything else.
+ *
+ * ```ts
+ * import { parseDuration } from "@plugboard/server";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(parseDuration("1m30s"), 90_000);
+ * ```
+ */
+export function parseDuration(text: string): number {
+  if (!/^(\d+(\.\d+)?(ms|h|m|s))+$/.test(text.trim())) return NaN;
+  const parts = text.matchAll(/(\d+(?:\.\d+)?)(ms|h|m|s)/g);
+  return Math.round(
+    parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * MS[unit as keyof typeof MS], 0),
+  );
+}
+
+function parseBytes(text: string): number {
+  const [, amount, unit] = text.trim().toUpperCase().match(/^(\d+) ?([KM]?)B?$/) ?? [];
+  return Number(amount) * (unit === "M" ? 1024 ** 2 : unit === "K" ? 1024 : 1);
+}
+
+/** Bounds a number to what timers and buffers accept. */
+function bounded(value: number, rule: string): number {
+  if (value > 0 && value < 2 ** 31) return value;
+  throw new Error(rule);
 }
 
 function parseWord<Word extends string>(words: readonly Word[], text: string): Word {
@@ -219,7 +257,7 @@ function parseWithout<Name extends string>(names: readonly Name[], text: string)
 }
 
 function parseFlag(text: string): boolean {
-  if (["1", "true", "yes", "on"].includes(text)) return true;
-  if (["0", "false", "no", "off"].includes(text)) return false;
+  if (/^(1|true|yes|on)$/i.test(text)) return true;
+  if (/^(0|false|no|off)$/i.test(text)) return false;
   throw new Error("1 or 0");
 }

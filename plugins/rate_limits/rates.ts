@@ -4,7 +4,7 @@
  * @module
  */
 
-import { PlugboardError } from "../../core/mod.ts";
+import { parseDuration, PlugboardError } from "../../core/mod.ts";
 
 /** How many in how much time: `600/1m`, `50/10s`, `10/s`; `off` means no limit. */
 export type Rate = `${number}/${number | ""}${"ms" | "s" | "m" | "h"}` | "off";
@@ -17,13 +17,11 @@ export interface Pace {
   readonly eachMs: number;
 }
 
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
-
 /** Parses a rate; returns `undefined` for `off`. */
 export function paceOf(name: string, rate: string): Pace | undefined {
   if (rate === "off") return undefined;
-  const [, limit, time, unit = ""] = rate.match(/^(\d{1,15})\/(\d{0,9})(ms|s|m|h)$/) ?? [];
-  const windowMs = Number(time || 1) * (UNITS[unit] ?? 0);
+  const [, limit, time, unit] = rate.match(/^(\d{1,15})\/(\d{0,9})(ms|s|m|h)$/) ?? [];
+  const windowMs = parseDuration(`${time || 1}${unit}`);
   if (Number(limit) > 0 && windowMs > 0) {
     return { limit: Number(limit), windowMs, eachMs: windowMs / Number(limit) };
   }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readSettings, setting, settingsHelp, showSettings } from "../../core/mod.ts";
+import { parseDuration, readSettings, setting, settingsHelp, showSettings } from "../../core/mod.ts";
 
 const table = {
   PORT: setting.integer(8080, "Port to listen on", 65_535),
@@ -56,6 +56,36 @@ Deno.test("a wrong setting is told in a sentence, and a secret is not shown in i
     [["--port"], {}, "--port needs a value"],
   ];
   for (const [args, env, message] of sentences) assert.throws(() => read(args, env), { message });
+});
+
+Deno.test("times and sizes have units, and fit timers and buffers", () => {
+  const table = {
+    TIMEOUT: setting.duration(60_000, "Timeout"),
+    SIZE: setting.bytes(1_024, "Size"),
+    COUNT: setting.integer(1, "Count", 9, 1),
+    ON: setting.flag("On", true),
+  };
+  const read = (env: Record<string, string>) => readSettings(table, { args: [], env });
+  assert.deepEqual(read({}), { TIMEOUT: 60_000, SIZE: 1_024, COUNT: 1, ON: true });
+  const given = { TIMEOUT: "1m30s", SIZE: "2mb", COUNT: "9", ON: "No" };
+  assert.deepEqual(read(given), { TIMEOUT: 90_000, SIZE: 2_097_152, COUNT: 9, ON: false });
+  for (
+    const [env, message] of [
+      [{ TIMEOUT: "60" }, 'TIMEOUT must be a time such as 60s, got "60"'],
+      [{ TIMEOUT: "597h" }, 'TIMEOUT must be a time such as 60s, got "597h"'],
+      [{ SIZE: "2G" }, 'SIZE must be a size such as 512KB, got "2G"'],
+      [{ SIZE: "2048MB" }, 'SIZE must be a size such as 512KB, got "2048MB"'],
+      [{ COUNT: "0" }, 'COUNT must be a whole number from 1 up to 9, got "0"'],
+    ] as const
+  ) assert.throws(() => read(env), { code: "bad_setting", message });
+  assert.deepEqual(["1.5s", "500ms", "597h", "", "1m 30s", "s"].map(parseDuration), [
+    1_500,
+    500,
+    2_149_200_000,
+    NaN,
+    NaN,
+    NaN,
+  ]);
 });
 
 Deno.test("the settings in force can be shown without their secrets", () => {

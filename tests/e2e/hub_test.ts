@@ -88,7 +88,7 @@ Deno.test("H10 on SIGTERM everyone is told, nobody is let in, and the process en
 Deno.test("H04 H09 a hub without a key or with a bad setting does not start, and says why", async () => {
   const bad: [Record<string, string>, RegExp][] = [
     [{ HUB_API_KEY: "" }, /^HUB_API_KEY must be set/],
-    [{ HUB_API_KEY, PORT: "none" }, /^PORT must be a port number, got "none"/],
+    [{ HUB_API_KEY, PORT: "none" }, /^PORT must be a whole number up to 65535, got "none"/],
     [{ HUB_API_KEY, READ_TIMEOUT: "soon" }, /^READ_TIMEOUT must be a time/],
     [{ HUB_API_KEY, MAX_MESSAGE_SIZE: "512XB" }, /^MAX_MESSAGE_SIZE must be a size/],
   ];

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { PlugboardError } from "../../../core/mod.ts";
+import { PlugboardError, readSettings, setting } from "../../../core/mod.ts";
 
 /** Settings of a hub. */
 export interface HubSettings {
@@ -37,58 +37,19 @@ export function hubSettings(env: Readonly<Record<string, string | undefined>>): 
   if (apiKey === "") {
     throw new PlugboardError("bad_setting", "HUB_API_KEY must be set: backends prove themselves by it");
   }
+  const values = readSettings(VARIABLES, { args: [], env });
   return {
     apiKey,
-    port: setting(env.PORT, "PORT", 8081, port, "a port number"),
-    readTimeoutMs: setting(env.READ_TIMEOUT, "READ_TIMEOUT", 60_000, duration, "a time such as 60s"),
-    writeTimeoutMs: setting(env.WRITE_TIMEOUT, "WRITE_TIMEOUT", 10_000, duration, "a time such as 10s"),
-    maxMessageBytes: setting(
-      env.MAX_MESSAGE_SIZE,
-      "MAX_MESSAGE_SIZE",
-      512 * 1024,
-      size,
-      "a size such as 512KB",
-    ),
+    port: values.PORT,
+    readTimeoutMs: values.READ_TIMEOUT,
+    writeTimeoutMs: values.WRITE_TIMEOUT,
+    maxMessageBytes: values.MAX_MESSAGE_SIZE,
   };
 }
 
-function setting(
-  text: string | undefined,
-  name: string,
-  byDefault: number,
-  parse: (text: string) => number | undefined,
-  rule: string,
-): number {
-  if (text === undefined || text === "") return byDefault;
-  const value = parse(text.trim());
-  if (value !== undefined) return value;
-  throw new PlugboardError("bad_setting", `${name} must be ${rule}, got ${JSON.stringify(text)}`);
-}
-
-function port(text: string): number | undefined {
-  const value = Number(text);
-  return /^\d+$/.test(text) && value < 65_536 ? value : undefined;
-}
-
-const MS = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1 } as const;
-
-/** A time as Go writes it; in milliseconds. */
-function duration(text: string): number | undefined {
-  if (!/^(\d+(\.\d+)?(ms|h|m|s))+$/.test(text)) return undefined;
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|h|m|s)/g)];
-  const ms = parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * MS[unit as keyof typeof MS], 0);
-  return fits(Math.round(ms));
-}
-
-const BYTES = { "": 1, B: 1, K: 1024, KB: 1024, M: 1024 ** 2, MB: 1024 ** 2 } as const;
-
-/** A size; in bytes. */
-function size(text: string): number | undefined {
-  const [, amount, unit = ""] = text.toUpperCase().match(/^(\d+) ?(|B|K|KB|M|MB)$/) ?? [];
-  return amount === undefined ? undefined : fits(Number(amount) * BYTES[unit as keyof typeof BYTES]);
-}
-
-/** More than nothing, and what a timer or a buffer can take. */
-function fits(value: number): number | undefined {
-  return value > 0 && value < 2 ** 31 ? value : undefined;
-}
+const VARIABLES = {
+  PORT: setting.integer(8081, "Port to listen on", 65_535),
+  READ_TIMEOUT: setting.duration(60_000, "Timeout of silent clients and of request bodies"),
+  WRITE_TIMEOUT: setting.duration(10_000, "Timeout of slow clients"),
+  MAX_MESSAGE_SIZE: setting.bytes(524_288, "Maximum bytes of one message"),
+};

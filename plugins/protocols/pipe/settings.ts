@@ -4,7 +4,9 @@
  * @module
  */
 
-import { readSettings, type Setting, setting } from "../../../core/mod.ts";
+import { readSettings, setting } from "../../../core/mod.ts";
+
+const MAX = 2 ** 31;
 
 /** Settings of a pipe server. `BUFFER_SIZE` is not supported: the runtime manages its read buffers itself. */
 export interface PipeSettings {
@@ -46,28 +48,13 @@ export function pipeSettings(env: Readonly<Record<string, string | undefined>>):
 }
 
 const VARIABLES = {
-  PORT: integer(5000, "Port to listen on", 0, 65_535),
-  MAX_MESSAGE_SIZE: integer(65_536, "Maximum bytes of one message"),
-  OPERATION_TIMEOUT_SECONDS: integer(30, "Timeout of a server client's operations"),
-  MAX_CONNECTIONS_PER_PATH: integer(100, "Maximum clients on one path"),
-  ENABLE_AUTO_CLEANUP: setting.of(parseBoolean, true, "Unload a path after its last client has left"),
+  PORT: setting.integer(5000, "Port to listen on", 65_535),
+  MAX_MESSAGE_SIZE: setting.integer(65_536, "Maximum bytes of one message", MAX, 1),
+  OPERATION_TIMEOUT_SECONDS: setting.integer(30, "Timeout of a server client's operations", MAX, 1),
+  MAX_CONNECTIONS_PER_PATH: setting.integer(100, "Maximum clients on one path", MAX, 1),
+  ENABLE_AUTO_CLEANUP: setting.flag("Unload a path after its last client has left", true),
   WEBSOCKET_PATH: setting.of(parsePath, "/ws", "URL path under which clients connect"),
 };
-
-function integer(fallback: number, help: string, min = 1, max = 2 ** 31): Setting<number> {
-  const parse = (text: string) => {
-    const value = Number(text);
-    if (/^\d+$/.test(text) && value >= min && value <= max) return value;
-    throw new Error(`a whole number from ${min} to ${max}`);
-  };
-  return setting.of(parse, fallback, help);
-}
-
-function parseBoolean(text: string): boolean {
-  const value = text.toLowerCase();
-  if (value !== "true" && value !== "false") throw new Error("true or false");
-  return value === "true";
-}
 
 function parsePath(text: string): string {
   if (!text.startsWith("/")) throw new Error("a path that begins with a slash");

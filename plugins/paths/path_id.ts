@@ -4,6 +4,8 @@
  * @module
  */
 
+import { exceedsBytes } from "../../core/mod.ts";
+
 /** Maximum length of a path id in bytes. TinyBase has the same limit for its channels. */
 export const MAX_PATH_BYTES = 1024;
 
@@ -41,8 +43,6 @@ export function checkPathId(id: string): PathId {
   // deno-lint-ignore no-control-regex -- control characters are refused
   if (/[\x00-\x1f\x7f\\?#]/.test(id)) return { problem: "has a character that is not allowed" };
   if (!id.isWellFormed()) return { problem: "has an unpaired surrogate" };
-  if (new TextEncoder().encode(id).length > MAX_PATH_BYTES) {
-    return { problem: `is longer than ${MAX_PATH_BYTES} bytes` };
-  }
+  if (exceedsBytes(id, MAX_PATH_BYTES)) return { problem: `is longer than ${MAX_PATH_BYTES} bytes` };
   return { id };
 }

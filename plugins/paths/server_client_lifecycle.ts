@@ -5,10 +5,9 @@
  * @module
  */
 
-import type { Clock, Log, MaybePromise } from "../../core/mod.ts";
+import { type Clock, type Log, type MaybePromise, within } from "../../core/mod.ts";
 import { backoffMs } from "../shared/backoff.ts";
 import { type HeldMessageLimits, HeldMessages } from "./held_messages.ts";
-import { inTime } from "./timeout.ts";
 import type { Delivery, PathState, Sender, ServerClient } from "./types.ts";
 
 /** What the lifecycle needs from its path. */
@@ -126,15 +125,15 @@ export class ServerClientLifecycle {
   async #start(): Promise<void> {
     try {
       this.#setState("starting");
-      const create = () => this.#options.create();
-      const client = await this.#inTime("creating", create, (late) => void this.#stop(late));
+      const creating = this.#options.create();
+      const client = await this.#within("creating", creating, (late) => void this.#stop(late));
       this.#client = client;
       if (client !== undefined) {
         this.#setState("configured");
-        await this.#inTime("loading", () => client.load?.());
+        await this.#within("loading", client.load?.());
         this.#startingClient = client;
         this.#held.takeWhile(({ from, payload }) => this.#handleEarly(from, payload));
-        await this.#inTime("starting", () => client.start?.());
+        await this.#within("starting", client.start?.());
       }
       this.#startingClient = undefined;
       this.#failures = 0;
@@ -188,7 +187,7 @@ export class ServerClientLifecycle {
   /** Returns `false` after a failure, when it is time to retry. */
   async #flush(client: ServerClient): Promise<boolean> {
     try {
-      await this.#inTime("flushing", () => client.flush!());
+      await this.#within("flushing", client.flush!());
       this.#failures = 0;
       return true;
     } catch (error) {
@@ -206,7 +205,7 @@ export class ServerClientLifecycle {
   async #stop(client: ServerClient | undefined): Promise<void> {
     if (this.#client === client) this.#client = undefined; // it may belong to an earlier start
     try {
-      await this.#inTime("stopping", () => client?.stop?.());
+      await this.#within("stopping", client?.stop?.());
     } catch (error) {
       this.#logFailure("stop", error);
     }
@@ -243,9 +242,9 @@ export class ServerClientLifecycle {
     return backoffMs(this.#failures++);
   }
 
-  #inTime<T>(doing: string, work: () => MaybePromise<T>, late?: (result: T) => void): Promise<T> {
+  #within<T>(operation: string, work: MaybePromise<T>, late?: (result: T) => void): Promise<T> {
     const { clock, operationTimeoutMs, path } = this.#options;
-    const what = `${doing} the server client of ${JSON.stringify(path)}`;
-    return inTime(clock, operationTimeoutMs, what, work, late);
+    const what = `${operation} the server client of ${JSON.stringify(path)}`;
+    return within(clock, operationTimeoutMs, what, work, late);
   }
 }

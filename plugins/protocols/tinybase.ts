@@ -59,10 +59,10 @@
 import type { MergeableStore } from "tinybase";
 import { checkOptions, type Host, type MaybePromise, type Plugin, type Upgrade } from "../../core/mod.ts";
 import type { PathGrant, Paths, ServerClient, ServerSide } from "../paths.ts";
+import { MAX_MESSAGE_BYTES } from "./tinybase/messages.ts";
 import type { PathPersister } from "./tinybase/parts.ts";
 import { PathStore } from "./tinybase/path_store.ts";
 import { sessions } from "./tinybase/sessions.ts";
-import { MAX_MESSAGE_BYTES } from "./tinybase/sizes.ts";
 import { tinyBaseSync } from "./tinybase/sync.ts";
 import type { TinyBaseSync } from "./tinybase/types.ts";
 

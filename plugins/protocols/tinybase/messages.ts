@@ -23,6 +23,12 @@ export const messageTypes = {
   getValueDiff: 7,
 } as const;
 
+/**
+ * The largest message that every client accepts. Clients close their socket if a frame is larger than 16 MiB; 2 KiB
+ * are left for the ids of the sender and the channel, which precede the message.
+ */
+export const MAX_MESSAGE_BYTES: number = 16_777_216 - 2_048;
+
 /** A value with the clock of its last change. A missing clock is `""`. */
 export type Stamp<T> = [thing: T, hlc?: string];
 /** A cell or a value; `undefined` if it was deleted. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { CloseCode, MaybePromise, Session } from "../../../core/mod.ts";
+import { type CloseCode, exceedsBytes, type MaybePromise, type Session } from "../../../core/mod.ts";
 import type { SyncClient } from "./client.ts";
 import { tinybaseCodes } from "./close_codes.ts";
 
@@ -45,7 +45,7 @@ export function multiplexedSession({ join, send, close, onError }: MultiplexedOp
     const subscribes = type === SUBSCRIBE && typeof requestId === "string";
     const unsubscribes = type === UNSUBSCRIBE && requestId === null;
     if (!subscribes && !unsubscribes || typeof body !== "string") return close(tinybaseCodes.invalid);
-    if (new TextEncoder().encode(body).length > MAX_CHANNEL_BYTES) return close(tinybaseCodes.channels);
+    if (exceedsBytes(body, MAX_CHANNEL_BYTES)) return close(tinybaseCodes.channels);
     if (!isChannelId(body)) return close(tinybaseCodes.invalid);
     if (unsubscribes) leave(body);
     else if (greeted) subscribe(body, frame);

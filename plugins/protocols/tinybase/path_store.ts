@@ -9,7 +9,7 @@
  */
 
 import type { MergeableStore } from "tinybase";
-import type { Clock, Log } from "../../../core/mod.ts";
+import { byteLength, type Clock, type Log } from "../../../core/mod.ts";
 import type { Sender, ServerClient, ServerSide } from "../../paths.ts";
 import { answerTo, earlyAnswerTo } from "./answers.ts";
 import { removeKnown, stampsOf, stampsOfCells } from "./changed_keys.ts";
@@ -22,7 +22,6 @@ import { ReaderCorrection } from "./reader_correction.ts";
 import { isEmpty } from "./records.ts";
 import { Saver } from "./saver.ts";
 import { ServerSender } from "./server_sender.ts";
-import { bytesOf } from "./sizes.ts";
 
 /** What a {@linkcode PathStore} needs. */
 export interface PathStoreOptions {
@@ -70,7 +69,7 @@ export class PathStore implements ServerClient {
 
   /** Whether the store may grow by the changes in a message. */
   hasRoomFor(payload: string): boolean {
-    return this.#saver.size + this.#pulledBytes + bytesOf(payload) <= this.#options.maxStoreBytes;
+    return this.#saver.size + this.#pulledBytes + byteLength(payload) <= this.#options.maxStoreBytes;
   }
 
   /** Reads the stored content. Throws if any of it is invalid, so that it is not overwritten. */
@@ -151,7 +150,7 @@ export class PathStore implements ServerClient {
     if (pull === undefined) return;
     if (!this.hasRoomFor(payload)) return pull.abort("The path has no room for these changes");
     this.#pulledBytes -= pull.bytes;
-    pull.response(message, bytesOf(payload));
+    pull.response(message, byteLength(payload));
     this.#pulledBytes += pull.bytes;
   }
 
@@ -172,7 +171,7 @@ export class PathStore implements ServerClient {
       const { log, side } = this.#options;
       return log.warn("a path has no room for a change that was held", { path: side.path });
     }
-    this.#saver.merged(bytesOf(payload));
+    this.#saver.merged(byteLength(payload));
     this.#relayed = changes;
     try {
       this.#merger.merge(changes);

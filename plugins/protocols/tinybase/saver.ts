@@ -5,12 +5,11 @@
  */
 
 import type { MergeableStore } from "tinybase";
-import { type Clock, type Log, messageOf } from "../../../core/mod.ts";
+import { byteLength, type Clock, type Log, messageOf } from "../../../core/mod.ts";
 import { backoffMs } from "../../shared/backoff.ts";
 import { ChangedKeys, stampsOf } from "./changed_keys.ts";
 import { encodeStamp } from "./messages.ts";
 import { keyOf, type PathPersister } from "./parts.ts";
-import { bytesOf } from "./sizes.ts";
 
 /** What a {@linkcode Saver} needs. */
 export interface SaverOptions {
@@ -167,7 +166,7 @@ export class Saver {
   }
 
   #resize(key: string, text: string): void {
-    const size = bytesOf(key) + bytesOf(text);
+    const size = byteLength(key) + byteLength(text);
     this.#size += size - (this.#sizes.get(key) ?? 0);
     this.#sizes.set(key, size);
   }

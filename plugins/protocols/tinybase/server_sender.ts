@@ -5,12 +5,11 @@
  */
 
 import type { MergeableStore } from "tinybase";
-import type { Log } from "../../../core/mod.ts";
+import { byteLength, type Log } from "../../../core/mod.ts";
 import type { Sender, ServerSide } from "../../paths.ts";
 import { fragmentsOf } from "./fragments.ts";
-import { type Changes, encodeMessage, messageTypes } from "./messages.ts";
+import { type Changes, encodeMessage, MAX_MESSAGE_BYTES, messageTypes } from "./messages.ts";
 import type { Saver } from "./saver.ts";
-import { bytesOf, MAX_MESSAGE_BYTES } from "./sizes.ts";
 
 /** What a {@linkcode ServerSender} needs. */
 export interface ServerSenderOptions {
@@ -56,7 +55,7 @@ export class ServerSender {
 
   #afterSaved(payload: string, send: (fragment: string) => void): void {
     const { fragmentSize, log, side, saver } = this.#options;
-    const bytes = bytesOf(payload);
+    const bytes = byteLength(payload);
     if (bytes > MAX_MESSAGE_BYTES) {
       log.error("a message is too large for TinyBase's clients", { path: side.path, bytes });
       return;

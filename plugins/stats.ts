@@ -37,7 +37,7 @@ export {
 /** Options of {@linkcode stats}. */
 export interface StatsOptions {
   /** The channels to measure. */
-  channels: Channels;
+  channels: Pick<Channels, "extend" | "clientOf" | "clients" | "localStats">;
   /** The registry. Pass the same one to the plugins that take `metrics`. */
   metrics?: MetricsRegistry;
   /** Returns whether a caller may read `/metrics` and `/api/stats`. @default {callers on this machine} */

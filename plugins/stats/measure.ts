@@ -9,7 +9,7 @@
 import { cpuUsage } from "node:process";
 import type { Connection, Host, Plugin } from "../../core/mod.ts";
 import type { ChannelExtension, Channels } from "../channels.ts";
-import { type Histogram, type MetricsRegistry, SECONDS } from "../shared/metrics.ts";
+import { type Histogram, type Metrics, SECONDS } from "../shared/metrics.ts";
 
 /** How often the lag of the event loop is sampled. */
 const LAG_STEP_MS = 100;
@@ -27,7 +27,7 @@ export interface Measuring extends Required<Pick<Plugin, "open" | "close" | "mes
 }
 
 /** Creates the metrics. */
-export function measure(metrics: MetricsRegistry, channels: Channels): Measuring {
+export function measure(metrics: Metrics, channels: Pick<Channels, "clients">): Measuring {
   const [protocol, namespace] = [["protocol"], ["namespace"]];
   let host: Host | undefined;
 

@@ -1,9 +1,9 @@
-/** `main.ts` and those who mean no good, or do not know better: everybody else goes on, and the log stays quiet. */
+/** Tests that hostile clients of `main.ts` affect neither other clients nor the log. */
 
 import assert from "node:assert/strict";
 import { Client, RawClient, until } from "../../kit/mod.ts";
 import { statusOf } from "./journeys.ts";
-import { dataFolder, endsWell, type Main, OPEN, startMain } from "./kit.ts";
+import { dataFolder, type Main, OPEN, startMain, stopsCleanly } from "./kit.ts";
 
 const SOCKETS = [
   "/connection/websocket",
@@ -15,7 +15,7 @@ const SOCKETS = [
   "/echo",
 ];
 
-/** What no protocol expects, or all do not. */
+/** Messages that are invalid in some or all protocols. */
 const GARBAGE: (string | Uint8Array<ArrayBuffer>)[] = [
   "",
   "hello",
@@ -47,7 +47,7 @@ const POSTS = [
   "/emulation",
 ];
 
-/** All others. */
+/** The other routes. */
 const ROUTES = [
   "/",
   "/centrifuge.js",
@@ -61,12 +61,12 @@ const ROUTES = [
 
 const rawTo = (server: Main) => RawClient.connect(Number(new URL(server.url).port));
 
-/** A user who is there all the time, and notices nothing. */
-async function aUser(server: Main): Promise<{ fine(): Promise<void> } & AsyncDisposable> {
+/** Connects a client whose connection must keep working. */
+async function connectUser(server: Main): Promise<{ works(): Promise<void> } & AsyncDisposable> {
   const client = await Client.connect(`${server.url}/ws`);
   await client.nextJson();
   return {
-    async fine() {
+    async works() {
       client.sendJson({ type: "ping" });
       assert.equal((await client.nextJson()).type, "pong");
     },
@@ -77,7 +77,7 @@ async function aUser(server: Main): Promise<{ fine(): Promise<void> } & AsyncDis
 Deno.test("garbage is answered or ends its own connection", async () => {
   using data = dataFolder();
   await using server = await startMain({ DATA_DIR: data.path });
-  await using user = await aUser(server);
+  await using user = await connectUser(server);
   await Promise.all(SOCKETS.map(async (path) => {
     for (const garbage of GARBAGE) {
       await using client = await Client.connect(server.url + path);
@@ -94,19 +94,19 @@ Deno.test("garbage is answered or ends its own connection", async () => {
       await raw.write(frame);
     }
   }));
-  await user.fine();
-  await until("the end of the others", async () => {
+  await user.works();
+  await until("the close of the others", async () => {
     const { stats } = await (await fetch(`${server.url}/health`)).json();
     return stats.total_connections === 1;
   });
-  await endsWell(server, [OPEN]);
+  await stopsCleanly(server, [OPEN]);
 });
 
-Deno.test("a request of any method with any body is refused in a sentence", async () => {
+Deno.test("requests with any method and body are refused with a sentence", async () => {
   using data = dataFolder();
   await using server = await startMain({ DATA_DIR: data.path });
   const { url } = server;
-  await using user = await aUser(server);
+  await using user = await connectUser(server);
   for (const path of [...ROUTES, ...POSTS, ...SOCKETS]) {
     for (const method of ["PUT", "DELETE", "PATCH", ...(POSTS.includes(path) ? [] : ["POST"])]) {
       assert.ok([404, 405].includes(await statusOf(url + path, { method })), `${method} ${path}`);
@@ -143,7 +143,7 @@ Deno.test("a request of any method with any body is refused in a sentence", asyn
   for (const path of POSTS) {
     using raw = await rawTo(server);
     const head = `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 1000\r\n\r\n{"type`;
-    await raw.write(new TextEncoder().encode(head)); // and goes
+    await raw.write(new TextEncoder().encode(head)); // then disconnects
   }
   for (
     const nonsense of [
@@ -154,17 +154,17 @@ Deno.test("a request of any method with any body is refused in a sentence", asyn
     ]
   ) {
     using raw = await rawTo(server);
-    await raw.write(new TextEncoder().encode(nonsense)).catch(() => {}); // it may have been cut off already
+    await raw.write(new TextEncoder().encode(nonsense)).catch(() => {}); // the server may have closed it already
   }
-  await user.fine();
-  await until("the end of the requests that were broken off", async () => {
+  await user.works();
+  await until("the end of the aborted requests", async () => {
     const { stats } = await (await fetch(`${url}/health`)).json();
     return stats.total_connections === 1;
   });
-  await endsWell(server, [OPEN]);
+  await stopsCleanly(server, [OPEN]);
 });
 
-Deno.test("two hundred clients come at once on every endpoint, and are served", async () => {
+Deno.test("two hundred clients connect at once to all endpoints and are served", async () => {
   using data = dataFolder();
   await using server = await startMain({ DATA_DIR: data.path, DRAIN_MS: "2000" });
   const all = await Promise.all(
@@ -173,6 +173,6 @@ Deno.test("two hundred clients come at once on every endpoint, and are served", 
   const echoes = all.filter((_, i) => SOCKETS[i % SOCKETS.length] === "/echo");
   for (const client of echoes) client.send("hello");
   for (const client of echoes) assert.equal(await client.nextText(), "hello");
-  await endsWell(server, [OPEN]);
+  await stopsCleanly(server, [OPEN]);
   await Promise.all(all.map((client) => client.closed));
 });

@@ -1,4 +1,4 @@
-/** What users do over each protocol, as the README says it: all of it has to work, or to be refused as it says. */
+/** What users do over each protocol, as described in the README. */
 
 import assert from "node:assert/strict";
 import { createMergeableStore } from "tinybase";
@@ -7,26 +7,26 @@ import { Client, RawClient, until } from "../../kit/mod.ts";
 import { hubClient } from "../../../plugins/protocols/hub.ts";
 import { converged, synced } from "../../plugins/tinybase/kit.ts";
 
-/** Somebody who comes: with a token, or as nobody in particular. */
+/** A user, with a token or anonymous. */
 export interface Visitor {
   readonly url: string;
   readonly user: string;
   readonly token?: string;
 }
 
-/** The address of an endpoint, with the visitor's proof. */
+/** Returns the URL of an endpoint with the visitor's token. */
 export function addressOf({ url, token }: Visitor, path: string): string {
   return url + path + (token === undefined ? "" : `${path.includes("?") ? "&" : "?"}token=${token}`);
 }
 
-/** The status of an answer, the body of which nobody wants. */
+/** Requests a URL and resolves to the status. */
 export async function statusOf(url: string, init: RequestInit = {}): Promise<number> {
   const response = await fetch(url, init);
   await response.body?.cancel();
   return response.status;
 }
 
-/** The status and the sentence with which an upgrade is refused; a client that is let in has the status 101. */
+/** Requests an upgrade. Resolves to the status, and the message if it is refused. */
 export async function refusedUpgrade(
   url: string,
   headers: Record<string, string> = {},
@@ -42,7 +42,7 @@ export async function refusedUpgrade(
   return { status, message: JSON.parse(body).error.message };
 }
 
-/** Publishes, hears it, sees who is here, calls, and reads the history. */
+/** Publishes, subscribes, calls a method, and reads presence and history. */
 export async function byCentrifuge(visitor: Visitor, transport: TransportName, demo: boolean): Promise<void> {
   const token = visitor.token === undefined ? {} : { token: visitor.token };
   await using client = sdkClient(visitor.url, transport, token);
@@ -85,11 +85,11 @@ export async function byJson(visitor: Visitor, demo: boolean): Promise<void> {
   else assert.equal(data.code, "NOT_AVAILABLE");
 }
 
-/** A backend sends to a user, and to everybody. */
+/** Sends to a user, to a session and to all clients as a backend. */
 export async function byHub(visitor: Visitor, backend: Record<string, string>): Promise<void> {
   await using inbox = await Client.connect(addressOf(visitor, `/hub/ws?userId=${visitor.user}&sessionId=s`));
   const stats = async () => (await (await fetch(`${visitor.url}/hub/health`)).json()).stats;
-  await until("the client's seat", async () => (await stats()).total_users === 1);
+  await until("the client to be registered", async () => (await stats()).total_users === 1);
   const title = "Your order has left";
   const message = { targetUserId: visitor.user, message: { type: "order", payload: { title } } };
   const headers = { "content-type": "application/json", ...backend };
@@ -104,11 +104,11 @@ export async function byHub(visitor: Visitor, backend: Record<string, string>): 
   }
 }
 
-/** Makes a room, and talks in it. */
+/** Creates a room and sends messages in it. */
 export async function byChat(visitor: Visitor, name = visitor.user): Promise<void> {
   const headers = visitor.token === undefined ? {} : { authorization: `Bearer ${visitor.token}` };
-  const about = { method: "POST", headers, body: JSON.stringify({ name: crypto.randomUUID() }) };
-  const made = await fetch(`${visitor.url}/chat/rooms`, about);
+  const init = { method: "POST", headers, body: JSON.stringify({ name: crypto.randomUUID() }) };
+  const made = await fetch(`${visitor.url}/chat/rooms`, init);
   const room = await made.json();
   assert.equal(made.status, 201, JSON.stringify(room));
   await using one = await Client.connect(addressOf(visitor, `/chat/ws/${room.id}/${name}`));
@@ -151,7 +151,7 @@ export async function byEcho(visitor: Visitor): Promise<void> {
   assert.equal(await client.nextText(), "hello");
 }
 
-/** What is there for operators. */
+/** Requests the routes for operators. */
 export async function byHttp(url: string, operator: HeadersInit): Promise<void> {
   for (const path of ["/", "/centrifuge.js", "/live_rows.js", "/health", "/health/live", "/health/ready"]) {
     assert.equal(await statusOf(url + path), 200, path);

@@ -3,13 +3,13 @@ import config from "../../../deno.json" with { type: "json" };
 import { deno, type ExampleOptions, root } from "../../kit/example.ts";
 import { Inbox, within } from "../../kit/mod.ts";
 
-/** What the task `start` runs, without the task: that would outlive a kill of its shell. */
+/** The command of the task `start`. The task itself would survive a kill of its shell. */
 const [, ...START] = config.tasks.start.command.split(" ");
 
 /** The flags of the task, without the program. */
 export const FLAGS = START.slice(0, -1);
 
-/** Starting takes its time on a busy machine. */
+/** The timeout for a start, long enough for a busy machine. */
 const START_MS = 30_000;
 
 /** A line of the log. */
@@ -20,36 +20,36 @@ export interface LogLine {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-/** `main.ts` as a process; killed at the end of the block if it still runs. */
+/** A running `main.ts`; killed at the end of the block. */
 export interface Main extends AsyncDisposable {
   readonly url: string;
-  /** Everything it has said. */
+  /** All output. */
   printed(): string;
   /** Warnings and errors, as `logger: message`. */
-  complaints(): string[];
+  warnings(): string[];
   kill(signal: Deno.Signal): void;
-  /** Its exit code, as soon as there is one. */
+  /** Resolves to the exit code. */
   readonly ended: Promise<number>;
-  /** Tells it to stop; resolves to the exit code. */
+  /** Stops it. Resolves to the exit code. */
   stop(): Promise<number>;
 }
 
-/** How to start it. */
+/** Options of {@linkcode startMain}. */
 export interface MainOptions extends Omit<ExampleOptions, "env"> {
-  /** Deno's, from `run` on. */
+  /** Arguments of Deno, starting with `run`. */
   args?: string[];
-  /** The line to wait for. */
+  /** The beginning of the line to wait for. */
   ready?: string;
 }
 
-/** A folder of its own within the one that the server may use. */
+/** Returns a new data folder inside the one that the server has permission for. */
 export function dataFolder(): { path: string } & Disposable {
   const path = `data/test-${crypto.randomUUID()}`;
   const remove = () => Deno.removeSync(new URL(path, root), { recursive: true });
   return { path, [Symbol.dispose]: remove };
 }
 
-/** Runs `main.ts` to its end, for what does not start; gives what it said. */
+/** Runs `main.ts` to its end. Resolves to its output. */
 export async function runMain(
   env: Record<string, string>,
   args: string[] = [],
@@ -59,7 +59,7 @@ export async function runMain(
   return { code, stdout: text(stdout), stderr: text(stderr) };
 }
 
-/** Starts `main.ts` on a free port, and waits until it listens, or says what else it is to have said. */
+/** Starts `main.ts` on a free port and waits until it logs the `ready` line. */
 export async function startMain(
   env: Record<string, string>,
   { args = START, ready = "listening", ...options }: MainOptions = {},
@@ -85,7 +85,7 @@ export async function startMain(
   const ended = child.status.then(async ({ code }) => {
     exited = true;
     await reading;
-    arriving.end(new Error(`It has ended with ${code}: ${printed}`));
+    arriving.end(new Error(`It exited with ${code}: ${printed}`));
     return code;
   });
   const kill = (signal: Deno.Signal) => void (exited || child.kill(signal));
@@ -108,7 +108,7 @@ export async function startMain(
   return {
     url,
     printed: () => printed,
-    complaints: () => lines.filter(isComplaint).map(({ logger, message }) => `${logger}: ${message}`),
+    warnings: () => lines.filter(isWarning).map(({ logger, message }) => `${logger}: ${message}`),
     kill,
     ended,
     stop() {
@@ -119,16 +119,16 @@ export async function startMain(
   };
 }
 
-function isComplaint({ level }: LogLine): boolean {
+function isWarning({ level }: LogLine): boolean {
   return ["WARN", "ERROR", "FATAL"].includes(level);
 }
 
-/** What an open server says at its start. */
+/** The warning of a server without sign-in. */
 export const OPEN = "auth: no sign-in is configured: every client on this machine has all permissions " +
   "(set JWT_SECRET, JWKS_URL or API_KEYS to change that)";
 
-/** Checks that the server had nothing to complain about but this, and ends well. */
-export async function endsWell(server: Main, complaints: readonly string[] = []): Promise<void> {
+/** Stops the server and checks its exit code and its warnings. */
+export async function stopsCleanly(server: Main, warnings: readonly string[] = []): Promise<void> {
   assert.equal(await server.stop(), 0);
-  assert.deepEqual(server.complaints(), complaints);
+  assert.deepEqual(server.warnings(), warnings);
 }

@@ -1,4 +1,4 @@
-/** `main.ts` in each of its modes: every protocol of the README, as a user meets it. */
+/** Tests `main.ts` in each of its modes, over every protocol of the README. */
 
 import assert from "node:assert/strict";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
@@ -19,19 +19,19 @@ import {
   statusOf,
   type Visitor,
 } from "./journeys.ts";
-import { dataFolder, endsWell, OPEN, runMain, startMain } from "./kit.ts";
+import { dataFolder, OPEN, runMain, startMain, stopsCleanly } from "./kit.ts";
 
 const API_KEYS = "ops:key-of-the-operators:admin,news:key-of-the-news:read:news+write:news";
 const OPERATOR = { "x-api-key": "key-of-the-operators" };
 const REQUIRED = "Authentication required for WebSocket connection";
 
-/** The endpoints whose clients are let in first, so that they can be told why they may not stay. */
-const TELLING = ["/connection/websocket", "/ws"];
+/** The endpoints that accept clients first and then refuse them with an error message. */
+const REFUSING_BY_MESSAGE = ["/connection/websocket", "/ws"];
 
-/** The others, and what else stands in their addresses. */
+/** The other endpoints. */
 const ENDPOINTS = ["/sync/x", "/relay/x", "/hub/ws?userId=ada", "/chat/ws/general/ada", "/echo"];
 
-/** Goes over every protocol. */
+/** Uses every protocol. */
 async function everywhere(visitor: Visitor, operator: Record<string, string>, demo: boolean): Promise<void> {
   for (const transport of transportNames) await byCentrifuge(visitor, transport, demo);
   await byJson(visitor, demo);
@@ -43,14 +43,14 @@ async function everywhere(visitor: Visitor, operator: Record<string, string>, de
   await byHttp(visitor.url, operator);
 }
 
-/** The codes that a client without a proof gets from the Centrifuge protocol's `connect`. */
+/** Connects by the Centrifuge protocol. Resolves to the reply. */
 async function connectOverCentrifuge(url: string, params: object = {}, query = "") {
   await using client = await Client.connect(`${url}/connection/websocket${query}`);
   client.sendJson({ id: 1, connect: params });
   return await client.nextJson();
 }
 
-/** The code with which a client of the json protocol is sent away, and the sentence that it hears before. */
+/** Connects by the json protocol. Resolves to the close code and the error message. */
 async function refusedByJson(url: string, query = "", headers: Record<string, string> = {}) {
   await using client = await Client.connect(`${url}/ws${query}`, [], headers);
   const { type, data } = await client.nextJson();
@@ -58,17 +58,17 @@ async function refusedByJson(url: string, query = "", headers: Record<string, st
   return [(await client.closed).code, data.message];
 }
 
-Deno.test("an open server serves everybody on this machine by every protocol, and no page of elsewhere", async () => {
+Deno.test("an open server serves local clients by every protocol, and refuses foreign origins", async () => {
   using data = dataFolder();
   await using server = await startMain({ DATA_DIR: data.path });
   await everywhere({ url: server.url, user: "ada" }, {}, true);
-  for (const path of [...TELLING, ...ENDPOINTS]) {
+  for (const path of [...REFUSING_BY_MESSAGE, ...ENDPOINTS]) {
     assert.equal((await refusedUpgrade(server.url + path, { origin: "http://localhost:3000" })).status, 101);
     const foreign = await refusedUpgrade(server.url + path, { origin: "https://evil.com" });
     assert.deepEqual([path, foreign.status], [path, 403]);
     assert.match(foreign.message!, /^Pages of this origin may not connect; ALLOWED_ORIGINS lists/);
     const proxied = await refusedUpgrade(server.url + path, { "x-forwarded-for": "203.0.113.7" });
-    assert.equal(proxied.status, TELLING.includes(path) ? 101 : 401, path);
+    assert.equal(proxied.status, REFUSING_BY_MESSAGE.includes(path) ? 101 : 401, path);
   }
   assert.deepEqual(await refusedByJson(server.url, "", { "x-forwarded-for": "203.0.113.7" }), [
     3500,
@@ -78,10 +78,10 @@ Deno.test("an open server serves everybody on this machine by every protocol, an
   for (const path of ["/hub/api/send", "/hub/api/broadcast", "/chat/rooms", "/connection/http_stream"]) {
     assert.equal(await statusOf(server.url + path, page), 403, path);
   }
-  await endsWell(server, [OPEN]);
+  await stopsCleanly(server, [OPEN]);
 });
 
-Deno.test("a server with tokens serves whoever has one by every protocol, and nobody else", async () => {
+Deno.test("a server with tokens serves only clients with a valid token, by every protocol", async () => {
   using data = dataFolder();
   const secrets = { JWT_SECRET: SECRET, API_KEYS, HUB_API_KEY: "key-of-the-hub" };
   const env = { ...secrets, DATA_DIR: data.path, LOG_LEVEL: "debug" };
@@ -96,7 +96,7 @@ Deno.test("a server with tokens serves whoever has one by every protocol, and no
   await byHub({ url, user: "ada", token: ada }, { "x-api-key": "key-of-the-hub" });
 
   const expired = await token({ sub: "ada", exp: 1 });
-  const other = await token({ sub: "ada" }, { secret: "the secret of somebody else, and long" });
+  const other = await token({ sub: "ada" }, { secret: "the secret of another issuer, and long" });
   for (const path of ENDPOINTS) {
     const refused = async (proof: string) => {
       return await refusedUpgrade(`${url}${path}${path.includes("?") ? "&" : "?"}${proof}`);
@@ -136,7 +136,7 @@ Deno.test("a server with tokens serves whoever has one by every protocol, and no
     const news = { ...post, headers: { "x-api-key": "key-of-the-news" } };
     assert.equal(await statusOf(url + path, news), 403, path);
   }
-  await endsWell(server);
+  await stopsCleanly(server);
   for (
     const secret of [SECRET, "key-of-the-operators", "key-of-the-news", "key-of-the-hub", ada, bob, expired]
   ) {
@@ -144,7 +144,7 @@ Deno.test("a server with tokens serves whoever has one by every protocol, and no
   }
 });
 
-Deno.test("a server with JWKS_URL takes the tokens of an identity provider", async () => {
+Deno.test("a server with JWKS_URL accepts the tokens of an identity provider", async () => {
   const { privateKey, publicKey } = await generateKeyPair("ES256", { extractable: true });
   const keys = [{ ...await exportJWK(publicKey), kid: "k1", alg: "ES256", use: "sig" }];
   await using provider = Deno.serve(
@@ -159,10 +159,10 @@ Deno.test("a server with JWKS_URL takes the tokens of an identity provider", asy
   await everywhere({ url: server.url, user: "ada", token: ada }, OPERATOR, false);
   const refused = await refusedByJson(server.url, `?token=${await token({ sub: "ada" })}`);
   assert.deepEqual(refused, [3500, "Invalid token"]);
-  await endsWell(server);
+  await stopsCleanly(server);
 });
 
-Deno.test("a server with API keys alone serves backends, as far as their permissions go", async () => {
+Deno.test("a server with only API keys serves backends within their permissions", async () => {
   using data = dataFolder();
   await using server = await startMain({ DATA_DIR: data.path, API_KEYS });
   const { url } = server;
@@ -176,10 +176,10 @@ Deno.test("a server with API keys alone serves backends, as far as their permiss
     news.sendJson({ type: "publish", channel, data: 1 });
     assert.equal((await news.nextJson()).type, answer);
   }
-  await endsWell(server);
+  await stopsCleanly(server);
 });
 
-Deno.test("a server that lets anybody in lets those without a token read", async () => {
+Deno.test("a server with ALLOW_ANONYMOUS lets clients without a token read", async () => {
   using data = dataFolder();
   const env = { DATA_DIR: data.path, JWT_SECRET: SECRET, ALLOW_ANONYMOUS: "1", HOST: "0.0.0.0", API_KEYS };
   await using server = await startMain(env);
@@ -204,10 +204,10 @@ Deno.test("a server that lets anybody in lets those without a token read", async
   const { status, message } = await refusedUpgrade(`${url}/hub/ws?userId=ada`);
   assert.deepEqual([status, message], [401, "A token has to prove that you are this user"]);
   assert.equal(await statusOf(`${url}/metrics`), 403);
-  await endsWell(server);
+  await stopsCleanly(server);
 });
 
-Deno.test("a server whose clients are all anonymous is for reading", async () => {
+Deno.test("a server whose clients are all anonymous is read-only", async () => {
   using data = dataFolder();
   await using server = await startMain({ DATA_DIR: data.path, ALLOW_ANONYMOUS: "1", HOST: "0.0.0.0" });
   assert.match(server.printed(), /clients cannot sign in: all of them are anonymous/);
@@ -218,10 +218,10 @@ Deno.test("a server whose clients are all anonymous is for reading", async () =>
     assert.equal((await reader.nextJson()).type, answer);
   }
   assert.equal(await statusOf(`${server.url}/metrics`), 403);
-  await endsWell(server);
+  await stopsCleanly(server);
 });
 
-Deno.test("behind a proxy, each of its clients has an address of their own", async () => {
+Deno.test("behind a trusted proxy, each client has its own address", async () => {
   using data = dataFolder();
   const env = { DATA_DIR: data.path, JWT_SECRET: SECRET, LIMIT_CONNECTIONS_PER_IP: "1" };
   for (const [TRUSTED_PROXIES, second] of [["loopback", 101], ["", 429]] as const) {
@@ -232,11 +232,11 @@ Deno.test("behind a proxy, each of its clients has an address of their own", asy
     assert.ok([429, 503].includes((await refusedUpgrade(address, from("203.0.113.1"))).status));
     const other = (await refusedUpgrade(address, from("203.0.113.2"))).status;
     assert.equal(other, second, TRUSTED_PROXIES);
-    await endsWell(server);
+    await stopsCleanly(server);
   }
 });
 
-Deno.test("LIMITS=off leaves every limit off", async () => {
+Deno.test("LIMITS=off disables every limit", async () => {
   using data = dataFolder();
   const limits = { LIMIT_MESSAGES: "2/1m", LIMIT_CONNECTIONS_PER_IP: "1", LIMIT_CONNECTS_PER_IP: "2/1m" };
   for (const LIMITS of ["on", "off"]) {
@@ -245,11 +245,11 @@ Deno.test("LIMITS=off leaves every limit off", async () => {
     assert.equal((await refusedUpgrade(`${server.url}/echo`)).status, LIMITS === "on" ? 429 : 101);
     for (let i = 0; i < 5; i++) one.send(`${i}`);
     for (let i = 0; i < (LIMITS === "on" ? 2 : 5); i++) assert.equal(await one.nextText(), `${i}`);
-    await endsWell(server, [OPEN]);
+    await stopsCleanly(server, [OPEN]);
   }
 });
 
-Deno.test("each plugin can be left out, and the others go on", async () => {
+Deno.test("each plugin can be disabled without affecting the others", async () => {
   const owned: Record<string, string[]> = {
     centrifuge: ["/connection/websocket", "/connection/sse", "/connection/http_stream", "/emulation"],
     json: ["/ws"],
@@ -266,18 +266,18 @@ Deno.test("each plugin can be left out, and the others go on", async () => {
       await using server = await startMain({ DATA_DIR: data.path, PLUGINS: `-${without}` });
       for (const [name, paths] of Object.entries(owned)) {
         for (const path of paths) {
-          // The page needs the protocol that it speaks.
-          const gone = name === without || (name === "home" && without === "centrifuge");
-          assert.equal(await statusOf(server.url + path) === 404, gone, `${path} without ${without}`);
+          // The page needs the centrifuge protocol.
+          const disabled = name === without || (name === "home" && without === "centrifuge");
+          assert.equal(await statusOf(server.url + path) === 404, disabled, `${path} without ${without}`);
         }
       }
       assert.equal(await statusOf(`${server.url}/health`), 200);
-      await endsWell(server, [OPEN]);
+      await stopsCleanly(server, [OPEN]);
     }),
   );
 });
 
-Deno.test("settings are read from .env in the working folder, and the environment wins over it", async () => {
+Deno.test("settings are read from .env in the working folder, after the environment", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const lines = [
@@ -292,13 +292,13 @@ Deno.test("settings are read from .env in the working folder, and the environmen
     assert.deepEqual(await refusedByJson(server.url), [3500, REQUIRED]);
     await byJson({ url: server.url, user: "ada", token: await token({ sub: "ada" }) }, false);
     assert.ok((await Deno.stat(`${folder}/own data/plugboard.db`)).isFile);
-    await endsWell(server);
+    await stopsCleanly(server);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 });
 
-Deno.test("with a certificate, everything goes over TLS", async () => {
+Deno.test("with a certificate, all endpoints use TLS", async () => {
   using data = dataFolder();
   const folder = new URL(data.path, root).pathname;
   await Deno.mkdir(folder, { recursive: true });
@@ -326,7 +326,7 @@ Deno.test("with a certificate, everything goes over TLS", async () => {
   for (const path of ENDPOINTS) {
     await using _ = await Client.connect(server.url + path, [], {}, client);
   }
-  await endsWell(server, [OPEN]);
+  await stopsCleanly(server, [OPEN]);
   const { code, stderr } = await runMain({ DATA_DIR: data.path, TLS_CERT, TLS_KEY: "data/nothing" });
   assert.equal(code, 1);
   assert.match(stderr, /^Cannot start the server: "tls.keyFile" cannot be read[^\n]*$/);

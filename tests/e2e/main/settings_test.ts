@@ -1,9 +1,9 @@
-/** Settings of `main.ts` that are wrong, and the questions it answers about them. */
+/** Tests of invalid settings, `--help` and `--print-config`. */
 
 import assert from "node:assert/strict";
 import { dataFolder, runMain } from "./kit.ts";
 
-/** What is wrong, and how the sentence about it begins. */
+/** Invalid settings, and the beginning of the error. */
 const WRONG: [name: string, value: string, sentence: string][] = [
   ["PORT", "70000", 'PORT must be a whole number up to 65535, got "70000"'],
   [
@@ -36,7 +36,7 @@ const WRONG: [name: string, value: string, sentence: string][] = [
   ["LIMIT_CONNECTIONS_PER_IP", "off", 'LIMIT_CONNECTIONS_PER_IP must be a whole number, got "off"'],
 ];
 
-Deno.test("a wrong setting is told in one sentence, and nothing starts", async () => {
+Deno.test("an invalid setting fails the start with one sentence", async () => {
   using data = dataFolder();
   await Promise.all(WRONG.map(async ([name, value, sentence]) => {
     const { code, stderr } = await runMain({
@@ -48,18 +48,18 @@ Deno.test("a wrong setting is told in one sentence, and nothing starts", async (
   }));
 });
 
-Deno.test("a wrong flag is told with the one that was meant", async () => {
-  const said = async (...flags: string[]) => {
+Deno.test("an unknown flag is reported with a suggestion", async () => {
+  const errorOf = async (...flags: string[]) => {
     const { code, stdout, stderr } = await runMain({}, flags);
     assert.deepEqual([code, stdout], [1, ""]);
     return stderr;
   };
-  assert.equal(await said("--prot", "1"), "Unknown flag --prot; did you mean --port?");
-  assert.equal(await said("--port"), "--port needs a value");
-  assert.equal(await said("9000"), "Unknown flag 9000; see --help");
+  assert.equal(await errorOf("--prot", "1"), "Unknown flag --prot; did you mean --port?");
+  assert.equal(await errorOf("--port"), "--port needs a value");
+  assert.equal(await errorOf("9000"), "Unknown flag 9000; see --help");
 });
 
-Deno.test("what is in force is shown, flags before the environment, without secrets", async () => {
+Deno.test("--print-config shows flags before the environment, without secrets", async () => {
   const secrets = { JWT_SECRET: "geheim-1", API_KEYS: "ops:geheim-2:admin", HUB_API_KEY: "geheim-3" };
   const { code, stdout } = await runMain({ ...secrets, PORT: "1", DURABLE: "a, b" }, [
     "--print-config",

@@ -1,4 +1,4 @@
-/** How `main.ts` ends, and what is there when it starts again. */
+/** Tests of stopping and restarting `main.ts`. */
 
 import assert from "node:assert/strict";
 import { createMergeableStore } from "tinybase";
@@ -6,22 +6,22 @@ import { freePort, root } from "../../kit/example.ts";
 import { heard, sdkClient, transportNames } from "../../kit/centrifuge.ts";
 import { Client, RawClient, until, within } from "../../kit/mod.ts";
 import { converged, synced } from "../../plugins/tinybase/kit.ts";
-import { dataFolder, endsWell, type Main, OPEN, runMain, startMain } from "./kit.ts";
+import { dataFolder, type Main, OPEN, runMain, startMain, stopsCleanly } from "./kit.ts";
 
 const text = (words: string) => new TextEncoder().encode(words);
 
-/** A body of a request that never comes to its end. */
-function endless(server: Main, path: string): Promise<RawClient> {
-  return begun(server, `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 100\r\n\r\n{"type`);
+/** Sends a request whose body never ends. */
+function endlessRequest(server: Main, path: string): Promise<RawClient> {
+  return sendRaw(server, `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 100\r\n\r\n{"type`);
 }
 
-async function begun(server: Main, request: string): Promise<RawClient> {
+async function sendRaw(server: Main, request: string): Promise<RawClient> {
   const raw = await RawClient.connect(Number(new URL(server.url).port));
   await raw.write(text(request));
   return raw;
 }
 
-Deno.test("told to stop, it sees everybody off, within its time and without a complaint", async () => {
+Deno.test("SIGTERM disconnects all clients in time and without warnings", async () => {
   using data = dataFolder();
   await using server = await startMain({ DATA_DIR: data.path, DRAIN_MS: "3000" });
   const { url } = server;
@@ -39,26 +39,26 @@ Deno.test("told to stop, it sees everybody off, within its time and without a co
   await Promise.all(gone.map(({ ready }) => ready));
   for (const { away } of gone) await away.next();
   const trace = await fetch(`${url}/api/trace?channel=x`);
-  open.use(await endless(server, "/hub/api/send"));
-  open.use(await endless(server, "/chat/rooms"));
-  open.use(await begun(server, "GET /health HT"));
+  open.use(await endlessRequest(server, "/hub/api/send"));
+  open.use(await endlessRequest(server, "/chat/rooms"));
+  open.use(await sendRaw(server, "GET /health HT"));
   const crowd = await Promise.all(Array.from({ length: 200 }, () => Client.connect(`${url}/ws`)));
 
   const since = performance.now();
   assert.equal(await server.stop(), 0);
-  assert.ok(performance.now() - since < 3_000 + 2_000, "the time to drain and to let go");
+  assert.ok(performance.now() - since < 3_000 + 2_000, "longer than the drain");
   for (const client of [...clients, ...crowd]) assert.equal((await client.closed).code, 3001);
   for (const { away } of gone) assert.equal((await away.next()).code, 3001);
   assert.match(await trace.text(), /following/);
-  assert.deepEqual(server.complaints(), [OPEN]);
+  assert.deepEqual(server.warnings(), [OPEN]);
 });
 
-Deno.test("what is durable is there again: after a kill as after a stop", async () => {
+Deno.test("durable data survives a kill and a stop", async () => {
   using data = dataFolder();
   const env = { DATA_DIR: data.path, DURABLE: "orders" };
   const list = createMergeableStore();
   let room = { id: "" };
-  let seat = { clientId: "", clientToken: "" };
+  let member = { clientId: "", clientToken: "" };
   let offset = 0;
   for (const end of ["SIGKILL", "SIGTERM", undefined] as const) {
     await using server = await startMain(env);
@@ -72,7 +72,7 @@ Deno.test("what is durable is there again: after a kill as after a stop", async 
       assert.equal((await json.nextJson()).data.recovered, true);
       for (let i = 1; i <= offset; i++) assert.equal((await json.nextJson()).offset, i);
       await using back = await Client.connect(
-        `${url}/relay/team?clientId=${seat.clientId}&clientToken=${encodeURIComponent(seat.clientToken)}`,
+        `${url}/relay/team?clientId=${member.clientId}&clientToken=${encodeURIComponent(member.clientToken)}`,
       );
       assert.match(await back.nextText(), /\|r1\|note\|while you were away/);
       await using todos = await synced(`${url}/sync/list`);
@@ -84,12 +84,12 @@ Deno.test("what is durable is there again: after a kill as after a stop", async 
     room = await (await fetch(`${url}/chat/rooms`, { method: "POST", body: `{"name":"Room ${offset}"}` }))
       .json();
     await using ada = await Client.connect(`${url}/relay/team?clientId=new`);
-    seat = JSON.parse((await ada.nextText()).split("|")[3]!);
+    member = JSON.parse((await ada.nextText()).split("|")[3]!);
     await ada.close();
     await using bob = await Client.connect(`${url}/relay/team?clientId=new`);
     await bob.nextText();
-    bob.send(`${seat.clientId}|r1|note|while you were away ${offset}`);
-    bob.send(`nobody|r2|note|to see that the first was taken`);
+    bob.send(`${member.clientId}|r1|note|while you were away ${offset}`);
+    bob.send(`nobody|r2|note|confirms that the first was processed`);
     assert.match(await bob.nextText(), /^S\|r2\|error/);
     await using mine = await synced(`${url}/sync/list`, { store: list });
     list.setCell("todos", `${offset}`, "text", `Buy milk ${offset}`);
@@ -100,24 +100,27 @@ Deno.test("what is durable is there again: after a kill as after a stop", async 
     );
     await Promise.all([mine.close(), other.close()]);
     if (end === "SIGKILL") {
-      // Neither is answered when it is safe, so that the test has to look itself.
+      // Neither is acknowledged once it is on disk, so the test checks the file.
       const log = new URL(`${data.path}/plugboard.db-wal`, root);
-      const safe = [`away ${offset}`, `Buy milk ${offset}`];
-      await until("both on disk", () => safe.every((words) => Deno.readTextFileSync(log).includes(words)));
+      const expected = [`away ${offset}`, `Buy milk ${offset}`];
+      await until(
+        "both on disk",
+        () => expected.every((words) => Deno.readTextFileSync(log).includes(words)),
+      );
       server.kill("SIGKILL");
       await server.ended;
-    } else await endsWell(server, [OPEN]);
+    } else await stopsCleanly(server, [OPEN]);
   }
 });
 
-Deno.test("it can be told to stop while it starts, and twice", async () => {
+Deno.test("can be stopped during the start, and by a second signal", async () => {
   using data = dataFolder();
   {
     await using server = await startMain({ DATA_DIR: data.path }, { ready: "no sign-in is configured" });
-    await endsWell(server, [OPEN]);
+    await stopsCleanly(server, [OPEN]);
   }
   await using server = await startMain({ DATA_DIR: data.path, DRAIN_MS: "10000" });
-  using _slow = await endless(server, "/hub/api/send");
+  using _slow = await endlessRequest(server, "/hub/api/send");
   await until("the request", async () => (await (await fetch(`${server.url}/metrics`)).text()).length > 0);
   server.kill("SIGTERM");
   await until(
@@ -130,7 +133,7 @@ Deno.test("it can be told to stop while it starts, and twice", async () => {
   assert.ok(performance.now() - since < 1_000);
 });
 
-Deno.test("a port in use and a folder that cannot be used are told in one sentence", async () => {
+Deno.test("a port in use and an unusable folder fail the start with one sentence", async () => {
   using data = dataFolder();
   const port = freePort();
   using _taken = Deno.listen({ port, hostname: "127.0.0.1" });

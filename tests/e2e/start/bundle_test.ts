@@ -8,7 +8,7 @@ import { deno, root, startExample } from "../../kit/example.ts";
 import { Client, until } from "../../kit/mod.ts";
 import { converged, synced } from "../../plugins/tinybase/kit.ts";
 
-/** The bundle in a folder with nothing else, for a runtime that has no package and may fetch none. */
+/** Bundles the server into an empty folder, for a runtime without packages. */
 async function bundle() {
   const folder = await Deno.makeTempDir();
   const [program, ...args] = config.tasks.bundle.command.split(" ");
@@ -32,7 +32,7 @@ async function bundle() {
   };
 }
 
-/** What a page names, and the scripts it names: addresses in attributes, import maps and imports. */
+/** Fetches a page and everything it references: attributes, import maps and imports. */
 async function assetsOf(url: string, seen = new Set<string>()): Promise<Set<string>> {
   if (seen.has(url) || new URL(url).origin !== new URL([...seen][0] ?? url).origin) return seen;
   seen.add(url);
@@ -47,7 +47,7 @@ async function assetsOf(url: string, seen = new Set<string>()): Promise<Set<stri
   return seen;
 }
 
-Deno.test("B15 the bundle does everything from another folder, with nothing beside it and no package", async () => {
+Deno.test("B15 the bundle works in an empty folder without packages", async () => {
   await using built = await bundle();
   assert.deepEqual((await built.imports()).filter((name) => !name.startsWith("node:")), []);
 
@@ -65,7 +65,7 @@ Deno.test("B15 the bundle does everything from another folder, with nothing besi
   subscription.subscribe();
   client.sdk.connect();
   await subscribed.next();
-  // 20 MB: more than SQLite's log may hold, so that the worker inside the bundle moves it into the database.
+  // 20 MB exceed the write-ahead log, so the worker inside the bundle runs a checkpoint.
   const text = "x".repeat(50_000);
   for (let i = 0; i < 40; i++) {
     await Promise.all(Array.from({ length: 10 }, () => subscription.publish({ text })));
@@ -84,7 +84,7 @@ Deno.test("B15 the bundle does everything from another folder, with nothing besi
   await using one = await synced(`${server.url}/sync/pets`, { store: pets });
   await using two = await synced(`${server.url}/sync/pets`);
   pets.setCell("dogs", "fido", "color", "brown");
-  await until("the other to have it", () => two.store.hasTable("dogs"));
+  await until("the other store to sync", () => two.store.hasTable("dogs"));
   await converged(pets, two.store);
   await one.close();
   await two.close();
@@ -93,14 +93,14 @@ Deno.test("B15 the bundle does everything from another folder, with nothing besi
   assert.equal((await alice.nextJson()).Content, "Welcome to General Chat, Alice!");
 });
 
-Deno.test("B15 no part of the server looks for files beside it, which a bundle leaves behind", () => {
+Deno.test("B15 no source file locates other files at run time", () => {
   const sources = (folder: string): string[] =>
     [...Deno.readDirSync(new URL(folder, root))].flatMap(({ name, isDirectory }) =>
       isDirectory ? sources(`${folder}${name}/`) : name.endsWith(".ts") ? [`${folder}${name}`] : []
     );
   const all = ["main.ts", ...sources("core/"), ...sources("plugins/")];
   assert.ok(all.length > 100);
-  // What is imported, as code or as text, comes along; an address made of the module's own leads nowhere.
+  // A bundle contains all imports, but not files located by `import.meta`.
   const stray = all.filter((path) => /import\.meta\.(url|dirname|filename|resolve)/.test(read(path)));
   assert.deepEqual(stray, []);
 });

@@ -1,4 +1,4 @@
-/** `main.ts` as the task `start` runs it: with the permissions that stand in `deno.json`, and no more. */
+/** Tests `main.ts` with the permissions of the task `start`. */
 
 import assert from "node:assert/strict";
 import { createMergeableStore } from "tinybase";
@@ -7,11 +7,11 @@ import { deno, root, type RunningExample, startExample } from "../../kit/example
 import { Client, until } from "../../kit/mod.ts";
 import { converged, synced } from "../../plugins/tinybase/kit.ts";
 
-/** What the task runs, without the task: that would outlive a kill of its shell. */
+/** The command of the task. The task itself would survive a kill of its shell. */
 const [program, ...START] = config.tasks.start.command.split(" ");
 const FLAGS = START.slice(0, -1);
 
-/** A folder of its own within the one that the server may use. */
+/** Returns a new data folder inside the one that the server has permission for. */
 function dataFolder() {
   const path = `data/test-${crypto.randomUUID()}`;
   const remove = () => Deno.removeSync(new URL(path, root), { recursive: true });
@@ -21,7 +21,7 @@ function dataFolder() {
 const warnings = (server: RunningExample) =>
   server.printed().split("\n").filter((line) => /"level":"(WARN|ERROR|FATAL)"/.test(line));
 
-Deno.test("B15 the server starts with named permissions only, and keeps everything it is given", async () => {
+Deno.test("B15 the server works with its named permissions and keeps its data", async () => {
   assert.deepEqual([program, START.at(-1)], ["deno", "main.ts"]);
   using data = dataFolder();
   const env = { DATA_DIR: data.path, DURABLE: "kept", JWT_SECRET: "", LOG_LEVEL: "warn" };
@@ -30,7 +30,7 @@ Deno.test("B15 the server starts with named permissions only, and keeps everythi
     await using server = await startExample(START, { env });
     await using client = await Client.connect(`${server.url}/ws`);
     await client.nextJson();
-    // 20 MB: more than SQLite's log may hold, so that a worker moves it into the database.
+    // 20 MB exceed the write-ahead log, so a worker runs a checkpoint.
     const publication = { type: "publish", channel: "kept:all", data: "x".repeat(50_000) };
     for (let i = 0; i < 40; i++) {
       for (let j = 0; j < 10; j++) client.sendJson(publication);
@@ -66,10 +66,10 @@ Deno.test("B15 the server starts with named permissions only, and keeps everythi
   assert.equal(await server.stop(), 0);
 });
 
-Deno.test("B15 with these permissions a program reaches the network, its folder and its settings alone", async () => {
+Deno.test("B15 the permissions allow only the network, the data folder and the settings", async () => {
   Deno.mkdirSync(new URL("data", root), { recursive: true });
-  const trespasser = new URL("trespasser.ts", import.meta.url).pathname;
-  const { stdout, stderr } = await deno([...FLAGS, trespasser]).output();
+  const attempts = new URL("attempts.ts", import.meta.url).pathname;
+  const { stdout, stderr } = await deno([...FLAGS, attempts]).output();
   assert.equal(new TextDecoder().decode(stderr), "");
   assert.deepEqual(JSON.parse(new TextDecoder().decode(stdout)), [
     "listen",
@@ -79,7 +79,7 @@ Deno.test("B15 with these permissions a program reaches the network, its folder 
   ]);
 });
 
-Deno.test("the server may read the settings there are from the environment, and no other", async () => {
+Deno.test("the permissions list exactly the settings", async () => {
   const { stdout } = await deno([...START, "--help"]).output();
   const names = new TextDecoder().decode(stdout).match(/^[A-Z][A-Z_]+/gm)!;
   const asked = names.filter((name) => !["HELP", "PRINT_CONFIG"].includes(name));
@@ -89,7 +89,7 @@ Deno.test("the server may read the settings there are from the environment, and 
   assert.deepEqual([...env].sort(), [...asked.filter((name) => !limits.includes(name)), "LIMIT_*"].sort());
 });
 
-Deno.test("a data folder elsewhere is refused with the flags that allow it, and works with them", async () => {
+Deno.test("another data folder is refused with the flags that allow it, and works with them", async () => {
   const folder = await Deno.makeTempDir();
   const env = { DATA_DIR: `${folder}/sub`, PORT: "0" };
   try {
@@ -109,7 +109,7 @@ Deno.test("a data folder elsewhere is refused with the flags that allow it, and 
   }
 });
 
-Deno.test("the task `start` answers within three seconds, and stops when it is told", async () => {
+Deno.test("the task `start` answers within three seconds and stops on SIGTERM", async () => {
   using data = dataFolder();
   const times: number[] = [];
   for (let i = 0; i < 3; i++) {

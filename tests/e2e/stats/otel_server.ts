@@ -1,4 +1,4 @@
-/** A server with statistics that exports them through OpenTelemetry, for a test. */
+/** A server that exports its metrics through OpenTelemetry. */
 
 import { Server } from "../../../core/mod.ts";
 import { channels } from "../../../plugins/channels.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 
-Deno.test("B13 the metrics are exported through OpenTelemetry by the runtime's own support", async () => {
-  // A collector that takes what it is sent as text.
+Deno.test("B13 metrics are exported through OpenTelemetry", async () => {
+  // A collector that stores the received text.
   const received = Promise.withResolvers<string>();
   const collector = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, async (request) => {
     const body = await request.text();

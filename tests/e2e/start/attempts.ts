@@ -1,4 +1,4 @@
-/** Tries things, and prints what it could do: for a test of the permissions that the server runs with. */
+/** Attempts operations and prints those that succeed, to test the permissions of the server. */
 
 const attempts: Record<string, () => unknown> = {
   "listen": () => Deno.listen({ port: 0, hostname: "127.0.0.1" }).close(),
@@ -9,25 +9,25 @@ const attempts: Record<string, () => unknown> = {
   "read the program": () => Deno.readTextFileSync("main.ts"),
   "leave its folder": () => Deno.readTextFileSync("data/../main.ts"),
   "link out of its folder": () => Deno.symlinkSync("/etc", `data/${crypto.randomUUID()}`),
-  "write beside its folder": () => Deno.makeTempFileSync({ dir: "." }),
+  "write outside its folder": () => Deno.makeTempFileSync({ dir: "." }),
   "change its settings": () => Deno.writeTextFileSync(".env", ""),
-  "read another's environment": () => Deno.env.get("HOME"),
+  "read another variable": () => Deno.env.get("HOME"),
   "read the whole environment": () => Deno.env.toObject(),
   "run a program": () => new Deno.Command("true").outputSync(),
   "load a library": () => Deno.dlopen("libc.so.6", {}),
-  "learn the machine's name": () => Deno.hostname(),
-  "be given more": () => {
+  "read the hostname": () => Deno.hostname(),
+  "request a permission": () => {
     if (Deno.permissions.requestSync({ name: "run" }).state !== "granted") throw new Deno.errors.NotCapable();
   },
 };
 
-const done = Object.entries(attempts).flatMap(([what, attempt]) => {
+const succeeded = Object.entries(attempts).flatMap(([what, attempt]) => {
   try {
     attempt();
     return [what];
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) return [];
-    throw new Error(`Cannot tell whether it may ${what}`, { cause: error });
+    throw new Error(`Unexpected error at: ${what}`, { cause: error });
   }
 });
-Deno.stdout.writeSync(new TextEncoder().encode(JSON.stringify(done)));
+Deno.stdout.writeSync(new TextEncoder().encode(JSON.stringify(succeeded)));

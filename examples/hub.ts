@@ -1,5 +1,5 @@
 /**
- * The hub alone: backends send messages to users, to sessions and to everybody.
+ * The hub alone: backends send messages to users, to sessions and to all clients.
  *
  *     HUB_API_KEY=your-secret-key deno run --allow-net --allow-env examples/hub.ts
  *
@@ -15,26 +15,41 @@
  */
 
 import { messageOf, run, Server } from "@plugboard/server";
+import { auth } from "@plugboard/server/auth";
 import { channels } from "@plugboard/server/channels";
 import { hub, hubSettings } from "@plugboard/server/hub";
 import { logging } from "@plugboard/server/logging";
+import { rateLimits } from "@plugboard/server/rate_limits";
 
-const { HOST, ALLOWED_ORIGINS, KEEP, ...env } = Deno.env.toObject();
+const { HOST: hostname = "127.0.0.1", ALLOWED_ORIGINS, KEEP, ...env } = Deno.env.toObject();
+
+/** Behind a proxy, all clients may have the same address. */
+const MAX_CONNECTIONS_PER_IP = 50_000;
 
 function hubServer(): Server {
   const { port, readTimeoutMs, ...settings } = hubSettings(env);
   const server = new Server({
     port,
-    hostname: HOST ?? "127.0.0.1",
-    // Whoever was not heard of for two intervals is gone.
+    hostname,
+    // A client that is silent for two intervals is gone.
     pingIntervalMs: Math.ceil(readTimeoutMs / 2),
     pongTimeoutMs: Math.ceil(readTimeoutMs / 6),
-    // Behind a proxy, everybody seems to come from one address.
-    maxConnectionsPerIp: 50_000,
+    maxConnectionsPerIp: MAX_CONNECTIONS_PER_IP,
   });
   server.use(logging());
+  const limits = server.use(rateLimits({
+    limits: { connectionsPerIp: MAX_CONNECTIONS_PER_IP, connectsPerIp: "off" },
+  }));
+  const access = server.use(auth({
+    hostname,
+    anonymous: { permissions: [] },
+    origins: ["*"], // the hub checks the origins of clients
+    limits: limits.signIns,
+  }));
   server.use(hub({
     channels: server.use(channels()),
+    access,
+    requireToken: false,
     readTimeoutMs,
     ...settings,
     ...(ALLOWED_ORIGINS && { allowedOrigins: ALLOWED_ORIGINS.split(",") }),
@@ -47,7 +62,7 @@ let server: Server;
 try {
   server = hubServer();
 } catch (error) {
-  // deno-lint-ignore no-console -- there is no server yet whose log could tell it
+  // deno-lint-ignore no-console -- the server has not started, so it cannot log
   console.error(messageOf(error));
   Deno.exit(1);
 }

@@ -135,6 +135,11 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
   const flow = signInFlow({ open, sign, sessions, limits, origins });
   const { connect, refresh, identityOf, signsInByMessage, refusal, requestIdentity, authorize } = flow;
 
+  function waysToSignIn(): string[] {
+    const ways = { tokens, "API keys": keys.list()[0], "the app's own check": options.signIn };
+    return Object.entries(ways).flatMap(([way, given]) => given === undefined ? [] : [way]);
+  }
+
   async function revoke(stored: StoredRevocation, matches: (signIn: SignIn) => boolean): Promise<number> {
     const closed = sessions.closeWhere(matches, revoked);
     await keep?.set(...stored);
@@ -147,6 +152,9 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
 
   const api: Access = {
     open,
+    get signsIn() {
+      return waysToSignIn().length > 0;
+    },
     extension: subscribeExtension(options.subscribeRule),
     connect,
     refresh,
@@ -225,7 +233,7 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
         }),
       ];
       if (open) given.log.warn(OPEN);
-      else given.log.info(signInBy(tokens !== undefined, keys.list().length > 0, options));
+      else given.log.info(signInBy(waysToSignIn(), anonymous !== false));
     },
     stop() {
       for (const end of release.splice(0)) end();
@@ -237,8 +245,7 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
 const OPEN = "no sign-in is configured: every client on this machine has all permissions " +
   "(set JWT_SECRET, JWKS_URL or API_KEYS to change that)";
 
-function signInBy(tokens: boolean, keys: boolean, { signIn, anonymous = false }: AuthOptions): string {
-  const ways = [tokens && "tokens", keys && "API keys", signIn && "the app's own check"].filter(Boolean);
+function signInBy(ways: readonly string[], anonymous: boolean): string {
   if (ways.length === 0) return "clients cannot sign in: all of them are anonymous";
   return `clients sign in by ${ways.join(" and ")}; others are ${anonymous ? "anonymous" : "refused"}`;
 }

@@ -174,6 +174,8 @@ export type Middleware = (
 export interface Access {
   /** Whether every client has all permissions because no sign-in is configured. */
   readonly open: boolean;
+  /** Whether there is a way to sign in with credentials: tokens, API keys or the app's own check. */
+  readonly signsIn: boolean;
   /** Asks the app's `subscribeRule` before each subscribe: `channels({ access })`. */
   readonly extension: ChannelExtension;
 

@@ -1,4 +1,4 @@
-/** `examples/hub.ts` as a process, with a bare WebSocket client: the seed's own scenarios. */
+/** `examples/hub.ts` as a process with a plain WebSocket client: the scenarios of the seed. */
 
 import assert from "node:assert/strict";
 import { deno, freePort, root, type RunningExample, startExample } from "../kit/example.ts";
@@ -28,7 +28,7 @@ async function startHub(
   };
 }
 
-/** The example request in the seed's documentation. */
+/** The example request of the seed's documentation. */
 const documented = {
   targetUserId: "user123",
   targetSessionId: "session456",
@@ -39,11 +39,11 @@ const documented = {
   },
 };
 
-Deno.test("H02 H03 the seed's documented session happens, field by field", async () => {
+Deno.test("H02 H03 the documented session of the seed works, field by field", async () => {
   await using hub = await startHub();
   await using client = await Client.connect(`${hub.url}/ws?userId=user123&sessionId=session456`);
   await using tab = await Client.connect(`${hub.url}/ws?userId=user123`);
-  await until("both", async () => (await hub.stats()).total_connections === 2);
+  await until("both clients", async () => (await hub.stats()).total_connections === 2);
   assert.deepEqual(await hub.stats(), { total_users: 1, total_connections: 2, total_sessions: 1 });
 
   const sent = await hub.post("/api/send", documented);
@@ -69,23 +69,23 @@ Deno.test("H02 H03 the seed's documented session happens, field by field", async
   assert.equal((await hub.post("/api/send", { message: documented.message })).status, 400);
 });
 
-Deno.test("H10 on SIGTERM everyone is told, nobody is let in, and the process ends with 0 in time", async () => {
+Deno.test("H10 SIGTERM closes all clients with a code, refuses new ones, and ends the process with 0 in time", async () => {
   await using hub = await startHub();
   const clients = await Promise.all(
     Array.from({ length: 20 }, (_, i) => Client.connect(`${hub.url}/ws?userId=u${i}`)),
   );
-  await until("all", async () => (await hub.stats()).total_connections === 20);
+  await until("all clients", async () => (await hub.stats()).total_connections === 20);
   const since = performance.now();
   const code = hub.stop();
   for (const { closed } of clients) {
-    assert.deepEqual(await within("the goodbye", closed), { code: 3001, reason: "shutdown" });
+    assert.deepEqual(await within("the close", closed), { code: 3001, reason: "shutdown" });
   }
   assert.equal(await code, 0);
   assert.ok(performance.now() - since < 10_000);
   await assert.rejects(Client.connect(`${hub.url}/ws?userId=late`));
 });
 
-Deno.test("H04 H09 a hub without a key or with a bad setting does not start, and says why", async () => {
+Deno.test("H04 H09 a hub without a key or with an invalid setting does not start and prints the reason", async () => {
   const bad: [Record<string, string>, RegExp][] = [
     [{ HUB_API_KEY: "" }, /^HUB_API_KEY must be set/],
     [{ HUB_API_KEY, PORT: "none" }, /^PORT must be a whole number up to 65535, got "none"/],
@@ -99,7 +99,7 @@ Deno.test("H04 H09 a hub without a key or with a bad setting does not start, and
   }));
 });
 
-Deno.test("H09 the settings of the environment count", async () => {
+Deno.test("H09 the settings of the environment are used", async () => {
   await using hub = await startHub({ MAX_MESSAGE_SIZE: "1KB", READ_TIMEOUT: "1s" });
   const large = { ...documented, message: { type: "a", payload: "x".repeat(2_000) } };
   assert.equal((await hub.post("/api/send", large)).status, 413);
@@ -108,13 +108,13 @@ Deno.test("H09 the settings of the environment count", async () => {
   assert.equal((await within("the refusal", client.closed)).code, 1009);
 
   using _silent = await RawClient.upgrade(hub.port, "/ws?userId=silent");
-  await until("its arrival", async () => (await hub.stats()).total_connections === 1);
+  await until("it to be added", async () => (await hub.stats()).total_connections === 1);
   const since = performance.now();
-  await until("its end", async () => (await hub.stats()).total_connections === 0);
+  await until("it to be removed", async () => (await hub.stats()).total_connections === 0);
   assert.ok(performance.now() - since < 1_500);
 });
 
-Deno.test("H05 clients whose process is killed or frozen leave right counts behind", async () => {
+Deno.test("H05 counts are correct after the process of clients is killed or frozen", async () => {
   await using hub = await startHub({ READ_TIMEOUT: "1s" });
   const swarm = (count: number, user: string) =>
     new Deno.Command(Deno.execPath(), {
@@ -128,15 +128,15 @@ Deno.test("H05 clients whose process is killed or frozen leave right counts behi
   await using stays = await Client.connect(`${hub.url}/ws?userId=stays`);
   const killed = swarm(10, "killed");
   const frozen = swarm(10, "frozen");
-  await until("all", async () => (await hub.stats()).total_connections === 21);
+  await until("all clients", async () => (await hub.stats()).total_connections === 21);
   assert.equal((await hub.stats()).total_users, 21);
 
-  // A killed process's sockets are closed for it; a frozen one's stay open and answer nothing, as a lost host's.
+  // The system closes the sockets of a killed process. Those of a frozen process stay open without an answer.
   killed.kill("SIGKILL");
   frozen.kill("SIGSTOP");
   const since = performance.now();
-  await until("right counts", async () => (await hub.stats()).total_users === 1);
-  assert.ok(performance.now() - since < 1_500, "two intervals, and half a second for a busy machine");
+  await until("correct counts", async () => (await hub.stats()).total_users === 1);
+  assert.ok(performance.now() - since < 1_500, "two intervals and half a second for a busy machine");
   assert.deepEqual(await hub.stats(), { total_users: 1, total_connections: 1, total_sessions: 0 });
   assert.equal((await hub.post("/api/broadcast", { type: "a" })).body.delivered, 1);
   assert.equal((await stays.nextJson()).type, "a");
@@ -144,7 +144,7 @@ Deno.test("H05 clients whose process is killed or frozen leave right counts behi
   await Promise.all([killed.status, frozen.status]);
 });
 
-Deno.test("H14 10,000 users are connected at once, and a message takes less than a millisecond to one of them", async () => {
+Deno.test("H14 with 10,000 connected users, a message to one of them takes less than a millisecond", async () => {
   const COUNT = 10_000;
   const AT_ONCE = 50;
   await using hub = await startHub();
@@ -156,14 +156,14 @@ Deno.test("H14 10,000 users are connected at once, and a message takes less than
       clients[n] = await RawClient.upgrade(hub.port, `/ws?userId=u${n}&sessionId=s${n}`);
     }
   }));
-  await until("all of them", async () => (await hub.stats()).total_connections === COUNT);
+  await until("all clients", async () => (await hub.stats()).total_connections === COUNT);
   assert.deepEqual(await hub.stats(), {
     total_users: COUNT,
     total_connections: COUNT,
     total_sessions: COUNT,
   });
 
-  // One backend with one connection, as plain as can be: it is the hub that is measured.
+  // A minimal backend with one connection, so that the time is the hub's.
   using backend = await Deno.connect({ hostname: "127.0.0.1", port: hub.port });
   backend.setNoDelay(true);
   const answer = new Uint8Array(4_096);
@@ -182,7 +182,7 @@ Deno.test("H14 10,000 users are connected at once, and a message takes less than
     );
     return took;
   };
-  // The best of some rounds: whatever else the machine does disturbs single ones.
+  // The best of several rounds: other load on the machine disturbs single ones.
   let best = Infinity;
   for (let round = 0; round < 10 && best >= 1; round++) {
     const took: number[] = [];
@@ -196,5 +196,5 @@ Deno.test("H14 10,000 users are connected at once, and a message takes less than
     assert.match(new TextDecoder().decode(await client.nextFrame(1)), /"type":"all"/);
   }
   for (const client of clients) client[Symbol.dispose]();
-  await until("nobody", async () => (await hub.stats()).total_connections === 0);
+  await until("no clients", async () => (await hub.stats()).total_connections === 0);
 });

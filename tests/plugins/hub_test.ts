@@ -1,8 +1,8 @@
-/** The hub over real sockets and real requests: paths, fields and statuses of the seed, and what goes beyond it. */
+/** The hub over real sockets and requests: the paths, fields and statuses of the seed, and additions. */
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type Access, auth } from "../../plugins/auth.ts";
+import { auth } from "../../plugins/auth.ts";
 import { type Channels, channels } from "../../plugins/channels.ts";
 import { hub, type HubOptions, type SendReport } from "../../plugins/protocols/hub.ts";
 import { channelProtocol } from "../kit/channel_protocol.ts";
@@ -14,10 +14,10 @@ const apiKey = "the-key-of-the-backend";
 interface HubServer extends TestServer {
   readonly bus: Channels;
   readonly hub: ReturnType<typeof hub>["api"];
-  // deno-lint-ignore no-explicit-any -- tests look into what they expect
+  // deno-lint-ignore no-explicit-any -- the tests check the fields
   call(path: string, body: unknown, headers?: Record<string, string>): Promise<{ status: number; body: any }>;
   send(body: unknown): Promise<SendReport & { status: string; message: string }>;
-  /** Connects, and comes back when the server has put the client in its place. */
+  /** Connects, and waits until the server has added the client. */
   join(query: string): Promise<Client>;
 }
 
@@ -27,8 +27,10 @@ async function hubServer(
   ...more: AnyPlugin[]
 ): Promise<HubServer> {
   const bus = channels();
-  const plugin = hub({ channels: bus.api, apiKey, ...options });
-  const tested = await serve(server, ...more, bus, plugin);
+  const access = auth({ anonymous: { permissions: [] }, origins: ["*"] });
+  const requireToken = options.access === undefined ? { requireToken: false } : {};
+  const plugin = hub({ channels: bus.api, access: access.api, apiKey, ...requireToken, ...options });
+  const tested = await serve(server, ...(options.access ? [] : [access]), ...more, bus, plugin);
   const call: HubServer["call"] = async (path, body, headers = { "x-api-key": apiKey }) => {
     const response = await tested.fetch(path, {
       method: "POST",
@@ -50,7 +52,7 @@ async function hubServer(
     async join(query) {
       const before = plugin.api.stats().total_connections;
       const client = await tested.connect(`/ws?${query}`);
-      await until("the client's arrival", () => plugin.api.stats().total_connections > before);
+      await until("the client to be added", () => plugin.api.stats().total_connections > before);
       return client;
     },
   };
@@ -62,14 +64,14 @@ const note = (n: number | string = 1) => ({
   timestamp: "2024-01-01T00:00:00Z",
 });
 
-/** Nothing else was sent: the next message is this one, sent now. */
+/** Checks that the clients have got nothing else: their next message is one that is sent now. */
 async function nothingBefore(server: HubServer, ...clients: Client[]): Promise<void> {
   const text = `marker ${crypto.randomUUID()}`;
   await server.hub.broadcast({ type: text });
   for (const client of clients) assert.equal((await client.nextJson()).type, text);
 }
 
-Deno.test("H01 a client connects with its user and, if it likes, its session; without a user it is refused", async () => {
+Deno.test("H01 a client connects with its user and optionally its session; without a user it is refused", async () => {
   await using server = await hubServer();
   await using _both = await server.join("userId=user123&sessionId=session456");
   await using _user = await server.join("userId=user123");
@@ -91,7 +93,7 @@ Deno.test("H01 a client connects with its user and, if it likes, its session; wi
   }
 });
 
-Deno.test("H02 a message to a user reaches all of the user's connections and nobody else", async () => {
+Deno.test("H02 a message to a user reaches all of the user's connections and no others", async () => {
   await using server = await hubServer();
   await using phone = await server.join("userId=ann&sessionId=phone");
   await using laptop = await server.join("userId=ann&sessionId=laptop");
@@ -108,7 +110,7 @@ Deno.test("H02 a message to a user reaches all of the user's connections and nob
   await nothingBefore(server, phone, laptop, other);
 });
 
-Deno.test("H02 a message to a session reaches that session alone", async () => {
+Deno.test("H02 a message to a session reaches only that session", async () => {
   await using server = await hubServer();
   await using phone = await server.join("userId=ann&sessionId=phone");
   await using laptop = await server.join("userId=ann&sessionId=laptop");
@@ -140,7 +142,7 @@ Deno.test("H02 a message to a user and a session reaches each connection once", 
   }
   assert.deepEqual(await desk.nextJson(), note("foreign"));
 
-  // Nobody has to prove anything here, so another user may come with the same session id.
+  // Clients need no token here, so another user may have the same session id.
   await using shared = await server.join("userId=eve&sessionId=phone");
   const both = await server.send({ targetUserId: "ann", targetSessionId: "phone", message: note("both") });
   assert.deepEqual([both.delivered, both.targets.session!.delivered], [3, 2]);
@@ -148,7 +150,7 @@ Deno.test("H02 a message to a user and a session reaches each connection once", 
   await nothingBefore(server, phone, laptop, desk, shared);
 });
 
-Deno.test("H02 an unknown target is said to be unknown, and no target is an error", async () => {
+Deno.test("H02 an unknown target is reported, and a missing target is an error", async () => {
   await using server = await hubServer();
   const report = await server.send({ targetUserId: "nobody", targetSessionId: "none", message: note() });
   assert.deepEqual(report, {
@@ -164,7 +166,7 @@ Deno.test("H02 an unknown target is said to be unknown, and no target is an erro
   }
 });
 
-Deno.test("H03 a broadcast reaches everybody", async () => {
+Deno.test("H03 a broadcast reaches all clients", async () => {
   await using server = await hubServer();
   await using ann = await server.join("userId=ann&sessionId=phone");
   await using bob = await server.join("userId=bob");
@@ -179,7 +181,7 @@ Deno.test("H03 a broadcast reaches everybody", async () => {
   assert.deepEqual(await bob.nextJson(), note("all"));
 });
 
-Deno.test("H04 without the right key nothing is sent", async () => {
+Deno.test("H04 nothing is sent without the right key", async () => {
   await using server = await hubServer();
   await using ann = await server.join("userId=ann");
   const wrong = ["", "x", apiKey.slice(1), `${apiKey}x`, apiKey.toUpperCase(), "🗝️"];
@@ -200,14 +202,15 @@ Deno.test("H04 without the right key nothing is sent", async () => {
 Deno.test("H04 a hub without a key does not start", () => {
   const { api: bus } = channels();
   for (const key of [undefined, ""]) {
+    const { api: access } = auth({ anonymous: true });
     assert.throws(
-      () => hub({ channels: bus, apiKey: key }),
+      () => hub({ channels: bus, access, requireToken: false, apiKey: key }),
       /Cannot start hub: "apiKey" must be a non-empty/,
     );
   }
 });
 
-Deno.test("H05 health tells who is there, while clients come and go", async () => {
+Deno.test("H05 health counts clients correctly while they connect and disconnect", async () => {
   await using server = await hubServer();
   const health = async () => await (await server.fetch("/health")).json();
   assert.deepEqual(await health(), {
@@ -244,13 +247,13 @@ Deno.test("H05 health tells who is there, while clients come and go", async () =
         assert.deepEqual((await health()).stats, stats);
       }
       for (const { client } of here) await client.close();
-      await until("the end", async () => (await health()).stats.total_connections === 0);
+      await until("no connections", async () => (await health()).stats.total_connections === 0);
     }),
     { numRuns: 10 },
   );
 });
 
-Deno.test("H06 a message without a timestamp gets one, and other fields do not pass", async () => {
+Deno.test("H06 a message without a timestamp gets one, and unknown fields are removed", async () => {
   await using server = await hubServer();
   await using ann = await server.join("userId=ann");
   const before = Date.now();
@@ -267,7 +270,7 @@ Deno.test("H06 a message without a timestamp gets one, and other fields do not p
   assert.deepEqual((await ann.nextJson()).payload, {});
 });
 
-Deno.test("H06 what is no message is refused with 400 and a reason", async () => {
+Deno.test("H06 an invalid message is refused with 400 and a reason", async () => {
   await using server = await hubServer();
   const bad: [unknown, RegExp][] = [
     [undefined, /a message must be an object/],
@@ -294,15 +297,15 @@ Deno.test("H06 what is no message is refused with 400 and a reason", async () =>
   }
 });
 
-Deno.test("H07 a peer that has gone without a word is gone within two intervals", async () => {
+Deno.test("H07 a dead peer is removed within two ping intervals", async () => {
   const pingIntervalMs = 500;
   await using server = await hubServer({}, { pingIntervalMs, pongTimeoutMs: 200 });
   await using alive = await server.join("userId=alive");
-  // Neither answers a ping nor closes: what a killed host looks like.
+  // Answers no ping and does not close, like a host that lost its power.
   using _silent = await RawClient.upgrade(server.port, "/ws?userId=silent&sessionId=s");
-  await until("its arrival", () => server.hub.stats().total_connections === 2);
+  await until("it to be added", () => server.hub.stats().total_connections === 2);
   const since = performance.now();
-  await until("its end", () => server.hub.stats().total_connections === 1);
+  await until("it to be removed", () => server.hub.stats().total_connections === 1);
   const took = performance.now() - since;
   assert.ok(took < 2 * pingIntervalMs + 250, `it took ${Math.round(took)} ms`);
   assert.deepEqual(server.hub.stats(), { total_users: 1, total_connections: 1, total_sessions: 0 });
@@ -325,7 +328,7 @@ Deno.test("H08 of a session's two connections, closing one leaves the other reac
   assert.deepEqual(await first.nextJson(), note(2));
 });
 
-Deno.test("H11 a browser's page may connect only from an allowed origin", async () => {
+Deno.test("H11 a web page may connect only from an allowed origin", async () => {
   await using server = await hubServer({ allowedOrigins: ["https://app.example.com"] });
   const status = async (headers: Record<string, string>) => {
     using raw = await RawClient.connect(server.port);
@@ -333,18 +336,20 @@ Deno.test("H11 a browser's page may connect only from an allowed origin", async 
   };
   assert.equal(await status({ origin: "https://app.example.com" }), "101");
   assert.equal(await status({}), "101");
-  const foreign = [
+  const refused = [
     "https://evil.example",
     "http://app.example.com",
     "https://app.example.com.evil.example",
     "null",
   ];
-  for (const origin of foreign) assert.equal(await status({ origin }), "403", origin);
+  for (const origin of refused) assert.equal(await status({ origin }), "403", origin);
 });
 
-Deno.test("no client of another protocol can listen to the hub's channels or publish there", async () => {
+Deno.test("clients of other protocols can neither subscribe to the hub's channels nor publish there", async () => {
   const bus = channels();
-  const server = await serve({}, bus, hub({ channels: bus.api, apiKey }), channelProtocol(bus.api));
+  const access = auth({ anonymous: true });
+  const plugin = hub({ channels: bus.api, access: access.api, apiKey });
+  const server = await serve({}, access, bus, plugin, channelProtocol(bus.api));
   await using _ = server;
   await using spy = await server.connect("/t?user=ann");
   for (const channel of ["@hub:all", "@hub:user:ann", "@hub:session:s"]) {
@@ -355,7 +360,7 @@ Deno.test("no client of another protocol can listen to the hub's channels or pub
   }
 });
 
-Deno.test("ids that mean something in a channel's name stay apart", async () => {
+Deno.test("ids with special characters of channel names are not mixed up", async () => {
   await using server = await hubServer();
   const ids = [
     "a",
@@ -385,7 +390,7 @@ Deno.test("ids that mean something in a channel's name stay apart", async () => 
   }
 });
 
-Deno.test("a call with an idempotency key is done once, and its repetition gets the same answer", async () => {
+Deno.test("a repeated call with the same idempotency key sends once and gets the same response", async () => {
   await using server = await hubServer();
   await using ann = await server.join("userId=ann");
   const headers = { "x-api-key": apiKey, "idempotency-key": "1" };
@@ -397,14 +402,14 @@ Deno.test("a call with an idempotency key is done once, and its repetition gets 
   assert.deepEqual(answers, [answers[0], answers[0], answers[0]]);
   assert.deepEqual(await ann.nextJson(), note());
   await nothingBefore(server, ann);
-  // A refused call was not done, so it may be tried again.
+  // A refused call may be retried.
   const refused = { "x-api-key": apiKey, "idempotency-key": "2" };
   assert.equal((await server.call("/api/send", {}, refused)).status, 400);
   const again = await server.call("/api/send", { targetUserId: "ann", message: note() }, refused);
   assert.equal(again.status, 200);
 });
 
-Deno.test("whatever a client says is but a sign of life", async () => {
+Deno.test("messages of clients are ignored", async () => {
   await using server = await hubServer();
   await using ann = await server.join("userId=ann");
   ann.send("hello");
@@ -414,7 +419,7 @@ Deno.test("whatever a client says is but a sign of life", async () => {
   assert.deepEqual(await ann.nextJson(), note());
 });
 
-Deno.test("a body beyond the limit is refused, and so is one that does not come", async () => {
+Deno.test("a body that is too large or too slow is refused", async () => {
   await using server = await hubServer({ maxMessageBytes: 1_000, readTimeoutMs: 50 });
   const payload = "x".repeat(2_000);
   const large = await server.call("/api/broadcast", { type: "a", payload });
@@ -427,7 +432,7 @@ Deno.test("a body beyond the limit is refused, and so is one that does not come"
   assert.match(answer, /^HTTP\/1.1 408 /);
 });
 
-Deno.test("a client for whom messages wait too long is cut off with a code", async () => {
+Deno.test("a client whose messages wait too long is closed with a code", async () => {
   const ends: number[] = [];
   await using server = await hubServer({ writeTimeoutMs: 200 }, { maxQueuedBytes: 2 ** 26 }, {
     name: "watch",
@@ -435,30 +440,30 @@ Deno.test("a client for whom messages wait too long is cut off with a code", asy
   });
   await using quick = await server.join("userId=quick");
   using _slow = await RawClient.upgrade(server.port, "/ws?userId=slow");
-  await until("its arrival", () => server.hub.stats().total_connections === 2);
+  await until("it to be added", () => server.hub.stats().total_connections === 2);
   const conn = [...server.bus.clients.values()].find(({ identity }) => identity.user === "slow")!.conn;
   await until("the network to take no more", async () => {
     await server.hub.sendToUser("slow", { type: "flood", payload: "x".repeat(100_000) });
     return conn.queuedBytes > 131_072;
   });
   const full = performance.now();
-  await until("the cut", () => ends.length > 0);
+  await until("the close", () => ends.length > 0);
   const took = performance.now() - full;
   assert.ok(took > 150 && took < 1_000, `it took ${Math.round(took)} ms`);
   assert.deepEqual(ends, [3008]);
   assert.equal((await server.hub.sendToUser("quick", note())).delivered, 1);
   assert.deepEqual(await quick.nextJson(), note());
-  // The kernel looks for room every 10 ms, and once more after the end.
-  await until("the last look for room", () => performance.now() > full + took + 20);
+  // The kernel retries every 10 ms, and once more after the end.
+  await until("the last retry", () => performance.now() > full + took + 20);
 });
 
-Deno.test("with sign-in, a client has to be the user it names", async () => {
+Deno.test("with sign-in, a token must be for the user that the client names", async () => {
   const access = auth({
     signIn: ({ token }) => token === undefined ? undefined : { user: token },
     anonymous: true,
     apiKeys: [{ key: "admin-key", name: "backend", permissions: ["admin"] }],
   });
-  await using server = await hubServer({ access: access.api as Access, apiKey: undefined }, {}, access);
+  await using server = await hubServer({ access: access.api, apiKey: undefined }, {}, access);
   const status = async (query: string) => {
     using raw = await RawClient.connect(server.port);
     return (await raw.request(`/ws?${query}`)).split(" ")[1];
@@ -468,7 +473,11 @@ Deno.test("with sign-in, a client has to be the user it names", async () => {
   assert.equal(await status("userId=ann"), "401");
 
   await using ann = await server.join("userId=ann&sessionId=s&token=ann");
-  assert.equal(await status("userId=bob&sessionId=s&token=bob"), "403", "a session is its first user's");
+  assert.equal(
+    await status("userId=bob&sessionId=s&token=bob"),
+    "403",
+    "a session belongs to its first user",
+  );
   assert.equal(await status("userId=ann&sessionId=s&token=ann"), "101");
 
   const body = { targetUserId: "ann", message: note() };
@@ -478,15 +487,15 @@ Deno.test("with sign-in, a client has to be the user it names", async () => {
   assert.deepEqual(await ann.nextJson(), note());
 });
 
-Deno.test("where nobody has to sign in, a client is whoever it says, and everybody here may send", async () => {
+Deno.test("without sign-in, a client may name any user, and every local client may send", async () => {
   const access = auth();
-  await using server = await hubServer({ access: access.api as Access, apiKey: undefined }, {}, access);
+  await using server = await hubServer({ access: access.api, apiKey: undefined }, {}, access);
   await using ann = await server.join("userId=ann");
   assert.equal((await server.call("/api/send", { targetUserId: "ann", message: note() }, {})).status, 200);
   assert.deepEqual(await ann.nextJson(), note());
 });
 
-Deno.test("a client that the app subscribes to another channel gets it in the hub's form", async () => {
+Deno.test("a client that the app subscribes to another channel gets it in the hub's format", async () => {
   await using server = await hubServer();
   await using ann = await server.join("userId=ann");
   await server.bus.subscribeClients({ user: "ann" }, "news");
@@ -499,10 +508,10 @@ Deno.test("a client that the app subscribes to another channel gets it in the hu
   assert.deepEqual((await ann.nextJson()).payload.channel, "news");
 });
 
-Deno.test("the hub works below a path of its own", async () => {
+Deno.test("the hub works with a path prefix", async () => {
   await using server = await hubServer({ path: "/hub" });
   await using ann = await server.connect("/hub/ws?userId=ann");
-  await until("the arrival", () => server.hub.stats().total_connections === 1);
+  await until("the client to be added", () => server.hub.stats().total_connections === 1);
   assert.equal((await server.call("/hub/api/send", { targetUserId: "ann", message: note() })).status, 200);
   assert.deepEqual(await ann.nextJson(), note());
   const statusOf = async (path: string) => {

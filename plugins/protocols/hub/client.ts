@@ -1,5 +1,5 @@
 /**
- * The client that backends call a hub with.
+ * A client for backends of a hub.
  *
  * @module
  */
@@ -9,30 +9,30 @@ import type { SendReport } from "./sending.ts";
 
 /** Options of {@linkcode hubClient}. */
 export interface HubClientOptions {
-  /** Where the hub is: `http://hub:8081`. */
+  /** The hub's URL: `http://hub:8081`. */
   baseUrl: string;
   /** The hub's `HUB_API_KEY`. */
   apiKey: string;
-  /** How long one attempt may take. @default {5000} */
+  /** Timeout of one attempt. @default {5000} */
   timeoutMs?: number;
-  /** How often to try again when the hub could not be reached. @default {2} */
+  /** Number of retries if the hub is unreachable. @default {2} */
   retries?: number;
-  /** How long to wait before the first of these; before each further one twice as long. @default {200} */
+  /** Delay of the first retry; it doubles for each further one. @default {200} */
   retryDelayMs?: number;
 }
 
-/** What became of a call: nothing is thrown. */
+/** The result of a call; calls do not throw. */
 export type HubResult<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly error: HubFailure };
 
-/** Why a call was not done. */
+/** Why a call failed. */
 export interface HubFailure {
-  /** `unreachable`, `timeout`, or what the hub says: `unauthorized`, `bad_request`, `too_many_requests` … */
+  /** `unreachable`, `timeout`, or the hub's code: `unauthorized`, `bad_request`, `too_many_requests` … */
   readonly code: string;
-  /** For people. */
+  /** A sentence for people. */
   readonly message: string;
-  /** The answer's status; absent when there was none. */
+  /** The status of the response, if there was one. */
   readonly status?: number;
 }
 
@@ -50,12 +50,12 @@ export interface HubClient {
   sendToUser(userId: string, payload: unknown, options?: SendOptions): Promise<HubResult<SendReport>>;
   /** Sends a payload to all connections of a session. */
   sendToSession(sessionId: string, payload: unknown, options?: SendOptions): Promise<HubResult<SendReport>>;
-  /** Sends a payload to everybody. */
+  /** Sends a payload to all clients. */
   broadcast(payload: unknown, options?: SendOptions): Promise<HubResult<{ readonly delivered: number }>>;
 }
 
 /**
- * Makes a client for a hub. A refused or failed call is a result, not a throw:
+ * Makes a client for a hub. Refused and failed calls return a result instead of throwing:
  *
  * ```ts
  * import { hubClient } from "@plugboard/server/hub";
@@ -65,8 +65,8 @@ export interface HubClient {
  * if (!result.ok) console.log(result.error.code); // unreachable
  * ```
  *
- * A call that found no hub is tried again. It carries an idempotency key, so that the message is sent once even if
- * only the answer was lost.
+ * A call is retried if the hub is unreachable. Its idempotency key ensures that the message is sent once, even if only
+ * the response was lost.
  */
 export function hubClient(options: HubClientOptions): HubClient {
   const { apiKey, timeoutMs = 5_000, retries = 2, retryDelayMs = 200 } = options;
@@ -106,7 +106,7 @@ async function once<T>(url: string, init: RequestInit, timeoutMs: number): Promi
     const response = await fetch(url, { ...init, signal: timeout });
     const body = await response.json().catch(() => ({}));
     if (response.ok) return { ok: true, value: body as T };
-    // What stands before the hub, such as a limit of all requests, has its refusals within `error`.
+    // Other parts of the server, such as a limit of requests, put their errors into `error`.
     const { code = "refused", message = `The hub answered ${response.status}` } = body.error ?? body;
     return { ok: false, error: { code, message, status: response.status } };
   } catch (error) {

@@ -1,5 +1,5 @@
 /**
- * What the channel service has to say, as messages of the hub.
+ * Encodes what the channel service sends as messages of the hub.
  *
  * @module
  */
@@ -8,8 +8,8 @@ import type { ChannelEncoder } from "../../channels.ts";
 import { NAMESPACE } from "./names.ts";
 
 /**
- * Publications of the hub's own channels are messages already. When the app subscribes a client to another channel,
- * it gets what is published there as messages of the type `publication`.
+ * Publications in the hub's channels are complete messages. If the app subscribes a client to another channel, the
+ * client gets its publications as messages of the type `publication`.
  */
 export const encoder: ChannelEncoder = {
   publication(channel, { payload: { text }, time }) {

@@ -10,7 +10,7 @@ import { PlugboardError } from "../../../core/mod.ts";
 export interface HubMessage {
   /** What it is: `notification`, `update`, `announcement` … */
   readonly type: string;
-  /** Anything that JSON can say. @default {{}} */
+  /** Any JSON value. @default {{}} */
   readonly payload?: unknown;
   /** ISO 8601. @default {now} */
   readonly timestamp?: string;
@@ -18,11 +18,11 @@ export interface HubMessage {
 
 /** A message as clients get it. */
 export interface SentMessage extends Required<HubMessage> {
-  /** Tells one message from another, where messages are kept and one may come twice. */
+  /** Identifies the message. Kept messages have it, because they may arrive twice. */
   readonly id?: string;
 }
 
-/** Completes a message; throws `bad_request` if it is none. Fields it does not know are left out. */
+/** Validates a message and adds the defaults; throws `bad_request`. Unknown fields are removed. */
 export function complete(message: unknown, now: number): SentMessage {
   if (typeof message !== "object" || message === null || Array.isArray(message)) {
     throw bad("a message must be an object with type, payload and timestamp");

@@ -1,15 +1,15 @@
 /**
- * The ids of users and sessions, and the channels they stand for.
+ * The ids of users and sessions, and the names of their channels.
  *
  * @module
  */
 
 import type { NamespaceOptions } from "../../channels.ts";
 
-/** The namespace of the hub's channels: one that no app would choose for its own. */
+/** The namespace of the hub's channels. Apps are unlikely to use it. */
 export const NAMESPACE = "@hub";
 
-/** What its channels offer: to clients nothing, the server puts them in; a log where messages are kept. */
+/** Clients have no permissions in the namespace: the server subscribes them. Kept messages are its history. */
 export function namespaceOptions(keep: { messages: number; ms: number } | undefined): NamespaceOptions {
   return {
     historySize: keep?.messages ?? 0,
@@ -25,35 +25,35 @@ export function namespaceOptions(keep: { messages: number; ms: number } | undefi
   };
 }
 
-/** The channel of everybody. */
-export const EVERYBODY = `${NAMESPACE}:all`;
+/** The channel of all clients. */
+export const BROADCASTS = `${NAMESPACE}:all`;
 
-/** Bytes of an id once it is part of a channel's name, which has 255 in all. */
+/** Maximum bytes of an id within a channel's name, which may have 255. */
 const MAX_ID_BYTES = 200;
 
 const encoder = new TextEncoder();
 
-/** What is wrong with an id, if anything. `name` is what its sender calls it. */
-export function unfitId(name: string, id: string): string | undefined {
+/** Returns what is wrong with an id, if anything. `name` is the parameter's name. */
+export function idProblem(name: string, id: string): string | undefined {
   if (id === "") return `${name} is required`;
   if (!id.isWellFormed() || CONTROL.test(id)) return `${name} contains characters that are not text`;
   if (encoder.encode(escaped(id)).length > MAX_ID_BYTES) return `${name} is too long`;
 }
 
-/** A user's channel. */
+/** Returns a user's channel. */
 export function userChannel(user: string): string {
   return `${NAMESPACE}:user:${escaped(user)}`;
 }
 
-/** A session's channel. */
+/** Returns a session's channel. */
 export function sessionChannel(session: string): string {
   return `${NAMESPACE}:session:${escaped(session)}`;
 }
 
-// deno-lint-ignore no-control-regex -- they are what it looks for
+// deno-lint-ignore no-control-regex -- it matches control characters
 const CONTROL = /[\u0000-\u001f\u007f\u2028\u2029]/;
 
-/** What means something in a channel's name, and the escape itself, so that no two ids share a channel. */
+/** Characters with a meaning in a channel's name, and the escape character, so that no two ids share a channel. */
 const SPECIAL = /[%#?/\\]|\.(?=\.)/g;
 
 function escaped(id: string): string {

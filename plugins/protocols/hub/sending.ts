@@ -1,17 +1,17 @@
 /**
- * Sending: from a target to the connections behind it.
+ * Sends messages to users, sessions and all clients.
  *
  * @module
  */
 
 import { type Clock, PlugboardError } from "../../../core/mod.ts";
 import type { Channels } from "../../channels.ts";
-import type { Keeping } from "./keeping.ts";
+import type { AwaySessions } from "./away_sessions.ts";
+import type { Members } from "./members.ts";
 import { complete, type HubMessage, type SentMessage } from "./message.ts";
-import { EVERYBODY, sessionChannel, unfitId, userChannel } from "./names.ts";
-import type { Roster } from "./roster.ts";
+import { BROADCASTS, idProblem, sessionChannel, userChannel } from "./names.ts";
 
-/** Whom to send to; of both, each connection gets it once. */
+/** The receivers of a message; a connection that matches both gets it once. */
 export interface Targets {
   /** All connections of a user. */
   readonly user?: string;
@@ -19,71 +19,71 @@ export interface Targets {
   readonly session?: string;
 }
 
-/** What became of a message for one target. */
+/** The result for one target. */
 export interface TargetReport {
-  /** Connections on this node that it was handed to. */
+  /** Connections on this node that the message was sent to. */
   readonly delivered: number;
-  /** Whether anybody is there, or away with messages being kept for them. */
+  /** Whether the target is connected, or away with messages being kept. */
   readonly known: boolean;
 }
 
-/** What became of a message. */
+/** The result of sending a message. */
 export interface SendReport {
-  /** Connections on this node that it was handed to, each counted once. */
+  /** Connections on this node that the message was sent to, each counted once. */
   readonly delivered: number;
-  /** The same for each target; a connection that is both counts for both. */
+  /** The result for each target; a connection that matches both counts for both. */
   readonly targets: { readonly user?: TargetReport; readonly session?: TargetReport };
 }
 
 /** What sending works with. */
-export interface SendingParts {
+export interface SenderParts {
   readonly channels: Pick<Channels, "publish">;
-  readonly roster: Roster;
-  readonly kept: Keeping | undefined;
+  readonly members: Members;
+  readonly away: AwaySessions | undefined;
   readonly clock: () => Clock;
 }
 
 /** Sends messages. */
-export interface Sending {
+export interface Sender {
   send(targets: Targets, message: HubMessage): Promise<SendReport>;
   broadcast(message: HubMessage): Promise<number>;
 }
 
-/** Makes the sender. */
-export function sending({ channels, roster, kept, clock }: SendingParts): Sending {
+/** Makes a sender. */
+export function sender({ channels, members, away, clock }: SenderParts): Sender {
   let sent = 0;
 
   function completed(message: HubMessage): SentMessage {
     const whole = complete(message, clock().now());
-    return kept === undefined ? whole : { ...whole, id: crypto.randomUUID() };
+    return away === undefined ? whole : { ...whole, id: crypto.randomUUID() };
   }
 
   async function publish(channel: string, message: SentMessage): Promise<number> {
-    const options = kept === undefined ? {} : { tags: { n: String(sent++) } };
+    const options = away === undefined ? {} : { tags: { n: String(sent++) } };
     return (await channels.publish(channel, message, options)).receivers;
   }
 
   async function toUser(user: string, message: SentMessage): Promise<TargetReport> {
     const delivered = await publish(userChannel(user), message);
-    return { delivered, known: delivered > 0 || kept?.knows(user) === true };
+    return { delivered, known: delivered > 0 || away?.hasUser(user) === true };
   }
 
-  /** Sends to a session; those of it who are the user `had` have the message already and are only counted. */
+  /** Sends to a session. Connections of `servedUser` already have the message and are only counted. */
   async function toSession(
     session: string,
     message: SentMessage,
-    had: string | undefined,
+    servedUser: string | undefined,
   ): Promise<{ report: TargetReport; more: number }> {
-    const all = roster.ofSession(session);
-    const others = all.filter(({ user }) => user !== had);
+    const all = members.ofSession(session);
+    const others = all.filter(({ user }) => user !== servedUser);
     const served = all.length - others.length;
-    const awayUser = kept?.userOf(session);
+    const awayUser = away?.userOf(session);
     let more = 0;
     if (served > 0) {
-      // A session of this name that other users have, too: they are told one by one.
+      // Other users with the same session id: the session's channel would reach the served ones again.
       const text = JSON.stringify(message);
       more = others.filter(({ conn }) => conn.send(text)).length;
-    } else if (had === undefined || awayUser !== had) {
+    } else if (servedUser === undefined || awayUser !== servedUser) {
       more = await publish(sessionChannel(session), message);
     }
     const delivered = served + more;
@@ -101,14 +101,14 @@ export function sending({ channels, roster, kept, clock }: SendingParts): Sendin
         targets: { ...(byUser && { user: byUser }), ...(bySession && { session: bySession.report }) },
       };
     },
-    broadcast: async (message) => await publish(EVERYBODY, completed(message)),
+    broadcast: async (message) => await publish(BROADCASTS, completed(message)),
   };
 }
 
 function check({ user, session }: { user: string | undefined; session: string | undefined }): void {
   const problem = user === undefined && session === undefined
     ? "targetUserId or targetSessionId is required"
-    : (user === undefined ? undefined : unfitId("targetUserId", user)) ??
-      (session === undefined ? undefined : unfitId("targetSessionId", session));
+    : (user === undefined ? undefined : idProblem("targetUserId", user)) ??
+      (session === undefined ? undefined : idProblem("targetSessionId", session));
   if (problem !== undefined) throw new PlugboardError("bad_request", problem);
 }

@@ -1,5 +1,5 @@
 /**
- * The hub's settings, by the names they have in an environment.
+ * The hub's settings from the environment.
  *
  * @module
  */
@@ -12,17 +12,17 @@ export interface HubSettings {
   readonly port: number;
   /** `HUB_API_KEY`. Required. */
   readonly apiKey: string;
-  /** `READ_TIMEOUT`: how long nothing may be heard of a client, or a request's body may take. @default {60000} */
+  /** `READ_TIMEOUT`: how long a client may be silent, and the timeout of a request's body. @default {60000} */
   readonly readTimeoutMs: number;
-  /** `WRITE_TIMEOUT`: how long messages may wait for a client that does not take them. @default {10000} */
+  /** `WRITE_TIMEOUT`: how long messages may wait for a slow client. @default {10000} */
   readonly writeTimeoutMs: number;
   /** `MAX_MESSAGE_SIZE`. @default {524288} 512 KB */
   readonly maxMessageBytes: number;
 }
 
 /**
- * Reads the settings from an environment: `60s`, `1m30s` and `500ms` are times, `512KB` and `1MB` are sizes. What is
- * not set has its default, what makes no sense throws.
+ * Parses the settings: `60s`, `1m30s` and `500ms` are times, `512KB` and `1MB` are sizes. Throws if a value is invalid
+ * or the key is missing.
  *
  * ```ts
  * import assert from "node:assert/strict";
@@ -35,7 +35,7 @@ export interface HubSettings {
 export function hubSettings(env: Readonly<Record<string, string | undefined>>): HubSettings {
   const apiKey = env.HUB_API_KEY ?? "";
   if (apiKey === "") {
-    throw new PlugboardError("bad_setting", "HUB_API_KEY must be set: backends prove themselves by it");
+    throw new PlugboardError("bad_setting", "HUB_API_KEY must be set: it is the API key of backends");
   }
   const values = readSettings(VARIABLES, { args: [], env });
   return {

@@ -202,7 +202,7 @@ Deno.test("a server with ALLOW_ANONYMOUS lets clients without a token read", asy
   pipe.send("|1|note|hello");
   assert.match(await pipe.nextText(), /^S\|1\|error\|.*read_only/);
   const { status, message } = await refusedUpgrade(`${url}/hub/ws?userId=ada`);
-  assert.deepEqual([status, message], [401, "A token has to prove that you are this user"]);
+  assert.deepEqual([status, message], [401, "A token must prove that you are this user"]);
   assert.equal(await statusOf(`${url}/metrics`), 403);
   await stopsCleanly(server);
 });

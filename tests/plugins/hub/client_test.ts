@@ -9,12 +9,13 @@ const apiKey = "secret";
 
 async function hubServer() {
   const bus = channels();
-  const plugin = hub({ channels: bus.api, apiKey });
-  const server = await serve({}, bus, plugin);
+  const access = auth({ anonymous: true });
+  const plugin = hub({ channels: bus.api, access: access.api, apiKey, requireToken: false });
+  const server = await serve({}, access, bus, plugin);
   return Object.assign(server, { hub: plugin.api });
 }
 
-/** A hub that answers as told, and counts the calls and their idempotency keys. */
+/** A fake hub with the given responses, which records the idempotency keys of the calls. */
 function fakeHub(answer: (call: number) => Response | Promise<Response>) {
   const keys: (string | null)[] = [];
   const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, async (request) => {
@@ -29,10 +30,10 @@ function fakeHub(answer: (call: number) => Response | Promise<Response>) {
   };
 }
 
-Deno.test("H12 a backend sends to users, to sessions and to everybody", async () => {
+Deno.test("H12 a backend sends to users, to sessions and to all clients", async () => {
   await using server = await hubServer();
   await using ann = await server.connect("/ws?userId=ann&sessionId=tab");
-  await until("the arrival", () => server.hub.stats().total_connections === 1);
+  await until("the client to be added", () => server.hub.stats().total_connections === 1);
   const backend = hubClient({ baseUrl: `${server.url}/`, apiKey });
 
   const sent = await backend.sendToUser("ann", { title: "Hello" });
@@ -54,10 +55,10 @@ Deno.test("H12 a backend sends to users, to sessions and to everybody", async ()
   assert.ok(nobody.ok && !nobody.value.targets.user!.known);
 });
 
-Deno.test("H12 a refused call is a result, not a throw, and is not tried again", async () => {
+Deno.test("H12 a refused call returns a result and is not retried", async () => {
   await using server = await hubServer();
-  const stranger = hubClient({ baseUrl: server.url, apiKey: "wrong" });
-  assert.deepEqual(await stranger.broadcast({}), {
+  const unauthorized = hubClient({ baseUrl: server.url, apiKey: "wrong" });
+  assert.deepEqual(await unauthorized.broadcast({}), {
     ok: false,
     error: { code: "unauthorized", message: "X-API-Key is wrong", status: 401 },
   });
@@ -72,7 +73,7 @@ Deno.test("H12 a refused call is a result, not a throw, and is not tried again",
   assert.equal(broken.keys.length, 1);
 });
 
-Deno.test("H12 a call that finds no hub is tried again, with the same idempotency key", async () => {
+Deno.test("H12 a call is retried with the same idempotency key if the hub is unreachable", async () => {
   const unavailable = () => Response.json({ code: "not_ready", message: "starting" }, { status: 503 });
   await using starting = fakeHub((call) => call < 3 ? unavailable() : Response.json({ delivered: 0 }));
   const backend = hubClient({ baseUrl: starting.baseUrl, apiKey, retryDelayMs: 1 });
@@ -92,7 +93,7 @@ Deno.test("H12 a call that finds no hub is tried again, with the same idempotenc
   assert.ok(!unreachable.ok && unreachable.error.code === "unreachable");
 });
 
-Deno.test("H12 a hub that does not answer is given up in time", async () => {
+Deno.test("H12 a call times out if the hub does not respond", async () => {
   const { promise, resolve } = Promise.withResolvers<Response>();
   await using silent = fakeHub(() => promise);
   const result = await hubClient({ baseUrl: silent.baseUrl, apiKey, timeoutMs: 50 }).broadcast({});
@@ -100,11 +101,11 @@ Deno.test("H12 a hub that does not answer is given up in time", async () => {
   resolve(new Response());
 });
 
-Deno.test("H12 an answer that is lost on the way does not send the message twice", async () => {
+Deno.test("H12 a lost response does not send the message twice", async () => {
   await using server = await hubServer();
   await using ann = await server.connect("/ws?userId=ann");
-  await until("the arrival", () => server.hub.stats().total_connections === 1);
-  // Stands between backend and hub, passes the call on, and loses the first answer.
+  await until("the client to be added", () => server.hub.stats().total_connections === 1);
+  // A proxy between backend and hub that loses the first response.
   let calls = 0;
   const proxy = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, async (request) => {
     const { pathname } = new URL(request.url);
@@ -122,7 +123,7 @@ Deno.test("H12 an answer that is lost on the way does not send the message twice
   await proxy.shutdown();
 });
 
-Deno.test("a hub with sign-in refuses in the hub's own form, so that the client can tell why", async () => {
+Deno.test("a hub with sign-in refuses in the hub's format", async () => {
   const access = auth({ apiKeys: [{ key: "of-ann", name: "ann", permissions: ["read:*"] }] });
   const bus = channels();
   await using server = await serve({}, access, bus, hub({ channels: bus.api, access: access.api }));
@@ -143,7 +144,7 @@ Deno.test("a hub with sign-in refuses in the hub's own form, so that the client 
   assert.deepEqual(await response.json(), body);
 });
 
-Deno.test("what stands before the hub may refuse in the kernel's form", async () => {
+Deno.test("the client understands refusals in the kernel's format", async () => {
   await using hub = fakeHub(() => refusal(429, "too_many_requests", "Too many requests"));
   const result = await hubClient({ baseUrl: hub.baseUrl, apiKey }).broadcast("x");
   assert.deepEqual(result, {

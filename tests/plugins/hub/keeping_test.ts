@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { closeCodes } from "../../../core/mod.ts";
 import { channels, memoryBroker } from "../../../plugins/channels.ts";
+import { auth } from "../../../plugins/auth.ts";
 import { hub, type KeepOptions } from "../../../plugins/protocols/hub.ts";
 import { type Client, FakeClock, RawClient, serve, until } from "../../kit/mod.ts";
 
@@ -11,9 +12,16 @@ const apiKey = "secret";
 async function keepingHub(keep: KeepOptions = {}, broker = memoryBroker()) {
   const clock = new FakeClock();
   const bus = channels({ broker });
-  // Slow clients are cut off by hand here, and by nobody else.
-  const plugin = hub({ channels: bus.api, apiKey, keep, writeTimeoutMs: 1_000_000 });
-  const server = await serve({ clock, maxQueuedBytes: 2 ** 26, pingIntervalMs: 1_000_000 }, bus, plugin);
+  const access = auth({ anonymous: true });
+  const options = { channels: bus.api, access: access.api, requireToken: false };
+  // The test closes slow clients itself.
+  const plugin = hub({ ...options, apiKey, keep, writeTimeoutMs: 1_000_000 });
+  const server = await serve(
+    { clock, maxQueuedBytes: 2 ** 26, pingIntervalMs: 1_000_000 },
+    access,
+    bus,
+    plugin,
+  );
   const users = plugin.api;
   const count = () => users.stats().total_connections;
   const clients = () => [...bus.api.clients.values()];
@@ -24,14 +32,17 @@ async function keepingHub(keep: KeepOptions = {}, broker = memoryBroker()) {
     async join(query: string) {
       const before = count();
       const client = await server.connect(`/ws?${query}`);
-      await until("the arrival", () => count() > before);
-      await until("its place", () => clients().every(({ subscriptions }) => subscriptions.size > 0));
+      await until("the client to be added", () => count() > before);
+      await until(
+        "it to be subscribed",
+        () => clients().every(({ subscriptions }) => subscriptions.size > 0),
+      );
       return client;
     },
     async leave(client: Client) {
       const before = count();
       await client.close();
-      await until("the leave", () => count() < before);
+      await until("the client to be removed", () => count() < before);
     },
   });
 }
@@ -43,7 +54,7 @@ const numbers = async (client: Client, count: number) => {
 };
 const note = (n: number) => ({ type: "note", payload: { n } });
 
-Deno.test("a session that returns gets what it missed, in the order in which it was sent", async () => {
+Deno.test("a session that returns gets the missed messages in the order in which they were sent", async () => {
   await using server = await keepingHub();
   const { users } = server;
   const first = await server.join("userId=ann&sessionId=tab");
@@ -51,7 +62,7 @@ Deno.test("a session that returns gets what it missed, in the order in which it 
   assert.deepEqual(await numbers(first, 1), [1]);
   await server.leave(first);
 
-  // All within the same millisecond: the clock stands still.
+  // All in the same millisecond of the fake clock.
   assert.deepEqual((await users.sendToSession("tab", note(2))).targets.session, {
     delivered: 0,
     known: true,
@@ -67,7 +78,7 @@ Deno.test("a session that returns gets what it missed, in the order in which it 
   assert.equal(second.waiting, 0);
 });
 
-Deno.test("kept messages carry an id, and a client without a session gets none of them", async () => {
+Deno.test("kept messages have an id, and a client without a session gets none of them", async () => {
   await using server = await keepingHub();
   const { users } = server;
   await using ann = await server.join("userId=ann");
@@ -80,7 +91,7 @@ Deno.test("kept messages carry an id, and a client without a session gets none o
   assert.deepEqual(await numbers(again, 1), [3]);
 });
 
-Deno.test("a session stays here as long as one of its connections does", async () => {
+Deno.test("a session is connected as long as one of its connections is", async () => {
   await using server = await keepingHub();
   const { users } = server;
   await using one = await server.join("userId=ann&sessionId=tab");
@@ -93,7 +104,7 @@ Deno.test("a session stays here as long as one of its connections does", async (
   assert.deepEqual(await numbers(three, 1), [2]);
 });
 
-Deno.test("another user who names the same session gets nothing that was kept", async () => {
+Deno.test("another user with the same session id gets no kept messages", async () => {
   await using server = await keepingHub();
   const { users } = server;
   await server.leave(await server.join("userId=ann&sessionId=tab"));
@@ -106,7 +117,7 @@ Deno.test("another user who names the same session gets nothing that was kept", 
   assert.deepEqual(await numbers(ann, 3), [1, 2, 3]);
 });
 
-Deno.test("who was away too long is forgotten", async () => {
+Deno.test("a session that is away too long is removed", async () => {
   await using server = await keepingHub({ ms: 60_000 });
   const { users, clock } = server;
   await server.leave(await server.join("userId=ann&sessionId=tab"));
@@ -120,7 +131,7 @@ Deno.test("who was away too long is forgotten", async () => {
   assert.deepEqual(await numbers(ann, 1), [3]);
 });
 
-Deno.test("a session that missed more than is kept is told so", async () => {
+Deno.test("a session that missed too many messages is notified", async () => {
   await using server = await keepingHub({ messages: 3 });
   const { users } = server;
   await server.leave(await server.join("userId=ann&sessionId=tab"));
@@ -131,7 +142,7 @@ Deno.test("a session that missed more than is kept is told so", async () => {
   assert.equal((await ann.nextJson()).type, "messages_lost");
 });
 
-Deno.test("only so many sessions are remembered", async () => {
+Deno.test("the number of sessions that are away is limited", async () => {
   await using server = await keepingHub({ maxAway: 2 });
   for (const session of ["1", "2", "3"]) {
     await server.leave(await server.join(`userId=u&sessionId=${session}`));
@@ -142,28 +153,34 @@ Deno.test("only so many sessions are remembered", async () => {
   assert.equal((await server.users.sendToUser("u", note(2))).targets.user!.known, true);
 });
 
-Deno.test("when a line breaks, what may have been lost on it is sent again", async () => {
+Deno.test("messages that may be lost with a broken connection are sent again", async () => {
   await using server = await keepingHub({ doubtMs: 50_000 });
   const { users, clock } = server;
   const raw = await RawClient.upgrade(server.port, "/ws?userId=ann&sessionId=tab");
-  await until("its place", () => server.clients().some(({ subscriptions }) => subscriptions.size === 3));
+  await until(
+    "it to be subscribed",
+    () => server.clients().some(({ subscriptions }) => subscriptions.size === 3),
+  );
   await users.sendToUser("ann", note(1));
-  clock.advance(50_000); // whoever is still here after two intervals has got it
+  clock.advance(50_000); // after two intervals it has certainly arrived
   await users.sendToUser("ann", note(2));
   clock.advance(25_000);
   await users.sendToUser("ann", note(3));
   raw.tcp.close(); // no close frame
-  await until("the break", () => users.stats().total_connections === 0);
+  await until("the end of the connection", () => users.stats().total_connections === 0);
   await users.sendToUser("ann", note(4));
   await using ann = await server.join("userId=ann&sessionId=tab");
   assert.deepEqual(await numbers(ann, 3), [2, 3, 4]);
 });
 
-Deno.test("a slow session that is cut off loses nothing", async () => {
+Deno.test("a slow session that is closed loses nothing", async () => {
   await using server = await keepingHub({ messages: 1_000 });
   const { users, clock } = server;
   using _slow = await RawClient.upgrade(server.port, "/ws?userId=ann&sessionId=tab");
-  await until("its place", () => server.clients().some(({ subscriptions }) => subscriptions.size === 3));
+  await until(
+    "it to be subscribed",
+    () => server.clients().some(({ subscriptions }) => subscriptions.size === 3),
+  );
   const { conn } = server.clients()[0]!;
   let sent = 0;
   await until("the network to take no more", async () => {
@@ -172,33 +189,33 @@ Deno.test("a slow session that is cut off loses nothing", async () => {
   });
   clock.advance(60_000);
   conn.close(closeCodes.slow);
-  await until("the cut", () => users.stats().total_connections === 0);
+  await until("the close", () => users.stats().total_connections === 0);
   await using ann = await server.join("userId=ann&sessionId=tab");
   assert.deepEqual(await numbers(ann, sent), Array.from({ length: sent }, (_, i) => i + 1));
   const cut = performance.now();
-  // The kernel looks for room every 10 ms, and once more after the end.
-  await until("the last look for room", () => performance.now() > cut + 20);
+  // The kernel retries every 10 ms, and once more after the end.
+  await until("the last retry", () => performance.now() > cut + 20);
 });
 
-Deno.test("where sessions stood is kept over a restart", async () => {
+Deno.test("positions of sessions survive a restart", async () => {
   const kept = new Map<string, string>();
   const store = {
     load: () => kept,
     set: (key: string, value: string) => void kept.set(key, value),
     delete: (key: string) => void kept.delete(key),
   };
-  // A broker whose logs outlive the server, as a durable one does.
-  const lasting = { ...memoryBroker(), stop() {} };
+  // A broker whose history survives the server.
+  const durable = { ...memoryBroker(), stop() {} };
   {
-    await using server = await keepingHub({ store }, lasting);
+    await using server = await keepingHub({ store }, durable);
     await server.join("userId=ann&sessionId=tab");
     const stopped = server.server.stop();
-    server.clock.advance(1); // its turn to be told
+    server.clock.advance(1); // closes the connection
     await stopped;
   }
   assert.equal(kept.size, 1);
   {
-    await using server = await keepingHub({ store }, lasting);
+    await using server = await keepingHub({ store }, durable);
     await server.users.sendToUser("ann", note(1));
     await using ann = await server.join("userId=ann&sessionId=tab");
     assert.deepEqual(await numbers(ann, 1), [1]);
@@ -206,7 +223,7 @@ Deno.test("where sessions stood is kept over a restart", async () => {
   }
 });
 
-Deno.test("a store that fails harms nobody and is told", async () => {
+Deno.test("a failure of the store is logged and affects no client", async () => {
   const store = {
     load: () => [],
     set: () => Promise.reject(new Error("disk full")),
@@ -214,7 +231,7 @@ Deno.test("a store that fails harms nobody and is told", async () => {
   };
   await using server = await keepingHub({ store });
   await server.leave(await server.join("userId=ann&sessionId=tab"));
-  assert.match((await server.log.next()).message, /could not be stored/);
+  assert.match((await server.log.next()).message, /cannot store the positions/);
   await server.users.sendToUser("ann", note(1));
   await using ann = await server.join("userId=ann&sessionId=tab");
   assert.deepEqual(await numbers(ann, 1), [1]);

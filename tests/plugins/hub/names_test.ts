@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { channels } from "../../../plugins/channels.ts";
-import { sessionChannel, unfitId, userChannel } from "../../../plugins/protocols/hub/names.ts";
+import { idProblem, sessionChannel, userChannel } from "../../../plugins/protocols/hub/names.ts";
 
 const ids = fc.string({ unit: "binary", minLength: 1, maxLength: 60 });
 
-Deno.test("every fit id has a channel of its own, whose name the channels accept", () => {
+Deno.test("every valid id has its own channel with a valid name", () => {
   const { api } = channels();
   fc.assert(
     fc.property(ids, ids, (a, b) => {
-      fc.pre(unfitId("userId", a) === undefined && unfitId("userId", b) === undefined);
+      fc.pre(idProblem("userId", a) === undefined && idProblem("userId", b) === undefined);
       assert.equal(userChannel(a) === userChannel(b), a === b);
       assert.notEqual(userChannel(a), sessionChannel(b));
       for (const channel of [userChannel(a), sessionChannel(a)]) {
@@ -20,7 +20,7 @@ Deno.test("every fit id has a channel of its own, whose name the channels accept
   );
 });
 
-Deno.test("ids that mean something in a channel's name are escaped, and those that are no text refused", () => {
+Deno.test("special characters in ids are escaped, and ids that are not text are refused", () => {
   const special = fc.string({
     unit: fc.constantFrom("/", ".", "%", "2", "F", "#", "?", "\\", "a"),
     minLength: 1,
@@ -32,6 +32,6 @@ Deno.test("ids that mean something in a channel's name are escaped, and those th
     assert.doesNotThrow(() => api.namespaceOf(userChannel(a)));
   }));
   for (const id of ["", "\n", "a\u0000", "\u2028", "\uD800", "x".repeat(201), "字".repeat(70)]) {
-    assert.match(unfitId("userId", id)!, /^userId /, JSON.stringify(id));
+    assert.match(idProblem("userId", id)!, /^userId /, JSON.stringify(id));
   }
 });

@@ -4,7 +4,7 @@ import { hubSettings } from "../../../plugins/protocols/hub.ts";
 
 const HUB_API_KEY = "secret";
 
-Deno.test("H09 the environment's names and defaults are the seed's", () => {
+Deno.test("H09 names and defaults are those of the seed", () => {
   assert.deepEqual(hubSettings({ HUB_API_KEY }), {
     apiKey: "secret",
     port: 8081,
@@ -24,7 +24,7 @@ Deno.test("H09 the environment's names and defaults are the seed's", () => {
   assert.deepEqual(hubSettings({ HUB_API_KEY, ...empty }), hubSettings({ HUB_API_KEY }));
 });
 
-Deno.test("H09 times and sizes are understood in every unit", () => {
+Deno.test("H09 times and sizes are parsed in every unit", () => {
   const time = (READ_TIMEOUT: string) => hubSettings({ HUB_API_KEY, READ_TIMEOUT }).readTimeoutMs;
   assert.deepEqual(["1ms", "1s", "1m", "1h", "1.5s", "1h2m3s4ms"].map(time), [
     1,
@@ -46,7 +46,7 @@ Deno.test("H09 times and sizes are understood in every unit", () => {
   ]);
 });
 
-Deno.test("H09 a bad value stops the start and is named", () => {
+Deno.test("H09 the error for an invalid value names it", () => {
   const bad = {
     PORT: ["-1", "65536", "8o8o", "1.5"],
     READ_TIMEOUT: ["60", "0s", "-1s", "s", "60 s", "forever", "1000000h"],
@@ -65,7 +65,7 @@ Deno.test("H09 a bad value stops the start and is named", () => {
   assert.throws(() => hubSettings({ HUB_API_KEY: "" }), { code: "bad_setting" });
 });
 
-Deno.test("H09 whatever is set, settings are sound or refused", () => {
+Deno.test("H09 every value is either valid or refused", () => {
   fc.assert(fc.property(fc.string(), fc.string(), (time, size) => {
     try {
       const settings = hubSettings({ HUB_API_KEY, READ_TIMEOUT: time, MAX_MESSAGE_SIZE: size });

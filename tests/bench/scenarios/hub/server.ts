@@ -1,11 +1,13 @@
-/** The hub, with sign-in left out as its original has none. */
+/** The hub. Clients need no token, as in its original. */
 
 import { Server } from "../../../../core/mod.ts";
 import { channels } from "../../../../plugins/channels.ts";
+import { auth } from "../../../../plugins/auth.ts";
 import { hub } from "../../../../plugins/protocols/hub.ts";
 import { announce } from "../../contenders/announce.ts";
 
 const server = new Server({ port: 0, maxConnections: 1_000_000, maxConnectionsPerIp: 1_000_000 });
-server.use(hub({ channels: server.use(channels()), apiKey: "bench" }));
+const access = server.use(auth({ anonymous: { permissions: [] } }));
+server.use(hub({ channels: server.use(channels()), access, apiKey: "bench", requireToken: false }));
 await server.start();
 announce(server.address.port);

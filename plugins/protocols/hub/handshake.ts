@@ -1,0 +1,73 @@
+/**
+ * The handshake: checks which user and session a client is.
+ *
+ * @module
+ */
+
+import { PlugboardError, type Upgrade } from "../../../core/mod.ts";
+import type { Access } from "../../auth/types.ts";
+import { refusalFor } from "../../shared/http_errors.ts";
+import { type Identity, unprovenIdentity } from "../../shared/identity.ts";
+import { originMatcher, originRefused } from "../../shared/origins.ts";
+import { idProblem } from "./names.ts";
+
+/** An accepted client. */
+export interface Accepted {
+  readonly user: string;
+  readonly session: string | undefined;
+  readonly identity: Identity;
+}
+
+/** What the handshake works with. */
+export interface HandshakeParts {
+  readonly access: Pick<Access, "identityOf">;
+  readonly requireToken: boolean;
+  readonly allowedOrigins: readonly string[] | undefined;
+  /** Returns the user of a session. */
+  ownerOf(session: string): string | undefined;
+}
+
+/** Checks upgrades, and stores the result until the connection opens. */
+export function handshake({ access, requireToken, allowedOrigins, ownerOf }: HandshakeParts): {
+  check(upgrade: Upgrade): Response | undefined;
+  accepted(upgrade: Upgrade): Accepted;
+} {
+  const allowsOrigin = originMatcher("hub", "allowedOrigins", allowedOrigins ?? ["*"]);
+  const results = new WeakMap<Upgrade, Accepted>();
+
+  function accept(upgrade: Upgrade): Accepted {
+    const origin = upgrade.headers.get("origin");
+    if (origin !== null && !allowsOrigin(origin)) throw originRefused();
+    const query = new URLSearchParams(/\?([^#]*)/.exec(upgrade.url)?.[1]);
+    const user = query.get("userId") ?? "";
+    const session = query.get("sessionId") || undefined;
+    const problem = idProblem("userId", user) ?? (session && idProblem("sessionId", session));
+    if (problem) throw new PlugboardError("bad_request", problem);
+
+    const identity = access.identityOf(upgrade);
+    const proven = identity !== undefined && !identity.anonymous && identity.user !== "";
+    if (proven && identity.user !== user) throw denied("The token is another user's");
+    if (!proven && requireToken) {
+      throw new PlugboardError("unauthorized", "A token must prove that you are this user");
+    }
+    const owner = session && ownerOf(session);
+    if (requireToken && owner !== undefined && owner !== user) throw denied("The session is another user's");
+    // Clients of the hub send no requests, so they need no permissions.
+    return { user, session, identity: proven ? identity : unprovenIdentity(user) };
+  }
+
+  return {
+    check(upgrade) {
+      try {
+        results.set(upgrade, accept(upgrade));
+      } catch (error) {
+        return refusalFor(error);
+      }
+    },
+    accepted: (upgrade) => results.get(upgrade)!,
+  };
+}
+
+function denied(message: string): PlugboardError {
+  return new PlugboardError("permission_denied", message);
+}

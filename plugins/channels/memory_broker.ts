@@ -1,62 +1,88 @@
 /**
- * The memory broker: logs in this process, gone with it. Every call answers at once.
+ * The memory broker keeps histories in this process. Every call answers at once.
  *
  * @module
  */
 
 import { checkOptions, type Clock, systemClock } from "../../core/mod.ts";
 import type { Broker, BrokerEvents, Retention } from "./broker.ts";
-import type { Draft, History, HistoryQuery, Position, Publication } from "./publications.ts";
+import type { Draft, History, HistoryQuery, Publication } from "./publications.ts";
 
 /** Options of {@linkcode memoryBroker}. */
 export interface MemoryBrokerOptions {
-  /** Characters of payload kept in all logs together; beyond it the longest unused logs are emptied. @default {268435456} */
+  /** The maximum size of all payloads together, in characters; beyond it, the longest unused histories are emptied. @default {268435456} */
   maxChars?: number;
-  /** How long a log without publications is remembered, so that its offsets go on. @default {2592000000} 30 days */
+  /** How long the position of an unused history is kept, so that its offsets go on. @default {2592000000} 30 days */
   forgetAfterMs?: number;
 }
 
-/** How often expired publications are removed, and how many logs are looked at each time. */
+/** How often expired publications are removed, and how many histories are checked each time. */
 const SWEEP_MS = 1_000;
 const SWEEP_LOGS = 10_000;
 
-/** One channel's log. */
+/** The history of one channel. */
 class Log {
   readonly epoch: string;
-  readonly publications: Publication[] = [];
   offset = 0;
   chars = 0;
   usedAt = 0;
   ageMs = 0;
+  /** Publications, the oldest first; those before `#start` are removed and cleared. */
+  readonly #publications: (Publication | undefined)[] = [];
+  #start = 0;
 
   constructor(epoch: string) {
     this.epoch = epoch;
   }
 
+  get length(): number {
+    return this.#publications.length - this.#start;
+  }
+
   append(publication: Publication, size: number): void {
-    this.publications.push(publication);
-    this.chars += publication.payload.text.length;
-    while (this.publications.length > size) this.#removeOldest();
+    this.#publications.push(publication);
+    this.chars += publication.payload.content.length;
+    while (this.length > size) this.#removeOldest();
   }
 
   expire(now: number): void {
-    while (this.publications.length > 0 && this.publications[0]!.time <= now - this.ageMs) {
-      this.#removeOldest();
-    }
+    while (this.length > 0 && this.#publications[this.#start]!.time <= now - this.ageMs) this.#removeOldest();
   }
 
   clear(): void {
-    this.publications.length = 0;
-    this.chars = 0;
+    this.#publications.length = this.#start = this.chars = 0;
   }
 
+  /** Reads what a query asks for. Offsets have no gaps, so a position is an index. */
+  read({ limit = Infinity, since, reverse = false }: HistoryQuery): readonly Publication[] {
+    if (limit === 0 || (since !== undefined && since.epoch !== "" && since.epoch !== this.epoch)) return [];
+    const { length } = this;
+    const first = this.offset - length + 1;
+    if (reverse) {
+      const end = since === undefined ? length : clamp(since.offset - first, length);
+      return this.#slice(Math.max(0, end - limit), end).reverse();
+    }
+    const begin = since === undefined ? 0 : clamp(since.offset + 1 - first, length);
+    return this.#slice(begin, begin + limit);
+  }
+
+  #slice(begin: number, end: number): Publication[] {
+    return this.#publications.slice(this.#start + begin, this.#start + end) as Publication[];
+  }
+
+  /** Moves the start rather than all others: `shift` took a fifth of a publish. */
   #removeOldest(): void {
-    this.chars -= this.publications.shift()!.payload.text.length;
+    this.chars -= this.#publications[this.#start]!.payload.content.length;
+    this.#publications[this.#start++] = undefined;
+    if (this.#start > this.length) {
+      this.#publications.splice(0, this.#start);
+      this.#start = 0;
+    }
   }
 }
 
 /**
- * A broker within this process.
+ * Creates a broker in this process.
  *
  * ```ts
  * import { Server } from "@plugboard/server";
@@ -74,10 +100,11 @@ export function memoryBroker(options: MemoryBrokerOptions = {}): Broker {
 
   /** By the time of their last publication, the longest unused first. */
   const logs = new Map<string, Log>();
+  let newest: Log | undefined;
   let chars = 0;
   /**
-   * The epoch of channels without a log, so that reading an empty channel leaves nothing behind. It changes when a
-   * log is forgotten: who has a position in that log must not take a new log for the old one.
+   * The epoch of new histories, so that reading an empty channel stores nothing. It changes when a history is
+   * forgotten: a client with a position in it must not take a new history for the old one.
    */
   let emptyEpoch = newEpoch();
   let events: BrokerEvents | undefined;
@@ -85,32 +112,36 @@ export function memoryBroker(options: MemoryBrokerOptions = {}): Broker {
   let endSweep: (() => void) | undefined;
   let sweeping: Iterator<[string, Log]> = logs.entries();
 
-  function logOf(channel: string): Log {
-    const log = logs.get(channel) ?? new Log(emptyEpoch);
+  function moveToEnd(channel: string, log: Log): void {
     logs.delete(channel);
     logs.set(channel, log);
-    return log;
+    newest = log;
   }
 
-  function counted(log: Log, change: () => void): void {
-    const before = log.chars;
-    change();
-    chars += log.chars - before;
+  /** Changes a log and counts what it keeps. */
+  function change(log: Log, work: () => void): void {
+    chars -= log.chars;
+    work();
+    chars += log.chars;
   }
 
   function append(channel: string, draft: Draft, keep: Retention): { log: Log; publication: Publication } {
-    const log = logOf(channel);
+    const log = logs.get(channel) ?? new Log(emptyEpoch);
+    if (log !== newest) moveToEnd(channel, log);
     const publication = { ...draft, offset: ++log.offset, time: clock.now() };
     log.usedAt = publication.time;
     log.ageMs = keep.ageMs;
-    counted(log, () => log.append(publication, keep.size));
-    for (const [name, unused] of logs) {
-      if (chars <= maxChars) break;
-      counted(unused, () => unused.clear());
-      logs.delete(name);
-      logs.set(name, unused); // what is empty needs no second look
-    }
+    change(log, () => log.append(publication, keep.size));
+    if (chars > maxChars) evict();
     return { log, publication };
+  }
+
+  function evict(): void {
+    for (const [name, log] of logs) {
+      if (chars <= maxChars) break;
+      change(log, () => log.clear());
+      moveToEnd(name, log); // It is empty: evicting need not look at it again.
+    }
   }
 
   function sweep(): void {
@@ -122,9 +153,10 @@ export function memoryBroker(options: MemoryBrokerOptions = {}): Broker {
         return;
       }
       const [channel, log] = value;
-      counted(log, () => log.expire(now));
-      if (log.publications.length === 0 && log.usedAt <= now - forgetAfterMs) {
+      change(log, () => log.expire(now));
+      if (log.length === 0 && log.usedAt <= now - forgetAfterMs) {
         logs.delete(channel);
+        if (log === newest) newest = undefined;
         emptyEpoch = newEpoch();
       }
     }
@@ -153,35 +185,17 @@ export function memoryBroker(options: MemoryBrokerOptions = {}): Broker {
     },
     subscribe() {},
     unsubscribe() {},
-    history(channel, query) {
+    history(channel, query): History {
       const log = logs.get(channel);
       if (log === undefined) return { publications: [], top: { offset: 0, epoch: emptyEpoch } };
-      counted(log, () => log.expire(clock.now()));
-      return { publications: select(log.publications, log.epoch, query), top: positionOf(log) };
+      change(log, () => log.expire(clock.now()));
+      return { publications: log.read(query), top: { offset: log.offset, epoch: log.epoch } };
     },
     removeHistory(channel) {
       const log = logs.get(channel);
-      if (log !== undefined) counted(log, () => log.clear());
+      if (log !== undefined) change(log, () => log.clear());
     },
   };
-}
-
-function positionOf({ offset, epoch }: Log): Position {
-  return { offset, epoch };
-}
-
-/** The publications a query asks for, of a log in ascending order. */
-function select(log: readonly Publication[], epoch: string, query: HistoryQuery): History["publications"] {
-  const { limit = Infinity, since, reverse = false } = query;
-  if (limit === 0 || (since !== undefined && since.epoch !== "" && since.epoch !== epoch)) return [];
-  const first = log[0]?.offset ?? 1;
-  // Offsets in a log have no gaps, so a position is an index.
-  if (reverse) {
-    const end = since === undefined ? log.length : clamp(since.offset - first, log.length);
-    return log.slice(Math.max(0, end - limit), end).reverse();
-  }
-  const begin = since === undefined ? 0 : clamp(since.offset + 1 - first, log.length);
-  return log.slice(begin, begin + limit);
 }
 
 function clamp(index: number, length: number): number {

@@ -42,7 +42,8 @@ export interface SqliteBrokerOptions {
   onError?: (message: string) => void;
 }
 
-const MIGRATIONS: readonly Migration[] = [`
+const MIGRATIONS: readonly Migration[] = [
+  `
   CREATE TABLE channel_logs (
     id INTEGER PRIMARY KEY,
     channel TEXT NOT NULL UNIQUE,
@@ -63,7 +64,9 @@ const MIGRATIONS: readonly Migration[] = [`
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE channel_epoch (epoch TEXT NOT NULL) STRICT;
   INSERT INTO channel_epoch VALUES (lower(hex(randomblob(4))));
-`];
+`,
+  "ALTER TABLE channel_publications ADD COLUMN bytes BLOB",
+];
 
 /** A log is cut when it has grown so far beyond its size, or half as much again; readers are never shown the surplus. */
 const SURPLUS = { least: 8, most: 32 };
@@ -78,6 +81,7 @@ interface PublicationRow {
   readonly offset: number;
   readonly time: number;
   readonly json: string;
+  readonly bytes: Uint8Array | null;
   readonly info: string | null;
   readonly tags: string | null;
 }
@@ -104,13 +108,14 @@ export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: 
       [channel, keep.size, keep.ageMs, time],
     )!;
     const { payload, info, tags } = draft;
-    tx.run("INSERT INTO channel_publications VALUES (?, ?, ?, ?, ?, ?)", [
+    tx.run("INSERT INTO channel_publications VALUES (?, ?, ?, ?, ?, ?, ?)", [
       log.id,
       log.top,
       time,
-      payload.text,
+      payload.isBinary ? "" : payload.text,
       info === undefined ? null : JSON.stringify(info),
       tags === undefined ? null : JSON.stringify(tags),
+      payload.isBinary ? payload.bytes : null,
     ]);
     if (log.top % surplusOf(keep) === 0) {
       cut(tx, log.id, log.top - keep.size);
@@ -145,7 +150,7 @@ export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: 
       ? [oldest, since?.offset ?? log.top + 1]
       : [Math.max(oldest, since?.offset ?? 0), log.top + 1];
     const rows = store.all<PublicationRow>(
-      `SELECT offset, time, json, info, tags FROM channel_publications
+      `SELECT offset, time, json, bytes, info, tags FROM channel_publications
        WHERE log = ? AND offset > ? AND offset < ? AND time > ?
        ORDER BY offset ${reverse ? "DESC" : "ASC"} LIMIT ?`,
       [log.id, after, before, clock.now() - keep.ageMs, limit],
@@ -198,11 +203,11 @@ function surplusOf({ size }: Retention): number {
   return Math.min(SURPLUS.most, Math.max(SURPLUS.least, size >> 1));
 }
 
-function publicationIn({ offset, time, json, info, tags }: PublicationRow): Publication {
+function publicationIn({ offset, time, json, bytes, info, tags }: PublicationRow): Publication {
   return {
     offset,
     time,
-    payload: Payload.fromValidJson(json),
+    payload: bytes === null ? Payload.fromValidJson(json) : Payload.fromBytes(bytes),
     ...(info !== null && { info: JSON.parse(info) }),
     ...(tags !== null && { tags: JSON.parse(tags) }),
   };

@@ -102,6 +102,21 @@ export function brokerSuite(name: string, make: () => Promise<BrokerUnderTest>):
     }]);
   });
 
+  test("keeps payloads as they are: numbers, and bytes", async ({ broker, delivered }) => {
+    await broker.subscribe("a");
+    const payloads = [
+      Payload.fromJson('{"n":12345678901234567890,"x":[1.0, 1e400],"__proto__":1}'),
+      Payload.fromJson('"\u2028"'),
+      Payload.fromBytes(new Uint8Array([0, 10, 255])),
+      Payload.fromBytes(new Uint8Array()),
+    ];
+    for (const payload of payloads) await broker.publish("a", { payload }, { keep });
+    const { publications } = await broker.history("a", {}, keep);
+    for (const list of [publications, delivered.map(({ publication }) => publication)]) {
+      assert.deepEqual(list.map(({ payload }) => payload.content), payloads.map(({ content }) => content));
+    }
+  });
+
   test("drops publications beyond the size and the age, and counts on", async ({ broker, clock }) => {
     for (let n = 1; n <= 7; n++) await broker.publish("a", draft(n), { keep });
     assert.deepEqual(numbers((await broker.history("a", {}, keep)).publications), [3, 4, 5, 6, 7]);

@@ -7,6 +7,7 @@ import {
   channels,
   type ChannelsOptions,
   memoryBroker,
+  Payload,
   type Subscribed,
 } from "../../../plugins/channels.ts";
 import { delayed, late } from "../../kit/broker_suite.ts";
@@ -242,6 +243,20 @@ Deno.test("a payload is stringified once for any number of subscribers", async (
     await client.close();
   }
   assert.equal(times, 1);
+});
+
+Deno.test("JSON text reaches subscribers and the history as it was written, without line breaks", async () => {
+  await using server = await serveChannels();
+  await using client = await subscribed(server, "a");
+  const heard: unknown[] = [];
+  server.bus.subscribe("a", (data) => heard.push(data));
+  const written = '{"n":\n12345678901234567890,\r\n"x":[1.0,1e400,"\u2028"],"__proto__":1,"x":2}';
+  await server.bus.publish("a", Payload.fromJson(written));
+  const text = written.replaceAll(/[\r\n]/g, "");
+  assert.equal(await client.next(), `{"pub":"a","offset":1,"data":${text}}`);
+  assert.equal((await server.bus.history("a")).publications[0]!.payload.text, text);
+  await until("the callback", () => heard.length === 1);
+  assert.equal(JSON.stringify(heard), JSON.stringify([JSON.parse(text)]));
 });
 
 Deno.test("payloads without a JSON form are refused", async () => {

@@ -43,14 +43,23 @@ export type { ParamType, ParamTypes } from "./live_queries/params.ts";
 export type { Diff, Row, Snapshot } from "./live_queries/result.ts";
 export type { LiveStore } from "./live_queries/schema.ts";
 export type { Arguments, Params, SqlValue } from "./live_queries/values.ts";
-export { sqlChannel } from "./shared/live_channels.ts";
+export { sqlChannel, type SqlParams } from "./shared/live_channels.ts";
 
 /** Options of {@linkcode liveQueries}. */
 export interface LiveQueriesOptions {
   /** The database. Without it, the only queries are those of an external database, see `notifyQueryUpdate`. */
   store?: LiveStore;
   /** The channels that clients subscribe to. */
-  channels: Channels;
+  channels: Pick<
+    Channels,
+    | "addNamespace"
+    | "clientOf"
+    | "closeChannel"
+    | "extend"
+    | "subscribe"
+    | "subscribeClients"
+    | "unsubscribeClients"
+  >;
   /**
    * Runs the SQL of clients with the permission `query:*`. They can read every table, also those of plugins.
    * Without this option, clients can only subscribe to declared queries.

@@ -18,6 +18,11 @@ export function queryChannel(name: string, params: Readonly<Record<string, unkno
   return `${LIVE}${name}${text && `?${text}`}`;
 }
 
+/** Parameters of a client's SQL: by name, or as a list for `?` and `$1`. */
+export type SqlParams =
+  | readonly (number | string | null)[]
+  | Readonly<Record<string, number | string | null>>;
+
 /**
  * Returns the channel of an SQL query that a client writes. The client needs the permission `query:*`.
  *
@@ -28,9 +33,6 @@ export function queryChannel(name: string, params: Readonly<Record<string, unkno
  * console.log(channel.startsWith("live:sql?")); // true
  * ```
  */
-export function sqlChannel(
-  sql: string,
-  params: readonly (number | string | null)[] | Readonly<Record<string, number | string | null>> = [],
-): string {
+export function sqlChannel(sql: string, params: SqlParams = []): string {
   return `${CLIENT_SQL}${new URLSearchParams({ sql, params: JSON.stringify(params) })}`;
 }

@@ -5,6 +5,7 @@
  */
 
 import type { Position, Publication, Subscribed } from "../../channels.ts";
+import { queryChannel, sqlChannel, type SqlParams } from "../../shared/live_channels.ts";
 import { invalid } from "./codes.ts";
 import { typeOf } from "./envelope.ts";
 import type { ClientMessage } from "./messages.ts";
@@ -52,18 +53,13 @@ export function written(publication: Publication) {
 /** A live query is a channel; its name tells the query and the parameters. */
 export function asQuery({ id, data }: ClientMessage): ClientMessage {
   const { query, sql, params = {}, since } = fields(data);
-  const channel = typeof sql === "string" ? sqlChannel(sql, params) : queryChannel(query, params);
+  const channel = typeof sql === "string"
+    ? sqlChannel(sql, params as SqlParams) // checked when the channel is opened
+    : queryChannel(queryIn(query), fields(params));
   return { type: "subscribe", id, channel, data: since === undefined ? {} : { since } };
 }
 
-function queryChannel(query: unknown, params: unknown): string {
-  if (typeof query !== "string") throw invalid('"data.query" must be the name of a query, or "data.sql" SQL');
-  const given = Object.entries(fields(params)).map(([name, value]) => [name, String(value)]);
-  given.sort(([a], [b]) => a! < b! ? -1 : 1);
-  const parameters = new URLSearchParams(given).toString();
-  return `live:${query}${parameters === "" ? "" : `?${parameters}`}`;
-}
-
-function sqlChannel(sql: string, params: unknown): string {
-  return `live:sql?${new URLSearchParams({ sql, params: JSON.stringify(params) })}`;
+function queryIn(query: unknown): string {
+  if (typeof query === "string") return query;
+  throw invalid('"data.query" must be the name of a query, or "data.sql" SQL');
 }

@@ -15,11 +15,11 @@ Deno.test("B08 a mutation runs in a transaction, and its diffs come before the c
       return tx.get<{ n: number }>("SELECT count(*) AS n FROM orders")!.n;
     },
   });
-  const caller = { identity: { ...anonymousIdentity, user: "ann" } };
   const order: string[] = [];
   await using client = await server.connect("/t");
   const live = await follow(client, "live:byStatus?status=pending");
   const [conn] = server.server.connections;
+  const caller = { identity: { ...anonymousIdentity, user: "ann" }, conn: conn! };
   const send = conn!.send.bind(conn);
   conn!.send = (message) => {
     order.push("diff");
@@ -36,7 +36,7 @@ Deno.test("B08 a mutation runs in a transaction, and its diffs come before the c
     number: 1001,
     message: "A total cannot be negative",
   });
-  assert.equal(server.store.get<{ n: number }>("SELECT count(*) AS n FROM orders")!.n, 1, "undone");
+  assert.equal(server.store.get<{ n: number }>("SELECT count(*) AS n FROM orders")!.n, 1, "rolled back");
   await assert.rejects(server.methods.call("addOrder", {}, { identity: anonymousIdentity }), {
     code: "permission_denied",
   });

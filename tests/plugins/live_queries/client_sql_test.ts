@@ -1,4 +1,4 @@
-/** SQL of clients: who may, what is refused or stopped, and that it is followed and recovered like any channel. */
+/** SQL of clients: permissions, limits, refusals; subscriptions and recovery work as in any channel. */
 
 import assert from "node:assert/strict";
 import { channels } from "../../../plugins/channels.ts";
@@ -21,14 +21,14 @@ async function serveSql(options: Partial<LiveQueriesOptions> = {}) {
   const files = folder();
   const store = persistence({ path: files.file("a.db"), pollMs: 20 });
   const bus = channels();
-  let looked = 0;
+  let inspections = 0;
   const isolated = store.api.isolated();
   const queries = liveQueries({
     store: store.api,
     channels: bus.api,
     clientSql: {
       inspect(sql, limits) {
-        looked++;
+        inspections++;
         return isolated.inspect(sql, limits);
       },
       read: isolated.read,
@@ -45,7 +45,7 @@ async function serveSql(options: Partial<LiveQueriesOptions> = {}) {
     bus: bus.api,
     queries: queries.api,
     files,
-    looked: () => looked,
+    inspections: () => inspections,
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]();
       files[Symbol.dispose]();
@@ -53,7 +53,7 @@ async function serveSql(options: Partial<LiveQueriesOptions> = {}) {
   };
 }
 
-Deno.test("S04 B07 a client with the permission follows its own SQL, and recovers what it missed", async () => {
+Deno.test("S04 B07 a client with the permission subscribes to its own SQL and recovers missed changes", async () => {
   await using server = await serveSql();
   const channel = sqlChannel("SELECT id, total FROM orders WHERE status = :s", { s: "new" });
   const first = await server.connect("/t?user=ann");
@@ -63,7 +63,7 @@ Deno.test("S04 B07 a client with the permission follows its own SQL, and recover
   assert.deepEqual(await live.next(), { upsert: [{ id: 1, total: 5 }] });
   const { epoch } = live.reply.position;
   await first.close();
-  await until("nobody to listen", () => server.bus.localStats().length === 0);
+  await until("no subscribers", () => server.bus.localStats().length === 0);
   await server.store.run("UPDATE orders SET total = 7");
   await server.queries.settled();
   await using second = await server.connect("/t?user=ann");
@@ -77,18 +77,18 @@ Deno.test("S04 B07 a client with the permission follows its own SQL, and recover
   assert.deepEqual(await recovered(), [{ upsert: [{ id: 1, total: 7 }] }]);
 });
 
-Deno.test("SQL of somebody without the permission is refused before it is looked at", async () => {
+Deno.test("without the permission, SQL is refused before it is inspected", async () => {
   await using server = await serveSql();
   await using bob = await server.connect("/t?user=bob");
   for (const sql of ["SELECT * FROM orders", "not even SQL", ""]) {
     bob.sendJson({ do: "subscribe", channel: sqlChannel(sql) });
     assert.deepEqual(await bob.nextJson(), { error: "permission_denied" }, sql);
   }
-  assert.equal(server.looked(), 0);
+  assert.equal(server.inspections(), 0);
   assert.equal(server.queries.size, 0);
 });
 
-Deno.test("who loses the permission loses the subscription", async () => {
+Deno.test("a client that loses the permission loses the subscription", async () => {
   await using server = await serveSql();
   await using ann = await server.connect("/t?user=ann");
   const channel = sqlChannel("SELECT count(*) AS n FROM orders");
@@ -101,14 +101,14 @@ Deno.test("who loses the permission loses the subscription", async () => {
   assert.deepEqual(await ann.nextJson(), { unsubscribed: channel, code: 2000 });
 });
 
-Deno.test("a server that takes no SQL says so", async () => {
+Deno.test("a server without client SQL refuses it with not_available", async () => {
   await using server = await serveSql({ clientSql: undefined });
   await using ann = await server.connect("/t?user=ann");
   ann.sendJson({ do: "subscribe", channel: sqlChannel("SELECT 1") });
   assert.deepEqual(await ann.nextJson(), { error: "not_available" });
 });
 
-Deno.test("SQL that is wrong, writes, attaches, loads extensions or gives a million rows is refused with a sentence", async () => {
+Deno.test("SQL that is invalid, writes, attaches, loads extensions or returns a million rows is refused with its code", async () => {
   await using server = await serveSql();
   await using ann = await server.connect("/t?user=ann");
   const refused: [string, string][] = [
@@ -143,28 +143,28 @@ Deno.test("SQL that is wrong, writes, attaches, loads extensions or gives a mill
     ann.sendJson({ do: "subscribe", channel });
     assert.deepEqual(await ann.nextJson(), { error: code }, decodeURIComponent(channel).slice(0, 200));
   }
-  await until("nothing to be left", () => server.queries.size === 0);
+  await until("no queries", () => server.queries.size === 0);
   await follow(ann, sqlChannel("SELECT count(*) AS n FROM orders"));
 });
 
-Deno.test("SQL that takes for ever is stopped, refused for a while, and nobody waits for it", async () => {
+Deno.test("SQL that never ends is stopped and refused for a while, and blocks no other client", async () => {
   await using server = await serveSql({ maxMs: 300 });
   await using ann = await server.connect("/t?user=ann");
   await using bob = await server.connect("/t?user=bob");
-  const forever = [
+  const endless = [
     "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT max(n) AS n FROM c",
     "SELECT count(*) AS n FROM other a, other b, other c WHERE a.id + b.id + c.id > 1",
     `WITH a0 AS (SELECT 1)${
       Array.from({ length: 40 }, (_, i) => `, a${i + 1} AS (SELECT 1 FROM a${i}, a${i})`).join("")
     } SELECT * FROM a40`,
   ];
-  for (const sql of forever) {
+  for (const sql of endless) {
     ann.sendJson({ do: "subscribe", channel: sqlChannel(sql) });
     for (let i = 0; i < 3; i++) {
       const began = performance.now();
       bob.sendJson({ do: "publish", channel: "news", data: i });
       await bob.nextJson();
-      assert.ok(performance.now() - began < 200, "everybody else goes on");
+      assert.ok(performance.now() - began < 200, "other clients are served");
     }
     assert.match((await ann.nextJson()).error, /^(not_available|timeout)$/, sql);
     ann.sendJson({ do: "subscribe", channel: sqlChannel(sql) });
@@ -172,7 +172,7 @@ Deno.test("SQL that takes for ever is stopped, refused for a while, and nobody w
   }
 });
 
-Deno.test("SQL that becomes too slow is ended with a reason", async () => {
+Deno.test("SQL that becomes too slow loses its subscribers with code 2100", async () => {
   await using server = await serveSql({ maxMs: 300 });
   await using ann = await server.connect("/t?user=ann");
   const channel = sqlChannel("SELECT count(*) AS n FROM orders o, other a, other b WHERE a.id + b.id > o.id");
@@ -181,34 +181,34 @@ Deno.test("SQL that becomes too slow is ended with a reason", async () => {
   assert.deepEqual(await ann.nextJson(), { unsubscribed: channel, code: 2100 });
 });
 
-Deno.test("after a change of the schema, SQL is asked for anew", async () => {
+Deno.test("after a schema change, clients subscribe to their SQL again", async () => {
   await using server = await serveSql();
   await using ann = await server.connect("/t?user=ann");
   const channel = sqlChannel("SELECT * FROM orders");
   const live = await follow(ann, channel);
   await server.store.exec("ALTER TABLE orders ADD COLUMN note TEXT");
-  assert.deepEqual(await ann.nextJson(), { unsubscribed: channel, code: 2500 }, "at which SDKs come back");
+  assert.deepEqual(await ann.nextJson(), { unsubscribed: channel, code: 2500 }, "SDKs subscribe again");
   const again = await follow(ann, channel, { recover: live.reply.position });
   await server.store.run("INSERT INTO orders VALUES (1, 'new', 5, 'n')");
   await again.next();
   assert.deepEqual(again.rows(), [{ id: 1, status: "new", total: 5, note: "n" }]);
 });
 
-Deno.test("many who ask for the same SQL in their own ways share one query", async () => {
+Deno.test("clients that write the same SQL and parameters differently share one query", async () => {
   await using server = await serveSql();
   const clients = await Promise.all(Array.from({ length: 10 }, () => server.connect("/t?user=ann")));
-  const ways = [
+  const channels = [
     sqlChannel("SELECT id FROM orders WHERE total > :a AND total < :b", { a: 1, b: 9 }),
     `live:sql?params={"b":9,"a":1}&sql=SELECT id FROM orders WHERE total > :a AND total < :b`,
   ];
-  const all = await Promise.all(clients.map((client, i) => follow(client, ways[i % 2]!)));
-  assert.deepEqual([server.queries.size, server.looked()], [1, 1]);
+  const all = await Promise.all(clients.map((client, i) => follow(client, channels[i % 2]!)));
+  assert.deepEqual([server.queries.size, server.inspections()], [1, 1]);
   await server.store.run("INSERT INTO orders VALUES (1, 'new', 5)");
   for (const live of all) assert.deepEqual(await live.next(), { upsert: [{ id: 1 }] });
   for (const client of clients) await client.close();
 });
 
-Deno.test("what is written while a query is read for the first time is not missed", async () => {
+Deno.test("writes during the first run of a query are not missed", async () => {
   await using server = await serveSql();
   await using ann = await server.connect("/t?user=ann");
   const channel = sqlChannel("SELECT count(*) AS n FROM orders");
@@ -220,7 +220,7 @@ Deno.test("what is written while a query is read for the first time is not misse
   assert.equal(n, 200);
 });
 
-Deno.test("a server that stops while SQL is looked at, read or awaited leaves nothing behind", async () => {
+Deno.test("a server that stops while SQL is planned, running or queued releases everything", async () => {
   const server = await serveSql();
   const clients = await Promise.all(Array.from({ length: 20 }, () => server.connect("/t?user=ann")));
   clients.forEach((client, i) => {
@@ -229,23 +229,23 @@ Deno.test("a server that stops while SQL is looked at, read or awaited leaves no
       : `SELECT count(*) + ${i} AS n FROM other a, other b, other c`;
     client.sendJson({ do: "subscribe", channel: sqlChannel(sql) });
   });
-  await until("the first of them", () => server.looked() > 0);
+  await until("the first inspection", () => server.inspections() > 0);
   await server[Symbol.asyncDispose]();
   for (const client of clients) await client.close();
 });
 
-Deno.test("who goes while SQL is read for them leaves a query that goes too", async () => {
+Deno.test("clients that disconnect during the first run leave no query behind", async () => {
   await using server = await serveSql({ lingerMs: 1 });
   const clients = await Promise.all(Array.from({ length: 20 }, () => server.connect("/t?user=ann")));
   clients.forEach((client, i) => {
     client.sendJson({ do: "subscribe", channel: sqlChannel(`SELECT ${i} + count(*) AS n FROM orders`) });
   });
-  await until("the first of them", () => server.looked() > 0);
+  await until("the first inspection", () => server.inspections() > 0);
   for (const client of clients) await client.close();
-  await until("all to be gone", () => server.bus.clients.size === 0 && server.queries.size === 0);
+  await until("no clients and no queries", () => server.bus.clients.size === 0 && server.queries.size === 0);
 });
 
-Deno.test("S04 the json protocol takes SQL and its parameters", async () => {
+Deno.test("S04 the json protocol accepts SQL and its parameters", async () => {
   await using server = await serveSql();
   await using client = await server.connect("/ws");
   await client.nextJson();
@@ -260,7 +260,7 @@ Deno.test("S04 the json protocol takes SQL and its parameters", async () => {
   assert.equal((await client.nextJson()).type, "unsubscribed");
 });
 
-Deno.test("S05 writes of another process reach declared queries and free ones", async () => {
+Deno.test("S05 writes of another process reach declared queries and client SQL", async () => {
   await using server = await serveSql();
   server.queries.define("all", { sql: "SELECT id FROM orders" });
   await using ann = await server.connect("/t?user=ann");
@@ -270,8 +270,8 @@ Deno.test("S05 writes of another process reach declared queries and free ones", 
     new DatabaseSync(${JSON.stringify(path)}).exec("INSERT INTO orders VALUES (1, 'new', 5)")`;
   const { success } = await new Deno.Command(Deno.execPath(), { args: ["eval", script] }).output();
   assert.ok(success);
-  const told = [(await ann.nextJson()).data, (await ann.nextJson()).data];
-  assert.deepEqual(told.map((diff) => JSON.stringify(diff)).sort(), [
+  const changes = [(await ann.nextJson()).data, (await ann.nextJson()).data];
+  assert.deepEqual(changes.map((diff) => JSON.stringify(diff)).sort(), [
     '{"upsert":[{"id":1}]}',
     '{"upsert":[{"n":1}]}',
   ]);

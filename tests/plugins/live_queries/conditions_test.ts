@@ -18,7 +18,7 @@ const conditions = (sql: string) =>
     }`
   ).join("; ");
 
-Deno.test("conditions are found where every row of the table must meet them", () => {
+Deno.test("a term that all rows must meet gives a condition", () => {
   const cases: [string, string][] = [
     ["SELECT * FROM orders WHERE status = :s", "orders: status=:s"],
     ["select * from Orders where STATUS == $1;", "orders: status=$1"],
@@ -58,7 +58,7 @@ Deno.test("conditions are found where every row of the table must meet them", ()
   for (const [sql, expected] of cases) assert.equal(conditions(sql), expected, sql);
 });
 
-Deno.test("whatever is not certain gives no condition", () => {
+Deno.test("in case of doubt there is no condition", () => {
   const cases = [
     "SELECT * FROM orders",
     "SELECT * FROM orders WHERE status = :s OR id = 1",
@@ -84,9 +84,9 @@ Deno.test("whatever is not certain gives no condition", () => {
     "SELECT * FROM orders, json_each(:list) WHERE status = :s",
     "SELECT (SELECT 1 FROM orders) FROM items WHERE orders.status = :s",
     "INSERT INTO orders SELECT * FROM items",
-    // The row may be missing, which is what IS finds.
+    // IS matches a missing row.
     "SELECT * FROM items i LEFT JOIN orders o ON o.id = i.order_id WHERE o.status IS :s",
-    // Words that SQLite takes for keywords here and for names there: what follows them may be an OR.
+    // Words that can be keywords or names. If they are names, an OR may follow.
     "SELECT * FROM orders WHERE status = :s AND total IS DISTINCT FROM 5 OR id = 1",
     "SELECT start FROM events e, orders WHERE status = :s AND end = 1 OR e.room = 2",
     "SELECT start FROM events e, orders WHERE status = :s AND window = 1 OR e.room = 2",

@@ -1,4 +1,4 @@
-/** A server with live queries and everything they work with, over real sockets. */
+/** A server with live queries and the plugins they need, over real sockets. */
 
 import type { ServerOptions } from "../../../core/mod.ts";
 import { channels } from "../../../plugins/channels.ts";
@@ -50,7 +50,7 @@ export const byStatus: QueryDefinition = {
   params: { status: "string" },
 };
 
-/** A client that keeps its rows. */
+/** Subscribes to a live query and keeps its rows up to date. */
 export async function follow(client: Client, channel: string, request: object = {}) {
   client.sendJson({ do: "subscribe", channel, ...request });
   const reply = await client.nextJson();

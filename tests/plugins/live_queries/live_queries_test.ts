@@ -5,7 +5,7 @@ import { channelProtocol } from "../../kit/channel_protocol.ts";
 import { serve, until } from "../../kit/mod.ts";
 import { byStatus, follow, serveQueries } from "./kit.ts";
 
-Deno.test("S05 B07 a subscriber gets the rows, and then what each write changed", async () => {
+Deno.test("S05 B07 a subscriber gets the rows, then the changes of each write", async () => {
   await using server = await serveQueries({ byStatus });
   await server.store.run("INSERT INTO orders VALUES (1, 'ann', 'pending', 5)");
   await using client = await server.connect("/t");
@@ -21,7 +21,7 @@ Deno.test("S05 B07 a subscriber gets the rows, and then what each write changed"
   assert.deepEqual(live.rows(), [{ id: 2, customer: "bob", total: 8 }]);
 });
 
-Deno.test("B07 a write runs only the instances whose value a row had or has, and each once for all its listeners", async () => {
+Deno.test("B07 a write runs only the instances with a row's old or new value, each once for all subscribers", async () => {
   await using server = await serveQueries({ byStatus, names: { sql: "SELECT id, customer FROM orders" } });
   const runs = () => server.metrics.totals().plugboard_live_query_run_seconds_count ?? 0;
   const watches = Array.from(
@@ -42,7 +42,7 @@ Deno.test("B07 a write runs only the instances whose value a row had or has, and
     return runs() - before;
   };
   assert.equal(await ranBy("INSERT INTO orders VALUES (1, 'ann', 's7', 5)"), 2, "s7 and names");
-  await until("all ten to hear", () => heard.length === 10);
+  await until("ten diffs", () => heard.length === 10);
   assert.equal(await ranBy("UPDATE orders SET total = 6 WHERE id = 1"), 1, "s7: names does not read total");
   assert.equal(await ranBy("UPDATE orders SET status = 's8' WHERE id = 1"), 2, "s7 and s8");
   assert.equal(await ranBy("UPDATE orders SET total = total"), 0, "nothing changed");
@@ -50,14 +50,14 @@ Deno.test("B07 a write runs only the instances whose value a row had or has, and
   for (const { stop } of watches) stop();
 });
 
-Deno.test("B07 who was away gets the diffs it missed, or a new snapshot when that is impossible", async () => {
+Deno.test("B07 a client that reconnects gets the missed diffs, or else a new snapshot", async () => {
   await using server = await serveQueries({ byStatus });
   const first = await server.connect("/t");
   const live = await follow(first, "live:byStatus?status=pending");
   await server.store.run("INSERT INTO orders VALUES (1, 'ann', 'pending', 5)");
   await live.next();
   await first.close();
-  await until("nobody to listen", () => server.bus.localStats().length === 0);
+  await until("no subscribers", () => server.bus.localStats().length === 0);
   await server.store.run("INSERT INTO orders VALUES (2, 'bob', 'pending', 7)");
   await server.store.run("DELETE FROM orders WHERE id = 1");
   server.queries.settle();
@@ -77,7 +77,7 @@ Deno.test("B07 who was away gets the diffs it missed, or a new snapshot when tha
   assert.deepEqual(lost.rows(), [{ id: 2, customer: "bob", total: 7 }]);
 });
 
-Deno.test("parameters are checked, and stand in any order", async () => {
+Deno.test("parameters are checked and can have any order", async () => {
   await using server = await serveQueries({
     range: {
       sql: "SELECT id FROM orders WHERE total >= :from AND total < :to",
@@ -119,7 +119,7 @@ Deno.test("parameters are checked, and stand in any order", async () => {
   );
 });
 
-Deno.test("a definition that is wrong is refused with a sentence that names it", async () => {
+Deno.test("an invalid definition is refused with an error that names the field", async () => {
   await using server = await serveQueries({ byStatus });
   const sql = "SELECT 1 AS one";
   const wrong: [string, unknown, RegExp][] = [
@@ -149,7 +149,7 @@ Deno.test("a definition that is wrong is refused with a sentence that names it",
   assert.throws(() => server.queries.watch("q", {}, () => {}), { code: "permission_denied" });
 });
 
-Deno.test("who may see a query no more loses it when the identity changes", async () => {
+Deno.test("a client whose new identity may not read a query loses the subscription", async () => {
   await using server = await serveQueries({
     staff: { sql: "SELECT 1 AS one", allow: (identity) => identity.can("read", "orders") },
   });
@@ -160,13 +160,13 @@ Deno.test("who may see a query no more loses it when the identity changes", asyn
   assert.deepEqual(await client.nextJson(), { unsubscribed: "live:staff", code: 2000 });
 });
 
-Deno.test("an instance nobody listens to any more is gone", async () => {
+Deno.test("an instance without subscribers is removed", async () => {
   await using server = await serveQueries({ byStatus }, { lingerMs: 1 });
   for (let i = 0; i < 200; i++) server.queries.watch("byStatus", { status: `s${i}` }, () => {}).stop();
-  await until("all to be gone", () => server.queries.size === 0);
+  await until("no instances", () => server.queries.size === 0);
 });
 
-Deno.test("SQL that is wrong, writes, or changes with the time is refused with a sentence", async () => {
+Deno.test("SQL that is invalid, writes, or depends on the time is refused with a sentence", async () => {
   await using server = await serveQueries();
   const refused = [
     "SELEC 1",
@@ -193,7 +193,7 @@ Deno.test("SQL that is wrong, writes, or changes with the time is refused with a
   await assert.rejects(server.queries.subscribeToQuery("nobody", "DELETE FROM orders"));
 });
 
-Deno.test("a query with too many rows, or that takes too long, is ended with a reason and harms nobody else", async () => {
+Deno.test("a query with too many rows or a slow run ends with code 2100, and other clients are served", async () => {
   await using server = await serveQueries({
     all: { sql: "SELECT id FROM orders" },
     slow: {
@@ -220,7 +220,7 @@ Deno.test("a query with too many rows, or that takes too long, is ended with a r
   assert.equal((await client.nextJson()).subscribed, "plain");
 });
 
-Deno.test("S04 free SQL is subscribed and unsubscribed by the server; equal queries and parameters share", async () => {
+Deno.test("S04 the server subscribes clients to ad hoc SQL and unsubscribes them", async () => {
   await using server = await serveQueries();
   await using client = await server.connect("/t");
   await until("the client", () => server.bus.clients.size === 1);
@@ -239,11 +239,11 @@ Deno.test("S04 free SQL is subscribed and unsubscribed by the server; equal quer
   assert.deepEqual(
     await client.nextJson(),
     { error: "permission_denied" },
-    "nobody opens another's free query",
+    "clients cannot open the server's ad hoc SQL",
   );
 });
 
-Deno.test("S04 results of another database are told by query and parameters", async () => {
+Deno.test("S04 results of an external database are passed in by query and parameters", async () => {
   const bus = channels();
   const queries = liveQueries({ channels: bus.api });
   await using server = await serve({}, bus, queries, channelProtocol(bus.api));
@@ -261,7 +261,7 @@ Deno.test("S04 results of another database are told by query and parameters", as
   assert.deepEqual((await client.nextJson()).data, { at: [[1, { id: 2 }]], length: 2 });
 });
 
-Deno.test("a browser can import the module that keeps rows up to date", async () => {
+Deno.test("browsers can import the module that keeps rows up to date", async () => {
   await using server = await serveQueries();
   const response = await server.fetch("/live_rows.js");
   assert.match(response.headers.get("content-type")!, /^text\/javascript/);

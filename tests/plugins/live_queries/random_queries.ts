@@ -1,4 +1,4 @@
-/** Random queries for random schemas, of growing kind. */
+/** Random queries for random schemas. */
 
 import type { Params, ParamType } from "../../../plugins/live_queries.ts";
 import { type Column, type Dice, literal, type RandomSchema, type Table, written } from "./random_schema.ts";
@@ -6,25 +6,25 @@ import { type Column, type Dice, literal, type RandomSchema, type Table, written
 export interface RandomQuery {
   readonly sql: string;
   readonly params: Record<string, ParamType>;
-  /** Values it is asked with. */
+  /** Parameter values to run it with. */
   readonly choices: readonly Params[];
-  /** Whether its rows have one order only. */
+  /** Whether the order of its rows is defined. */
   readonly ordered: boolean;
 }
 
-/** A query in the making. */
-class Making {
+/** Builds a query. */
+class QueryBuilder {
   readonly params: Record<string, ParamType> = {};
   readonly dice: Dice;
   constructor(dice: Dice) {
     this.dice = dice;
   }
 
-  /** A new parameter, or a value in its place. */
+  /** A new parameter or a literal. */
   operand(column: Column): string {
-    if (this.dice.once(6)) return literal(column, this.dice);
+    if (this.dice.oneIn(6)) return literal(column, this.dice);
     const name = `p${Object.keys(this.params).length}`;
-    this.params[name] = column.type === "TEXT" || this.dice.once(4) ? "string" : "number";
+    this.params[name] = column.type === "TEXT" || this.dice.oneIn(4) ? "string" : "number";
     return `${this.dice.pick([":", "@", "$"])}${name}`;
   }
 
@@ -32,7 +32,7 @@ class Making {
     return `${alias === "" ? "" : `${alias}.`}${written(name, this.dice)}`;
   }
 
-  /** Something a row must meet. */
+  /** A random term. */
   term({ columns }: Table, alias: string): string {
     const { dice } = this;
     const column = dice.pick(columns);
@@ -64,7 +64,7 @@ class Making {
     }
   }
 
-  /** Terms, put together. */
+  /** A condition of several terms. */
   condition(table: Table, alias = ""): string {
     const { dice } = this;
     const shapes = [
@@ -84,11 +84,11 @@ class Making {
     return columns.map(({ name }) => this.column(name, alias)).join(", ");
   }
 
-  done(sql: string, columns: number): RandomQuery {
+  build(sql: string, columns: number): RandomQuery {
     const { dice, params } = this;
     const order = Array.from({ length: columns }, (_, i) => `${i + 1} COLLATE BINARY`).join(", ");
-    const ordered = dice.once(2);
-    const limit = dice.once(2) ? ` LIMIT ${1 + dice.below(3)}` : "";
+    const ordered = dice.oneIn(2);
+    const limit = dice.oneIn(2) ? ` LIMIT ${1 + dice.below(3)}` : "";
     const choices = Array.from({ length: 3 }, () =>
       Object.fromEntries(
         Object.entries(params).map(([name, type]) => [
@@ -102,7 +102,7 @@ class Making {
 
 /** A random query. */
 export function randomQuery({ tables, views }: RandomSchema, dice: Dice): RandomQuery {
-  const making = new Making(dice);
+  const builder = new QueryBuilder(dice);
   const table = dice.pick(tables);
   const other = dice.pick(tables);
   const source = written(table.name, dice);
@@ -111,37 +111,37 @@ export function randomQuery({ tables, views }: RandomSchema, dice: Dice): Random
   const on = `x.${written(column.name, dice)} = y.${written(dice.pick(other.columns).name, dice)}`;
   switch (dice.below(views.length > 0 ? 14 : 12)) {
     case 0:
-      return making.done(`SELECT * FROM ${source}`, table.columns.length);
+      return builder.build(`SELECT * FROM ${source}`, table.columns.length);
     case 1:
     case 2:
     case 3:
-      return making.done(
-        `SELECT ${making.list(shown)} FROM ${source} WHERE ${making.condition(table)}`,
+      return builder.build(
+        `SELECT ${builder.list(shown)} FROM ${source} WHERE ${builder.condition(table)}`,
         shown.length,
       );
     case 4:
-      return making.done(
+      return builder.build(
         `SELECT count(*) AS n, min(${
-          making.column(column.name, "")
-        } COLLATE BINARY) AS m FROM main.${source} WHERE ${making.condition(table)}`,
+          builder.column(column.name, "")
+        } COLLATE BINARY) AS m FROM main.${source} WHERE ${builder.condition(table)}`,
         2,
       );
     case 5: {
-      const group = `${making.column(column.name, "")} || ''`;
-      return making.done(
+      const group = `${builder.column(column.name, "")} || ''`;
+      return builder.build(
         `SELECT ${group} AS g, count(*) AS n FROM ${source} WHERE ${
-          making.condition(table)
+          builder.condition(table)
         } GROUP BY 1 HAVING count(*) > 0`,
         2,
       );
     }
     case 6: {
       const join = dice.pick(["JOIN", "LEFT JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"]);
-      const [where, of] = dice.once(3) ? ["x", table] as const : ["y", other] as const;
-      const missing = `${making.column(dice.pick(of.columns).name, where)} IS NULL`;
-      const condition = dice.once(2) ? missing : making.condition(of, where);
-      return making.done(
-        `SELECT ${making.list(shown, "x")}, y.${written(other.columns[0]!.name, dice)} AS other ` +
+      const [where, of] = dice.oneIn(3) ? ["x", table] as const : ["y", other] as const;
+      const missing = `${builder.column(dice.pick(of.columns).name, where)} IS NULL`;
+      const condition = dice.oneIn(2) ? missing : builder.condition(of, where);
+      return builder.build(
+        `SELECT ${builder.list(shown, "x")}, y.${written(other.columns[0]!.name, dice)} AS other ` +
           `FROM ${source} x ${join} ${written(other.name, dice)} AS y ON ${
             dice.pick([on, "1"])
           } WHERE ${condition}`,
@@ -149,50 +149,50 @@ export function randomQuery({ tables, views }: RandomSchema, dice: Dice): Random
       );
     }
     case 7:
-      return making.done(
-        `SELECT ${making.list(shown, "x")} FROM ${source} x, ${written(other.name, dice)} y WHERE ${on} AND ${
-          making.condition(other, "y")
-        }`,
+      return builder.build(
+        `SELECT ${builder.list(shown, "x")} FROM ${source} x, ${
+          written(other.name, dice)
+        } y WHERE ${on} AND ${builder.condition(other, "y")}`,
         shown.length,
       );
     case 8:
-      return making.done(
-        `SELECT ${making.list(shown)} FROM ${source} WHERE ${making.term(table, "")} AND ${
-          making.column(column.name, "")
+      return builder.build(
+        `SELECT ${builder.list(shown)} FROM ${source} WHERE ${builder.term(table, "")} AND ${
+          builder.column(column.name, "")
         } ` +
           `${dice.pick(["IN", "NOT IN"])} (SELECT ${written(other.columns[0]!.name, dice)} FROM ${
             written(other.name, dice)
-          } WHERE ${making.condition(other)})`,
+          } WHERE ${builder.condition(other)})`,
         shown.length,
       );
     case 9:
-      return making.done(
-        `WITH big AS (SELECT * FROM ${source} WHERE ${making.term(table, "")}) ` +
-          `SELECT ${making.list(shown)} FROM big WHERE ${making.condition(table)}`,
+      return builder.build(
+        `WITH big AS (SELECT * FROM ${source} WHERE ${builder.term(table, "")}) ` +
+          `SELECT ${builder.list(shown)} FROM big WHERE ${builder.condition(table)}`,
         shown.length,
       );
     case 10:
-      return making.done(
-        `SELECT ${making.column(column.name, "")} || '' AS v FROM ${source} WHERE ${
-          making.term(table, "")
+      return builder.build(
+        `SELECT ${builder.column(column.name, "")} || '' AS v FROM ${source} WHERE ${
+          builder.term(table, "")
         } ` +
           `${dice.pick(["UNION", "UNION ALL", "EXCEPT", "INTERSECT"])} SELECT ${
             written(other.columns[0]!.name, dice)
-          } || '' FROM ${written(other.name, dice)} WHERE ${making.term(other, "")}`,
+          } || '' FROM ${written(other.name, dice)} WHERE ${builder.term(other, "")}`,
         1,
       );
     case 11:
-      return making.done(
-        `SELECT ${making.column(column.name, "")} AS v, count(*) OVER (PARTITION BY ${
-          making.column(dice.pick(table.columns).name, "")
-        }) AS n, exists(SELECT 1 FROM ${written(other.name, dice)} WHERE ${making.term(other, "")}) AS e ` +
-          `FROM ${source} WHERE ${making.condition(table)}`,
+      return builder.build(
+        `SELECT ${builder.column(column.name, "")} AS v, count(*) OVER (PARTITION BY ${
+          builder.column(dice.pick(table.columns).name, "")
+        }) AS n, exists(SELECT 1 FROM ${written(other.name, dice)} WHERE ${builder.term(other, "")}) AS e ` +
+          `FROM ${source} WHERE ${builder.condition(table)}`,
         3,
       );
     case 12: {
       const [view] = views;
-      return making.done(
-        `SELECT ${making.list(view!.columns)} FROM seen WHERE ${making.condition(view!)}`,
+      return builder.build(
+        `SELECT ${builder.list(view!.columns)} FROM seen WHERE ${builder.condition(view!)}`,
         view!.columns.length,
       );
     }
@@ -202,13 +202,13 @@ export function randomQuery({ tables, views }: RandomSchema, dice: Dice): Random
       const match = `x.${written(dice.pick(of.columns).name, dice)} = y.${
         written(view!.columns[0]!.name, dice)
       }`;
-      return making.done(
+      return builder.build(
         `SELECT x.${written(of.columns[0]!.name, dice)} AS a, y.${
           written(view!.columns[0]!.name, dice)
         } AS b ` +
           `FROM ${written(of.name, dice)} x ${dice.pick(["JOIN", "LEFT JOIN"])} seen AS y ON ${
             dice.pick([match, "1"])
-          } WHERE ${making.condition(of, "x")}`,
+          } WHERE ${builder.condition(of, "x")}`,
         2,
       );
     }

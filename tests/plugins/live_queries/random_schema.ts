@@ -1,10 +1,10 @@
-/** Random schemas, and writes and definitions that fit them. The same dice give the same. */
+/** Random schemas with writes and schema changes. The same seed gives the same values. */
 
 import type { SqlValue } from "../../../plugins/live_queries.ts";
 import { PlugboardError } from "../../../core/mod.ts";
 import type { Transaction } from "../../../plugins/persistence.ts";
 
-/** Random numbers that a seed decides (mulberry32). */
+/** Seeded random numbers (mulberry32). */
 export class Dice {
   #state: number;
 
@@ -19,16 +19,16 @@ export class Dice {
     return ((mixed ^ (mixed >>> 14)) >>> 0) % limit;
   }
 
-  /** True once in so many times. */
-  once(inSo: number): boolean {
-    return this.below(inSo) === 0;
+  /** True with a probability of 1/n. */
+  oneIn(n: number): boolean {
+    return this.below(n) === 0;
   }
 
   pick<T>(list: readonly T[]): T {
     return list[this.below(list.length)]!;
   }
 
-  /** At least so many of a list, in its order. */
+  /** Picks at least `least` values of a list, in its order. */
   some<T>(list: readonly T[], least: number): T[] {
     const count = least + this.below(list.length - least + 1);
     const chosen = new Set<T>();
@@ -50,7 +50,7 @@ export interface Table {
 }
 
 export interface View extends Table {
-  /** The table it is about. */
+  /** The table that it selects from. */
   readonly of: Table;
 }
 
@@ -65,10 +65,10 @@ const COLUMN_NAMES = ["a", "B", "end", "window", "c d", "left"];
 
 export const quoted = (name: string): string => `"${name}"`;
 
-/** As somebody would write it: bare where that is possible, in any case. */
+/** Writes a name with or without quotes, in any case. */
 export function written(name: string, dice: Dice): string {
-  if (name.includes(" ") || dice.once(3)) return dice.pick([quoted(name), `[${name}]`, `\`${name}\``]);
-  return dice.once(4) ? name.toUpperCase() : name;
+  if (name.includes(" ") || dice.oneIn(3)) return dice.pick([quoted(name), `[${name}]`, `\`${name}\``]);
+  return dice.oneIn(4) ? name.toUpperCase() : name;
 }
 
 export function randomSchema(dice: Dice): RandomSchema {
@@ -79,9 +79,9 @@ export function randomSchema(dice: Dice): RandomSchema {
     tables.push(table);
     sql.push(declaration);
   }
-  const views = dice.once(2) ? [] : [randomView(dice.pick(tables), dice)];
+  const views = dice.oneIn(2) ? [] : [randomView(dice.pick(tables), dice)];
   sql.push(...views.map((view) => viewSql(view, dice)));
-  if (!dice.once(3)) sql.push(...triggers(tables, dice));
+  if (!dice.oneIn(3)) sql.push(...triggers(tables, dice));
   return { sql: sql.join(";\n"), tables, views };
 }
 
@@ -111,7 +111,7 @@ function randomTable(
     add({ name: "id", type: "TEXT", generated: false }, `${collation(dice)} PRIMARY KEY`);
   }
   if (composite) {
-    const notNull = dice.once(2) ? "NOT NULL" : "";
+    const notNull = dice.oneIn(2) ? "NOT NULL" : "";
     add({ name: "id", type: dice.pick(["TEXT", "INTEGER", ""]), generated: false }, notNull);
     add({ name: "n", type: "INTEGER", generated: false }, notNull);
   }
@@ -119,7 +119,7 @@ function randomTable(
     const type = dice.pick(["INTEGER", "TEXT", "TEXT", "REAL", ""] as const);
     add({ name: column, type, generated: false }, plainColumn(type, others, dice));
   }
-  if (dice.once(3)) {
+  if (dice.oneIn(3)) {
     const from = dice.pick(columns.slice(-2));
     const expression = dice.pick([`${quoted(from.name)} || 'x'`, `coalesce(${quoted(from.name)}, 0) + 1`]);
     add(
@@ -137,12 +137,12 @@ function randomTable(
 
 function plainColumn(type: Column["type"], others: readonly Table[], dice: Dice): string {
   const parents = others.filter(({ key }) => key.length === 1);
-  if (parents.length > 0 && dice.once(3)) {
+  if (parents.length > 0 && dice.oneIn(3)) {
     const deleted = dice.pick(["CASCADE", "SET NULL", "RESTRICT"]);
     return `REFERENCES ${quoted(dice.pick(parents).name)} ("id") ON DELETE ${deleted} ON UPDATE CASCADE`;
   }
-  const unique = dice.once(8) ? dice.pick(["UNIQUE", "UNIQUE ON CONFLICT REPLACE"]) : "";
-  return `${type === "TEXT" ? collation(dice) : ""} ${unique} ${dice.once(6) ? "DEFAULT 1" : ""}`;
+  const unique = dice.oneIn(8) ? dice.pick(["UNIQUE", "UNIQUE ON CONFLICT REPLACE"]) : "";
+  return `${type === "TEXT" ? collation(dice) : ""} ${unique} ${dice.oneIn(6) ? "DEFAULT 1" : ""}`;
 }
 
 function collation(dice: Dice): string {
@@ -153,7 +153,7 @@ function randomView(of: Table, dice: Dice): View {
   return { name: "seen", of, columns: dice.some(of.columns, 2), key: [] };
 }
 
-/** What a view is defined by; another each time. */
+/** A definition of a view with a random condition. */
 export function viewSql({ name, of, columns }: View, dice: Dice): string {
   const column = dice.pick(of.columns);
   const condition = dice.pick(["IS NOT NULL", `= ${literal(column, dice)}`, `<> ${literal(column, dice)}`]);
@@ -191,10 +191,10 @@ const VALUES: Record<Column["type"], readonly SqlValue[]> = {
   "": [0, 1, "a", "1", 0.5],
 };
 
-/** A value for a column; few enough that rows meet. */
+/** A value for a column. There are few values, so that rows share them. */
 export function valueFor({ type, name }: Column, dice: Dice): SqlValue {
-  if (dice.once(name === "id" || name === "n" ? 15 : 6)) return null;
-  if (dice.once(12)) return dice.pick(VALUES[""]);
+  if (dice.oneIn(name === "id" || name === "n" ? 15 : 6)) return null;
+  if (dice.oneIn(12)) return dice.pick(VALUES[""]);
   return dice.pick(VALUES[type]);
 }
 
@@ -203,10 +203,10 @@ export function literal(column: Column, dice: Dice): string {
   return typeof value === "string" ? `'${value}'` : String(value ?? "NULL");
 }
 
-/** Undoes a transaction. */
+/** Thrown to roll back a transaction. */
 export class Undo extends Error {}
 
-/** A random transaction. Which statements fail is left to chance. */
+/** A random transaction. Some of its statements fail. */
 export function randomWrite({ tables }: RandomSchema, dice: Dice): (tx: Transaction) => void {
   const statements = Array.from(
     { length: 1 + dice.below(4) },
@@ -228,7 +228,7 @@ export function randomWrite({ tables }: RandomSchema, dice: Dice): (tx: Transact
   };
 }
 
-/** What the schema does not allow is no concern of these tests. */
+/** Ignores the errors of statements that the schema does not allow. */
 function attempt(work: () => unknown): void {
   try {
     work();
@@ -262,7 +262,7 @@ function randomStatement(table: Table, dice: Dice): { sql: string; params: SqlVa
     case 3:
       return { sql: `DELETE FROM ${name} WHERE ${condition}`, params: [valueFor(where, dice)] };
     case 4:
-      return dice.once(3)
+      return dice.oneIn(3)
         ? { sql: `DELETE FROM ${name}`, params: [] }
         : insert(table, columns, "OR REPLACE", dice);
     default:
@@ -271,10 +271,10 @@ function randomStatement(table: Table, dice: Dice): { sql: string; params: SqlVa
 }
 
 function insert(table: Table, columns: readonly Column[], conflict: string, dice: Dice) {
-  const into = dice.once(4) ? columns.slice(0, 1 + dice.below(columns.length)) : columns;
+  const into = dice.oneIn(4) ? columns.slice(0, 1 + dice.below(columns.length)) : columns;
   const key = table.key.map(quoted).join(", ");
   const [set] = into.slice(-1);
-  const upsert = key !== "" && conflict === "" && dice.once(2)
+  const upsert = key !== "" && conflict === "" && dice.oneIn(2)
     ? ` ON CONFLICT (${key}) DO UPDATE SET ${quoted(set!.name)} = excluded.${quoted(set!.name)}`
     : "";
   return {
@@ -285,7 +285,7 @@ function insert(table: Table, columns: readonly Column[], conflict: string, dice
   };
 }
 
-/** Changes the schema, in one transaction or two; `breaks` when queries may have ended meanwhile. */
+/** Changes the schema in one or two transactions. With `breaks`, queries may end in between. */
 export function randomDefinition(
   { tables, views }: RandomSchema,
   dice: Dice,

@@ -9,7 +9,7 @@ const row = fc.record({
   v: fc.integer({ min: 0, max: 3 }),
 }, { noNullPrototype: true });
 
-/** Random results, one after the other. */
+/** Sequences of random results. */
 const results = (uniqueBy: ((row: Row) => string) | undefined) =>
   fc.array(
     uniqueBy === undefined
@@ -23,10 +23,10 @@ for (
     ["a key", ["id"], (each: Row) => String(each.id)],
     ["a key of two columns", ["id", "part"], (each: Row) => `${each.id}${each.part}`],
     ["no key", null, undefined],
-    ["a key that is none", ["id"], undefined],
+    ["a key that is not unique", ["id"], undefined],
   ] as const
 ) {
-  Deno.test(`with ${name}, a snapshot and the diffs after it lead to every result`, () => {
+  Deno.test(`with ${name}, a snapshot and the following diffs reproduce every result`, () => {
     fc.assert(fc.property(results(selector), (all) => {
       const rows = liveRows<Record<string, unknown>>();
       let now = Result.of(all[0]!, key);
@@ -43,7 +43,7 @@ for (
   });
 }
 
-Deno.test("equal results have no diff, and a diff holds no more than what changed", () => {
+Deno.test("equal results have no diff, and a diff contains only the changes", () => {
   const of = (...rows: Row[]) => Result.of(rows, ["id"]);
   const [a, b, c] = [{ id: 1, v: 1 }, { id: 2, v: 1 }, { id: 3, v: 1 }];
   assert.equal(of(a, b).diff(of(a, b)), undefined);
@@ -53,7 +53,7 @@ Deno.test("equal results have no diff, and a diff holds no more than what change
   assert.equal(of(a, b).diff(of(b, a)), '{"order":[2,1]}');
 });
 
-Deno.test("large integers and bytes have a form in JSON", () => {
+Deno.test("large integers become strings and bytes become base64", () => {
   const { snapshot } = Result.of([{ id: 2n ** 60n, small: 5n, bytes: Uint8Array.of(1, 2) }], ["id"]);
   assert.deepEqual(JSON.parse(snapshot).rows, [{ id: "1152921504606846976", small: 5, bytes: "AQI=" }]);
 });

@@ -101,7 +101,7 @@ Deno.test("a job that is woken while it runs elsewhere runs again, and the secon
   assert.equal(scheduler.pending(a), undefined);
 });
 
-Deno.test("cancelling a job ends all its runs for those who wait for them", async () => {
+Deno.test("cancelling a job ends the wait for all its runs", async () => {
   const elsewhere = new Map([["b", Promise.withResolvers<void>()]]);
   const { clock, scheduler, make, ran } = scheduled({ elsewhere });
   const [a, b] = [make("a", 50), make("b")];
@@ -109,7 +109,7 @@ Deno.test("cancelling a job ends all its runs for those who wait for them", asyn
   const answer = run.ended;
   scheduler.cancel(a);
   await answer;
-  // The story: a mutation waited for ever for a query that ran, was woken again, and ended.
+  // Regression: a mutation never got its reply when a query was woken again during a run and then ended.
   const runs = [scheduler.wake(b)];
   clock.advance(5);
   runs.push(scheduler.wake(b));
@@ -133,7 +133,7 @@ Deno.test("many slow jobs yield to the event loop", async () => {
     Object.defineProperty(job, "ranAt", {
       set() {
         const end = performance.now() + 5;
-        while (performance.now() < end); // it works
+        while (performance.now() < end); // a slow run
       },
     });
     return job;

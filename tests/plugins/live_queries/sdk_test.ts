@@ -1,4 +1,4 @@
-/** Live queries and mutations through an official SDK: rows, diffs, recovery by itself, and answers after diffs. */
+/** Live queries and mutations with an official SDK: rows, diffs, automatic recovery, replies after diffs. */
 
 import assert from "node:assert/strict";
 import type { PublicationContext, SubscribedContext, Subscription } from "centrifuge";
@@ -30,7 +30,7 @@ async function serveSdk(files: { file(name: string): string }) {
   return Object.assign(server, { store: store.api, bus: bus.api });
 }
 
-/** Follows a channel as the README says; counts how often it was given a snapshot. */
+/** Follows a channel as in the README, and counts the snapshots. */
 function follow(subscription: Subscription) {
   const orders = liveRows();
   const followed = { rows: orders.rows, snapshots: 0 };
@@ -46,7 +46,7 @@ function follow(subscription: Subscription) {
   return followed;
 }
 
-Deno.test("S04 B07 B08 an SDK follows queries and SQL, recovers by itself, and hears of diffs before the answer", async () => {
+Deno.test("S04 B07 B08 an SDK follows queries and SQL, recovers automatically, and gets diffs before the reply", async () => {
   using files = folder();
   await using server = await serveSdk(files);
   await using client = sdkClient(server.url);
@@ -55,20 +55,20 @@ Deno.test("S04 B07 B08 an SDK follows queries and SQL, recovers by itself, and h
     sqlChannel("SELECT id, status FROM orders WHERE status = ? ORDER BY id", ["new"]),
   ].map((channel) => follow(client.sdk.newSubscription(channel)));
   client.sdk.connect();
-  await until("all to be subscribed", () => all.every(({ snapshots }) => snapshots === 1));
+  await until("all subscriptions", () => all.every(({ snapshots }) => snapshots === 1));
   for (let id = 1; id <= 3; id++) {
     const { data } = await client.sdk.rpc("add", {});
     assert.equal(data, id);
-    for (const { rows } of all) assert.deepEqual(rows.at(-1), { id, status: "new" }, "with the answer");
+    for (const { rows } of all) assert.deepEqual(rows.at(-1), { id, status: "new" }, "before the reply");
   }
   for (const conn of server.server.connections) conn.close(closeCode(3001, "shutdown"));
   await server.store.exec(
     "UPDATE orders SET status = 'old' WHERE id = 2; INSERT INTO orders VALUES (9, 'new')",
   );
-  await until("what was missed", () => all.every(({ rows }) => rows.length === 3 && rows[2]!.id === 9));
-  assert.deepEqual(all.map(({ snapshots }) => snapshots), [1, 1], "recovered, not begun anew");
+  await until("the missed rows", () => all.every(({ rows }) => rows.length === 3 && rows[2]!.id === 9));
+  assert.deepEqual(all.map(({ snapshots }) => snapshots), [1, 1], "recovered");
   await server.store.exec("ALTER TABLE orders ADD COLUMN note");
-  await until("SQL to be asked for anew", () => all[1]!.snapshots === 2);
+  await until("a second subscription to the SQL", () => all[1]!.snapshots === 2);
   await client.sdk.rpc("add", {});
   assert.deepEqual(all.map(({ rows }) => rows.length), [4, 4]);
 });

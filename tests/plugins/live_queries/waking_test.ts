@@ -5,7 +5,7 @@ import { persistence } from "../../../plugins/persistence.ts";
 import { FakeClock, serve, until } from "../../kit/mod.ts";
 import { byStatus, follow, serveQueries } from "./kit.ts";
 
-/** A query is right if what a subscriber holds after these writes is what it would get anew. */
+/** Checks that after each write a subscriber has the same rows as a new subscriber. */
 async function follows(schema: string, sql: string, writes: string[], more: Partial<QueryDefinition> = {}) {
   await using server = await serveQueries();
   await server.store.exec(schema);
@@ -25,11 +25,11 @@ async function follows(schema: string, sql: string, writes: string[], more: Part
 
 const TABLES = "CREATE TABLE a (id INTEGER PRIMARY KEY, v, w); CREATE TABLE b (id INTEGER PRIMARY KEY, v);";
 
-Deno.test("S05 a table whose name has capitals and whose rows cannot be told wakes its queries", async () => {
+Deno.test("S05 a table with a capital in its name and without reported rows wakes its queries", async () => {
   await follows("CREATE TABLE Loose (v)", "SELECT v FROM Loose", ["INSERT INTO Loose VALUES (1)"]);
 });
 
-Deno.test("S05 a table that is read directly and through a view wakes for rows that only the view shows", async () => {
+Deno.test("S05 a table that is read directly and through a view wakes for rows that only the view returns", async () => {
   await follows(
     `${TABLES} CREATE VIEW others AS SELECT id FROM a WHERE v = 1;`,
     "SELECT a.id, others.id AS other FROM a JOIN others WHERE a.v = :v",
@@ -38,7 +38,7 @@ Deno.test("S05 a table that is read directly and through a view wakes for rows t
   );
 });
 
-Deno.test("S05 a row that an outer join misses is missed no more when it comes", async () => {
+Deno.test("S05 inserting the missing row of an outer join wakes the query", async () => {
   await follows(
     `${TABLES} INSERT INTO b VALUES (1, 1);`,
     "SELECT b.id FROM b LEFT JOIN a ON a.id = b.id WHERE a.v IS NULL",
@@ -46,7 +46,7 @@ Deno.test("S05 a row that an outer join misses is missed no more when it comes",
   );
 });
 
-Deno.test("S05 generated columns change with those they are made of, and are no value to find an instance by", async () => {
+Deno.test("S05 generated columns change with their sources, and are not used to find instances", async () => {
   for (const kind of ["VIRTUAL", "STORED"]) {
     const schema = `CREATE TABLE g (id INTEGER PRIMARY KEY, v, made AS (v + 1) ${kind})`;
     const writes = ["INSERT INTO g (id, v) VALUES (1, 4)", "UPDATE g SET v = 7"];
@@ -55,7 +55,7 @@ Deno.test("S05 generated columns change with those they are made of, and are no 
   }
 });
 
-Deno.test("S05 full-text search is followed too", async () => {
+Deno.test("S05 full-text search is followed", async () => {
   await follows(
     "CREATE VIRTUAL TABLE Texts USING fts5 (body)",
     "SELECT body FROM Texts WHERE Texts MATCH 'hello' ORDER BY body",
@@ -71,7 +71,7 @@ Deno.test("S05 a query of JSON in a column is followed", async () => {
   );
 });
 
-Deno.test("a rowid beside a primary key is refused, since its changes cannot be seen", async () => {
+Deno.test("the rowid of a table with another primary key is refused, since its changes cannot be seen", async () => {
   await using server = await serveQueries();
   await server.store.exec("CREATE TABLE t (k TEXT PRIMARY KEY, v); CREATE TABLE u (v)");
   assert.throws(
@@ -82,7 +82,7 @@ Deno.test("a rowid beside a primary key is refused, since its changes cannot be 
   server.queries.define("loose", { sql: "SELECT rowid, v FROM u" });
 });
 
-Deno.test("S04 free SQL reads what a view means now, and parameters differ by type", async () => {
+Deno.test("S04 ad hoc SQL follows a redefined view, and its parameters differ by type", async () => {
   await using server = await serveQueries();
   await server.store.exec("CREATE VIEW shown AS SELECT id, status FROM orders WHERE status = 'a'");
   await using client = await server.connect("/t");
@@ -102,7 +102,7 @@ Deno.test("S04 free SQL reads what a view means now, and parameters differ by ty
   assert.deepEqual(kinds.map(([type]) => type), ["real", "text", "null", "integer", "blob"]);
 });
 
-Deno.test("S04 free SQL has parameters by position, by number and by name, in any order", async () => {
+Deno.test("S04 ad hoc SQL has parameters by position, number and name, in any order", async () => {
   await using server = await serveQueries();
   await using client = await server.connect("/t");
   await until("the client", () => server.bus.clients.size === 1);
@@ -117,7 +117,7 @@ Deno.test("S04 free SQL has parameters by position, by number and by name, in an
   assert.deepEqual(await asked("SELECT :b AS a, @a AS b", { a: "x", b: "y" }), { a: "y", b: "x" });
 });
 
-Deno.test("a result whose key has become another is given whole", async () => {
+Deno.test("after a change of its key a result is sent as a snapshot", async () => {
   await using server = await serveQueries();
   await server.store.exec(
     "CREATE TABLE t (a NOT NULL, b NOT NULL, PRIMARY KEY (a)); INSERT INTO t VALUES (1, 2)",
@@ -135,14 +135,14 @@ Deno.test("a result whose key has become another is given whole", async () => {
   assert.deepEqual(live.rows(), [{ a: 1, b: 3 }]);
 });
 
-Deno.test("code that follows a query is told of its end, and whoever asks later follows a new one", async () => {
+Deno.test("a watcher gets the reason when its query ends, and later subscribers get a new instance", async () => {
   await using server = await serveQueries({ byStatus }, { maxRows: 1 });
   const ended: string[] = [];
   const heard: unknown[] = [];
   const status = { status: "a" };
   server.queries.watch("byStatus", status, (diff) => heard.push(diff), (reason) => ended.push(reason));
   await server.store.run("INSERT INTO orders VALUES (1, 'x', 'a', 1), (2, 'x', 'a', 1)");
-  await until("the end", () => ended.length > 0);
+  await until("the end of the query", () => ended.length > 0);
   assert.match(ended[0]!, /more than 1 rows/);
   await server.store.run("DELETE FROM orders WHERE id = 2");
   await using client = await server.connect("/t");
@@ -150,10 +150,10 @@ Deno.test("code that follows a query is told of its end, and whoever asks later 
   await server.store.run("UPDATE orders SET total = 2");
   await live.next();
   assert.deepEqual(live.rows(), [{ id: 1, customer: "x", total: 2 }]);
-  assert.deepEqual(heard, [], "nothing after its end");
+  assert.deepEqual(heard, [], "no diffs after the end");
 });
 
-Deno.test("S05 within a write nothing is shown: it is not committed yet", async () => {
+Deno.test("S05 inside a write, live queries refuse to show uncommitted rows", async () => {
   await using server = await serveQueries({ byStatus });
   const refused: unknown[] = [];
   await server.store.write((tx) => {
@@ -174,7 +174,7 @@ Deno.test("S05 within a write nothing is shown: it is not committed yet", async 
   assert.deepEqual(refused, ["in_transaction", "in_transaction"]);
 });
 
-Deno.test("who missed more text than a snapshot has gets a snapshot", async () => {
+Deno.test("a client that missed more text than a snapshot has gets a snapshot", async () => {
   await using server = await serveQueries({ byStatus });
   await using client = await server.connect("/t");
   const live = await follow(client, "live:byStatus?status=a");
@@ -192,17 +192,17 @@ Deno.test("who missed more text than a snapshot has gets a snapshot", async () =
   assert.equal(await recovered(1), false);
 });
 
-Deno.test("a slow query is refused from its first run on", async () => {
+Deno.test("a slow first run is refused, and the query for a while", async () => {
   const sql =
     "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < :n) SELECT count(*) AS n FROM c";
   await using server = await serveQueries({ slow: { sql, params: { n: "integer" } } }, { maxMs: 20 });
   const watch = (n: number) => server.queries.watch("slow", { n }, () => {});
   watch(1);
   assert.throws(() => watch(2_000_000), /takes longer than 20 ms/);
-  assert.throws(() => watch(2), /takes longer than 20 ms/, "for a while, whatever its parameters are");
+  assert.throws(() => watch(2), /takes longer than 20 ms/, "with any parameters");
 });
 
-Deno.test("a query that depends on the time runs at its interval", async () => {
+Deno.test("a query with a refresh interval runs without writes", async () => {
   await using server = await serveQueries({
     clock: { sql: "SELECT strftime('%f', 'now') AS now", refreshMs: 5 },
   });
@@ -214,7 +214,7 @@ Deno.test("a query that depends on the time runs at its interval", async () => {
   assert.notDeepEqual(live.rows()[0], first);
 });
 
-Deno.test("a query nobody listens to any more leaves nothing: no timer, no watched table, no history", async () => {
+Deno.test("a query without subscribers leaves no timer, no watched table and no history", async () => {
   const clock = new FakeClock();
   const database = persistence({ path: ":memory:" });
   const watched = new Set<string>();
@@ -244,12 +244,12 @@ Deno.test("a query nobody listens to any more leaves nothing: no timer, no watch
     const watches = Array.from({ length: 100 }, (_, v) => queries.api.watch("q", { v }, () => {}));
     await queries.api.subscribeToQuery("nobody", "SELECT v FROM b WHERE id = ?", [1]);
     assert.deepEqual([queries.api.size, watched], [101, new Set(["a", "b"])]);
-    assert.equal(clock.pending, timers + 1, "only what is not listened to has a timer");
+    assert.equal(clock.pending, timers + 1, "only the query without subscribers has a timer");
     await api.exec("DELETE FROM b; INSERT OR REPLACE INTO a VALUES (1, 5); INSERT INTO b VALUES (1, 5)");
     queries.api.settle();
     for (const { stop } of watches) stop();
     clock.advance(999);
-    assert.equal(queries.api.size, 101, "who comes back soon recovers");
+    assert.equal(queries.api.size, 101, "kept for clients that reconnect");
     clock.advance(1);
     assert.deepEqual([queries.api.size, watched, clock.pending], [0, new Set(), timers]);
   }

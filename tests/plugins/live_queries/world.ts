@@ -1,4 +1,4 @@
-/** A server with live queries and a random schema, without a network, on a clock of its own. */
+/** A server with live queries and a random schema, without a network, on a fake clock. */
 
 import { closeCodes, type Endpoint } from "../../../core/mod.ts";
 import { type ChannelEncoder, channels, type Position } from "../../../plugins/channels.ts";
@@ -11,24 +11,23 @@ import { type Shown, shown } from "../../kit/channel_protocol.ts";
 import { FakeClock, offline, turn } from "../../kit/mod.ts";
 import type { RandomQuery } from "./random_queries.ts";
 
-/** Who follows a query, and what they hold. */
+/** A subscriber with its rows. */
 export interface Follower {
   readonly what: string;
-  /** Whether publications reach it now. */
-  readonly here: boolean;
+  readonly subscribed: boolean;
   /** Whether the server has ended it. */
   readonly ended: boolean;
-  /** What it holds, as text. */
-  held(): string;
-  /** What it would hold if it asked now. */
+  /** Its rows as text. */
+  rowsText(): string;
+  /** The rows of a fresh run as text. */
   fresh(): string;
-  /** What it was in since it was last asked for without having been committed. */
+  /** Returns the states it had that were never committed, and forgets them. */
   uncommitted(): string[];
-  /** Notes what a commit has led to. */
+  /** Notes the result of a commit. */
   committed(): void;
-  /** Asks, or asks for what it missed; the reason when it is refused. */
-  come(): Promise<string | undefined>;
-  leave(): void;
+  /** Subscribes or recovers; resolves to the reason if it is refused. */
+  subscribe(): Promise<string | undefined>;
+  unsubscribe(): void;
 }
 
 type Row = Record<string, unknown>;
@@ -50,7 +49,7 @@ interface Message {
   readonly ended?: boolean;
 }
 
-/** The rows, told apart by order only where the query has one. */
+/** Rows as text; sorted unless their order is defined. */
 function textOf(rows: readonly Row[], ordered: boolean): string {
   const texts = rows.map((row) => JSON.stringify(row));
   return (ordered ? texts : texts.sort()).join("\n");
@@ -61,13 +60,13 @@ function freshRows(store: Store, { sql, ordered }: RandomQuery, params: Params):
   return textOf(JSON.parse(snapshot).rows, ordered);
 }
 
-/** What all kinds of followers have in common: rows, and which states were committed. */
-class Holding {
+/** The rows of a follower and the states that were committed. */
+class FollowerState {
   readonly query: RandomQuery;
   readonly params: Params;
   readonly #store: Store;
   rows: LiveRows<Row> = liveRows();
-  here = false;
+  subscribed = false;
   ended = false;
   #committed = new Set<string>();
   #uncommitted: string[] = [];
@@ -83,10 +82,10 @@ class Holding {
   }
   apply(message: object): void {
     this.rows.apply(message);
-    const held = this.held();
-    if (!this.#committed.has(held)) this.#uncommitted.push(held);
+    const text = this.rowsText();
+    if (!this.#committed.has(text)) this.#uncommitted.push(text);
   }
-  held(): string {
+  rowsText(): string {
     return textOf(this.rows.rows, this.query.ordered);
   }
   fresh(): string {
@@ -99,7 +98,7 @@ class Holding {
     try {
       this.#committed.add(this.fresh());
     } catch {
-      // The schema has no room for the query now.
+      // The query is invalid in the current schema.
     }
   }
 }
@@ -118,48 +117,48 @@ export async function makeWorld(schema: string) {
   await store.exec(schema);
   let defined = 0;
 
-  /** A client of channels: it may leave, and recover what it missed. */
-  async function client(query: RandomQuery, params: Params, free: boolean): Promise<Follower> {
+  /** A client of channels, which can recover. */
+  async function client(query: RandomQuery, params: Params, isServerSql: boolean): Promise<Follower> {
     const { conn, transport } = await server.connect(endpoint);
-    const holding = new Holding(store, query, params);
+    const state = new FollowerState(store, query, params);
     const name = `q${defined++}`;
-    if (!free) queries.api.define(name, { sql: query.sql, params: query.params });
+    if (!isServerSql) queries.api.define(name, { sql: query.sql, params: query.params });
     const channel = queryChannel(name, params);
     let position: Position | undefined;
     let subscription: string | undefined;
     const member = bus.api.connect(conn, { identity: anonymousIdentity, encoder });
 
-    function begun({ recovered, publications, data, position: stand }: Shown): void {
-      holding.here = true;
-      holding.ended = false;
-      if (!recovered) holding.apply(JSON.parse(data!));
-      for (const each of publications) holding.apply(JSON.parse(each.json));
-      position = { epoch: stand!.epoch, offset: publications.at(-1)?.offset ?? stand!.offset };
+    function started({ recovered, publications, data, position: start }: Shown): void {
+      state.subscribed = true;
+      state.ended = false;
+      if (!recovered) state.apply(JSON.parse(data!));
+      for (const each of publications) state.apply(JSON.parse(each.json));
+      position = { epoch: start!.epoch, offset: publications.at(-1)?.offset ?? start!.offset };
     }
     transport.send = (frame) => {
       const { subscribed, ended, data, offset }: Message = JSON.parse(frame as string);
-      if (subscribed !== undefined) return begun(subscribed);
-      if (!holding.here) return; // sent before it left
+      if (subscribed !== undefined) return started(subscribed);
+      if (!state.subscribed) return; // sent before it unsubscribed
       if (ended === true) {
-        holding.here = false;
-        holding.ended = true;
+        state.subscribed = false;
+        state.ended = true;
         return;
       }
       if (position!.offset + 1 !== offset) throw new Error(`After ${position!.offset} comes ${offset}`);
       position = { ...position!, offset };
-      holding.apply(data!);
+      state.apply(data!);
     };
-    return Object.assign(holding, {
-      async come() {
+    return Object.assign(state, {
+      async subscribe() {
         try {
-          holding.committed();
-          if (free) subscription = await queries.api.subscribeToQuery(conn.id, query.sql, params);
+          state.committed();
+          if (isServerSql) subscription = await queries.api.subscribeToQuery(conn.id, query.sql, params);
           else {
             await member.subscribe(
               channel,
               position === undefined ? {} : { recover: position },
               (subscribed) => {
-                holding.committed();
+                state.committed();
                 conn.send(encoder.subscribed(channel, subscribed));
               },
             );
@@ -169,50 +168,49 @@ export async function makeWorld(schema: string) {
           return (error as Error).message;
         }
       },
-      leave() {
-        // What it was sent before has arrived, or never will.
-        holding.here = false;
-        if (free && subscription !== undefined) void queries.api.unsubscribeFromQuery(subscription);
+      unsubscribe() {
+        state.subscribed = false;
+        if (isServerSql && subscription !== undefined) void queries.api.unsubscribeFromQuery(subscription);
         else member.unsubscribe(channel);
       },
     });
   }
 
-  /** Code of the server's own. */
+  /** A watcher in the server's process. */
   function watcher(query: RandomQuery, params: Params): Follower {
-    const holding = new Holding(store, query, params);
+    const state = new FollowerState(store, query, params);
     const name = `q${defined++}`;
     queries.api.define(name, { sql: query.sql, params: query.params });
     let stop = () => {};
-    return Object.assign(holding, {
-      come() {
+    return Object.assign(state, {
+      subscribe() {
         try {
-          const begun = { ended: false };
+          let ended = false;
           const watch = queries.api.watch(
             name,
             params,
-            (diff) => begun.ended || holding.apply(diff as object),
+            (diff) => ended || state.apply(diff as object),
             () => {
-              begun.ended = true;
-              holding.here = false;
-              holding.ended = true;
+              ended = true;
+              state.subscribed = false;
+              state.ended = true;
             },
           );
           stop = () => {
-            begun.ended = true;
+            ended = true;
             watch.stop();
           };
-          holding.here = true;
-          holding.ended = false;
-          holding.committed();
-          holding.apply(watch.snapshot);
+          state.subscribed = true;
+          state.ended = false;
+          state.committed();
+          state.apply(watch.snapshot);
           return Promise.resolve(undefined);
         } catch (error) {
           return Promise.resolve((error as Error).message);
         }
       },
-      leave() {
-        holding.here = false;
+      unsubscribe() {
+        state.subscribed = false;
         stop();
       },
     });
@@ -224,9 +222,9 @@ export async function makeWorld(schema: string) {
     queries: queries.api,
     log: server.log,
     client: (query: RandomQuery, params: Params) => client(query, params, false),
-    free: (query: RandomQuery, params: Params) => client(query, params, true),
+    serverSql: (query: RandomQuery, params: Params) => client(query, params, true),
     watcher: (query: RandomQuery, params: Params) => Promise.resolve(watcher(query, params)),
-    /** Lets time pass until this holds, or for long enough: what was slow once waits for its turn. */
+    /** Advances the clock until `holds`, up to a limit; slow queries rest before they run. */
     async rest(holds: () => boolean) {
       for (let i = 0; i < 3 || (i < 1_000 && !holds()); i++) {
         clock.advance(10);

@@ -1,10 +1,10 @@
 /**
- * An orders board: a table and a form that agree in every browser at once, with no code that says when to refresh.
+ * An orders board: every browser shows changes at once, without code that refreshes.
  *
  *     deno run --allow-net --allow-env examples/orders.ts
  *
- * Open http://127.0.0.1:8082 in two windows and add an order in one of them. With `--database orders.db`, and permission
- * to read and write it, they are kept.
+ * Open http://127.0.0.1:8082 in two windows and add an order in one of them. `--database orders.db` keeps the orders; it
+ * needs permission to read and write that file.
  */
 
 import { loadSettings, run, Server, setting } from "@plugboard/server";
@@ -18,7 +18,7 @@ import page from "./orders.html" with { type: "text" };
 
 const { PORT, DATABASE } = loadSettings({
   PORT: setting.integer(8082, "Port to listen on"),
-  DATABASE: setting.text(":memory:", "File that keeps the orders"),
+  DATABASE: setting.text(":memory:", "File for the orders"),
 });
 
 const server = new Server({ port: PORT });
@@ -60,9 +60,9 @@ changes.define("addOrder", {
   args(value) {
     const { customer, total } = value as { customer: unknown; total: unknown };
     if (typeof customer !== "string" || customer.trim() === "" || customer.length > 100) {
-      throw new RpcError(400, "A customer has a name of 1 to 100 letters");
+      throw new RpcError(400, "A customer has a name of 1 to 100 characters");
     }
-    if (typeof total !== "number" || !(total > 0)) throw new RpcError(400, "A total is a number above zero");
+    if (typeof total !== "number" || !(total > 0)) throw new RpcError(400, "A total is a positive number");
     return { customer: customer.trim(), total };
   },
   run: (tx, { customer, total }) =>
@@ -79,7 +79,7 @@ changes.define("setStatus", {
   },
   run(tx, { id, status }) {
     const { changes: changed } = tx.run("UPDATE orders SET status = ? WHERE id = ?", [status, id]);
-    if (changed === 0) throw new RpcError(404, "There is no such order");
+    if (changed === 0) throw new RpcError(404, "Unknown order");
   },
 });
 

@@ -1,5 +1,5 @@
 /**
- * The settings of a program: where they come from, `--help`, and what happens when they are wrong.
+ * Loads the settings of a program, and answers `--help` and `--print-config`.
  *
  * @module
  */
@@ -15,16 +15,16 @@ import {
   showSettings,
 } from "./settings.ts";
 
-/** What every program can be asked. */
+/** The flags of every program. */
 const QUESTIONS = {
   HELP: setting.flag("Show this table"),
-  PRINT_CONFIG: setting.flag("Show what is in force, without secrets"),
+  PRINT_CONFIG: setting.flag("Show the settings, without secrets"),
 };
 
 /**
- * Reads the settings of a program from its flags, its environment and the file `.env`, in that order. `--help` and
- * `--print-config` are answered, and a wrong setting is told in one sentence; the program ends then. So it does, until
- * it calls `run`, when a plugin does not accept what it is given.
+ * Reads the settings of a program from its flags, its environment and the file `.env`, in that order. Ends the program
+ * after `--help` and `--print-config`, and with one sentence for an invalid setting. Until `run` is called, a
+ * `PlugboardError` of a plugin that does not accept its options ends it the same way.
  *
  * ```ts
  * import { loadSettings, setting } from "@plugboard/server";
@@ -44,31 +44,31 @@ export function loadSettings<Table extends Record<string, Setting<unknown>>>(
     });
     const settings = read as unknown as SettingsOf<Table>;
     if (HELP || PRINT_CONFIG) return end(HELP ? settingsHelp(whole) : showSettings(table, settings));
-    addEventListener("unhandledrejection", tellMistake);
+    addEventListener("unhandledrejection", exitOnError);
     return settings;
   } catch (error) {
     return fail(error);
   }
 }
 
-/** What a program's modules throw, before it runs, arrives here. */
-export function tellMistake(event: PromiseRejectionEvent): void {
+/** Handles what the modules of a program throw before it runs. */
+export function exitOnError(event: PromiseRejectionEvent): void {
   if (event.reason instanceof PlugboardError) fail(event.reason);
 }
 
 function end(answer: string): never {
-  // deno-lint-ignore no-console -- it was asked for
+  // deno-lint-ignore no-console -- the answer to a flag
   console.log(answer);
   Deno.exit(0);
 }
 
 function fail(error: unknown): never {
-  // deno-lint-ignore no-console -- there is no log yet
+  // deno-lint-ignore no-console -- no log yet
   console.error(messageOf(error));
   Deno.exit(1);
 }
 
-/** Asks for one name after the other, so that these are all that the program needs a permission for. */
+/** Reads each name by itself, so that the program needs no permission for others. */
 function environment(names: readonly string[]): Record<string, string | undefined> {
   const file = parseEnv(readFile(".env"));
   return Object.fromEntries(names.map((name) => [name, Deno.env.get(name) ?? file[name]]));

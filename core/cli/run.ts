@@ -1,18 +1,18 @@
 /**
- * A server as a process: signals, exit codes, and what nobody caught.
+ * Runs a server as a process: signals, exit codes and uncaught errors.
  *
  * @module
  */
 
 import { messageOf } from "../contract/errors.ts";
-import { tellMistake } from "./load_settings.ts";
+import { exitOnError } from "./load_settings.ts";
 import type { Log } from "../contract/log.ts";
 import type { Server } from "../server/server.ts";
 
 /**
- * Starts a server and sees it to its end. SIGTERM and SIGINT stop it properly, a second one at once; a failed
- * start prints one sentence and exits with 1. What a plugin throws where no guard can be, in a timer of its own or
- * in a promise nobody awaits, is logged instead of ending the process.
+ * Starts a server and stops it at SIGTERM or SIGINT. A second signal exits at once. A failed start prints one sentence
+ * and exits with 1. Uncaught errors and rejections, such as those of a plugin's own timers, are logged and do not end
+ * the process.
  *
  * ```ts ignore
  * import { run, Server } from "@plugboard/server";
@@ -21,7 +21,7 @@ import type { Server } from "../server/server.ts";
  * ```
  */
 export async function run(server: Pick<Server, "use" | "start" | "stop">): Promise<void> {
-  removeEventListener("unhandledrejection", tellMistake);
+  removeEventListener("unhandledrejection", exitOnError);
   let log: Log | undefined;
   let stopping = false;
   const stop = async () => {
@@ -33,9 +33,9 @@ export async function run(server: Pick<Server, "use" | "start" | "stop">): Promi
   const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
   for (const signal of signals) Deno.addSignalListener(signal, stop);
   const survive = (event: Event, error: unknown) => {
-    if (log === undefined) return; // still starting: better no server than half of one
+    if (log === undefined) return; // still starting: the process ends
     event.preventDefault();
-    log.error("something failed that nobody caught", { error });
+    log.error("uncaught error", { error });
   };
   addEventListener("unhandledrejection", (event) => survive(event, event.reason));
   addEventListener("error", (event) => survive(event, event.error));
@@ -44,7 +44,7 @@ export async function run(server: Pick<Server, "use" | "start" | "stop">): Promi
     await server.start();
   } catch (error) {
     if (stopping) return;
-    // deno-lint-ignore no-console -- the log may be what failed to start
+    // deno-lint-ignore no-console -- the log may have failed to start
     console.error(messageOf(error));
     Deno.exit(1);
   }

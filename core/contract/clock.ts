@@ -1,20 +1,20 @@
 /**
- * Time, as a value: tests move it by hand.
+ * Time as a value, which tests control.
  *
  * @module
  */
 
-/** Tells the time and calls back later. */
+/** Returns the time and calls back later. */
 export interface Clock {
   /** Milliseconds since 1970. */
   now(): number;
-  /** Calls `run` once after `ms`; the returned function cancels it. */
+  /** Calls `run` after `ms`. Returns a function that cancels it. */
   after(ms: number, run: () => void): () => void;
-  /** Calls `run` every `ms`; the returned function ends it. */
+  /** Calls `run` every `ms`. Returns a function that cancels it. */
   every(ms: number, run: () => void): () => void;
 }
 
-/** The real time. */
+/** The system time. */
 export const systemClock: Clock = {
   now: Date.now,
   after(ms, run) {
@@ -27,7 +27,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** A clock whose callbacks may fail: what they throw, which would end the process, goes to `failed`. */
+/** A clock that passes errors of its callbacks to `failed`. Otherwise they would end the process. */
 export function guardedClock(clock: Clock, failed: (error: unknown) => void): Clock {
   const guarded = (run: () => unknown) => () => {
     try {

@@ -1,8 +1,8 @@
 /**
  * Close codes: why a connection was closed.
  *
- * The numbers follow Centrifuge's ranges, which its SDKs act on: clients reconnect after 3000–3499 and 4000–4499, and
- * do not after 3500–3999 and 4500–4999. Codes below 3000 are those of the WebSocket standard.
+ * The numbers follow Centrifuge's ranges, which its SDKs act on. Clients reconnect after 3000–3499 and 4000–4499,
+ * but not after 3500–3999 and 4500–4999. Codes below 3000 are those of the WebSocket standard.
  *
  * @module
  */

@@ -1,16 +1,15 @@
 /**
- * How the server says that something is wrong: typed errors to programs, refusals to clients, and the guards that
- * plugins check their options with.
+ * Errors for programs, refusals for clients, and guards for the options of plugins.
  *
  * @module
  */
 
-/** An error whose `code` a caller can act on. */
+/** An error with a code that callers can handle. */
 export class PlugboardError extends Error {
-  /** What went wrong, for programs: `bad_option`, `start_failed` … */
+  /** The kind of the error: `bad_option`, `start_failed` … */
   readonly code: string;
 
-  /** Makes an error with a code for programs and a sentence for people. */
+  /** Makes an error with a code for programs and a message for people. */
   constructor(code: string, message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = "PlugboardError";
@@ -20,22 +19,22 @@ export class PlugboardError extends Error {
 
 /** Guards for the options of one plugin; see {@linkcode checkOptions}. */
 export interface OptionGuards {
-  /** A whole number above zero. */
+  /** An integer above zero. */
   positiveInteger(option: string, value: number): void;
-  /** A whole number, zero included. */
+  /** Zero or an integer above it. */
   wholeNumber(option: string, value: number): void;
   /** A number above zero. */
   positive(option: string, value: number): void;
-  /** A string with something in it. */
+  /** A non-empty string. */
   filled(option: string, value: string): void;
-  /** One of a few values. */
+  /** One of the allowed values. */
   oneOf<T>(option: string, value: T, allowed: readonly T[]): void;
-  /** Anything else: throws unless it `holds`. */
+  /** Any other rule: throws unless it `holds`. */
   that(holds: boolean, option: string, rule: string, value: unknown): void;
 }
 
 /**
- * Guards that name the plugin and the option in their errors.
+ * Returns guards for the options of a plugin. Their errors name the plugin and the option.
  *
  * ```ts
  * import { checkOptions } from "@plugboard/server";
@@ -71,7 +70,7 @@ export function checkOptions(plugin: string): OptionGuards {
 }
 
 /**
- * The message of anything that was thrown.
+ * Returns the message of anything that was thrown.
  *
  * ```ts
  * import { messageOf } from "@plugboard/server";
@@ -86,12 +85,12 @@ export function messageOf(thrown: unknown): string {
 }
 
 /**
- * A refusal as a small JSON body.
+ * Returns a response with an error as JSON.
  *
  * ```ts
  * import { type Plugin, refusal } from "@plugboard/server";
  *
- * const closed: Plugin = { name: "closed", upgrade: () => refusal(403, "closed", "Nobody may come in today") };
+ * const closed: Plugin = { name: "closed", upgrade: () => refusal(403, "closed", "No clients today") };
  * ```
  */
 export function refusal(
@@ -103,7 +102,7 @@ export function refusal(
   return Response.json({ error: { code, message } }, { status, headers });
 }
 
-/** One sentence that says who is to blame. */
+/** Wraps the error of a plugin that failed to start, with the plugin's name. */
 export function startFailed(plugin: string, cause: unknown): Error {
   if (cause instanceof PlugboardError) return cause;
   return new PlugboardError("start_failed", `Cannot start ${plugin}: ${messageOf(cause)}`, { cause });

@@ -1,44 +1,44 @@
 /**
- * What the kernel and the plugins have to say. Where it goes is decided by the plugins that have a `log` hook;
- * without any, warnings and errors go to the console.
+ * Logs of the kernel and the plugins. Plugins with a `log` hook write them. Without one, warnings and errors go to the
+ * console.
  *
  * @module
  */
 
 import { messageOf } from "./errors.ts";
 
-/** How much a line matters. */
+/** The severity of a record. */
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
-/** One line of the log. */
+/** A log record. */
 export interface LogRecord {
-  /** How much it matters. */
+  /** The severity. */
   readonly level: LogLevel;
-  /** Who says it: the plugin's name, or `kernel`. */
+  /** The plugin's name, or `kernel`. */
   readonly plugin: string;
-  /** What there is to say. */
+  /** The message. */
   readonly message: string;
-  /** Anything worth keeping beside the sentence. Secrets do not belong here. */
+  /** Structured data. Must not contain secrets. */
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-/** A plugin's own log: every line carries the plugin's name. */
+/** The log of one plugin. Records carry the plugin's name. */
 export type Log = Readonly<Record<LogLevel, (message: string, fields?: Record<string, unknown>) => void>>;
 
-/** Receives every line. */
+/** Receives all records. */
 export type LogSink = (record: LogRecord) => void;
 
-/** A log that speaks in the name of `plugin`. */
+/** Returns the log of a plugin. */
 export function logFor(plugin: string, sink: LogSink): Log {
   const at = (level: LogLevel) => (message: string, fields: Record<string, unknown> = {}) =>
     sink({ level, plugin, message, fields });
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }
 
-/** Where warnings and errors go when no plugin takes the log. */
+/** Writes warnings and errors to the console. Used without a plugin that has a `log` hook. */
 export const consoleSink: LogSink = ({ level, plugin, message, fields }) => {
   if (level !== "warn" && level !== "error") return;
   const { error } = fields;
-  // deno-lint-ignore no-console -- the last resort: nobody else listens
+  // deno-lint-ignore no-console -- the last resort
   console.error(`[${plugin}] ${message}${error === undefined ? "" : `: ${messageOf(error)}`}`);
 };

@@ -14,27 +14,27 @@ import type { Log, LogRecord } from "./log.ts";
 import type { MaybePromise, Nothing } from "./promises.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
 
-/** The one Hono app; handlers find the caller's address in `c.env.ip`. */
+/** The Hono app of a listener. Handlers find the client's address in `c.env.ip`. */
 export type App = Hono<{ Bindings: { ip: string } }>;
 
 /** Where the server is in its life. */
 export type ServerState = "idle" | "starting" | "ready" | "draining" | "stopped";
 
-/** What was handed to the network; a character of text counts as one. */
+/** Counts what was sent to the network. */
 export interface Sent {
-  /** Frames, each with one message or more. */
+  /** Frames, each with one or more messages. */
   frames: number;
-  /** Their size. */
+  /** Their bytes. A character of text counts as one. */
   chars: number;
 }
 
-/** What the kernel lends a plugin from `start` to `stop`. */
+/** The kernel, as a plugin uses it between `start` and `stop`. */
 export interface Host {
-  /** The plugin's own log: its lines carry the plugin's name. */
+  /** The plugin's log. Records carry the plugin's name. */
   readonly log: Log;
-  /** The time. What its callbacks throw is logged. */
+  /** The time. Errors of its callbacks are logged. */
   readonly clock: Clock;
-  /** Everyone connected right now. */
+  /** The connections that are open. */
   readonly connections: ReadonlySet<Connection>;
   /** Where the server is in its life. */
   readonly state: ServerState;
@@ -44,10 +44,7 @@ export interface Host {
   readonly pingIntervalMs: number;
   /** The addresses of all listeners, as they were requested. */
   readonly hostnames: readonly string[];
-  /**
-   * Asks to open a connection that does not come over a WebSocket: the same limits and `upgrade` hooks apply.
-   * Gives the refusal, or the admission to open it with.
-   */
+  /** Admits a client that does not use a WebSocket, with the same limits and `upgrade` hooks, or refuses it. */
   admit(endpoint: Endpoint, request: Request, ip: string): Promise<Response | Admission>;
 }
 
@@ -63,34 +60,34 @@ export interface Admission {
 
 /** The hooks of a plugin; each is optional. */
 export interface Hooks {
-  /** Opens what the plugin needs; awaited, in the order of `use`. A throw stops the server's start. */
+  /** Acquires what the plugin needs. Awaited, in the order of `use`. A throw aborts the server's start. */
   start?(host: Host): MaybePromise<void>;
-  /** Releases all of it, in reverse order; also called when this or a later plugin failed to start. */
+  /** Releases everything, in reverse order. Also called when this or a later plugin failed to start. */
   stop?(): MaybePromise<void>;
-  /** Adds HTTP routes, once, after every plugin has started. */
+  /** Adds HTTP routes, once, after all plugins have started. */
   routes?(app: App): Nothing;
-  /** Looks at a client before it is let in; the first `Response` refuses it. */
+  /** Checks a request before a connection is opened. The first `Response` refuses it. */
   upgrade?(upgrade: Upgrade): MaybePromise<Response | undefined>;
-  /** A client came. */
+  /** A connection was opened. */
   open?(conn: Connection, upgrade: Upgrade): Nothing;
-  /** A client went. */
+  /** A connection has ended. */
   close?(conn: Connection, why: Closed): Nothing;
-  /** A message came in; `true` drops it. Not `async`: it runs for every message. */
+  /** A message arrived; `true` drops it. Not `async`, because it runs for every message. */
   message?(conn: Connection, data: Message): true | Nothing;
-  /** The server is about to stop and the clients are still there; awaited until the deadline. */
+  /** The server stops, and its clients are still connected. Awaited until the deadline. */
   drain?(): MaybePromise<void>;
-  /** A line of the log, of any plugin. */
+  /** A plugin or the kernel logged a record. */
   log?(record: LogRecord): Nothing;
 }
 
 /** The name of a hook. */
 export type HookName = keyof Hooks;
 
-/** A plugin without regard to its API. */
+/** A plugin with any API. */
 export interface AnyPlugin extends Hooks {
-  /** As logs and errors call it. */
+  /** The name in logs and errors. */
   readonly name: string;
-  /** Where its protocol is spoken, if it is one. */
+  /** The endpoints of a protocol. */
   readonly endpoints?: readonly Endpoint[];
 }
 
@@ -107,5 +104,5 @@ export interface AnyPlugin extends Hooks {
  */
 export type Plugin<Api = void> = AnyPlugin & ([Api] extends [void] ? unknown : { readonly api: Api });
 
-/** The API of a plugin type; `void` where it has none. */
+/** The API of a plugin type, or `void`. */
 export type ApiOf<P extends AnyPlugin> = P extends { readonly api: infer Api } ? Api : void;

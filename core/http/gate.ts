@@ -54,16 +54,9 @@ export interface GateOptions {
 }
 
 /** A client that requests a connection. */
-export interface Applicant {
-  readonly endpoint: Endpoint;
-  readonly url: string;
-  /** Must stay readable, unlike the headers of the runtime's requests. */
-  readonly headers: Headers;
-  readonly params: Readonly<Record<string, string>>;
-  readonly ip: string;
-}
+export type Applicant = Omit<Upgrade, "offered" | "protocol">;
 
-/** A reserved place, and what its connection needs. */
+/** A place that is reserved for a connection. */
 interface Place {
   readonly upgrade: Upgrade;
   readonly wiring: Wiring;
@@ -275,7 +268,8 @@ function toUpgrade(applicant: Applicant): Upgrade {
   return { ...applicant, offered, protocol: endpoint.protocols?.find((name) => offered.includes(name)) };
 }
 
-function notReady(): Response {
+/** Refuses a request while the server starts or stops. */
+export function notReady(): Response {
   return refusal(503, "not_ready", "The server is starting or stopping", { "retry-after": "1" });
 }
 

@@ -1,44 +1,43 @@
 /**
- * The router: which request goes where.
+ * The router of one listener: the routes and endpoints of its plugins.
  *
  * @module
  */
 
 import { Hono } from "@hono/hono";
 import { getPath } from "@hono/hono/utils/url";
-import type { ConnectionHooks } from "../connections/server_connection.ts";
 import type { Connection } from "../contract/connection.ts";
 import type { Endpoint } from "../contract/endpoint.ts";
 import { PlugboardError, refusal, startFailed } from "../contract/errors.ts";
 import type { AnyPlugin, App } from "../contract/plugin.ts";
-import type { Gate } from "./gate.ts";
+import type { Gate, GateHooks } from "./gate.ts";
 
-/** How a request finds its endpoint, and what became of it. */
+/** What a WebSocket request needs on its way to the endpoint, and its result. */
 interface SocketBindings {
   readonly ip: string;
-  /** The request as it came; the runtime can upgrade no other. */
+  /** The runtime's request. The runtime cannot upgrade a copy. */
   readonly original?: Request;
-  /** Set where it was accepted elsewhere. */
+  /** A socket that was accepted elsewhere. */
   readonly socket?: WebSocket;
   upgraded?: Response;
   connection?: Connection;
 }
 
 /**
- * WebSockets come to endpoints under a method name of their own. So a page and an endpoint may share a path, while
- * middleware that a plugin puts around everything is around the endpoints, too.
+ * The method under which WebSocket requests are routed. So a page and an endpoint can share a path, and a plugin's
+ * middleware for all routes also runs for endpoints.
  */
 const SOCKET = "SOCKET";
 
-/** The one Hono app: the plugins' routes, and their endpoints. */
+/** A Hono app with the plugins' routes and endpoints. */
 export class Router {
   readonly #app = new Hono<{ Bindings: SocketBindings }>({
-    // Not a copy's path: dots and backslashes are resolved in it, so that it may lead to somebody else.
+    // The path as it was sent. A copy of the request resolves dots and backslashes, which may lead elsewhere.
     getPath: (request, options) => getPath(options?.env?.original ?? request),
   });
   readonly #gate: Gate;
 
-  constructor(plugins: readonly AnyPlugin[], gate: Gate, hooks: ConnectionHooks) {
+  constructor(plugins: readonly AnyPlugin[], gate: Gate, hooks: Pick<GateHooks, "failed">) {
     this.#gate = gate;
     for (const plugin of plugins) {
       try {
@@ -48,13 +47,13 @@ export class Router {
         throw startFailed(plugin.name, error);
       }
     }
-    // After all routes, which may be at the same paths.
+    // After all routes, which may have the same paths.
     for (const { path } of plugins.flatMap(({ endpoints = [] }) => endpoints)) {
       this.#app.on("GET", [path].flat(), upgradeRequired);
     }
     this.#app.notFound(() => refusal(404, "not_found", "There is nothing at this path"));
     this.#app.onError((error) => {
-      // Hono's own middleware refuses with errors that know their response.
+      // Hono's middleware throws errors that have a response.
       if ("getResponse" in error) return error.getResponse();
       hooks.failed("http", "request", error);
       return refusal(500, "internal", "Internal server error");
@@ -64,17 +63,17 @@ export class Router {
   /** Answers a request. */
   async fetch(request: Request, ip: string): Promise<Response> {
     const { url, method, headers } = request;
-    if (!URL.canParse(url)) return refusal(400, "bad_request", "This is no proper address");
+    if (!URL.canParse(url)) return refusal(400, "bad_request", "The URL is not valid");
     const isUpgrade = method === "GET" && headers.get("upgrade")?.toLowerCase() === "websocket";
     if (!isUpgrade) return await this.#app.fetch(request, { ip });
     const env: SocketBindings = { ip, original: request };
-    const response = await this.#app.fetch(asSocket(url, headers), env);
+    const response = await this.#app.fetch(toSocketRequest(url, headers), env);
     return env.upgraded ?? response;
   }
 
-  /** Brings a socket that was accepted elsewhere to its endpoint. */
+  /** Opens a connection on a socket that was accepted elsewhere. */
   async accept(socket: WebSocket, path: string, headers: Headers, ip: string): Promise<Connection> {
-    const original = asSocket(new URL(path, "http://accepted").href, headers);
+    const original = toSocketRequest(new URL(path, "http://accepted").href, headers);
     const env: SocketBindings = { ip, original, socket };
     const response = await this.#app.fetch(original, env);
     if (env.connection !== undefined) return env.connection;
@@ -92,14 +91,14 @@ export class Router {
       if (!(result instanceof Response)) env.connection = result;
       else if (result.status === 101) env.upgraded = result;
       else return result;
-      // Middleware may change a response only by making a new one, which would not be an upgrade any more.
+      // Middleware copies responses to change them. A copy would not upgrade the connection.
       return new Response();
     });
   }
 }
 
-/** A copy, the headers of which stay readable when the runtime's request is over. */
-function asSocket(url: string, headers: Headers): Request {
+/** Copies a request, so that its headers stay readable after the runtime's request has ended. */
+function toSocketRequest(url: string, headers: Headers): Request {
   return new Request(url, { method: SOCKET, headers });
 }
 

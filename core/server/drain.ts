@@ -1,5 +1,5 @@
 /**
- * Drain: how the clients are seen off before the server stops.
+ * Drain: disconnects the clients before the server stops.
  *
  * @module
  */
@@ -16,34 +16,34 @@ export interface DrainOptions {
   readonly gate: Gate;
   readonly hooks: HookRunner;
   readonly clock: Clock;
-  /** How long it may take at most. */
+  /** The maximum time. */
   readonly ms: number;
 }
 
-/** Clients told to reconnect each second; more at once would storm whoever takes over. */
-const FAREWELLS_PER_SECOND = 500;
+/** Clients that are disconnected each second. More at once would overload the server they reconnect to. */
+const CLOSES_PER_SECOND = 500;
 
-/** Those of this time leave together: a timer for each client would be a storm of its own. */
+/** Clients are disconnected in groups, one per interval. Ten thousand clients would need as many timers. */
 const STEP_MS = 20;
 
-/** How long a client that was told to go has to do so. */
-const LEAVE_MS = 1_000;
+/** How long a client may take to close its socket. */
+const CLOSE_MS = 1_000;
 
-/** The same when the time is over already. */
-const LAST_WORDS_MS = 100;
+/** The same after the maximum time has passed. */
+const MIN_CLOSE_MS = 100;
 
-/** Has every client leave, each when what it asked for is done, and awaits the plugins' `drain`. */
+/** Calls the `drain` hooks, and closes each connection when its pending message is handled. */
 export async function drain({ gate, hooks, clock, ms }: DrainOptions): Promise<void> {
   const end = clock.now() + ms;
-  await settlesWithin(clock, ms, Promise.all([hooks.drain(), farewell([...gate.connections], clock, ms)]));
+  await settlesWithin(clock, ms, Promise.all([hooks.drain(), closeAll([...gate.connections], clock, ms)]));
   for (const conn of gate.connections) conn.close(closeCodes.shutdown);
-  // The runtime drops all sockets when it stops listening, and with them what was said last.
-  await settlesWithin(clock, Math.min(LEAVE_MS, Math.max(end - clock.now(), LAST_WORDS_MS)), gate.empty());
+  // When the runtime stops listening, it drops all sockets and the frames they have not sent.
+  await settlesWithin(clock, Math.min(CLOSE_MS, Math.max(end - clock.now(), MIN_CLOSE_MS)), gate.empty());
 }
 
-/** Closes one after the other, over the better part of the time. */
-async function farewell(all: ServerConnection[], clock: Clock, ms: number): Promise<void> {
-  const spreadMs = Math.min(ms * 0.8, all.length * 1000 / FAREWELLS_PER_SECOND);
+/** Closes the connections one after the other, over up to four fifths of the time. */
+async function closeAll(all: ServerConnection[], clock: Clock, ms: number): Promise<void> {
+  const spreadMs = Math.min(ms * 0.8, all.length * 1000 / CLOSES_PER_SECOND);
   const perStep = Math.ceil(all.length / Math.max(1, spreadMs / STEP_MS));
   const leaving: Promise<void>[] = [];
   for (let i = 0; i < all.length; i += perStep) {

@@ -1,6 +1,6 @@
 /**
- * Calls into plugins. Each hook's list is built once, at start; every call is guarded, so that a plugin that
- * throws or rejects costs one message or one connection and never the process.
+ * Calls the plugins' hooks. Each hook's list is built once, at start. Every call is guarded: a plugin that throws or
+ * rejects costs one message or one connection, never the process.
  *
  * @module
  */
@@ -17,6 +17,10 @@ import type { GateHooks } from "../http/gate.ts";
 /** A plugin that has the hook. */
 type With<H extends HookName> = AnyPlugin & Required<Pick<AnyPlugin, H>>;
 
+function having<H extends HookName>(plugins: readonly AnyPlugin[], hook: H): readonly With<H>[] {
+  return plugins.filter((plugin): plugin is With<H> => typeof plugin[hook] === "function");
+}
+
 /** The hooks of all plugins, in the order of `use`. */
 export class HookRunner implements GateHooks {
   readonly #upgrade: readonly With<"upgrade">[];
@@ -26,18 +30,16 @@ export class HookRunner implements GateHooks {
   readonly #drain: readonly With<"drain">[];
   readonly #sink: LogSink;
 
-  constructor(plugins: readonly AnyPlugin[], sink: LogSink) {
-    const having = <H extends HookName>(hook: H) =>
-      plugins.filter((plugin): plugin is With<H> => typeof plugin[hook] === "function");
-    this.#upgrade = having("upgrade");
-    this.#open = having("open");
-    this.#close = having("close");
-    this.#message = having("message");
-    this.#drain = having("drain");
+  constructor(plugins: readonly AnyPlugin[], sink: LogSink = sinkOf(plugins)) {
+    this.#upgrade = having(plugins, "upgrade");
+    this.#open = having(plugins, "open");
+    this.#close = having(plugins, "close");
+    this.#message = having(plugins, "message");
+    this.#drain = having(plugins, "drain");
     this.#sink = sink;
   }
 
-  /** The first refusal. A hook that fails refuses too: a check that could not be made was not passed. */
+  /** Returns the first refusal. A hook that fails refuses too, since its check was not passed. */
   async upgrade(upgrade: Upgrade): Promise<Response | undefined> {
     for (const plugin of this.#upgrade) {
       try {
@@ -70,7 +72,7 @@ export class HookRunner implements GateHooks {
     }
   }
 
-  /** Whether a plugin dropped the message. One that fails drops it: it may have been the check that counts. */
+  /** Returns whether a plugin dropped the message. A hook that fails drops it too, since it may be a check. */
   message(conn: Connection, data: Message): boolean {
     const plugins = this.#message;
     for (let i = 0; i < plugins.length; i++) {
@@ -87,7 +89,7 @@ export class HookRunner implements GateHooks {
     return false;
   }
 
-  /** All at once; ends when the slowest has. */
+  /** Calls all drain hooks at once and waits for them. */
   async drain(): Promise<void> {
     await Promise.all(this.#drain.map(async (plugin) => {
       try {
@@ -98,37 +100,32 @@ export class HookRunner implements GateHooks {
     }));
   }
 
-  /** Logs a failure with the plugin's and the hook's name. */
+  /** Logs a failure with the names of the plugin and the hook. */
   failed(plugin: string, hook: string, error: unknown): void {
     this.logOf(plugin).error(`${hook} failed`, { hook, error });
   }
 
-  /** A log that speaks in the plugin's name. */
+  /** Returns the log of a plugin. */
   logOf(plugin: string): Log {
     return logFor(plugin, this.#sink);
   }
 
-  /** The types refuse an `async` function here; one that came in untyped must still not end the process. */
+  /** Logs a rejection. The types refuse `async` hooks, but an untyped one must not end the process. */
   contain(plugin: string, hook: string, returned: unknown): void {
     if (returned instanceof Promise) returned.catch((error) => this.failed(plugin, hook, error));
   }
 }
 
-/** Everybody with a `log` hook hears every line; a failing one is passed over, there is nowhere to tell it. */
-export function sinkOf(plugins: readonly AnyPlugin[]): LogSink {
-  const takers = plugins.filter((plugin) => plugin.log !== undefined);
-  if (takers.length === 0) return consoleSink;
+/** Passes each record to all `log` hooks. Failures of a hook go to the console. */
+function sinkOf(plugins: readonly AnyPlugin[]): LogSink {
+  const loggers = having(plugins, "log");
+  if (loggers.length === 0) return consoleSink;
   return (record) => {
-    for (const plugin of takers) {
+    for (const plugin of loggers) {
       const failed = (error: unknown) =>
-        consoleSink({
-          level: "error",
-          plugin: plugin.name,
-          message: "log failed",
-          fields: { hook: "log", error },
-        });
+        logFor(plugin.name, consoleSink).error("log failed", { hook: "log", error });
       try {
-        const returned: unknown = plugin.log!(record);
+        const returned: unknown = plugin.log(record);
         if (returned instanceof Promise) returned.catch(failed);
       } catch (error) {
         failed(error);

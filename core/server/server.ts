@@ -9,11 +9,11 @@ import type { Connection } from "../contract/connection.ts";
 import { PlugboardError, refusal, startFailed } from "../contract/errors.ts";
 import type { AnyPlugin, ApiOf, Host, ServerState } from "../contract/plugin.ts";
 import { settlesWithin } from "../contract/promises.ts";
-import { Gate } from "../http/gate.ts";
+import { Gate, notReady } from "../http/gate.ts";
 import { type Address, Listener } from "../http/listener.ts";
 import { Router } from "../http/router.ts";
 import { drain } from "./drain.ts";
-import { HookRunner, sinkOf } from "./hooks.ts";
+import { HookRunner } from "./hooks.ts";
 import { type CompleteOptions, completeOptions, MAIN, type ServerOptions } from "./options.ts";
 
 /** How long a plugin may take to stop. */
@@ -117,7 +117,7 @@ export class Server {
     return await this.#router.accept(socket, path, headers, ip);
   }
 
-  /** Refuses new clients, asks the others to reconnect, waits for pending work until the deadline, stops the plugins. */
+  /** Refuses new clients, asks the others to reconnect, waits for pending work, then stops the plugins. */
   stop(): Promise<void> {
     return this.#stopping ??= this.#stop();
   }
@@ -127,9 +127,7 @@ export class Server {
     request: Request,
     info?: Deno.ServeHandlerInfo,
   ): Promise<Response> {
-    if (router === undefined) {
-      return refusal(503, "not_ready", "The server is starting or stopping", { "retry-after": "1" });
-    }
+    if (router === undefined) return notReady();
     try {
       const addr = info?.remoteAddr;
       const peer = addr !== undefined && "hostname" in addr ? addr.hostname : "unknown";
@@ -142,7 +140,7 @@ export class Server {
 
   async #start(): Promise<void> {
     const { clock } = this.#options;
-    const hooks = this.#hooks = new HookRunner(this.#plugins, sinkOf(this.#plugins));
+    const hooks = this.#hooks = new HookRunner(this.#plugins);
     const gate = this.#gate = new Gate({ hooks, clock, limits: this.#options, state: () => this.#state });
     try {
       for (const plugin of this.#plugins) await this.#startPlugin(plugin);

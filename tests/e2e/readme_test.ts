@@ -74,7 +74,7 @@ Deno.test("the README's own server runs as pasted", async () => {
   await reply(client, ({ type }) => type === "published");
   await reply(client, ({ type, data }) => type === "error" && data.code === "PERMISSION_DENIED");
   await reply(client, ({ type, data }) => type === "message" && data.title === "Still here");
-  await until("the callback", () => server.printed().includes("somebody said hello"));
+  await until("the callback", () => server.printed().includes("received hello"));
   assert.equal(await server.stop("SIGTERM"), 0);
 });
 

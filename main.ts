@@ -67,7 +67,6 @@ const metrics = metricsRegistry();
 const store = server.use(persistence({ path: `${settings.DATA_DIR}/plugboard.db`, metrics }));
 const limits = server.use(rateLimits({ enabled: limited, limits: limitsFrom(settings), metrics }));
 const access = server.use(auth({
-  hostname: HOST,
   jwt: JWT_SECRET || JWKS_URL ? { secret: JWT_SECRET, jwks: JWKS_URL } : undefined,
   apiKeys: parseApiKeys(settings.API_KEYS ?? ""),
   anonymous: settings.ALLOW_ANONYMOUS,

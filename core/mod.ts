@@ -13,6 +13,7 @@ export type { Endpoint, EndpointOf, Session, TextEndpoint, Upgrade } from "./con
 export { checkOptions, messageOf, type OptionGuards, PlugboardError, refusal } from "./contract/errors.ts";
 export type { DataOf, FrameKind, Framing, Message } from "./contract/framing.ts";
 export type { Log, LogLevel, LogRecord, LogSink } from "./contract/log.ts";
+export { networkOf } from "./contract/network.ts";
 export type {
   Admission,
   AnyPlugin,

@@ -70,7 +70,7 @@ export interface AuthOptions {
   subscribeRule?: (identity: Identity, channel: string) => MaybePromise<boolean>;
   /** Web pages that may connect besides the server's own: `https://example.com`, `https://*.example.com`, `*`. */
   origins?: readonly string[];
-  /** The address that the server listens on. @default {"127.0.0.1"} */
+  /** The address under which clients reach the server. @default {the addresses that the server listens on} */
   hostname?: string;
   /** Slows down and refuses clients that guess credentials. */
   limits?: SignInGuard;
@@ -92,18 +92,20 @@ const revoked = closeCode(3500, "token revoked");
 /** Signs clients in. */
 export function auth(options: AuthOptions = {}): Plugin<Access> {
   const { jwt, apiKeys = [], anonymous = false, permissions = ["read:*", "write:*"] } = options;
-  const { hostname = "127.0.0.1", limits, keep, warnMs = 30_000, graceMs = 25_000 } = options;
+  const { hostname, limits, keep, warnMs = 30_000, graceMs = 25_000 } = options;
   const check = checkOptions("auth");
-  check.filled("hostname", hostname);
+  if (hostname !== undefined) check.filled("hostname", hostname);
   check.wholeNumber("warnMs", warnMs);
   check.wholeNumber("graceMs", graceMs);
 
-  const exposed = !isLoopback(hostname);
   const open = jwt === undefined && apiKeys.length === 0 && options.signIn === undefined &&
     anonymous === false;
+  let host: Host | undefined;
+  /** An address beyond this machine, if there is one. */
+  let exposedOn: string | undefined;
+  const exposed = () => exposedOn !== undefined;
   const origins = originCheck("auth", { allowed: options.origins ?? [], exposed, open });
 
-  let host: Host | undefined;
   let release: (() => void)[] = [];
   const now = () => (host?.clock ?? systemClock).now();
 
@@ -221,8 +223,9 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
     open: flow.open,
     close: (conn) => sessions.end(conn),
     async start(given) {
-      if (open && exposed) throw needsSignIn(hostname);
       host = given;
+      exposedOn = [hostname ?? given.hostnames].flat().find((each) => !isLoopback(each));
+      if (open && exposedOn !== undefined) throw needsSignIn(exposedOn);
       for (const stored of await keep?.load() ?? []) revocations.restore(stored);
       tokens?.start(given.clock, given.log);
       const failed = (error: unknown) => given.log.error("a protocol failed to warn its client", { error });

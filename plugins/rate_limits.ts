@@ -22,13 +22,13 @@
 
 import {
   checkOptions,
-  closeCode,
   closeCodes,
   type Connection,
   type Endpoint,
   type EndpointInfo,
   type Host,
   type Message,
+  networkOf,
   PlugboardError,
   type Plugin,
   systemClock,
@@ -47,7 +47,6 @@ import {
 import { type Meter, Meters } from "./rate_limits/meters.ts";
 import { spend } from "./rate_limits/rates.ts";
 import { failedSignIns } from "./rate_limits/sign_ins.ts";
-import { subnetOf } from "./shared/client_ip.ts";
 import { refusalFor } from "./shared/http_errors.ts";
 import type { Metrics } from "./shared/metrics.ts";
 import { RateLimitError } from "./shared/rate_limit_error.ts";
@@ -95,8 +94,6 @@ export interface RateLimits {
   middleware(): LimitingMiddleware;
 }
 
-const connectionLimit = closeCode(3504, "connection limit");
-
 /** Limits what clients do. */
 export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> {
   const { enabled = true, whenExceeded = "disconnect", maxTracked = 100_000, limits = {} } = options;
@@ -115,7 +112,6 @@ export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> 
 
   const meters = new Meters(pace, maxTracked);
   const answers = new WeakMap<EndpointInfo, RefusedMessage>();
-  const connections = new Map<string, number>();
   const failures = failedSignIns({
     pace: pace("failedSignIns"),
     maxTracked,
@@ -201,33 +197,19 @@ export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> 
     stop: () => failures.stop(),
 
     upgrade({ ip }) {
-      const key = subnetOf(ip);
-      if ((connections.get(key) ?? 0) >= connectionsPerIp) {
+      // The kernel counts this request already.
+      if ((host?.connectionsFrom(ip) ?? 0) > connectionsPerIp) {
         refused("connection");
         return refusalFor(new RateLimitError("Too many connections from your address", 5_000));
       }
-      const waitMs = connects?.take(key, now()) ?? 0;
+      const waitMs = connects?.take(networkOf(ip), now()) ?? 0;
       if (waitMs === 0) return;
       refused("connect");
       return refusalFor(new RateLimitError("Too many connects from your address", waitMs));
     },
 
-    open(conn) {
-      const key = subnetOf(conn.ip);
-      const count = (connections.get(key) ?? 0) + 1;
-      connections.set(key, count);
-      meters.connected(conn);
-      // Several may have been admitted before any of them opened.
-      if (count > connectionsPerIp) conn.close(connectionLimit);
-    },
-
-    close(conn) {
-      meters.leave(conn);
-      const key = subnetOf(conn.ip);
-      const left = connections.get(key)! - 1;
-      if (left === 0) connections.delete(key);
-      else connections.set(key, left);
-    },
+    open: (conn) => void meters.connected(conn),
+    close: (conn) => meters.leave(conn),
 
     message(conn, data) {
       const meter = meters.connected(conn);

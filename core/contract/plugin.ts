@@ -44,6 +44,8 @@ export interface Host {
   readonly pingIntervalMs: number;
   /** The addresses of all listeners, as they were requested. */
   readonly hostnames: readonly string[];
+  /** Counts the connections from an address, pending ones included; see {@linkcode networkOf}. */
+  connectionsFrom(ip: string): number;
   /** Admits a client that does not use a WebSocket, with the same limits and `upgrade` hooks, or refuses it. */
   admit(endpoint: Endpoint, request: Request, ip: string): Promise<Response | Admission>;
 }

@@ -19,6 +19,7 @@ import type { Connection } from "../contract/connection.ts";
 import type { Endpoint, Upgrade } from "../contract/endpoint.ts";
 import { refusal } from "../contract/errors.ts";
 import type { Framing } from "../contract/framing.ts";
+import { networkOf } from "../contract/network.ts";
 import type { Admission, Sent, ServerState } from "../contract/plugin.ts";
 import type { Transport } from "../contract/transport.ts";
 import { Tally } from "./tally.ts";
@@ -76,7 +77,8 @@ export class Gate {
   readonly #wirings = new Map<Endpoint, Map<unknown, Wiring>>();
   /** Counts connections, pending admissions, and closed connections whose socket is not gone yet. */
   readonly #places = new Tally();
-  readonly #placesByIp = new Map<string, number>();
+  /** By network. */
+  readonly #placesFrom = new Map<string, number>();
 
   constructor(options: GateOptions) {
     this.#options = options;
@@ -96,6 +98,11 @@ export class Gate {
   /** Resolves when all sockets are gone, including those of closed connections. */
   async empty(): Promise<void> {
     await this.#places.empty();
+  }
+
+  /** Counts the places that an address and its network take. */
+  connectionsFrom(ip: string): number {
+    return this.#placesFrom.get(networkOf(ip)) ?? 0;
   }
 
   /** Answers an upgrade request with a WebSocket or a refusal. */
@@ -238,7 +245,7 @@ export class Gate {
     const { limits, state } = this.#options;
     if (state() !== "ready") return notReady();
     if (this.#places.count >= limits.maxConnections) return tooMany("Too many connections");
-    if ((this.#placesByIp.get(ip) ?? 0) >= limits.maxConnectionsPerIp) {
+    if (this.connectionsFrom(ip) >= limits.maxConnectionsPerIp) {
       return tooMany("Too many connections from your address");
     }
   }
@@ -246,7 +253,7 @@ export class Gate {
   /** Returns a function that releases the place once, however often it is called. */
   #takePlace(ip: string): () => void {
     this.#places.add();
-    this.#placesByIp.set(ip, (this.#placesByIp.get(ip) ?? 0) + 1);
+    this.#placesFrom.set(networkOf(ip), this.connectionsFrom(ip) + 1);
     let released = false;
     return () => {
       if (!released) this.#releasePlace(ip);
@@ -256,9 +263,10 @@ export class Gate {
 
   #releasePlace(ip: string): void {
     this.#places.remove();
-    const left = this.#placesByIp.get(ip)! - 1;
-    if (left === 0) this.#placesByIp.delete(ip);
-    else this.#placesByIp.set(ip, left);
+    const network = networkOf(ip);
+    const left = this.#placesFrom.get(network)! - 1;
+    if (left === 0) this.#placesFrom.delete(network);
+    else this.#placesFrom.set(network, left);
   }
 }
 

@@ -204,6 +204,7 @@ export class Server {
       get state() {
         return state();
       },
+      connectionsFrom: (ip) => gate.connectionsFrom(ip),
       admit: (endpoint, { url, headers }, ip) =>
         gate.admit({ endpoint, url, headers: new Headers(headers), params: {}, ip }),
     };

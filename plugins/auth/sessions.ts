@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type CloseCode, closeCode, type Connection } from "../../core/mod.ts";
+import { type CloseCode, closeCodes, type Connection } from "../../core/mod.ts";
 import type { Identity } from "../shared/identity.ts";
 import type { ConnectOptions, SignIn } from "./types.ts";
 
@@ -23,8 +23,6 @@ interface Session {
   readonly expired: CloseCode;
 }
 
-const connectionExpired = closeCode(3005, "connection expired");
-
 /** All sessions. */
 export class Sessions {
   readonly #sessions = new Map<Connection, Session>();
@@ -38,7 +36,7 @@ export class Sessions {
   begin(
     conn: Connection,
     signIn: SignIn,
-    { expiring, expired = connectionExpired }: ConnectOptions = {},
+    { expiring, expired = closeCodes.connectionExpired }: ConnectOptions = {},
   ): void {
     if (conn.open) this.#sessions.set(conn, { signIn, warned: false, expiring, expired });
   }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { closeCode, type Connection, type Endpoint, PlugboardError, type Upgrade } from "../../core/mod.ts";
+import { closeCodes, type Connection, type Endpoint, PlugboardError, type Upgrade } from "../../core/mod.ts";
 import { isLocal } from "../shared/client_ip.ts";
 import { refusalFor } from "../shared/http_errors.ts";
 import type { Verb } from "../shared/identity.ts";
@@ -38,9 +38,6 @@ export type SignInFlow =
 
 /** The result of checking a request's credentials. */
 type Outcome = SignIn | PlugboardError;
-
-const invalidToken = closeCode(3500, "invalid token");
-const connectionLimit = closeCode(3504, "connection limit");
 
 /** Makes the flow. */
 export function signInFlow({ open, sign, sessions, limits, origins }: SignInFlowParts): SignInFlow {
@@ -110,7 +107,7 @@ export function signInFlow({ open, sign, sessions, limits, origins }: SignInFlow
         begin(conn, outcomes.get(upgrade) as SignIn);
       } catch (error) {
         const limited = error instanceof PlugboardError && error.code === "connection_limit";
-        conn.close(limited ? connectionLimit : invalidToken);
+        conn.close(limited ? closeCodes.connectionLimit : closeCodes.invalidToken);
       }
     },
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { subnetOf } from "../shared/client_ip.ts";
+import { networkOf } from "../../core/mod.ts";
 import { refusalFor } from "../shared/http_errors.ts";
 import { RateLimitError } from "../shared/rate_limit_error.ts";
 import { Buckets } from "./buckets.ts";
@@ -41,7 +41,7 @@ export function limitRequests({ pace, maxTracked, now, refused }: {
   }
 
   return async (c, next) => {
-    const [address, at] = [subnetOf(c.env.ip), now()];
+    const [address, at] = [networkOf(c.env.ip), now()];
     const waitMs = requests.take(address, at);
     const headers = quota(address, at);
     if (waitMs > 0) {

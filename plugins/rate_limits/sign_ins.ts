@@ -4,8 +4,7 @@
  * @module
  */
 
-import type { Clock, MaybePromise } from "../../core/mod.ts";
-import { subnetOf } from "../shared/client_ip.ts";
+import { type Clock, type MaybePromise, networkOf } from "../../core/mod.ts";
 import { RateLimitError } from "../shared/rate_limit_error.ts";
 import { Buckets } from "./buckets.ts";
 import type { Pace } from "./rates.ts";
@@ -49,7 +48,7 @@ export function failedSignIns({ pace, maxTracked, clock, refused }: {
 
   return {
     attempt(ip) {
-      const [address, now] = [subnetOf(ip), clock().now()];
+      const [address, now] = [networkOf(ip), clock().now()];
       const waitMs = failures.waitMs(address, now);
       if (waitMs > 0) {
         refused();
@@ -58,7 +57,7 @@ export function failedSignIns({ pace, maxTracked, clock, refused }: {
       const excess = Math.ceil(failures.spent(address, now) - free);
       if (excess > 0) return delay(Math.min(excess * DELAY_STEP_MS, MAX_DELAY_MS));
     },
-    failed: (ip) => void failures.take(subnetOf(ip), clock().now()),
+    failed: (ip) => void failures.take(networkOf(ip), clock().now()),
     stop() {
       for (const resolve of delayed) resolve();
     },

@@ -74,14 +74,6 @@ export function clientIpFrom(options: ClientIpOptions): (request: Request, peer:
   };
 }
 
-/** The address limits are counted by: an IPv6 client owns a whole /64, so that is counted as one. */
-export function subnetOf(ip: string): string {
-  if (!ip.includes(":")) return ip;
-  const address = parse(ip);
-  if (address === undefined || address.kind() === "ipv4") return address?.toString() ?? ip;
-  return `${(address as ipaddr.IPv6).parts.slice(0, 4).map((part) => part.toString(16)).join(":")}::/64`;
-}
-
 /** Whether a host name or address means this machine. */
 export function isLoopback(host: string): boolean {
   if (host === "127.0.0.1" || host === "::1") return true; // nearly always; parsing takes microseconds

@@ -14,8 +14,8 @@ import { isLoopback } from "./client_ip.ts";
 export interface OriginOptions {
   /** `https://app.example.com`, `https://*.example.com`, `null`, or `*` for any. */
   readonly allowed: readonly string[];
-  /** Whether the server listens beyond this machine. */
-  readonly exposed: boolean;
+  /** Whether the server listens beyond this machine; known once it has started. */
+  readonly exposed: () => boolean;
   /** Whether the server has no sign-in. */
   readonly open: boolean;
 }
@@ -45,7 +45,7 @@ export function originCheck(plugin: string, { allowed, exposed, open }: OriginOp
       if (origin === null || listed(origin)) return true;
       const url = parse(origin);
       if (url === undefined) return false;
-      if (!exposed && isLoopback(url.hostname)) return true;
+      if (!exposed() && isLoopback(url.hostname)) return true;
       return !open && url.host === parse(`${url.protocol}//${headers.get("host") ?? ""}`)?.host;
     },
     allowsHost(headers: Headers) {

@@ -2,11 +2,16 @@ import assert from "node:assert/strict";
 import { originCheck, type OriginOptions } from "../../plugins/shared/origins.ts";
 
 function allows(
-  options: Partial<OriginOptions>,
+  { exposed = true, ...options }: Partial<Omit<OriginOptions, "exposed"> & { exposed: boolean }>,
   origin: string | undefined,
   host = "api.example.com",
 ): boolean {
-  const { allowsOrigin } = originCheck("auth", { allowed: [], exposed: true, open: false, ...options });
+  const { allowsOrigin } = originCheck("auth", {
+    allowed: [],
+    exposed: () => exposed,
+    open: false,
+    ...options,
+  });
   return allowsOrigin(new Headers({ host, ...(origin !== undefined && { origin }) }));
 }
 
@@ -86,11 +91,11 @@ Deno.test("on loopback, pages of this machine are allowed, others are not", () =
 
 Deno.test("a DNS-rebinding page is refused on a server without sign-in", () => {
   assert.equal(allows({ exposed: false, open: true }, "http://evil.com", "evil.com"), false);
-  const { allowsHost } = originCheck("auth", { allowed: [], exposed: false, open: true });
+  const { allowsHost } = originCheck("auth", { allowed: [], exposed: () => false, open: true });
   assert.equal(allowsHost(new Headers({ host: "evil.com" })), false);
   assert.equal(allowsHost(new Headers({ host: "localhost:8080" })), true);
   assert.equal(allowsHost(new Headers({ host: "[::1]:8080" })), true);
-  const signedIn = originCheck("auth", { allowed: [], exposed: false, open: false });
+  const signedIn = originCheck("auth", { allowed: [], exposed: () => false, open: false });
   assert.equal(signedIn.allowsHost(new Headers({ host: "behind-a-proxy.com" })), true);
 });
 

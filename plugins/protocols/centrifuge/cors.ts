@@ -12,7 +12,7 @@ export type OriginRule = (headers: Headers) => boolean;
 
 /** Without sign-in, only pages of this machine may: any other could act for whoever visits it. */
 export const localOrigins: OriginRule =
-  originCheck("centrifuge", { allowed: [], exposed: false, open: true }).allowsOrigin;
+  originCheck("centrifuge", { allowed: [], exposed: () => false, open: true }).allowsOrigin;
 
 /** The headers that let a page read the response, or the response that refuses its request. */
 export function corsHeaders({ headers }: Request, allows: OriginRule): Record<string, string> | Response {

@@ -430,23 +430,28 @@ Deno.test("a server without sign-in refuses clients of other machines behind a l
 Deno.test("a server that listens beyond this machine requires sign-in or an explicit option", async () => {
   for (const hostname of ["0.0.0.0", "::", "192.168.1.5", "example.com"]) {
     await assert.rejects(
-      serve({}, auth({ hostname })),
+      serve({ hostname }, auth()),
       /Cannot start auth: the server listens on .*JWT_SECRET, JWKS_URL or API_KEYS.*ALLOW_ANONYMOUS=1/,
       hostname,
     );
   }
   for (const hostname of ["127.0.0.1", "::1", "localhost"]) {
-    await using _server = await serve({}, auth({ hostname }));
+    await using _server = await serve({ hostname }, auth());
   }
-  await using _signIn = await serve({}, auth({ hostname: "0.0.0.0", jwt }));
-  await using anonymous = await serveAuth({ hostname: "0.0.0.0", anonymous: true });
+  await assert.rejects(
+    serve({}, auth({ hostname: "0.0.0.0" })),
+    /the server listens on 0.0.0.0/,
+    "by option",
+  );
+  await using _signIn = await serve({ hostname: "0.0.0.0" }, auth({ jwt }));
+  await using anonymous = await serveAuth({ anonymous: true }, { hostname: "0.0.0.0" });
   assert.equal(anonymous.access.open, false);
   await using client = await anonymous.connect("/by_message");
   assert.deepEqual((await ask(client, {})).permissions, ["read:*"]);
 });
 
 Deno.test("H11 web pages may connect only if their origin is listed", async () => {
-  await using server = await serveAuth({ jwt, hostname: "0.0.0.0", origins: ["https://*.example.com"] });
+  await using server = await serveAuth({ jwt, origins: ["https://*.example.com"] }, { hostname: "0.0.0.0" });
   const alice = await token();
   for (
     const origin of ["https://evil.com", "https://evil-example.com", "null", "https://example.com.evil.com"]

@@ -107,8 +107,9 @@ export function byMessage(access: Access): Plugin {
 /** A server with sign-in and the two test protocols. */
 export async function serveAuth(
   options: AuthOptions = { jwt: { secret: SECRET } },
-  { clock, clientIp, more = () => [] }: {
+  { clock, clientIp, hostname, more = () => [] }: {
     clock?: FakeClock;
+    hostname?: string;
     clientIp?: (request: Request, peer: string) => string;
     more?: (access: Access) => AnyPlugin[];
   } = {},
@@ -118,6 +119,7 @@ export async function serveAuth(
     drainMs: 1_000,
     ...(clock && { clock }),
     ...(clientIp && { clientIp }),
+    ...(hostname !== undefined && { hostname }),
   });
   const access = server.use(auth(options));
   for (const plugin of [me(access), byMessage(access), ...more(access)]) server.use(plugin);

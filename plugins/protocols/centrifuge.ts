@@ -1,6 +1,6 @@
 /**
- * Centrifuge: channels, presence and calls for the official Centrifuge SDKs, in JSON, over WebSocket, HTTP
- * streaming and server-sent events.
+ * Centrifuge: channels, presence and RPC for the official Centrifuge SDKs, over WebSocket, HTTP streaming and
+ * server-sent events.
  *
  * ```ts
  * import { Server } from "@plugboard/server";
@@ -13,7 +13,7 @@
  * server.use(centrifuge({ channels: bus, presence: server.use(presence({ channels: bus })) }));
  * ```
  *
- * The client's side, with npm `centrifuge`:
+ * The client, with npm `centrifuge`:
  *
  * ```ts ignore
  * const client = new Centrifuge("ws://localhost:8080/connection/websocket");
@@ -23,7 +23,7 @@
  * client.connect();
  * ```
  *
- * Map subscriptions, polled subscriptions, delta compression and the binary encoding are not spoken.
+ * Map subscriptions, polled subscriptions, delta compression and the Protobuf encoding are not supported.
  *
  * @module
  */
@@ -32,10 +32,8 @@ import {
   checkOptions,
   type Connection,
   type Endpoint,
-  type Framing,
   type Host,
   type MaybePromise,
-  PlugboardError,
   type Plugin,
   refusal,
   type Upgrade,
@@ -43,52 +41,57 @@ import {
 import type { Channels, Client } from "../channels.ts";
 import type { Presence } from "../presence.ts";
 import type { Rpc } from "../rpc.ts";
+import { Payload } from "../shared/payload.ts";
+import type { Codec } from "./centrifuge/codec.ts";
 import { localOrigins } from "./centrifuge/cors.ts";
-import { messagePush } from "./centrifuge/encoding.ts";
+import { jsonCodec } from "./centrifuge/json_codec.ts";
 import { CentrifugeSession, type Shared } from "./centrifuge/session.ts";
 import type { CentrifugeAccess } from "./centrifuge/sign_in.ts";
 import { streams } from "./centrifuge/streams.ts";
 
+export type * from "./centrifuge/codec.ts";
+export { DisconnectError, type ErrorReply } from "./centrifuge/codes.ts";
+export { jsonCodec } from "./centrifuge/json_codec.ts";
 export type { CentrifugeAccess } from "./centrifuge/sign_in.ts";
 
 /** Options of {@linkcode centrifuge}. */
 export interface CentrifugeOptions {
   /** What clients subscribe and publish to. */
   channels: Pick<Channels, "connect">;
-  /** Who is in a channel; without it clients cannot ask. */
+  /** Lists who is in a channel; without it clients cannot ask. */
   presence?: Pick<Presence, "list" | "count"> | undefined;
-  /** The methods clients can call; without it there are none. */
+  /** The methods that clients can call. */
   rpc?: Pick<Rpc, "call"> | undefined;
-  /** Checks tokens; without it everybody may come in, and tokens count for nothing. */
+  /** Checks tokens; without it everybody may connect, and tokens are ignored. */
   access?: CentrifugeAccess | undefined;
-  /** Takes messages that belong to no channel; without it a client that sends one is disconnected. */
+  /** Receives messages that belong to no channel; without it a client that sends one is disconnected. */
   onMessage?: (data: unknown, client: Client) => MaybePromise<void>;
+  /** Encodings, the default one first. @default {[jsonCodec]} */
+  codecs?: readonly [Codec, ...Codec[]];
   /** Subscribe each user to the channel `#` and their id. @default {false} */
   personalChannels?: boolean;
-  /** Most publications in the answer to one history. @default {300} */
+  /** Maximum publications in one history result. @default {300} */
   maxHistory?: number;
-  /** What clients are told about pings; must be the server's own `pingIntervalMs`. @default {25000} */
-  pingIntervalMs?: number;
-  /** Bytes of one message from a client. @default {65536} */
+  /** Maximum bytes of a message from a client. @default {65536} */
   maxMessageBytes?: number;
-  /** Where WebSockets connect. @default {"/connection/websocket"} */
+  /** Path of WebSockets. @default {"/connection/websocket"} */
   websocketPath?: string;
-  /** Where HTTP streams connect. @default {"/connection/http_stream"} */
+  /** Path of HTTP streams. @default {"/connection/http_stream"} */
   httpStreamPath?: string;
-  /** Where event sources connect. @default {"/connection/sse"} */
+  /** Path of server-sent events. @default {"/connection/sse"} */
   ssePath?: string;
-  /** Where clients of either send to. @default {"/emulation"} */
+  /** Where clients of both streams send their messages. @default {"/emulation"} */
   emulationPath?: string;
 }
 
 /** What the protocol offers to the app. */
 export interface Centrifuge {
-  /** Sends something that belongs to no channel: the SDK's `message` event. `false` if the client cannot hear it. */
+  /** Sends a message without a channel: the SDK's `message` event. Returns `false` if the client cannot receive it. */
   send(conn: Connection, data: unknown): boolean;
 }
 
-/** How often to look for clients that do not sign in. */
-const STRANGER_SWEEP_MS = 1_000;
+/** How often clients are checked that have not signed in. */
+const SIGN_IN_SWEEP_MS = 1_000;
 
 /** Speaks Centrifuge's protocol. */
 export function centrifuge(options: CentrifugeOptions): Plugin<Centrifuge> {
@@ -98,9 +101,9 @@ export function centrifuge(options: CentrifugeOptions): Plugin<Centrifuge> {
     rpc,
     access,
     onMessage,
+    codecs = [jsonCodec],
     personalChannels = false,
     maxHistory = 300,
-    pingIntervalMs = 25_000,
     maxMessageBytes = 65_536,
     websocketPath = "/connection/websocket",
     httpStreamPath = "/connection/http_stream",
@@ -110,12 +113,6 @@ export function centrifuge(options: CentrifugeOptions): Plugin<Centrifuge> {
   const check = checkOptions("centrifuge");
   check.positiveInteger("maxHistory", maxHistory);
   check.positiveInteger("maxMessageBytes", maxMessageBytes);
-  check.that(
-    pingIntervalMs >= 1_000,
-    "pingIntervalMs",
-    "at least 1000, clients are told seconds",
-    pingIntervalMs,
-  );
   for (const [name, path] of Object.entries({ websocketPath, httpStreamPath, ssePath, emulationPath })) {
     check.filled(name, path);
   }
@@ -130,44 +127,37 @@ export function centrifuge(options: CentrifugeOptions): Plugin<Centrifuge> {
     onMessage,
     personalChannels,
     maxHistory,
-    pingSeconds: Math.ceil(pingIntervalMs / 1000),
     node: crypto.randomUUID(),
     streams: new Map(),
-    incoming: new WeakMap(),
-    strangers: new Map(),
+    unauthenticated: new Map(),
     host: () => host,
     clock: () => host.clock,
   };
-  /** The three ways of connecting carry the same messages, so that each is encoded once for all. */
-  const framing: Framing<"text"> = {
-    accepts: "text",
-    format: Symbol("centrifuge json"),
-    join: (messages) => messages.join("\n"),
-  };
+  const codecOf = (request: Parameters<Codec["chosenBy"]>[0]) =>
+    codecs.find((codec) => codec.chosenBy(request)) ?? codecs[0];
   const websocket: Endpoint = {
     name: "centrifuge",
     path: websocketPath,
-    protocols: ["centrifuge-json"],
+    protocols: codecs.map(({ subprotocol }) => subprotocol),
     maxMessageBytes,
-    upgrade: refuseBinary,
-    framing: () => framing,
-    open: (conn) => new CentrifugeSession(shared, conn, false),
+    framing: (upgrade) => codecOf(upgrade).framing,
+    upgrade(upgrade) {
+      // No connection is better than one in an encoding that the client does not understand.
+      if (wantsProtobuf(upgrade) && codecOf(upgrade).subprotocol !== PROTOBUF) {
+        return refusal(400, "not_available", "The Protobuf encoding is not available here");
+      }
+    },
+    open: (conn, upgrade) => new CentrifugeSession(shared, conn, codecOf(upgrade)),
   };
   const allows = access?.allowsOrigin ?? localOrigins;
-  const overHttp = streams(shared, {
-    httpStreamPath,
-    ssePath,
-    emulationPath,
-    maxMessageBytes,
-    allows,
-    format: framing.format,
-  });
+  const paths = { httpStreamPath, ssePath, emulationPath };
+  const overHttp = streams(shared, { ...paths, maxMessageBytes, allows, codecOf });
 
-  function disconnectStrangers(): void {
+  function disconnectUnauthenticated(): void {
     const now = host.clock.now();
-    for (const [session, until] of shared.strangers) {
+    for (const [session, until] of shared.unauthenticated) {
       if (until > now) return;
-      session.stale();
+      session.timeOut();
     }
   }
 
@@ -175,26 +165,27 @@ export function centrifuge(options: CentrifugeOptions): Plugin<Centrifuge> {
     name: "centrifuge",
     api: {
       send(conn, data) {
-        const json = JSON.stringify(data);
-        if (json === undefined) throw new PlugboardError("bad_request", "The message is not JSON");
-        return conn.format === framing.format && conn.send(messagePush(json));
+        const payload = Payload.of(data);
+        const codec = codecs.find(({ framing }) => framing.format === conn.format);
+        return codec !== undefined && conn.send(codec.message(payload));
       },
     },
     endpoints: [websocket],
     start(given) {
       host = given;
       for (const endpoint of [websocket, ...overHttp.endpoints]) access?.signsInByMessage(endpoint);
-      endSweep = given.clock.every(STRANGER_SWEEP_MS, disconnectStrangers);
+      endSweep = given.clock.every(SIGN_IN_SWEEP_MS, disconnectUnauthenticated);
     },
     stop: () => endSweep(),
     routes: overHttp.routes,
   };
 }
 
-/** The SDKs say in the URL that they want the binary encoding; better no connection than garbage on one. */
-function refuseBinary({ url, offered }: Upgrade): Response | undefined {
+const PROTOBUF = "centrifuge-protobuf";
+
+/** Whether the client asks for Protobuf, in the URL as the SDKs do or by a subprotocol alone. */
+function wantsProtobuf({ url, offered }: Upgrade): boolean {
   const query = new URL(url).searchParams;
-  const asked = query.get("format") === "protobuf" || query.get("cf_protocol") === "protobuf";
-  const only = offered.includes("centrifuge-protobuf") && !offered.includes("centrifuge-json");
-  if (asked || only) return refusal(400, "not_available", "Only the JSON encoding is spoken here");
+  return query.get("format") === "protobuf" || query.get("cf_protocol") === "protobuf" ||
+    offered.includes(PROTOBUF) && !offered.includes(jsonCodec.subprotocol);
 }

@@ -1,7 +1,7 @@
 /**
- * The json protocol: channels, presence, live queries and calls for people with nothing but `new WebSocket`.
+ * The json protocol: channels, presence, live queries and RPC for clients with a plain `WebSocket`.
  *
- * Every message is `{ id, timestamp, type, channel, data }`; a client may leave out all but the type:
+ * Every message is `{ id, timestamp, type, channel, data }`. A client may leave out everything but the type:
  *
  * ```ts ignore
  * const socket = new WebSocket("ws://localhost:8080/ws");
@@ -43,7 +43,7 @@ import type { Rpc } from "../rpc.ts";
 import { anonymousSignIn } from "../shared/identity.ts";
 import { errorData } from "./json/codes.ts";
 import { cursors, type Move } from "./json/cursors.ts";
-import { encoder, read, write } from "./json/envelope.ts";
+import { decode, encode, encoder } from "./json/envelope.ts";
 import type { ClientMessage, ClientMessageType, MessageData, MessageType } from "./json/messages.ts";
 import { capabilitiesOf, expiry, type JsonServices, JsonSession, requestFor } from "./json/session.ts";
 
@@ -56,29 +56,29 @@ export interface JsonOptions {
     Channels,
     "connect" | "clientOf" | "publish" | "subscribeClients" | "unsubscribeClients" | "namespaceOf"
   >;
-  /** Who is in a channel; without it clients cannot ask, and counts are of all clients. */
+  /** Lists who is in a channel; without it clients cannot ask, and counts include all clients. */
   presence?: Pick<Presence, "list"> | undefined;
-  /** The methods clients can call. */
+  /** The methods that clients can call. */
   rpc?: Pick<Rpc, "call"> | undefined;
   /** Signs clients in; without it everybody may do everything. */
   access?: Pick<Access, "connect" | "refresh" | "signsInByMessage"> | undefined;
-  /** Tells of messages that are refused for being too many, so that they are answered. */
+  /** Reports messages above the rate limit, so that they get a reply. */
   limits?: Pick<RateLimits, "answerWith"> | undefined;
-  /** Channels that every client hears from the start, if it may. @default {none} */
+  /** Channels that every client is subscribed to if it has the permission. @default {none} */
   autoSubscribe?: readonly string[];
-  /** Where it is spoken; one path or several. @default {"/ws"} */
+  /** One or more paths. @default {"/ws"} */
   path?: string | readonly string[];
   /** How often every client gets a heartbeat. @default {30000} */
   heartbeatMs?: number;
-  /** How often a client's cursor is passed on at most; of the moves between, the latest counts. @default {50} */
+  /** Minimum time between two positions of a client's cursor; the latest counts. @default {50} */
   cursorMs?: number;
-  /** Bytes of a message; one with more gets an error, one with sixteen times as many ends the connection. @default {65536} */
+  /** Maximum bytes of a message. A larger one gets an error; 16 times as many close the connection. @default {65536} */
   maxMessageBytes?: number;
 }
 
-/** What json offers to the app. */
+/** What the protocol offers to the app. */
 export interface Json {
-  /** Sends a message to every client of this protocol, but for one. Returns the number of receivers. */
+  /** Sends a message to every client of this protocol except one. Returns the number of receivers. */
   broadcast<Type extends MessageType>(
     message: { type: Type; channel: string; data: MessageData[Type] },
     except?: string,
@@ -88,15 +88,15 @@ export interface Json {
     channel: string,
     message: { type: Type; data: MessageData[Type] },
   ): Promise<number>;
-  /** Subscribes a client, by its id. Resolves to whether there is one. */
+  /** Subscribes a client. Resolves to `false` if there is no client with this id. */
   subscribeClient(client: string, channel: string): Promise<boolean>;
-  /** Ends a client's subscription; resolves to `false` if there was none. */
+  /** Ends a client's subscription. Resolves to `false` if there was none. */
   unsubscribeClient(client: string, channel: string): Promise<boolean>;
-  /** How many clients are connected here. */
+  /** Returns the number of clients on this node. */
   clientCount(): number;
 }
 
-/** Speaks JSON envelopes. */
+/** Speaks the json protocol. */
 export function json(options: JsonOptions): Plugin<Json> {
   const { channels, presence, rpc, access, limits, path = "/ws" } = options;
   const { autoSubscribe = [], heartbeatMs = 30_000, cursorMs = 50, maxMessageBytes = 65_536 } = options;
@@ -111,10 +111,10 @@ export function json(options: JsonOptions): Plugin<Json> {
   let host: Host | undefined;
   let endHeartbeat: (() => void) | undefined;
   let capabilities: readonly ClientMessageType[] | undefined;
-  /** Nobody else hears what is said to all. */
+  /** The receivers of broadcasts and heartbeats. */
   const signedIn = new Set<Connection>();
   const format = encoder((channel) =>
-    presence === undefined ? signedIn.size : people(presence.list(channel))
+    presence === undefined ? signedIn.size : countUsers(presence.list(channel))
   );
   const framing: Framing = { accepts: "any", format }; // bytes are refused by an answer
 
@@ -125,7 +125,7 @@ export function json(options: JsonOptions): Plugin<Json> {
       return hasLiveQueries(channels);
     },
     maxMessageBytes,
-    cursors: cursors(() => host?.clock ?? systemClock, cursorMs, passOn),
+    cursors: cursors(() => host?.clock ?? systemClock, cursorMs, publishCursor),
     async connect(conn, { url }, { expiring, refreshed }) {
       const user = access && nameIn(url);
       const { identity, channels: granted } = await access?.connect(conn, { user, expiring }) ??
@@ -151,26 +151,26 @@ export function json(options: JsonOptions): Plugin<Json> {
     failed: ({ id }, error) => host?.log.error("a client's message failed", { client: id, error }),
   };
 
-  /** In the client's name, so that the same rules and limits hold as for what it publishes. */
-  async function passOn({ client, channel, data, refuse }: Move): Promise<number> {
+  /** Publishes as the client, under the same rules and limits as its other publications. */
+  async function publishCursor({ client, channel, data, refuse }: Move): Promise<number> {
     const cursor = { ...data, userId: client.identity.user, clientId: client.id };
     const tags = { type: "user:cursor" satisfies MessageType };
     try {
-      const how = { tags, ephemeral: true, except: client.id };
-      return (await client.publish(channel, cursor, how)).receivers;
+      const options = { tags, ephemeral: true, except: client.id };
+      return (await client.publish(channel, cursor, options)).receivers;
     } catch (error) {
       refuse(error);
       return 0;
     }
   }
 
-  /** The message was refused unread; it is looked at for its id alone, without which nobody knows what was refused. */
+  /** The message was refused, but the reply needs its id. */
   const answerTooMany: RefusedMessage = (conn, message, error) => {
     let refused: Pick<ClientMessage, "id" | "channel"> = { id: undefined, channel: "" };
     try {
-      refused = read(message, maxMessageBytes);
-    } catch { /* it was no message anyway */ }
-    conn.send(write("error", refused.channel, errorData(error), refused.id));
+      refused = decode(message, maxMessageBytes);
+    } catch { /* not a message of this protocol */ }
+    conn.send(encode("error", refused.channel, errorData(error), refused.id));
   };
 
   const endpoint: Endpoint = {
@@ -186,7 +186,7 @@ export function json(options: JsonOptions): Plugin<Json> {
     endpoints: [endpoint],
     api: {
       broadcast({ type, channel, data }, except) {
-        const text = write(type, channel, data);
+        const text = encode(type, channel, data);
         return [...signedIn].filter((conn) => conn.id !== except && conn.send(text)).length;
       },
       async broadcastToChannel(channel, { type, data }) {
@@ -196,8 +196,9 @@ export function json(options: JsonOptions): Plugin<Json> {
         if (channels.clientOf(client)?.subscriptions.has(channel)) return true;
         return await channels.subscribeClients({ client }, channel) > 0;
       },
-      unsubscribeClient: async (client, channel) =>
-        await channels.unsubscribeClients({ client }, channel) > 0,
+      async unsubscribeClient(client, channel) {
+        return await channels.unsubscribeClients({ client }, channel) > 0;
+      },
       clientCount: () => signedIn.size,
     },
     start(given) {
@@ -205,7 +206,7 @@ export function json(options: JsonOptions): Plugin<Json> {
       access?.signsInByMessage(endpoint);
       limits?.answerWith(endpoint, answerTooMany);
       endHeartbeat = given.clock.every(heartbeatMs, () => {
-        const text = write("heartbeat", "", { connectedClients: signedIn.size });
+        const text = encode("heartbeat", "", { connectedClients: signedIn.size });
         for (const conn of signedIn) conn.send(text);
       });
     },
@@ -217,7 +218,7 @@ export function json(options: JsonOptions): Plugin<Json> {
   };
 }
 
-/** Live queries bring a namespace along; without them `live:` is a name like any other. */
+/** Live queries add a namespace. Without them, `live:` is a name like any other. */
 function hasLiveQueries(channels: Pick<Channels, "namespaceOf">): boolean {
   try {
     return channels.namespaceOf("live:").name === "live";
@@ -226,7 +227,7 @@ function hasLiveQueries(channels: Pick<Channels, "namespaceOf">): boolean {
   }
 }
 
-/** How a client calls itself, by `?userId=`: that counts only where nobody has to prove anything. */
+/** The name that a client gives itself by `?userId=`. It counts only for anonymous clients. */
 function nameIn(url: string): string | undefined {
   const name = new URL(url).searchParams.get("userId") ?? undefined;
   if (name === undefined || name.length <= MAX_NAME_CHARS) return name;
@@ -235,8 +236,8 @@ function nameIn(url: string): string | undefined {
 
 const MAX_NAME_CHARS = 128;
 
-/** Who has two tabs open is one; of those without a name, each connection is one. */
-function people(present: readonly { readonly user: string }[]): number {
+/** Counts users; each connection without a name counts as one. */
+function countUsers(present: readonly { readonly user: string }[]): number {
   const named = present.filter(({ user }) => user !== "");
   return new Set(named.map(({ user }) => user)).size + present.length - named.length;
 }

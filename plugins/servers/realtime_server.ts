@@ -90,7 +90,7 @@ export class RealtimeServer {
     this.#checks = server.use(messageChecks({ channels: bus, script: "refuse" }));
     this.stats = server.use(stats({ channels: bus }));
     const services = { channels: bus, presence: people, rpc: this.rpc, access };
-    server.use(centrifuge({ ...services, pingIntervalMs: pingInterval }));
+    server.use(centrifuge(services));
     server.use(json({ ...services, limits, heartbeatMs: pingInterval, path: ["/ws", "/"] }));
     this.#inProcess = server.use(inProcess({ channels: bus, access }));
   }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import { type Clock, PlugboardError } from "../../core/mod.ts";
 
 /** Limits of a body. */
@@ -18,11 +19,21 @@ export interface BodyLimits {
  * Returns the body as text. Throws `too_large`, `timeout`, or `bad_request` if the sender disconnects before the end
  * or the body is not UTF-8.
  */
-export async function readText(
+export async function readText(request: Pick<Request, "body">, limits: BodyLimits): Promise<string> {
+  const bytes = await readBytes(request, limits);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new PlugboardError("bad_request", "The body is not UTF-8", { cause });
+  }
+}
+
+/** Returns the body as bytes. Throws `too_large`, `timeout`, or `bad_request` if the sender disconnects. */
+export async function readBytes(
   { body }: Pick<Request, "body">,
   { maxBytes, timeoutMs, clock }: BodyLimits,
-): Promise<string> {
-  if (body === null) return "";
+): Promise<Uint8Array> {
+  if (body === null) return new Uint8Array();
   const reader = body.getReader();
   const stop = () => void reader.cancel().catch(() => {}); // fails if the sender has disconnected
   let late = false;
@@ -30,8 +41,7 @@ export async function readText(
     late = true;
     stop();
   });
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  let text = "";
+  const parts: Uint8Array[] = [];
   let bytes = 0;
   try {
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
@@ -39,14 +49,14 @@ export async function readText(
       if (bytes > maxBytes) {
         throw new PlugboardError("too_large", `The body is longer than ${maxBytes} bytes`);
       }
-      text += decoder.decode(part.value, { stream: true });
+      parts.push(part.value);
     }
     if (late) throw new PlugboardError("timeout", `The body did not arrive within ${timeoutMs} ms`);
-    return text + decoder.decode();
+    return Buffer.concat(parts, bytes);
   } catch (cause) {
     stop();
     if (cause instanceof PlugboardError) throw cause;
-    throw new PlugboardError("bad_request", "The body is incomplete or not UTF-8", { cause });
+    throw new PlugboardError("bad_request", "The body is incomplete", { cause });
   } finally {
     cancelTimeout();
   }

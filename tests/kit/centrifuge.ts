@@ -8,25 +8,27 @@ import {
   centrifuge,
   type CentrifugeAccess,
   type CentrifugeOptions,
+  jsonCodec,
 } from "../../plugins/protocols/centrifuge.ts";
 import { type Rpc, rpc } from "../../plugins/rpc.ts";
+import { BINARY, binaryClient, binaryCodec, type LineClient } from "./binary_codec.ts";
 import { serve, type TestServer } from "./server.ts";
 import { Inbox, until } from "./wait.ts";
 
-/** The ways in which the SDK reaches the server, and where. */
+/** The transports of the SDK and their paths. */
 export const TRANSPORTS = {
   websocket: "/connection/websocket",
   http_stream: "/connection/http_stream",
   sse: "/connection/sse",
 } as const;
 
-/** One of them. */
+/** The name of a transport. */
 export type TransportName = keyof typeof TRANSPORTS;
 
-/** All of them. */
+/** The names of all transports. */
 export const transportNames = Object.keys(TRANSPORTS) as TransportName[];
 
-/** A server that speaks the protocol, and the services behind it. */
+/** A server with the protocol, and the services behind it. */
 export interface CentrifugeServer extends AsyncDisposable {
   readonly test: TestServer;
   readonly url: string;
@@ -36,7 +38,7 @@ export interface CentrifugeServer extends AsyncDisposable {
   readonly protocol: CentrifugeApi;
 }
 
-/** Starts a server with everything the protocol can use. */
+/** Starts a server with all services and encodings. */
 export async function centrifugeServer(
   options: {
     server?: ServerOptions;
@@ -52,6 +54,7 @@ export async function centrifugeServer(
     channels: bus.api,
     presence: people.api,
     rpc: methods.api,
+    codecs: [jsonCodec, binaryCodec],
     ...options.centrifuge,
   });
   const test = await serve(options.server ?? {}, bus, people, methods, protocol);
@@ -66,7 +69,19 @@ export async function centrifugeServer(
   };
 }
 
-/** Everything that an SDK object tells under one name, to be awaited one by one. */
+/** The encodings that tests use. */
+export const encodings = ["json", "binary"] as const;
+
+/** The name of an encoding. */
+export type Encoding = typeof encodings[number];
+
+/** Opens a WebSocket that uses an encoding; the client has not signed in yet. */
+export async function connectIn({ test }: CentrifugeServer, encoding: Encoding): Promise<LineClient> {
+  const client = await test.connect(TRANSPORTS.websocket, encoding === "binary" ? [BINARY] : []);
+  return encoding === "binary" ? binaryClient(client) : client;
+}
+
+/** Collects the events of an SDK object, to be awaited one by one. */
 export function heard<Events extends EventMap, E extends keyof Events>(
   emitter: TypedEventEmitter<Events>,
   event: E,
@@ -76,19 +91,19 @@ export function heard<Events extends EventMap, E extends keyof Events>(
   return inbox;
 }
 
-/** The SDK's client, with what it opened closed at the end of the block. */
+/** A client of the SDK that closes its connections at the end of the block. */
 export interface SdkClient extends AsyncDisposable {
   readonly sdk: Centrifuge;
 }
 
-/** Fetches, and lets go of answers that the SDK does not look at: unread they would count as leaked. */
+/** Fetches, and cancels the bodies that the SDK does not read: they would count as leaked. */
 export async function tidyFetch(...request: Parameters<typeof fetch>): Promise<Response> {
   const response = await fetch(...request);
   if (response.status === 204 || !response.ok) await response.body?.cancel();
   return response;
 }
 
-/** Makes a client of the official SDK that reaches `url` over one transport; it is not connected yet. */
+/** Makes a client of the official SDK for one transport. It is not connected yet. */
 export function sdkClient(
   url: string,
   transport: TransportName = "websocket",
@@ -121,16 +136,16 @@ export function sdkClient(
   };
 }
 
-/** What a token of {@linkcode fakeAccess} says. */
+/** The claims of a token of {@linkcode fakeAccess}. */
 export interface FakeToken {
   readonly user: string;
   readonly channels?: readonly string[];
   readonly expiresInMs?: number;
-  /** Of a subscription. */
+  /** The claims of a subscription token. */
   readonly grant?: { readonly chanInfo?: string; readonly data?: string; readonly expiresInMs?: number };
 }
 
-/** Sign-in whose tokens are keys of an object; unlisted ones are invalid, `expired` is what it says. */
+/** A sign-in whose tokens are the keys of an object. Others are invalid, and `expired` has expired. */
 export function fakeAccess(tokens: Record<string, FakeToken>): CentrifugeAccess {
   const read = (token: string | undefined): FakeToken => {
     if (token === "expired") throw new PlugboardError("token_expired", "The token has expired");

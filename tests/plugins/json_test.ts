@@ -41,7 +41,7 @@ Deno.test("Q02 clients subscribe and unsubscribe by message, and are subscribed 
   assert.equal((await ask(client, { type: "unsubscribe", channel: "tables" })).data.code, "NOT_SUBSCRIBED");
   assert.equal(await server.json.subscribeClient(ack.data.clientId, "by-server"), true);
   assert.deepEqual((await client.nextJson()).channel, "by-server");
-  assert.equal(await server.json.subscribeClient(ack.data.clientId, "by-server"), true, "it is already");
+  assert.equal(await server.json.subscribeClient(ack.data.clientId, "by-server"), true, "already subscribed");
   assert.equal(await server.json.unsubscribeClient(ack.data.clientId, "by-server"), true);
   const ended = await client.nextJson();
   assert.deepEqual([ended.type, ended.data.code], ["unsubscribed", 2000]);
@@ -64,7 +64,7 @@ Deno.test("Q03 the first message acknowledges with the client's id and what it c
   await client.close();
 });
 
-Deno.test("Q03 a client is told of what is there, and of nothing else", async () => {
+Deno.test("Q03 a client learns which types the server accepts", async () => {
   const without = { presence: undefined, rpc: undefined, access: undefined };
   await using server = await serveJson(without);
   const { client, ack } = await server.join();
@@ -93,12 +93,12 @@ Deno.test("Q03 a client is told of what is there, and of nothing else", async ()
   await other.close();
 });
 
-Deno.test("Q03 a client that is silent is dropped, one that answers pings is not", async () => {
+Deno.test("Q03 a client that answers no ping is disconnected, one that does is not", async () => {
   const clock = new FakeClock();
   await using server = await serveJson({}, { clock, pingIntervalMs: 1_000, pongTimeoutMs: 500 });
   const { client } = await server.join();
-  using silent = await server.raw("/ws"); // reads, and answers no ping
-  await until("both", () => server.json.clientCount() === 2);
+  using silent = await server.raw("/ws"); // answers no ping
+  await until("both to connect", () => server.json.clientCount() === 2);
   await until("the silent one to be gone", async () => {
     clock.advance(20);
     await turn();
@@ -109,7 +109,7 @@ Deno.test("Q03 a client that is silent is dropped, one that answers pings is not
   await client.close();
 });
 
-Deno.test("Q05 the server broadcasts to all but one, and to a channel, and counts its clients", async () => {
+Deno.test("Q05 the server broadcasts to all clients except one and to a channel, and counts clients", async () => {
   await using server = await serveJson();
   const one = await server.join();
   const two = await server.join();
@@ -156,7 +156,7 @@ Deno.test("Q06 joins and leaves carry the true number of users, cursors reach th
   await ann.client.close();
 });
 
-Deno.test("Q09 malformed, unknown and forged messages get an error, and nobody else sees them", async () => {
+Deno.test("Q09 malformed, unknown and forged messages get an error, and other clients do not see them", async () => {
   await using server = await serveJson();
   const { client } = await server.join();
   const other = await server.join();
@@ -196,12 +196,12 @@ Deno.test("Q09 malformed, unknown and forged messages get an error, and nobody e
     assert.ok(answer.data.message.length > 0);
   }
   await server.bus.publish("queries", "end");
-  assert.equal((await other.client.nextJson()).data, "end", "nothing came before");
+  assert.equal((await other.client.nextJson()).data, "end", "nothing arrived before");
   await client.close();
   await other.client.close();
 });
 
-Deno.test("Q09 bytes and what is too large get an error, what is far too large ends the connection", async () => {
+Deno.test("Q09 bytes and large messages get an error, much larger ones close the connection", async () => {
   await using server = await serveJson({ maxMessageBytes: 1_000 });
   const [{ client }, other] = [await server.join(), await server.join()];
   await ask(other.client, { type: "subscribe", channel: "news" });
@@ -227,11 +227,11 @@ Deno.test("Q09 bytes and what is too large get an error, what is far too large e
   assert.equal((await within("the close", client.closed)).code, 1009);
   assert.equal((await other.client.nextJson()).offset, 1);
   await server.bus.publish("news", "end");
-  assert.equal((await other.client.nextJson()).data, "end", "nothing came between");
+  assert.equal((await other.client.nextJson()).data, "end", "nothing arrived in between");
   await other.client.close();
 });
 
-Deno.test("a client that comes back gets what it missed since its offset", async () => {
+Deno.test("a client that reconnects recovers from its offset", async () => {
   await using server = await serveJson();
   const first = await server.join();
   const { data } = await ask(first.client, { type: "subscribe", channel: "news" });
@@ -255,7 +255,7 @@ Deno.test("a client that comes back gets what it missed since its offset", async
   await client.close();
 });
 
-Deno.test("who has missed more than can be sent at once is told so, and reads it in parts", async () => {
+Deno.test("a recovery that is too large fails, and the client reads the history in pages", async () => {
   await using server = await serveJson();
   const text = "x".repeat(30_000);
   for (let i = 0; i < 50; i++) await server.bus.publish("news", text);
@@ -283,7 +283,7 @@ Deno.test("who has missed more than can be sent at once is told so, and reads it
   await client.close();
 });
 
-Deno.test("what fails by our fault costs one answer and a line in the log, not the connection", async () => {
+Deno.test("a failure of the server gives an error and a log line, and keeps the connection", async () => {
   await using server = await serveJson();
   server.methods.define("big", { run: () => 1n });
   const { client } = await server.join();
@@ -294,7 +294,7 @@ Deno.test("what fails by our fault costs one answer and a line in the log, not t
   await client.close();
 });
 
-Deno.test("presence, history, calls and pings answer by id", async () => {
+Deno.test("replies to presence, history, rpc and ping have the id of the message", async () => {
   await using server = await serveJson();
   server.methods.define("add", { run: (value) => (value as number[]).reduce((a, b) => a + b) });
   const { client } = await server.join("ann");
@@ -314,7 +314,7 @@ Deno.test("presence, history, calls and pings answer by id", async () => {
   await client.close();
 });
 
-Deno.test("a history tells events from messages, a call's failure which of the app's it is", async () => {
+Deno.test("a history has the types of events, and an RPC error has its number", async () => {
   await using server = await serveJson();
   const { client } = await server.join();
   const complete = { type: "query:complete", data: { queryId: "q", rowCount: 1, duration: 1 } } as const;
@@ -339,7 +339,7 @@ Deno.test("a history tells events from messages, a call's failure which of the a
   await client.close();
 });
 
-Deno.test("it is spoken at every path that is listed", async () => {
+Deno.test("every path in the list serves the protocol", async () => {
   await using server = await serveJson({ path: ["/", "/ws"] });
   for (const path of ["/", "/ws"]) {
     await using client = await server.connect(path);

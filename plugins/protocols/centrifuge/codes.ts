@@ -1,62 +1,59 @@
 /**
- * The numbers of Centrifuge's protocol: why a command was refused, and why a connection was closed.
+ * The numbers of the protocol: error codes of replies, and codes of disconnects.
  *
  * @module
  */
 
-import { type CloseCode, closeCode, PlugboardError } from "../../../core/mod.ts";
+import { type CloseCode, closeCode, closeCodes, PlugboardError } from "../../../core/mod.ts";
 
-/** Close codes beyond the kernel's. Below 3500 the SDK comes back, from there on it does not. */
+/** Close codes that only this protocol uses. The SDK reconnects below 3500. */
 export const disconnects = {
-  /** The sign-in ran out and was not renewed. */
-  expired: closeCode(3005, "connection expired"),
-  /** A subscription's token had run out already. */
-  subscriptionExpired: closeCode(3006, "subscription expired"),
-  /** A token that is not ours, or somebody else's. */
-  invalidToken: closeCode(3500, "invalid token"),
-  /** Something no SDK sends. */
-  badRequest: closeCode(3501, "bad request"),
   /** No sign-in in time. */
   stale: closeCode(3502, "stale"),
-  /** The user has enough connections. */
-  connectionLimit: closeCode(3504, "connection limit"),
-  /** A message that nobody here takes. */
+  /** The server does not accept messages without a channel. */
   notAvailable: closeCode(3508, "not available"),
 } as const satisfies Record<string, CloseCode>;
 
-/** What errors of sign-in cost. */
-export const signInCosts: Readonly<Record<string, CloseCode>> = {
-  invalid_token: disconnects.invalidToken,
-  token_mismatch: disconnects.invalidToken,
-  connection_limit: disconnects.connectionLimit,
+/** The errors of a sign-in that end the connection. */
+export const signInDisconnects: Readonly<Record<string, CloseCode>> = {
+  invalid_token: closeCodes.invalidToken,
+  token_mismatch: closeCodes.invalidToken,
+  connection_limit: closeCodes.connectionLimit,
 };
 
-/** Thrown where a command costs its client the connection. */
-export class Disconnection extends Error {
+/** Thrown when a command ends its client's connection. */
+export class DisconnectError extends Error {
+  /** The close code. */
   readonly why: CloseCode;
 
-  /** `what` is for the log. */
-  constructor(why: CloseCode, what: string) {
-    super(what);
+  /** `message` is for the log. */
+  constructor(why: CloseCode, message: string) {
+    super(message);
     this.why = why;
   }
 }
 
-/** Makes a disconnection of those errors that a command's client has to pay for with the connection. */
-export function costly(error: unknown, costs: Readonly<Record<string, CloseCode>>): unknown {
-  if (!(error instanceof PlugboardError) || !Object.hasOwn(costs, error.code)) return error;
-  return new Disconnection(costs[error.code]!, error.message);
+/** The error for something that no SDK sends. */
+export function malformed(what: string): DisconnectError {
+  return new DisconnectError(closeCodes.badRequest, `The client sent a malformed ${what}`);
 }
 
-/** What an error reply says. */
+/** Turns an error into a disconnect if its code is among `codes`. */
+export function asDisconnect(error: unknown, codes: Readonly<Record<string, CloseCode>>): unknown {
+  if (!(error instanceof PlugboardError) || !Object.hasOwn(codes, error.code)) return error;
+  return new DisconnectError(codes[error.code]!, error.message);
+}
+
+/** An error as a reply carries it. */
 export interface ErrorReply {
+  /** For programs. */
   readonly code: number;
+  /** For people. */
   readonly message: string;
-  /** Whether the SDK should try again by itself. */
+  /** Whether the SDK should retry by itself. */
   readonly temporary: boolean;
 }
 
-/** The services' error codes as the protocol numbers them. */
 const NUMBERS: ReadonlyMap<string, number> = new Map([
   ["internal", 100],
   ["timeout", 100],
@@ -64,7 +61,7 @@ const NUMBERS: ReadonlyMap<string, number> = new Map([
   ["unauthorized", 101],
   ["unknown_channel", 102],
   ["permission_denied", 103],
-  ["invalid_token", 103], // of a subscription; a connection's costs the connection
+  ["invalid_token", 103], // of a subscription; for a sign-in it is a disconnect
   ["method_not_found", 104],
   ["already_subscribed", 105],
   ["limit_exceeded", 106],
@@ -78,14 +75,14 @@ const NUMBERS: ReadonlyMap<string, number> = new Map([
 
 const TEMPORARY: ReadonlySet<number> = new Set([100, 111]);
 
-/** How every failure looks from outside that is nobody's fault but ours. */
+/** The reply for every failure of the server. */
 export const internalError: ErrorReply = { code: 100, message: "internal server error", temporary: true };
 
-/** The reply to an error that a service threw for the client to see; nothing for any other. */
+/** Returns the reply for an error that a service threw for the client to see, or `undefined` for any other. */
 export function errorReply(error: unknown): ErrorReply | undefined {
   if (!(error instanceof PlugboardError)) return undefined;
   const { code, message } = error;
-  // An application's own error brings its number along.
+  // An error of the application has a number of its own.
   const own = code === "rpc_error" && "number" in error ? Number(error.number) : undefined;
   const number = own ?? NUMBERS.get(code);
   return number === undefined ? undefined : { code: number, message, temporary: TEMPORARY.has(number) };

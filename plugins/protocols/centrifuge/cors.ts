@@ -1,5 +1,5 @@
 /**
- * What pages of other origins may do, as browsers want to be told for requests that are no WebSocket.
+ * Cross-origin headers of the HTTP streams.
  *
  * @module
  */
@@ -7,14 +7,14 @@
 import { refusal } from "../../../core/mod.ts";
 import { originCheck } from "../../shared/origins.ts";
 
-/** Whether a page of this origin may talk to the server; requests without `Origin` are not a page's. */
+/** Whether the page that sent a request may connect. A request without `Origin` is not from a page. */
 export type OriginRule = (headers: Headers) => boolean;
 
-/** Without sign-in, only pages of this machine may: any other could act for whoever visits it. */
+/** Without sign-in, only pages of this machine may connect: any other could act for its visitors. */
 export const localOrigins: OriginRule =
   originCheck("centrifuge", { allowed: [], exposed: () => false, open: true }).allowsOrigin;
 
-/** The headers that let a page read the response, or the response that refuses its request. */
+/** Returns the headers that let a page read the response, or the response that refuses its request. */
 export function corsHeaders({ headers }: Request, allows: OriginRule): Record<string, string> | Response {
   const origin = headers.get("origin");
   if (!allows(headers)) {
@@ -30,7 +30,7 @@ export function corsHeaders({ headers }: Request, allows: OriginRule): Record<st
   };
 }
 
-/** The answer to a browser that asks before it sends the request itself. */
+/** Answers the request that a browser sends before the actual one. */
 export function preflight(request: Request, allows: OriginRule): Response {
   const headers = corsHeaders(request, allows);
   if (headers instanceof Response) return headers;

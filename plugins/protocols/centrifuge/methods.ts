@@ -1,193 +1,210 @@
 /**
- * What a client that has signed in can ask for. Each method reads its parameters, calls a service, and gives the
- * result as the reply is to carry it.
+ * The commands of a client that has signed in: each calls a service and returns the result.
  *
  * @module
  */
 
-import { type Clock, type Connection, type MaybePromise, PlugboardError } from "../../../core/mod.ts";
-import type { Client, HistoryQuery, SubscribeRequest } from "../../channels.ts";
+import {
+  type Clock,
+  closeCodes,
+  type Connection,
+  type MaybePromise,
+  PlugboardError,
+} from "../../../core/mod.ts";
+import type { Client, SubscribeRequest } from "../../channels.ts";
 import type { Presence } from "../../presence.ts";
 import type { Rpc } from "../../rpc.ts";
-import { costly, Disconnection, disconnects } from "./codes.ts";
-import { historyResult, lifetime, object, presenceResult, subscribeResult } from "./encoding.ts";
-import { type Fields, filled, malformed, position, recovery, text, whole, within, yes } from "./fields.ts";
+import { Payload } from "../../shared/payload.ts";
+import type { Command, Result } from "./codec.ts";
+import { asDisconnect, DisconnectError, disconnects, malformed } from "./codes.ts";
 import type { CentrifugeAccess } from "./sign_in.ts";
 
-/** The services behind the methods. */
+/** The services behind the commands. */
 export interface Services {
   readonly presence: Pick<Presence, "list" | "count"> | undefined;
   readonly rpc: Pick<Rpc, "call"> | undefined;
   readonly access: CentrifugeAccess | undefined;
-  /** Takes messages that belong to no channel. */
+  /** Receives messages that belong to no channel. */
   readonly onMessage: ((data: unknown, client: Client) => MaybePromise<void>) | undefined;
-  /** Most publications in one answer. */
+  /** Most publications in one history result. */
   readonly maxHistory: number;
   clock(): Clock;
 }
 
-/** Who asks. */
+/** The client that sent a command. */
 export interface Caller {
   readonly conn: Connection;
   readonly client: Client;
   readonly services: Services;
-  /** Answers; for methods whose answer must leave at a certain moment. */
-  reply(id: number, method: string, result: string): void;
-  /** Renews the sign-in; gives the result. */
-  refresh(params: Fields): Promise<string>;
+  /** Replies at once, before publications that follow. */
+  reply(id: number, result: Result): void;
+  /** Renews the sign-in. */
+  refresh(token: string): Promise<Result>;
 }
 
-/** The result as JSON text, or nothing where there is no answer or it was given already. */
-type Result = string | undefined;
+/** Commands of a client that has signed in. */
+export type MethodCommand = Exclude<Command, { name: "connect" | "pong" }>;
 
-/** One method. */
-export interface Method {
-  run(caller: Caller, params: Fields, id: number): MaybePromise<Result>;
-  /** Later commands of the client need not wait for it. */
-  readonly beside?: true;
-  /** It is not answered, and carries no id. */
-  readonly silent?: true;
-}
-
-/** The bit in a subscribe's `flag` by which the SDK asks for an error instead of a gap. */
-const REJECT_UNRECOVERED = 2;
-
-/** The methods by name. */
-export const methods: ReadonlyMap<string, Method> = new Map<string, Method>([
-  ["publish", { run: publish, beside: true }],
-  ["rpc", { run: rpc, beside: true }],
-  ["send", { run: send, beside: true, silent: true }],
-  ["subscribe", { run: subscribe }],
-  ["unsubscribe", { run: unsubscribe }],
-  ["presence", { run: presence }],
-  ["presence_stats", { run: presenceStats }],
-  ["history", { run: history }],
-  ["refresh", { run: (caller, params) => caller.refresh(params) }],
-  ["sub_refresh", { run: subRefresh }],
+/** Commands that do not delay the client's later commands. */
+export const concurrentMethods: ReadonlySet<string> = new Set<MethodCommand["name"]>([
+  "publish",
+  "rpc",
+  "send",
 ]);
 
-async function publish({ client }: Caller, params: Fields): Promise<Result> {
-  const channel = filled(params, "channel");
-  if (whole(params, "type") !== 0) throw new PlugboardError("permission_denied", "There are no map channels");
-  await client.publish(channel, params.data);
-  return "{}";
+/** The SDKs' timers end at 2^31 ms; a client with a shorter lifetime only renews earlier. */
+const MAX_TTL_SECONDS = 2_147_000;
+
+/** The bit in a subscribe's `flag` that asks for an error if the recovery is not complete. */
+const REJECT_UNRECOVERED = 2;
+
+const PUBLISHED: Result = { name: "publish" };
+const UNSUBSCRIBED: Result = { name: "unsubscribe" };
+
+/** Runs a command. Returns its result, or `undefined` if there is no reply or it was sent already. */
+export function runMethod(caller: Caller, command: MethodCommand): MaybePromise<Result | undefined> {
+  switch (command.name) {
+    case "publish":
+      return publish(caller, command);
+    case "rpc":
+      return rpc(caller, command);
+    case "send":
+      return send(caller, command);
+    case "subscribe":
+      return subscribe(caller, command);
+    case "unsubscribe":
+      // It succeeds without a subscription too: the SDK reconnects after an error.
+      caller.client.unsubscribe(command.channel);
+      return UNSUBSCRIBED;
+    case "presence":
+      return presence(caller, command);
+    case "presence_stats":
+      return presenceStats(caller, command);
+    case "history":
+      return history(caller, command);
+    case "refresh":
+      return caller.refresh(command.token);
+    case "sub_refresh":
+      return refreshSubscription(caller, command);
+  }
 }
 
-async function rpc({ client, conn, services }: Caller, params: Fields): Promise<Result> {
+/** Seconds until something expires, as a client gets them. */
+export function ttlOf(expiresAt: number | undefined, now: number): number | undefined {
+  if (expiresAt === undefined) return undefined;
+  return Math.min(Math.max(Math.ceil((expiresAt - now) / 1000), 1), MAX_TTL_SECONDS);
+}
+
+function publish({ client }: Caller, { channel, type, data }: Command<"publish">): MaybePromise<Result> {
+  if (type !== 0) throw new PlugboardError("permission_denied", "There are no map channels");
+  return mapped(client.publish(channel, data), () => PUBLISHED);
+}
+
+async function rpc({ client, conn, services }: Caller, { method, data }: Command<"rpc">): Promise<Result> {
   if (services.rpc === undefined) {
     throw new PlugboardError("not_available", "There are no methods to call");
   }
-  const value = await services.rpc.call(text(params, "method"), params.data, {
-    identity: client.identity,
-    conn,
-  });
-  return object(value !== undefined && `"data":${JSON.stringify(value)}`);
-}
-
-async function send({ client, services }: Caller, params: Fields): Promise<undefined> {
-  if (services.onMessage === undefined) {
-    throw new Disconnection(disconnects.notAvailable, "The client sent a message that nobody takes");
+  const value = await services.rpc.call(method, data?.value(), { identity: client.identity, conn });
+  if (value === undefined) return { name: "rpc", data: undefined };
+  try {
+    return { name: "rpc", data: Payload.of(value) };
+  } catch (cause) {
+    throw new Error(`The method ${method} returned something that is not JSON`, { cause }); // not the client's error
   }
-  await services.onMessage(params.data, client);
 }
 
-async function subscribe(caller: Caller, params: Fields, id: number): Promise<undefined> {
+async function send({ client, services }: Caller, { data }: Command<"send">): Promise<undefined> {
+  if (services.onMessage === undefined) {
+    throw new DisconnectError(disconnects.notAvailable, "The client sent a message without a channel");
+  }
+  await services.onMessage(data?.value(), client);
+}
+
+async function subscribe(caller: Caller, command: Command<"subscribe">): Promise<undefined> {
   const { client, services: { access, clock } } = caller;
-  const channel = filled(params, "channel");
-  const request = subscribeRequest(params);
-  const token = text(params, "token");
-  const proven = access === undefined || token === ""
+  const { id, channel, token } = command;
+  const request = subscribeRequest(command);
+  const grant = access === undefined || token === ""
     ? undefined
-    : await verified(access, token, channel, client);
-  await client.subscribe(channel, { ...request, ...proven }, (subscribed) => {
-    caller.reply(id, "subscribe", subscribeResult(subscribed, clock().now()));
+    : await verify(access, token, channel, client);
+  await client.subscribe(channel, { ...request, ...grant }, (subscribed) => {
+    const ttl = ttlOf(subscribed.expiresAt, clock().now());
+    caller.reply(id, { name: "subscribe", subscribed, ttl });
   });
 }
 
-function subscribeRequest(params: Fields): SubscribeRequest {
-  const type = whole(params, "type");
+function subscribeRequest(command: Command<"subscribe">): SubscribeRequest {
+  const { type, filtered, delta, recover, flag, recoverable, positioned, joinLeave } = command;
   if (type === 4) throw new PlugboardError("not_available", "There are no polled channels");
   if (type !== 0) throw new PlugboardError("permission_denied", "There are no map channels");
-  if (within(params, "tf") !== undefined) throw new PlugboardError("bad_request", "There are no tag filters");
-  // A known kind of delta that is not granted is no error: full publications are always fine.
-  if (!["", "fossil"].includes(text(params, "delta"))) throw malformed("delta");
-  return {
-    ...recovery(params),
-    mustRecover: (whole(params, "flag") & REJECT_UNRECOVERED) !== 0,
-    recoverable: yes(params, "recoverable"),
-    positioned: yes(params, "positioned"),
-    joinLeave: yes(params, "join_leave"),
-  };
+  if (filtered) throw new PlugboardError("bad_request", "There are no tag filters");
+  // A known kind of delta that is not granted is no error: full publications are always valid.
+  if (delta !== "" && delta !== "fossil") throw malformed("delta");
+  const mustRecover = (flag & REJECT_UNRECOVERED) !== 0;
+  return { ...(recover && { recover }), mustRecover, recoverable, positioned, joinLeave };
 }
 
-async function verified(
+async function verify(
   access: CentrifugeAccess,
   token: string,
   channel: string,
-  client: Client,
+  { id, identity: { user } }: Client,
 ): Promise<SubscribeRequest> {
   try {
-    const { identity: { user }, id } = client;
     return await access.verifySubscription(token, { channel, user, client: id });
   } catch (error) {
-    throw costly(error, { token_mismatch: disconnects.invalidToken });
+    throw asDisconnect(error, { token_mismatch: closeCodes.invalidToken });
   }
 }
 
-function unsubscribe({ client }: Caller, params: Fields): Result {
-  // Also for a channel that was not subscribed: an error would cost the SDK its connection.
-  client.unsubscribe(filled(params, "channel"));
-  return "{}";
+function presence(caller: Caller, { channel }: Command<"presence">): MaybePromise<Result> {
+  return mapped(presenceFor(caller, channel).list(channel), (clients) => ({ name: "presence", clients }));
 }
 
-function presence({ client, services }: Caller, params: Fields): Result {
-  const channel = filled(params, "channel");
-  return presenceResult(presenceOf(services, client, channel).list(channel));
+function presenceStats(caller: Caller, { channel }: Command<"presence_stats">): MaybePromise<Result> {
+  return mapped(
+    presenceFor(caller, channel).count(channel),
+    (counts) => ({ name: "presence_stats", ...counts }),
+  );
 }
 
-function presenceStats({ client, services }: Caller, params: Fields): Result {
-  const channel = filled(params, "channel");
-  const { clients, users } = presenceOf(services, client, channel).count(channel);
-  return `{"num_clients":${clients},"num_users":${users}}`;
-}
-
-function presenceOf(
-  { presence }: Services,
-  client: Client,
-  channel: string,
-): Pick<Presence, "list" | "count"> {
+function presenceFor({ client, services }: Caller, channel: string): Pick<Presence, "list" | "count"> {
   client.check("presence", channel);
-  if (presence === undefined) throw new PlugboardError("not_available", "There is no presence");
-  return presence;
+  if (services.presence === undefined) throw new PlugboardError("not_available", "There is no presence");
+  return services.presence;
 }
 
-async function history({ client, services: { maxHistory } }: Caller, params: Fields): Promise<Result> {
-  const channel = filled(params, "channel");
-  const limit = whole(params, "limit");
-  const since = within(params, "since");
-  const query: HistoryQuery = {
-    limit: limit < 0 ? maxHistory : Math.min(limit, maxHistory),
-    reverse: yes(params, "reverse"),
-    ...(since !== undefined && { since: position(since) }),
-  };
-  return historyResult(await client.history(channel, query));
+function history(
+  caller: Caller,
+  { channel, limit, since, reverse }: Command<"history">,
+): MaybePromise<Result> {
+  const { client, services: { maxHistory } } = caller;
+  const most = limit < 0 ? maxHistory : Math.min(limit, maxHistory);
+  const page = client.history(channel, { limit: most, reverse, ...(since && { since }) });
+  return mapped(page, (read) => ({ name: "history", ...read }));
 }
 
-async function subRefresh({ client, services }: Caller, params: Fields): Promise<Result> {
-  const channel = filled(params, "channel");
-  const token = text(params, "token");
-  const { access, clock } = services;
+async function refreshSubscription(caller: Caller, command: Command<"sub_refresh">): Promise<Result> {
+  const { client, services: { access, clock } } = caller;
+  const { channel, token } = command;
   const subscription = client.subscriptions.get(channel);
   if (subscription === undefined) throw new PlugboardError("permission_denied", "Not subscribed");
   if (token === "") throw new PlugboardError("bad_request", "The token is missing");
   if (access === undefined || subscription.expiresAt === undefined) throw malformed("sub_refresh");
   try {
-    const { grant } = await verified(access, token, channel, client);
+    const { grant } = await verify(access, token, channel, client);
     subscription.expiresAt = grant?.expiresAt;
-    return object(lifetime(subscription.expiresAt, clock().now()));
+    return { name: "sub_refresh", ttl: ttlOf(grant?.expiresAt, clock().now()) };
   } catch (error) {
-    // An error that says "expired" would end the subscription for good; a reconnect brings a fresh token.
-    const { invalidToken, subscriptionExpired } = disconnects;
-    throw costly(error, { invalid_token: invalidToken, token_expired: subscriptionExpired });
+    // The SDK ends the subscription for good after the error "token expired". If it reconnects, it fetches a new token.
+    throw asDisconnect(error, {
+      invalid_token: closeCodes.invalidToken,
+      token_expired: closeCodes.subscriptionExpired,
+    });
   }
+}
+
+/** Maps a value now or when it arrives. */
+function mapped<From, To>(value: MaybePromise<From>, map: (value: From) => To): MaybePromise<To> {
+  return value instanceof Promise ? value.then(map) : map(value);
 }

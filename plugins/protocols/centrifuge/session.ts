@@ -1,66 +1,77 @@
 /**
- * One client's side of the protocol: signs it in, then runs its commands in order and answers them.
+ * A client's side of the protocol: signs it in, then runs its commands in order and replies.
  *
  * @module
  */
 
-import type { Connection, Host, Session, TransportEvents } from "../../../core/mod.ts";
+import { closeCodes, type Connection, type Host, type Message, type Session } from "../../../core/mod.ts";
 import type { Channels, Client } from "../../channels.ts";
-import type { Identity } from "../../shared/identity.ts";
-import { costly, Disconnection, disconnects, errorReply, internalError, signInCosts } from "./codes.ts";
-import { connectResult, encoder, lifetime, object, PING, refreshPush, refusalOf, reply } from "./encoding.ts";
-import { asFields, type Fields, idOf, malformed, parseCommand } from "./fields.ts";
-import { type Caller, type Method, methods, type Services } from "./methods.ts";
+import type { Codec, Command, Result } from "./codec.ts";
+import {
+  asDisconnect,
+  DisconnectError,
+  disconnects,
+  errorReply,
+  internalError,
+  malformed,
+  signInDisconnects,
+} from "./codes.ts";
+import {
+  type Caller,
+  concurrentMethods,
+  type MethodCommand,
+  runMethod,
+  type Services,
+  ttlOf,
+} from "./methods.ts";
 import { renew, serverSubscriptions, signIn } from "./sign_in.ts";
 
 /** What all sessions share. */
 export interface Shared extends Services {
   readonly channels: Pick<Channels, "connect">;
-  readonly pingSeconds: number;
   readonly personalChannels: boolean;
-  /** Which server holds a stream, for messages that come beside it. */
+  /** Identifies this server in requests to the emulation endpoint. */
   readonly node: string;
-  /** Connections over streams, by the secret their clients send with each message. */
+  /** Connections over streams, by the secret that their clients send with each request. */
   readonly streams: Map<string, Connection>;
-  /** What clients send beside their streams goes here. */
-  readonly incoming: WeakMap<Connection, TransportEvents>;
-  /** Those that have not signed in yet, with the time until which they may; the longest waiting first. */
-  readonly strangers: Map<CentrifugeSession, number>;
+  /** Sessions that have not signed in, with the time until which they may; the oldest first. */
+  readonly unauthenticated: Map<CentrifugeSession, number>;
   host(): Host;
 }
 
-/** How long a client may take to sign in. */
-const STRANGER_MS = 10_000;
+const SIGN_IN_TIMEOUT_MS = 10_000;
 
-/** Commands of one client that may be under way beside each other. */
-const MAX_BESIDE = 64;
+/** Maximum concurrent commands per client. */
+const MAX_CONCURRENT = 64;
 
-/** After so many characters of answers, everybody else has a turn. */
+/** After replies of this size, other clients have a turn. */
 const TURN_CHARS = 65_536;
 
-/** SDK 5.7 tries again without any delay when a stream refuses it; so the refusal takes a moment. */
+/** SDK 5.7 retries without a delay when a stream refuses it, so the refusal is delayed. */
 const STREAM_REFUSAL_MS = 50;
 
 /** One connection's state. */
-export class CentrifugeSession implements Session, Caller {
+export class CentrifugeSession implements Session<Message>, Caller {
   readonly conn: Connection;
   readonly services: Shared;
-  /** The secret that messages beside the stream carry; absent over a WebSocket. */
+  readonly #codec: Codec;
+  /** The secret for requests to the emulation endpoint; absent over a WebSocket. */
   readonly #secret: string | undefined;
   #state: "new" | "connecting" | "connected" | "refused" = "new";
   #client: Client | undefined;
-  #beside = 0;
-  #spent = 0;
-  #unanswered = 0;
+  #concurrent = 0;
+  #repliedChars = 0;
+  #pendingPongs = 0;
   #renewing = false;
   #endPause: (() => void) | undefined;
 
-  constructor(shared: Shared, conn: Connection, overStream: boolean) {
+  constructor(shared: Shared, conn: Connection, codec: Codec, overStream = false) {
     this.conn = conn;
     this.services = shared;
+    this.#codec = codec;
     this.#secret = overStream ? crypto.randomUUID() : undefined;
     if (this.#secret !== undefined) shared.streams.set(this.#secret, conn);
-    shared.strangers.set(this, shared.clock().now() + STRANGER_MS);
+    shared.unauthenticated.set(this, shared.clock().now() + SIGN_IN_TIMEOUT_MS);
   }
 
   /** The client, once it has signed in. */
@@ -69,167 +80,170 @@ export class CentrifugeSession implements Session, Caller {
     return this.#client;
   }
 
-  message(frame: string): void | Promise<void> {
-    if (frame.includes("\n")) return this.#handleLines(frame.split("\n"));
-    return this.#handle(frame) ?? this.#turn();
+  message(frame: Message): void | Promise<void> {
+    let commands: Iterable<Command>;
+    try {
+      commands = this.#codec.decode(frame);
+    } catch (error) {
+      return this.#fail(0, error);
+    }
+    return this.#runAll(commands[Symbol.iterator]());
   }
 
   ping(): void {
     if (this.#state !== "connected") return;
-    this.#unanswered++;
-    this.conn.send(PING);
+    this.#pendingPongs++;
+    this.conn.send(this.#codec.ping);
   }
 
   close(): void {
     this.#endPause?.();
-    this.services.strangers.delete(this);
+    this.services.unauthenticated.delete(this);
     if (this.#secret !== undefined) this.services.streams.delete(this.#secret);
   }
 
-  /** Nobody has signed in for too long. */
-  stale(): void {
+  /** The client has not signed in in time. */
+  timeOut(): void {
     this.conn.close(disconnects.stale);
   }
 
-  reply(id: number, method: string, result: string): void {
-    this.#answer(reply(id, method, result));
+  reply(id: number, result: Result): void {
+    this.#send(this.#codec.reply(id, result));
   }
 
-  async refresh(params: Fields): Promise<string> {
+  async refresh(token: string): Promise<Result> {
     const { client } = this;
     try {
-      const identity = await renew(this.services.access, this.conn, params);
+      const identity = await renew(this.services.access, this.conn, token);
       this.#renewing = true;
       client.identify(identity);
-      return object(this.#introduction(identity));
+      return { name: "refresh", client: client.id, ttl: this.#ttlOf(identity.expiresAt) };
     } catch (error) {
-      throw costly(error, { ...signInCosts, token_expired: disconnects.expired });
+      throw asDisconnect(error, { ...signInDisconnects, token_expired: closeCodes.connectionExpired });
     } finally {
       this.#renewing = false;
     }
   }
 
-  async #handleLines(lines: string[]): Promise<void> {
-    if (lines.at(-1) === "") lines.pop(); // a frame may end with the separator
-    for (const line of lines) {
-      await this.#handle(line);
-      if (!this.conn.open || this.#state === "refused") return;
-      await this.#turn();
+  /** Runs commands until one takes time, and returns the promise of the rest. */
+  #runAll(commands: Iterator<Command>): void | Promise<void> {
+    try {
+      for (let next = commands.next(); !next.done; next = commands.next()) {
+        const pending = this.#run(next.value) ?? this.#yield();
+        if (pending !== undefined) {
+          return pending.then(() => this.#stopped ? undefined : this.#runAll(commands));
+        }
+        if (this.#stopped) return;
+      }
+    } catch (error) {
+      this.#fail(0, error);
     }
   }
 
-  #handle(line: string): Promise<void> | undefined {
-    if (line === PING) return this.#pong();
-    let id = 0;
+  /** Whether the rest of a frame is ignored. */
+  get #stopped(): boolean {
+    return !this.conn.open || this.#state === "refused";
+  }
+
+  #run(command: Command): void | Promise<void> {
+    const { name, id } = command;
     try {
-      const command = parseCommand(line);
-      id = idOf(command);
-      if (this.#state !== "connected") return this.#connect(id, command);
-      for (const name in command) {
-        const method = methods.get(name);
-        if (method !== undefined) return this.#run(method, name, id, asFields(command[name]));
-      }
-      if (id === 0 && command.connect === undefined) return this.#pong();
-      throw malformed("command");
+      if (name === "pong") return this.#pong();
+      if (id === 0 && name !== "send") throw malformed("id");
+      if (name === "connect" && this.#state === "new") return this.#connect(command);
+      if (name === "connect" || this.#state !== "connected") throw malformed("order of commands");
+      if ("channel" in command && command.channel === "") throw malformed("channel");
+      return this.#runMethod(command);
     } catch (error) {
       this.#fail(id, error);
     }
   }
 
-  #run(method: Method, name: string, id: number, params: Fields): Promise<void> | undefined {
-    if (id === 0 && !method.silent) throw malformed("id");
-    const result = method.run(this, params, id);
+  #runMethod(command: MethodCommand): void | Promise<void> {
+    const result = runMethod(this, command);
     if (result instanceof Promise) {
-      const work = this.#finish(name, id, result);
-      return method.beside && this.#beside < MAX_BESIDE ? undefined : work;
+      const work = this.#finish(command.id, result);
+      return concurrentMethods.has(command.name) && this.#concurrent < MAX_CONCURRENT ? undefined : work;
     }
-    if (result !== undefined) this.reply(id, name, result);
+    if (result !== undefined) this.reply(command.id, result);
   }
 
-  async #finish(name: string, id: number, running: Promise<string | undefined>): Promise<void> {
-    this.#beside++;
+  async #finish(id: number, running: Promise<Result | undefined>): Promise<void> {
+    this.#concurrent++;
     try {
       const result = await running;
-      if (result !== undefined) this.reply(id, name, result);
+      if (result !== undefined) this.reply(id, result);
     } catch (error) {
       this.#fail(id, error);
     } finally {
-      this.#beside--;
+      this.#concurrent--;
     }
   }
 
-  async #connect(id: number, { connect }: Fields): Promise<void> {
+  async #connect(command: Command<"connect">): Promise<void> {
     try {
-      if (this.#state !== "new" || id === 0) throw malformed("command before connect");
       this.#state = "connecting";
-      await this.#welcome(id, asFields(connect));
+      await this.#signIn(command);
     } catch (error) {
-      await this.#turnAway(id, error);
+      // The client may stay to read the reply, but can send nothing more.
+      this.#state = "refused";
+      if (this.#secret !== undefined) {
+        await this.#pause((resume) => this.services.clock().after(STREAM_REFUSAL_MS, resume));
+      }
+      this.#fail(command.id, asDisconnect(error, signInDisconnects));
     }
   }
 
-  async #welcome(id: number, params: Fields): Promise<void> {
-    const { access, channels, personalChannels, strangers, pingSeconds, node, clock } = this.services;
-    const signedIn = await signIn(access, this.conn, params);
-    const { identity } = signedIn;
-    const requests = serverSubscriptions(signedIn, params, personalChannels);
+  async #signIn({ id, token, subs: positions }: Command<"connect">): Promise<void> {
+    const { access, channels, personalChannels, unauthenticated, node, host } = this.services;
+    const signedIn = await signIn(access, this.conn, token);
     if (!this.conn.open) return;
-    strangers.delete(this);
+    unauthenticated.delete(this);
+    const { identity } = signedIn;
     const client = channels.connect(this.conn, {
       identity,
-      encoder,
+      encoder: this.#codec,
       refreshed: (expiresAt) => this.#refreshed(expiresAt),
     });
     this.#client = client;
-    await client.subscribeAll(requests, (subscribed) => {
+    const requests = serverSubscriptions(signedIn, positions, personalChannels);
+    await client.subscribeAll(requests, (all) => {
       this.#state = "connected";
-      const secret = this.#secret;
-      const stream = secret === undefined ? undefined : { secret, node };
-      const result = connectResult(
-        this.#introduction(identity),
-        subscribed,
-        pingSeconds,
-        stream,
-        clock().now(),
+      const subs = new Map(
+        Array.from(
+          all,
+          ([name, subscribed]) => [name, { subscribed, ttl: this.#ttlOf(subscribed.expiresAt) }],
+        ),
       );
-      this.reply(id, "connect", result);
+      const stream = this.#secret === undefined ? undefined : { session: this.#secret, node };
+      const ttl = this.#ttlOf(identity.expiresAt);
+      const pingSeconds = Math.ceil(host().pingIntervalMs / 1000);
+      this.reply(id, { name: "connect", client: client.id, ttl, subs, pingSeconds, stream });
     });
   }
 
-  /** Says no to a client that wants to sign in. It may stay and listen to that, but nothing else it says counts. */
-  async #turnAway(id: number, error: unknown): Promise<void> {
-    this.#state = "refused";
-    if (this.#secret !== undefined) {
-      await this.#pause((resume) => this.services.clock().after(STREAM_REFUSAL_MS, resume));
-    }
-    this.#fail(id, costly(error, signInCosts));
+  #send(message: Message): void {
+    this.#repliedChars += message.length;
+    this.conn.send(message);
   }
 
-  #answer(line: string): void {
-    this.#spent += line.length;
-    this.conn.send(line);
+  #pong(): void {
+    // An SDK sends no pong without a ping.
+    if (this.#pendingPongs === 0) throw malformed("pong");
+    this.#pendingPongs--;
   }
 
-  #pong(): undefined {
-    // No SDK answers what it was not asked.
-    if (this.#unanswered === 0) return this.#fail(0, malformed("pong"));
-    this.#unanswered--;
-  }
-
-  /**
-   * Lets everybody else have a turn when this client had much of one. A timer, because the runtime hardly looks for
-   * input between one `setImmediate` and the next.
-   */
-  #turn(): Promise<void> | undefined {
-    if (this.#spent < TURN_CHARS) return undefined;
-    this.#spent = 0;
+  /** Lets other clients have a turn after large replies. A timer, because `setImmediate` hardly lets input through. */
+  #yield(): Promise<void> | undefined {
+    if (this.#repliedChars < TURN_CHARS) return undefined;
+    this.#repliedChars = 0;
     return this.#pause((resume) => {
       const timer = setTimeout(resume, 0);
       return () => clearTimeout(timer);
     });
   }
 
-  /** Waits for what is scheduled, or for the end of the connection. */
+  /** Waits until it is resumed, or until the connection ends. `schedule` returns the function that cancels it. */
   #pause(schedule: (resume: () => void) => () => void): Promise<void> {
     return new Promise((resolve) => {
       const cancel = schedule(resolve);
@@ -240,29 +254,23 @@ export class CentrifugeSession implements Session, Caller {
     });
   }
 
-  /** What the client is told about itself. */
-  #introduction({ expiresAt }: Identity): string {
-    const lasting = lifetime(expiresAt, this.services.clock().now());
-    return `"client":"${this.conn.id}","version":"plugboard"` + (lasting === undefined ? "" : `,${lasting}`);
+  #ttlOf(expiresAt: number | undefined): number | undefined {
+    return ttlOf(expiresAt, this.services.clock().now());
   }
 
-  /** The sign-in has got another end; whoever renewed it is answered otherwise. */
+  /** The sign-in has another expiry. A client that asked for it gets a reply instead. */
   #refreshed(expiresAt: number | undefined): void {
-    if (!this.#renewing) this.conn.send(refreshPush(expiresAt, this.services.clock().now()));
+    if (!this.#renewing) this.conn.send(this.#codec.refreshed(this.#ttlOf(expiresAt)));
   }
 
-  #fail(id: number, error: unknown): undefined {
-    if (error instanceof Disconnection) {
-      this.services.host().log.debug("disconnected a client", {
-        client: this.conn.id,
-        reason: error.message,
-      });
-      return this.conn.close(error.why) as undefined;
+  #fail(id: number, error: unknown): void {
+    const { log } = this.services.host();
+    if (error instanceof DisconnectError) {
+      log.debug("disconnected a client", { client: this.conn.id, reason: error.message });
+      return this.conn.close(error.why);
     }
     const answer = errorReply(error);
-    if (answer === undefined) {
-      this.services.host().log.error("a command failed", { client: this.conn.id, error });
-    }
-    if (id > 0) this.#answer(refusalOf(id, answer ?? internalError));
+    if (answer === undefined) log.error("a command failed", { client: this.conn.id, error });
+    if (id > 0) this.#send(this.#codec.error(id, answer ?? internalError));
   }
 }

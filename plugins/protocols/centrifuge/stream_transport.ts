@@ -1,68 +1,49 @@
 /**
- * A response body that never ends, as a transport: what the server has to say over HTTP streaming and SSE.
+ * A streaming response body as a transport: the server's side of HTTP streaming and server-sent events.
  *
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import type { Clock, Message, Transport } from "../../../core/mod.ts";
-import { disconnectPush } from "./encoding.ts";
-
-/** How one way of streaming writes. */
-export interface StreamFormat {
-  /** What comes before the first frame. */
-  readonly preamble: Uint8Array<ArrayBuffer>;
-  /** Encodes a frame, so that a reader finds its end. */
-  encode(frame: string): Uint8Array<ArrayBuffer>;
-}
+import type { StreamFraming } from "./codec.ts";
 
 /** A transport and the body it writes to. */
 export interface StreamTransport extends Transport {
   readonly body: ReadableStream<Uint8Array>;
 }
 
-/** Frames that wait together leave together, up to this many bytes. */
-const CHUNK_BYTES = 65_536;
-
-/** How long a reader has after the end to fetch what was sent before. Then it is thrown away. */
-const LINGER_MS = 5_000;
-
-/**
- * Frames on one connection's stream: text, each with its end marked. Many connections get the same frame one after
- * the other, so the latest is remembered in its bytes.
- */
-export function streamFormat(preamble: string, before: string, after: string): StreamFormat {
-  const encoder = new TextEncoder();
-  let last = "";
-  let bytes = encoder.encode(before + after);
-  return {
-    preamble: encoder.encode(preamble),
-    encode(frame) {
-      if (frame !== last) {
-        bytes = encoder.encode(before + frame + after);
-        last = frame;
-      }
-      return bytes;
-    },
-  };
+/** What a stream needs to know. */
+export interface StreamTransportOptions {
+  readonly framing: StreamFraming;
+  readonly clock: Clock;
+  /** Encodes the last message, which tells the client why the stream ends. */
+  disconnect(code: number, reason: string): Message;
+  /** Called once, when nothing more can be sent; `byClient` if the client left. */
+  ended(byClient: boolean): void;
 }
 
-/** Makes the transport. `gone` is called once, when nothing can be sent any more: `true` if the client left. */
+/** Waiting frames are sent together, up to this many bytes. */
+const CHUNK_BYTES = 65_536;
+
+/** How long a reader may take to fetch the rest after the end. */
+const LINGER_MS = 5_000;
+
+/** Makes the transport. */
 export function streamTransport(
-  format: StreamFormat,
-  clock: Clock,
-  gone: (byClient: boolean) => void,
+  { framing, clock, disconnect, ended }: StreamTransportOptions,
 ): StreamTransport {
-  // A queue of our own rather than the stream's: it can be measured, and thrown away.
-  let queue: Uint8Array<ArrayBuffer>[] = format.preamble.length > 0 ? [format.preamble] : [];
-  let queued = format.preamble.length;
-  /** Bytes the runtime has taken and not asked beyond. */
+  // A queue outside of the stream, because it can be measured and dropped.
+  let queue: Uint8Array<ArrayBuffer>[] = framing.preamble.length > 0 ? [framing.preamble] : [];
+  let queued = framing.preamble.length;
+  /** Bytes of the latest chunk, until the runtime asks for the next. */
   let inFlight = 0;
   let wanted = false;
   let state: "open" | "ending" | "ended" = "open";
   let controller: ReadableStreamDefaultController<Uint8Array>;
   let stopLingering = () => {};
 
-  /** Gives the runtime the next chunk if it asked for one; whole frames only, which older SDKs rely on. */
+  /** Passes the next chunk to the runtime if it asked for one. Older SDKs need whole frames. */
   function pump(): void {
     if (!wanted || state === "ended") return;
     if (queue.length > 0) {
@@ -79,14 +60,7 @@ export function streamTransport(
     while (count < queue.length && size + queue[count]!.length <= CHUNK_BYTES) size += queue[count++]!.length;
     queued -= size;
     const parts = queue.splice(0, count);
-    if (count === 1) return parts[0]!;
-    const chunk = new Uint8Array(size);
-    let at = 0;
-    for (const part of parts) {
-      chunk.set(part, at);
-      at += part.length;
-    }
-    return chunk;
+    return count === 1 ? parts[0]! : Buffer.concat(parts, size);
   }
 
   function end(byClient: boolean): void {
@@ -96,12 +70,12 @@ export function streamTransport(
     queued = 0;
     inFlight = 0;
     if (!byClient) controller.close();
-    gone(byClient);
+    ended(byClient);
   }
 
   function send(frame: Message): void {
     if (state !== "open") return;
-    const bytes = format.encode(frame as string);
+    const bytes = framing.encode(frame);
     queue.push(bytes);
     queued += bytes.length;
     pump();
@@ -127,7 +101,7 @@ export function streamTransport(
     send,
     close(code, reason) {
       if (state !== "open") return;
-      send(disconnectPush(code, reason));
+      send(disconnect(code, reason));
       if (state !== "open") return;
       state = "ending";
       stopLingering = clock.after(LINGER_MS, () => end(false));

@@ -1,5 +1,5 @@
 /**
- * Cursors: many moves, of which only the latest counts.
+ * Cursors: of many moves, only the latest is published.
  *
  * @module
  */
@@ -7,59 +7,56 @@
 import type { Clock } from "../../../core/mod.ts";
 import type { Client } from "../../channels.ts";
 
-/** Where a client's cursor is in a channel. */
+/** A new position of a client's cursor in a channel. */
 export interface Move {
   readonly client: Client;
   readonly channel: string;
-  /** What the client says of it. */
+  /** What the client sent about it. */
   readonly data: object;
-  /** Tells the client that it is not passed on. */
+  /** Called if it is not published. */
   refuse(error: unknown): void;
 }
 
-/** Passes cursors on, no more often than once an interval for each client and channel. */
+/** Publishes cursors, at most once per interval for each client and channel. */
 export interface Cursors {
-  /** A client's cursor is there now. */
+  /** Publishes a move soon, unless a newer one replaces it. */
   move(move: Move): void;
-  /** Forgets those that were not passed on. */
+  /** Drops the pending moves. */
   stop(): void;
 }
 
-/**
- * Deliveries for each millisecond, beyond which cursors wait: where everybody moves, each move is worth a message to
- * everybody, and those must leave time for all the rest.
- */
+/** Deliveries per millisecond. Where everybody moves, the rest must have time too. */
 const DELIVERIES_PER_MS = 40;
 
-/** Makes the passing on; `pass` gives the number of receivers and never rejects. */
+/** Makes the queue. `publish` returns the number of receivers and never rejects. */
 export function cursors(
   clock: () => Clock,
   intervalMs: number,
-  pass: (move: Move) => Promise<number>,
+  publish: (move: Move) => Promise<number>,
 ): Cursors {
-  /** By client and channel, the longest waiting first: a newer move takes the place of the one before. */
-  const waiting = new Map<string, Move>();
+  /** By client and channel, the oldest first. A newer move takes the place of an older one. */
+  const pending = new Map<string, Move>();
   let cancel: (() => void) | undefined;
 
   async function flush(): Promise<void> {
     let deliveries = 0;
-    for (const key of [...waiting.keys()]) {
+    for (const key of [...pending.keys()]) {
       if (deliveries >= DELIVERIES_PER_MS * intervalMs) break;
-      const move = waiting.get(key);
-      waiting.delete(key);
-      if (move?.client.conn.open) deliveries += await pass(move);
+      const move = pending.get(key);
+      pending.delete(key);
+      if (move?.client.conn.open) deliveries += await publish(move);
     }
-    cancel = waiting.size === 0 ? undefined : clock().after(intervalMs, flush);
+    cancel = pending.size === 0 ? undefined : clock().after(intervalMs, flush);
   }
 
   return {
     move(move) {
-      waiting.set(`${move.client.id} ${move.channel}`, move);
+      pending.set(`${move.client.id} ${move.channel}`, move);
       cancel ??= clock().after(intervalMs, flush);
     },
     stop() {
       cancel?.();
-      waiting.clear();
+      pending.clear();
     },
   };
 }

@@ -1,46 +1,59 @@
 /**
- * Envelopes: how messages are written and read.
+ * Encodes and decodes messages. Payloads pass as text, so that they arrive as they were sent.
  *
  * @module
  */
 
-import { type Message, PlugboardError } from "../../../core/mod.ts";
-import type { ChannelEncoder, ClientInfo, Publication, Subscribed } from "../../channels.ts";
-import { exceeds } from "../../shared/bytes.ts";
+import { exceedsBytes, type Message, PlugboardError } from "../../../core/mod.ts";
+import type { ChannelEncoder, ClientInfo, History, Publication, Subscribed } from "../../channels.ts";
+import { memberText } from "../../shared/json_text.ts";
+import { Payload } from "../../shared/payload.ts";
 import { invalid } from "./codes.ts";
-import type { ClientMessage, MessageData, MessageType, SubscribedData } from "./messages.ts";
+import type { ClientMessage, MessageData, MessageType } from "./messages.ts";
 
-/** Unique within this process, which is all that telling messages apart needs. */
+/** A message from a client, with its text. */
+export interface ReceivedMessage extends ClientMessage {
+  readonly text: string;
+}
+
+/** Unique within this process, which is enough to tell messages apart. */
 let sent = 0;
 const prefix = crypto.randomUUID().slice(0, 8);
+const quote: (text: string) => string = JSON.stringify;
 
-/** A message as text; without an `id` it gets one of its own. */
-export function write<Type extends MessageType>(
+/** Encodes a message; without an `id` it gets a new one. */
+export function encode<Type extends MessageType>(
   type: Type,
   channel: string,
   data: MessageData[Type],
-  id: string = newId(),
+  id?: string,
 ): string {
-  return JSON.stringify({ id, timestamp: Date.now(), type, channel, data });
+  return encodeText(type, channel, JSON.stringify(data), id);
 }
 
-/** The same for what was published, the data of which is JSON text already. */
-function writePublication(channel: string, publication: Publication): string {
+/** Encodes a message whose data is JSON text. */
+export function encodeText(type: MessageType, channel: string, data: string, id = newId()): string {
+  return `{"id":${quote(id)},"timestamp":${Date.now()},"type":${quote(type)},"channel":${
+    quote(channel)
+  },"data":${data}}`;
+}
+
+function encodePublication(channel: string, publication: Publication): string {
   const { payload, time, offset, info } = publication;
-  const head = `{"id":"${newId()}","timestamp":${time},"type":${JSON.stringify(typeOf(publication))}`;
-  const place = offset > 0 ? `,"offset":${offset}` : "";
-  const publisher = info === undefined || info.user === "" ? "" : `,"userId":${JSON.stringify(info.user)}`;
-  return `${head},"channel":${JSON.stringify(channel)},"data":${payload.text}${place}${publisher}}`;
+  const head = `{"id":"${newId()}","timestamp":${time},"type":${quote(typeOf(publication))}`;
+  const position = offset > 0 ? `,"offset":${offset}` : "";
+  const publisher = info === undefined || info.user === "" ? "" : `,"userId":${quote(info.user)}`;
+  return `${head},"channel":${quote(channel)},"data":${payload.text}${position}${publisher}}`;
 }
 
 function newId(): string {
   return `msg-${prefix}-${++sent}`;
 }
 
-/** Reads a client's message; throws what is wrong with it. */
-export function read(data: Message, maxBytes: number): ClientMessage {
+/** Decodes a client's message; throws if it is not one. */
+export function decode(data: Message, maxBytes: number): ReceivedMessage {
   if (typeof data !== "string") throw invalid("A message must be text, not bytes");
-  if (exceeds(data, maxBytes)) {
+  if (exceedsBytes(data, maxBytes)) {
     throw new PlugboardError("limit_exceeded", `A message may have at most ${maxBytes} bytes`);
   }
   let message: unknown;
@@ -52,48 +65,68 @@ export function read(data: Message, maxBytes: number): ClientMessage {
   if (typeof message !== "object" || message === null || Array.isArray(message)) {
     throw invalid("A message must be a JSON object");
   }
-  const { type, id, channel = "", data: payload } = message as Record<string, unknown>;
+  const { type, id, channel = "", data: content } = message as Record<string, unknown>;
   if (typeof type !== "string") throw invalid('"type" must be a string');
   if (typeof channel !== "string") throw invalid('"channel" must be a string');
   if (id !== undefined && typeof id !== "string" && typeof id !== "number") {
     throw invalid('"id" must be a string or a number');
   }
-  return { type, channel, data: payload, id: id === undefined ? undefined : String(id) };
+  return { type, channel, data: content, id: id === undefined ? undefined : String(id), text: data };
 }
 
-/** How the channel service's events are written here. `usersIn` counts who is in a channel. */
+/** Returns a message's data as the client sent it. */
+export function payloadOf({ text }: ReceivedMessage): Payload {
+  return Payload.fromValidJson(memberText(text, "data")!);
+}
+
+/** Encodes the events of channels. `usersIn` counts the users of a channel. */
 export function encoder(usersIn: (channel: string) => number): ChannelEncoder {
   const user = (type: "user:joined" | "user:left") => (channel: string, info: ClientInfo) =>
-    write(type, channel, {
+    encode(type, channel, {
       userId: info.user,
       username: nameOf(info),
       clientId: info.client,
       connectedUsers: usersIn(channel),
     });
   return {
-    publication: writePublication,
+    publication: encodePublication,
     join: user("user:joined"),
     leave: user("user:left"),
-    subscribed: (channel, subscribed) => write("subscribed", channel, subscribedData(subscribed)),
-    unsubscribed: (channel, { code, reason }) => write("unsubscribed", channel, { code, reason }),
+    subscribed: (channel, subscribed) => encodeSubscribed(channel, subscribed),
+    unsubscribed: (channel, { code, reason }) => encode("unsubscribed", channel, { code, reason }),
   };
 }
 
-/** What a client is told of a new subscription. */
-export function subscribedData({ position, wasRecovering, recovered, data }: Subscribed): SubscribedData {
-  return {
-    ...(position !== undefined && { position }),
-    ...(wasRecovering && { recovered }),
-    ...(data !== undefined && { snapshot: JSON.parse(data) }),
-  };
+/** Encodes a new subscription. */
+export function encodeSubscribed(channel: string, subscribed: Subscribed, id?: string): string {
+  const { position, wasRecovering, recovered, data } = subscribed;
+  const members = [
+    position && `"position":${JSON.stringify(position)}`,
+    wasRecovering && `"recovered":${recovered}`,
+    data !== undefined && `"snapshot":${data}`,
+  ];
+  return encodeText("subscribed", channel, `{${members.filter((member) => member).join(",")}}`, id);
 }
 
-/** Server events carry their type as a tag, which no client can set. */
-export function typeOf({ tags }: Publication): MessageType {
+/** Encodes the reply to `history`. */
+export function encodeHistory(channel: string, { publications, top }: History, id?: string): string {
+  const list = publications.map((publication) => {
+    const { offset, time, payload, info } = publication;
+    const publisher = info === undefined ? "" : `,"userId":${quote(info.user)}`;
+    const type = quote(typeOf(publication));
+    return `{"offset":${offset},"timestamp":${time},"type":${type},"data":${payload.text}${publisher}}`;
+  });
+  const { offset, epoch } = top;
+  const data = `{"offset":${offset},"epoch":${quote(epoch)},"publications":[${list.join(",")}]}`;
+  return encodeText("history", channel, data, id);
+}
+
+/** An event of the server has its type as a tag, which clients cannot set. */
+function typeOf({ tags }: Publication): MessageType {
   return (tags?.type ?? "message") as MessageType;
 }
 
-/** What to call somebody: the name their token tells, else their id. */
+/** The name in the user's token, or else the id. */
 function nameOf({ user, connInfo }: ClientInfo): string {
   if (connInfo !== undefined) {
     const info: unknown = JSON.parse(connInfo);

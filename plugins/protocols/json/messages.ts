@@ -17,10 +17,10 @@ export type {
   TableEventData,
 } from "../../sql_events/types.ts";
 
-/** The channels that SQL events and collaboration use. */
+/** The channels of SQL events and collaboration. */
 export type Channel = "queries" | "tables" | "notifications" | "collaboration";
 
-/** What a client may send. */
+/** The types that a client may send. */
 export type ClientMessageType =
   | "subscribe"
   | "unsubscribe"
@@ -34,165 +34,165 @@ export type ClientMessageType =
   | "refresh"
   | "ping";
 
-/** A message of a client, as far as it was checked. */
+/** A message from a client, whose data is not checked yet. */
 export interface ClientMessage {
-  /** What kind of message it is. */
+  /** The type of the message. */
   readonly type: string;
-  /** Carried by the answer too. */
+  /** The reply has the same. */
   readonly id: string | undefined;
   /** The channel's name. */
   readonly channel: string;
-  /** What it carries. */
+  /** The data, whose form depends on the type. */
   readonly data: unknown;
 }
 
-/** What the server sends. */
+/** The types that the server sends. */
 export type MessageType = keyof MessageData;
 
-/** Every message of the server has this form. */
+/** The form of every message from the server. */
 export interface WebSocketMessage<Data = unknown> {
-  /** The server's own, or the one of the message this answers. */
+  /** A new id, or that of the message it replies to. */
   readonly id: string;
   /** Milliseconds since 1970. */
   readonly timestamp: number;
-  /** What kind of message it is. */
+  /** The type of the message. */
   readonly type: MessageType;
-  /** The channel it is about; empty where it is about none. */
+  /** The channel's name, or empty. */
   readonly channel: string;
-  /** What it carries. */
+  /** The data, whose form depends on the type. */
   readonly data: Data;
-  /** A publication's place in the channel's log. */
+  /** The publication's offset in the channel's history. */
   readonly offset?: number;
-  /** Who published it; absent for the server and for somebody anonymous. */
+  /** The publisher; absent for the server and for an anonymous user. */
   readonly userId?: string;
 }
 
-/** Any message of the server: a look at its `type` tells what its `data` is. */
+/** Any message from the server. Its `type` decides the type of its `data`. */
 export type ServerMessage = {
   [Type in MessageType]: WebSocketMessage<MessageData[Type]> & { readonly type: Type };
 }[MessageType];
 
-/** The first message on every connection. */
+/** The data of the first message on every connection. */
 export interface ConnectionAckData {
   /** The connection's id. */
   readonly clientId: string;
-  /** Empty for somebody anonymous. */
+  /** Empty for an anonymous user. */
   readonly userId: string;
-  /** What a client can ask for here. */
+  /** The types that this server accepts. */
   readonly capabilities: readonly ClientMessageType[];
   /** Milliseconds between heartbeats. */
   readonly heartbeatInterval: number;
-  /** When the sign-in ends, in milliseconds since 1970; absent if it does not. */
+  /** When the sign-in expires, in milliseconds since 1970; absent if it does not. */
   readonly expiresAt?: number;
 }
 
-/** When the client's sign-in ends. */
+/** When the client's sign-in expires. */
 export interface ExpiryData {
-  /** Milliseconds since 1970; absent if it does not end. */
+  /** Milliseconds since 1970; absent if it does not expire. */
   readonly expiresAt?: number;
 }
 
-/** Somebody came or went. */
+/** A user joined or left. */
 export interface UserEventData {
-  /** Who did it. */
+  /** The user's id. */
   readonly userId: string;
-  /** What to call them. */
+  /** The name to show. */
   readonly username: string;
   /** The connection's id. */
   readonly clientId: string;
-  /** How many there are now. */
+  /** How many users there are now. */
   readonly connectedUsers: number;
 }
 
-/** Where somebody's cursor is: what they said of it, and who they are. */
+/** A user's cursor: what the client sent about it, and who it is. */
 export interface UserCursorData {
-  /** Who did it. */
+  /** The user's id. */
   readonly userId: string;
   /** The connection's id. */
   readonly clientId: string;
-  /** What else they said of it. */
-  readonly [said: string]: unknown;
+  /** What the client sent. */
+  readonly [field: string]: unknown;
 }
 
-/** Why something was refused. */
+/** An error. */
 export interface ErrorData {
   /** For programs: `PERMISSION_DENIED`. */
   readonly code: string;
   /** For people. */
   readonly message: string;
-  /** With `RPC_ERROR`: which of the application's own errors it is. */
+  /** With `RPC_ERROR`: the application's number. */
   readonly number?: number;
   /** With `TOO_MANY_REQUESTS`: how long to wait, in milliseconds. */
   readonly retryAfterMs?: number;
 }
 
-/** Where a client stands in a channel's log. */
+/** A position in a channel's history. */
 export interface PositionData {
-  /** Counts from 1; 0 is before the first. */
+  /** Counts from 1; 0 is before the first publication. */
   readonly offset: number;
-  /** Which log it is a place in. */
+  /** Identifies the history. */
   readonly epoch: string;
 }
 
-/** The answer to a subscribe. */
+/** The reply to `subscribe`. */
 export interface SubscribedData {
-  /** Absent where the channel keeps no log. */
+  /** Absent if the channel has no history. */
   readonly position?: PositionData;
-  /** Whether all that was published since then follows; absent if nothing was asked for. */
+  /** Whether all missed publications follow; absent without `since`. */
   readonly recovered?: boolean;
-  /** What the channel has to say to a newcomer, such as the rows of a live query. */
+  /** The channel's snapshot, such as the rows of a live query. */
   readonly snapshot?: unknown;
 }
 
-/** The answer to a history. */
+/** The reply to `history`. */
 export interface HistoryData extends PositionData {
-  /** What was read. */
+  /** The publications that were read. */
   readonly publications: readonly {
-    /** Its place in the log. */
+    /** Its offset in the history. */
     readonly offset: number;
     /** Milliseconds since 1970. */
     readonly timestamp: number;
-    /** `message`, or that of an event. */
+    /** `message`, or the type of an event. */
     readonly type: MessageType;
-    /** What was published. */
+    /** The payload. */
     readonly data: unknown;
-    /** Who did; absent where it was the server. */
+    /** The publisher; absent for the server. */
     readonly userId?: string;
   }[];
 }
 
-/** What each type of message carries. */
+/** The data of each type of message. */
 export interface MessageData extends SqlEventData {
   /** The first message. */
   "connection:ack": ConnectionAckData;
-  /** The sign-in ends soon: a `refresh` with a newer token prolongs it. */
+  /** The sign-in expires soon; a `refresh` with a newer token extends it. */
   "connection:expiring": ExpiryData;
-  /** The sign-in has another end: the answer to a refresh, or the server's doing. */
+  /** The sign-in has another expiry, after a `refresh` or a decision of the server. */
   refreshed: ExpiryData;
-  /** A sign of life. */
+  /** Sent at regular intervals. */
   heartbeat: { readonly connectedClients: number };
-  /** A publication: whatever was published. */
+  /** A publication's payload. */
   message: unknown;
-  /** The answer to a subscribe. */
+  /** The reply to `subscribe`. */
   subscribed: SubscribedData;
-  /** Without a code, at the client's own wish. */
+  /** The end of a subscription; without a code, the reply to `unsubscribe`. */
   unsubscribed: { readonly code?: number; readonly reason?: string };
-  /** The answer to a publish. */
+  /** The reply to `publish`. */
   published: PositionData & { readonly receivers: number };
-  /** Who is in a channel. */
+  /** The reply to `presence`. */
   presence: { readonly clients: readonly Present[] };
-  /** The answer to a history. */
+  /** The reply to `history`. */
   history: HistoryData;
-  /** What a method gave. */
+  /** The reply to `rpc`. */
   "rpc:result": unknown;
-  /** The answer to a ping. */
+  /** The reply to `ping`. */
   pong: Record<string, never>;
-  /** Somebody came. */
+  /** A user joined. */
   "user:joined": UserEventData;
-  /** Somebody went. */
+  /** A user left. */
   "user:left": UserEventData;
-  /** Somebody's cursor moved. */
+  /** A user's cursor moved. */
   "user:cursor": UserCursorData;
-  /** What went wrong. */
+  /** An error. */
   error: ErrorData;
 }

@@ -12,16 +12,22 @@ import {
   type Session,
   type Upgrade,
 } from "../../../core/mod.ts";
-import type { Client, HistoryQuery, SubscribeRequest } from "../../channels.ts";
+import type { Client, HistoryQuery, Published, SubscribeRequest } from "../../channels.ts";
 import type { Presence } from "../../presence.ts";
 import type { Rpc } from "../../rpc.ts";
 import type { Identity } from "../../shared/identity.ts";
 import { errorData, invalid, signInCode } from "./codes.ts";
 import type { Cursors } from "./cursors.ts";
-import { read, subscribedData, write } from "./envelope.ts";
-import { asQuery, bounded, fields, positionIn, written } from "./fields.ts";
+import {
+  decode,
+  encode,
+  encodeHistory,
+  encodeSubscribed,
+  payloadOf,
+  type ReceivedMessage,
+} from "./envelope.ts";
+import { asQuery, bounded, fields, positionIn } from "./fields.ts";
 import type {
-  ClientMessage,
   ClientMessageType,
   ConnectionAckData,
   ExpiryData,
@@ -29,49 +35,49 @@ import type {
   MessageType,
 } from "./messages.ts";
 
-/** What sessions need of the plugin. */
+/** What sessions need from the plugin. */
 export interface JsonServices {
-  /** Who is in a channel. */
+  /** Lists who is in a channel. */
   readonly presence: Pick<Presence, "list"> | undefined;
-  /** The methods clients can call. */
+  /** The methods that clients can call. */
   readonly rpc: Pick<Rpc, "call"> | undefined;
   /** Whether there are live queries; known once the server has started. */
   readonly queries: boolean;
-  /** Passes cursors on. */
+  /** Publishes cursors. */
   readonly cursors: Cursors;
-  /** Bytes of a message; one with more is refused unread. */
+  /** Maximum bytes of a message; a larger one is refused unread. */
   readonly maxMessageBytes: number;
-  /** Signs a connection in; tells of the sign-in's end, and when it changes. */
-  connect(conn: Connection, upgrade: Upgrade, told: SignInEvents): Promise<SignedIn>;
-  /** Prolongs the sign-in by a newer token; absent where nobody signs in. */
+  /** Signs a connection in. */
+  connect(conn: Connection, upgrade: Upgrade, events: SignInEvents): Promise<SignedIn>;
+  /** Extends a sign-in by a newer token; absent without sign-in. */
   readonly refresh: ((conn: Connection, token: string) => Promise<Identity>) | undefined;
-  /** Counts a client in; gives what it is told first. */
+  /** Counts a client, and returns the data of its first message. */
   welcome(client: Client): ConnectionAckData;
-  /** Something failed that is not the client's doing. */
+  /** Logs a failure that is not the client's error. */
   failed(conn: Connection, error: unknown): void;
 }
 
-/** A client, and what it hears without having asked. */
+/** A client, and what the server subscribes it to. */
 export interface SignedIn {
   readonly client: Client;
   readonly subscriptions: ReadonlyMap<string, SubscribeRequest>;
 }
 
-/** What a session hears of its sign-in. */
+/** Events of a sign-in. */
 export interface SignInEvents {
-  /** It ends soon. */
+  /** It expires soon. */
   expiring(expiresAt: number): void;
-  /** It has another end. */
+  /** It has another expiry. */
   refreshed(expiresAt: number | undefined): void;
 }
 
-/** Handles one client's messages. The session begins when it has signed in; messages before that wait. */
+/** Handles one client's messages. Messages wait until the client has signed in. */
 export class JsonSession implements Session<Message> {
   readonly #conn: Connection;
   readonly #services: JsonServices;
   #client: Client | undefined;
   #signingIn: Promise<void> | undefined;
-  /** The id of the refresh that is being answered. */
+  /** The id of the current refresh. */
   #refreshing: string | undefined;
 
   constructor(conn: Connection, upgrade: Upgrade, services: JsonServices) {
@@ -89,9 +95,7 @@ export class JsonSession implements Session<Message> {
       this.#client = client;
       this.#send("connection:ack", "", this.#services.welcome(client));
       await client.subscribeAll(subscriptions, (all) => {
-        for (const [channel, subscribed] of all) {
-          this.#send("subscribed", channel, subscribedData(subscribed));
-        }
+        for (const [channel, subscribed] of all) this.#conn.send(encodeSubscribed(channel, subscribed));
       });
       this.#signingIn = undefined;
     } catch (error) {
@@ -106,9 +110,9 @@ export class JsonSession implements Session<Message> {
   }
 
   #handle(data: Message): MaybePromise<void> {
-    let message: ClientMessage;
+    let message: ReceivedMessage;
     try {
-      message = read(data, this.#services.maxMessageBytes);
+      message = decode(data, this.#services.maxMessageBytes);
     } catch (error) {
       return this.#refuse(undefined, "", error);
     }
@@ -119,7 +123,8 @@ export class JsonSession implements Session<Message> {
       if (!isOffered(method, this.#services)) {
         throw new PlugboardError("not_available", `There is no "${type}" here`);
       }
-      return method.run(this, message)?.catch((error: unknown) => this.#refuse(id, channel, error));
+      const pending = method.run(this, message);
+      return pending?.catch((error: unknown) => this.#refuse(id, channel, error));
     } catch (error) {
       this.#refuse(id, channel, error);
     }
@@ -131,10 +136,10 @@ export class JsonSession implements Session<Message> {
   }
 
   #send<Type extends MessageType>(type: Type, channel: string, data: MessageData[Type], id?: string): void {
-    this.#conn.send(write(type, channel, data, id));
+    this.#conn.send(encode(type, channel, data, id));
   }
 
-  async subscribe({ id, channel, data }: ClientMessage): Promise<void> {
+  async subscribe({ id, channel, data }: ReceivedMessage): Promise<void> {
     const { since, joinLeave } = fields(data);
     const request: SubscribeRequest = {
       ...requestFor(channel),
@@ -143,29 +148,32 @@ export class JsonSession implements Session<Message> {
     };
     await this.#client!.subscribe(channel, request, (given) => {
       const subscribed = bounded(given);
-      this.#send("subscribed", channel, subscribedData(subscribed), id);
+      this.#conn.send(encodeSubscribed(channel, subscribed, id));
       for (const each of subscribed.publications) {
         this.#conn.send(this.#client!.encoder.publication(channel, each));
       }
     });
   }
 
-  unsubscribe({ id, channel }: ClientMessage): void {
+  unsubscribe({ id, channel }: ReceivedMessage): void {
     if (!this.#client!.unsubscribe(channel)) throw new PlugboardError("not_subscribed", "Not subscribed");
     this.#send("unsubscribed", channel, {}, id);
   }
 
-  async publish({ id, channel, data }: ClientMessage): Promise<void> {
+  publish(message: ReceivedMessage): MaybePromise<void> {
+    const { id, channel, data } = message;
     if (data === undefined) throw invalid('"data" is missing');
-    this.#send("published", channel, await this.#client!.publish(channel, data), id);
+    const published = this.#client!.publish(channel, payloadOf(message));
+    const reply = (result: Published) => this.#send("published", channel, result, id);
+    return published instanceof Promise ? published.then(reply) : reply(published);
   }
 
-  presence({ id, channel }: ClientMessage): void {
+  async presence({ id, channel }: ReceivedMessage): Promise<void> {
     this.#client!.check("presence", channel);
-    this.#send("presence", channel, { clients: this.#services.presence!.list(channel) }, id);
+    this.#send("presence", channel, { clients: await this.#services.presence!.list(channel) }, id);
   }
 
-  async history({ id, channel, data }: ClientMessage): Promise<void> {
+  async history({ id, channel, data }: ReceivedMessage): Promise<void> {
     const { limit = 100, since, reverse = false } = fields(data);
     if (!Number.isInteger(limit) || (limit as number) < 0) throw invalid('"limit" must be a whole number');
     const query: HistoryQuery = {
@@ -173,18 +181,17 @@ export class JsonSession implements Session<Message> {
       reverse: reverse === true,
       ...(since !== undefined && { since: positionIn(since) }),
     };
-    const { publications, top } = await this.#client!.history(channel, query);
-    this.#send("history", channel, { ...top, publications: publications.map(written) }, id);
+    this.#conn.send(encodeHistory(channel, await this.#client!.history(channel, query), id));
   }
 
-  async rpc({ id, channel, data }: ClientMessage): Promise<void> {
+  async rpc({ id, channel, data }: ReceivedMessage): Promise<void> {
     const { method, params } = fields(data);
     if (typeof method !== "string") throw invalid('"data.method" must be a string');
     const caller = { identity: this.#client!.identity, conn: this.#conn };
     this.#send("rpc:result", channel, await this.#services.rpc!.call(method, params, caller) ?? null, id);
   }
 
-  cursor({ id, channel: given, data }: ClientMessage): void {
+  cursor({ id, channel: given, data }: ReceivedMessage): void {
     const client = this.#client!;
     const channel = given === "" ? "collaboration" : given;
     if (!client.subscriptions.has(channel)) throw new PlugboardError("not_subscribed", "Not subscribed");
@@ -193,7 +200,7 @@ export class JsonSession implements Session<Message> {
     this.#services.cursors.move({ client, channel, data: fields(data), refuse });
   }
 
-  async refresh({ id, data }: ClientMessage): Promise<void> {
+  async refresh({ id, data }: ReceivedMessage): Promise<void> {
     const { token } = fields(data);
     if (typeof token !== "string" || token === "") throw invalid('"data.token" must be a token');
     try {
@@ -208,14 +215,14 @@ export class JsonSession implements Session<Message> {
     }
   }
 
-  pong({ id }: ClientMessage): void {
+  pong({ id }: ReceivedMessage): void {
     this.#send("pong", "", {}, id);
   }
 }
 
-/** What a client can ask for, and what has to be there for it. */
+/** A type of message, and the option that it needs. */
 interface Method {
-  run(session: JsonSession, message: ClientMessage): MaybePromise<void>;
+  run(session: JsonSession, message: ReceivedMessage): MaybePromise<void>;
   readonly needs?: keyof Offers;
 }
 
@@ -238,7 +245,7 @@ const methods: ReadonlyMap<ClientMessageType, Method> = new Map<ClientMessageTyp
   ["ping", { run: (session, message) => session.pong(message) }],
 ]);
 
-/** The types that a client may send here. */
+/** Returns the types that a client may send on this server. */
 export function capabilitiesOf(offers: Offers): ClientMessageType[] {
   return [...methods].filter(([, method]) => isOffered(method, offers)).map(([type]) => type);
 }
@@ -247,12 +254,12 @@ function isOffered({ needs }: Method, offers: Offers): boolean {
   return needs === undefined || Boolean(offers[needs]);
 }
 
-/** What a subscription has where its client says nothing: who collaborates hears of those who come and go. */
+/** The defaults of a subscription: collaborators receive joins and leaves. */
 export function requestFor(channel: string): SubscribeRequest {
   return { joinLeave: channel === "collaboration" };
 }
 
-/** When a sign-in ends, as messages tell it. */
+/** The expiry of a sign-in, as messages contain it. */
 export function expiry(expiresAt: number | undefined): ExpiryData {
   return expiresAt === undefined ? {} : { expiresAt };
 }

@@ -1,4 +1,4 @@
-/** One publication to many clients, whatever they came over and whoever else listens. */
+/** One publication to many clients over all transports. */
 
 import assert from "node:assert/strict";
 import { Centrifuge } from "centrifuge";
@@ -13,7 +13,7 @@ import {
 } from "../../kit/centrifuge.ts";
 import { until } from "../../kit/mod.ts";
 
-Deno.test("B01 what is published to many is stringified once, over all transports together", async () => {
+Deno.test("B01 a publication to many clients is stringified once for all transports", async () => {
   await using server = await centrifugeServer();
   await using clients = new AsyncDisposableStack();
   const publications = await Promise.all(Array.from({ length: 30 }, async (_, i) => {
@@ -32,7 +32,7 @@ Deno.test("B01 what is published to many is stringified once, over all transport
   assert.deepEqual([receivers, stringified], [30, 1]);
 });
 
-Deno.test("B01 a callback that throws, hangs or is slow delays neither the publisher nor any reader", async () => {
+Deno.test("B01 a callback that throws, hangs or is slow delays neither the publisher nor other readers", async () => {
   await using server = await centrifugeServer();
   await using client = sdkClient(server.url);
   const news = client.sdk.newSubscription("news");
@@ -56,7 +56,7 @@ Deno.test("B01 a callback that throws, hangs or is slow delays neither the publi
     assert.equal((await publications.next()).data, n);
   }
   slow.resolve();
-  await until("the good callback being called", () => heardBy.length === 3);
+  await until("calls of the good callback", () => heardBy.length === 3);
   assert.deepEqual(heardBy, [1, 2, 3]);
   for (const end of ends) end();
 });
@@ -76,8 +76,8 @@ for (const transport of transportNames) {
     news.subscribe();
     sdk.connect();
     await Promise.all([subscribed.next(), joins.next()]);
-    // Many at once, so that frames carry many lines. Over HTTP streams this version hands out of order what comes in
-    // two reads at once, whoever sends it.
+    // Many at once, so that frames have many lines. Over HTTP streams, this version of the SDK reorders messages that
+    // it reads in two chunks at once.
     const atOnce = transport === "http_stream" ? 1 : 250;
     for (let n = 0; n < 500; n++) {
       server.bus.publish("news", { n, text: "ü🌍" });
@@ -96,7 +96,7 @@ for (const transport of transportNames) {
   });
 }
 
-Deno.test("B03 where WebSockets are blocked the SDK goes on to the next way by itself", async () => {
+Deno.test("B03 where WebSockets are blocked, the SDK falls back to the next transport", async () => {
   await using server = await centrifugeServer();
   const { url } = server;
   for (const transport of ["http_stream", "sse"] as const) {

@@ -1,20 +1,20 @@
 import { Inbox } from "../../kit/mod.ts";
 
-/** A wire between clients and a server that can be cut, or made to carry nothing. */
+/** A TCP proxy between clients and a server that can be interrupted. */
 export interface Wire extends AsyncDisposable {
-  /** Where clients connect. */
+  /** The URL for clients. */
   readonly url: string;
-  /** Told of every connection that comes in. */
+  /** Called for every connection. */
   readonly arrivals: Inbox<void>;
-  /** Ends all present connections without a word. */
+  /** Closes all current connections without a close frame. */
   cut(): void;
-  /** Lets nothing more through to the clients, or lets it flow again. */
+  /** Stops or resumes what the server sends. */
   hold(held: boolean): void;
-  /** Turns away those who come, or takes them in again. */
+  /** Refuses or accepts new connections. */
   refuse(refused: boolean): void;
 }
 
-/** Lays a wire to the server at `url`. */
+/** Starts a proxy to the server at `url`. */
 export function wireTo(url: string): Wire {
   const { port, hostname } = new URL(url);
   const listener = Deno.listen({ port: 0, hostname });
@@ -40,7 +40,7 @@ export function wireTo(url: string): Wire {
 
   async function carry(client: Deno.TcpConn): Promise<void> {
     const server = await Deno.connect({ port: Number(port), hostname }).catch(() => undefined);
-    if (server === undefined) return client.close(); // the server has gone, as the test wanted it to
+    if (server === undefined) return client.close(); // the test has stopped the server
     open.add(client).add(server);
     arrivals.put();
     await Promise.race([pipe(client, server, false), pipe(server, client, true)].map(tracked));

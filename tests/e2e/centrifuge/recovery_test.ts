@@ -1,4 +1,4 @@
-/** Clients that were away get everything they missed, in order and once, or are told that they cannot. */
+/** Clients that reconnect recover everything that they missed, in order and once, or learn that they cannot. */
 
 import assert from "node:assert/strict";
 import type { Subscription } from "centrifuge";
@@ -7,7 +7,7 @@ import { until } from "../../kit/mod.ts";
 import { centrifugeServer, heard, sdkClient, transportNames } from "../../kit/centrifuge.ts";
 import { wireTo } from "./proxy.ts";
 
-/** Lists the payloads that a subscription hears. */
+/** Collects the payloads of a subscription. */
 function collect(subscription: Subscription): number[] {
   const all: number[] = [];
   subscription.on("publication", ({ data }) => all.push(data));
@@ -18,7 +18,7 @@ const numbers = (count: number) => Array.from({ length: count }, (_, i) => i + 1
 const plenty = { channels: { defaults: { historySize: 40_000, recoveryLimit: 40_000 } } };
 
 for (const transport of transportNames) {
-  Deno.test(`B02 a client cut off over ${transport} while 1,000 publications go out gets all of them`, async () => {
+  Deno.test(`B02 a client that is disconnected over ${transport} during 1,000 publications gets all of them`, async () => {
     await using server = await centrifugeServer(plenty);
     await using wire = wireTo(server.url);
     await using client = sdkClient(wire.url, transport);
@@ -31,7 +31,7 @@ for (const transport of transportNames) {
     let published = 0;
     for (let cuts = 0; cuts < 5 || published < 1_000;) {
       for (let i = 0; i < 20; i++) server.bus.publish("news", ++published);
-      // Full speed; the client has its turns, and is cut off as soon as it is back.
+      // At full speed; the client has turns in between, and is disconnected as soon as it has reconnected.
       await new Promise((resolve) => setTimeout(resolve, 0));
       if (cuts < 5 && subscribed.size === cuts) {
         wire.cut();
@@ -39,14 +39,14 @@ for (const transport of transportNames) {
       }
       assert.ok(published < 40_000, "the client does not come back");
     }
-    await until("getting all of them", () => got.length >= published);
+    await until("all publications", () => got.length >= published);
     assert.deepEqual(got, numbers(published));
     const again = subscribed.take();
     assert.equal(again.length, 5);
     assert.ok(again.every(({ wasRecovering, recovered }) => wasRecovering && recovered));
   });
 
-  Deno.test(`B02 a client that was away for too long over ${transport} is told so`, async () => {
+  Deno.test(`B02 a client that was disconnected for too long over ${transport} learns that it missed publications`, async () => {
     await using server = await centrifugeServer({ channels: { defaults: { historySize: 10 } } });
     await using wire = wireTo(server.url);
     await using client = sdkClient(wire.url, transport);
@@ -63,12 +63,12 @@ for (const transport of transportNames) {
     const { wasRecovering, recovered, streamPosition } = await subscribed.next();
     assert.deepEqual([wasRecovering, recovered, streamPosition?.offset], [true, false, 11]);
     await server.bus.publish("news", 12);
-    await until("hearing the next one", () => got.length > 0);
+    await until("the next publication", () => got.length > 0);
     assert.deepEqual(got, [12]);
   });
 }
 
-Deno.test("B02 a client whose log has begun anew is told so", async () => {
+Deno.test("B02 a client learns that the history has another epoch", async () => {
   const first = await centrifugeServer();
   await using wire = wireTo(first.url);
   await using client = sdkClient(wire.url);
@@ -88,7 +88,7 @@ Deno.test("B02 a client whose log has begun anew is told so", async () => {
   assert.notEqual(streamPosition?.epoch, before?.epoch);
 });
 
-Deno.test("B02 a client that insists on recovery fetches its state anew when it is told that it cannot", async () => {
+Deno.test("B02 a client with getState fetches its state again if it cannot recover", async () => {
   await using server = await centrifugeServer({ channels: { defaults: { historySize: 5 } } });
   for (const n of numbers(20)) await server.bus.publish("doc", n);
   await using client = sdkClient(server.url);
@@ -111,7 +111,7 @@ Deno.test("B02 a client that insists on recovery fetches its state anew when it 
   assert.deepEqual([asked, got], [[3, 18], [19, 20]]);
 });
 
-Deno.test("B02 where only the latest counts, the latest is all that a client gets on its return", async () => {
+Deno.test("B02 in cache mode a client recovers only the latest publication", async () => {
   await using server = await centrifugeServer({ channels: { defaults: { recoveryMode: "cache" } } });
   await using wire = wireTo(server.url);
   await using client = sdkClient(wire.url);
@@ -128,7 +128,7 @@ Deno.test("B02 where only the latest counts, the latest is all that a client get
   assert.deepEqual([recovered, hasRecoveredPublications, got], [true, true, [3]]);
 });
 
-Deno.test("B02 a client that may have missed something subscribes again and recovers", async () => {
+Deno.test("B02 a client that may have missed publications subscribes again and recovers", async () => {
   let events: BrokerEvents | undefined;
   const memory = memoryBroker();
   const broker: Broker = {

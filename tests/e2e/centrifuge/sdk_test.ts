@@ -1,4 +1,4 @@
-/** The official SDK does everything the protocol has, over each of its transports. */
+/** The features of the official SDK, over each transport. */
 
 import assert from "node:assert/strict";
 import { closeCode } from "../../../core/mod.ts";
@@ -13,7 +13,7 @@ import {
 } from "../../kit/centrifuge.ts";
 import { Inbox, until } from "../../kit/mod.ts";
 
-/** The same test over each transport; those other than WebSocket are what row B03 is about. */
+/** The same test over each transport. Those other than WebSocket belong to row B03. */
 function overEach(promise: string, run: (transport: TransportName) => Promise<void>): void {
   for (const transport of transportNames) {
     const row = transport === "websocket" ? "B01" : "B03";
@@ -45,7 +45,7 @@ overEach("connects, subscribes, publishes and unsubscribes", async (transport) =
   assert.equal(publications.size, 0);
 });
 
-overEach("sees who is there, who comes and who goes", async (transport) => {
+overEach("gets presence, joins and leaves", async (transport) => {
   const access = fakeAccess({ a: { user: "alice" }, b: { user: "bob" } });
   await using server = await centrifugeServer({ centrifuge: { access } });
   await using alice = sdkClient(server.url, transport, { token: "a" });
@@ -94,7 +94,7 @@ overEach("reads the history from any position, in both directions", async (trans
   });
 });
 
-overEach("calls methods and is told why it cannot", async (transport) => {
+overEach("calls methods and gets their errors", async (transport) => {
   await using server = await centrifugeServer({ rpcTimeoutMs: 20 });
   const { methods } = server;
   methods.define("add", {
@@ -131,7 +131,7 @@ overEach("calls methods and is told why it cannot", async (transport) => {
   await assert.rejects(sdk.rpc("endless", []), { code: 100 });
 });
 
-overEach("does not wait for a slow call of its own", async (transport) => {
+overEach("does not wait for its own slow call", async (transport) => {
   await using server = await centrifugeServer();
   const slow = Promise.withResolvers<string>();
   server.methods.define("slow", { run: () => slow.promise });
@@ -144,7 +144,7 @@ overEach("does not wait for a slow call of its own", async (transport) => {
   assert.deepEqual(await called, { data: "done" });
 });
 
-overEach("exchanges messages that belong to no channel", async (transport) => {
+overEach("sends and receives messages without a channel", async (transport) => {
   const received = new Inbox<unknown>();
   await using server = await centrifugeServer({ centrifuge: { onMessage: (data) => received.put(data) } });
   await using client = sdkClient(server.url, transport);
@@ -158,7 +158,7 @@ overEach("exchanges messages that belong to no channel", async (transport) => {
   assert.deepEqual((await messages.next()).data, { hello: "client" });
 });
 
-overEach("is told by its code why something is refused", async (transport) => {
+overEach("gets the code of each error", async (transport) => {
   await using server = await centrifugeServer({
     channels: {
       onlyKnown: true,
@@ -198,7 +198,7 @@ overEach("is told by its code why something is refused", async (transport) => {
   assert.equal(await subscribe("c"), 106);
 });
 
-overEach("hears what the server does with its subscriptions and its connection", async (transport) => {
+overEach("learns what the server does with its subscriptions and its connection", async (transport) => {
   const access = fakeAccess({ a: { user: "alice" } });
   await using server = await centrifugeServer({ centrifuge: { access } });
   await using client = sdkClient(server.url, transport, { token: "a" });
@@ -241,7 +241,7 @@ overEach("hears what the server does with its subscriptions and its connection",
   assert.deepEqual([last, why], [3503, "force disconnect"]);
 });
 
-overEach("is subscribed by the server as it connects, and recovers there too", async (transport) => {
+overEach("gets the server's subscriptions when it connects, and recovers them", async (transport) => {
   const access = fakeAccess({ a: { user: "alice", channels: ["company"] } });
   await using server = await centrifugeServer({ centrifuge: { access, personalChannels: true } });
   await using client = sdkClient(server.url, transport, { token: "a" });
@@ -267,7 +267,7 @@ overEach("is subscribed by the server as it connects, and recovers there too", a
   assert.deepEqual([channel, data, offset], ["company", "while you were away", 2]);
 });
 
-overEach("signs in by token, and fetches another when one has expired", async (transport) => {
+overEach("signs in by token, and fetches another when it has expired", async (transport) => {
   const access = fakeAccess({
     good: { user: "alice" },
     sub: { user: "alice", grant: { chanInfo: `{"role":"editor"}`, data: `{"since":1}` } },
@@ -291,7 +291,7 @@ overEach("signs in by token, and fetches another when one has expired", async (t
   assert.deepEqual([tokens, subscriptionTokens], [[], []]);
 });
 
-overEach("is turned away for good with a token that is worth nothing", async (transport) => {
+overEach("does not reconnect after an invalid token", async (transport) => {
   const access = fakeAccess({ good: { user: "alice" }, other: { user: "bob" } });
   await using server = await centrifugeServer({ centrifuge: { access } });
   for (const [token, code] of [["bad", 3500], ["", 101]] as const) {
@@ -346,7 +346,7 @@ overEach("renews its sign-in and its subscriptions before they expire", async (t
   await Promise.all([asked.next(), askedSub.next()]);
   const renewed = (expiresAt: number | undefined) => expiresAt! > Date.now() + 30_000;
   const [{ conn: { id } } = assert.fail()] = server.bus.clients.values();
-  await until("renewing both", () => {
+  await until("both renewals", () => {
     const { identity, subscriptions } = server.bus.clientOf(id)!;
     return renewed(identity.expiresAt) && renewed(subscriptions.get("$doc")!.expiresAt);
   });

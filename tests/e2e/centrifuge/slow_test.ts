@@ -1,4 +1,4 @@
-/** Readers that do not keep up: cut off at their limit, told why, and nobody else waits for them. */
+/** Slow readers: disconnected at their limit with a code, without delaying others. */
 
 import assert from "node:assert/strict";
 import { RawClient, until, within } from "../../kit/mod.ts";
@@ -19,7 +19,7 @@ const options = {
 };
 const payload = (n: number) => ({ n, padding: "x".repeat(20_000) });
 
-/** A client that subscribes to `news` and then reads nothing. */
+/** A client that subscribes to `news` and then stops reading. */
 async function sleeper({ test }: CentrifugeServer, transport: TransportName): Promise<RawClient> {
   const commands = `{"connect":{},"id":1}\n{"subscribe":{"channel":"news"},"id":2}`;
   if (transport === "websocket") {
@@ -35,7 +35,7 @@ async function sleeper({ test }: CentrifugeServer, transport: TransportName): Pr
   return client;
 }
 
-/** Everything that still comes on a stream. */
+/** The rest of a stream. */
 async function rest(client: RawClient): Promise<string> {
   let text = "";
   const decoder = new TextDecoder("latin1");
@@ -46,7 +46,7 @@ async function rest(client: RawClient): Promise<string> {
 }
 
 for (const transport of transportNames) {
-  Deno.test(`B05 a slow reader over ${transport} is cut off and told why, and delays nobody`, async () => {
+  Deno.test(`B05 a slow reader over ${transport} is disconnected with a code, and delays nobody`, async () => {
     await using server = await centrifugeServer(options);
     await using client = sdkClient(server.url);
     const news = client.sdk.newSubscription("news");
@@ -55,18 +55,18 @@ for (const transport of transportNames) {
     client.sdk.connect();
     await news.ready();
     using slow = await sleeper(server, transport);
-    await until("both being subscribed", () => server.bus.localStats("news")[0]?.subscribers === 2);
+    await until("both subscriptions", () => server.bus.localStats("news")[0]?.subscribers === 2);
     let published = 0;
     while (server.bus.localStats("news")[0]!.subscribers === 2) {
       assert.ok(published < 2_000, "the slow reader is not cut off");
       await server.bus.publish("news", payload(++published));
-      assert.equal((await publications.next()).data.n, published); // the other one is never behind
+      assert.equal((await publications.next()).data.n, published); // the other reader is never late
     }
     if (transport === "websocket") assert.equal(await slow.closeCode(), 3008);
     else assert.match(await rest(slow), /\{"push":\{"disconnect":\{"code":3008,"reason":"slow"\}\}\}/);
   });
 
-  Deno.test(`B05 the SDK over ${transport} that was too slow comes back and recovers`, async () => {
+  Deno.test(`B05 the SDK over ${transport} that was too slow reconnects and recovers`, async () => {
     await using server = await centrifugeServer(options);
     await using wire = wireTo(server.url);
     await using client = sdkClient(wire.url, transport);
@@ -88,20 +88,20 @@ for (const transport of transportNames) {
     wire.hold(false);
     assert.equal((await connecting.next()).code, 3008);
     assert.equal((await subscribed.next()).recovered, true);
-    await until("hearing all", () => got.length >= published);
+    await until("all publications", () => got.length >= published);
     assert.deepEqual(got, Array.from({ length: published }, (_, i) => i + 1));
   });
 }
 
-Deno.test("B05 a stream whose reader has stopped for good keeps the server from stopping no longer than any other", async () => {
+Deno.test("B05 a stream whose reader has stopped delays the stop of the server no longer than others", async () => {
   await using server = await centrifugeServer(options);
   using slow = await sleeper(server, "http_stream");
-  await until("being subscribed", () => server.bus.localStats("news").length === 1);
+  await until("the subscription", () => server.bus.localStats("news").length === 1);
   for (let n = 0; server.bus.localStats("news").length > 0; n++) {
     await server.bus.publish("news", payload(n));
     await new Promise((resolve) => setTimeout(resolve, 0));
   }
   assert.equal(server.test.server.connections.size, 0);
   await within("stopping", server.test.server.stop());
-  await rest(slow).catch(() => {}); // it was cut off, or has got everything: either is an end
+  await rest(slow).catch(() => {}); // it was aborted, or has everything
 });

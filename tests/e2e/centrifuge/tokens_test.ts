@@ -1,4 +1,4 @@
-/** The SDK with real tokens: sign-in, its renewal and its end, over each transport. */
+/** The SDK with real tokens: sign-in, renewal and expiry, over each transport. */
 
 import assert from "node:assert/strict";
 import { type JWTPayload, SignJWT } from "jose";
@@ -10,7 +10,7 @@ import { serve, until } from "../../kit/mod.ts";
 
 const secret = "a secret of the tests, forty bytes long.";
 
-/** A token as the app's backend would make it. */
+/** A token as a backend makes it. */
 function token(claims: JWTPayload, expiresInSeconds: number): Promise<string> {
   const exp = Math.floor(Date.now() / 1000) + expiresInSeconds;
   return new SignJWT({ ...claims, exp }).setProtectedHeader({ alg: "HS256" }).sign(
@@ -20,13 +20,13 @@ function token(claims: JWTPayload, expiresInSeconds: number): Promise<string> {
 
 for (const transport of transportNames) {
   const row = transport === "websocket" ? "B01" : "B03";
-  Deno.test(`${row} tokens are asked for, renewed and revoked over ${transport}`, async () => {
+  Deno.test(`${row} tokens are fetched, renewed and revoked over ${transport}`, async () => {
     const access = auth({ jwt: { secret } });
     const bus = channels();
     const protocol = centrifuge({ channels: bus.api, access: access.api, personalChannels: true });
     await using server = await serve({}, access, bus, protocol);
     const alice = { sub: "alice", info: { name: "Alice" }, channels: ["company"] };
-    // The first has expired, the second will soon, the third lasts.
+    // The first has expired, the second expires soon, the third does not.
     const tokens = [await token(alice, -10), await token(alice, 2), await token(alice, 600)];
     await using client = sdkClient(server.url, transport, {
       getToken: () => Promise.resolve(tokens.shift()!),
@@ -51,7 +51,7 @@ for (const transport of transportNames) {
       role: "editor",
     }]);
 
-    await until("renewing the sign-in", () => {
+    await until("the renewal of the sign-in", () => {
       const [{ identity } = assert.fail()] = bus.api.clients.values();
       return identity.expiresAt! > Date.now() + 60_000;
     });

@@ -20,7 +20,7 @@ async function serveProtocols(
   const access = server.use(auth({ jwt: { secret: SECRET }, ...options }));
   const bus = server.use(channels({ namespaces: NAMESPACES }));
   const people = server.use(presence({ channels: bus }));
-  server.use(centrifuge({ channels: bus, presence: people, access, pingIntervalMs }));
+  server.use(centrifuge({ channels: bus, presence: people, access }));
   server.use(json({ channels: bus, presence: people, access }));
   return Object.assign(await started(server), {
     access,

@@ -1,30 +1,29 @@
-/** What a session leaves behind. */
+/** The state that sessions share. */
 
 import assert from "node:assert/strict";
 import type { Connection, Host } from "../../../core/mod.ts";
+import { jsonCodec } from "../../../plugins/protocols/centrifuge/json_codec.ts";
 import { CentrifugeSession, type Shared } from "../../../plugins/protocols/centrifuge/session.ts";
 import { FakeClock } from "../../kit/mod.ts";
 
-Deno.test("a session that has ended is known to nobody", () => {
+Deno.test("a session that has ended is removed from the shared state", () => {
   const clock = new FakeClock();
   const shared: Shared = {
-    channels: { connect: () => assert.fail("nobody signs in here") },
+    channels: { connect: () => assert.fail("no client signs in") },
     presence: undefined,
     rpc: undefined,
     access: undefined,
     onMessage: undefined,
     personalChannels: false,
     maxHistory: 1,
-    pingSeconds: 25,
     node: "node",
     streams: new Map(),
-    incoming: new WeakMap(),
-    strangers: new Map(),
+    unauthenticated: new Map(),
     clock: () => clock,
     host: () => ({}) as Host,
   };
-  const session = new CentrifugeSession(shared, {} as Connection, true);
-  assert.deepEqual([shared.streams.size, shared.strangers.size], [1, 1]);
+  const session = new CentrifugeSession(shared, {} as Connection, jsonCodec, true);
+  assert.deepEqual([shared.streams.size, shared.unauthenticated.size], [1, 1]);
   session.close();
-  assert.deepEqual([shared.streams.size, shared.strangers.size], [0, 0]);
+  assert.deepEqual([shared.streams.size, shared.unauthenticated.size], [0, 0]);
 });

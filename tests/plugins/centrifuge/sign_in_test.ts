@@ -1,4 +1,4 @@
-/** Signing in and renewing it, line by line. */
+/** Signing in and renewing the sign-in. */
 
 import assert from "node:assert/strict";
 import { PlugboardError } from "../../../core/mod.ts";
@@ -45,7 +45,7 @@ async function closedAfter(client: Client, command: unknown): Promise<[number, s
   return [code, reason];
 }
 
-Deno.test("the answer to connect says how long the sign-in lasts and what the server subscribes to", async () => {
+Deno.test("the reply to connect has the time to live and the server's subscriptions", async () => {
   await using server = await withAccess();
   await using client = await server.test.connect(TRANSPORTS.websocket);
   const { connect } = await ask(client, { id: 1, connect: { token: "alice" } });
@@ -55,7 +55,7 @@ Deno.test("the answer to connect says how long the sign-in lasts and what the se
   assert.deepEqual(rest, { recoverable: true, positioned: true });
 });
 
-Deno.test("a client recovers what the server subscribes it to, and adds nothing to that by itself", async () => {
+Deno.test("a client recovers the server's subscriptions, and cannot add others", async () => {
   await using server = await withAccess();
   const { epoch } = await server.bus.publish("#alice", 1);
   await server.bus.publish("#alice", 2);
@@ -70,7 +70,7 @@ Deno.test("a client recovers what the server subscribes it to, and adds nothing 
   assert.deepEqual([recovered, offset, publications], [true, 1, [{ data: 2, offset: 2 }]]);
 });
 
-Deno.test("what the server subscribes a client to needs no permission of the client's", async () => {
+Deno.test("the server's subscriptions need no permission of the client", async () => {
   const access = fakeAccess(tokens);
   await using server = await centrifugeServer({
     channels: { defaults: { subscribe: "nobody" } },
@@ -82,7 +82,7 @@ Deno.test("what the server subscribes a client to needs no permission of the cli
   assert.equal((await ask(client, { id: 2, subscribe: { channel: "other" } })).error.code, 103);
 });
 
-Deno.test("a client that has gone before its sign-in was checked is not taken for one that is there", async () => {
+Deno.test("a client that leaves during its sign-in does not become a client of the channels", async () => {
   const checked = Promise.withResolvers<void>();
   const { connect, ...access } = fakeAccess(tokens);
   await using server = await withAccess({
@@ -95,13 +95,13 @@ Deno.test("a client that has gone before its sign-in was checked is not taken fo
   await using client = await server.test.connect(TRANSPORTS.websocket);
   client.sendJson({ id: 1, connect: { token: "alice" } });
   await client.close();
-  await until("the end", () => server.test.server.connections.size === 0);
+  await until("the connection to end", () => server.test.server.connections.size === 0);
   checked.resolve();
   await new Promise((resolve) => setTimeout(resolve, 0));
   assert.equal(server.bus.clients.size, 0);
 });
 
-Deno.test("a user whose id would name others has no channel of their own", async () => {
+Deno.test("a user whose id has a comma has no personal channel", async () => {
   await using server = await withAccess();
   await using client = await server.test.connect(TRANSPORTS.websocket);
   const { connect } = await ask(client, { id: 1, connect: { token: "comma" } });
@@ -120,7 +120,7 @@ const refusals: [code: string, expected: { code: number; temporary?: true } | nu
 ];
 
 for (const [code, expected] of refusals) {
-  Deno.test(`a sign-in refused with ${code} is told by its code, on a stream after a moment`, async () => {
+  Deno.test(`a sign-in refused with ${code} gets that code, on a stream after a delay`, async () => {
     await using server = await withAccess({ connect: () => Promise.reject(new PlugboardError(code, "no")) });
     await using client = await server.test.connect(TRANSPORTS.websocket);
     const command = { id: 1, connect: { token: "x" } };
@@ -140,7 +140,7 @@ for (const [code, expected] of refusals) {
   });
 }
 
-Deno.test("a sign-in that fails for no reason of the client's is logged, and it may try again", async () => {
+Deno.test("a sign-in that fails because of the server is logged, and the client may retry", async () => {
   await using server = await withAccess({ connect: () => Promise.reject(new Error("the disk is full")) });
   await using client = await server.test.connect(TRANSPORTS.websocket);
   const { error } = await ask(client, { id: 1, connect: {} });
@@ -148,7 +148,7 @@ Deno.test("a sign-in that fails for no reason of the client's is logged, and it 
   assert.match(String((await server.test.log.next()).fields.error), /the disk is full/);
 });
 
-Deno.test("a renewed sign-in is answered with how long it lasts", async () => {
+Deno.test("the reply to a renewed sign-in has its time to live", async () => {
   await using server = await withAccess();
   await using client = await signedIn(server);
   const { refresh: longer } = await ask(client, { id: 2, refresh: { token: "longer" } });
@@ -158,7 +158,7 @@ Deno.test("a renewed sign-in is answered with how long it lasts", async () => {
   assert.deepEqual(forever, { client: id, version: "plugboard" });
 });
 
-Deno.test("a sign-in that the server extends is told by a push", async () => {
+Deno.test("a sign-in that the server extends causes a push", async () => {
   await using server = await withAccess();
   await using client = await signedIn(server);
   await server.bus.refresh({ user: "alice" }, { expiresAt: Date.now() + 90_000 });
@@ -167,10 +167,10 @@ Deno.test("a sign-in that the server extends is told by a push", async () => {
 
 const renewals: [what: string, command: Record<string, unknown>, close: [number, string]][] = [
   ["no token", { refresh: {} }, [3501, "bad request"]],
-  ["a worthless token", { refresh: { token: "bad" } }, [3500, "invalid token"]],
+  ["an invalid token", { refresh: { token: "bad" } }, [3500, "invalid token"]],
   ["another user's token", { refresh: { token: "bob" } }, [3500, "invalid token"]],
   ["an expired token", { refresh: { token: "expired" } }, [3005, "connection expired"]],
-  ["a worthless subscription token", { sub_refresh: { channel: "$doc", token: "bad" } }, [
+  ["an invalid subscription token", { sub_refresh: { channel: "$doc", token: "bad" } }, [
     3500,
     "invalid token",
   ]],
@@ -182,7 +182,7 @@ const renewals: [what: string, command: Record<string, unknown>, close: [number,
     3006,
     "subscription expired",
   ]],
-  ["a token for a subscription that does not end", { sub_refresh: { channel: "open", token: "sub" } }, [
+  ["a token for a subscription that does not expire", { sub_refresh: { channel: "open", token: "sub" } }, [
     3501,
     "bad request",
   ]],
@@ -198,7 +198,7 @@ for (const [what, command, close] of renewals) {
   });
 }
 
-Deno.test("a renewed subscription is answered with how long it lasts", async () => {
+Deno.test("the reply to a renewed subscription has its time to live", async () => {
   await using server = await withAccess();
   await using client = await signedIn(server);
   const { subscribe } = await ask(client, { id: 2, subscribe: { channel: "$doc", token: "sub" } });
@@ -210,7 +210,7 @@ Deno.test("a renewed subscription is answered with how long it lasts", async () 
   assert.deepEqual((await renew("plain")).sub_refresh, {});
 });
 
-Deno.test("without sign-in tokens count for nothing, also where one would be needed", async () => {
+Deno.test("without sign-in tokens are ignored, even where one is needed", async () => {
   await using server = await centrifugeServer();
   await using client = await signedIn(server, "whatever");
   assert.equal((await ask(client, { id: 2, subscribe: { channel: "$doc", token: "sub" } })).error.code, 103);

@@ -1,4 +1,4 @@
-/** HTTP streaming, server-sent events and the requests beside them, as a browser sees them. */
+/** HTTP streaming, server-sent events and the emulation endpoint, as a browser sees them. */
 
 import assert from "node:assert/strict";
 import { type CentrifugeServer, centrifugeServer, fakeAccess, TRANSPORTS } from "../../kit/centrifuge.ts";
@@ -6,7 +6,7 @@ import { FakeClock, RawClient, until, within } from "../../kit/mod.ts";
 
 const CONNECT = `{"connect":{},"id":1}`;
 
-/** A stream's chunks, one by one. */
+/** Reads the chunks of a stream one by one. */
 class Stream implements AsyncDisposable {
   readonly response: Response;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
@@ -21,7 +21,7 @@ class Stream implements AsyncDisposable {
     return new Stream(await test.fetch(TRANSPORTS.http_stream, { method: "POST", body, headers }));
   }
 
-  /** The next chunk, or nothing at the end. */
+  /** The next chunk, or `undefined` at the end. */
   async next(): Promise<string | undefined> {
     const { value, done } = await within("a chunk", this.#reader.read());
     return done ? undefined : this.#decoder.decode(value);
@@ -37,7 +37,7 @@ class Stream implements AsyncDisposable {
   }
 }
 
-/** Sends beside a stream; gives the status. */
+/** Sends to the emulation endpoint; returns the status. */
 async function emulate({ test }: CentrifugeServer, body: unknown): Promise<number> {
   const text = typeof body === "string" ? body : JSON.stringify(body);
   const response = await test.fetch("/emulation", { method: "POST", body: text });
@@ -45,7 +45,7 @@ async function emulate({ test }: CentrifugeServer, body: unknown): Promise<numbe
   return response.status;
 }
 
-Deno.test("an HTTP stream answers connect with what is needed to send beside it", async () => {
+Deno.test("the reply to connect on an HTTP stream has what emulation requests need", async () => {
   await using server = await centrifugeServer();
   await using stream = await Stream.open(server);
   const { status, headers } = stream.response;
@@ -53,7 +53,7 @@ Deno.test("an HTTP stream answers connect with what is needed to send beside it"
   assert.equal(headers.get("x-accel-buffering"), "no");
   assert.match(headers.get("cache-control")!, /no-store/);
   const { connect: { client, session, node } } = await stream.nextJson();
-  assert.notEqual(session, client, "others know the client's id");
+  assert.notEqual(session, client, "other clients know the client's id");
   const data = `{"subscribe":{"channel":"a"},"id":2}\n{"publish":{"channel":"a","data":"ü"},"id":3}`;
   assert.equal(await emulate(server, { session, node, data }), 204);
   const lines = (await stream.next())!.split("\n");
@@ -65,7 +65,7 @@ Deno.test("an HTTP stream answers connect with what is needed to send beside it"
   ]);
 });
 
-Deno.test("events come as server-sent events, in the order of a stream", async () => {
+Deno.test("server-sent events arrive in the order of a stream", async () => {
   await using server = await centrifugeServer();
   for (const init of [undefined, { method: "POST", body: CONNECT }]) {
     const query = init === undefined ? `?cf_connect=${encodeURIComponent(CONNECT)}` : "";
@@ -90,7 +90,7 @@ Deno.test("events come as server-sent events, in the order of a stream", async (
   await body?.cancel();
 });
 
-Deno.test("a request beside a stream is answered by what it says", async () => {
+Deno.test("the status of an emulation request depends on its body", async () => {
   await using server = await centrifugeServer();
   await using stream = await Stream.open(server);
   const { connect: { session, node } } = await stream.nextJson();
@@ -109,10 +109,10 @@ Deno.test("a request beside a stream is answered by what it says", async () => {
   const before = server.test.server.connections.size;
   const head = `${TRANSPORTS.sse}?cf_connect=${encodeURIComponent(CONNECT)}`;
   assert.equal((await server.test.fetch(head, { method: "HEAD" })).status, 405);
-  assert.equal(server.test.server.connections.size, before, "nobody would read, or end, its stream");
+  assert.equal(server.test.server.connections.size, before, "nothing would read, or end, its stream");
 });
 
-Deno.test("requests beside a stream are handled in the order in which they come", async () => {
+Deno.test("emulation requests are handled in the order of their arrival", async () => {
   await using server = await centrifugeServer();
   server.bus.extend({
     name: "slow",
@@ -123,7 +123,7 @@ Deno.test("requests beside a stream are handled in the order in which they come"
   await using stream = await Stream.open(server);
   const { connect: { session, node } } = await stream.nextJson();
   const first = emulate(server, { session, node, data: `{"subscribe":{"channel":"a"},"id":2}` });
-  await first; // it has come, and is not answered yet
+  await first; // it has arrived, and has no reply yet
   await emulate(server, { session, node, data: `{"unsubscribe":{"channel":"a"},"id":3}` });
   let text = "";
   while (text.split("\n").length < 3) text += await stream.next();
@@ -131,7 +131,7 @@ Deno.test("requests beside a stream are handled in the order in which they come"
   assert.deepEqual(ids, [2, 3]);
 });
 
-Deno.test("a stream whose first command is none says so and ends", async () => {
+Deno.test("a stream whose first command is malformed is disconnected", async () => {
   await using server = await centrifugeServer();
   for (const body of ["hello", "", `{"rpc":{},"id":1}`]) {
     await using stream = await Stream.open(server, body);
@@ -146,10 +146,10 @@ Deno.test("a stream whose first command is none says so and ends", async () => {
     assert.equal(response.status, status);
     await response.body?.cancel();
   }
-  await until("all being gone", () => server.test.server.connections.size === 0);
+  await until("all to be closed", () => server.test.server.connections.size === 0);
 });
 
-Deno.test("pages of other origins get the headers they need, or are refused", async () => {
+Deno.test("pages of other origins get CORS headers, or are refused", async () => {
   const access = fakeAccess({ good: { user: "alice" } });
   await using own = await centrifugeServer();
   await using guarded = await centrifugeServer({ centrifuge: { access } });
@@ -189,7 +189,7 @@ Deno.test("pages of other origins get the headers they need, or are refused", as
   }
 });
 
-Deno.test("streams count as connections, and their places come back", async () => {
+Deno.test("streams count as connections, and release their places", async () => {
   await using server = await centrifugeServer({ server: { maxConnections: 1 } });
   for (let round = 0; round < 2; round++) {
     await using stream = await Stream.open(server);
@@ -198,11 +198,11 @@ Deno.test("streams count as connections, and their places come back", async () =
     assert.equal(full.status, 503);
     await full.body?.cancel();
     await stream[Symbol.asyncDispose]();
-    await until("the place being free", () => server.test.server.connections.size === 0);
+    await until("the place to be free", () => server.test.server.connections.size === 0);
   }
 });
 
-Deno.test("a client that has gone without a word is not there any more", async () => {
+Deno.test("a client that aborts its stream leaves its channels", async () => {
   await using server = await centrifugeServer();
   await using stream = await Stream.open(server);
   const { connect: { session, node } } = await stream.nextJson();
@@ -210,18 +210,18 @@ Deno.test("a client that has gone without a word is not there any more", async (
   await stream.next();
   assert.equal(server.people.count("a").clients, 1);
   await stream[Symbol.asyncDispose]();
-  await until("leaving", () => server.people.count("a").clients === 0);
+  await until("the client to leave", () => server.people.count("a").clients === 0);
   assert.equal(await emulate(server, { session, node, data: `{"rpc":{},"id":3}` }), 204);
 });
 
-Deno.test("a body that does not come to its end gives its place back in time", async () => {
+Deno.test("a body that does not end releases its place in time", async () => {
   const clock = new FakeClock();
   await using server = await centrifugeServer({ server: { clock, maxConnections: 1 } });
   using client = await RawClient.connect(server.test.port);
   const head = `POST ${TRANSPORTS.http_stream} HTTP/1.1\r\nhost: test\r\ncontent-length: 1000\r\n\r\n{`;
   const timers = clock.pending;
   await client.write(new TextEncoder().encode(head));
-  await until("waiting for the body", () => clock.pending > timers);
+  await until("the server to wait for the body", () => clock.pending > timers);
   clock.advance(10_000);
   const answer = new TextDecoder().decode(await client.read() ?? assert.fail("no answer"));
   assert.match(answer, /^HTTP\/1.1 408 /);
@@ -229,7 +229,7 @@ Deno.test("a body that does not come to its end gives its place back in time", a
   await stream.nextJson();
 });
 
-Deno.test("a server that stops says so on its streams", async () => {
+Deno.test("a server that stops disconnects its streams with a code", async () => {
   const server = await centrifugeServer();
   await using stream = await Stream.open(server);
   await stream.nextJson();
@@ -238,7 +238,7 @@ Deno.test("a server that stops says so on its streams", async () => {
   assert.equal(await stream.next(), undefined);
 });
 
-Deno.test("what an event source says in its address is one command: no page may say more there", async () => {
+Deno.test("the URL of an event source holds one command only", async () => {
   await using server = await centrifugeServer();
   const commands = `${CONNECT}\n{"id":2,"publish":{"channel":"news","data":1}}`;
   const response = await server.test.fetch(`/connection/sse?cf_connect=${encodeURIComponent(commands)}`);

@@ -8,7 +8,7 @@ async function collaborator(server: Awaited<ReturnType<typeof serveJson>>, user:
   return client;
 }
 
-/** What somebody was told last, once all that was on its way has arrived. */
+/** The last message to a client, after everything has arrived. */
 async function lastCount(client: Client): Promise<number> {
   client.sendJson({ type: "ping" });
   for (let last = NaN;;) {
@@ -19,7 +19,7 @@ async function lastCount(client: Client): Promise<number> {
   }
 }
 
-Deno.test("Q06 two hundred come and go at once, and everybody's last count is right", async () => {
+Deno.test("Q06 two hundred users join and leave at once, and everybody's last count is right", async () => {
   await using server = await serveJson();
   const count = () => server.people.count("collaboration").clients;
   const stay = await collaborator(server, "stay");
@@ -28,13 +28,13 @@ Deno.test("Q06 two hundred come and go at once, and everybody's last count is ri
   const coming = Array.from({ length: 50 }, (_, i) => collaborator(server, `late${i}`));
   await Promise.all(leaving.map((client) => client.close()));
   const late = await Promise.all(coming);
-  await until("all to have left", () => count() === 101);
+  await until("all to leave", () => count() === 101);
   for (const client of [stay, ...staying, ...late]) assert.equal(await lastCount(client), 101);
   await Promise.all([stay, ...staying, ...late].map((client) => client.close()));
-  await until("nobody to be there", () => count() === 0);
+  await until("the room to be empty", () => count() === 0);
 });
 
-Deno.test("Q06 who has two tabs open is one user; of those without a name each is one", async () => {
+Deno.test("Q06 two connections of a user count as one, each connection without a name counts", async () => {
   await using server = await serveJson();
   const watcher = await collaborator(server, "watcher");
   const counts: number[] = [];

@@ -5,7 +5,7 @@ import { json } from "../../../plugins/protocols/json.ts";
 import { type Client, FakeClock, serve, turn, within } from "../../kit/mod.ts";
 import { ask, serveJson } from "./kit.ts";
 
-/** Connects so many that are in the room. */
+/** Connects clients that are subscribed to the room. */
 async function room(
   server: Awaited<ReturnType<typeof serveJson>>,
   size: number,
@@ -20,7 +20,7 @@ async function room(
 
 const cursorAt = (x: number) => ({ type: "user:cursor", channel: "room", data: { x } });
 
-Deno.test("Q06 of a flood of cursors the latest wins, and no message waits behind it", async () => {
+Deno.test("Q06 of many moves of a cursor the latest is published, and no message waits for them", async () => {
   const clock = new FakeClock();
   await using server = await serveJson({}, { clock });
   const [ann, bob] = await room(server, 2) as [Client, Client];
@@ -31,14 +31,14 @@ Deno.test("Q06 of a flood of cursors the latest wins, and no message waits behin
   assert.equal((await ann.nextJson()).data.x, 499);
   clock.advance(50);
   await turn();
-  assert.equal(ann.waiting, 0, "a cursor is passed on once");
+  assert.equal(ann.waiting, 0, "each move is published once");
   for (const client of [ann, bob]) await client.close();
 });
 
-Deno.test("Q06 where everybody moves, cursors take turns: each arrives with its latest place", async () => {
+Deno.test("Q06 if everybody moves, cursors take turns, and each arrives with its latest position", async () => {
   const clock = new FakeClock();
   await using server = await serveJson({}, { clock });
-  const size = 80; // everybody's cursor to everybody is three times as much as one interval carries
+  const size = 80; // three times as many deliveries as one interval allows
   const clients = await room(server, size);
   const watcher = clients[0];
   for (const client of clients) {
@@ -58,12 +58,12 @@ Deno.test("Q06 where everybody moves, cursors take turns: each arrives with its 
   assert.ok(rounds.length > 1 && Math.max(...rounds) < 2_000 + size, `at once: ${rounds}`);
   const heard: { userId: string; x: number }[] = [];
   while (heard.length < size - 1) heard.push((await watcher.nextJson()).data);
-  assert.equal(new Set(heard.map(({ userId }) => userId)).size, size - 1, "nobody twice, nobody left out");
+  assert.equal(new Set(heard.map(({ userId }) => userId)).size, size - 1, "each cursor once");
   assert.ok(heard.every(({ x }) => x === 2));
   await Promise.all(clients.map((client) => client.close()));
 });
 
-Deno.test("Q06 a message gets through while two hundred flood with cursors", async () => {
+Deno.test("Q06 a message arrives while two hundred clients move their cursors", async () => {
   await using server = await serveJson();
   const clients = await room(server, 200);
   const [reader, writer, ...flooders] = clients as unknown as [Client, Client, ...Client[]];
@@ -86,7 +86,7 @@ async function cursorsBeforeMessage(client: Client): Promise<number> {
   for (let cursors = 0;; cursors++) if ((await client.nextJson()).type === "message") return cursors;
 }
 
-Deno.test("Q06 a cursor needs what a publish needs: the subscription, the permission, a payload that fits", async () => {
+Deno.test("Q06 a cursor needs a subscription, the permission to publish, and a valid payload", async () => {
   const bus = channels({ namespaces: { closed: { publish: "nobody" } } });
   const clock = new FakeClock();
   const checks = messageChecks({ channels: bus.api, maxBytes: 500 });

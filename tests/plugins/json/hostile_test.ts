@@ -7,7 +7,7 @@ import { sqlEvents } from "../../../plugins/sql_events.ts";
 import { type Client, within } from "../../kit/mod.ts";
 import { ask, serveJson } from "./kit.ts";
 
-/** All but `refresh`, which may end the connection. */
+/** All types except `refresh`, which may end the connection. */
 const types = fc.constantFrom(
   ...["subscribe", "unsubscribe", "publish", "presence", "history", "query:subscribe", "query:unsubscribe"],
   ...["rpc", "user:cursor", "query:complete", "table:dropped", "user:joined", "connection:ack"],
@@ -55,7 +55,7 @@ const messages = fc.oneof(
   fc.uint8Array({ maxLength: 20 }),
 );
 
-/** What comes until a ping is answered. */
+/** The messages up to the next pong. */
 // deno-lint-ignore no-explicit-any -- tests look into what they expect
 async function answers(client: Client): Promise<any[]> {
   client.sendJson({ type: "ping", id: "the test's own" });
@@ -66,7 +66,7 @@ async function answers(client: Client): Promise<any[]> {
   }
 }
 
-Deno.test("Q09 whatever a client sends, it alone is answered, and goes on", async () => {
+Deno.test("Q09 whatever a client sends, only this client gets replies, and it stays connected", async () => {
   const bus = channels();
   const plugins = [
     bus,
@@ -79,7 +79,7 @@ Deno.test("Q09 whatever a client sends, it alone is answered, and goes on", asyn
   for (const channel of ["queries", "tables", "notifications", "collaboration"]) {
     await ask(victim, { type: "subscribe", channel });
   }
-  await victim.nextJson(); // its own joining
+  await victim.nextJson(); // its own join
   const { client } = await server.join("mallory");
   await fc.assert(
     fc.asyncProperty(fc.array(messages, { size: "max", maxLength: 50 }), async (burst) => {
@@ -93,7 +93,7 @@ Deno.test("Q09 whatever a client sends, it alone is answered, and goes on", asyn
     { numRuns: 200 },
   );
   await bus.api.publish("queries", "end");
-  assert.equal((await victim.nextJson()).data, "end", "nothing came before");
-  assert.equal(server.log.size, 0, "nor was anything our fault");
+  assert.equal((await victim.nextJson()).data, "end", "nothing arrived before");
+  assert.equal(server.log.size, 0, "nothing failed in the server");
   for (const each of [client, victim]) await each.close();
 });

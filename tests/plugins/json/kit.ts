@@ -6,7 +6,7 @@ import { json, type JsonOptions } from "../../../plugins/protocols/json.ts";
 import { rpc } from "../../../plugins/rpc.ts";
 import { type Client, serve } from "../../kit/mod.ts";
 
-/** A server of the json protocol where everybody is who `?user=` says, and may do everything. */
+/** A server with the json protocol. The user is taken from `?user=` and may do everything. */
 export async function serveJson(
   options: Partial<JsonOptions> = {},
   serverOptions: ServerOptions = {},
@@ -39,7 +39,7 @@ export async function serveJson(
   });
 }
 
-/** Sends a message and gives the next one that comes: the answer, where nothing else is on its way. */
+/** Sends a message and returns the next one, which is the reply if nothing else is sent. */
 // deno-lint-ignore no-explicit-any -- tests look into what they expect
 export async function ask(client: Client, message: object): Promise<any> {
   client.sendJson(message);

@@ -9,7 +9,7 @@ import { closed, SECRET, stopping, token } from "../auth/kit.ts";
 import { type Client, FakeClock, started } from "../../kit/mod.ts";
 import { ask, serveJson } from "./kit.ts";
 
-/** A server whose clients sign in by token, at a time that stands still. */
+/** A server whose clients sign in by token, with a clock that stands still. */
 async function serveTokens(
   options: AuthOptions = {},
   limitOptions: RateLimitsOptions = {},
@@ -24,19 +24,19 @@ async function serveTokens(
     clock,
     access,
     bus,
-    /** A token that ends in so many seconds. */
+    /** A token that expires in so many seconds. */
     tokenFor: (sub: string, seconds: number) => token({ sub, exp: clock.now() / 1000 + seconds }),
     [Symbol.asyncDispose]: stopping(server, clock),
   });
 }
 
-/** What a client is told whose token is refused, and how it is closed. */
+/** The error and the close code of a client whose token is refused. */
 async function refusal(client: Client): Promise<[string, string, number]> {
   const { type, data } = await client.nextJson();
   return [type, data.code, (await closed(client)).code];
 }
 
-Deno.test("S07 who cannot sign in is told why, and by the close code whether to come back", async () => {
+Deno.test("S07 a refused sign-in gets an error, and a close code that tells whether to reconnect", async () => {
   await using server = await serveTokens();
   const connect = async (query: string) => await refusal(await server.connect(`/ws${query}`));
   assert.deepEqual(await connect(""), ["error", "UNAUTHORIZED", 3500]);
@@ -54,7 +54,7 @@ Deno.test("S07 who cannot sign in is told why, and by the close code whether to 
   await client.close();
 });
 
-Deno.test("S07 nothing that comes before the sign-in is decided counts for somebody who is refused", async () => {
+Deno.test("S07 messages before a refused sign-in have no effect", async () => {
   await using server = await serveTokens();
   const client = await server.connect("/ws?token=nonsense");
   client.sendJson({ type: "publish", channel: "news", data: "sneaked in" });
@@ -62,7 +62,7 @@ Deno.test("S07 nothing that comes before the sign-in is decided counts for someb
   assert.equal((await server.bus.history("news")).publications.length, 0);
 });
 
-Deno.test("S07 a user with too many connections is told so", async () => {
+Deno.test("S07 a user with too many connections gets an error", async () => {
   await using server = await serveTokens({}, { limits: { connectionsPerUser: 1 } });
   const path = `/ws?token=${await server.tokenFor("ann", 60)}`;
   await using client = await server.connect(path);
@@ -70,7 +70,7 @@ Deno.test("S07 a user with too many connections is told so", async () => {
   assert.deepEqual(await refusal(await server.connect(path)), ["error", "CONNECTION_LIMIT", 3504]);
 });
 
-Deno.test("a client is told before its token ends, renews it in place, and is closed when it does not", async () => {
+Deno.test("a client learns that its token expires, can renew it, and is closed if it does not", async () => {
   await using server = await serveTokens({ warnMs: 30_000, graceMs: 10_000 });
   const { clock } = server;
   const client = await server.connect(`/ws?token=${await server.tokenFor("ann", 60)}`);
@@ -78,7 +78,7 @@ Deno.test("a client is told before its token ends, renews it in place, and is cl
   await ask(client, { type: "subscribe", channel: "news" });
   const end = clock.now() + 60_000;
   clock.advance(29_000);
-  assert.equal((await ask(client, { type: "ping" })).type, "pong", "not yet");
+  assert.equal((await ask(client, { type: "ping" })).type, "pong", "too early");
   clock.advance(1_000);
   const { type, data } = await client.nextJson();
   assert.deepEqual([type, data], ["connection:expiring", { expiresAt: end }]);
@@ -91,12 +91,12 @@ Deno.test("a client is told before its token ends, renews it in place, and is cl
   assert.equal((await client.nextJson()).data, "still here");
 
   clock.advance(70_000);
-  assert.equal((await client.nextJson()).type, "connection:expiring", "told of the new end too");
+  assert.equal((await client.nextJson()).type, "connection:expiring", "before the new expiry too");
   clock.advance(40_000);
   assert.equal((await closed(client)).code, 3005);
 });
 
-Deno.test("a refresh by what is no token is an error, by one that is refused also the end", async () => {
+Deno.test("a refresh without a token is an error, and with a refused token it closes the connection", async () => {
   await using server = await serveTokens();
   const refresh = async (data: unknown) => {
     const client = await server.connect(`/ws?token=${await server.tokenFor("ann", 60)}`);
@@ -120,7 +120,7 @@ Deno.test("a refresh by what is no token is an error, by one that is refused als
   }
 });
 
-Deno.test("a refresh that allows less ends what it does not allow any more", async () => {
+Deno.test("a refresh with fewer permissions ends subscriptions that are no longer allowed", async () => {
   await using server = await serveTokens();
   const client = await server.connect(
     `/ws?token=${await token({ sub: "ann", permissions: ["read:news", "read:secrets"] })}`,
@@ -134,7 +134,7 @@ Deno.test("a refresh that allows less ends what it does not allow any more", asy
   await client.close();
 });
 
-Deno.test("the server gives a sign-in another end, and the client hears of it", async () => {
+Deno.test("the client learns that the server changes the expiry of its sign-in", async () => {
   await using server = await serveTokens();
   const client = await server.connect(`/ws?token=${await server.tokenFor("ann", 60)}`);
   const { data: { clientId } } = await client.nextJson();
@@ -145,7 +145,7 @@ Deno.test("the server gives a sign-in another end, and the client hears of it", 
   await client.close();
 });
 
-Deno.test("S10 S14 messages beyond the limit are answered by an error with their id, and the time to wait", async () => {
+Deno.test("S10 S14 messages above the limit get an error with their id and the time to wait", async () => {
   await using server = await serveTokens({}, { limits: { messages: "3/1m", refusals: "5/1m" } });
   const client = await server.connect(`/ws?token=${await server.tokenFor("ann", 600)}`);
   await client.nextJson();
@@ -161,10 +161,10 @@ Deno.test("S10 S14 messages beyond the limit are answered by an error with their
   server.clock.advance(20_000);
   assert.equal((await ask(client, { type: "ping" })).type, "pong");
   for (let i = 0; i < 10; i++) client.send("nonsense");
-  assert.equal((await closed(client)).code, 3013, "whoever goes on regardless is disconnected");
+  assert.equal((await closed(client)).code, 3013, "a client that continues is disconnected");
 });
 
-Deno.test("S10 publishes beyond the limit tell the time to wait as well", async () => {
+Deno.test("S10 publishes above the limit get the time to wait", async () => {
   await using server = await serveTokens({}, { limits: { publishes: "1/1m" } });
   const client = await server.connect(`/ws?token=${await server.tokenFor("ann", 600)}`);
   await client.nextJson();
@@ -175,7 +175,7 @@ Deno.test("S10 publishes beyond the limit tell the time to wait as well", async 
   await client.close();
 });
 
-Deno.test("S07 who has not signed in yet hears nothing of what is said to all", async () => {
+Deno.test("S07 a client that has not signed in receives no broadcasts", async () => {
   const clock = new FakeClock();
   const [asked, allowed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const access = {
@@ -195,13 +195,13 @@ Deno.test("S07 who has not signed in yet hears nothing of what is said to all", 
   clock.advance(1_000);
   assert.equal(server.json.clientCount(), 0);
   allowed.resolve();
-  assert.equal((await client.nextJson()).type, "connection:ack", "the first message of all");
+  assert.equal((await client.nextJson()).type, "connection:ack", "the first message");
   assert.equal(server.json.broadcast(secret), 1);
   assert.equal((await client.nextJson()).data.code, "SECRET");
   await client.close();
 });
 
-Deno.test("a sign-in that fails by our fault costs one connection and a line in the log", async () => {
+Deno.test("a sign-in that fails in the server closes one connection and is logged", async () => {
   const failing = () => Promise.reject(new Error("the keys are lost"));
   const access = { connect: failing, refresh: failing, signsInByMessage() {} };
   await using server = await serveJson({ access });
@@ -216,7 +216,7 @@ Deno.test("a sign-in that fails by our fault costs one connection and a line in 
   ]);
 });
 
-Deno.test("a client hears the channels its token names, whatever else it may", async () => {
+Deno.test("a client is subscribed to the channels in its token", async () => {
   await using server = await serveTokens();
   const jwt = await token({ sub: "ann", permissions: [], channels: ["inbox", "collaboration"] });
   const client = await server.connect(`/ws?token=${jwt}`);
@@ -232,7 +232,7 @@ Deno.test("a client hears the channels its token names, whatever else it may", a
   await client.close();
 });
 
-Deno.test("every client hears the channels of autoSubscribe that it may, and may leave them", async () => {
+Deno.test("every client is subscribed to the allowed channels of autoSubscribe, and can unsubscribe", async () => {
   await using server = await serveJson({ autoSubscribe: ["news", "secret:a"] });
   const { client } = await server.join("ann");
   const { type, channel, data } = await client.nextJson();
@@ -244,15 +244,15 @@ Deno.test("every client hears the channels of autoSubscribe that it may, and may
   await client.close();
 });
 
-Deno.test("how a client calls itself counts only where nobody has to prove anything", async () => {
-  const called = async (access: ReturnType<typeof auth>, query: string) => {
+Deno.test("the name that a client gives itself counts only without sign-in", async () => {
+  const nameOf = async (access: ReturnType<typeof auth>, query: string) => {
     await using server = await serveJson({ access: access.api }, {}, access);
     const client = await server.connect(`/ws?userId=${query}`);
     const { type, data } = await client.nextJson();
     await client.close();
     return type === "error" ? data.code : data.userId;
   };
-  assert.equal(await called(auth(), "J%C3%B6rg"), "Jörg");
-  assert.equal(await called(auth({ jwt: { secret: SECRET }, anonymous: true }), "ann"), "");
-  assert.equal(await called(auth(), "x".repeat(129)), "BAD_REQUEST");
+  assert.equal(await nameOf(auth(), "J%C3%B6rg"), "Jörg");
+  assert.equal(await nameOf(auth({ jwt: { secret: SECRET }, anonymous: true }), "ann"), "");
+  assert.equal(await nameOf(auth(), "x".repeat(129)), "BAD_REQUEST");
 });

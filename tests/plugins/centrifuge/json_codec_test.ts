@@ -1,19 +1,14 @@
-/** What goes over the wire, piece by piece. */
+/** The messages of the JSON encoding. */
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { PlugboardError } from "../../../core/mod.ts";
-import { Payload } from "../../../plugins/channels.ts";
 import { RpcError } from "../../../plugins/rpc.ts";
+import type { Subscribed } from "../../../plugins/channels.ts";
 import { errorReply } from "../../../plugins/protocols/centrifuge/codes.ts";
-import {
-  encoder,
-  lifetime,
-  presenceResult,
-  refreshPush,
-  refusalOf,
-  subscribeResult,
-} from "../../../plugins/protocols/centrifuge/encoding.ts";
+import { jsonCodec } from "../../../plugins/protocols/centrifuge/json_codec.ts";
+import { ttlOf } from "../../../plugins/protocols/centrifuge/methods.ts";
+import { Payload } from "../../../plugins/shared/payload.ts";
 
 const anyInfo = fc.record({
   user: fc.string(),
@@ -24,7 +19,7 @@ const anyInfo = fc.record({
 
 const anyPublication = fc.record({
   offset: fc.nat(),
-  payload: fc.json().map(Payload.fromValidJson),
+  payload: fc.json().map((json) => Payload.fromJson(json)),
   time: fc.nat(),
   info: anyInfo,
   tags: fc.dictionary(fc.string(), fc.string()),
@@ -32,9 +27,9 @@ const anyPublication = fc.record({
 
 const parse = (text: unknown) => JSON.parse(text as string);
 
-Deno.test("any publication is written as JSON without line breaks, zero values left out", () => {
+Deno.test("any publication is encoded without line breaks and zero values", () => {
   fc.assert(fc.property(fc.string(), anyPublication, (channel, publication) => {
-    const text = encoder.publication(channel, publication) as string;
+    const text = jsonCodec.publication(channel, publication) as string;
     const { offset, payload, info, tags } = publication;
     const shown = info && {
       user: info.user,
@@ -48,13 +43,13 @@ Deno.test("any publication is written as JSON without line breaks, zero values l
       ...(offset > 0 && { offset }),
       ...(tags && { tags }),
     };
-    // Compared as text: JSON keeps keys such as `__proto__` which a comparison of objects would pass over.
+    // Compared as text, because a comparison of objects ignores keys such as `__proto__`.
     assert.equal(JSON.stringify(parse(text)), JSON.stringify({ push: { channel, pub } }));
     assert.ok(!text.includes("\n"));
   }));
 });
 
-Deno.test("every push has the channel's name and its kind", () => {
+Deno.test("every push has the channel and its kind", () => {
   const info = { user: "", client: "c" };
   const subscribed = {
     recoverable: true,
@@ -65,17 +60,23 @@ Deno.test("every push has the channel's name and its kind", () => {
     position: { offset: 0, epoch: "e" },
     data: "[1]",
   };
-  assert.deepEqual(parse(encoder.join("a", info)), { push: { channel: "a", join: { info } } });
-  assert.deepEqual(parse(encoder.leave("a", info)), { push: { channel: "a", leave: { info } } });
-  assert.deepEqual(parse(encoder.subscribed("a", subscribed)), {
+  assert.deepEqual(parse(jsonCodec.join("a", info)), { push: { channel: "a", join: { info } } });
+  assert.deepEqual(parse(jsonCodec.leave("a", info)), { push: { channel: "a", leave: { info } } });
+  assert.deepEqual(parse(jsonCodec.subscribed("a", subscribed)), {
     push: { channel: "a", subscribe: { recoverable: true, positioned: true, epoch: "e", data: [1] } },
   });
-  assert.deepEqual(parse(encoder.unsubscribed("a", { code: 2500, reason: "insufficient state" })), {
+  assert.deepEqual(parse(jsonCodec.unsubscribed("a", { code: 2500, reason: "insufficient state" })), {
     push: { channel: "a", unsubscribe: { code: 2500, reason: "insufficient state" } },
   });
 });
 
-Deno.test("a subscription without a position is answered with nothing", () => {
+/** The result of a subscribe, as a reply carries it. */
+function subscribeResult(subscribed: Subscribed, now: number) {
+  const ttl = ttlOf(subscribed.expiresAt, now);
+  return parse(jsonCodec.reply(1, { name: "subscribe", subscribed, ttl })).subscribe;
+}
+
+Deno.test("the result of a subscription without a position is empty", () => {
   const plain = {
     recoverable: false,
     positioned: false,
@@ -83,15 +84,11 @@ Deno.test("a subscription without a position is answered with nothing", () => {
     recovered: false,
     publications: [],
   };
-  assert.equal(subscribeResult(plain, 0), "{}");
+  assert.deepEqual(subscribeResult(plain, 0), {});
 });
 
-Deno.test("a recovery is answered with all of it", () => {
-  const publications = [{ offset: 8, payload: Payload.of(1), time: 0 }, {
-    offset: 9,
-    payload: Payload.of(2),
-    time: 0,
-  }];
+Deno.test("the result of a recovery has all publications", () => {
+  const publications = [8, 9].map((offset) => ({ offset, payload: Payload.of(offset - 7), time: 0 }));
   const recovered = {
     recoverable: true,
     positioned: true,
@@ -101,7 +98,7 @@ Deno.test("a recovery is answered with all of it", () => {
     position: { offset: 7, epoch: "e" },
     expiresAt: 61_500,
   };
-  assert.deepEqual(parse(subscribeResult(recovered, 1_000)), {
+  assert.deepEqual(subscribeResult(recovered, 1_000), {
     expires: true,
     ttl: 61,
     recoverable: true,
@@ -114,17 +111,18 @@ Deno.test("a recovery is answered with all of it", () => {
   });
 });
 
-Deno.test("a lifetime is at least a second and at most what the SDK's timers can hold", () => {
-  assert.equal(lifetime(undefined, 0), undefined);
-  assert.equal(lifetime(500, 1_000), `"expires":true,"ttl":1`);
-  assert.equal(lifetime(3_001, 1_000), `"expires":true,"ttl":3`);
-  assert.equal(lifetime(1e15, 0), `"expires":true,"ttl":2147000`);
-  assert.equal(refreshPush(undefined, 0), `{"push":{"refresh":{}}}`);
+Deno.test("a time to live is at least a second and at most what the SDK's timers can hold", () => {
+  assert.equal(ttlOf(undefined, 0), undefined);
+  const refreshed = (expiresAt: number, now: number) => jsonCodec.refreshed(ttlOf(expiresAt, now));
+  assert.equal(refreshed(500, 1_000), `{"push":{"refresh":{"expires":true,"ttl":1}}}`);
+  assert.equal(refreshed(3_001, 1_000), `{"push":{"refresh":{"expires":true,"ttl":3}}}`);
+  assert.equal(refreshed(1e15, 0), `{"push":{"refresh":{"expires":true,"ttl":2147000}}}`);
+  assert.equal(jsonCodec.refreshed(undefined), `{"push":{"refresh":{}}}`);
 });
 
-Deno.test("presence shows what tokens say about people, and what updates say where they say nothing", () => {
+Deno.test("presence has the info of tokens, or else the data of updates", () => {
   const seen = { joinedAt: 1, lastSeenAt: 1 };
-  const people = [
+  const clients = [
     {
       client: "c1",
       user: "u",
@@ -134,13 +132,14 @@ Deno.test("presence shows what tokens say about people, and what updates say whe
     },
     { client: "bot", user: "bot", data: { busy: true }, ...seen },
   ];
-  assert.deepEqual(parse(presenceResult(people)), {
+  assert.deepEqual(parse(jsonCodec.reply(1, { name: "presence", clients })).presence, {
     presence: {
       c1: { user: "u", client: "c1", conn_info: 1, chan_info: 2 },
       bot: { user: "bot", client: "bot", chan_info: { busy: true } },
     },
   });
-  assert.equal(presenceResult([]), `{"presence":{}}`);
+  const nobody = jsonCodec.reply(1, { name: "presence", clients: [] });
+  assert.equal(nobody, `{"id":1,"presence":{"presence":{}}}`);
 });
 
 const codes: [code: string, number: number, temporary: boolean][] = [
@@ -162,7 +161,7 @@ const codes: [code: string, number: number, temporary: boolean][] = [
 ];
 
 for (const [code, number, temporary] of codes) {
-  Deno.test(`the error ${code} is told as ${number}${temporary ? ", for the SDK to try again" : ""}`, () => {
+  Deno.test(`the error ${code} has the number ${number}${temporary ? " and makes the SDK retry" : ""}`, () => {
     assert.deepEqual(errorReply(new PlugboardError(code, "why")), {
       code: number,
       message: "why",
@@ -171,7 +170,7 @@ for (const [code, number, temporary] of codes) {
   });
 }
 
-Deno.test("an application's errors keep their numbers, and nobody learns of any other", () => {
+Deno.test("errors of the application keep their numbers, and others are hidden", () => {
   assert.deepEqual(errorReply(new RpcError(1234, "sold out")), {
     code: 1234,
     message: "sold out",
@@ -179,8 +178,23 @@ Deno.test("an application's errors keep their numbers, and nobody learns of any 
   });
   assert.equal(errorReply(new Error("the password is 1234")), undefined);
   assert.equal(errorReply(new PlugboardError("disk_full", "/dev/sda is full")), undefined);
-  assert.deepEqual(parse(refusalOf(3, { code: 111, message: `"slow down"`, temporary: true })), {
+  assert.deepEqual(parse(jsonCodec.error(3, { code: 111, message: `"slow down"`, temporary: true })), {
     id: 3,
     error: { code: 111, message: `"slow down"`, temporary: true },
   });
+});
+
+Deno.test("payloads are decoded as they were sent, and the last of equal fields counts", () => {
+  const payloadIn = (frame: string) => {
+    const [command] = jsonCodec.decode(frame);
+    return command?.name === "publish" ? command.data?.text : assert.fail();
+  };
+  for (const data of ["12345678901234567890", "1e400", "1.0", `{"a" : [1,\t"}"]}`, `"\\u00e4\\""`, "null"]) {
+    assert.equal(payloadIn(`{"id":1,"publish":{"channel":"a","data":${data}}}`), data);
+    assert.equal(payloadIn(`{"publish": {"data" :${data} ,"channel":"a"} , "id":1}`), data);
+    assert.equal(payloadIn(`{"publish":{"data":0,"d\\u0061ta":${data},"channel":"a"},"id":1}`), data);
+    assert.equal(payloadIn(`{"publish":1,"id":1,"publish":{"channel":"a","data":${data}}}`), data);
+  }
+  assert.equal(payloadIn(`{"id":1,"publish":{"channel":"a","data":[1,\r2]}}`), "[1,2]");
+  assert.equal(payloadIn(`{"id":1,"publish":{"channel":"a"}}`), undefined);
 });

@@ -1,0 +1,200 @@
+/**
+ * The JSON encoding. Zero values are left out, except those that the SDKs rely on. Payloads are inserted as text.
+ *
+ * @module
+ */
+
+import type { Message } from "../../../core/mod.ts";
+import type { ClientInfo, Publication, Subscribed } from "../../channels.ts";
+import type { Present } from "../../presence.ts";
+import { memberText } from "../../shared/json_text.ts";
+import { Payload } from "../../shared/payload.ts";
+import type { Codec, Command, Result, StreamFraming, SubscribeResult } from "./codec.ts";
+import { malformed } from "./codes.ts";
+import { readCommand, readEmulation } from "./json_commands.ts";
+
+const SUBPROTOCOL = "centrifuge-json";
+/** Ping and pong look the same. */
+const PING = "{}";
+/** Shared by all transports, so that a message is encoded once for all of them. */
+const format = Symbol(SUBPROTOCOL);
+const quote: (text: string) => string = JSON.stringify;
+
+/** The JSON encoding. */
+export const jsonCodec: Codec = {
+  subprotocol: SUBPROTOCOL,
+  framing: { accepts: "text", format, join: (messages) => messages.join("\n") },
+  httpStream: streamFraming("application/x-ndjson", "", "", "\n"),
+  // The empty line makes proxies forward the headers at once.
+  sse: streamFraming("text/event-stream", "\r\n", "data: ", "\n\n"),
+  ping: PING,
+  chosenBy: ({ protocol }) => protocol === SUBPROTOCOL,
+
+  decode(frame) {
+    if (typeof frame !== "string") throw malformed("frame");
+    return frame.includes("\n") ? decodeLines(frame) : [decodeLine(frame)];
+  },
+  decodeEmulation(body) {
+    return readEmulation(JSON.parse(body as string));
+  },
+
+  reply: (id, result) => `{"id":${id},"${result.name}":${resultText(result)}}`,
+  error(id, { code, message, temporary }) {
+    const flag = temporary ? `,"temporary":true` : "";
+    return `{"id":${id},"error":{"code":${code},"message":${quote(message)}${flag}}}`;
+  },
+
+  publication: (channel, publication) => push(channel, "pub", publicationText(publication)),
+  join: (channel, info) => push(channel, "join", `{"info":${infoText(info)}}`),
+  leave: (channel, info) => push(channel, "leave", `{"info":${infoText(info)}}`),
+  subscribed: (channel, subscribed) => push(channel, "subscribe", object(...positionMembers(subscribed))),
+  unsubscribed: (channel, { code, reason }) =>
+    push(channel, "unsubscribe", `{"code":${code},"reason":${quote(reason)}}`),
+  message: ({ text }) => `{"push":{"message":{"data":${text}}}}`,
+  refreshed: (ttl) => `{"push":{"refresh":${object(expiry(ttl))}}}`,
+  disconnect: (code, reason) => `{"push":{"disconnect":{"code":${code},"reason":${quote(reason)}}}}`,
+};
+
+function* decodeLines(frame: string): Generator<Command> {
+  const lines = frame.split("\n");
+  if (lines.at(-1) === "") lines.pop(); // a frame may end with the separator
+  for (const line of lines) yield decodeLine(line);
+}
+
+function decodeLine(line: string): Command {
+  if (line === PING) return { name: "pong", id: 0 };
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    throw malformed("command");
+  }
+  return readCommand(value, (name) => Payload.fromValidJson(memberText(line, name, "data")!));
+}
+
+/** Text frames with something before and after each. The latest frame is kept, because many streams get the same. */
+function streamFraming(type: string, preamble: string, before: string, after: string): StreamFraming {
+  const encoder = new TextEncoder();
+  let last: Message = "";
+  let bytes = encoder.encode(before + after);
+  return {
+    accepts: "text",
+    format,
+    join: (messages) => messages.join(after + before),
+    contentType: `${type}; charset=utf-8`,
+    preamble: encoder.encode(preamble),
+    encode(frame) {
+      if (frame !== last) {
+        bytes = encoder.encode(before + frame + after);
+        last = frame;
+      }
+      return bytes;
+    },
+  };
+}
+
+function resultText(result: Result): string {
+  switch (result.name) {
+    case "publish":
+    case "unsubscribe":
+      return "{}";
+    case "subscribe":
+      return subscribeText(result);
+    case "rpc":
+      return object(result.data && `"data":${result.data.text}`);
+    case "history": {
+      // The SDK reads all three fields.
+      const { publications, top: { epoch, offset } } = result;
+      return `{"publications":${list(publications)},"epoch":${quote(epoch)},"offset":${offset}}`;
+    }
+    case "presence":
+      return `{"presence":{${result.clients.map(presentText).join(",")}}}`;
+    case "presence_stats":
+      return `{"num_clients":${result.clients},"num_users":${result.users}}`;
+    case "refresh":
+      return object(clientMembers(result));
+    case "sub_refresh":
+      return object(expiry(result.ttl));
+    case "connect":
+      return connectText(result);
+  }
+}
+
+function connectText(result: Result<"connect">): string {
+  const { subs, pingSeconds, stream } = result;
+  const entries = Array.from(subs, ([channel, each]) => `${quote(channel)}:${subscribeText(each)}`);
+  return object(
+    clientMembers(result),
+    entries.length > 0 && `"subs":{${entries.join(",")}}`,
+    `"ping":${pingSeconds},"pong":true`,
+    stream && `"session":"${stream.session}","node":"${stream.node}"`,
+  );
+}
+
+function clientMembers({ client, ttl }: Pick<Result<"refresh">, "client" | "ttl">): string {
+  const members = `"client":"${client}","version":"plugboard"`;
+  return ttl === undefined ? members : `${members},${expiry(ttl)}`;
+}
+
+function subscribeText({ subscribed, ttl }: SubscribeResult): string {
+  const { wasRecovering, recovered, publications } = subscribed;
+  return object(
+    expiry(ttl),
+    ...positionMembers(subscribed),
+    wasRecovering && `"was_recovering":true`,
+    recovered && `"recovered":true`,
+    publications.length > 0 && `"publications":${list(publications)}`,
+  );
+}
+
+function positionMembers({ recoverable, positioned, position, data }: Subscribed): Member[] {
+  return [
+    recoverable && `"recoverable":true`,
+    positioned && `"positioned":true`,
+    position && `"epoch":${quote(position.epoch)}`,
+    position && position.offset > 0 && `"offset":${position.offset}`,
+    data !== undefined && `"data":${data}`,
+  ];
+}
+
+function presentText({ client, user, info, data }: Present): string {
+  // What an update said is shown where a token says nothing.
+  const chanInfo = info?.chanInfo ?? (data === undefined ? undefined : JSON.stringify(data));
+  return `${quote(client)}:${
+    infoText({ user, client, ...info, ...(chanInfo !== undefined && { chanInfo }) })
+  }`;
+}
+
+function publicationText({ payload, info, offset, tags }: Publication): string {
+  let text = `{"data":${payload.text}`;
+  if (info !== undefined) text += `,"info":${infoText(info)}`;
+  if (offset > 0) text += `,"offset":${offset}`;
+  if (tags !== undefined) text += `,"tags":${JSON.stringify(tags)}`;
+  return text + "}";
+}
+
+function infoText({ user, client, connInfo, chanInfo }: ClientInfo): string {
+  let text = `{"user":${quote(user)},"client":${quote(client)}`;
+  if (connInfo !== undefined) text += `,"conn_info":${connInfo}`;
+  if (chanInfo !== undefined) text += `,"chan_info":${chanInfo}`;
+  return text + "}";
+}
+
+function list(publications: readonly Publication[]): string {
+  return `[${publications.map(publicationText).join(",")}]`;
+}
+
+function expiry(ttl: number | undefined): Member {
+  return ttl !== undefined && `"expires":true,"ttl":${ttl}`;
+}
+
+function push(channel: string, kind: string, body: string): string {
+  return `{"push":{"channel":${quote(channel)},"${kind}":${body}}}`;
+}
+
+type Member = string | false | undefined;
+
+/** An object of the members that are present. */
+function object(...members: Member[]): string {
+  return `{${members.filter((member) => member).join(",")}}`;
+}

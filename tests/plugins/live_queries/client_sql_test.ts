@@ -7,7 +7,7 @@ import { persistence } from "../../../plugins/persistence.ts";
 import { json } from "../../../plugins/protocols/json.ts";
 import { anonymousIdentity, type Verb } from "../../../plugins/shared/identity.ts";
 import { channelProtocol } from "../../kit/channel_protocol.ts";
-import { serve, until } from "../../kit/mod.ts";
+import { serve, until, within } from "../../kit/mod.ts";
 import { folder } from "../persistence/kit.ts";
 import { follow } from "./kit.ts";
 
@@ -22,6 +22,7 @@ async function serveSql(options: Partial<LiveQueriesOptions> = {}) {
   const store = persistence({ path: files.file("a.db"), pollMs: 20 });
   const bus = channels();
   let inspections = 0;
+  const gate: { beforeRead?: () => Promise<void> } = {};
   const isolated = store.api.isolated();
   const queries = liveQueries({
     store: store.api,
@@ -31,7 +32,10 @@ async function serveSql(options: Partial<LiveQueriesOptions> = {}) {
         inspections++;
         return isolated.inspect(sql, limits);
       },
-      read: isolated.read,
+      async read(...args) {
+        await gate.beforeRead?.();
+        return await isolated.read(...args);
+      },
     },
     ...options,
   });
@@ -45,6 +49,7 @@ async function serveSql(options: Partial<LiveQueriesOptions> = {}) {
     bus: bus.api,
     queries: queries.api,
     files,
+    gate,
     inspections: () => inspections,
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]();
@@ -192,6 +197,25 @@ Deno.test("after a schema change, clients subscribe to their SQL again", async (
   await server.store.run("INSERT INTO orders VALUES (1, 'new', 5, 'n')");
   await again.next();
   assert.deepEqual(again.rows(), [{ id: 1, status: "new", total: 5, note: "n" }]);
+});
+
+Deno.test("a wait for a run ends when a schema change ends the SQL", async () => {
+  await using server = await serveSql();
+  await using ann = await server.connect("/t?user=ann");
+  await follow(ann, sqlChannel("SELECT count(*) AS n FROM orders"));
+  const [started, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  server.gate.beforeRead = () => {
+    started.resolve();
+    return held.promise;
+  };
+  await server.store.run("INSERT INTO orders VALUES (1, 'new', 5)");
+  await started.promise;
+  await server.store.run("INSERT INTO orders VALUES (2, 'new', 5)"); // wakes it again during the run
+  const [client] = server.bus.clients.values();
+  const settled = server.queries.settled(client!.conn);
+  await server.store.exec("ALTER TABLE orders ADD COLUMN note TEXT");
+  await within("the end of the run", settled);
+  held.resolve();
 });
 
 Deno.test("clients that write the same SQL and parameters differently share one query", async () => {

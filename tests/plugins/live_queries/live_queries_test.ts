@@ -112,9 +112,9 @@ Deno.test("parameters are checked and can have any order", async () => {
   for (const [channel, expected] of cases) assert.equal(await asked(channel), expected, channel);
   assert.equal(server.queries.size, 4, "both orders share an instance");
   await server.store.run("INSERT INTO orders VALUES (1, 'x', 'y', 1.5)");
-  const told = [await ann.nextJson(), await ann.nextJson()];
+  const changes = [await ann.nextJson(), await ann.nextJson()];
   assert.deepEqual(
-    new Set(told.map(({ pub }) => pub)),
+    new Set(changes.map(({ pub }) => pub)),
     new Set(["live:range?from=1&to=2", "live:range?to=2&from=1"]),
   );
 });

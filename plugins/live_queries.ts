@@ -248,9 +248,7 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
     start,
     routes(app) {
       // The module for browsers. It is public, so pages of any origin may import it.
-      const module = [liveChannelsSource, liveRowsSource].map((source) => stripTypeScriptTypes(source)).join(
-        "\n",
-      );
+      const module = stripTypeScriptTypes(liveChannelsSource + liveRowsSource);
       const headers = {
         "content-type": "text/javascript; charset=utf-8",
         "access-control-allow-origin": "*",

@@ -1,5 +1,5 @@
 /**
- * Message checks: how large, how deep and of what shape a payload may be.
+ * Message checks: limits the size, the depth and the shape of payloads.
  *
  * ```ts
  * import { Server } from "@plugboard/server";
@@ -16,8 +16,8 @@
  * console.log(checks.validateMessage({ text: "hello" }, "chat:lobby"));
  * ```
  *
- * What passes is relayed unchanged. Strings that a browser would run as script are as good as any others here:
- * whoever shows them escapes them. An option refuses them nevertheless.
+ * Valid payloads are relayed unchanged. Strings that a browser would run as script are valid by default, because it is
+ * the page that must escape strings. An option refuses them.
  *
  * @module
  */
@@ -26,60 +26,60 @@ import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import { checkOptions, messageOf, PlugboardError, type Plugin } from "../core/mod.ts";
 import type { Channels } from "./channels.ts";
 import { hasScript } from "./message_checks/script.ts";
+import { Payload } from "./shared/payload.ts";
 
 export { stripScript } from "./message_checks/script.ts";
 
 /** Options of {@linkcode messageChecks}. */
 export interface MessageChecksOptions {
-  /** The channels whose clients' publications are checked. Without them, only what is handed in is. */
+  /** Checks the publications of clients. Without it, only the API checks messages. */
   channels?: Pick<Channels, "extend">;
-  /** Bytes of a payload, as JSON text. @default {65536} */
+  /** Maximum bytes of a payload, as JSON text. @default {65536} */
   maxBytes?: number;
-  /** Arrays and objects within one another. @default {32} */
+  /** Maximum nesting of arrays and objects. @default {32} */
   maxDepth?: number;
-  /** JSON Schema 2020-12 of the payloads in a namespace; `""` for channels without one. */
+  /** JSON Schema 2020-12 for the payloads of a namespace; `""` for channels without one. */
   schemas?: Record<string, Record<string, unknown> | boolean>;
-  /** What becomes of strings that a browser would run as script. @default {"relay"} */
+  /** What happens to strings that a browser would run as script. @default {"relay"} */
   script?: "relay" | "refuse";
 }
 
-/** What message checks offer to other plugins and to the app. */
+/** The checks, for other plugins and the app. */
 export interface MessageChecks {
-  /** Throws a `bad_request` that says what is wrong with the payload; with a channel, its schema counts too. */
+  /** Throws a `bad_request` with the reason if the message is invalid, also by the schema of the channel. */
   check(message: unknown, channel?: string): void;
-  /** The same without a throw. */
+  /** Whether the message is valid. */
   validateMessage(message: unknown, channel?: string): boolean;
 }
 
 /** Refuses payloads that are too large, too deep or of the wrong shape. */
 export function messageChecks(options: MessageChecksOptions = {}): Plugin<MessageChecks> {
-  const { channels, maxBytes = 65_536, maxDepth = 32, schemas = {}, script = "relay" } = options;
+  const { channels, maxBytes = 65_536, maxDepth = 32, schemas, script = "relay" } = options;
   const check = checkOptions("message_checks");
   check.positiveInteger("maxBytes", maxBytes);
   check.positiveInteger("maxDepth", maxDepth);
   check.oneOf("script", script, ["relay", "refuse"]);
-  const validators = compile(schemas);
+  const validators = compile(schemas ?? {});
 
-  function checkJson(json: string, channel: string | undefined): void {
-    if (exceeds(json, maxBytes)) throw unfit(`more than ${maxBytes} bytes`);
-    if (deeperThan(json, maxDepth)) throw unfit(`nested deeper than ${maxDepth} levels`);
-    const validate = channel === undefined ? undefined : validators.get(namespaceOf(channel));
+  function checkPayload({ text, byteLength }: Payload, channel: string | undefined): void {
+    if (byteLength > maxBytes) throw invalid(`more than ${maxBytes} bytes`);
+    if (isDeeperThan(text, maxDepth)) throw invalid(`nested deeper than ${maxDepth} levels`);
+    const validate = channel !== undefined && schemas ? validators.get(namespaceOf(channel)) : undefined;
     if (validate === undefined && script === "relay") return;
-    const value: unknown = JSON.parse(json);
-    if (validate?.(value) === false) throw unfit(reasonOf(validate));
-    if (script === "refuse" && anyText(value, hasScript)) throw unfit("it contains script");
+    const value: unknown = JSON.parse(text);
+    if (validate?.(value) === false) throw invalid(reasonOf(validate));
+    if (script === "refuse" && hasText(value, hasScript)) throw invalid("it contains script");
   }
 
   const api: MessageChecks = {
     check(message, channel) {
-      let json: string | undefined;
+      let payload: Payload;
       try {
-        json = JSON.stringify(message);
+        payload = Payload.of(message);
       } catch (error) {
-        throw unfit(messageOf(error));
+        throw invalid(messageOf(error));
       }
-      if (json === undefined) throw unfit("it is undefined");
-      checkJson(json, channel);
+      checkPayload(payload, channel);
     },
     validateMessage(message, channel) {
       try {
@@ -99,8 +99,8 @@ export function messageChecks(options: MessageChecksOptions = {}): Plugin<Messag
     start() {
       release = channels?.extend({
         name: "message_checks",
-        beforePublish: ({ channel, draft: { payload }, client }) => {
-          if (client !== undefined) checkJson(payload.text, channel);
+        beforePublish: ({ client, draft, channel }) => {
+          if (client !== undefined) checkPayload(draft.payload, channel);
         },
       });
     },
@@ -108,11 +108,11 @@ export function messageChecks(options: MessageChecksOptions = {}): Plugin<Messag
   };
 }
 
-function unfit(reason: string): PlugboardError {
+function invalid(reason: string): PlugboardError {
   return new PlugboardError("bad_request", `Invalid message: ${reason}`);
 }
 
-/** Schemas become functions, once: a check on the publish path takes well under a microsecond. */
+/** Compiles the schemas into functions. A check then takes well under a microsecond. */
 function compile(schemas: NonNullable<MessageChecksOptions["schemas"]>): Map<string, ValidateFunction> {
   return new Map(
     Object.entries(schemas).map(([namespace, schema]) => {
@@ -121,7 +121,7 @@ function compile(schemas: NonNullable<MessageChecksOptions["schemas"]>): Map<str
       } catch (error) {
         throw new PlugboardError(
           "bad_option",
-          `Cannot start message_checks: the schema of "${namespace}" is wrong: ${messageOf(error)}`,
+          `Cannot start message_checks: the schema of "${namespace}" is invalid: ${messageOf(error)}`,
         );
       }
     }),
@@ -129,25 +129,17 @@ function compile(schemas: NonNullable<MessageChecksOptions["schemas"]>): Map<str
 }
 
 function reasonOf({ errors }: ValidateFunction): string {
-  const { instancePath = "", message = "it does not fit its schema" } = errors?.[0] ?? {};
+  const { instancePath = "", message = "it does not match the schema" } = errors?.[0] ?? {};
   return `${instancePath || "it"} ${message}`;
 }
 
-/** The part of a channel's name before the first `:`, without the mark of a private one. */
+/** The part of a channel's name before the first `:`, without the prefix of private channels. */
 function namespaceOf(channel: string): string {
-  const start = channel.startsWith("$") ? 1 : 0;
-  const colon = channel.indexOf(":", start);
-  return colon === -1 ? "" : channel.slice(start, colon);
+  return channel.match(/^\$?([^:]*):/)?.[1] ?? "";
 }
 
-/** Whether a text has more than `limit` bytes in UTF-8; most are so short that they need no count. */
-function exceeds(text: string, limit: number): boolean {
-  if (text.length > limit) return true;
-  return text.length * 3 > limit && new TextEncoder().encode(text).length > limit;
-}
-
-/** Whether JSON text nests deeper than `limit`; looks at the text, so that nothing deep has to be parsed. */
-function deeperThan(json: string, limit: number): boolean {
+/** Whether JSON text nests deeper than `limit`. It scans the text, so that deep values are never parsed. */
+function isDeeperThan(json: string, limit: number): boolean {
   if (json.length <= 2 * limit) return false; // each level needs two characters
   let depth = 0;
   for (let i = 0; i < json.length; i++) {
@@ -162,16 +154,16 @@ function deeperThan(json: string, limit: number): boolean {
 
 const [QUOTE, BACKSLASH, OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = [34, 92, 91, 93, 123, 125];
 
-/** Where the string that begins here ends. */
+/** Returns the index of the closing quote of the string that begins at `start`. */
 function endOfString(json: string, start: number): number {
   let i = start + 1;
   while (i < json.length && json.charCodeAt(i) !== QUOTE) i += json.charCodeAt(i) === BACKSLASH ? 2 : 1;
   return i;
 }
 
-/** Whether one of the texts in a value, keys included, is such. */
-function anyText(value: unknown, is: (text: string) => boolean): boolean {
-  if (typeof value === "string") return is(value);
+/** Whether a string in the value, keys included, matches. */
+function hasText(value: unknown, matches: (text: string) => boolean): boolean {
+  if (typeof value === "string") return matches(value);
   if (typeof value !== "object" || value === null) return false;
-  return Object.entries(value).some(([key, each]) => is(key) || anyText(each, is));
+  return Object.entries(value).some(([key, each]) => matches(key) || hasText(each, matches));
 }

@@ -1,7 +1,7 @@
 /**
- * Script in strings: what a careless page would run if it showed them unescaped.
+ * Strings that a browser would run as script if a page inserted them unescaped.
  *
- * Where strings are shown they have to be escaped, whatever was checked here: a list of patterns is never complete.
+ * Pages must escape strings in any case: a list of patterns is never complete.
  *
  * @module
  */
@@ -13,16 +13,16 @@ const PATTERNS: readonly RegExp[] = [
   /\bdata\s*:\s*text\/html/gi,
 ];
 
-/** What is left of nested tags may be a tag again; nothing honest is nested this deep. */
+/** Removing a tag may create another one from nested parts. Honest text is not nested this deep. */
 const MAX_ROUNDS = 8;
 
-/** Whether a text holds something a browser might run. */
+/** Whether a text contains something that a browser might run. */
 export function hasScript(text: string): boolean {
   return PATTERNS.some((pattern) => text.search(pattern) !== -1);
 }
 
 /**
- * A value without what a browser might run in its strings and its objects' keys.
+ * Removes what a browser might run from all strings of a value, keys included.
  *
  * ```ts
  * import { stripScript } from "@plugboard/server/message_checks";

@@ -1,5 +1,5 @@
 /**
- * Client addresses: who is really at the other end when a proxy stands between.
+ * Client addresses behind proxies.
  *
  * @module
  */
@@ -9,10 +9,10 @@ import { checkOptions } from "../../core/mod.ts";
 
 /** Options of {@linkcode clientIpFrom}. */
 export interface ClientIpOptions {
-  /** Addresses and networks of proxies whose word counts: `10.0.0.0/8`, `::1`, `loopback`, `private`. */
+  /** Addresses and networks of trusted proxies: `10.0.0.0/8`, `::1`, `loopback`, `private`. */
   trusted: readonly string[];
   /**
-   * The header they write. Only one: whichever they do not write, a client could forge.
+   * The header that they write. Only one is used: clients could forge the others.
    * @default {"x-forwarded-for"}
    */
   header?: "x-forwarded-for" | "forwarded";
@@ -27,15 +27,15 @@ const NAMED: Readonly<Record<string, readonly string[]>> = {
   private: ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10"],
 };
 
-/** A chain of proxies longer than this is a forgery. */
+/** A longer chain of proxies is forged. */
 const MAX_HOPS = 32;
 
-/** Peers are few where they are proxies; this many verdicts are remembered. */
-const MAX_REMEMBERED = 1_000;
+/** Proxies are few, so a small cache is enough. */
+const MAX_CACHED = 1_000;
 
 /**
- * Makes the server's `clientIp`. From the right, the header lists who talked to whom: each trusted proxy is passed
- * over, and the first address that is not one is the client, whatever stands to the left of it.
+ * Makes the server's `clientIp`. It reads the header from the right, skips trusted proxies, and takes the first other
+ * address as the client. Addresses to the left of it are ignored.
  *
  * ```ts ignore
  * new Server({ clientIp: clientIpFrom({ trusted: ["10.0.0.0/8"] }) });
@@ -45,17 +45,17 @@ export function clientIpFrom(options: ClientIpOptions): (request: Request, peer:
   const { trusted, header = "x-forwarded-for" } = options;
   checkOptions("the server").oneOf("header", header, ["x-forwarded-for", "forwarded"]);
   const networks = trusted.flatMap((text) => NAMED[text] ?? [text]).map(network);
-  const verdicts = new Map<string, boolean>();
+  const cache = new Map<string, boolean>();
 
   function isTrusted(ip: string): boolean {
-    let verdict = verdicts.get(ip);
-    if (verdict === undefined) {
+    let known = cache.get(ip);
+    if (known === undefined) {
       const address = parse(ip);
-      verdict = address !== undefined && networks.some((each) => within(address, each));
-      if (verdicts.size >= MAX_REMEMBERED) verdicts.clear();
-      verdicts.set(ip, verdict);
+      known = address !== undefined && networks.some((each) => within(address, each));
+      if (cache.size >= MAX_CACHED) cache.clear();
+      cache.set(ip, known);
     }
-    return verdict;
+    return known;
   }
 
   return (request, peer) => {
@@ -66,7 +66,7 @@ export function clientIpFrom(options: ClientIpOptions): (request: Request, peer:
     let client = peer;
     for (const hop of hops.reverse().slice(0, MAX_HOPS)) {
       const address = parse(withoutPort(hop.trim()));
-      if (address === undefined) break; // a name or garbage: what stands left of it is nobody's word
+      if (address === undefined) break; // not an address: the rest is not trustworthy
       client = address.toString();
       if (!isTrusted(client)) break;
     }
@@ -74,17 +74,17 @@ export function clientIpFrom(options: ClientIpOptions): (request: Request, peer:
   };
 }
 
-/** Whether a host name or address means this machine. */
+/** Whether a hostname or an address is this machine's. */
 export function isLoopback(host: string): boolean {
-  if (host === "127.0.0.1" || host === "::1") return true; // nearly always; parsing takes microseconds
+  if (host === "127.0.0.1" || host === "::1") return true; // the usual case; parsing takes microseconds
   const name = host.replace(/^\[|\]$/g, "").toLowerCase();
   if (name === "localhost" || name.endsWith(".localhost")) return true;
   return parse(name)?.range() === "loopback";
 }
 
 /**
- * Whether a request comes from this machine, as far as anybody says: a proxy on this machine that passes on requests
- * from elsewhere mostly names their sender. Without an address nothing came over the network.
+ * Whether a request comes from this machine. A local proxy that forwards requests of other machines usually names their
+ * sender in a header. Without an address, the request did not come over the network.
  */
 export function isLocal({ headers, ip }: { readonly headers: Headers; readonly ip: string }): boolean {
   if (ip !== "unknown" && !isLoopback(ip)) return false;
@@ -114,21 +114,21 @@ function within(address: Address, [base, length]: Network): boolean {
   return address.kind() === base.kind() && address.match(base, length);
 }
 
-/** The address; one of IPv4 that is written in IPv6 becomes IPv4. */
+/** Parses an address; an IPv4-mapped IPv6 address becomes IPv4. */
 function parse(ip: string): Address | undefined {
   const text = ip.split("%")[0]!;
   const written = ipaddr.IPv4.isValidFourPartDecimal(text) || ipaddr.IPv6.isValid(text);
   return written ? ipaddr.process(text) : undefined;
 }
 
-/** `1.2.3.4:80` and `[::1]:80` without the port. */
+/** Removes the port of `1.2.3.4:80` and `[::1]:80`. */
 function withoutPort(hop: string): string {
   const bracketed = hop.match(/^\[([^\]]*)\](?::\d+)?$/);
   if (bracketed !== null) return bracketed[1]!;
   return hop.indexOf(":") === hop.lastIndexOf(":") ? hop.split(":")[0]! : hop;
 }
 
-/** The `for` of each element of a `Forwarded` header (RFC 7239). */
+/** Returns the `for` of each element of a `Forwarded` header (RFC 7239). */
 function forwardedFor(value: string): string[] {
   return value.split(",").map((element) => {
     const pair = element.split(";").map((each) => each.trim()).find((each) => /^for=/i.test(each));

@@ -1,18 +1,17 @@
 /**
- * Finding secrets in what is about to be written down, in a log or a trace: by the name of a field, and by how they
- * look within text.
+ * Finds secrets in logs and traces: by the names of fields, and by patterns within texts.
  *
  * @module
  */
 
-/** What stands where a secret was. */
+/** Replaces a secret. */
 export const REDACTED = "[redacted]";
 
-/** Knows which names and which parts of a text are secret. */
+/** Finds secrets. */
 export interface Secrets {
-  /** Whether a field of this name holds a secret. */
+  /** Whether a field with this name holds a secret. */
   named(name: string): boolean;
-  /** The text without the secrets in it. */
+  /** Returns the text without secrets. */
   removedFrom(text: string): string;
 }
 
@@ -31,10 +30,10 @@ const NAMES = [
   "signature",
 ];
 
-/** What is a secret whatever it is called, and what is one up to the end of its line. */
+/** Secrets that are recognized without a name, and headers whose whole line is secret. */
 const SHAPES: readonly Rule[] = [
   [/-----BEGIN [A-Z ]*PRIVATE KEY-----(?:(?!-----END)[^])*(?:-----END [A-Z ]*PRIVATE KEY-----)?/g, REDACTED],
-  // A JSON Web Token, or the beginning of one: `eyJ` is base64 for `{"`.
+  // A JSON Web Token or its beginning: `eyJ` is base64 for `{"`.
   [/\beyJ[\w-]{8,}(?:\.[\w-]*)*/g, REDACTED],
   [/\b(Bearer|Basic) +[\w.~+/-]{8,}=*/gi, `$1 ${REDACTED}`],
   // A password in a URL: redis://user:password@host.
@@ -42,7 +41,7 @@ const SHAPES: readonly Rule[] = [
   [/\b((?:set-)?cookie|authorization)(["']?: *["']?)[^"'\r\n]+/gi, `$1$2${REDACTED}`],
 ];
 
-/** Recognizes the usual names and shapes of secrets, and whatever is called like `moreNames`. */
+/** Recognizes the usual names and patterns of secrets, and names that contain one of `moreNames`. */
 export function findSecrets(moreNames: readonly string[] = []): Secrets {
   const names = [...NAMES, ...moreNames.map(escapeRegExp)].join("|");
   const secretName = new RegExp(names, "i");
@@ -55,8 +54,8 @@ export function findSecrets(moreNames: readonly string[] = []): Secrets {
 }
 
 /**
- * Names with values. The quantifiers are bounded and none stands before the name, or a long text would cost the square
- * of its length.
+ * Names with values. The quantifiers are bounded and none precedes the name, so that the time is linear in the length
+ * of the text.
  */
 function assignments(names: string): Rule[] {
   const name = String.raw`(?:${names})[\w-]{0,32}`;
@@ -72,7 +71,7 @@ function assignments(names: string): Rule[] {
       ),
       `$1${REDACTED}`,
     ],
-    // token: … in prose, but not "invalid token: expired": a secret is long or has digits in it.
+    // token: … in prose, but not "invalid token: expired": a secret is long or contains digits.
     [
       new RegExp(String.raw`(${name}: {1,3})(?=[^\s\d,;]{0,256}\d|[^\s,;]{20})[^\s,;]+`, "gi"),
       `$1${REDACTED}`,

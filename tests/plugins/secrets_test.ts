@@ -5,7 +5,7 @@ import { findSecrets } from "../../plugins/shared/secrets.ts";
 const JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkq\nhkiG9w0BAQEFAASC\n-----END PRIVATE KEY-----";
 
-Deno.test("fields that hold secrets are known by their names", () => {
+Deno.test("fields with secrets are recognized by their names", () => {
   const { named } = findSecrets(["pin", "a.b"]);
   for (
     const name of [
@@ -36,7 +36,7 @@ Deno.test("fields that hold secrets are known by their names", () => {
   }
 });
 
-Deno.test("secrets within a text are left out, and the rest is kept", () => {
+Deno.test("secrets within a text are removed, the rest is kept", () => {
   const { removedFrom } = findSecrets(["ticket"]);
   for (
     const [text, expected] of [
@@ -66,7 +66,7 @@ Deno.test("secrets within a text are left out, and the rest is kept", () => {
   ) assert.equal(removedFrom(text), expected);
 });
 
-Deno.test("a text that only speaks of secrets stays as it is", () => {
+Deno.test("a text that only mentions secrets is unchanged", () => {
   const { removedFrom } = findSecrets();
   for (
     const text of [
@@ -81,7 +81,7 @@ Deno.test("a text that only speaks of secrets stays as it is", () => {
   ) assert.equal(removedFrom(text), text);
 });
 
-Deno.test("no secret gets through, whatever it is and whatever stands around it", () => {
+Deno.test("secrets are removed whatever surrounds them", () => {
   const { removedFrom } = findSecrets();
   const secret = fc.stringMatching(/^[A-Za-z0-9]{16,40}$/);
   const around = fc.string({ maxLength: 40 }).map((text) => text.replaceAll(/["'\\]/g, " "));
@@ -99,7 +99,7 @@ Deno.test("no secret gets through, whatever it is and whatever stands around it"
   }));
 });
 
-Deno.test("a long text costs no more than its length", () => {
+Deno.test("the time is linear in the length of the text", () => {
   const { removedFrom } = findSecrets();
   const bestOf5 = (text: string) =>
     Math.min(...Array.from({ length: 5 }, () => {
@@ -122,7 +122,7 @@ Deno.test("a long text costs no more than its length", () => {
   ) {
     const short = bestOf5(part.repeat(2_000 / part.length));
     const long = bestOf5(part.repeat(32_000 / part.length));
-    // Sixteen times the length: the square of it would be 256 times the cost.
+    // Sixteen times the length; quadratic time would be 256 times as long.
     assert(long < 80 * Math.max(short, 0.1), `${JSON.stringify(part)}: ${short} ms, then ${long} ms`);
   }
 });

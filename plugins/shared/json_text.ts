@@ -4,10 +4,10 @@
  * @module
  */
 
-const [QUOTE, COMMA, OPEN_ARRAY, BACKSLASH, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = Array.from(
-  '",[\\]{}',
-  (char) => char.charCodeAt(0),
-);
+const [QUOTE, COMMA, BACKSLASH, OPEN, CLOSE] = Array.from('",\\{}', (char) => char.charCodeAt(0));
+
+/** In ASCII, this bit tells braces from brackets. */
+const BRACE_BIT = 32;
 
 /**
  * Returns the text of a member of an object, so that it can be passed on unchanged: JSON.parse would round large numbers.
@@ -15,54 +15,79 @@ const [QUOTE, COMMA, OPEN_ARRAY, BACKSLASH, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJE
  * last counts, as for JSON.parse. Returns `undefined` if there is none.
  */
 export function memberText(json: string, ...path: readonly string[]): string | undefined {
-  let start = skipSpace(json, 0);
-  for (const name of path) {
-    start = memberStart(json, start, name);
-    if (start === -1) return undefined;
-  }
-  return json.slice(start, endOfValue(json, start));
+  const found: Range = { start: skipSpace(json, 0), end: -1 };
+  if (path.length === 0) found.end = endOfValue(json, found.start);
+  else scanMember(json, found.start, path, 0, found);
+  return found.end === -1 ? undefined : json.slice(found.start, found.end);
 }
 
-/** Returns the index after the string whose opening quote is at `start`. */
-export function endOfString(json: string, start: number): number {
-  let i = start + 1;
-  for (let char = json.charCodeAt(i); char !== QUOTE && i < json.length; char = json.charCodeAt(i)) {
-    i += char === BACKSLASH ? 2 : 1;
+interface Range {
+  start: number;
+  end: number;
+}
+
+/** Scans a value once, notes where the member `path` is in it, and returns the index after the value. */
+function scanMember(
+  json: string,
+  start: number,
+  path: readonly string[],
+  level: number,
+  found: Range,
+): number {
+  if (json.charCodeAt(start) !== OPEN) return endOfValue(json, start);
+  const last = level === path.length - 1;
+  let i = skipSpace(json, start + 1);
+  while (json.charCodeAt(i) === QUOTE) {
+    const endOfName = endOfString(json, i);
+    const value = skipSpace(json, skipSpace(json, endOfName) + 1); // After the colon.
+    const named = isName(json, i, endOfName, path[level]!);
+    if (named) found.end = -1;
+    const end = named && !last ? scanMember(json, value, path, level + 1, found) : endOfValue(json, value);
+    if (named && last) {
+      found.start = value;
+      found.end = end;
+    }
+    i = skipSpace(json, end);
+    if (json.charCodeAt(i) === COMMA) i = skipSpace(json, i + 1);
   }
   return i + 1;
 }
 
-/** Returns where the value of a member starts, or -1. */
-function memberStart(json: string, object: number, name: string): number {
-  let found = -1;
-  if (json.charCodeAt(object) !== OPEN_OBJECT) return found;
-  let i = skipSpace(json, object + 1);
-  while (json.charCodeAt(i) === QUOTE) {
-    const endOfName = endOfString(json, i);
-    const written = json.slice(i + 1, endOfName - 1);
-    const value = skipSpace(json, skipSpace(json, endOfName) + 1); // After the colon.
-    if (written === name || written.includes("\\") && JSON.parse(`"${written}"`) === name) found = value;
-    i = skipSpace(json, endOfValue(json, value));
-    if (json.charCodeAt(i) === COMMA) i = skipSpace(json, i + 1);
+function isName(json: string, start: number, end: number, name: string): boolean {
+  if (end - start === name.length + 2 && json.startsWith(name, start + 1)) return true;
+  const written = json.slice(start, end);
+  return written.includes("\\") && JSON.parse(written) === name;
+}
+
+/** Returns the index after the string whose opening quote is at `start`. */
+export function endOfString(json: string, start: number): number {
+  // Most strings are short, and `indexOf` costs as much as some twenty characters in a loop.
+  const near = start + 20;
+  let i = start + 1;
+  for (; i < near; i++) {
+    const char = json.charCodeAt(i);
+    if (char === QUOTE) return i + 1;
+    if (char === BACKSLASH) i++;
   }
-  return found;
+  for (let end = json.indexOf('"', i); end !== -1; end = json.indexOf('"', end + 1)) {
+    let first = end;
+    while (first > i && json.charCodeAt(first - 1) === BACKSLASH) first--;
+    if ((end - first) % 2 === 0) return end + 1;
+  }
+  return json.length;
 }
 
 function endOfValue(json: string, start: number): number {
-  let i = start;
   let depth = 0;
-  do {
-    const char = json.charCodeAt(i);
-    if (char === QUOTE) {
-      i = endOfString(json, i);
-      continue;
-    }
-    if (char === OPEN_OBJECT || char === OPEN_ARRAY) depth++;
-    else if (char === CLOSE_OBJECT || char === CLOSE_ARRAY) depth--;
+  for (let i = start; i < json.length; i++) {
+    const char = json.charCodeAt(i) | BRACE_BIT;
+    if (char === QUOTE) i = endOfString(json, i) - 1;
+    else if (char === OPEN) depth++;
+    else if (char === CLOSE) depth--;
     else if (depth === 0) return endOfWord(json, i);
-    i++;
-  } while (depth > 0 && i < json.length);
-  return i;
+    if (depth === 0) return i + 1;
+  }
+  return json.length;
 }
 
 /** Returns the index after a number, `true`, `false` or `null`. */

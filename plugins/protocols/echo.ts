@@ -1,5 +1,5 @@
 /**
- * Echo: sends every message back. For trying out a connection, and for measuring the kernel alone.
+ * Echo: sends every message back, to try out a connection or to measure the kernel.
  *
  * ```ts
  * import { Server } from "@plugboard/server";
@@ -16,7 +16,7 @@ import type { Framing, Message, Plugin } from "../../core/mod.ts";
 
 /** Options of {@linkcode echo}. */
 export interface EchoOptions {
-  /** Where it answers. @default {"/echo"} */
+  /** The path. @default {"/echo"} */
   path?: string;
 }
 

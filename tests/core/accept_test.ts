@@ -5,7 +5,7 @@ import { Client, RawClient, serve, started, turn, until, within } from "../kit/m
 
 const BYTES = Symbol("bytes");
 
-/** Somebody else's server, which hands its sockets on; `pass` gets each with its request. */
+/** Another server, which passes its sockets to `pass`. */
 function host(pass: (socket: WebSocket, request: Request) => void, idleTimeout = 30) {
   const http = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, (request) => {
     const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout });
@@ -26,7 +26,7 @@ async function mounted(...plugins: AnyPlugin[]) {
   return Object.assign(server, { [Symbol.asyncDispose]: () => server.stop() });
 }
 
-Deno.test("a socket is taken before it is open, and what it says while it is considered is kept", async () => {
+Deno.test("accept takes a socket that is not open yet, and keeps messages that arrive during the upgrade hooks", async () => {
   const considered = Promise.withResolvers<void>();
   const seen: string[] = [];
   const slow: AnyPlugin = {
@@ -54,24 +54,24 @@ Deno.test("a socket is taken before it is open, and what it says while it is con
   assert.deepEqual(seen, ["http://accepted/chat/lobby?x=1", "lobby", "10.0.0.1", "me"]);
 });
 
-Deno.test("an open socket is taken too, and the idle timer of its first owner closes it no more", async () => {
+Deno.test("accept takes an open socket, and stops its idle timer", async () => {
   await using server = await mounted(echo());
   const sockets: WebSocket[] = [];
   const taken = Promise.withResolvers<Connection>();
-  // Nobody answers its pings: it would close after 20 milliseconds.
+  // It answers no pings, so the runtime would close it after 20 ms.
   await using other = host((socket) => {
     if (sockets.push(socket) === 2) socket.onopen = () => taken.resolve(server.accept(socket, "/echo"));
   }, 0.02);
   using _left = await RawClient.upgrade(other.port, "/");
   using raw = await RawClient.upgrade(other.port, "/");
   const conn = await taken.promise;
-  await until("the end of the one that was not taken", () => sockets[0]!.readyState === WebSocket.CLOSED);
+  await until("the end of the other socket", () => sockets[0]!.readyState === WebSocket.CLOSED);
   await raw.frame(1, "hello");
   assert.equal(new TextDecoder().decode(await raw.nextFrame(1)), "hello");
   assert.equal(conn.open, true);
 });
 
-Deno.test("a refusal is told to who handed the socket on: nowhere, not let in, too many, gone", async () => {
+Deno.test("accept rejects with the refusal: unknown path, refused by a plugin, closed socket", async () => {
   let allowed = false;
   await using server = await mounted(
     { name: "guard", upgrade: () => allowed ? undefined : new Response("not you", { status: 403 }) },
@@ -93,7 +93,7 @@ Deno.test("a refusal is told to who handed the socket on: nowhere, not let in, t
   assert.equal(server.connections.size, 0);
 });
 
-Deno.test("a socket that closes while it is considered leaves no connection and no place", async () => {
+Deno.test("a socket that closes during the upgrade hooks leaves no connection and no place", async () => {
   const considered = Promise.withResolvers<void>();
   const server = new Server({ port: false, maxConnections: 1 });
   server.use({ name: "slow", upgrade: () => considered.promise.then(() => undefined) });
@@ -117,7 +117,7 @@ Deno.test("a socket that closes while it is considered leaves no connection and 
   await server.stop();
 });
 
-Deno.test("what a socket says before it is let in is bounded", async () => {
+Deno.test("messages of a socket before its connection are bounded", async () => {
   const considered = Promise.withResolvers<void>();
   const server = new Server({ port: false, maxWaitingMessages: 10 });
   server.use({ name: "slow", upgrade: () => considered.promise.then(() => undefined) });
@@ -135,8 +135,8 @@ Deno.test("what a socket says before it is let in is bounded", async () => {
   await server.stop();
 });
 
-Deno.test("a socket of the other role, which may say less when it closes, can be taken too", async () => {
-  // A connection that this side opened: its close codes must be 1000 or 3000 and above.
+Deno.test("accept takes a client-side socket, which can send fewer close codes", async () => {
+  // This side opened the connection, so its close codes must be 1000, or 3000 to 4999.
   await using far = await serve({}, echo());
   await using server = await mounted({
     name: "strict",
@@ -149,19 +149,19 @@ Deno.test("a socket of the other role, which may say less when it closes, can be
   });
   const socket = new WebSocket(`${far.url.replace("http", "ws")}/echo`);
   const conn = await server.accept(socket, "/strict");
-  conn.send("text, which comes back and is not accepted");
+  conn.send("text, which is echoed and not accepted");
   await until("the close", () => !conn.open);
-  await until("the far end to know", () => far.server.connections.size === 0);
+  await until("the far server to close", () => far.server.connections.size === 0);
 });
 
-Deno.test("a server that does not run accepts nothing", async () => {
+Deno.test("a server that is not running accepts nothing", async () => {
   const server = new Server({ port: false });
   await assert.rejects(server.accept({} as WebSocket, "/echo"), { code: "not_ready" });
   const response = await server.fetch(new Request("http://test/"));
   assert.deepEqual([response.status, (await response.json()).error.code], [503, "not_ready"]);
 });
 
-Deno.test("fetch needs no `this`, and knows the peer from the runtime or from nobody", async () => {
+Deno.test("fetch works without `this`, and gets the client's address from the runtime", async () => {
   const ips: string[] = [];
   await using server = await mounted({
     name: "ip",
@@ -179,7 +179,7 @@ Deno.test("fetch needs no `this`, and knows the peer from the runtime or from no
   assert.deepEqual(ips, ["unknown", "127.0.0.1"]);
 });
 
-Deno.test("two servers may live in one process", async () => {
+Deno.test("two servers can run in one process", async () => {
   await using one = await serve({}, echo());
   await using other = await started(new Server({ port: 0 }));
   await using client = await one.connect("/echo");

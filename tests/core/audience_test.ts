@@ -24,7 +24,7 @@ function join(messages: readonly Message[]): Message {
 const lines: Framing = { accepts: "any", format: { toString: () => "lines" }, join };
 const frames: Framing = { accepts: "any", format: { toString: () => "frames" } };
 
-/** Three kinds of connections: messages joined or not, and formats that share what was encoded. */
+/** Endpoints with and without joined messages, two of them with the same format. */
 const endpoints: Endpoint[] = [
   { name: "joined", path: "/a", framing: () => lines, open: () => ({ message() {} }) },
   { name: "single", path: "/b", framing: () => frames, open: () => ({ message() {} }) },
@@ -34,11 +34,11 @@ const endpoints: Endpoint[] = [
 interface Client {
   readonly conn: Connection;
   readonly transport: FakeTransport;
-  /** What it should get. */
+  /** What it should receive. */
   readonly expected: string[];
 }
 
-/** What came in, message by message. */
+/** The messages that a client received. */
 function received({ transport }: Client): string[] {
   return transport.frames.flatMap((frame) =>
     typeof frame === "string" ? frame.split(SEPARATOR) : [...frame].map((byte) => `<${byte}>`)
@@ -61,7 +61,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant("close" as const), who: clientIndex }) },
 );
 
-Deno.test("whatever is sent to whom, each gets its own messages, all of them, once, in order", async () => {
+Deno.test("each connection receives its own messages, all of them, once and in order", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
       await using server = await offline({});
@@ -114,7 +114,7 @@ Deno.test("whatever is sent to whom, each gets its own messages, all of them, on
   );
 });
 
-Deno.test("members come once, in order, and go", async () => {
+Deno.test("an audience holds each member once, in order, until it is deleted", async () => {
   await using server = await offline({});
   const audience = new Audience();
   const conns: Connection[] = [];
@@ -127,7 +127,7 @@ Deno.test("members come once, in order, and go", async () => {
   assert.equal(new Audience().send("to nobody"), 0);
 });
 
-Deno.test("a frame takes no more than about 64 KiB of joined messages, and a larger one alone", async () => {
+Deno.test("joined frames have at most 64 KiB, and a larger message is a frame of its own", async () => {
   await using server = await offline({ maxQueuedBytes: 10_000_000 });
   const { conn, transport } = await server.connect(endpoints[0]!);
   const messages = [..."abcde"].map((letter) => letter.repeat(30_000));
@@ -151,7 +151,7 @@ Deno.test("bytes are joined like text, up to the same limit, and never with text
   ]]);
 });
 
-Deno.test("messages of one turn leave together, one alone is not delayed beyond it", async () => {
+Deno.test("messages of one turn share a frame, and none waits longer", async () => {
   await using server = await offline({});
   const { conn, transport } = await server.connect(endpoints[0]!);
   conn.send("one");

@@ -18,7 +18,7 @@ function endpointOf(open: (conn: Connection) => ReturnType<Endpoint["open"]>, mo
   return { name: "test", path: "/test", open, ...more } as Endpoint;
 }
 
-Deno.test("what a plugin sends in its open hook comes before what the endpoint sends", async () => {
+Deno.test("messages of open hooks come before those of the endpoint", async () => {
   const endpoint = endpointOf((conn) => {
     conn.send("from the endpoint");
     return { message() {} };
@@ -32,7 +32,7 @@ Deno.test("what a plugin sends in its open hook comes before what the endpoint s
   assert.deepEqual(transport.frames, ["from a plugin", "from the endpoint"]);
 });
 
-Deno.test("a connection that is closed while it opens was open for everybody, then closed for everybody", async () => {
+Deno.test("all open hooks, then all close hooks, run for a connection that is closed while it opens", async () => {
   const calls: string[] = [];
   const banned = closeCode(4501, "banned");
   const plugin = (name: string, open: (conn: Connection) => void = () => {}): AnyPlugin => ({
@@ -69,18 +69,18 @@ Deno.test("a connection that is closed while it opens was open for everybody, th
   assert.deepEqual([conn.open, server.server.connections.size], [false, 0]);
 });
 
-Deno.test("a session whose endpoint closes while it opens it is told so", async () => {
-  const told: Closed[] = [];
+Deno.test("a session is closed if its endpoint closes the connection while it opens", async () => {
+  const reasons: Closed[] = [];
   const endpoint = endpointOf((conn) => {
     conn.close(closeCodes.normal);
-    return { message() {}, close: (why) => void told.push(why) };
+    return { message() {}, close: (why) => void reasons.push(why) };
   });
   await using server = await offline({});
   await server.connect(endpoint);
-  assert.deepEqual(told, [{ code: 1000, reason: "normal", by: "server" }]);
+  assert.deepEqual(reasons, [{ code: 1000, reason: "normal", by: "server" }]);
 });
 
-Deno.test("close is told once, first to the session, then to the plugins; nothing can be sent any more", async () => {
+Deno.test("close is called once, first for the session, then for the plugins, and nothing can be sent after", async () => {
   const calls: string[] = [];
   const endpoint = endpointOf((conn) => ({
     message() {},
@@ -109,7 +109,7 @@ Deno.test("close is told once, first to the session, then to the plugins; nothin
   assert.deepEqual([transport.frames, transport.closed?.code], [["last words"], 3001]);
 });
 
-Deno.test("a close hook may send to others, and close them", async () => {
+Deno.test("a close hook can send to other connections, and close them", async () => {
   const audience = new Audience();
   const plugin: AnyPlugin = {
     name: "domino",
@@ -154,11 +154,11 @@ Deno.test("a message that closes its connection is the last one that is handled"
   assert.deepEqual(
     hooks,
     ["hello", "bye", "evil"],
-    "a hook that closes keeps the message from the endpoint alone",
+    "a hook that closes the connection drops the message for the endpoint only",
   );
 });
 
-Deno.test("what is sent while an audience is sent to, or while frames leave, belongs to the next turn or this one, once", async () => {
+Deno.test("a message that is sent during a fan-out or a flush is sent once", async () => {
   const audience = new Audience();
   await using server = await offline({}, { name: "all", open: (conn) => void audience.add(conn) });
   const one = await server.connect(plain);
@@ -170,7 +170,7 @@ Deno.test("what is sent while an audience is sent to, or while frames leave, bel
   });
   await turn();
   assert.deepEqual(one.transport.frames, ["inner", "outer"]);
-  // Closed in the midst of it: it was still sent to when its turn had come, or not at all.
+  // It was closed before the fan-out reached it.
   assert.deepEqual(other.transport.frames, []);
   one.transport.send = (frame) => {
     one.transport.frames.push(frame);
@@ -182,7 +182,7 @@ Deno.test("what is sent while an audience is sent to, or while frames leave, bel
   assert.deepEqual(one.transport.frames.slice(2), ["a", "b"]);
 });
 
-Deno.test("an encoder that throws tells its caller, and those before it are served", async () => {
+Deno.test("an encoder's error reaches the caller, and earlier members are served", async () => {
   const audience = new Audience();
   const [good, bad] = [Symbol("good"), Symbol("bad")];
   const formats = [good, bad].map((format) =>
@@ -200,7 +200,7 @@ Deno.test("an encoder that throws tells its caller, and those before it are serv
 });
 
 for (const wrong of [undefined, null, 7, {}, new ArrayBuffer(3), ["a"]]) {
-  Deno.test(`a message that is ${wrong === null ? "null" : Object.prototype.toString.call(wrong)} is refused where it is sent`, async () => {
+  Deno.test(`a message that is ${wrong === null ? "null" : Object.prototype.toString.call(wrong)} throws in send`, async () => {
     await using server = await offline({});
     const { conn, transport } = await server.connect(plain);
     assert.throws(() => conn.send(wrong as Message), { code: "bad_message" });
@@ -210,7 +210,7 @@ for (const wrong of [undefined, null, 7, {}, new ArrayBuffer(3), ["a"]]) {
   });
 }
 
-Deno.test("ids are the server's own, and differ", async () => {
+Deno.test("connection ids are unique UUIDs of the server", async () => {
   await using server = await offline({});
   const ids = new Set<string>();
   for (let i = 0; i < 100; i++) ids.add((await server.connect(plain)).conn.id);
@@ -218,7 +218,7 @@ Deno.test("ids are the server's own, and differ", async () => {
   for (const id of ids) assert.match(id, /^[0-9a-f-]{36}$/);
 });
 
-Deno.test("close codes are checked where they are made", () => {
+Deno.test("closeCode checks the code and the length of the reason", () => {
   assert.deepEqual({ ...closeCode(4999, "x") }, { code: 4999, reason: "x" });
   for (const code of [0, 999, 1004, 1005, 1006, 1015, 5000, 1.5, NaN]) {
     assert.throws(() => closeCode(code, ""), { code: "bad_close_code" }, String(code));
@@ -227,7 +227,7 @@ Deno.test("close codes are checked where they are made", () => {
   assert.equal(closeCode(4000, "ä".repeat(61)).reason.length, 61);
 });
 
-Deno.test("a code nobody made, with a reason too long, still closes the connection", async () => {
+Deno.test("an invalid close code still closes the connection", async () => {
   let conn: Connection;
   await using server = await serve({}, echo(), { name: "careless", open: (given) => void (conn = given) });
   await using client = await server.connect("/echo");
@@ -236,21 +236,21 @@ Deno.test("a code nobody made, with a reason too long, still closes the connecti
   assert.equal(server.server.connections.size, 0);
 });
 
-Deno.test("a frame of 63 MiB costs its sender the connection, and nobody else anything", async () => {
+Deno.test("a frame of 63 MiB closes its sender only", async () => {
   await using server = await serve({}, echo());
   await using bystander = await server.connect("/echo");
   using raw = await server.raw("/echo");
   await raw.frame(2, new Uint8Array(63 << 20));
   assert.equal(await raw.closeCode(), 1009);
   using beyond = await server.raw("/echo");
-  // The runtime refuses to read more than 64 MiB, by the head of the frame alone.
+  // The runtime refuses a frame of more than 64 MiB by its header.
   await beyond.write(Uint8Array.of(0x82, 255, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0));
   await until("the end", () => server.server.connections.size === 1);
   bystander.send("hello");
   assert.equal(await bystander.next(), "hello");
 });
 
-Deno.test("handshakes that never end, and sockets that are reset, leave nothing", async () => {
+Deno.test("unfinished handshakes and reset sockets leave no connection and no log", async () => {
   await using server = await serve({ maxConnections: 3 }, echo());
   const halves: RawClient[] = [];
   const { RawClient: Raw } = await import("../kit/mod.ts");
@@ -264,7 +264,7 @@ Deno.test("handshakes that never end, and sockets that are reset, leave nothing"
     raw[Symbol.dispose]();
     await until("its end", () => server.server.connections.size === 0);
   }
-  // A client that shuts its sending side says that it has gone.
+  // A client that shuts down its sending side has disconnected.
   using half = await server.raw("/echo");
   await half.tcp.closeWrite();
   await until("its end", () => server.server.connections.size === 0);

@@ -6,15 +6,15 @@ import { Child, offline, serve, turn, until, within } from "../kit/mod.ts";
 const boom = () => {
   throw new Error("boom");
 };
-/** What JavaScript lets in and the types do not. */
+/** JavaScript accepts it, the types do not. */
 const rejects = (() => Promise.reject(new Error("boom"))) as () => never;
 
 for (const [way, fails] of [["throws", boom], ["rejects", rejects]] as const) {
   for (const hook of ["open", "close", "message"] as const) {
     Deno.test(`a plugin that ${way} in its ${hook} hook costs at most the message`, async () => {
-      const culprit: AnyPlugin = { name: "culprit", [hook]: fails };
+      const broken: AnyPlugin = { name: "broken", [hook]: fails };
       let closed = 0;
-      await using server = await serve({}, culprit, echo(), { name: "next", close: () => void closed++ });
+      await using server = await serve({}, broken, echo(), { name: "next", close: () => void closed++ });
       {
         await using client = await server.connect("/echo");
         client.send("one");
@@ -22,38 +22,38 @@ for (const [way, fails] of [["throws", boom], ["rejects", rejects]] as const) {
       }
       await until("the close hook of the next plugin", () => closed === 1);
       const { plugin, message, fields } = await server.log.next();
-      assert.deepEqual([plugin, message, fields.hook], ["culprit", `${hook} failed`, hook]);
+      assert.deepEqual([plugin, message, fields.hook], ["broken", `${hook} failed`, hook]);
       assert.equal((fields.error as Error).message, "boom");
       assert.equal(server.server.connections.size, 0);
     });
   }
 
-  Deno.test(`a plugin that ${way} in its upgrade hook refuses the client, the next one is asked anew`, async () => {
+  Deno.test(`a plugin that ${way} in its upgrade hook refuses the client, and is called again for the next one`, async () => {
     let calls = 0;
-    const culprit: AnyPlugin = { name: "culprit", upgrade: () => ++calls === 1 ? fails() : undefined };
-    await using server = await serve({ maxConnections: 1 }, culprit, echo());
+    const broken: AnyPlugin = { name: "broken", upgrade: () => ++calls === 1 ? fails() : undefined };
+    await using server = await serve({ maxConnections: 1 }, broken, echo());
     await assert.rejects(server.connect("/echo"), /500/);
     await using client = await server.connect("/echo");
     client.send("hello");
     assert.equal(await client.next(), "hello");
     const { plugin, fields } = await server.log.next();
-    assert.deepEqual([plugin, fields.hook], ["culprit", "upgrade"]);
+    assert.deepEqual([plugin, fields.hook], ["broken", "upgrade"]);
   });
 
   for (const hook of ["drain", "stop"] as const) {
-    Deno.test(`a plugin that ${way} in its ${hook} hook does not keep the others from stopping`, async () => {
+    Deno.test(`a plugin that ${way} in its ${hook} hook does not prevent the others from stopping`, async () => {
       const stopped: string[] = [];
       const other = (name: string) => ({ name, stop: () => void stopped.push(name) });
-      const server = await offline({}, other("first"), { name: "culprit", [hook]: fails }, other("last"));
+      const server = await offline({}, other("first"), { name: "broken", [hook]: fails }, other("last"));
       await server.server.stop();
       assert.deepEqual(stopped, ["last", "first"]);
       const { plugin, fields } = await server.log.next();
-      assert.deepEqual([plugin, fields.hook], ["culprit", hook]);
+      assert.deepEqual([plugin, fields.hook], ["broken", hook]);
     });
   }
 
   for (const handler of ["message", "ping", "close"] as const) {
-    Deno.test(`a session that ${way} in ${handler} costs its connection alone`, async () => {
+    Deno.test(`a session that ${way} in ${handler} costs only its connection`, async () => {
       const endpoint: Endpoint = {
         name: "fragile",
         path: "/fragile",
@@ -77,7 +77,7 @@ for (const [way, fails] of [["throws", boom], ["rejects", rejects]] as const) {
     });
   }
 
-  Deno.test(`an endpoint that ${way} in open costs that connection alone`, async () => {
+  Deno.test(`an endpoint that ${way} in open costs only that connection`, async () => {
     let calls = 0;
     const endpoint = {
       name: "fragile",
@@ -86,7 +86,7 @@ for (const [way, fails] of [["throws", boom], ["rejects", rejects]] as const) {
     } as unknown as Endpoint;
     await using server = await offline({}, { name: "fragile", endpoints: [endpoint] });
     const { conn, transport } = await server.connect(endpoint);
-    if (way === "rejects") conn.receive("to a session that is none");
+    if (way === "rejects") conn.receive("for a session that is not valid");
     assert.equal(transport.closed?.code, 3004);
     const { plugin, fields } = await server.log.next();
     assert.equal(plugin, "fragile");
@@ -94,14 +94,14 @@ for (const [way, fails] of [["throws", boom], ["rejects", rejects]] as const) {
     assert.equal((await server.connect(endpoint)).conn.open, true);
   });
 
-  Deno.test(`a plugin that ${way} in a timer ends nothing`, async () => {
+  Deno.test(`a plugin that ${way} in a timer does not end the process`, async () => {
     const start: AnyPlugin["start"] = ({ clock }) => void clock.after(0, fails);
-    await using server = await serve({}, { name: "culprit", start });
+    await using server = await serve({}, { name: "broken", start });
     const { plugin, fields } = await server.log.next();
-    assert.deepEqual([plugin, fields.hook], ["culprit", "timer"]);
+    assert.deepEqual([plugin, fields.hook], ["broken", "timer"]);
   });
 
-  Deno.test(`a plugin that ${way} in its log hook does not keep the line from others`, async () => {
+  Deno.test(`a plugin that ${way} in its log hook does not keep the record from others`, async () => {
     await using server = await serve({}, { name: "deaf", log: fails }, {
       name: "talker",
       start: ({ log }) => log.warn("hear me"),
@@ -110,7 +110,7 @@ for (const [way, fails] of [["throws", boom], ["rejects", rejects]] as const) {
   });
 }
 
-Deno.test("a message that a check could not check is dropped, and the next one is not", async () => {
+Deno.test("a message is dropped if its check fails to run, and the next one is not", async () => {
   const handled: unknown[] = [];
   let calls = 0;
   const check: AnyPlugin = { name: "check", message: () => ++calls === 1 ? boom() : undefined };
@@ -126,7 +126,7 @@ Deno.test("a message that a check could not check is dropped, and the next one i
   assert.deepEqual(handled, ["checked"]);
 });
 
-Deno.test("a request handler that fails answers 500 in JSON; Hono's own refusals pass", async () => {
+Deno.test("a failed request handler answers 500 in JSON, and Hono's HTTPException its own status", async () => {
   const { HTTPException } = await import("@hono/hono/http-exception");
   await using server = await serve({}, {
     name: "routes",
@@ -145,7 +145,7 @@ Deno.test("a request handler that fails answers 500 in JSON; Hono's own refusals
   assert.deepEqual([teapot.status, await teapot.text()], [418, "short and stout"]);
 });
 
-Deno.test("a transport that fails costs its connection alone", async () => {
+Deno.test("a transport that fails costs only its connection", async () => {
   await using server = await offline({}, echo());
   const endpoint = echo().endpoints![0]!;
   const { conn, transport } = await server.connect(endpoint);
@@ -169,19 +169,19 @@ Deno.test("a clientIp that throws answers 500", async () => {
 });
 
 const failing: [HookName | "endpoint", AnyPlugin, RegExp][] = [
-  ["start", { name: "culprit", start: boom }, /^Cannot start culprit: boom$/],
-  ["start", { name: "culprit", start: rejects }, /^Cannot start culprit: boom$/],
-  ["routes", { name: "culprit", routes: boom }, /^Cannot start culprit: boom$/],
+  ["start", { name: "broken", start: boom }, /^Cannot start broken: boom$/],
+  ["start", { name: "broken", start: rejects }, /^Cannot start broken: boom$/],
+  ["routes", { name: "broken", routes: boom }, /^Cannot start broken: boom$/],
 ];
-for (const [hook, culprit, sentence] of failing) {
-  Deno.test(`a ${hook} that fails (${culprit.start === rejects ? "late" : "at once"}) stops what had started, in reverse`, async () => {
+for (const [hook, broken, sentence] of failing) {
+  Deno.test(`a ${hook} that fails (${broken.start === rejects ? "async" : "sync"}) stops the started plugins in reverse`, async () => {
     const calls: string[] = [];
     const other = (name: string): AnyPlugin => ({
       name,
       start: () => void calls.push(`start ${name}`),
       stop: () => void calls.push(`stop ${name}`),
     });
-    await assert.rejects(offline({}, other("a"), other("b"), culprit, other("c")), (error: Error) => {
+    await assert.rejects(offline({}, other("a"), other("b"), broken, other("c")), (error: Error) => {
       assert.match(error.message, sentence);
       return true;
     });
@@ -194,14 +194,14 @@ for (const [hook, culprit, sentence] of failing) {
   });
 }
 
-Deno.test("a plugin whose own start failed is stopped too", async () => {
+Deno.test("a plugin whose start failed is stopped too", async () => {
   let stopped = 0;
-  const culprit = { name: "culprit", start: boom, stop: () => void stopped++ };
-  await assert.rejects(offline({}, culprit), /boom/);
+  const broken = { name: "broken", start: boom, stop: () => void stopped++ };
+  await assert.rejects(offline({}, broken), /boom/);
   assert.equal(stopped, 1);
 });
 
-Deno.test("a failed start ends the process with 1 and one sentence", async () => {
+Deno.test("a failed start exits with 1 and one sentence", async () => {
   await using child = new Child(new URL("children/failing.ts", import.meta.url));
   const { code, stderr } = await child.end();
   assert.equal(code, 1);
@@ -209,7 +209,7 @@ Deno.test("a failed start ends the process with 1 and one sentence", async () =>
   assert.deepEqual(child.lines.take(), ["stop cache"]);
 });
 
-Deno.test("the process survives what a plugin throws where no guard can be", async () => {
+Deno.test("the process survives uncaught errors of a plugin", async () => {
   await using child = new Child(new URL("children/surviving.ts", import.meta.url));
   const url = await child.line();
   for (const path of ["/timer", "/promise"]) {

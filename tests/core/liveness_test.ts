@@ -16,7 +16,7 @@ const pinging: Endpoint = {
 };
 const plain = echo().endpoints![0]!;
 
-/** Both kinds of endpoints, and why connections were closed. */
+/** A plugin with both endpoints, which records why connections were closed. */
 function both(): Plugin & { closed: Map<Connection, Closed> } {
   const closed = new Map<Connection, Closed>();
   return {
@@ -27,7 +27,7 @@ function both(): Plugin & { closed: Map<Connection, Closed> } {
   };
 }
 
-/** Time that passes as it does: the event loop turns between the ticks. */
+/** Advances the clock, with a turn of the event loop after each tick. */
 async function pass(clock: FakeClock, ms: number, each: () => boolean | void = () => {}): Promise<void> {
   for (let passed = 0; passed < ms; passed += TICK_MS) {
     clock.advance(TICK_MS);
@@ -37,7 +37,7 @@ async function pass(clock: FakeClock, ms: number, each: () => boolean | void = (
 }
 
 for (const endpoint of [pinging, plain]) {
-  Deno.test(`${endpoint.name}: a peer that falls silent is closed within two intervals, whenever that is`, async () => {
+  Deno.test(`${endpoint.name}: a peer that stops answering is closed within two intervals, at any time`, async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 0, max: 3 * INTERVAL_MS / TICK_MS }), async (ticks) => {
         const clock = new FakeClock();
@@ -55,14 +55,14 @@ for (const endpoint of [pinging, plain]) {
     );
   });
 
-  Deno.test(`${endpoint.name}: a real peer that vanished without a word is closed with 3012`, async () => {
+  Deno.test(`${endpoint.name}: a real peer that is silently gone is closed with 3012`, async () => {
     const plugin = both();
     const clock = new FakeClock();
     await using server = await serve(
       { clock, pingIntervalMs: INTERVAL_MS, pongTimeoutMs: TIMEOUT_MS },
       plugin,
     );
-    // It neither answers nor closes, as when the network has gone.
+    // It neither answers nor closes, as after a network failure.
     using _silent = await server.raw(endpoint.path as string);
     await until("the connection", () => server.server.connections.size === 1);
     const since = clock.now();
@@ -72,7 +72,7 @@ for (const endpoint of [pinging, plain]) {
   });
 }
 
-Deno.test("a peer that answers is kept: pings by frames, by messages, and any message counts", async () => {
+Deno.test("a peer that answers stays: ping frames, ping messages, and any message counts", async () => {
   const plugin = both();
   await using server = await serve({ pingIntervalMs: 150, pongTimeoutMs: 100 }, plugin);
   using frames = await server.raw("/echo");
@@ -91,8 +91,8 @@ Deno.test("a peer that answers is kept: pings by frames, by messages, and any me
   assert.deepEqual([server.server.connections.size, plugin.closed.size], [2, 0]);
 });
 
-Deno.test("a message that crosses with a ping does not get its sender closed", async () => {
-  // The runtime's own idle timer closes such a sender sooner or later.
+Deno.test("a message that crosses a ping does not close its sender", async () => {
+  // The runtime's own idle timer closes such a sender at some time.
   const plugin = both();
   await using server = await serve({ pingIntervalMs: 100, pongTimeoutMs: 80 }, plugin);
   using raw = await server.raw("/echo");
@@ -105,7 +105,7 @@ Deno.test("a message that crosses with a ping does not get its sender closed", a
   assert.equal(plugin.closed.size, 0);
 });
 
-Deno.test("time that passes while the event loop is blocked closes nobody", async () => {
+Deno.test("time during which the event loop is blocked closes no connection", async () => {
   const clock = new FakeClock();
   const options = { clock, pingIntervalMs: INTERVAL_MS, pongTimeoutMs: TIMEOUT_MS };
   await using server = await offline(options, { name: "test", endpoints: [pinging] });
@@ -119,7 +119,7 @@ Deno.test("time that passes while the event loop is blocked closes nobody", asyn
   }
 });
 
-Deno.test("an event loop that is blocked for longer than the timeout, again and again, drops nobody", async () => {
+Deno.test("an event loop that is repeatedly blocked for longer than the timeout closes no connection", async () => {
   const plugin = both();
   await using server = await serve({ pingIntervalMs: 200, pongTimeoutMs: 100 }, plugin);
   const clients: Client[] = [];
@@ -134,7 +134,7 @@ Deno.test("an event loop that is blocked for longer than the timeout, again and 
     block(450);
     await turn();
   }
-  // Three more rounds of pings for everybody.
+  // Three more rounds of pings.
   for (let i = 0; i < 3; i++) await answer();
   assert.deepEqual([...plugin.closed.values()], []);
   for (const client of clients) {
@@ -144,7 +144,7 @@ Deno.test("an event loop that is blocked for longer than the timeout, again and 
   }
 });
 
-Deno.test("pings stop with the connection, and with the server", async () => {
+Deno.test("pings stop with the connection and with the server", async () => {
   const clock = new FakeClock();
   const options = { clock, pingIntervalMs: INTERVAL_MS, pongTimeoutMs: TIMEOUT_MS };
   await using server = await offline(options, { name: "test", endpoints: [plain] });

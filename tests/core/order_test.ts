@@ -8,8 +8,8 @@ function handledBy(message: Session["message"]): Endpoint {
   return { name: "test", path: "/test", open: () => ({ message }) };
 }
 
-Deno.test("messages are handled one at a time and in order, however long each takes", async () => {
-  // What a handler does: it answers at once, or after some turns of the event loop.
+Deno.test("messages are handled one at a time and in order, whatever time each takes", async () => {
+  // A handler is synchronous, or takes some turns of the event loop.
   const handlers = fc.array(fc.oneof(fc.constant("sync" as const), fc.integer({ min: 0, max: 3 })), {
     minLength: 1,
     maxLength: 40,
@@ -39,7 +39,7 @@ Deno.test("messages are handled one at a time and in order, however long each ta
   );
 });
 
-Deno.test("one connection's slow handler delays no other connection", async () => {
+Deno.test("a slow handler delays only its own connection", async () => {
   const blocked = Promise.withResolvers<void>();
   const handled: string[] = [];
   const endpoint = handledBy((data) => {
@@ -62,7 +62,7 @@ for (
     ["bytes", { maxWaitingBytes: 1_000 }, "x".repeat(100), 10],
   ] as const
 ) {
-  Deno.test(`what waits behind a handler is bounded by ${bound}`, async () => {
+  Deno.test(`messages that wait for a handler are bounded by ${bound}`, async () => {
     const blocked = Promise.withResolvers<void>();
     let handled = 0;
     const endpoint = handledBy(() => {
@@ -77,11 +77,11 @@ for (
     assert.equal(transport.closed?.code, 3013);
     blocked.resolve();
     await turn();
-    assert.equal(handled, 1, "what waited is dropped");
+    assert.equal(handled, 1, "waiting messages are dropped");
   });
 }
 
-Deno.test("the bound counts what waits, not what has passed", async () => {
+Deno.test("the bound counts waiting messages, not handled ones", async () => {
   let handled = 0;
   const endpoint: Endpoint = {
     name: "test",
@@ -102,7 +102,7 @@ Deno.test("the bound counts what waits, not what has passed", async () => {
   assert.equal(conn.open, true);
 });
 
-Deno.test("a rejection closes the connection, and what waited behind it is not handled", async () => {
+Deno.test("a rejection closes the connection, and drops the waiting messages", async () => {
   const handled: string[] = [];
   const endpoint = handledBy((data) => {
     handled.push(data);
@@ -116,7 +116,7 @@ Deno.test("a rejection closes the connection, and what waited behind it is not h
   assert.equal((await server.log.next()).fields.hook, "message");
 });
 
-Deno.test("a message hook sees every message at once, and drops it with true", async () => {
+Deno.test("message hooks run before the handler, and drop a message with true", async () => {
   const seen: unknown[] = [];
   const order: string[] = [];
   const endpoint = handledBy((data) => void order.push(data));
@@ -132,7 +132,7 @@ Deno.test("a message hook sees every message at once, and drops it with true", a
   assert.equal(conn.open, true);
 });
 
-Deno.test("thousands of tiny messages over a socket arrive in order", async () => {
+Deno.test("thousands of small messages over a socket arrive in order", async () => {
   const received: number[] = [];
   const endpoint = handledBy(async (data) => {
     if (received.length % 100 === 0) await turn();

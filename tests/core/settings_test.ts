@@ -7,7 +7,7 @@ const table = {
   LOG_LEVEL: setting.oneOf(["debug", "info"], "info", "How much to say"),
   JWT_SECRET: setting.secret("Signs tokens"),
   API_KEYS: setting.list("Keys of backends", true),
-  ALLOW_ANONYMOUS: setting.flag("Let everybody in"),
+  ALLOW_ANONYMOUS: setting.flag("Allow anonymous clients"),
   PLUGINS: setting.without(["chat", "hub"], "What to leave out"),
   RATE: setting.of(readRate, "10/s", "How much"),
 };
@@ -19,7 +19,7 @@ function readRate(text: string): string {
 
 const read = (args: string[], env: Record<string, string> = {}) => readSettings(table, { args, env });
 
-Deno.test("settings have defaults, the environment overrides them, and flags override both", () => {
+Deno.test("the environment overrides defaults, and flags override both", () => {
   assert.deepEqual(read([]), {
     PORT: 8080,
     HOST: "127.0.0.1",
@@ -42,7 +42,7 @@ Deno.test("settings have defaults, the environment overrides them, and flags ove
   assert.equal(read(["--jwt-secret=a=b"]).JWT_SECRET, "a=b");
 });
 
-Deno.test("a wrong setting is told in a sentence, and a secret is not shown in it", () => {
+Deno.test("an invalid setting throws one sentence, without secrets", () => {
   const sentences: [string[], Record<string, string>, string][] = [
     [["--port", "high"], {}, 'PORT must be a whole number up to 65535, got "high"'],
     [["--port=65536"], {}, 'PORT must be a whole number up to 65535, got "65536"'],
@@ -88,7 +88,7 @@ Deno.test("times and sizes have units, and fit timers and buffers", () => {
   ]);
 });
 
-Deno.test("the settings in force can be shown without their secrets", () => {
+Deno.test("showSettings hides secrets", () => {
   const given = { JWT_SECRET: "hunter2", API_KEYS: "key1,key2", PLUGINS: "-hub" };
   const shown = showSettings(table, read([], given));
   assert.ok(!/hunter2|key1/.test(shown));
@@ -97,18 +97,18 @@ Deno.test("the settings in force can be shown without their secrets", () => {
   assert.match(shown, /^PLUGINS=-hub$/m);
 });
 
-Deno.test("the help names every setting, its flag and its default", () => {
+Deno.test("the help lists every setting with its flag and its default", () => {
   const help = settingsHelp(table);
   for (const name of Object.keys(table)) assert.match(help, new RegExp(`^${name} +--[a-z-]+ +\\S`, "m"));
   assert.match(help, /Port to listen on \[8080\]/);
 });
 
-Deno.test("a program reads its flags, its environment and .env, in that order, and no other variable", async () => {
+Deno.test("a program reads its flags, its environment and .env, in that order, and no other variables", async () => {
   const { stdout } = await runProgram(["--a=flag"], { A: "environment", B: "environment", D: "unasked" });
   assert.deepEqual(JSON.parse(stdout), { A: "flag", B: "environment", C: "file" });
 });
 
-Deno.test("a program answers --help and --print-config, and ends where a setting is wrong", async () => {
+Deno.test("a program answers --help and --print-config, and ends at an invalid setting", async () => {
   const help = await runProgram(["--help"]);
   assert.equal(help.code, 0);
   assert.match(help.stdout, /^A +--a +The first$/m);

@@ -5,7 +5,7 @@ import { echo } from "../../plugins/protocols/echo.ts";
 
 const endpoint = echo().endpoints![0]!;
 
-/** Everybody at `/feed` gets what is published; tells who was closed. */
+/** All clients at `/feed` are in its audience. Records why connections were closed. */
 function feed(): Plugin<Audience> & { closed: Map<Connection, Closed> } {
   const readers = new Audience();
   const closed = new Map<Connection, Closed>();
@@ -28,7 +28,7 @@ function feed(): Plugin<Audience> & { closed: Map<Connection, Closed> } {
   };
 }
 
-Deno.test("a reader that stops reading is closed at 1 MiB, the others get everything in order", async () => {
+Deno.test("a reader that stops is closed at 1 MiB, and the others receive everything in order", async () => {
   const plugin = feed();
   await using server = await serve({}, plugin);
   using _stuck = await server.raw("/feed");
@@ -39,7 +39,7 @@ Deno.test("a reader that stops reading is closed at 1 MiB, the others get everyt
   let sent = 0;
   for (; plugin.closed.size === 0 && sent < 500; sent++) {
     plugin.api.send(`${sent} ${text}`);
-    // The pace of the fast ones; the system's own buffers take some megabytes of the slow one.
+    // At the pace of the fast readers. The system's buffers hold some megabytes for the slow one.
     for (const client of [fast, another]) {
       assert.equal((await client.nextText()).split(" ")[0], String(sent));
     }
@@ -49,7 +49,7 @@ Deno.test("a reader that stops reading is closed at 1 MiB, the others get everyt
   assert.equal(await fast.next(), "last");
 });
 
-Deno.test("the limit is an option, and holds for what waits in one turn too", async () => {
+Deno.test("the limit is an option, and holds within one turn", async () => {
   await using server = await offline({ maxQueuedBytes: 10_000 }, echo());
   const { conn, transport } = await server.connect(endpoint);
   transport.send = (frame) => void (transport.buffered += frame.length);
@@ -60,11 +60,11 @@ Deno.test("the limit is an option, and holds for what waits in one turn too", as
   for (let i = 0; i < 2; i++) conn.send("x".repeat(1_000));
   await turn();
   assert.equal(transport.closed?.code, 3008);
-  // What waited is thrown away: in the runtime's hands it could not be taken back.
+  // The backlog was dropped instead of sent.
   assert.ok(transport.buffered <= 6_000);
 });
 
-Deno.test("an endpoint's own limit holds in place of the server's", async () => {
+Deno.test("an endpoint's limit overrides the server's", async () => {
   const patient = { ...endpoint, path: "/patient", maxQueuedBytes: 50_000 } as Endpoint;
   await using server = await offline({ maxQueuedBytes: 10_000 }, echo(), {
     name: "patient",
@@ -82,7 +82,7 @@ Deno.test("an endpoint's own limit holds in place of the server's", async () => 
   assert.equal(lenient.transport.closed?.code, 3008);
 });
 
-Deno.test("what has gone out counts no more", async () => {
+Deno.test("sent bytes do not count", async () => {
   await using server = await offline({ maxQueuedBytes: 100_000 }, echo());
   const { conn, transport } = await server.connect(endpoint);
   for (let round = 1; round <= 5; round++) {
@@ -90,12 +90,12 @@ Deno.test("what has gone out counts no more", async () => {
     for (let i = 0; i < 5; i++) conn.send("x".repeat(9_000));
     await turn();
     transport.buffered = 0;
-    await until("all to have gone out", () => transport.frames.length === 5 * round);
+    await until("all frames to be sent", () => transport.frames.length === 5 * round);
   }
   assert.equal(conn.open, true);
 });
 
-Deno.test("a single message beyond the limit reaches a reader who keeps up", async () => {
+Deno.test("a single message over the limit reaches a reader that keeps up", async () => {
   await using server = await offline({}, echo());
   const { conn, transport } = await server.connect(endpoint);
   const state = "x".repeat(3_000_000);
@@ -104,22 +104,22 @@ Deno.test("a single message beyond the limit reaches a reader who keeps up", asy
   assert.deepEqual([conn.open, transport.frames], [true, [state]]);
 });
 
-Deno.test("what waits goes out as soon as the network takes more, in order", async () => {
+Deno.test("waiting frames are sent in order when the network takes more", async () => {
   await using server = await offline({}, echo());
   const { conn, transport } = await server.connect(endpoint);
   transport.buffered = 200_000;
   const messages = Array.from({ length: 5 }, (_, i) => `${i}${"x".repeat(50_000)}`);
   for (const message of messages) conn.send(message);
   await turn();
-  // What it takes until it asks how much is held.
+  // Frames are sent until the backlog checks the transport.
   const before = transport.frames.length;
-  assert.ok(before < 5, `${before} went out`);
+  assert.ok(before < 5, `${before} were sent`);
   transport.buffered = 0;
   await until("the rest", () => transport.frames.length === 5);
   assert.deepEqual(transport.frames, messages);
 });
 
-Deno.test("a reader that is stuck with little queued is found between two pings", async () => {
+Deno.test("a stuck reader with a small backlog is closed between two pings", async () => {
   const clock = new FakeClock();
   await using server = await offline({ clock, pingIntervalMs: 5_000, pongTimeoutMs: 2_000 }, echo());
   const { conn, transport } = await server.connect(endpoint);
@@ -133,7 +133,7 @@ Deno.test("a reader that is stuck with little queued is found between two pings"
   assert.equal(transport.closed?.code, 3008);
 });
 
-Deno.test("a slow reader that does take something is kept", async () => {
+Deno.test("a slow reader that makes progress is kept", async () => {
   const clock = new FakeClock();
   await using server = await offline({ clock, pingIntervalMs: 5_000, pongTimeoutMs: 2_000 }, echo());
   const { conn, transport } = await server.connect(endpoint);
@@ -164,7 +164,7 @@ Deno.test("a place is taken until the socket of a closed connection is gone", as
   );
 });
 
-Deno.test("what waited for closed readers is given back", async () => {
+Deno.test("the backlogs of closed readers are freed", async () => {
   await using child = new Child(new URL("children/slow_readers.ts", import.meta.url), {
     flags: ["--v8-flags=--expose-gc"],
   });
@@ -172,6 +172,6 @@ Deno.test("what waited for closed readers is given back", async () => {
     await within("the figures", child.line(), 60_000),
   );
   const grown = after - before;
-  // Had it been kept, it would be about a megabyte each.
+  // A kept backlog would be about a megabyte.
   assert.ok(grown < readers * queuedBytes / 4, `${readers} closed readers hold ${grown} bytes`);
 });

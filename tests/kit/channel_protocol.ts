@@ -35,7 +35,7 @@ type Command =
   & SubscribeRequest;
 
 /**
- * The plainest protocol there can be, for tests of the channel service: `{"do":"subscribe","channel":"a"}` and so
+ * A minimal protocol for tests of the channel service: `{"do":"subscribe","channel":"a"}` and so
  * on at `/t`; the user is taken from `?user=`.
  */
 export function channelProtocol(

@@ -1,11 +1,11 @@
 import { Inbox, within } from "./wait.ts";
 
-/** Starting a process takes its time on a busy machine. */
+/** A process starts slowly on a busy machine. */
 const CHILD_MS = 60_000;
 
-/** A script that runs as a process of its own, for what would end or disturb the process of the tests. */
+/** A script in its own process, for what would end or disturb the process of the tests. */
 export class Child implements AsyncDisposable {
-  /** Lines of its standard output, as they come. */
+  /** The lines of its standard output. */
   readonly lines = new Inbox<string>();
   /** Resolves when it has ended. */
   readonly ended: Promise<{ code: number; stderr: string }>;
@@ -24,12 +24,12 @@ export class Child implements AsyncDisposable {
       .then(([{ code }, stderr]) => ({ code, stderr }));
   }
 
-  /** The next line of its standard output. */
+  /** Returns the next line of its standard output. */
   line(): Promise<string> {
     return this.lines.next("a line from the child process", CHILD_MS);
   }
 
-  /** How it ended. */
+  /** Waits for its end. */
   end(): Promise<{ code: number; stderr: string }> {
     return within("the end of the child process", this.ended, CHILD_MS);
   }

@@ -1,6 +1,6 @@
 import { Inbox, within } from "./wait.ts";
 
-/** How a connection ended, as the client saw it. */
+/** The close code that the client received. */
 export interface ClientClosed {
   code: number;
   reason: string;
@@ -57,25 +57,25 @@ export class Client implements AsyncDisposable {
     this.socket.send(JSON.stringify(message));
   }
 
-  /** The next message. */
+  /** Returns the next message. */
   next(ms?: number): Promise<string | Uint8Array> {
     return this.#inbox.next("a message", ms);
   }
 
-  /** The next message, which must be text. */
+  /** Returns the next message, which must be text. */
   async nextText(ms?: number): Promise<string> {
     const message = await this.next(ms);
     if (typeof message !== "string") throw new Error("Expected text, got bytes");
     return message;
   }
 
-  /** The next message, parsed. */
-  // deno-lint-ignore no-explicit-any -- tests look into what they expect
+  /** Returns the next message, parsed. */
+  // deno-lint-ignore no-explicit-any -- tests check its shape
   async nextJson(ms?: number): Promise<any> {
     return JSON.parse(await this.nextText(ms));
   }
 
-  /** What has arrived and was not taken yet. */
+  /** The number of messages that were not taken yet. */
   get waiting(): number {
     return this.#inbox.size;
   }

@@ -1,6 +1,6 @@
 import type { Clock } from "../../core/mod.ts";
 
-/** A clock that stands still until it is moved. */
+/** A clock that tests advance. */
 export class FakeClock implements Clock {
   #now: number;
   #timers = new Set<{ at: number; every: number | undefined; run: () => void }>();
@@ -21,7 +21,7 @@ export class FakeClock implements Clock {
     return this.#add(ms, ms, run);
   }
 
-  /** Moves time forward, and calls what falls due on the way, in order. */
+  /** Advances the time, and calls the due timers in order. */
   advance(ms: number): void {
     const end = this.#now + ms;
     for (let due = this.#due(end); due !== undefined; due = this.#due(end)) {
@@ -33,12 +33,12 @@ export class FakeClock implements Clock {
     this.#now = end;
   }
 
-  /** Lets time pass unnoticed, as it does while the event loop is blocked: timers find out when it moves again. */
+  /** Lets time pass while the event loop is blocked: timers run at the next `advance`. */
   block(ms: number): void {
     this.#now += ms;
   }
 
-  /** How many timers are set. */
+  /** The number of timers. */
   get pending(): number {
     return this.#timers.size;
   }

@@ -3,13 +3,13 @@ import { until, within } from "./wait.ts";
 /** The project's folder. */
 export const root = new URL("../../", import.meta.url);
 
-/** A program of this project that runs in a process of its own; ended at the end of the block. */
+/** A program of this project in its own process, stopped at the end of the block. */
 export interface RunningExample extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
-  /** What it has printed until now. */
+  /** Returns its output so far. */
   printed(): string;
-  /** Sends a signal; resolves to the exit code. */
+  /** Sends a signal. Resolves to the exit code. */
   stop(signal?: Deno.Signal): Promise<number>;
 }
 
@@ -19,12 +19,12 @@ export interface ExampleOptions {
   cwd?: string | URL;
   /** The runtime's executable. @default {the one that runs the tests} */
   program?: string;
-  /** As whom; only root may say. */
+  /** The user; only root can set it. */
   uid?: number;
   gid?: number;
 }
 
-/** Runs Deno, in the project's folder if not told otherwise. */
+/** Runs Deno, by default in the project's folder. */
 export function deno(
   args: string[],
   { env, cwd = root, program = Deno.execPath(), ...user }: ExampleOptions = {},
@@ -38,7 +38,7 @@ export function runExample(path: string, env: Record<string, string> = {}): Prom
   return startExample(["run", "--allow-all", "--no-check", path], { env });
 }
 
-/** The same with Deno's arguments, from `run` on. */
+/** The same with Deno's arguments, starting with `run`. */
 export async function startExample(
   args: string[],
   { env, ...options }: ExampleOptions = {},
@@ -76,7 +76,7 @@ export async function startExample(
   };
 }
 
-/** A port nobody uses right now. */
+/** Returns a free port. */
 export function freePort(): number {
   using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
   return listener.addr.port;

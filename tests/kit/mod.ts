@@ -1,4 +1,4 @@
-/** Helpers for tests: a real server, clients of several kinds, a clock, and waiting without sleeping. */
+/** Helpers for tests: real servers, several clients, a clock, and waits without sleeps. */
 export { Child } from "./child.ts";
 export { Client, type ClientClosed } from "./client.ts";
 export { FakeClock } from "./clock.ts";

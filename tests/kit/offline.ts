@@ -6,10 +6,10 @@ import { stopped } from "./server.ts";
 import { FakeTransport } from "./transport.ts";
 import { Inbox } from "./wait.ts";
 
-/** A server without a network: connections are opened over transports that keep what they are given. */
+/** A server without a network. Its transports record their frames. */
 export interface OfflineServer extends AsyncDisposable {
   readonly server: Server;
-  /** Every warning and error that was logged. */
+  /** The warnings and errors that were logged. */
   readonly log: Inbox<LogRecord>;
   /** Opens a connection at an endpoint. */
   connect(endpoint: Endpoint, ip?: string): Promise<{ conn: ServerConnection; transport: FakeTransport }>;

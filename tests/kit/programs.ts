@@ -1,4 +1,4 @@
-/** Programs of the machine that a test needs: what they may be called, first choice first. */
+/** Installed programs that tests need: their possible names, first choice first. */
 export const programs = {
   redis: ["redis-server"],
   chromium: ["chromium", "chromium-browser", "google-chrome"],
@@ -8,8 +8,8 @@ export const programs = {
 } as const satisfies Record<string, readonly string[]>;
 
 /**
- * A test that needs a program of the machine; it gets the program's path. Without the program the test is skipped,
- * and its line says why; where nothing may be skipped (`PLUGBOARD_CI`), it fails.
+ * A test that needs an installed program, whose path it receives. Without the program the test is skipped
+ * and its name says why. It fails if `PLUGBOARD_CI` is set.
  *
  * ```ts ignore
  * testWith("redis", "N01 two nodes share their channels", async (redisServer) => { … });
@@ -34,10 +34,10 @@ export function testWith(
   });
 }
 
-/** The path of the first of these programs that is installed. */
+/** Returns the path of the first of these programs that is installed. */
 export function findProgram(names: readonly string[]): string | undefined {
   const folders = Deno.env.get("PATH")?.split(":") ?? [];
-  if (folders[0] !== "") folders.push("/usr/sbin"); // where servers are, for users whose PATH leaves it out
+  if (folders[0] !== "") folders.push("/usr/sbin"); // Servers are there. The PATH of some users lacks it.
   return names.flatMap((name) => folders.map((folder) => `${folder}/${name}`)).find(isFile);
 }
 

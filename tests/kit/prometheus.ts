@@ -1,4 +1,4 @@
-/** A sample of a metric: its labels, and its value. */
+/** A sample of a metric. */
 export interface Sample {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -6,18 +6,18 @@ export interface Sample {
 }
 
 /**
- * Parses Prometheus' text format and refuses whatever the format does not allow: a sample without a type, a name or
- * a label that is no name, a value that is no number, a type told twice.
+ * Parses Prometheus' text format. Throws for what the format does not allow: a sample without a type, an invalid name,
+ * label or value, a duplicate type.
  */
 export function parsePrometheus(text: string): { types: Map<string, string>; samples: Sample[] } {
   const types = new Map<string, string>();
   const samples: Sample[] = [];
-  if (!text.endsWith("\n")) throw new Error("The last line has no end");
+  if (!text.endsWith("\n")) throw new Error("The last line is incomplete");
   for (const line of text.slice(0, -1).split("\n")) {
     if (line.startsWith("# HELP ")) continue;
     if (line.startsWith("# TYPE ")) {
       const [, , name, type] = line.split(" ");
-      if (types.has(name!)) throw new Error(`The type of ${name} is told twice`);
+      if (types.has(name!)) throw new Error(`The type of ${name} is a duplicate`);
       types.set(name!, type!);
       continue;
     }

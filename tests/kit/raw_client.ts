@@ -1,12 +1,12 @@
 import { within } from "./wait.ts";
 
 /**
- * A client with nothing but a TCP connection, for what a WebSocket object does not let one do: stop reading, stay
- * silent, vanish without a word, send broken frames.
+ * A client on a TCP connection, for what a WebSocket object cannot do: stop reading, stay
+ * silent, disappear without a close, send broken frames.
  */
 export class RawClient implements Disposable {
   readonly tcp: Deno.TcpConn;
-  /** What came after the response's head. */
+  /** Bytes after the response's head. */
   #rest: Uint8Array = new Uint8Array();
 
   private constructor(tcp: Deno.TcpConn) {
@@ -17,7 +17,7 @@ export class RawClient implements Disposable {
     return new RawClient(await Deno.connect({ port, hostname }));
   }
 
-  /** Connects and upgrades; gives the client with its socket open and nothing read beyond the response. */
+  /** Connects and upgrades. Returns the client, which has read only the head of the response. */
   static async upgrade(port: number, path: string, headers: Record<string, string> = {}): Promise<RawClient> {
     const client = await RawClient.connect(port);
     const head = await client.request(path, headers);
@@ -28,7 +28,7 @@ export class RawClient implements Disposable {
     return client;
   }
 
-  /** Sends an upgrade request and gives the head of the response. */
+  /** Sends an upgrade request and returns the head of the response. */
   async request(path: string, headers: Record<string, string> = {}): Promise<string> {
     const all = {
       host: "test",
@@ -73,7 +73,7 @@ export class RawClient implements Disposable {
         data.length >> 8 & 255,
         data.length & 255,
       ];
-    // A mask of zeros leaves the payload as it is.
+    // A mask of zeros does not change the payload.
     const head = [(final ? 128 : 0) | opcode, length[0]! | 128, ...length.slice(1), 0, 0, 0, 0];
     const frame = new Uint8Array(head.length + data.length);
     frame.set(head);
@@ -81,7 +81,7 @@ export class RawClient implements Disposable {
     await this.write(frame);
   }
 
-  /** Some bytes, or null at the end. */
+  /** Returns some bytes, or null at the end. */
   async read(): Promise<Uint8Array | null> {
     if (this.#rest.length > 0) {
       const rest = this.#rest;
@@ -93,7 +93,7 @@ export class RawClient implements Disposable {
     return size === null ? null : buffer.subarray(0, size);
   }
 
-  /** Reads frames until one with this opcode; gives its payload. */
+  /** Returns the payload of the next frame with this opcode. */
   async nextFrame(opcode: number): Promise<Uint8Array> {
     let bytes = new Uint8Array();
     for (;;) {
@@ -115,7 +115,7 @@ export class RawClient implements Disposable {
     }
   }
 
-  /** The code of the close frame that comes. */
+  /** Returns the code of the next close frame. */
   async closeCode(): Promise<number> {
     const payload = await this.nextFrame(8);
     return payload.length < 2 ? 1005 : payload[0]! << 8 | payload[1]!;
@@ -124,7 +124,7 @@ export class RawClient implements Disposable {
   [Symbol.dispose](): void {
     try {
       this.tcp.close();
-    } catch { /* closed already */ }
+    } catch { /* already closed */ }
   }
 }
 

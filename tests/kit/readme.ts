@@ -3,15 +3,15 @@ import { root } from "./example.ts";
 /** The README's text. */
 export const readme = Deno.readTextFileSync(new URL("README.md", root));
 
-/** A block of code in the README. */
+/** A code block of the README. */
 export interface Snippet {
-  /** The heading above it, or the bold word that the paragraph before it begins with. */
+  /** The heading above it, or the bold word at the beginning of the paragraph before it. */
   readonly title: string;
   readonly language: string;
   readonly code: string;
 }
 
-/** All blocks of code, in order. */
+/** Returns the code blocks, in order. */
 export function snippets(text = readme): Snippet[] {
   const found: Snippet[] = [];
   let title = "";
@@ -29,7 +29,7 @@ export function snippets(text = readme): Snippet[] {
   return found;
 }
 
-/** The text below a heading, up to the next of the same rank. */
+/** Returns the text below a heading, up to the next one of the same level. */
 export function section(heading: string): string {
   const [, below] = readme.split(`\n## ${heading}\n`);
   if (below === undefined) throw new Error(`The README has no section "${heading}"`);

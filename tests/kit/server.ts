@@ -9,7 +9,7 @@ export interface TestServer extends AsyncDisposable {
   readonly server: Server;
   readonly url: string;
   readonly port: number;
-  /** Every warning and error that was logged. */
+  /** The warnings and errors that were logged. */
   readonly log: Inbox<LogRecord>;
   connect(path: string, protocols?: string[], headers?: Record<string, string>): Promise<Client>;
   raw(path: string, headers?: Record<string, string>): Promise<RawClient>;
@@ -30,7 +30,7 @@ export function serve(options: ServerOptions, ...plugins: AnyPlugin[]): Promise<
   return started(server, options.clock);
 }
 
-/** Starts a server that was put together elsewhere; it must listen on a free port. `clock` is its clock. */
+/** Starts a server with port 0. `clock` is its clock. */
 export async function started(server: Server, clock?: Clock): Promise<TestServer> {
   const log = new Inbox<LogRecord>();
   server.use({
@@ -51,7 +51,7 @@ export async function started(server: Server, clock?: Clock): Promise<TestServer
   };
 }
 
-/** Stops a server; moves its clock on if that stands still, since stopping takes its time. */
+/** Stops a server. Advances its clock if it is a fake, since a stop has timeouts. */
 export async function stopped(server: Server, clock?: Clock): Promise<void> {
   let running = true;
   const stopping = server.stop().finally(() => running = false);

@@ -1,11 +1,11 @@
 import type { Message, Transport } from "../../core/mod.ts";
 
-/** A transport that keeps what it is given. */
+/** A transport that records its frames. */
 export class FakeTransport implements Transport {
   readonly frames: Message[] = [];
-  /** What the network has not taken; tests set it. */
+  /** Set by tests. */
   buffered = 0;
-  /** How often it was asked for a sign of life. */
+  /** The number of pings. */
   pings = 0;
   closed: { code: number; reason: string } | undefined;
   onClose = () => {};

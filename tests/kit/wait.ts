@@ -1,7 +1,7 @@
-/** How long a test waits for something that should happen at once. */
+/** How long a test waits for something that should happen soon. */
 export const DEADLINE_MS = 10_000;
 
-/** The promise's value, or an error that names what did not happen in time. */
+/** Returns the promise's value, or throws an error that names what did not happen in time. */
 export async function within<T>(what: string, promise: Promise<T>, ms: number = DEADLINE_MS): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -14,7 +14,7 @@ export async function within<T>(what: string, promise: Promise<T>, ms: number = 
   }
 }
 
-/** Lets the event loop turn until `holds`; for states that no event announces. */
+/** Waits until `holds`, for states without an event. */
 export async function until(
   what: string,
   holds: () => boolean | Promise<boolean>,
@@ -27,12 +27,12 @@ export async function until(
   }
 }
 
-/** Lets the event loop turn once: what was sent in this turn has left, and what had arrived was handled. */
+/** Waits for one turn of the event loop: sent messages are flushed, and received ones are handled. */
 export async function turn(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Values that arrive one by one and are taken one by one. */
+/** A queue whose values can be awaited. */
 export class Inbox<T> {
   #values: T[] = [];
   #takers: { resolve: (value: T) => void; reject: (error: Error) => void }[] = [];
@@ -44,7 +44,7 @@ export class Inbox<T> {
     else taker.resolve(value);
   }
 
-  /** Nothing more will come; those who wait are told. */
+  /** Rejects the pending and later calls of `next`. */
   end(error: Error): void {
     this.#ended = error;
     for (const { reject } of this.#takers.splice(0)) reject(error);
@@ -56,7 +56,7 @@ export class Inbox<T> {
     return within(what, new Promise<T>((resolve, reject) => this.#takers.push({ resolve, reject })), ms);
   }
 
-  /** All that has arrived and was not taken. */
+  /** Removes and returns all values. */
   take(): T[] {
     return this.#values.splice(0);
   }

@@ -1,4 +1,4 @@
-// deno-lint-ignore-file no-console -- the test reads what is printed
+// deno-lint-ignore-file no-console -- the test reads the output
 import { run, Server } from "../../../core/mod.ts";
 
 const server = new Server({ port: 0 });

@@ -1,4 +1,4 @@
-// deno-lint-ignore-file no-console -- the test reads what is printed
+// deno-lint-ignore-file no-console -- the test reads the output
 import { type Connection, Server } from "../../../core/mod.ts";
 import { RawClient, turn, until } from "../../kit/mod.ts";
 
@@ -18,7 +18,7 @@ for (let i = 0; i < readers; i++) clients.push(await RawClient.upgrade(server.ad
 await until("all readers", () => server.connections.size === readers);
 gc();
 const before = used();
-/** Not the same string for everybody: what waits for one reader is nobody else's. */
+/** Each reader has its own strings, so that backlogs share no memory. */
 const fill = (conn: Connection, i: number) => conn.send(`${i}`.padEnd(65_000, conn.id));
 for (let i = 0; server.connections.size > 0; i++) {
   for (const conn of server.connections) fill(conn, i);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 
-Deno.test("five rounds of five thousand connects and disconnects leave memory and sets where they were", async () => {
+Deno.test("five rounds of five thousand connects and disconnects leak no memory and no connection", async () => {
   const { success, stdout } = await new Deno.Command(Deno.execPath(), {
     args: [
       "run",

@@ -21,7 +21,7 @@ async function start() {
   };
 }
 
-Deno.test("B06 on SIGTERM nobody new is let in, clients are told to come back one after the other, work is done, and it exits with 0", async () => {
+Deno.test("B06 on SIGTERM the server refuses new clients, closes the others one after the other, finishes pending work and exits with 0", async () => {
   const server = await start();
   const clients = await Promise.all(Array.from({ length: 100 }, server.connect));
   const [busy] = clients;
@@ -42,11 +42,11 @@ Deno.test("B06 on SIGTERM nobody new is let in, clients are told to come back on
   assert.equal(await busy!.next(), "done 600");
   assert.deepEqual(new Set(await Promise.all(codes)), new Set([3001]));
   closedAt.sort((a, b) => a - b);
-  assert.ok(closedAt.at(-2)! - closedAt[0]! > 50, "all were told at once");
+  assert.ok(closedAt.at(-2)! - closedAt[0]! > 50, "all were closed at once");
   assert.equal(await server.end(), 0);
 });
 
-Deno.test("work that is not done at the deadline is left, and the exit is clean", async () => {
+Deno.test("pending work is given up at the deadline, and the exit code is 0", async () => {
   const server = await start();
   const client = await server.connect();
   client.send("60000");
@@ -64,7 +64,7 @@ Deno.test("a second signal exits at once", async () => {
   client.send("60000");
   assert.equal(await client.next(), "begun 60000");
   server.process.kill("SIGTERM");
-  await until("the drain to have begun", async () => {
+  await until("the drain to begin", async () => {
     const response = await fetch(`http://127.0.0.1:${server.port}/health`).catch(() => undefined);
     await response?.body?.cancel();
     return response?.status !== 200;

@@ -6,7 +6,7 @@ import { serve, until } from "../../kit/mod.ts";
 const PING_MS = 400;
 const options = { pingIntervalMs: PING_MS, pongTimeoutMs: 150, drainMs: 100 };
 
-/** An endpoint with a ping of its own, which clients answer by any message. */
+/** An endpoint with its own ping, which clients answer with any message. */
 const pinging: Plugin = {
   name: "pinging",
   endpoints: [{
@@ -17,21 +17,21 @@ const pinging: Plugin = {
 };
 
 for (const path of ["/ping", "/echo"]) {
-  Deno.test(`a peer at ${path} that is gone without a word is found within two ping intervals`, async () => {
+  Deno.test(`a peer at ${path} that is silently gone is closed within two ping intervals`, async () => {
     await using server = await serve(options, pinging, echo());
-    // It reads nothing, answers nothing and never closes, like a machine that lost its power.
+    // It neither reads, answers nor closes, like a machine without power.
     using _dead = await server.raw(path);
-    await until("it to be there", () => server.server.connections.size === 1);
+    await until("the connection", () => server.server.connections.size === 1);
     const begun = performance.now();
-    await until("it to be found", () => server.server.connections.size === 0, 5_000);
+    await until("the close", () => server.server.connections.size === 0, 5_000);
     const took = performance.now() - begun;
-    // Some time on top, for a machine that does much else meanwhile.
+    // One more second, for a busy machine.
     assert.ok(took < 2 * PING_MS + 1_000, `it took ${Math.round(took)} ms`);
   });
 
-  Deno.test(`an event loop that is blocked longer than the ping timeout drops nobody at ${path}`, async () => {
+  Deno.test(`an event loop that is blocked for longer than the ping timeout closes no connection at ${path}`, async () => {
     await using server = await serve(options, pinging, echo());
-    // The clients live in a thread of their own: they answer while this one is blocked.
+    // The clients run in another thread, so they answer while this one is blocked.
     const url = `${server.url.replace("http", "ws")}${path}`;
     const source = `
       let closed = 0;
@@ -47,10 +47,10 @@ for (const path of ["/ping", "/echo"]) {
     `;
     const clients = new Worker(`data:text/javascript,${encodeURIComponent(source)}`, { type: "module" });
     try {
-      await until("all to be there", () => server.server.connections.size === 20);
+      await until("all connections", () => server.server.connections.size === 20);
       for (let i = 0; i < 4; i++) {
         for (const end = performance.now() + 700; performance.now() < end;);
-        // A moment to read what has come in, and then it is blocked again.
+        // A moment to read the answers before the next block.
         await new Promise((resolve) => setTimeout(resolve, 30));
       }
       await new Promise((resolve) => setTimeout(resolve, 2 * PING_MS));
@@ -58,7 +58,7 @@ for (const path of ["/ping", "/echo"]) {
       const closed = new Promise((resolve) => clients.onmessage = ({ data }) => resolve(data));
       clients.postMessage("count");
       assert.equal(await closed, 0);
-      await until("all to have gone", () => server.server.connections.size === 0);
+      await until("all to leave", () => server.server.connections.size === 0);
     } finally {
       clients.terminate();
     }

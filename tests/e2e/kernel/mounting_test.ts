@@ -5,7 +5,7 @@ import { echo } from "../../../plugins/protocols/echo.ts";
 import { health } from "../../../plugins/health.ts";
 import { Client, serve, within } from "../../kit/mod.ts";
 
-async function says(client: Client, text: string) {
+async function assertEcho(client: Client, text: string) {
   client.send(text);
   assert.equal(await client.next(), text);
   await client.close();
@@ -19,7 +19,7 @@ async function mounted() {
   return server;
 }
 
-Deno.test("Q07 a server is mounted in somebody else's Deno.serve", async () => {
+Deno.test("Q07 a server is mounted in another Deno.serve", async () => {
   const server = await mounted();
   const http = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen() {} },
@@ -29,7 +29,7 @@ Deno.test("Q07 a server is mounted in somebody else's Deno.serve", async () => {
   const url = `http://127.0.0.1:${http.addr.port}`;
   assert.equal(await (await fetch(`${url}/own`)).text(), "own");
   assert.equal((await (await fetch(`${url}/health`)).json()).status, "healthy");
-  await says(await Client.connect(`${url}/rt/echo`), "mounted");
+  await assertEcho(await Client.connect(`${url}/rt/echo`), "mounted");
   await server.stop();
   await http.shutdown();
 });
@@ -42,12 +42,12 @@ Deno.test("Q07 a server is mounted in a Hono app", async () => {
   const http = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, app.fetch);
   const url = `http://127.0.0.1:${http.addr.port}`;
   assert.equal(await (await fetch(`${url}/own`)).text(), "own");
-  await says(await Client.connect(`${url}/rt/echo`), "in hono");
+  await assertEcho(await Client.connect(`${url}/rt/echo`), "in hono");
   await server.stop();
   await http.shutdown();
 });
 
-Deno.test("a connection that was accepted elsewhere is taken over", async () => {
+Deno.test("accept opens a connection on a socket of another server", async () => {
   const server = await mounted();
   const http = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, (request) => {
     const { socket, response } = Deno.upgradeWebSocket(request);
@@ -55,8 +55,8 @@ Deno.test("a connection that was accepted elsewhere is taken over", async () => 
     return response;
   });
   const client = await Client.connect(`http://127.0.0.1:${http.addr.port}/anywhere`);
-  client.send("taken over");
-  assert.equal(await client.next(), "taken over");
+  client.send("accepted");
+  assert.equal(await client.next(), "accepted");
   const [conn] = server.connections;
   assert.equal(conn!.ip, "10.0.0.1");
   await client.close();
@@ -64,7 +64,7 @@ Deno.test("a connection that was accepted elsewhere is taken over", async () => 
   await http.shutdown();
 });
 
-Deno.test("Q08 TLS by certificate and key files; a missing or bad one stops the start with a sentence", async () => {
+Deno.test("Q08 the server listens with TLS, and a missing or invalid file fails the start with a sentence", async () => {
   const folder = await Deno.makeTempDir();
   const [certFile, keyFile] = [`${folder}/cert.pem`, `${folder}/key.pem`];
   const { success } = await new Deno.Command("openssl", {
@@ -100,7 +100,7 @@ Deno.test("Q08 TLS by certificate and key files; a missing or bad one stops the 
     (await sentence({ certFile, keyFile: `${folder}/none.pem` }))!,
     /"tls.keyFile" cannot be read/,
   );
-  await Deno.writeTextFile(`${folder}/bad.pem`, "this is no key");
+  await Deno.writeTextFile(`${folder}/bad.pem`, "not a certificate");
   assert.match((await sentence({ certFile, keyFile: `${folder}/bad.pem` }))!, /bad\.pem/);
   await Deno.remove(folder, { recursive: true });
 });

@@ -4,7 +4,7 @@ import { Audience, type Connection, type Framing, type Message, type Plugin } fr
 import { Outbox } from "../../../core/connections/outbox.ts";
 import { serve } from "../../kit/mod.ts";
 
-/** An endpoint at `/work` whose handler takes as many turns as each message says. */
+/** An endpoint at `/work`. Each message says how many turns its handler takes. */
 function worker(handled: string[]): Plugin {
   return {
     name: "worker",
@@ -55,7 +55,7 @@ for (
     ["bytes", { maxWaitingBytes: 1_000 }, "1 ".padEnd(200, "x")],
   ] as const
 ) {
-  Deno.test(`the queue behind a handler is bounded by ${what}`, async () => {
+  Deno.test(`messages that wait for a handler are bounded by ${what}`, async () => {
     const stuck: Plugin = {
       name: "stuck",
       endpoints: [{ name: "stuck", path: "/stuck", open: () => ({ message: () => new Promise(() => {}) }) }],
@@ -67,7 +67,7 @@ for (
   });
 }
 
-/** A connection as the outbox sees it: it keeps the frames it would send. */
+/** A sender that records its frames. */
 class FakeSender {
   readonly frames: Message[] = [];
   batch: ReturnType<Outbox["lane"]>["root"] | undefined;
@@ -86,7 +86,7 @@ class FakeSender {
 }
 
 for (const separator of ["\n", undefined]) {
-  Deno.test(`what each connection gets is what was sent to it, in order, ${separator ? "joined" : "frame by frame"}`, async () => {
+  Deno.test(`each connection receives what was sent to it, in order, ${separator ? "joined" : "frame by frame"}`, async () => {
     const send = fc.tuple(fc.subarray([0, 1, 2, 3], { minLength: 1 }), fc.constantFrom("a", "b", "c", "d"));
     await fc.assert(
       fc.asyncProperty(fc.array(fc.array(send, { maxLength: 12 }), { maxLength: 4 }), async (turns) => {
@@ -115,7 +115,7 @@ for (const separator of ["\n", undefined]) {
   });
 }
 
-Deno.test("an audience encodes once for each format, leaves one out, and counts who was reached", async () => {
+Deno.test("an audience encodes once for each format, skips one member, and counts the receivers", async () => {
   const audience = new Audience();
   const framings: Record<string, Framing<"text">> = {
     one: { accepts: "text", format: { toString: () => "one" } },

@@ -9,21 +9,21 @@ async function refused(port: number, path = "/echo"): Promise<{ status: string; 
   return { status: head.split(" ")[1]!, retryAfter: /retry-after: \d/i.test(head) };
 }
 
-Deno.test("too many connections, in all or from one address, get 503 with a time to come back", async () => {
+Deno.test("too many connections, in total or from one address, get 503 with Retry-After", async () => {
   for (const limit of [{ maxConnections: 2 }, { maxConnectionsPerIp: 2 }]) {
     await using server = await serve(limit, echo());
     const one = await server.connect("/echo");
     await using _two = await server.connect("/echo");
     assert.deepEqual(await refused(server.port), { status: "503", retryAfter: true });
     await one.close();
-    await until("the place to be free", () => server.server.connections.size === 1);
+    await until("a free place", () => server.server.connections.size === 1);
     await using three = await server.connect("/echo");
     three.send("in");
     assert.equal(await three.next(), "in");
   }
 });
 
-Deno.test("a plain GET on an endpoint gets 426, an unknown path 404, both in JSON", async () => {
+Deno.test("a plain GET gets 426 at an endpoint and 404 at an unknown path, in JSON", async () => {
   await using server = await serve({}, echo());
   for (
     const [path, status, code] of [["/echo", 426, "upgrade_required"], [
@@ -39,7 +39,7 @@ Deno.test("a plain GET on an endpoint gets 426, an unknown path 404, both in JSO
   assert.equal((await refused(server.port, "/nothing")).status, "404");
 });
 
-Deno.test("a message too large is closed with 1009, one of the wrong kind with 1003", async () => {
+Deno.test("a message that is too large closes with 1009, and one of the wrong kind with 1003", async () => {
   const BYTES: Framing<"binary"> = { accepts: "binary", format: Symbol("bytes") };
   const text = { name: "text", endpoints: [{ name: "text", path: "/text", open: () => ({ message() {} }) }] };
   const bytes = {
@@ -67,25 +67,25 @@ Deno.test("a message too large is closed with 1009, one of the wrong kind with 1
   await using fits = await server.connect("/text");
   fits.send("é".repeat(50));
   fits.send("x".repeat(100));
-  await until("the sender to be there still", () => server.server.connections.size === 1);
+  await until("the sender to stay connected", () => server.server.connections.size === 1);
 });
 
-Deno.test("a client that vanishes while it is considered takes no place for ever", async () => {
+Deno.test("a client that disconnects during the upgrade hooks frees its place", async () => {
   let ask = Promise.withResolvers<void>();
   const slow = { name: "slow", upgrade: () => ask.promise.then(() => undefined) };
   await using server = await serve({ maxConnections: 1 }, slow, echo());
   const gone = await RawClient.connect(server.port);
   const request = gone.request("/echo").catch(() => "");
-  await until("it to be considered", async () => (await refused(server.port)).status === "503");
+  await until("the upgrade hook", async () => (await refused(server.port)).status === "503");
   gone[Symbol.dispose]();
   ask.resolve();
   await request;
   ask = Promise.withResolvers();
   ask.resolve();
-  await until("the place to be free", async () => (await refused(server.port)).status === "101", 15_000);
+  await until("a free place", async () => (await refused(server.port)).status === "101", 15_000);
 });
 
-Deno.test("bad options are told in one sentence each", () => {
+Deno.test("each invalid option throws one sentence", () => {
   const cases: [ServerOptions, string][] = [
     [{ port: 70_000 }, '"port" must be a port number or false, got 70000'],
     [{ hostname: "" }, '"hostname" must be a non-empty string, got ""'],

@@ -1,4 +1,4 @@
-/** Rounds of connects and disconnects against a server in this process; prints what is left after each. */
+/** Connects and disconnects in rounds; prints the connections and the heap after each. */
 
 import { Server } from "../../../../core/mod.ts";
 import { echo } from "../../../../plugins/protocols/echo.ts";

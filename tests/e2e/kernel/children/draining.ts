@@ -1,4 +1,4 @@
-/** A server in a process of its own, to be stopped by signals: its handlers take a while. */
+/** A server with slow handlers, in its own process, to be stopped by signals. */
 
 import { run, Server } from "../../../../core/mod.ts";
 import { health } from "../../../../plugins/health.ts";

@@ -1,24 +1,24 @@
-/** What the package offers is reachable and documented. The examples in the documentation run by `deno task ok`. */
+/** Checks exports and documentation. The examples in the documentation run by `deno task ok`. */
 
 import assert from "node:assert/strict";
 import config from "../deno.json" with { type: "json" };
 
 const root = new URL("../", import.meta.url);
 
-Deno.test("every plugin can be imported under its own name", () => {
-  const offered = new Map([[".", "./core/mod.ts"]]);
+Deno.test("every plugin has an export of its name", () => {
+  const expected = new Map([[".", "./core/mod.ts"]]);
   for (const folder of ["plugins", "plugins/protocols", "plugins/servers"]) {
     for (const { name, isFile } of Deno.readDirSync(new URL(folder, root))) {
       if (!isFile || !name.endsWith(".ts")) continue;
       const specifier = `./${name.slice(0, -3)}`;
-      assert(!offered.has(specifier), `${folder}/${name} and ${offered.get(specifier)} have the same name`);
-      offered.set(specifier, `./${folder}/${name}`);
+      assert(!expected.has(specifier), `${folder}/${name} and ${expected.get(specifier)} have the same name`);
+      expected.set(specifier, `./${folder}/${name}`);
     }
   }
-  assert.deepEqual(new Map(Object.entries(config.exports).sort()), new Map([...offered].sort()));
+  assert.deepEqual(new Map(Object.entries(config.exports).sort()), new Map([...expected].sort()));
 });
 
-Deno.test("everything that is exported is documented", async () => {
+Deno.test("every export is documented", async () => {
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["doc", "--lint", ...Object.values(config.exports)],
     cwd: root,
@@ -34,7 +34,7 @@ Deno.test("everything that is exported is documented", async () => {
   );
 });
 
-Deno.test("every function that is exported comes with an example", async () => {
+Deno.test("every exported function has an example", async () => {
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["doc", "--json", ...Object.values(config.exports)],
     cwd: root,
@@ -55,7 +55,7 @@ Deno.test("every function that is exported comes with an example", async () => {
   assert.deepEqual(without.map(({ name, file }) => `${name} in ${file.pathname}`), []);
 });
 
-/** What `deno doc` says of an export. */
+/** A symbol in the output of `deno doc`. */
 interface DocSymbol {
   readonly name: string;
   readonly declarations: readonly {
@@ -65,23 +65,23 @@ interface DocSymbol {
   }[];
 }
 
-Deno.test("the package could be published: its types are explicit, its files are those it needs", async () => {
+Deno.test("the package can be published with explicit types and only its own files", async () => {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["publish", "--dry-run", "--allow-dirty", "--no-check"],
     cwd: root,
     env: { NO_COLOR: "1" },
   }).output();
-  const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
-  assert.ok(success, said);
-  const files = [...said.matchAll(/file:\/\/(\S+)/g)].map(([, path]) => path!.slice(root.pathname.length));
+  const output = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  assert.ok(success, output);
+  const files = [...output.matchAll(/file:\/\/(\S+)/g)].map(([, path]) => path!.slice(root.pathname.length));
   assert.ok(files.length > 50);
-  const strangers = files.filter((path) =>
+  const unexpected = files.filter((path) =>
     !/^(core|plugins)\/|^(main\.ts|deno\.json|LICENSE|README\.md)$/.test(path)
   );
-  assert.deepEqual(strangers, []);
+  assert.deepEqual(unexpected, []);
 });
 
-/** The linter takes a type of another package for a private one of ours; there is no option against it. */
+/** The linter reports types of other packages as private. There is no option to prevent it. */
 function concernsForeignType(finding: string): boolean {
   const [, type] = finding.match(/references private type '(\w+)'/) ?? [];
   const [, path] = finding.match(/--> (.+?):\d+:\d+/) ?? [];
@@ -90,7 +90,7 @@ function concernsForeignType(finding: string): boolean {
   return new RegExp(`^import [^;]*\\b${type}\\b[^;]* from "[^.][^"]*";`, "m").test(source);
 }
 
-Deno.test("the README's first lines are commands that work", () => {
+Deno.test("the README's first commands are tasks, with the pinned version of Deno", () => {
   const [block = ""] = Deno.readTextFileSync(new URL("README.md", root)).match(/(?<=^```sh\n)[^`]+/m) ?? [];
   const tasks = [...block.matchAll(/^npx -y deno@(\S+) task (\w+)/gm)];
   assert.deepEqual(tasks.map(([, , task]) => task), ["start", "test"]);

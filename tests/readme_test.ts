@@ -1,4 +1,4 @@
-/** What the README says is there, is there; what is there, the README says. Its snippets run in `tests/e2e`. */
+/** Checks that the README is complete and correct. Its snippets run in `tests/e2e`. */
 
 import assert from "node:assert/strict";
 import config from "../deno.json" with { type: "json" };
@@ -14,25 +14,25 @@ import { readme, section, snippets } from "./kit/readme.ts";
 
 const read = (path: string) => Deno.readTextFileSync(new URL(path, root));
 
-/** Every name stands in the text as code. */
-function namesAll(text: string, names: Iterable<string>): void {
+/** Asserts that the text contains every name as code. */
+function assertNames(text: string, names: Iterable<string>): void {
   const missing = [...names].filter((name) => !text.includes(`\`${name}`));
   assert.deepEqual(missing, []);
 }
 
-/** The members of an interface, with the default that their documentation names. */
-function membersOf(source: string, name: string): { member: string; standard: string | undefined }[] {
+/** Returns the members of an interface and the documented defaults. */
+function membersOf(source: string, name: string): { member: string; fallback: string | undefined }[] {
   const [, body] = source.match(new RegExp(`^export interface ${name}\\b[^{]*\\{\n(.*?)^\\}`, "ms")) ?? [];
-  assert(body !== undefined, `there is no interface ${name}`);
+  assert(body !== undefined, `no interface ${name}`);
   return [...body.matchAll(/(?:^ {2}\/\*\*(.*?)\*\/\n)?^ {2}(?:readonly )?(\w+)\??[:(]/gms)].map((
     [, doc, member],
   ) => ({
     member: member!,
-    standard: doc?.match(/@default \{([\d.]+)\}/)?.[1],
+    fallback: doc?.match(/@default \{([\d.]+)\}/)?.[1],
   }));
 }
 
-Deno.test("the README's links lead somewhere", () => {
+Deno.test("the README's links are valid", () => {
   const prose = readme.replaceAll(/^```.*?^```/gms, "");
   const anchors = new Set(
     [...prose.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
@@ -43,7 +43,7 @@ Deno.test("the README's links lead somewhere", () => {
   assert(links.length > 20);
   for (const link of links) {
     if (link.startsWith("https://")) assert.doesNotThrow(() => new URL(link));
-    else if (link.startsWith("#")) assert(anchors.has(link.slice(1)), `there is no heading for ${link}`);
+    else if (link.startsWith("#")) assert(anchors.has(link.slice(1)), `no heading for ${link}`);
     else assert(Deno.statSync(new URL(link, root)), link);
   }
 });
@@ -61,16 +61,16 @@ Deno.test("the README's commands, files and packages exist", () => {
 
 Deno.test("the README names every dependency, and says what it is for", () => {
   const used = Object.values(config.imports).map((found) => found.match(/^npm:\/?(@?[^@]+)@/)![1]!);
-  namesAll(section("Dependencies"), used);
+  assertNames(section("Dependencies"), used);
 });
 
 Deno.test("the README names every setting, and every limit with its default", async () => {
   const { stdout } = await deno(["run", "-P", "main.ts", "--help"]).output();
   const help = new TextDecoder().decode(stdout);
   const names = [...help.matchAll(/^([A-Z_]+) +--/gm)].map(([, name]) => name!);
-  const asked = ["HELP", "PRINT_CONFIG"];
+  const commands = ["HELP", "PRINT_CONFIG"];
   assert(names.length > 30);
-  namesAll(section("Settings"), names.filter((name) => !asked.includes(name)));
+  assertNames(section("Settings"), names.filter((name) => !commands.includes(name)));
   for (const [name, { fallback }] of Object.entries(limitSettings)) {
     const row = section("Settings").split("\n").find((line) => line.includes(`\`${name}\``));
     assert(row?.includes(String(fallback)), `the default of ${name} is ${fallback}`);
@@ -79,25 +79,25 @@ Deno.test("the README names every setting, and every limit with its default", as
 
 Deno.test("the README names every hook", () => {
   const text = section("A plugin in twenty lines");
-  namesAll(text, membersOf(read("core/contract/plugin.ts"), "Hooks").map(({ member }) => member));
+  assertNames(text, membersOf(read("core/contract/plugin.ts"), "Hooks").map(({ member }) => member));
   const hooks = membersOf(read("plugins/channels/extensions.ts"), "ChannelExtension");
-  namesAll(text, hooks.map(({ member }) => member).filter((member) => member !== "name"));
+  assertNames(text, hooks.map(({ member }) => member).filter((member) => member !== "name"));
 });
 
 Deno.test("the README names every plugin, and each of its options with its default", () => {
   const rows = section("Plugins and their options").split("\n");
   for (const [name, path] of Object.entries(config.exports).filter(([name]) => name !== ".")) {
     const row = rows.find((line) => line.startsWith(`| \`${name.slice(2)}\``));
-    assert(row !== undefined, `${name} is missing`);
+    assert(row !== undefined, `no row for ${name}`);
     const source = read(path);
     const [, options] = source.match(/^export interface (\w+(?:Options|Config)) /m) ?? [];
     const folders = [`${path.slice(0, -3)}/`, new URL("shared/", new URL(path, root)).pathname];
     const parts = source + sources(...folders).map(read).join("\n");
     const names = options === undefined ? configsOf(source) : [options];
-    for (const { member, standard } of names.flatMap((each) => membersOf(parts, each))) {
-      assert(row.includes(`\`${member}\``), `${name} has an option ${member}`);
-      if (standard !== undefined) {
-        assert(row.includes(`\`${member}\` ${standard}`), `${member} is ${standard}`);
+    for (const { member, fallback } of names.flatMap((each) => membersOf(parts, each))) {
+      assert(row.includes(`\`${member}\``), `${name} has no option ${member} in the README`);
+      if (fallback !== undefined) {
+        assert(row.includes(`\`${member}\` ${fallback}`), `the default of ${member} is ${fallback}`);
       }
     }
   }
@@ -128,7 +128,7 @@ Deno.test("the README names every metric", () => {
   assert.deepEqual([...names].filter((name) => !text.includes(`\`${name}\``)), []);
 });
 
-Deno.test("the README's table has the type and the labels of every metric", () => {
+Deno.test("the README has the type and labels of every metric", () => {
   const labelsOf = new Map<string, readonly string[]>();
   const registry = metricsRegistry();
   const metrics: MetricsRegistry = {
@@ -165,12 +165,12 @@ Deno.test("the README's table has the type and the labels of every metric", () =
   }
 });
 
-Deno.test("the README's snippets say what they are", () => {
+Deno.test("the README's snippets have a known language", () => {
   const languages = new Set(snippets().map(({ language }) => language));
   assert.deepEqual([...languages].sort(), ["", "sh", "ts ignore"]);
 });
 
-/** The configurations of a plugin that is declared in parts. */
+/** Returns the names of the exported configurations. */
 function configsOf(source: string): string[] {
   const exported = [...source.matchAll(/^export type \{([^}]*)\}/gm)].flatMap(([, names]) =>
     names!.split(",")
@@ -190,7 +190,7 @@ function filesIn(folder: URL): Deno.DirEntry[] {
   try {
     return [...Deno.readDirSync(folder)];
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return []; // a plugin in one file
+    if (error instanceof Deno.errors.NotFound) return []; // a plugin without a folder
     throw error;
   }
 }

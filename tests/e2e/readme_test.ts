@@ -1,4 +1,4 @@
-/** What stands in the README runs as pasted. */
+/** Runs the snippets of the README as pasted. */
 
 import assert from "node:assert/strict";
 import { deno, root, type RunningExample, startExample } from "../kit/example.ts";
@@ -8,10 +8,10 @@ import { section, type Snippet, snippets } from "../kit/readme.ts";
 const programs = snippets().filter(({ language }) => language === "ts ignore");
 const isServer = ({ code }: Snippet) => !code.includes("//127.0.0.1:8080");
 
-/** Where the README's servers listen; the tests' listen elsewhere. */
+/** The ports of the README's servers. The tests use others. */
 const PORTS = /\b(8080|3001)\b/g;
 
-Deno.test("the README has a snippet for each thing a newcomer wants", () => {
+Deno.test("the README has the expected snippets", () => {
   const titles = programs.filter((each) => !isServer(each)).map(({ title }) => title);
   assert.deepEqual(titles, [
     "Chat",
@@ -29,15 +29,15 @@ Deno.test("the README has a snippet for each thing a newcomer wants", () => {
 });
 
 for (const { title, code } of programs.filter((each) => !isServer(each))) {
-  if (title === "Live queries in five minutes") continue; // its server is a snippet too
-  Deno.test(`the README's ${title} runs as pasted, and prints what it says`, async () => {
+  if (title === "Live queries in five minutes") continue; // its server is also a snippet
+  Deno.test(`the README's ${title} runs as pasted and prints the expected lines`, async () => {
     const env = title === "Sign-in" ? { JWT_SECRET: "a secret for the readers of the README" } : {};
     await using server = await startMain(env);
     await runsAsPasted(code, server, env);
   });
 }
 
-Deno.test("the README's live queries in five minutes, server and client, run as pasted", async () => {
+Deno.test("the README's server and client of a live query run as pasted", async () => {
   const [program, client] = programs.filter(({ title }) => title === "Live queries in five minutes");
   await using server = await startSnippet(program!.code);
   await runsAsPasted(client!.code, server);
@@ -47,15 +47,15 @@ Deno.test("the README's SQL events run as pasted", async () => {
   const program = programs.find(({ title }) => title === "SQL events")!;
   await using server = await startSnippet(program.code);
   const lines = [...printedBy(program.code), 'tableName: "users"'];
-  await until("what it prints", () => lines.every((line) => server.printed().includes(line)));
+  await until("the expected output", () => lines.every((line) => server.printed().includes(line)));
 });
 
-Deno.test("the README's servers of one object run as pasted", async () => {
+Deno.test("the README's RealtimeServer and createWebSocketServer run as pasted", async () => {
   const [realtime, events] = programs.filter(({ title }) => title === "One object").map(({ code }) => code);
   {
     await using server = await startSnippet(realtime!);
     await until(
-      "what it prints",
+      "the expected output",
       () => printedBy(realtime!).every((line) => server.printed().includes(line)),
     );
   }
@@ -64,7 +64,7 @@ Deno.test("the README's servers of one object run as pasted", async () => {
   assert.equal((await client.nextJson()).type, "connection:ack");
 });
 
-Deno.test("the README's own server runs as pasted", async () => {
+Deno.test("the README's example of an own server runs as pasted", async () => {
   const program = programs.find(({ title }) => title === "Your own server")!;
   await using server = await startSnippet(program.code);
   await using client = await Client.connect(`${server.url}/ws`);
@@ -78,10 +78,10 @@ Deno.test("the README's own server runs as pasted", async () => {
   assert.equal(await server.stop("SIGTERM"), 0);
 });
 
-Deno.test("B16 the README's plugin of twenty lines works as it shows", async () => {
+Deno.test("B16 the README's plugin works and has at most twenty lines", async () => {
   const program = programs.find(({ title }) => title === "A plugin in twenty lines")!;
   const plugin = program.code.match(/^function noShouting.*?^\}/ms)![0];
-  assert(plugin.split("\n").length <= 20, "it has more than twenty lines");
+  assert(plugin.split("\n").length <= 20, "the plugin has more than twenty lines");
   await using server = await startSnippet(program.code);
   await using client = await Client.connect(`${server.url}/ws`);
   const { data } = JSON.parse(section("A plugin in twenty lines").match(/`(\{"type":"publish".*?\})`/)![1]!);
@@ -93,7 +93,7 @@ Deno.test("B16 the README's plugin of twenty lines works as it shows", async () 
   assert.deepEqual(await (await fetch(`${server.url}/shouts`)).json(), { shouts: 1 });
 });
 
-Deno.test("the README's lines for wscat are answered without an error", async () => {
+Deno.test("the README's messages for wscat are answered without an error", async () => {
   await using server = await startMain();
   const lines = snippets().flatMap(({ code }) => [...code.matchAll(/^> (.+)$/gm)]).map(([, line]) => line!);
   assert(lines.length > 1);
@@ -105,7 +105,7 @@ Deno.test("the README's lines for wscat are answered without an error", async ()
   }
 });
 
-Deno.test("every endpoint that the README lists is there", async () => {
+Deno.test("every endpoint in the README exists", async () => {
   await using server = await startMain();
   const paths = [...section("Endpoints").matchAll(/`(\/[^`]*)`/g)].map(([, path]) =>
     path!.replace("{room}", "general").replace("{name}", "Ada").replace("…", "x")
@@ -117,14 +117,14 @@ Deno.test("every endpoint that the README lists is there", async () => {
       await response.body?.cancel();
       return response.status;
     }));
-    assert(answers.some((status) => status !== 404), `${path} is not there`);
+    assert(answers.some((status) => status !== 404), `${path} does not exist`);
   }
   for (const path of ["/ws", "/sync/x", "/relay/x", "/chat/ws/general/Ada", "/hub/ws?userId=ada", "/echo"]) {
     await using _ = await Client.connect(server.url + path);
   }
 });
 
-/** The server of `main.ts`, with a new database. */
+/** Starts `main.ts` with a new database. */
 async function startMain(env: Record<string, string> = {}): Promise<RunningExample> {
   const folder = await Deno.makeTempDir();
   const server = await startExample(["run", "--allow-all", "--no-check", "main.ts"], {
@@ -133,7 +133,7 @@ async function startMain(env: Record<string, string> = {}): Promise<RunningExamp
   return { ...server, [Symbol.asyncDispose]: () => ended(server, folder) };
 }
 
-/** A program of the README, saved in a folder of its own, with this project's names for imports. */
+/** Starts a program of the README with the import map of this project. */
 async function startSnippet(code: string): Promise<RunningExample> {
   const folder = await Deno.makeTempDir();
   const program = `${folder}/program.ts`;
@@ -156,7 +156,7 @@ async function ended(server: RunningExample, folder: string): Promise<void> {
   await Deno.remove(folder, { recursive: true });
 }
 
-/** Runs a client of the README in an empty folder until it has printed what its comments say. */
+/** Runs a client of the README in an empty folder until it has printed the expected lines. */
 async function runsAsPasted(
   code: string,
   { port }: RunningExample,
@@ -173,7 +173,7 @@ async function runsAsPasted(
   }));
   try {
     await until(
-      "what the snippet prints",
+      "the expected output",
       () => printedBy(code).every((line) => lines.includes(line)),
       20_000,
     );
@@ -190,7 +190,7 @@ function printedBy(code: string): string[] {
   return [...code.matchAll(/\/\/ prints: (.+)$/gm)].map(([, line]) => line!);
 }
 
-/** The next message of a kind, whatever else arrives before it. */
+/** Resolves to the next matching message and skips others. */
 // deno-lint-ignore no-explicit-any -- tests look into what they expect
 async function reply(client: Client, wanted: (message: any) => boolean): Promise<any> {
   const others = [];
@@ -199,5 +199,5 @@ async function reply(client: Client, wanted: (message: any) => boolean): Promise
     if (wanted(message)) return message;
     others.push(message);
   }
-  assert.fail(`it is not among these: ${JSON.stringify(others)}`);
+  assert.fail(`no match among these: ${JSON.stringify(others)}`);
 }

@@ -1,5 +1,5 @@
 /**
- * Persistence: one SQLite file for the channels' logs, for what plugins keep, and for the app's own tables.
+ * Persistence: one SQLite file for the histories of channels, for data of plugins, and for the app's own tables.
  *
  * ```ts
  * import { Server } from "@plugboard/server";
@@ -19,7 +19,7 @@
  * await server.stop();
  * ```
  *
- * Writes of one turn share a transaction; their promises resolve when it is as durable as promised.
+ * Writes of one turn of the event loop share a transaction. Their promises resolve when it is durable.
  *
  * @module
  */
@@ -27,9 +27,9 @@
 import { checkOptions, type Host, PlugboardError, type Plugin } from "../core/mod.ts";
 import { concernsFile } from "./persistence/failures.ts";
 import type { Durability } from "./persistence/file.ts";
-import { KEY_VALUE_TABLES, keyValues, sweep } from "./persistence/key_values.ts";
 import { isolatedReads } from "./persistence/isolated/reads.ts";
 import type { IsolatedReads } from "./persistence/isolated/types.ts";
+import { KEY_VALUE_TABLES, keyValues, sweep } from "./persistence/key_values.ts";
 import { migrate } from "./persistence/migrations.ts";
 import { type OpenStore, openStore, STORE_TABLES } from "./persistence/store.ts";
 import type { Store } from "./persistence/types.ts";
@@ -37,74 +37,50 @@ import { type Metrics, SECONDS } from "./shared/metrics.ts";
 
 export type { Durability } from "./persistence/file.ts";
 export type * from "./persistence/isolated/types.ts";
-export type {
-  ChangeListener,
-  Changes,
-  ColumnOrigin,
-  Entry,
-  Inspection,
-  KeyValueOptions,
-  KeyValues,
-  KeyValueTransaction,
-  ListOptions,
-  Migration,
-  Params,
-  Reader,
-  ReadOptions,
-  Row,
-  RowChange,
-  Store,
-  Sync,
-  TableChange,
-  TableInfo,
-  Transaction,
-  Value,
-  Watch,
-  WriteResult,
-} from "./persistence/types.ts";
+export type * from "./persistence/sql_types.ts";
+export type * from "./persistence/types.ts";
 
 /** Options of {@linkcode persistence}. */
 export interface PersistenceOptions {
-  /** The database file; it and its folder are made when missing. `:memory:` keeps nothing. @default {"data/plugboard.db"} */
+  /** The database file. It and its folder are created if missing. `:memory:` stores nothing. @default {"data/plugboard.db"} */
   path?: string;
   /**
-   * Whether the server starts only with the file open. Otherwise one that is damaged, locked, full or out of reach is
-   * told in the log and in `problem`, the server goes on with what needs no disk, and the file is opened when that
-   * can be: see {@linkcode Store}. A damaged one is not tried again, and the file of a newer program is
-   * refused in any case. Plugins that read something at their own start, as sign-in does its revocations, do not
-   * start without. @default {true}
+   * Whether the server needs the file to start. If not, and the file is damaged, locked, full or not accessible, the log and
+   * `problem` say so, the server runs without it, and opens it later; see {@linkcode Store}. A damaged file is not
+   * tried again, and the file of a newer program always prevents the start. Plugins that read something when they start,
+   * such as revocations in sign-in, do not start without the file. @default {true}
    */
   required?: boolean;
-  /** How much an acknowledged write survives. @default {"normal"} */
+  /** What an acknowledged write survives. @default {"normal"} */
   durability?: Durability;
-  /** The file may grow to this, in steps of 4096; writes beyond it fail with `disk_full`. @default {Infinity} */
+  /** Maximum size of the file, in steps of 4096; writes beyond it fail with `disk_full`. @default {Infinity} */
   maxBytes?: number;
   /** Memory for pages of the file. @default {16777216} */
   cacheBytes?: number;
-  /** Prepared statements that are kept. @default {500} */
+  /** Maximum cached prepared statements. @default {500} */
   maxStatements?: number;
-  /** Writes that may wait for the disk; more are refused with `overloaded`. @default {10000} */
+  /** Maximum writes that wait for the disk; more are refused with `overloaded`. @default {10000} */
   maxQueuedWrites?: number;
   /** How long a write waits while another process keeps the file locked. @default {5000} */
   lockTimeoutMs?: number;
-  /** The write-ahead log is worked off, in the background, when it has grown to this. @default {16777216} */
+  /** The size of the write-ahead log at which a checkpoint in the background begins. @default {16777216} */
   checkpointBytes?: number;
-  /** How often to look whether another process has written, while somebody watches. @default {250} */
+  /** How often to check for writes of other processes while there are watches. @default {250} */
   pollMs?: number;
-  /** Counts commits, the writes in them, and their time. */
+  /** Counts commits, their writes, and their duration. */
   metrics?: Pick<Metrics, "counter" | "histogram">;
 }
 
-/** Where the log has to be worked off at last, even if that holds up the event loop, in checkpoint sizes. */
+/** From this multiple of `checkpointBytes` on, checkpoints block the event loop. */
 const MAX_WAL_CHECKPOINTS = 16;
 
-/** How often to look for key-value entries that have expired. */
+/** How often to remove expired key-value entries. */
 const SWEEP_MS = 10_000;
 
-/** How often to try a file again that could not be opened. */
+/** How long to wait before a file that could not be opened is tried again. */
 const REOPEN_MS = 1_000;
 
-/** Keeps data in a SQLite file. */
+/** Stores data in a SQLite file. */
 export function persistence(options: PersistenceOptions = {}): Plugin<Store> {
   const settings = checked(options);
   const committed = options.metrics && countCommits(options.metrics);
@@ -112,26 +88,29 @@ export function persistence(options: PersistenceOptions = {}): Plugin<Store> {
   /** Why the file is not open although the server has started. */
   let missing: PlugboardError | undefined;
   let host: Host;
-  let endReopening: (() => void) | undefined;
+  let cancelReopening: (() => void) | undefined;
   let reopening: Promise<void> | undefined;
-  let endSweeps: (() => void) | undefined;
+  let cancelSweeps: (() => void) | undefined;
   let sweeping = false;
   let stopped = false;
   const isolated = new Set<IsolatedReads>();
 
   function open(): OpenStore {
     if (opened !== undefined) return opened;
-    if (stopped) throw new PlugboardError("stopped", "The database is closed");
-    if (missing !== undefined) throw missing;
-    throw new PlugboardError("not_started", "The database opens when the server starts");
+    throw notOpen();
+  }
+
+  function notOpen(): PlugboardError {
+    if (stopped) return new PlugboardError("stopped", "The database is closed");
+    return missing ?? new PlugboardError("not_started", "The database opens when the server starts");
   }
 
   const store: Store = {
     path: settings.path,
     all: (sql, params, limits) => open().all(sql, params, limits),
     get: (sql, params) => open().get(sql, params),
-    // Not `async`: a write that cannot be queued must reject, and one that can needs no second promise.
-    write: (fn) => opened?.write(fn) ?? Promise.reject(closed()),
+    // Not `async`, which would add a promise to each write.
+    write: (fn) => opened?.write(fn) ?? Promise.reject(notOpen()),
     run: (sql, params) => store.write((tx) => tx.run(sql, params)),
     exec: (script) => store.write((tx) => tx.exec(script)),
     inspect: (sql) => open().inspect(sql),
@@ -153,14 +132,6 @@ export function persistence(options: PersistenceOptions = {}): Plugin<Store> {
     },
   };
 
-  function closed(): unknown {
-    try {
-      return open();
-    } catch (error) {
-      return error;
-    }
-  }
-
   async function openFile(lockTimeoutMs: number): Promise<void> {
     opened = openStore({ ...settings, committed, openTimeoutMs: lockTimeoutMs }, host.clock, host.log);
     try {
@@ -177,21 +148,21 @@ export function persistence(options: PersistenceOptions = {}): Plugin<Store> {
     opened = undefined;
   }
 
-  /** Goes on without the file, for now: what is damaged stays so, everything else is tried again. */
-  function goWithout(failure: PlugboardError): void {
+  /** Runs without the file, and opens it later unless it is damaged. */
+  function runWithout(failure: PlugboardError): void {
     if (failure.message !== missing?.message) host.log.error(failure.message, { code: failure.code });
     missing = failure;
     if (failure.code === "corrupt") return;
-    endReopening = host.clock.after(REOPEN_MS, () => void (reopening = reopen()));
+    cancelReopening = host.clock.after(REOPEN_MS, () => void (reopening = reopen()));
   }
 
   async function reopen(): Promise<void> {
     try {
-      await openFile(0); // clients are here by now: waiting for a lock would hold them up
+      await openFile(0); // waiting for a lock would block the clients
       missing = undefined;
       host.log.warn("The database is open now");
     } catch (error) {
-      if (!stopped) goWithout(error as PlugboardError);
+      if (!stopped) runWithout(error as PlugboardError);
     }
   }
 
@@ -199,7 +170,7 @@ export function persistence(options: PersistenceOptions = {}): Plugin<Store> {
     if (sweeping || missing !== undefined) return;
     sweeping = true;
     try {
-      while (await sweep(store, host.clock.now())); // each pass is one bounded write
+      while (await sweep(store, host.clock.now())); // each pass is one small write
     } catch (error) {
       host.log.warn("Expired entries could not be removed", { error });
     } finally {
@@ -216,14 +187,14 @@ export function persistence(options: PersistenceOptions = {}): Plugin<Store> {
         await openFile(settings.lockTimeoutMs);
       } catch (error) {
         if (settings.required || !concernsFile(error)) throw error;
-        goWithout(error);
+        runWithout(error);
       }
-      endSweeps = host.clock.every(SWEEP_MS, () => void sweepAll());
+      cancelSweeps = host.clock.every(SWEEP_MS, () => void sweepAll());
     },
     async stop() {
       stopped = true;
-      endSweeps?.();
-      endReopening?.();
+      cancelSweeps?.();
+      cancelReopening?.();
       await reopening;
       for (const reads of isolated) await reads.end();
       await closeFile();

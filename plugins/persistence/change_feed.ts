@@ -1,94 +1,94 @@
 /**
- * The change feed: tells which rows a transaction changed, with SQLite's session extension.
+ * The change feed: reports which rows a transaction changed, with SQLite's session extension.
  *
- * A session is opened for a table somebody watches, right before the first statement that may write to it, and read
- * right before the commit. So nobody watching costs nothing, and unwatched tables cost nothing ever.
+ * A session is opened for a watched table right before the first statement that may write to it, and read right before
+ * the commit. So tables that nobody watches cost nothing.
  *
  * @module
  */
 
 import type { DatabaseSync, Session, StatementSync } from "node:sqlite";
 import type { Log } from "../../core/mod.ts";
+import { catalog } from "./catalog.ts";
 import { recordedRows } from "./change_rows.ts";
-import { tables } from "./tables.ts";
-import type { ChangeListener, Changes, TableChange, TableInfo, Watch } from "./types.ts";
+import type { ChangeListener, Changes, TableChange, TableInfo, Watch } from "./sql_types.ts";
 import { ALL, watches } from "./watches.ts";
 
 /** What the feed needs. */
 export interface ChangeFeedParts {
   readonly native: DatabaseSync;
   readonly log: Log;
-  /** What is known of prepared statements may be wrong, so they must be prepared anew. */
+  /** Called when prepared statements must be prepared again. */
   readonly outdated: () => void;
 }
 
-/** The change feed of one database; transactions call it. */
+/** The change feed of one database. Transactions call it. */
 export interface ChangeFeed {
   watch(listener: ChangeListener, wanted: Iterable<string> | "all"): Watch;
-  /** A table as it is now. */
+  /** Returns a table as it is now. */
   table(name: string): TableInfo | undefined;
   /**
-   * Prepares a statement while a session is open, if anybody watches: SQLite decides when it prepares whether
-   * a `DELETE` without `WHERE` may empty the table at a stroke, past any session.
+   * Prepares a statement while a session is open, if there is a watch. When it prepares a `DELETE` without `WHERE`,
+   * SQLite decides whether it may clear the table at once, without reporting the rows to sessions.
    */
   hooked<T>(prepare: () => T): T;
   /** Identifies the current transaction. */
   readonly commit: object;
-  /** A transaction has begun: nobody else can write now, so look whether somebody has. */
+  /** Call when a transaction has begun. Nobody else can write then, so it checks whether another process has written. */
   begun(): void;
-  /** A statement is about to write to these tables. */
+  /** Call before a statement that may write to these tables. */
   writing(writes: ReadonlySet<string>): void;
-  /** A statement has changed the schema, and dropped tables perhaps; or that was undone. */
+  /** Call after a statement that changed the schema or dropped tables, and when that was undone. */
   defined(drops?: ReadonlySet<string>): void;
-  /** What the transaction has changed; called right before the commit. */
+  /** Returns what the transaction has changed; call right before the commit. */
   collect(): Changes | undefined;
-  /** The transaction was rolled back. */
+  /** Call when the transaction was rolled back. */
   discard(): void;
-  /** Tells what was collected; called right after the commit. */
-  tell(changes: Changes | undefined): void;
-  /** Looks whether another process has written, and tells; called outside of transactions. */
-  lookOutside(): void;
+  /** Passes what was collected to the listeners; call right after the commit. */
+  publish(changes: Changes | undefined): void;
+  /** Reports writes of another process; call outside of transactions. */
+  checkOutside(): void;
 }
 
 /** Opens the feed. */
 export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFeed {
-  const shapes = tables(native);
-  const watching = watches(log, begins);
-  /** Tables written to in this transaction; without a session nobody knows which rows. */
+  const tables = catalog(native);
+  const watching = watches(log, added);
+  /** Tables written to in this transaction. Without a session the rows are not known. */
   const touched = new Map<string, Session | undefined>();
-  /** Tables dropped in this transaction, be it undone since. */
+  /** Tables dropped in this transaction, even if that was undone. */
   const dropped = new Set<string>();
   let schemaChanged = false;
   let outside = false;
   let commit = {};
   const versions = {
-    data: numberIn(native, "PRAGMA data_version"),
-    schema: numberIn(native, "PRAGMA schema_version"),
+    data: numberReader(native, "PRAGMA data_version"),
+    schema: numberReader(native, "PRAGMA schema_version"),
   };
   const anyTable = native.prepare("SELECT 1 FROM sqlite_schema LIMIT 1");
   let seen = { data: versions.data(), schema: versions.schema() };
 
-  /** A table, or all, were not watched until now. */
-  function begins(what: string): void {
-    outdated(); // SQLite may have prepared some anew while there was no session, see hooked
+  /** A table, or all, got its first watch. */
+  function added(what: string): void {
+    outdated(); // SQLite may have prepared statements again while there was no session, see hooked
     if (!native.isTransaction) return;
-    // What this transaction did before is unknown.
+    // What this transaction changed before is unknown.
     if (what === ALL) outside = true;
     else if (!touched.has(what)) touched.set(what, undefined);
   }
 
   function openSession(name: string): Session | undefined {
-    const shape = shapes.get(name);
-    return shape?.recordable() ? native.createSession({ table: shape.info.name }) : undefined;
+    const table = tables.get(name);
+    return table?.recordable() ? native.createSession({ table: table.info.name }) : undefined;
   }
 
   function changeOf(name: string, session: Session | undefined): TableChange | undefined {
-    const shape = shapes.get(name);
-    const known = session !== undefined && !schemaChanged && shape?.recordable() === true;
-    const rows = known ? recordedRows(session, shape) : undefined;
+    const table = tables.get(name);
+    const known = session !== undefined && !schemaChanged && table?.recordable() === true;
+    const rows = known ? recordedRows(session, table) : undefined;
     if (rows?.length === 0) return undefined;
-    const { info } = shape ?? { info: { name, primaryKey: [] } };
-    return { table: info.name, columns: shape?.columns ?? [], primaryKey: info.primaryKey, rows };
+    const { name: declared, stored, primaryKey } = table?.info ?? { name, stored: [], primaryKey: [] };
+    return { table: declared, columns: stored, primaryKey, rows };
   }
 
   function discard(): void {
@@ -100,13 +100,13 @@ export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFe
   }
 
   function forgetSchema(): void {
-    shapes.clear();
+    tables.clear();
     outdated();
-    anyTable.get(); // preparing does not look whether the schema is still the same, running does
+    anyTable.get(); // makes SQLite read the changed schema; preparing a statement would not
     seen.schema = versions.schema();
   }
 
-  /** Notes what other processes did since the last time. */
+  /** Notes whether other processes have written since the last call; `true` if they changed the schema. */
   function noteOutside(): boolean {
     const data = versions.data();
     if (data === seen.data) return false;
@@ -117,15 +117,15 @@ export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFe
     return true;
   }
 
-  function tell(changes: Changes | undefined): void {
+  function publish(changes: Changes | undefined): void {
     if (changes === undefined) return;
     outside = false;
-    watching.tell(changes);
+    watching.publish(changes);
   }
 
   return {
     watch(listener, wanted) {
-      // Nobody looked outside before. What was written then is old, but it may have changed what statements do.
+      // Nothing checked for other processes before. Their writes are old, but may have changed the schema.
       if (watching.none) {
         forgetSchema();
         seen.data = versions.data();
@@ -136,8 +136,8 @@ export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFe
       return watch;
     },
     table(name) {
-      if (watching.none) noteOutside(); // otherwise it is done all the time
-      return shapes.get(name.toLowerCase())?.info;
+      if (watching.none) noteOutside(); // with a watch, it is checked all the time
+      return tables.get(name.toLowerCase())?.info;
     },
     hooked(prepare) {
       if (watching.none) return prepare();
@@ -177,20 +177,20 @@ export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFe
       return changed.size > 0 || changes.schema || outside ? changes : undefined;
     },
     discard,
-    tell,
-    lookOutside() {
+    publish,
+    checkOutside() {
       if (watching.none) return;
       const schema = noteOutside();
-      if (outside) tell({ tables: new Map(), schema, dropped: new Set(), outside, commit: {} });
+      if (outside) publish({ tables: new Map(), schema, dropped: new Set(), outside, commit: {} });
     },
   };
 }
 
-/** The part of `node:sqlite` that its types in this runtime do not know yet. */
+/** The part of `node:sqlite` that the runtime's types lack. */
 type ReturningArrays = StatementSync & { setReturnArrays(enabled: boolean): void };
 
-/** Reads one number. It is asked for before every transaction, so no object is made of each answer. */
-function numberIn(native: DatabaseSync, sql: string): () => number {
+/** Returns a function that reads one number. It runs before every transaction, so it makes no object for each row. */
+function numberReader(native: DatabaseSync, sql: string): () => number {
   const statement = native.prepare(sql) as ReturningArrays;
   statement.setReturnArrays(true);
   return () => (statement.get() as unknown as [number])[0];

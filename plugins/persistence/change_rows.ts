@@ -1,44 +1,44 @@
 /**
- * What a session recorded of a table, as whole rows.
+ * The changes that a session recorded of one table, as whole rows.
  *
  * @module
  */
 
 import type { Session } from "node:sqlite";
+import type { Table } from "./catalog.ts";
 import { type ChangeRecord, parseChangeset, type RecordedChange } from "./changeset.ts";
+import type { Row, RowChange, Value } from "./sql_types.ts";
 import { narrowed } from "./statements.ts";
-import type { Shape } from "./tables.ts";
-import type { Row, RowChange, Value } from "./types.ts";
 
-/** Changesets beyond this are not read: it would take longer than looking at the tables anew. */
+/** Larger changesets are not parsed: reading the table again is faster. */
 const MAX_CHANGESET_BYTES = 16 * 1024 * 1024;
 
 /**
- * The rows a session recorded, while its transaction is still open. Nothing if they cannot be told, for whatever
- * reason: whoever listens must then look for itself, and the write that did it must not fail for that.
+ * Returns the rows that a session recorded, while its transaction is still open. Returns `undefined` if they are not
+ * known for any reason: listeners then read the table themselves, and the write does not fail.
  */
-export function recordedRows(session: Session, shape: Shape): RowChange[] | undefined {
+export function recordedRows(session: Session, table: Table): RowChange[] | undefined {
   try {
     const changeset = session.changeset();
     if (changeset.length > MAX_CHANGESET_BYTES) return undefined;
-    const rows = parseChangeset(changeset).map((change) => wholeRow(change, shape));
+    const rows = parseChangeset(changeset).map((change) => wholeRow(change, table));
     return rows.every((row) => row !== undefined) ? rows : undefined;
   } catch {
     return undefined;
   }
 }
 
-function wholeRow({ type, old, new: latest }: RecordedChange, shape: Shape): RowChange | undefined {
-  const { columns } = shape;
-  if (type === "insert") return { type, new: named(columns, latest!) };
-  if (type === "delete") return { type, old: named(columns, old!) };
-  // An update has the changed columns only; the others are still in the table.
-  const row = shape.row(shape.key.map((at) => old![at]!));
+function wholeRow({ type, old, new: latest }: RecordedChange, table: Table): RowChange | undefined {
+  const { stored } = table.info;
+  if (type === "insert") return { type, new: named(stored, latest!) };
+  if (type === "delete") return { type, old: named(stored, old!) };
+  // An update contains only the changed columns. The table has the others.
+  const row = table.row(table.key.map((at) => old![at]!));
   if (row === undefined) return undefined;
   const after = row.map(narrowed);
   const before = after.map((value, i) => old![i] === undefined ? value : old![i]);
-  const changed = columns.filter((_, i) => latest![i] !== undefined);
-  return { type, old: named(columns, before), new: named(columns, after), changed };
+  const changed = stored.filter((_, i) => latest![i] !== undefined);
+  return { type, old: named(stored, before), new: named(stored, after), changed };
 }
 
 function named(columns: readonly string[], values: ChangeRecord): Row {

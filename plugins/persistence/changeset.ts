@@ -1,18 +1,18 @@
 /**
- * SQLite's changesets, as its session extension writes them, read into rows. The format: for each table a header
- * (`T`, the number of columns, for each whether it is in the primary key, the name and a NUL), then for each row the
- * operation, a byte that says whether a trigger did it, and one or two records. A record has for each column a byte
- * for the type and then the value, numbers with the high byte first.
+ * Parses SQLite's changesets, which its session extension writes. The format: for each table a header (`T`, the number of
+ * columns, for each column whether it is in the primary key, the name, a NUL). Then for each row the operation, a byte that
+ * is set if a trigger made the change, and one or two records. A record has for each column a type byte and the value, with
+ * numbers in big-endian order.
  *
  * @module
  */
 
-import type { Value } from "./types.ts";
+import type { Value } from "./sql_types.ts";
 
-/** A record: `undefined` stands for a column that an update left alone. */
+/** A record. `undefined` means that an update did not change the column. */
 export type ChangeRecord = readonly (Value | undefined)[];
 
-/** One changed row. An update's `old` has its primary key and the changed columns, its `new` only these. */
+/** One changed row. An update's `old` has its primary key and the changed columns, its `new` only the changed columns. */
 export interface RecordedChange {
   readonly table: string;
   readonly type: "insert" | "update" | "delete";
@@ -24,7 +24,7 @@ const INSERT = 18;
 const DELETE = 9;
 const UPDATE = 23;
 
-/** Reads a changeset. */
+/** Parses a changeset. */
 export function parseChangeset(bytes: Uint8Array): RecordedChange[] {
   const reader = new Reader(bytes);
   const changes: RecordedChange[] = [];
@@ -50,10 +50,10 @@ function typeOf(operation: number): RecordedChange["type"] {
   if (operation === INSERT) return "insert";
   if (operation === UPDATE) return "update";
   if (operation === DELETE) return "delete";
-  throw new Error(`A changeset has no operation ${operation}`);
+  throw new Error(`Unknown operation ${operation} in a changeset`);
 }
 
-/** A byte order mark is text like any other here. */
+/** Keeps a byte order mark, which is ordinary text here. */
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 class Reader {
@@ -78,7 +78,7 @@ class Reader {
     this.#at += count;
   }
 
-  /** SQLite's integer of one to nine bytes; lengths here are below 2^31, so five. */
+  /** Reads SQLite's integer of one to nine bytes. Lengths are below 2^31, so here it has at most five. */
   varint(): number {
     let value = 0;
     for (;;) {
@@ -115,7 +115,7 @@ class Reader {
       case 5:
         return null;
       default:
-        throw new Error(`A changeset has no such type of value at byte ${this.#at - 1}`);
+        throw new Error(`Unknown type of value in a changeset at byte ${this.#at - 1}`);
     }
   }
 

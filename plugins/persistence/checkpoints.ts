@@ -1,5 +1,5 @@
 /**
- * Checkpoints: keep the write-ahead log short without holding up the event loop.
+ * Checkpoints: keep the write-ahead log short without blocking the event loop.
  *
  * @module
  */
@@ -16,26 +16,27 @@ export interface CheckpointParts {
   readonly queue: Pick<WriteQueue, "pause" | "resume">;
   readonly clock: Clock;
   readonly log: Log;
-  /** The log's size that is worth a checkpoint. */
+  /** The size of the log from which on a checkpoint is made. */
   readonly walBytes: number;
 }
 
-/** Told of writes; sees to checkpoints. */
+/** Makes checkpoints after writes. */
 export interface Checkpoints {
+  /** Call after a write. */
   wrote(): void;
-  /** Begins no more; resolves when the one under way has ended. */
+  /** Begins no more; resolves when the current one has ended. */
   end(): Promise<void>;
 }
 
 const PAGE_BYTES = 4096;
 
-/** How long after a write to look at the log's size; at most so often. */
-const LOOK_MS = 50;
+/** How long after a write to check the log's size. */
+const CHECK_MS = 50;
 
-/** How long to leave a log alone that could not be emptied, since somebody reads from it. */
+/** How long to wait after a checkpoint that could not empty the log because something reads it. */
 const BLOCKED_MS = 1_000;
 
-/** In sizes worth a checkpoint: from here on writes wait for the one under way, or it would never catch up. */
+/** From this multiple of `walBytes` on, writes wait for the current checkpoint. Otherwise it may never catch up. */
 const HOLD_AT = 4;
 
 /** Watches the log's size. */
@@ -54,34 +55,39 @@ export function checkpoints(
     try {
       return (size.get() as { log: number }).log;
     } catch {
-      return 0; // a file that cannot be read is told of elsewhere
+      return 0; // the next read or write reports that the file cannot be read
     }
   }
 
-  function lookAfter(ms: number): void {
+  function checkAfter(ms: number): void {
     if (ended || cancel !== undefined || running !== undefined) return;
-    cancel = clock.after(ms, look);
+    cancel = clock.after(ms, check);
   }
 
-  function look(): void {
+  function check(): void {
     cancel = undefined;
     if (pages() < threshold) return;
-    running = checkpoint().then((emptied) => {
-      failing = false;
-      return emptied;
-    }, (error) => {
-      if (!failing) log.error("Checkpoints fail; the write-ahead log grows", { error }); // once, not each second
-      failing = true;
-      return false;
-    }).then((emptied) => {
+    running = attempt().then((emptied) => {
       running = undefined;
-      if (!emptied) lookAfter(BLOCKED_MS);
+      if (!emptied) checkAfter(BLOCKED_MS);
     });
   }
 
+  async function attempt(): Promise<boolean> {
+    try {
+      const emptied = await checkpoint();
+      failing = false;
+      return emptied;
+    } catch (error) {
+      if (!failing) log.error("Checkpoints fail; the write-ahead log grows", { error }); // once, not each second
+      failing = true;
+      return false;
+    }
+  }
+
   /**
-   * The first pass copies nearly all while writes go on. They are at least a little ahead of it, so the log would
-   * never be empty: for the second pass, which has little to do, they wait. The next write begins the log anew.
+   * The first pass copies nearly everything while writes continue. They are always a little ahead of it, so the second
+   * pass, which is short, holds them. Then the log is empty, and the next write starts it from its beginning.
    */
   async function checkpoint(): Promise<boolean> {
     try {
@@ -102,7 +108,7 @@ export function checkpoints(
 
   return {
     wrote() {
-      if (running === undefined) lookAfter(LOOK_MS);
+      if (running === undefined) checkAfter(CHECK_MS);
       else if (pages() > threshold * HOLD_AT) hold();
     },
     async end() {

@@ -1,29 +1,29 @@
 /**
- * The condition of the file: well, or a sentence about what is wrong.
+ * The condition of the file: healthy, or a sentence about what is wrong.
  *
  * @module
  */
 
 import type { Clock, Log, PlugboardError } from "../../core/mod.ts";
 
-/** Remembers what is wrong until it is over. */
+/** Remembers what is wrong with the file until it works again. */
 export interface Condition {
   readonly problem: string | undefined;
-  /** Something went wrong with the file. */
+  /** Reports a failure of the file. */
   failed(failure: PlugboardError): void;
-  /** Tries no more whether it works again. */
+  /** Stops checking whether the file works again. */
   end(): void;
 }
 
-/** What does not go away by itself. */
+/** Codes of failures that last until a restart. */
 const LASTING = new Set(["corrupt", "file_moved"]);
 
-/** How often to try whether a file that failed works again. */
+/** How often to check whether a file that failed works again. */
 const PROBE_MS = 1_000;
 
 /**
- * Well so far. `probe` writes something, to see whether that works again; `reasonFor` adds to a sentence what the system
- * says about it.
+ * Starts healthy. `probe` writes something, to check whether the file works again. `reasonFor` returns what the system
+ * says about a failure.
  */
 export function condition(
   clock: Clock,
@@ -31,9 +31,9 @@ export function condition(
   probe: () => Promise<void>,
   reasonFor: (code: string) => string,
 ): Condition {
-  let damage: string | undefined;
+  let lasting: string | undefined;
   let problem: string | undefined;
-  /** What was told last, before a reason was added. */
+  /** The latest failure, without the reason. */
   let latest: string | undefined;
   let cancel: (() => void) | undefined;
   let ended = false;
@@ -45,7 +45,7 @@ export function condition(
         await probe();
         problem = latest = undefined;
         log.warn("The database can be written again");
-      } catch { /* what it was is told where it happened */ }
+      } catch { /* the queue reports the failure */ }
       cancel = undefined;
       if (problem !== undefined) probeLater();
     });
@@ -53,14 +53,14 @@ export function condition(
 
   return {
     get problem() {
-      return damage ?? problem;
+      return lasting ?? problem;
     },
     failed({ message, code }) {
       if (message === latest) return;
       latest = message;
       const sentence = message + reasonFor(code);
       log.error(sentence, { code });
-      if (LASTING.has(code)) damage = sentence;
+      if (LASTING.has(code)) lasting = sentence;
       else {
         problem = sentence;
         probeLater();

@@ -7,10 +7,12 @@
 import { dirname } from "node:path";
 import { messageOf, PlugboardError } from "../../core/mod.ts";
 
-/** By SQLite's primary result code; what is missing here is a mistake in the SQL or its data. */
+const LOCKED = { code: "database_locked", sentence: "Another process keeps the database locked" };
+
+/** By SQLite's primary result code. All other codes are mistakes in the SQL or its data. */
 const KINDS: Readonly<Record<number, { code: string; sentence: string }>> = {
-  5: { code: "database_locked", sentence: "Another process keeps the database locked" },
-  6: { code: "database_locked", sentence: "Another process keeps the database locked" },
+  5: LOCKED,
+  6: LOCKED,
   8: { code: "read_only", sentence: "The database cannot be written: the file or its disk is read-only" },
   10: { code: "disk_error", sentence: "The disk failed to read or write the database" },
   11: { code: "corrupt", sentence: "The database file is damaged; restore it from a backup" },
@@ -22,29 +24,28 @@ const KINDS: Readonly<Record<number, { code: string; sentence: string }>> = {
   },
 };
 
-/** Codes that speak of the file rather than of the statement. */
+/** Codes of failures of the file, not of a statement. */
 const OF_THE_FILE = new Set(Object.values(KINDS).map(({ code }) => code));
 
-/** Whether an error means that the file cannot be used now, whoever asks. */
+/** Whether an error means that the file cannot be used now, whatever the statement is. */
 export function concernsFile(error: unknown): error is PlugboardError {
   return error instanceof PlugboardError && OF_THE_FILE.has(error.code);
 }
 
-/** Anything that was thrown by `node:sqlite` as an error with a code; other errors stay what they are. */
+/** Returns an error of `node:sqlite` as one with a code; returns other errors unchanged. */
 export function failure(thrown: unknown): unknown {
   if (!(thrown instanceof Error) || thrown instanceof PlugboardError) return thrown;
   const { code, errcode } = thrown as Error & { code?: string; errcode?: number };
+  const as = (code: string, message = thrown.message) => new PlugboardError(code, message, { cause: thrown });
   if (code === "ERR_INVALID_ARG_TYPE" || code === "ERR_INVALID_STATE" || code === "ERR_INVALID_ARG_VALUE") {
-    return new PlugboardError("bad_parameter", thrown.message, { cause: thrown });
+    return as("bad_parameter");
   }
+  if (code === "refused_sql") return as(code); // by the authorizer
   if (code !== "ERR_SQLITE_ERROR") return thrown;
   const primary = (errcode ?? 0) & 255;
   const kind = KINDS[primary];
-  if (kind !== undefined) {
-    return new PlugboardError(kind.code, `${kind.sentence} (${thrown.message})`, { cause: thrown });
-  }
-  const meaning = primary === 19 ? "constraint" : primary === 25 ? "bad_parameter" : "bad_sql";
-  return new PlugboardError(meaning, thrown.message, { cause: thrown });
+  if (kind !== undefined) return as(kind.code, `${kind.sentence} (${thrown.message})`);
+  return as(primary === 19 ? "constraint" : primary === 25 ? "bad_parameter" : "bad_sql");
 }
 
 /** Runs something on the database and translates what it throws. */
@@ -56,30 +57,33 @@ export function translated<T>(run: () => T): T {
   }
 }
 
-/** A failure to open, with the path in it. */
+/** Returns the error for a file that cannot be opened, with its path. */
 export function openFailure(path: string, thrown: unknown): PlugboardError {
+  const as = (code: string, sentence: string) =>
+    new PlugboardError(code, `Cannot start persistence with ${JSON.stringify(path)}: ${sentence}`, {
+      cause: thrown,
+    });
   if (thrown instanceof Deno.errors.NotCapable) {
-    const sentence =
-      `Cannot start persistence with ${JSON.stringify(path)}: the program may not use that folder; ` +
-      `run it with --allow-read=${dirname(path)} --allow-write=${dirname(path)}`;
-    return new PlugboardError("cannot_open", sentence, { cause: thrown });
+    const flags = `--allow-read=${dirname(path)} --allow-write=${dirname(path)}`;
+    return as("cannot_open", `the program may not use that folder; run it with ${flags}`);
   }
   const known = failure(thrown);
   const { code, message } = concernsFile(known) ? known : { code: "cannot_open", message: messageOf(thrown) };
-  const why = code === "cannot_open" ? reasonAgainstFile(path) || reasonAgainst(path) : reasonFor(code, path);
-  const sentence = `Cannot start persistence with ${JSON.stringify(path)}: ${message}${why}`;
-  return new PlugboardError(code, sentence, { cause: thrown });
+  const reason = code === "cannot_open"
+    ? reasonAgainstFile(path) || reasonAgainst(path)
+    : reasonFor(code, path);
+  return as(code, message + reason);
 }
 
-/** What the system has against writing, in brackets, where SQLite only says that it failed. */
+/** Returns why the system refuses writes, in brackets, for failures that SQLite does not explain. */
 export function reasonFor(code: string, path: string): string {
   return code === "disk_error" ? reasonAgainst(path) : "";
 }
 
-/** As much as SQLite's shared memory takes, which a full disk refuses first. */
+/** The size of SQLite's shared memory, the first file that a full disk refuses. */
 const TRIAL = new Uint8Array(65_536);
 
-/** SQLite does not say why; a file in the same folder, which SQLite needs too, shows it. */
+/** Finds the reason with a file in the same folder, since SQLite does not report it. */
 function reasonAgainst(path: string): string {
   return reasonOf(() => {
     const trial = Deno.makeTempFileSync({ dir: dirname(path) });
@@ -91,7 +95,7 @@ function reasonAgainst(path: string): string {
   });
 }
 
-/** Only for a file that is not open: closing it would drop the locks that this process has on it. */
+/** Only for a file that is not open: closing it would release the locks that this process holds on it. */
 function reasonAgainstFile(path: string): string {
   return reasonOf(() => Deno.openSync(path, { write: true }).close());
 }

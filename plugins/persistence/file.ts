@@ -10,47 +10,46 @@ import { concernsFile, failure, openFailure } from "./failures.ts";
 import { lockFor } from "./lock.ts";
 
 /**
- * How much an acknowledged write survives:
- * - `full`: the end of the process, and loss of power, as far as the disk keeps its word. Every group of writes
+ * What an acknowledged write survives:
+ * - `full`: the end of the process and a loss of power, if the disk flushes what it acknowledges. Every group of writes
  *   waits for the disk.
- * - `normal`: the end of the process, also by `kill -9`. Loss of power may take back the last writes (up to the latest
+ * - `normal`: the end of the process, also by `kill -9`. A loss of power may undo the last writes (up to the latest
  *   checkpoint), never half a transaction.
- * - `off`: the end of the process. Loss of power may damage the whole file. For data that can be made anew.
+ * - `off`: the end of the process. A loss of power may damage the whole file. For data that can be created again.
  */
 export type Durability = "full" | "normal" | "off";
 
 /** How to open a file. */
 export interface FileOptions {
-  /** Where it is; `:memory:` for none. */
+  /** Its path, or `:memory:`. */
   readonly path: string;
   readonly durability: Durability;
   readonly maxBytes: number;
   readonly cacheBytes: number;
-  /** How long opening waits, and the event loop with it, while another process keeps the file locked. */
+  /** How long opening blocks the event loop while another process keeps the file locked. */
   readonly openTimeoutMs: number;
-  /** The write-ahead log may grow to this when nobody else bounds it. */
+  /** Maximum size of the write-ahead log if checkpoints in the background fail. */
   readonly maxWalBytes: number;
-  /** To this it shrinks again when it begins anew. */
+  /** The size to which the write-ahead log shrinks when it is restarted. */
   readonly checkpointBytes: number;
 }
 
 /** An open file. */
 export interface OpenFile {
   readonly native: DatabaseSync;
-  /** Whether it lives in memory only. */
   readonly inMemory: boolean;
-  /** Whether its last user did not close it; SQLite has recovered it by now. */
+  /** Whether its last user did not close it. SQLite has recovered it by now. */
   readonly unclean: boolean;
-  /** Waits until everything committed is on the disk; absent where nothing waits for that. */
+  /** Resolves when everything committed is on the disk; absent if writes do not wait for the disk. */
   readonly flush: (() => Promise<void>) | undefined;
-  /** Whether the path still leads to it. */
+  /** Whether the path still leads to this file. */
   inPlace(): boolean;
   close(): void;
 }
 
 const PAGE_BYTES = 4096;
 
-/** Opens a file, and makes it and its folder if they are not there. */
+/** Opens a file; creates it and its folder if they do not exist. */
 export function openFile(options: FileOptions): OpenFile {
   const { path, durability } = options;
   const inMemory = path === ":memory:";
@@ -94,32 +93,32 @@ function configure(native: DatabaseSync, options: FileOptions, inMemory: boolean
   if (journal_mode !== "wal" && !inMemory) {
     throw new Error(`the file system does not support write-ahead logging (it uses ${journal_mode})`);
   }
-  // With `full`, the flush is not SQLite's: it would block the event loop. See flusher.
+  // With `full`, the flusher below flushes instead of SQLite, which would block the event loop.
   set(`synchronous = ${durability === "off" ? "OFF" : "NORMAL"}`);
   set(`max_page_count = ${Math.min(Math.ceil(maxBytes / PAGE_BYTES), 4_294_967_294)}`);
   set(`cache_size = -${Math.ceil(cacheBytes / 1024)}`);
   set("foreign_keys = ON");
   set("trusted_schema = OFF");
   set("temp_store = MEMORY");
-  // A bound for the case that the checkpoints in the background fail; these here hold up the event loop.
+  // A limit in case the checkpoints in the background fail. These checkpoints block the event loop.
   set(`wal_autocheckpoint = ${Math.ceil(maxWalBytes / PAGE_BYTES)}`);
   set(`journal_size_limit = ${checkpointBytes}`);
   native.prepare("SELECT count(*) FROM sqlite_schema").get();
-  // Until now waiting was fine. From now on it would block everybody; the write queue tries again by itself.
+  // From now on waiting for a lock would block the event loop. The write queue retries instead.
   set("busy_timeout = 0");
   refuseReadOnly(native);
 }
 
-/** A file that may only be read opens like any other, and a transaction on it begins; only a change shows it. */
+/** A read-only file can be opened, and a transaction on it begins. Only a change fails. */
 function refuseReadOnly(native: DatabaseSync): void {
-  // Not by `exec`: its errors tell no code.
+  // Not with `exec`: its errors have no code.
   const run = (sql: string) => native.prepare(sql).run();
   run("BEGIN");
   try {
     run("PRAGMA user_version = 0");
   } catch (thrown) {
     const error = failure(thrown);
-    // Somebody else writes just now, so it can be written.
+    // Another process is writing, so the file can be written.
     if (!concernsFile(error) || error.code !== "database_locked") throw thrown;
   } finally {
     if (native.isTransaction) run("ROLLBACK");
@@ -127,10 +126,10 @@ function refuseReadOnly(native: DatabaseSync): void {
 }
 
 /**
- * Flushes the write-ahead log off the event loop. With `synchronous = NORMAL` a commit is in the log, but perhaps only
- * in the kernel's memory; once the log is flushed it is as safe as with `FULL`, and all commits before it are too.
- * (Opening the log a second time is harmless: SQLite's locks are on the other two files. Closing one of those
- * would drop the locks of the whole process.)
+ * Flushes the write-ahead log off the event loop. With `synchronous = NORMAL` a commit is in the log, but perhaps only in
+ * the kernel's memory. Once the log is flushed, this commit and all before it are as safe as with `FULL`. (It is safe to
+ * open the log a second time: SQLite's locks are on the other two files. Closing one of those would release the locks
+ * of the whole process.)
  */
 function flusher(wal: string, native: DatabaseSync): { flush: () => Promise<void>; close: () => void } {
   let file: Deno.FsFile | undefined;
@@ -138,7 +137,7 @@ function flusher(wal: string, native: DatabaseSync): { flush: () => Promise<void
   return {
     async flush() {
       file ??= Deno.openSync(wal, { read: true, write: true });
-      if (doubtful) beginAnew(native);
+      if (doubtful) restartLog(native);
       doubtful = true;
       await file.syncData();
       doubtful = false;
@@ -148,15 +147,15 @@ function flusher(wal: string, native: DatabaseSync): { flush: () => Promise<void
 }
 
 /**
- * After a flush that failed, the system may take what was lost for written, and the next flush succeed: the log
- * would have a hole, and nothing after it count. So all of it goes into the database, and the log begins anew.
+ * After a failed flush, the system may consider lost pages written, and the next flush may succeed. The log would have a
+ * hole, and everything after it would be lost. So the whole log is moved to the database and restarted.
  */
-function beginAnew(native: DatabaseSync): void {
+function restartLog(native: DatabaseSync): void {
   const { busy } = native.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get() as { busy: number };
-  if (busy !== 0) throw new Error("the write-ahead log is in use and cannot begin anew");
+  if (busy !== 0) throw new Error("the write-ahead log is in use and cannot be restarted");
 }
 
-/** What the path leads to: nothing, or something the system may have no number for, or may not show. */
+/** Identifies the file at a path; "unknown" if the system has no number for it or denies access. */
 function placeOf(path: string): string {
   try {
     const { dev, ino } = Deno.statSync(path);

@@ -6,20 +6,10 @@
 
 import { checkOptions, PlugboardError } from "../../core/mod.ts";
 import { checkText } from "../shared/sql_text.ts";
-import type {
-  Entry,
-  KeyValueOptions,
-  KeyValues,
-  KeyValueTransaction,
-  ListOptions,
-  Migration,
-  Reader,
-  Store,
-  Transaction,
-  Value,
-} from "./types.ts";
+import type { Migration, Reader, Transaction, Value } from "./sql_types.ts";
+import type { Entry, KeyValueOptions, KeyValues, ListOptions, Store } from "./types.ts";
 
-/** The tables. Triggers keep the totals, so that no limit needs counting. */
+/** The tables. Triggers maintain the totals, so that limits need no counting. */
 export const KEY_VALUE_TABLES: Migration = `
   CREATE TABLE plugboard_entries (
     namespace TEXT NOT NULL, key TEXT NOT NULL, value NOT NULL, expires_at INTEGER, PRIMARY KEY (namespace, key)
@@ -42,10 +32,10 @@ export const KEY_VALUE_TABLES: Migration = `
   END;
 `;
 
-/** How many expired entries are removed at once. */
+/** Expired entries that one write removes. */
 const SWEEP_ENTRIES = 500;
 
-/** How many entries are read at once when all are. */
+/** Entries that one read of `load` returns. */
 const PAGE_ENTRIES = 1_000;
 
 const SELECT = "SELECT key, value, expires_at FROM plugboard_entries WHERE namespace = :namespace";
@@ -69,7 +59,7 @@ interface Totals {
   bytes: number;
 }
 
-/** The keys and values of a namespace. */
+/** Returns the keys and values of a namespace. */
 export function keyValues<T>(
   store: Pick<Store, "all" | "get" | "write">,
   namespace: string,
@@ -94,10 +84,10 @@ export function keyValues<T>(
     const encoded = encode(value);
     const size = bytesOf(encoded);
     if (size > maxValueBytes) {
-      throw new PlugboardError(
-        "value_too_large",
-        `The value of ${JSON.stringify(key)} in ${namespace} has ${size} bytes, more than ${maxValueBytes}`,
-      );
+      const sentence = `The value of ${
+        JSON.stringify(key)
+      } in ${namespace} has ${size} bytes, more than ${maxValueBytes}`;
+      throw new PlugboardError("value_too_large", sentence);
     }
     const before = tx.get<{ bytes: number }>(BYTES, [namespace, key]);
     const added = {
@@ -143,12 +133,6 @@ export function keyValues<T>(
     }));
   }
 
-  const within = (tx: Transaction): KeyValueTransaction<T> => ({
-    get: (key) => get(tx, key),
-    set: (key, value, { ttlMs } = {}) => set(tx, key, value, ttlMs),
-    delete: (key) => remove(tx, key),
-  });
-
   return {
     get: (key) => get(store, key),
     list,
@@ -163,11 +147,15 @@ export function keyValues<T>(
     },
     set: (key, value, { ttlMs } = {}) => store.write((tx) => set(tx, key, value, ttlMs)),
     delete: (key) => store.write((tx) => void remove(tx, key)),
-    within,
+    within: (tx) => ({
+      get: (key) => get(tx, key),
+      set: (key, value, { ttlMs } = {}) => set(tx, key, value, ttlMs),
+      delete: (key) => remove(tx, key),
+    }),
   };
 }
 
-/** Removes some of what has expired, in all namespaces; `true` if there is more. */
+/** Removes some expired entries of all namespaces; `true` if there may be more. */
 export async function sweep(store: Pick<Store, "get" | "run">, now: number): Promise<boolean> {
   const due = store.get("SELECT 1 FROM plugboard_entries WHERE expires_at <= ? LIMIT 1", [now]);
   if (due === undefined) return false;
@@ -179,7 +167,7 @@ function encode(value: unknown): string | Uint8Array {
   if (value instanceof Uint8Array) return value;
   const json = JSON.stringify(value);
   if (json === undefined) {
-    throw new PlugboardError("bad_parameter", "A value must be what JSON can hold, or bytes");
+    throw new PlugboardError("bad_parameter", "A value must be bytes, or what JSON can express");
   }
   return json;
 }

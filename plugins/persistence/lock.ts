@@ -1,44 +1,43 @@
 /**
- * The lock that keeps a database to one server.
+ * The lock that lets only one server use a database.
  *
  * @module
  */
 
 import { PlugboardError } from "../../core/mod.ts";
 
-/** How long to wait between two tries. */
-const PAUSE_MS = 20;
+const RETRY_MS = 20;
 
 /**
- * Locks a database for this server, by a file beside it; gives the function that ends it. The system ends it too when
- * the process does, in whatever way. Two servers on one file would lose nothing, but hear nothing of each other
- * either: neither what is published nor what becomes of a store in memory.
+ * Locks a database for this server with a `.lock` file, and returns the function that unlocks it. The system unlocks it
+ * when the process ends in any way. Two servers on one file would lose no data, but neither would see what the other
+ * publishes or keeps in memory.
  */
 export function lockFor(path: string, waitMs: number): () => void {
-  const beside = `${path}.lock`;
+  const lockPath = `${path}.lock`;
   const end = performance.now() + waitMs;
   for (;;) {
-    const file = open(beside);
+    const file = open(lockPath);
     if (file === undefined) return () => {};
-    if (locked(file) && isStill(beside, file)) return () => release(beside, file);
+    if (locked(file) && isCurrent(lockPath, file)) return () => release(lockPath, file);
     file.close();
     if (performance.now() >= end) {
       throw new PlugboardError("database_locked", "Another server uses this database");
     }
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
   }
 }
 
-/** Where it cannot be made, the database cannot either, and SQLite tells better why. */
-function open(beside: string): Deno.FsFile | undefined {
+/** If it cannot be created, neither can the database, and SQLite reports a better reason. */
+function open(lockPath: string): Deno.FsFile | undefined {
   try {
-    return Deno.openSync(beside, { create: true, write: true });
+    return Deno.openSync(lockPath, { create: true, write: true });
   } catch {
     return undefined;
   }
 }
 
-/** Some file systems have no locks; there it is as if nobody else were there. */
+/** On a file system without locks it succeeds always. */
 function locked(file: Deno.FsFile): boolean {
   try {
     return file.tryLockSync(true);
@@ -47,20 +46,20 @@ function locked(file: Deno.FsFile): boolean {
   }
 }
 
-/** Whoever had the lock before removes its file; who waited for that one must begin again. */
-function isStill(beside: string, file: Deno.FsFile): boolean {
+/** The previous owner removes its lock file. A lock on the removed file is worthless. */
+function isCurrent(lockPath: string, file: Deno.FsFile): boolean {
   try {
-    return Deno.statSync(beside).ino === file.statSync().ino;
+    return Deno.statSync(lockPath).ino === file.statSync().ino;
   } catch {
     return false;
   }
 }
 
-function release(beside: string, file: Deno.FsFile): void {
+function release(lockPath: string, file: Deno.FsFile): void {
   try {
-    Deno.removeSync(beside);
+    Deno.removeSync(lockPath);
   } catch {
-    // The folder is gone or may not be written any more: the lock ends with the handle.
+    // The folder is gone or read-only. Closing the handle unlocks it.
   }
   file.close();
 }

@@ -1,5 +1,5 @@
 /**
- * Maintenance: what takes long, done by a worker with a connection of its own, so that the event loop stays free.
+ * Maintenance: slow tasks, done by workers with connections of their own, so that the event loop stays free.
  *
  * @module
  */
@@ -7,39 +7,40 @@
 import { PlugboardError } from "../../core/mod.ts";
 import type { Durability } from "./file.ts";
 
-/** Something for the worker to do. */
+/** A task for a worker. */
 export type Task =
-  /** Moves what is in the write-ahead log to the database, as far as nobody reads it. */
+  /** Moves the write-ahead log to the database, except what is being read. */
   | { readonly type: "checkpoint" }
-  /** Writes a copy. */
+  /** Copies the database. */
   | { readonly type: "copy"; readonly to: string }
-  /** Looks through the whole file for damage. */
+  /** Checks the whole file for damage. */
   | { readonly type: "check" };
 
-/** What a checkpoint found: pages in the log, and how many of them are in the database now. */
+/** The result of a checkpoint: pages in the log, and how many of them are in the database now. */
 export interface Checkpointed {
   readonly log: number;
   readonly checkpointed: number;
 }
 
-/** Workers for one file. */
+/** Maintains one file. */
 export interface Maintenance {
   checkpoint(): Promise<Checkpointed>;
   copy(to: string): Promise<void>;
-  /** The damage that was found, as SQLite words it; empty when there is none. */
+  /** Returns the damage in SQLite's words; empty without damage. */
   check(): Promise<string[]>;
-  /** Waits for a checkpoint under way, breaks off everything else. */
+  /** Waits for the current checkpoint and aborts everything else. */
   end(): Promise<void>;
 }
 
 /**
- * Prepares workers for the file at `path`. Checkpoints are frequent and short, so one worker stays for them. Copies and
- * checks may take minutes and are seldom: each has a worker to itself, and no checkpoint waits for it.
+ * Maintains the file at `path`. Checkpoints are frequent and short, so they share one worker. Copies and checks are rare and
+ * may take minutes, so each has its own worker, and no checkpoint waits for it.
  */
 export function maintenance(path: string, durability: Durability): Maintenance {
   const settings: WorkerSettings = { path, durability };
   let checkpointer: Worker | undefined;
-  let last: Promise<unknown> = Promise.resolve();
+  let lastCheckpoint: Promise<unknown> = Promise.resolve();
+  /** The other workers, with the functions that abort their tasks. */
   const others = new Map<Worker, (reason: PlugboardError) => void>();
   let ended = false;
 
@@ -47,8 +48,8 @@ export function maintenance(path: string, durability: Durability): Maintenance {
     if (ended) throw stopped();
     const worker = startWorker();
     try {
-      const broken = new Promise<never>((_, reject) => others.set(worker, reject));
-      return await Promise.race([broken, ask<T>(worker, { ...task, ...settings })]);
+      const aborted = new Promise<never>((_, reject) => others.set(worker, reject));
+      return await Promise.race([aborted, ask<T>(worker, { ...task, ...settings })]);
     } finally {
       others.delete(worker);
       worker.terminate();
@@ -59,8 +60,8 @@ export function maintenance(path: string, durability: Durability): Maintenance {
     checkpoint() {
       checkpointer ??= startWorker();
       const result = ask<Checkpointed>(checkpointer, { type: "checkpoint", ...settings });
-      last = result.catch(({ code }) => {
-        if (code === "worker_failed") checkpointer = undefined; // the next one gets another
+      lastCheckpoint = result.catch(({ code }) => {
+        if (code === "worker_failed") checkpointer = undefined; // the next one starts another worker
       });
       return result;
     },
@@ -68,8 +69,8 @@ export function maintenance(path: string, durability: Durability): Maintenance {
     check: () => alone({ type: "check" }),
     async end() {
       ended = true;
-      for (const breakOff of others.values()) breakOff(stopped());
-      await last;
+      for (const abort of others.values()) abort(stopped());
+      await lastCheckpoint;
       checkpointer?.terminate();
       checkpointer = undefined;
     },
@@ -80,7 +81,7 @@ function stopped(): PlugboardError {
   return new PlugboardError("stopped", "The database is closed");
 }
 
-/** Has a worker do something; it does one thing at a time. */
+/** Runs a task in a worker, which runs one at a time. */
 function ask<T>(worker: Worker, task: Task & WorkerSettings): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>();
   worker.onmessage = ({ data }: MessageEvent<Answer>) => {
@@ -103,8 +104,8 @@ interface WorkerSettings {
 type Answer = { result: unknown } | { error: string; details: { code?: string; errcode?: number } };
 
 /**
- * Starts the worker from the source of {@linkcode work}, so that it is there in a bundle and in a compiled
- * executable too, where files beside the program are not.
+ * Starts a worker from the source of {@linkcode work}. Unlike a file, it is also available in a bundle and in a compiled
+ * executable.
  */
 function startWorker(): Worker {
   const source = new Blob([`await (${work})();`], { type: "text/javascript" });
@@ -114,7 +115,7 @@ function startWorker(): Worker {
   return worker;
 }
 
-/** The worker's whole program; nothing outside of it exists there. */
+/** The worker's program. It uses nothing outside of itself. */
 async function work(): Promise<void> {
   const { backup, DatabaseSync } = await import("node:sqlite");
   const scope = globalThis as unknown as {
@@ -132,8 +133,8 @@ async function work(): Promise<void> {
           return { log, checkpointed };
         }
         case "copy":
-          // In a transaction, so that the copy is of this moment and does not begin anew with every write. (VACUUM INTO
-          // would be compact, but the runtime allows it only to programs that may do everything.)
+          // In a transaction, so that the copy has one state and does not restart with every write. (VACUUM INTO would
+          // be smaller, but the runtime allows it only with all permissions.)
           db.exec("BEGIN; SELECT count(*) FROM sqlite_schema");
           await backup(db, task.to);
           return undefined;

@@ -1,13 +1,14 @@
 /**
- * Migrations: every plugin brings its tables up to date by itself.
+ * Migrations: every plugin updates its own tables.
  *
  * @module
  */
 
 import { PlugboardError } from "../../core/mod.ts";
-import type { Migration, Store } from "./types.ts";
+import type { Migration } from "./sql_types.ts";
+import type { Store } from "./types.ts";
 
-/** Where the versions are kept. Made without a migration, since there is no place yet to note that. */
+/** The table of versions. It is created without a migration, since that could not be recorded yet. */
 const TABLE = `CREATE TABLE IF NOT EXISTS plugboard_migrations (
   owner TEXT NOT NULL, version INTEGER NOT NULL, applied_at INTEGER NOT NULL, PRIMARY KEY (owner, version)
 ) WITHOUT ROWID`;
@@ -28,20 +29,19 @@ export async function migrate(
         `this program knows ${known}. Use the newer program, or a backup from before`,
     );
   }
-  // All are queued now, so nothing comes between them; the first failure fails those after it too.
+  // All are queued at once, so no other write comes between them. If one fails, all later ones fail too.
   await Promise.all(
     migrations.slice(version).map((migration, i) =>
       store.write((tx) => {
         tx.exec(TABLE);
         const next = version + i + 1;
         const done = versionOf(tx, owner);
-        if (done >= next) return; // another process was first
+        if (done >= next) return; // another process has run it
         if (done < next - 1) {
           throw new PlugboardError("migration_failed", `Migration ${next - 1} of ${owner} failed`);
         }
-        if (typeof migration === "string") {
-          tx.exec(migration);
-        } else migration(tx);
+        if (typeof migration === "string") tx.exec(migration);
+        else migration(tx);
         tx.run("INSERT INTO plugboard_migrations VALUES (?, ?, ?)", [owner, next, now()]);
       })
     ),

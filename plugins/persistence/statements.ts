@@ -1,34 +1,32 @@
 /**
- * Prepared statements: one for each SQL text, kept while it is used.
+ * Prepared statements, cached by their SQL.
  *
  * @module
  */
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { PlugboardError } from "../../core/mod.ts";
-import { failure, translated } from "./failures.ts";
-import type { Facts, Observer } from "./observer.ts";
 import { checkText, startOfStatement } from "../shared/sql_text.ts";
-import type { ColumnOrigin, Params, Row, Value, WriteResult } from "./types.ts";
+import type { Authorizer, Facts } from "./authorizer.ts";
+import { failure, translated } from "./failures.ts";
+import type { Params, Row, Value, WriteResult } from "./sql_types.ts";
 
 /** A prepared statement. */
 export class Statement {
   readonly facts: Facts;
-  readonly columns: readonly ColumnOrigin[];
-  readonly #native: StatementSync;
+  readonly native: StatementSync;
   readonly #empty: StatementSync;
 
-  /** Statements are made by {@linkcode statements}; `empty` is one of the same connection that does nothing. */
+  /** `empty` is a statement of the same connection that does nothing; see {@linkcode iterationFailure}. */
   constructor(native: StatementSync, facts: Facts, empty: StatementSync) {
-    this.#native = native;
+    this.native = native;
     this.#empty = empty;
     this.facts = facts;
-    this.columns = native.columns().map(({ name, table, column }) => ({ name, table, column }));
-    // What writes cannot be run again when an integer turns out to be large.
+    // A write cannot run again with bigints when it has returned a large integer.
     if (!facts.readOnly) native.setReadBigInts(true);
   }
 
-  /** All rows; an error if there are more than `maxRows`. */
+  /** Returns all rows; throws if there are more than `maxRows`. */
   all<R>(params?: Params, maxRows = Infinity): R[] {
     const bound = bind(params);
     return this.#read((native) => {
@@ -37,7 +35,7 @@ export class Statement {
     }) as R[];
   }
 
-  /** The first row. */
+  /** Returns the first row. */
   get<R>(params?: Params): R | undefined {
     const bound = bind(params);
     return this.#read((native) => {
@@ -46,11 +44,11 @@ export class Statement {
     })[0] as R | undefined;
   }
 
-  /** Runs it for what it does. */
+  /** Runs a write. */
   run(params?: Params): WriteResult {
     const bound = bind(params);
     try {
-      const { changes, lastInsertRowid } = this.#native.run(...bound);
+      const { changes, lastInsertRowid } = this.native.run(...bound);
       return { changes: Number(changes), lastId: narrowed(lastInsertRowid) as number | bigint };
     } catch (thrown) {
       throw failure(thrown);
@@ -58,48 +56,45 @@ export class Statement {
   }
 
   #read(read: (native: StatementSync) => Row[]): Row[] {
-    if (!this.facts.readOnly) return narrowRows(translated(() => read(this.#native)));
+    if (!this.facts.readOnly) return narrowRows(translated(() => read(this.native)));
     try {
-      return read(this.#native);
+      return read(this.native);
     } catch (thrown) {
       if (!isTooLarge(thrown)) throw failure(thrown);
     }
-    this.#native.setReadBigInts(true);
+    this.native.setReadBigInts(true);
     try {
-      return narrowRows(translated(() => read(this.#native)));
+      return narrowRows(translated(() => read(this.native)));
     } finally {
-      this.#native.setReadBigInts(false);
+      this.native.setReadBigInts(false);
     }
   }
 }
 
 /** The statements of one database. */
 export interface Statements {
-  /** The statement of this text, prepared now or before. */
+  /** Returns the statement of this SQL. */
   get(sql: string): Statement;
-  /** The statements of a script, each prepared when those before it were run. */
+  /** Yields the statements of a script. Each is prepared after the one before has run. */
   script(sql: string): Iterable<Statement>;
-  /** Forgets all. */
+  /** Clears the cache. */
   clear(): void;
 }
 
-/**
- * Keeps up to `max` statements, the most recently used ones. `hooked` runs what prepares a statement; see the change
- * feed.
- */
+/** Caches the `max` most recently used statements. `hooked` runs what prepares a statement; see the change feed. */
 export function statements(
   native: DatabaseSync,
-  observer: Observer,
+  authorizer: Authorizer,
   max: number,
   hooked: <T>(prepare: () => T) => T,
 ): Statements {
-  const kept = new Map<string, Statement>();
+  const cache = new Map<string, Statement>();
   const empty = native.prepare("");
 
-  function prepare(sql: string): { statement: Statement; native: StatementSync } {
+  function prepare(sql: string): Statement {
     return translated(() => {
-      const { result, facts } = observer.observe(() => hooked(() => native.prepare(sql)));
-      return { statement: new Statement(result, facts, empty), native: result };
+      const { result, facts } = authorizer.observe(() => hooked(() => native.prepare(sql)));
+      return new Statement(result, facts, empty);
     });
   }
 
@@ -108,41 +103,38 @@ export function statements(
     if (startOfStatement(sql) === sql.length) {
       throw new PlugboardError("bad_sql", "There is no statement in the SQL");
     }
-    const prepared = prepare(sql);
-    // SQLite prepares the first statement of a text and says nothing about the rest.
-    if (startOfStatement(sql, prepared.native.sourceSQL.length) < sql.length) {
+    const statement = prepare(sql);
+    // SQLite prepares the first statement of a text and ignores the rest.
+    if (startOfStatement(sql, statement.native.sourceSQL.length) < sql.length) {
       throw new PlugboardError("bad_sql", "There is more than one statement in the SQL; exec runs scripts");
     }
-    return prepared.statement;
+    return statement;
   }
 
   return {
     get(sql) {
-      let statement = kept.get(sql);
+      let statement = cache.get(sql);
       if (statement === undefined) {
         statement = prepareOne(sql);
-        if (kept.size >= max) kept.delete(kept.keys().next().value!);
-      } else {
-        kept.delete(sql); // to be the latest again
-      }
-      kept.set(sql, statement);
+        if (cache.size >= max) cache.delete(cache.keys().next().value!);
+      } else cache.delete(sql); // moves it to the end
+      cache.set(sql, statement);
       return statement;
     },
     *script(sql) {
       checkText("bad_sql", "SQL", sql);
-      let begin = startOfStatement(sql);
-      while (begin < sql.length) {
-        const rest = sql.slice(begin);
-        const { statement, native } = prepare(rest);
+      let start = startOfStatement(sql);
+      while (start < sql.length) {
+        const statement = prepare(sql.slice(start));
         yield statement;
-        begin = startOfStatement(sql, begin + native.sourceSQL.length);
+        start = startOfStatement(sql, start + statement.native.sourceSQL.length);
       }
     },
-    clear: () => kept.clear(),
+    clear: () => cache.clear(),
   };
 }
 
-/** The arguments for the runtime. Named parameters are one argument among them, which its types have no word for. */
+/** Returns the arguments for the runtime. Named parameters are one argument, which its types do not know. */
 function bind(params: Params | undefined): Value[] {
   if (params === undefined) return [];
   const positional = Array.isArray(params);
@@ -154,7 +146,7 @@ function bind(params: Params | undefined): Value[] {
   return (positional ? params : [params]) as Value[];
 }
 
-/** The rows, unless reading them failed: then `all` will say why. */
+/** Returns the rows, or `undefined` if reading them failed: then `all` throws the reason. */
 function firstOf(
   native: StatementSync,
   bound: Value[],
@@ -168,20 +160,23 @@ function firstOf(
     }
     rows.push(row as Row);
   }
-  return hasFailed(empty) ? undefined : rows;
+  return iterationFailure(empty) === undefined ? rows : undefined;
 }
 
 /**
- * Whether the latest statement of the connection failed: the runtime's `iterate` takes that for the end of the rows.
- * Running an empty statement touches nothing, and throws with what the connection has to say of the one before.
+ * Returns why an iteration ended early. The runtime's `iterate` treats a failure as the end of the rows. Running an empty
+ * statement on the same connection changes nothing and throws the error of the last statement.
+ *
+ * Also runs as source text in a worker, so it uses nothing outside of itself.
  */
-function hasFailed(empty: StatementSync): boolean {
+export function iterationFailure(empty: StatementSync): string | undefined {
   try {
     empty.iterate().next();
-    return false;
   } catch (thrown) {
-    return (thrown as Error).message !== "not an error";
+    const { message } = thrown as Error;
+    if (message !== "not an error") return message;
   }
+  return undefined;
 }
 
 function isTooLarge(thrown: unknown): boolean {
@@ -193,7 +188,7 @@ function narrowRows(rows: Row[]): Row[] {
   return rows;
 }
 
-/** A `bigint` as a number where that says the same. */
+/** Returns a `bigint` as a number if that is exact. Also runs as source text in a worker. */
 export function narrowed(value: Value): Value {
   if (typeof value !== "bigint") return value;
   return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value;

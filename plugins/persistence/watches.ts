@@ -1,39 +1,42 @@
 /**
- * Watches: who wants to know of changes to which tables.
+ * Watches: which listeners want changes of which tables.
  *
  * @module
  */
 
 import type { Log } from "../../core/mod.ts";
-import type { ChangeListener, Changes, Watch } from "./types.ts";
+import type { ChangeListener, Changes, Watch } from "./sql_types.ts";
 
-/** All watches of one database. Tables go by their names in lower case. */
+/** All watches of one database. Tables have their names in lower case. */
 export interface Watches {
-  /** Whether there is none. */
+  /** Whether there is no watch. */
   readonly none: boolean;
-  /** Whether somebody watches the table. */
+  /** Whether a table is watched. */
   includes(table: string): boolean;
-  /** Adds a watch without tables, or of all. */
+  /** Adds a watch of no table, or of all. */
   add(listener: ChangeListener, tables: "none" | "all"): Watch;
-  /** Tells everybody what concerns them. */
-  tell(changes: Changes): void;
+  /** Passes changes to the listeners that want them. */
+  publish(changes: Changes): void;
 }
+
+/** Stands for all tables. No table has this name, since names are in lower case. */
+export const ALL = "ALL";
 
 interface Entry {
   readonly listener: ChangeListener;
   readonly tables: Set<string> | "all";
 }
 
-/** Nobody watches so far; `begins` is told of each table, and of `"all"`, when the first one does. */
-export function watches(log: Log, begins: (what: string) => void): Watches {
+/** Makes an empty list. `added` is called with each table, or with {@linkcode ALL}, that gets its first watch. */
+export function watches(log: Log, added: (what: string) => void): Watches {
   const entries = new Set<Entry>();
-  /** How many watch each table; `"all"` is one of them. */
+  /** The number of watches of each table, and of {@linkcode ALL}. */
   const counts = new Map<string, number>();
 
   function count(what: string): void {
     const before = counts.get(what) ?? 0;
     counts.set(what, before + 1);
-    if (before === 0) begins(what);
+    if (before === 0) added(what);
   }
 
   function discount(what: string): void {
@@ -42,11 +45,11 @@ export function watches(log: Log, begins: (what: string) => void): Watches {
     else counts.delete(what);
   }
 
-  function tellOne({ listener, tables }: Entry, changes: Changes): void {
-    const its = tables === "all" ? changes : { ...changes, tables: among(changes.tables, tables) };
-    if (its.tables.size === 0 && !its.schema && !its.outside) return;
+  function notify({ listener, tables }: Entry, changes: Changes): void {
+    const wanted = tables === "all" ? changes : { ...changes, tables: among(changes.tables, tables) };
+    if (wanted.tables.size === 0 && !wanted.schema && !wanted.outside) return;
     try {
-      listener(its);
+      listener(wanted);
     } catch (error) {
       log.error("A listener to changes failed", { error });
     }
@@ -81,15 +84,12 @@ export function watches(log: Log, begins: (what: string) => void): Watches {
       };
       return watch;
     },
-    tell(changes) {
-      // One listener may end another's watch, or begin one.
-      for (const entry of [...entries]) if (entries.has(entry)) tellOne(entry, changes);
+    publish(changes) {
+      // A listener may end another one's watch, or add one.
+      for (const entry of [...entries]) if (entries.has(entry)) notify(entry, changes);
     },
   };
 }
-
-/** Stands for all tables; no table can be called so, since names are in lower case. */
-export const ALL = "ALL";
 
 function among(changes: Changes["tables"], wanted: ReadonlySet<string>): Changes["tables"] {
   return new Map([...changes].filter(([name]) => wanted.has(name)));

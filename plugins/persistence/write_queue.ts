@@ -1,65 +1,65 @@
 /**
- * The write queue: gathers the writes of a turn into one transaction, and the transactions that come while the disk is
- * busy into one flush.
+ * The write queue: runs the writes of one turn of the event loop in one transaction, and flushes the transactions that
+ * wait for the disk together.
  *
  * @module
  */
 
 import { type Clock, PlugboardError } from "../../core/mod.ts";
 import { concernsFile, failure } from "./failures.ts";
+import type { Transaction } from "./sql_types.ts";
 import type { Job, Transactions } from "./transactions.ts";
-import type { Transaction } from "./types.ts";
 
 /** What the queue needs. */
 export interface WriteQueueParts {
   readonly transactions: Transactions;
   readonly clock: Clock;
-  /** Makes what was committed durable; absent where the commit itself suffices. */
+  /** Makes what was committed durable; absent if the commit does. */
   readonly flush: (() => Promise<void>) | undefined;
   readonly maxQueuedWrites: number;
   readonly lockTimeoutMs: number;
-  /** Told after each group: the first failure that concerns the file, or none. */
-  readonly told: (failure: PlugboardError | undefined, wrote: boolean) => void;
-  /** Told of each commit: how many writes shared it, and how long it took. */
+  /** Called after each group, with the first failure of the file. */
+  readonly settled: (failure: PlugboardError | undefined, wrote: boolean) => void;
+  /** Called after each commit with the number of its writes and its duration. */
   readonly committed?: ((writes: number, ms: number) => void) | undefined;
 }
 
-/** Waiting writes. */
+/** A queue of writes. */
 export interface WriteQueue {
   /** Adds a write; resolves when it is durable. */
   add<T>(run: (tx: Transaction) => unknown): Promise<T>;
-  /** Lets nothing begin until `resume`. */
+  /** Runs no more writes until `resume`. */
   pause(): void;
   resume(): void;
-  /** Takes no more; resolves when all that was taken has ended. */
+  /** Refuses new writes; resolves when all others have ended. */
   end(): Promise<void>;
 }
 
-interface Waiting extends Job {
+interface QueuedWrite extends Job {
   readonly since: number;
   readonly resolve: (value: never) => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** Writes that have shared a transaction. */
+/** Writes that shared a transaction. */
 interface Group {
-  readonly jobs: readonly Waiting[];
+  readonly jobs: readonly QueuedWrite[];
   readonly wrote: boolean;
 }
 
-/** A group may hold the event loop for this long. A transaction of its own costs a thirtieth of that. */
+/** How long a group may block the event loop. The overhead of a transaction is a thirtieth of that. */
 const GROUP_MS = 0.5;
 
-/** How long to wait before trying a locked file again, at first and at most. */
-const RETRY_MS = { first: 2, most: 50 };
+/** The delay before a locked file is tried again. */
+const RETRY_MS = { first: 2, max: 50 };
 
 /** Makes an empty queue. */
 export function writeQueue(parts: WriteQueueParts): WriteQueue {
-  const { transactions, clock, flush, maxQueuedWrites, lockTimeoutMs, told, committed } = parts;
-  let waiting: Waiting[] = [];
-  /** Something will call `turn`: the end of this turn, or a timer. */
+  const { transactions, clock, flush, maxQueuedWrites, lockTimeoutMs, settled, committed } = parts;
+  let waiting: QueuedWrite[] = [];
+  /** Whether `turn` will be called, by `setImmediate` or a timer. */
   let scheduled = false;
-  /** Groups that have run and wait for the next flush, which they share; how long they ran, and the last flush took. */
+  /** Groups that have run and will share the next flush, how long they ran, and how long the last flush took. */
   let unflushed: Group[] = [];
   let ranMs = 0;
   let flushMs = 0;
@@ -77,7 +77,7 @@ export function writeQueue(parts: WriteQueueParts): WriteQueue {
   }
 
   function turn(): void {
-    if (paused > 0 || waiting.length === 0) return turnOver();
+    if (paused > 0 || waiting.length === 0) return endTurn();
     let group: Group;
     const begun = performance.now();
     try {
@@ -93,20 +93,19 @@ export function writeQueue(parts: WriteQueueParts): WriteQueue {
     const again = group.jobs.filter(({ outcome }) => outcome === undefined);
     if (again.length > 0) waiting.unshift(...again);
     finish(group);
-    turnOver();
+    endTurn();
   }
 
-  function turnOver(): void {
+  function endTurn(): void {
     scheduled = false;
-    // Nobody else to wait for; or they would take longer than the disk, and can run while that is busy.
+    // Flush if no write waits, or if the waiting ones can as well run during the flush.
     if (waiting.length === 0 || paused > 0 || ranMs >= flushMs) flushAll();
     schedule();
   }
 
-  /** Settles a group when it is durable and those before it have been settled. */
+  /** Settles a group when it is durable and earlier groups are settled. */
   function finish(group: Group): void {
-    const settled = flush === undefined || !(group.wrote || flushing || unflushed.length > 0);
-    if (settled) settle(group);
+    if (flush === undefined || !(group.wrote || flushing || unflushed.length > 0)) settle(group);
     else unflushed.push(group);
   }
 
@@ -137,20 +136,18 @@ export function writeQueue(parts: WriteQueueParts): WriteQueue {
         reject(outcome.error);
       }
     }
-    told(problem, wrote);
+    settled(problem, wrote);
   }
 
-  /** The groups are committed, but nobody knows whether they would survive. */
-  function fail(groups: readonly Group[], thrown: unknown): void {
-    const error = new PlugboardError("disk_error", "The disk failed to flush the database", {
-      cause: thrown,
-    });
+  /** The groups are committed, but may not be durable. */
+  function fail(groups: readonly Group[], cause: unknown): void {
+    const error = new PlugboardError("disk_error", "The disk failed to flush the database", { cause });
     for (const job of groups.flatMap(({ jobs }) => jobs)) {
       if (job.outcome !== undefined && "value" in job.outcome) job.outcome = { error };
     }
   }
 
-  /** No transaction can begin. Another process that writes is waited for. */
+  /** Handles a transaction that cannot begin. While another process writes, it is retried. */
   function refuse(thrown: unknown): void {
     const error = failure(thrown);
     const locked = error instanceof PlugboardError && error.code === "database_locked";
@@ -159,10 +156,10 @@ export function writeQueue(parts: WriteQueueParts): WriteQueue {
     waiting = waiting.filter(({ since }) => since > oldest);
     for (const job of refused) job.outcome = { error };
     if (refused.length > 0) finish({ jobs: refused, wrote: false });
-    if (waiting.length === 0) return turnOver();
+    if (waiting.length === 0) return endTurn();
     flushAll();
-    clock.after(retryMs, turnOver);
-    retryMs = Math.min(retryMs * 2, RETRY_MS.most);
+    clock.after(retryMs, endTurn);
+    retryMs = Math.min(retryMs * 2, RETRY_MS.max);
   }
 
   return {

@@ -6,7 +6,7 @@
 
 import { checkOptions, type Clock, PlugboardError } from "../../../core/mod.ts";
 import { isBlank } from "../../shared/sql_text.ts";
-import type { Params } from "../types.ts";
+import type { Params } from "../sql_types.ts";
 import { workerExecutor } from "./executor.ts";
 import { pool } from "./pool.ts";
 import { processesAllowed, processExecutor } from "./process.ts";
@@ -111,8 +111,7 @@ export function isolatedReads(path: string, options: IsolatedOptions, host: Isol
   return {
     async inspect(sql, { maxMs }) {
       const request = { ...common, sql, params: [], maxRows: 0, maxBytes: 0, inspectOnly: true };
-      const { views, reads, ...facts } = (await run(request, maxMs)).facts!;
-      return { ...facts, reads: new Map([...reads].filter(([name]) => !views.has(name))) };
+      return (await run(request, maxMs)).inspection!;
     },
     async read(sql, params, { maxRows, maxMs }) {
       const request = { ...common, sql, params, maxRows, maxBytes: MAX_BYTES, strict: true };

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Inspection, Params, Row, Value } from "../types.ts";
+import type { Inspection, Params, Row, Value } from "../sql_types.ts";
 
 /** Where isolated reads run. */
 export type RunIn = "process" | "worker";

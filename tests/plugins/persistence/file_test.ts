@@ -152,7 +152,7 @@ Deno.test("after an unclean stop the file is recovered before the start ends, an
   await leaveUnclean(dir.file("a.db"), dir.file("b.db"));
   await using db = await opened({ path: dir.file("b.db") });
   assert.equal(value(db.store, "SELECT count(*) FROM blobs"), 1);
-  await until("the check", () => db.log.some(({ message }) => message === "The database is sound"));
+  await until("the check", () => db.log.some(({ message }) => message === "The database is not damaged"));
   assert.equal(db.store.problem, undefined);
 });
 

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
-import { observer } from "../../../plugins/persistence/observer.ts";
+import { authorizer } from "../../../plugins/persistence/authorizer.ts";
 import { startOfStatement } from "../../../plugins/shared/sql_text.ts";
 import { statements } from "../../../plugins/persistence/statements.ts";
 
 Deno.test("statements are kept while they are used, within the limit", () => {
   using native = new DatabaseSync(":memory:");
-  const cache = statements(native, observer(native), 2, (prepare) => prepare());
+  const cache = statements(native, authorizer(native), 2, (prepare) => prepare());
   const one = cache.get("SELECT 1");
   const two = cache.get("SELECT 2");
   assert.equal(cache.get("SELECT 1"), one);
@@ -33,7 +33,7 @@ Deno.test("a statement begins after white space, comments and semicolons", () =>
 // Preparing a text without a statement gives an object that ends the process when it is asked for its SQL.
 Deno.test("no text ends the process", () => {
   using native = new DatabaseSync(":memory:");
-  const cache = statements(native, observer(native), 100, (prepare) => prepare());
+  const cache = statements(native, authorizer(native), 100, (prepare) => prepare());
   const piece = fc.constantFrom(
     " ",
     "\n",
@@ -73,7 +73,7 @@ Deno.test("no text ends the process", () => {
 // The runtime's `iterate`, which reads with a limit, ends at a failure as it does after the last row.
 Deno.test("a read with a limit that fails at a later row is an error, not a short result", () => {
   using native = new DatabaseSync(":memory:");
-  const cache = statements(native, observer(native), 100, (prepare) => prepare());
+  const cache = statements(native, authorizer(native), 100, (prepare) => prepare());
   native.exec("CREATE TABLE t (n INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2), (3)");
   const statement = cache.get("SELECT json(iif(n = ?, '{', n)) AS n FROM t");
   for (const bad of [1, 2, 3]) {

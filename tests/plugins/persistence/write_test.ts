@@ -233,7 +233,7 @@ function queueOnDisk() {
     },
     maxQueuedWrites: 10,
     lockTimeoutMs: 10,
-    told: (failure) => void told.push(failure?.code ?? "well"),
+    settled: (failure) => void told.push(failure?.code ?? "well"),
   });
   const add = (name: string) =>
     queue.add(() => name).then(() => resolved.push(name), ({ code }) => resolved.push(`${name}: ${code}`));

@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { Message } from "../../core/mod.ts";
 import type { Publication } from "../../plugins/channels.ts";
-import type { Codec, Command, Result } from "../../plugins/protocols/centrifuge/codec.ts";
+import type { Codec, Command, Result, SubscribeResult } from "../../plugins/protocols/centrifuge/codec.ts";
 import { malformed } from "../../plugins/protocols/centrifuge/codes.ts";
 import { jsonCodec } from "../../plugins/protocols/centrifuge/json_codec.ts";
 import { readCommand } from "../../plugins/protocols/centrifuge/json_commands.ts";
@@ -91,6 +91,19 @@ export function encodeLines(text: string): Uint8Array<ArrayBuffer> {
   return concat(lines.map(encodeLine));
 }
 
+/** Encodes a command with the id 3 and a payload in JSON, which may have line breaks. */
+export function encodeCommand(name: string, params: object, data: string): Uint8Array<ArrayBuffer> {
+  const text = new TextEncoder().encode(data);
+  const header = { id: 3, [name]: { ...params, data: { $: 0 } } };
+  return pack(JSON.stringify(header), [{ isBinary: false, bytes: text }]);
+}
+
+/** Encodes the body of an emulation request. */
+export function encodeEmulation(session: string, node: string, frame: Uint8Array): Uint8Array<ArrayBuffer> {
+  const message = pack(JSON.stringify({ session, node }), [Payload.fromBytes(frame)]);
+  return message.slice(readPart(message, 0).end - readPart(message, 0).part.length);
+}
+
 /** Decodes a binary frame to lines of JSON. */
 export function decodeLines(frame: Uint8Array): string {
   return Array.from(messagesIn(frame), (message) => {
@@ -129,15 +142,21 @@ function withoutPayloads(result: Result, payloads: Payload[]): Result {
   const taken = (payload: Payload) => marker(payloads.push(payload) - 1);
   const all = (publications: readonly Publication[]) =>
     publications.map((each) => ({ ...each, payload: taken(each.payload) }));
+  const subscription = ({ subscribed, ttl }: SubscribeResult) => ({
+    subscribed: { ...subscribed, publications: all(subscribed.publications) },
+    ttl,
+  });
   switch (result.name) {
     case "rpc":
       return { ...result, data: result.data && taken(result.data) };
     case "history":
       return { ...result, publications: all(result.publications) };
     case "subscribe":
+      return { ...result, ...subscription(result) };
+    case "connect":
       return {
         ...result,
-        subscribed: { ...result.subscribed, publications: all(result.subscribed.publications) },
+        subs: new Map(Array.from(result.subs, ([name, each]) => [name, subscription(each)])),
       };
     default:
       return result;
@@ -148,7 +167,10 @@ function marker(index: number): Payload {
   return Payload.of({ $: index });
 }
 
-function pack(header: Message, payloads: readonly Payload[] = []): Uint8Array<ArrayBuffer> {
+function pack(
+  header: Message,
+  payloads: readonly Pick<Payload, "isBinary" | "bytes">[] = [],
+): Uint8Array<ArrayBuffer> {
   const parts = [withLength(Buffer.from(header as string))];
   for (const payload of payloads) {
     parts.push(Uint8Array.of(payload.isBinary ? 1 : 0), withLength(payload.bytes));

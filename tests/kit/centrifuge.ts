@@ -70,10 +70,15 @@ export async function centrifugeServer(
 }
 
 /** The encodings that tests use. */
-export const encodings = ["json", "binary"] as const;
+const encodings = ["json", "binary"] as const;
 
 /** The name of an encoding. */
 export type Encoding = typeof encodings[number];
+
+/** The same test in each encoding. */
+export function inEach(promise: string, run: (encoding: Encoding) => Promise<void>): void {
+  for (const encoding of encodings) Deno.test(`${encoding}: ${promise}`, () => run(encoding));
+}
 
 /** Opens a WebSocket that uses an encoding; the client has not signed in yet. */
 export async function connectIn({ test }: CentrifugeServer, encoding: Encoding): Promise<LineClient> {

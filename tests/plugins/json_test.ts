@@ -347,3 +347,25 @@ Deno.test("every path in the list serves the protocol", async () => {
   }
   await assert.rejects(serveJson({ path: ["/ws", "ws"] }), /"path" must be a path that begins with \/, got/);
 });
+
+Deno.test("payloads arrive as they were sent, without their line breaks", async () => {
+  await using server = await serveJson();
+  const [{ client }, reader] = [await server.join(), await server.join()];
+  await ask(reader.client, { type: "subscribe", channel: "news" });
+  const sent = ["12345678901234567890", "1e400", "1.0", `{"a" : [1,\r\n  2],\n"a":"\\u00e4"}`, "null"];
+  const received = sent.map((data) => data.replaceAll(/[\r\n]/g, ""));
+  for (const [i, data] of sent.entries()) {
+    client.send(`{"type":"publish",\n"data":0,\n"channel":"news","data":\n${data}\n}`);
+    assert.equal((await client.nextJson()).type, "published");
+    const text = await reader.client.nextText();
+    assert.ok(text.includes(`"channel":"news","data":${received[i]},"offset":${i + 1}`), text);
+    assert.doesNotMatch(text, /[\r\n]/);
+  }
+  client.sendJson({ type: "history", channel: "news" });
+  const history = await client.nextText();
+  for (const data of received) assert.ok(history.includes(`"data":${data}`), history);
+  const { publications } = JSON.parse(history).data;
+  assert.equal(publications.length, sent.length);
+  await client.close();
+  await reader.client.close();
+});

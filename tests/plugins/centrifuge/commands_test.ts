@@ -9,16 +9,11 @@ import {
   centrifugeServer,
   connectIn,
   type Encoding,
-  encodings,
   fakeAccess,
+  inEach,
   TRANSPORTS,
 } from "../../kit/centrifuge.ts";
 import { FakeClock, RawClient, until, within } from "../../kit/mod.ts";
-
-/** The same test in each encoding. */
-function inEach(promise: string, run: (encoding: Encoding) => Promise<void>): void {
-  for (const encoding of encodings) Deno.test(`${encoding}: ${promise}`, () => run(encoding));
-}
 
 /** A client that has signed in. */
 async function connected(server: CentrifugeServer, encoding: Encoding): Promise<LineClient> {

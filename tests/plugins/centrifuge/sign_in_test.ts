@@ -2,14 +2,18 @@
 
 import assert from "node:assert/strict";
 import { PlugboardError } from "../../../core/mod.ts";
+import type { LineClient } from "../../kit/binary_codec.ts";
 import {
   type CentrifugeServer,
   centrifugeServer,
+  connectIn,
+  type Encoding,
   fakeAccess,
   type FakeToken,
+  inEach,
   TRANSPORTS,
 } from "../../kit/centrifuge.ts";
-import { type Client, until, within } from "../../kit/mod.ts";
+import { until, within } from "../../kit/mod.ts";
 
 const tokens: Record<string, FakeToken> = {
   alice: { user: "alice", expiresInMs: 60_000 },
@@ -27,27 +31,27 @@ async function withAccess(overrides: Partial<ReturnType<typeof fakeAccess>> = {}
 }
 
 // deno-lint-ignore no-explicit-any -- tests look into what they expect
-async function ask(client: Client, command: unknown): Promise<any> {
+async function ask(client: LineClient, command: unknown): Promise<any> {
   client.sendJson(command);
   return await client.nextJson();
 }
 
-async function signedIn(server: CentrifugeServer, token = "alice"): Promise<Client> {
-  const client = await server.test.connect(TRANSPORTS.websocket);
+async function signedIn(server: CentrifugeServer, encoding: Encoding, token = "alice"): Promise<LineClient> {
+  const client = await connectIn(server, encoding);
   const { connect } = await ask(client, { id: 1, connect: { token } });
   assert.ok(connect !== undefined);
   return client;
 }
 
-async function closedAfter(client: Client, command: unknown): Promise<[number, string]> {
+async function closedAfter(client: LineClient, command: unknown): Promise<[number, string]> {
   client.sendJson(command);
   const { code, reason } = await within("the close", client.closed);
   return [code, reason];
 }
 
-Deno.test("the reply to connect has the time to live and the server's subscriptions", async () => {
+inEach("the reply to connect has the time to live and the server's subscriptions", async (encoding) => {
   await using server = await withAccess();
-  await using client = await server.test.connect(TRANSPORTS.websocket);
+  await using client = await connectIn(server, encoding);
   const { connect } = await ask(client, { id: 1, connect: { token: "alice" } });
   assert.deepEqual([connect.expires, connect.ttl], [true, 60]);
   const { epoch, ...rest } = connect.subs["#alice"];
@@ -55,11 +59,11 @@ Deno.test("the reply to connect has the time to live and the server's subscripti
   assert.deepEqual(rest, { recoverable: true, positioned: true });
 });
 
-Deno.test("a client recovers the server's subscriptions, and cannot add others", async () => {
+inEach("a client recovers the server's subscriptions, and cannot add others", async (encoding) => {
   await using server = await withAccess();
   const { epoch } = await server.bus.publish("#alice", 1);
   await server.bus.publish("#alice", 2);
-  await using client = await server.test.connect(TRANSPORTS.websocket);
+  await using client = await connectIn(server, encoding);
   const from = { recover: true, epoch, offset: 1 };
   const { connect } = await ask(client, {
     id: 1,
@@ -70,40 +74,43 @@ Deno.test("a client recovers the server's subscriptions, and cannot add others",
   assert.deepEqual([recovered, offset, publications], [true, 1, [{ data: 2, offset: 2 }]]);
 });
 
-Deno.test("the server's subscriptions need no permission of the client", async () => {
+inEach("the server's subscriptions need no permission of the client", async (encoding) => {
   const access = fakeAccess(tokens);
   await using server = await centrifugeServer({
     channels: { defaults: { subscribe: "nobody" } },
     centrifuge: { access, personalChannels: true },
   });
-  await using client = await server.test.connect(TRANSPORTS.websocket);
+  await using client = await connectIn(server, encoding);
   const { connect } = await ask(client, { id: 1, connect: { token: "alice" } });
   assert.deepEqual(Object.keys(connect.subs), ["#alice"]);
   assert.equal((await ask(client, { id: 2, subscribe: { channel: "other" } })).error.code, 103);
 });
 
-Deno.test("a client that leaves during its sign-in does not become a client of the channels", async () => {
-  const checked = Promise.withResolvers<void>();
-  const { connect, ...access } = fakeAccess(tokens);
-  await using server = await withAccess({
-    ...access,
-    async connect(...request) {
-      await checked.promise;
-      return await connect(...request);
-    },
-  });
-  await using client = await server.test.connect(TRANSPORTS.websocket);
-  client.sendJson({ id: 1, connect: { token: "alice" } });
-  await client.close();
-  await until("the connection to end", () => server.test.server.connections.size === 0);
-  checked.resolve();
-  await new Promise((resolve) => setTimeout(resolve, 0));
-  assert.equal(server.bus.clients.size, 0);
-});
+inEach(
+  "a client that leaves during its sign-in does not become a client of the channels",
+  async (encoding) => {
+    const checked = Promise.withResolvers<void>();
+    const { connect, ...access } = fakeAccess(tokens);
+    await using server = await withAccess({
+      ...access,
+      async connect(...request) {
+        await checked.promise;
+        return await connect(...request);
+      },
+    });
+    await using client = await connectIn(server, encoding);
+    client.sendJson({ id: 1, connect: { token: "alice" } });
+    await client.close();
+    await until("the connection to end", () => server.test.server.connections.size === 0);
+    checked.resolve();
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    assert.equal(server.bus.clients.size, 0);
+  },
+);
 
-Deno.test("a user whose id has a comma has no personal channel", async () => {
+inEach("a user whose id has a comma has no personal channel", async (encoding) => {
   await using server = await withAccess();
-  await using client = await server.test.connect(TRANSPORTS.websocket);
+  await using client = await connectIn(server, encoding);
   const { connect } = await ask(client, { id: 1, connect: { token: "comma" } });
   assert.equal(connect.subs, undefined);
 });
@@ -120,9 +127,9 @@ const refusals: [code: string, expected: { code: number; temporary?: true } | nu
 ];
 
 for (const [code, expected] of refusals) {
-  Deno.test(`a sign-in refused with ${code} gets that code, on a stream after a delay`, async () => {
+  inEach(`a sign-in refused with ${code} gets that code, on a stream after a delay`, async (encoding) => {
     await using server = await withAccess({ connect: () => Promise.reject(new PlugboardError(code, "no")) });
-    await using client = await server.test.connect(TRANSPORTS.websocket);
+    await using client = await connectIn(server, encoding);
     const command = { id: 1, connect: { token: "x" } };
     if (typeof expected === "number") assert.equal((await closedAfter(client, command))[0], expected);
     else assert.deepEqual(await ask(client, command), { id: 1, error: { message: "no", ...expected } });
@@ -140,17 +147,17 @@ for (const [code, expected] of refusals) {
   });
 }
 
-Deno.test("a sign-in that fails because of the server is logged, and the client may retry", async () => {
+inEach("a sign-in that fails because of the server is logged, and the client may retry", async (encoding) => {
   await using server = await withAccess({ connect: () => Promise.reject(new Error("the disk is full")) });
-  await using client = await server.test.connect(TRANSPORTS.websocket);
+  await using client = await connectIn(server, encoding);
   const { error } = await ask(client, { id: 1, connect: {} });
   assert.deepEqual(error, { code: 100, message: "internal server error", temporary: true });
   assert.match(String((await server.test.log.next()).fields.error), /the disk is full/);
 });
 
-Deno.test("the reply to a renewed sign-in has its time to live", async () => {
+inEach("the reply to a renewed sign-in has its time to live", async (encoding) => {
   await using server = await withAccess();
-  await using client = await signedIn(server);
+  await using client = await signedIn(server, encoding);
   const { refresh: longer } = await ask(client, { id: 2, refresh: { token: "longer" } });
   const [{ id } = assert.fail()] = server.bus.clients.values();
   assert.deepEqual(longer, { client: id, version: "plugboard", expires: true, ttl: 600 });
@@ -158,9 +165,9 @@ Deno.test("the reply to a renewed sign-in has its time to live", async () => {
   assert.deepEqual(forever, { client: id, version: "plugboard" });
 });
 
-Deno.test("a sign-in that the server extends causes a push", async () => {
+inEach("a sign-in that the server extends causes a push", async (encoding) => {
   await using server = await withAccess();
-  await using client = await signedIn(server);
+  await using client = await signedIn(server, encoding);
   await server.bus.refresh({ user: "alice" }, { expiresAt: Date.now() + 90_000 });
   assert.deepEqual(await client.nextJson(), { push: { refresh: { expires: true, ttl: 90 } } });
 });
@@ -189,18 +196,18 @@ const renewals: [what: string, command: Record<string, unknown>, close: [number,
 ];
 
 for (const [what, command, close] of renewals) {
-  Deno.test(`renewing with ${what} ends the connection with ${close[0]}`, async () => {
+  inEach(`renewing with ${what} ends the connection with ${close[0]}`, async (encoding) => {
     await using server = await withAccess();
-    await using client = await signedIn(server);
+    await using client = await signedIn(server, encoding);
     await ask(client, { id: 2, subscribe: { channel: "$doc", token: "sub" } });
     await ask(client, { id: 3, subscribe: { channel: "open" } });
     assert.deepEqual(await closedAfter(client, { id: 4, ...command }), close);
   });
 }
 
-Deno.test("the reply to a renewed subscription has its time to live", async () => {
+inEach("the reply to a renewed subscription has its time to live", async (encoding) => {
   await using server = await withAccess();
-  await using client = await signedIn(server);
+  await using client = await signedIn(server, encoding);
   const { subscribe } = await ask(client, { id: 2, subscribe: { channel: "$doc", token: "sub" } });
   assert.deepEqual([subscribe.expires, subscribe.ttl], [true, 60]);
   const renew = async (token: string) =>
@@ -210,9 +217,9 @@ Deno.test("the reply to a renewed subscription has its time to live", async () =
   assert.deepEqual((await renew("plain")).sub_refresh, {});
 });
 
-Deno.test("without sign-in tokens are ignored, even where one is needed", async () => {
+inEach("without sign-in tokens are ignored, even where one is needed", async (encoding) => {
   await using server = await centrifugeServer();
-  await using client = await signedIn(server, "whatever");
+  await using client = await signedIn(server, encoding, "whatever");
   assert.equal((await ask(client, { id: 2, subscribe: { channel: "$doc", token: "sub" } })).error.code, 103);
   assert.ok((await ask(client, { id: 3, subscribe: { channel: "doc", token: "sub" } })).subscribe);
 });

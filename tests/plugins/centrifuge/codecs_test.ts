@@ -1,0 +1,179 @@
+/** Two encodings at once: which one a client gets, and what clients of both receive. */
+
+import assert from "node:assert/strict";
+import { Payload } from "../../../plugins/channels.ts";
+import { jsonCodec } from "../../../plugins/protocols/centrifuge.ts";
+import {
+  BINARY,
+  binaryCodec,
+  decodeLines,
+  encodeCommand,
+  encodeEmulation,
+  encodeLines,
+  type LineClient,
+} from "../../kit/binary_codec.ts";
+import {
+  type CentrifugeServer,
+  centrifugeServer,
+  connectIn,
+  type Encoding,
+  TRANSPORTS,
+} from "../../kit/centrifuge.ts";
+import { turn, until } from "../../kit/mod.ts";
+
+const CONNECT = `{"connect":{},"id":1}`;
+
+/** A client that is subscribed to the channel `a`. */
+async function subscriber(server: CentrifugeServer, encoding: Encoding): Promise<LineClient> {
+  const client = await connectIn(server, encoding);
+  client.send(`${CONNECT}\n{"subscribe":{"channel":"a"},"id":2}`);
+  for (let lines = 0; lines < 2;) lines += (await client.nextText()).split("\n").length;
+  return client;
+}
+
+/** The response of a stream in the binary encoding. */
+function binaryStream(
+  { test }: CentrifugeServer,
+  path: string,
+  body: Uint8Array<ArrayBuffer>,
+): Promise<Response> {
+  return test.fetch(path, { method: "POST", body, headers: { "content-type": "application/octet-stream" } });
+}
+
+Deno.test("a publication is encoded once per encoding, and shares frames in each", async () => {
+  const encoded: string[] = [];
+  const counted = (codec: typeof jsonCodec, name: Encoding): typeof jsonCodec => ({
+    ...codec,
+    publication(channel, publication) {
+      encoded.push(`${name} ${publication.offset}`);
+      return codec.publication(channel, publication);
+    },
+  });
+  const codecs = [counted(jsonCodec, "json"), counted(binaryCodec, "binary")] as const;
+  await using server = await centrifugeServer({ centrifuge: { codecs } });
+  await using first = await subscriber(server, "json");
+  await using second = await subscriber(server, "binary");
+  await using third = await subscriber(server, "json");
+  await using fourth = await subscriber(server, "binary");
+  await turn();
+  await Promise.all([1, 2, 3].map((n) => server.bus.publish("a", { n })));
+  const lines = [1, 2, 3].map((n) => `{"push":{"channel":"a","pub":{"data":{"n":${n}},"offset":${n}}}}`);
+  for (const client of [first, second, third, fourth]) {
+    assert.equal(await client.nextText(), lines.join("\n"));
+  }
+  assert.deepEqual(encoded.sort(), ["binary 1", "binary 2", "binary 3", "json 1", "json 2", "json 3"]);
+});
+
+Deno.test("bytes arrive as bytes, or as base64 in JSON", async () => {
+  await using server = await centrifugeServer();
+  await using json = await subscriber(server, "json");
+  await using binary = await server.test.connect(TRANSPORTS.websocket, [BINARY]);
+  binary.send(encodeLines(`${CONNECT}\n{"subscribe":{"channel":"a"},"id":2}`));
+  await until("the subscription", () => server.people.count("a").clients === 2);
+  await server.bus.publish("a", Payload.fromBytes(Uint8Array.of(0, 255, 10)));
+  assert.equal((await json.nextJson()).push.pub.data, "AP8K");
+  let frame = await binary.next() as Uint8Array;
+  while (!decodeLines(frame).includes("push")) frame = await binary.next() as Uint8Array;
+  assert.deepEqual(frame.slice(-5), Uint8Array.of(1, 3, 0, 255, 10));
+});
+
+Deno.test("line breaks in a payload do not break a frame, wherever it comes from", async () => {
+  await using server = await centrifugeServer();
+  await using json = await subscriber(server, "json");
+  await using binary = await subscriber(server, "binary");
+  const events = await server.test.fetch(`${TRANSPORTS.sse}?cf_connect=${encodeURIComponent(CONNECT)}`);
+  const reader = events.body!.pipeThrough(new TextDecoderStream()).getReader();
+  const nextEvent = async () => {
+    let text = "";
+    while (!text.endsWith("\n\n")) text += (await reader.read()).value;
+    return text;
+  };
+  const { connect: { session, node } } = JSON.parse((await nextEvent()).split("data: ")[1]!);
+  const data = `{"subscribe":{"channel":"a"},"id":2}`;
+  const emulated = await server.test.fetch("/emulation", {
+    method: "POST",
+    body: JSON.stringify({ session, node, data }),
+  });
+  await emulated.body?.cancel();
+  await nextEvent();
+  await using writer = await server.test.connect(TRANSPORTS.websocket, [BINARY]);
+  writer.send(encodeLines(CONNECT));
+  await writer.next();
+  const forged = `[1,\r\n\r\n{"push":{"disconnect":{"code":3500}}}\n]`;
+  const entrances = [
+    () => server.bus.publish("a", Payload.fromJson(forged)),
+    () => json.send(`{"publish":{"channel":"a","data":${forged.replaceAll("\n", "\r")}},"id":3}`),
+    () => writer.send(encodeCommand("publish", { channel: "a" }, forged)),
+  ];
+  for (const enter of entrances) {
+    await enter();
+    const line = `{"push":{"channel":"a","pub":{"data":[1,{"push":{"disconnect":{"code":3500}}}]`;
+    for (const client of [json, binary]) {
+      const [push = "", ...more] = (await client.nextText()).split("\n");
+      assert.ok(push.startsWith(line), push);
+      assert.ok(more.every((each) => each.startsWith(`{"id":`)));
+    }
+    const event = await nextEvent();
+    assert.ok(event.startsWith(`data: ${line}`), event);
+    assert.match(event, /^[^\r\n]+\n\n$/);
+  }
+  await reader.cancel();
+});
+
+Deno.test("an HTTP stream uses the encoding of its request", async () => {
+  await using server = await centrifugeServer();
+  const response = await binaryStream(server, TRANSPORTS.http_stream, encodeLines(CONNECT));
+  assert.equal(response.headers.get("content-type"), "application/octet-stream");
+  const reader = response.body!.getReader();
+  const next = async () => decodeLines((await reader.read()).value!);
+  const { connect: { session, node } } = JSON.parse(await next());
+  const commands = `{"subscribe":{"channel":"a"},"id":2}\n{"publish":{"channel":"a","data":1.0},"id":3}`;
+  const request = encodeEmulation(session, node, encodeLines(commands));
+  const emulated = await binaryStream(server, "/emulation", request);
+  assert.equal(emulated.status, 204);
+  const lines = (await next()).split("\n");
+  assert.deepEqual(lines.map((line) => Object.keys(JSON.parse(line)).at(-1)), [
+    "subscribe",
+    "push",
+    "publish",
+  ]);
+  assert.ok(lines[1]!.includes(`"data":1.0,`));
+  const malformed = await binaryStream(server, "/emulation", Uint8Array.of(1));
+  assert.equal(malformed.status, 400);
+  await malformed.body?.cancel();
+  const conns = [...server.test.server.connections];
+  conns[0]!.close({ code: 3001, reason: "shutdown" });
+  assert.equal(await next(), `{"push":{"disconnect":{"code":3001,"reason":"shutdown"}}}`);
+  assert.equal((await reader.read()).done, true);
+});
+
+Deno.test("server-sent events refuse an encoding that does not support them", async () => {
+  await using server = await centrifugeServer();
+  const response = await binaryStream(server, TRANSPORTS.sse, encodeLines(CONNECT));
+  assert.deepEqual([response.status, (await response.json()).error.code], [400, "not_available"]);
+});
+
+Deno.test("a client that asks for no encoding gets the first codec", async () => {
+  await using server = await centrifugeServer({ centrifuge: { codecs: [binaryCodec, jsonCodec] } });
+  await using binary = await server.test.connect(TRANSPORTS.websocket);
+  binary.send(encodeLines(CONNECT));
+  assert.ok(await binary.next() instanceof Uint8Array);
+  await using json = await server.test.connect(TRANSPORTS.websocket, [jsonCodec.subprotocol]);
+  json.send(CONNECT);
+  assert.equal(typeof await json.next(), "string");
+});
+
+Deno.test("a message without a channel is sent in the client's encoding", async () => {
+  await using server = await centrifugeServer();
+  for (const encoding of ["json", "binary"] as const) {
+    await using client = await connectIn(server, encoding);
+    client.send(CONNECT);
+    await client.nextText();
+    const [conn] = server.test.server.connections;
+    assert.equal(server.protocol.send(conn!, { n: 1 }), true);
+    assert.equal(await client.nextText(), `{"push":{"message":{"data":{"n":1}}}}`);
+    await client.close();
+    await until("the end", () => server.test.server.connections.size === 0);
+    assert.equal(server.protocol.send(conn!, 1), false);
+  }
+});

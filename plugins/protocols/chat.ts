@@ -1,8 +1,8 @@
 /**
- * The chat: rooms in which people talk, with nothing but a WebSocket.
+ * The chat: rooms in which people talk over a plain WebSocket.
  *
- * Somebody connects to `/ws/<room>/<name>`, sends plain text, and gets `{ Type, RoomId, Username, Content, Timestamp }`:
- * a `system` welcome, and `join`, `leave` and `message` of the others. `GET /rooms` lists rooms, `POST /rooms` makes one.
+ * A client connects to `/ws/<room>/<name>`, sends plain text, and gets `{ Type, RoomId, Username, Content, Timestamp }`:
+ * a `system` welcome, and `join`, `leave` and `message` of others. `GET /rooms` lists rooms, `POST /rooms` creates one.
  *
  * ```ts
  * import { Server } from "@plugboard/server";
@@ -17,11 +17,11 @@
  * await server.stop();
  * ```
  *
- * Beyond the seed: messages are kept (`history`), rooms survive a restart (`store`), names can be unique in a room,
- * and clients may send `/typing` and `/msg Bob hello` where the options say so. Names with invisible characters, and
- * the name `System`, are refused. A message that could not be sent is answered with an `error`.
+ * Beyond the seed: messages are stored (`history`), rooms survive a restart (`store`), names can be unique in a room,
+ * and options allow clients to send `/typing` and `/msg Bob hello`. Names with invisible characters and the name
+ * `System` are refused. A message that cannot be sent is answered with an `error`.
  *
- * With several nodes, messages reach everybody; the counts, unique names and private messages are those of one node.
+ * With several nodes, messages reach all of them; counts, unique names and private messages are those of one node.
  *
  * @module
  */
@@ -41,8 +41,9 @@ import type { Access } from "../auth/types.ts";
 import type { Channels, Identity } from "../channels.ts";
 import type { RateLimits } from "../rate_limits.ts";
 import type { Trace } from "../trace.ts";
-import { NAMESPACE, namespaceOptions } from "./chat/channels.ts";
-import { chatHistory, type HistoryOptions, prepareHistory } from "./chat/history.ts";
+import { isProven, unprovenIdentity } from "../shared/identity.ts";
+import { NAMESPACE } from "./chat/channels.ts";
+import { chatHistory, type HistoryOptions, namespaceOptions, prepareHistory } from "./chat/history.ts";
 import { messageWriter } from "./chat/messages.ts";
 import { userNameErrors } from "./chat/names.ts";
 import { type ChatRoom, roomManager, type RoomStore } from "./chat/rooms.ts";
@@ -58,47 +59,47 @@ export interface ChatOptions {
   /** What carries the messages. */
   channels: Pick<Channels, "addNamespace" | "connect" | "publish" | "history">;
   /**
-   * Signs clients in: whoever has proven a user id is called by it. To see the list of rooms one has to be permitted
-   * `read:chat`, to make one `write:chat`; to be in a room `read:chat:ROOMID`, to speak there `write:chat:ROOMID`.
+   * Signs clients in. A client with a proven user id must use it as its name. Listing rooms requires `read:chat`,
+   * creating one `write:chat`, entering a room `read:chat:ROOMID`, and sending messages there `write:chat:ROOMID`.
    */
   access?: Pick<Access, "identityOf" | "refusal" | "requireAuth" | "allowsOrigin"> | undefined;
-  /** Holds clients to how often they may send. */
+  /** Limits the messages of clients. */
   limits?: Pick<RateLimits, "spend" | "answerWith"> | undefined;
   /** Traces every operation. */
   trace?: Pick<Trace, "traced"> | undefined;
-  /** What stands before the paths: with `/chat`, clients connect to `/chat/ws/<room>/<name>`. @default {""} */
+  /** The prefix of the paths: with `/chat`, clients connect to `/chat/ws/<room>/<name>`. @default {""} */
   path?: string;
-  /** Keeps messages, for those who join and to be read. @default {they are not kept} */
+  /** Stores messages, for clients that join and for the REST API. @default {messages are not stored} */
   history?: HistoryOptions;
-  /** Keeps rooms over a restart. */
+  /** Stores rooms across restarts. */
   store?: RoomStore;
-  /** Whether a name can be had only once in a room. @default {false} */
+  /** Whether names are unique in a room. @default {false} */
   uniqueNames?: boolean;
-  /** Whether clients may send `/typing`, to be shown as typing. @default {false} */
+  /** Whether clients may send `/typing`. @default {false} */
   typing?: boolean;
-  /** Whether clients may send `/msg Bob hello`, to Bob alone. @default {false} */
+  /** Whether clients may send `/msg Bob hello`, to Bob only. @default {false} */
   privateMessages?: boolean;
-  /** Who may make rooms. @default {everybody whom `access` permits it} */
+  /** Whether a client may create rooms. @default {if `access` allows it} */
   mayCreate?: (request: Request, ip: string) => MaybePromise<boolean>;
-  /** Rooms at most. @default {1000} */
+  /** Maximum number of rooms. @default {1000} */
   maxRooms?: number;
-  /** Connections in one room. @default {1000} */
+  /** Maximum number of connections in one room. @default {1000} */
   maxUsersPerRoom?: number;
-  /** Bytes of one message. @default {4096} */
+  /** Maximum bytes of one message. @default {4096} */
   maxMessageBytes?: number;
 }
 
-/** What the chat offers to the app. */
+/** The chat, for the app. */
 export interface Chat {
-  /** All rooms, by name. */
+  /** Returns all rooms, by name. */
   rooms(): ChatRoom[];
-  /** Makes a room; rejects if its name is unfit or taken. */
+  /** Creates a room; rejects if its name is invalid or taken. */
   createRoom(name: string): Promise<ChatRoom>;
-  /** Says something in a room, as the system. */
+  /** Sends a system message to a room. */
   announce(roomId: string, content: string): Promise<void>;
 }
 
-/** Lets people talk in rooms. */
+/** Adds the chat. */
 export function chat(options: ChatOptions): Plugin<Chat> {
   const { channels, access, limits, trace, path = "", mayCreate = () => true } = options;
   const { uniqueNames = false, typing = false, privateMessages = false, store } = options;
@@ -108,7 +109,7 @@ export function chat(options: ChatOptions): Plugin<Chat> {
   for (const [name, value] of Object.entries({ maxRooms, maxUsersPerRoom, maxMessageBytes })) {
     check.positiveInteger(name, value);
   }
-  const kept = options.history && prepareHistory(options.history);
+  const stored = options.history && prepareHistory(options.history);
 
   let host: Host | undefined;
   const clock = () => host?.clock ?? systemClock;
@@ -121,7 +122,7 @@ export function chat(options: ChatOptions): Plugin<Chat> {
     "ChatRoomManager",
     roomManager({ store, maxRooms, maxUsersPerRoom, uniqueNames, now }),
   );
-  const history = kept && chatHistory(channels, kept);
+  const history = stored && chatHistory(channels, stored);
   const service: ChatService = traced(
     "ChatService",
     chatService({
@@ -150,7 +151,7 @@ export function chat(options: ChatOptions): Plugin<Chat> {
     upgrade(upgrade) {
       const { roomId = "", username = "" } = upgrade.params;
       const errors = userNameErrors(username);
-      if (roomId.length > MAX_ROOM_ID) errors.push("No room has so long an id");
+      if (roomId.length > MAX_ROOM_ID) errors.push("The room id is too long");
       if (errors.length > 0) return refusal(400, "bad_request", errors.join(". "));
       const refused = access?.refusal(upgrade, "read", resourceOf(roomId));
       if (refused !== undefined) return refused;
@@ -159,15 +160,15 @@ export function chat(options: ChatOptions): Plugin<Chat> {
     },
     open(conn, upgrade) {
       const { roomId = "", username = "" } = upgrade.params;
-      const identity = proven(upgrade) ?? STRANGER;
+      const identity = proven(upgrade) ?? unprovenIdentity();
       return service.handleWebSocketConnection({ roomId, username, identity, conn });
     },
   };
 
-  /** Who a client has proven to be, if anybody: on an open server everybody is nobody in particular. */
+  /** Returns the identity of a client with a proven user id. */
   function proven(upgrade: Upgrade): Identity | undefined {
     const identity = access?.identityOf(upgrade);
-    return identity === undefined || identity.anonymous || identity.user === "" ? undefined : identity;
+    return isProven(identity) ? identity : undefined;
   }
 
   return {
@@ -185,7 +186,7 @@ export function chat(options: ChatOptions): Plugin<Chat> {
     },
     async start(given) {
       host = given;
-      await channels.addNamespace(NAMESPACE, namespaceOptions(kept));
+      await channels.addNamespace(NAMESPACE, namespaceOptions(stored));
       limits?.answerWith(endpoint, (conn, _message, { message }) => {
         conn.send(JSON.stringify(messages.system("error", "", message)));
       });
@@ -195,11 +196,8 @@ export function chat(options: ChatOptions): Plugin<Chat> {
   };
 }
 
-/** What permissions call a room. */
+/** A room's resource in permissions. */
 const resourceOf = (roomId: string) => `${RESOURCE}:${roomId}`;
 
-/** Longer than any id that the chat makes. */
+/** The chat's own ids are shorter. */
 const MAX_ROOM_ID = 64;
-
-/** Somebody whose name is only what they say. Clients of the chat cannot ask the channels for anything. */
-const STRANGER: Identity = { user: "", can: () => false, anonymous: true };

@@ -38,6 +38,11 @@ export const anonymousIdentity: Identity = { user: "", can: () => true };
 /** Every client's sign-in on a server without sign-in. */
 export const anonymousSignIn = { identity: anonymousIdentity, channels: new Map<string, never>() } as const;
 
+/** Whether the sign-in proves a user id. Anonymous clients and clients of a server without sign-in prove none. */
+export function isProven(identity: Identity | undefined): identity is Identity {
+  return identity !== undefined && !identity.anonymous && identity.user !== "";
+}
+
 /** Returns the identity of a client with a name that it gave without proof. It has no permissions. */
 export function unprovenIdentity(user = ""): Identity {
   return { user, can: () => false, anonymous: true };

@@ -1,4 +1,4 @@
-/** `examples/chat.ts` as a process, with a bare WebSocket client: the seed's own scenarios, and what attacks it. */
+/** `examples/chat.ts` as a process with a plain WebSocket client: the scenarios of the seed, and attacks. */
 
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
@@ -15,8 +15,8 @@ interface Message {
 }
 
 interface ChatProcess extends RunningExample {
-  /** Connects without a look at what comes. */
-  come(room: string, name: string): Promise<Client>;
+  /** Connects without waiting for the welcome. */
+  connect(room: string, name: string): Promise<Client>;
   rooms(): Promise<{ id: string; name: string; activeUsers: number }[]>;
   createRoom(name: string): Promise<string>;
 }
@@ -27,7 +27,7 @@ async function startChat(...args: string[]): Promise<ChatProcess> {
   const server = await startExample(command);
   return {
     ...server,
-    come: (room, name) => Client.connect(server.url + path(room, name)),
+    connect: (room, name) => Client.connect(server.url + path(room, name)),
     rooms: async () => await (await fetch(`${server.url}/rooms`)).json(),
     async createRoom(name) {
       const headers = { "content-type": "application/json" };
@@ -44,30 +44,30 @@ async function startChat(...args: string[]): Promise<ChatProcess> {
 
 const path = (room: string, name: string) => `/ws/${encodeURIComponent(room)}/${encodeURIComponent(name)}`;
 
-/** The next message, which must be this one; its time must be now. */
-async function hears(client: Client, Type: string, Username: string, Content: string): Promise<void> {
+/** Checks that this is the next message, with the current time. */
+async function receives(client: Client, Type: string, Username: string, Content: string): Promise<void> {
   const { Timestamp, ...message }: Message = await client.nextJson();
   assert.deepEqual(message, { Type, RoomId: "general", Username, Content });
   assert.ok(Math.abs(Date.parse(Timestamp) - Date.now()) < 60_000);
 }
 
-Deno.test("C03 C04 the session in the seed's documentation happens, message for message", async () => {
+Deno.test("C03 C04 the documented session of the seed works, message by message", async () => {
   await using server = await startChat();
-  await using alice = await server.come("general", "Alice");
-  await hears(alice, "system", "System", "Welcome to General Chat, Alice!");
+  await using alice = await server.connect("general", "Alice");
+  await receives(alice, "system", "System", "Welcome to General Chat, Alice!");
 
-  await using bob = await server.come("general", "Bob");
-  await hears(bob, "system", "System", "Welcome to General Chat, Bob!");
-  await hears(alice, "join", "Bob", "Bob joined the room");
+  await using bob = await server.connect("general", "Bob");
+  await receives(bob, "system", "System", "Welcome to General Chat, Bob!");
+  await receives(alice, "join", "Bob", "Bob joined the room");
 
   alice.send("Hello everyone!");
-  await hears(bob, "message", "Alice", "Hello everyone!");
+  await receives(bob, "message", "Alice", "Hello everyone!");
   bob.send("Hi Alice!");
-  await hears(alice, "message", "Bob", "Hi Alice!");
+  await receives(alice, "message", "Bob", "Hi Alice!");
 
-  await using charlie = await server.come("general", "Charlie");
-  await hears(charlie, "system", "System", "Welcome to General Chat, Charlie!");
-  for (const other of [alice, bob]) await hears(other, "join", "Charlie", "Charlie joined the room");
+  await using charlie = await server.connect("general", "Charlie");
+  await receives(charlie, "system", "System", "Welcome to General Chat, Charlie!");
+  for (const other of [alice, bob]) await receives(other, "join", "Charlie", "Charlie joined the room");
 
   const [general] = await server.rooms();
   assert.deepEqual({ ...general, createdAt: "" }, {
@@ -77,43 +77,43 @@ Deno.test("C03 C04 the session in the seed's documentation happens, message for 
     activeUsers: 3,
   });
   await alice.close();
-  for (const other of [bob, charlie]) await hears(other, "leave", "Alice", "Alice left the room");
-  assert.deepEqual([alice, bob, charlie].map(({ waiting }) => waiting), [0, 0, 0], "and nothing else");
+  for (const other of [bob, charlie]) await receives(other, "leave", "Alice", "Alice left the room");
+  assert.deepEqual([alice, bob, charlie].map(({ waiting }) => waiting), [0, 0, 0], "nothing else");
 });
 
-Deno.test("C02 C04 the seed's scenario of several rooms", async () => {
+Deno.test("C02 C04 the seed's scenario with several rooms", async () => {
   await using server = await startChat();
   const id = await server.createRoom("Tech Talk");
-  await using alice = await server.come("general", "Alice");
-  await using bob = await server.come(id, "Bob");
-  await using carol = await server.come(id, "Carol");
+  await using alice = await server.connect("general", "Alice");
+  await using bob = await server.connect(id, "Bob");
+  await using carol = await server.connect(id, "Carol");
   assert.equal((await bob.nextJson()).Content, "Welcome to Tech Talk, Bob!");
   assert.equal((await bob.nextJson()).Type, "join");
   assert.equal((await carol.nextJson()).Type, "system");
   bob.send("Only for tech talk");
   assert.deepEqual((await carol.nextJson()).Content, "Only for tech talk");
-  await hears(alice, "system", "System", "Welcome to General Chat, Alice!");
+  await receives(alice, "system", "System", "Welcome to General Chat, Alice!");
   assert.equal(alice.waiting, 0);
 });
 
-Deno.test("C05 the seed's scenario of cleaning up", async () => {
+Deno.test("C05 the seed's scenario of connection cleanup", async () => {
   await using server = await startChat();
-  const alice = await server.come("general", "Alice");
+  const alice = await server.connect("general", "Alice");
   assert.equal((await server.rooms())[0]!.activeUsers, 1);
   await alice.close();
-  await until("the end", async () => (await server.rooms())[0]!.activeUsers === 0);
+  await until("the member to be removed", async () => (await server.rooms())[0]!.activeUsers === 0);
 });
 
-Deno.test("C05 clients whose process is killed are gone at once", async () => {
+Deno.test("C05 clients of a killed process are removed at once", async () => {
   await using server = await startChat();
-  await using alice = await server.come("general", "Alice");
+  await using alice = await server.connect("general", "Alice");
   const script = `for (let i = 0; i < 10; i++) new WebSocket("${server.url}/ws/general/killed" + i);`;
   const child = new Deno.Command(Deno.execPath(), { args: ["eval", script], stdout: "null", stderr: "null" })
     .spawn();
-  await until("all", async () => (await server.rooms())[0]!.activeUsers === 11);
+  await until("all members", async () => (await server.rooms())[0]!.activeUsers === 11);
   child.kill("SIGKILL");
   await child.status;
-  await until("their end", async () => (await server.rooms())[0]!.activeUsers === 1);
+  await until("them to be removed", async () => (await server.rooms())[0]!.activeUsers === 1);
   const left = new Set<string>();
   while (left.size < 10) {
     const { Type, Username } = await alice.nextJson();
@@ -121,9 +121,9 @@ Deno.test("C05 clients whose process is killed are gone at once", async () => {
   }
 });
 
-/** Somebody who talks and keeps count of what the others say. */
+/** A client that sends messages, and counts those of the others. */
 class Talker {
-  readonly heard = new Map<string, number>();
+  readonly counts = new Map<string, number>();
   problem: string | undefined;
   readonly #socket: WebSocket;
   readonly ready: Promise<void>;
@@ -134,7 +134,7 @@ class Talker {
       this.#socket.onmessage = ({ data }) => {
         const { Type, Username, Content }: Message = JSON.parse(data);
         if (Type === "system") resolve();
-        if (Type === "message") this.#hear(Username, Number(Content));
+        if (Type === "message") this.#count(Username, Number(Content));
         if (Type === "error") this.problem ??= Content;
       };
     });
@@ -142,13 +142,13 @@ class Talker {
     this.#socket.onclose = ({ code, reason }) => this.problem ??= `closed with ${code} ${reason}`;
   }
 
-  #hear(from: string, n: number): void {
-    const expected = this.heard.get(from) ?? 0;
-    if (n !== expected) this.problem ??= `${from} said ${n} where ${expected} was next`;
-    this.heard.set(from, n + 1);
+  #count(from: string, n: number): void {
+    const expected = this.counts.get(from) ?? 0;
+    if (n !== expected) this.problem ??= `${from} sent ${n} instead of ${expected}`;
+    this.counts.set(from, n + 1);
   }
 
-  say(text: string): void {
+  send(text: string): void {
     this.#socket.send(text);
   }
 
@@ -160,7 +160,7 @@ class Talker {
   }
 }
 
-Deno.test("C08 100 clients talk at once while others come, break off and go: nothing is lost or reordered", async () => {
+Deno.test("C08 with 100 clients that talk while others connect, break and leave, nothing is lost or reordered", async () => {
   const COUNT = 100;
   const MESSAGES = 100;
   const ROUNDS = 10;
@@ -170,47 +170,47 @@ Deno.test("C08 100 clients talk at once while others come, break off and go: not
   await within("all welcomes", Promise.all(talkers.map(({ ready }) => ready)));
 
   for (let round = 0; round < ROUNDS; round++) {
-    // One says something and breaks off without a close frame, one goes properly.
+    // One client sends a message and breaks without a close frame, one closes properly.
     const broken = await RawClient.upgrade(server.port, path("general", `broken ${round}`));
-    const gone = await server.come("general", `gone ${round}`);
+    const gone = await server.connect("general", `gone ${round}`);
     await broken.frame(1, "0");
     for (let n = 0; n < MESSAGES / ROUNDS; n++) {
-      for (const talker of talkers) talker.say(String(round * (MESSAGES / ROUNDS) + n));
+      for (const talker of talkers) talker.send(String(round * (MESSAGES / ROUNDS) + n));
     }
     broken.tcp.close();
     await gone.close();
     const upTo = (round + 1) * (MESSAGES / ROUNDS);
     const complete = (talker: Talker, own: string) =>
-      talker.problem !== undefined || names.every((name) => name === own || talker.heard.get(name) === upTo);
+      talker.problem !== undefined || names.every((name) => name === own || talker.counts.get(name) === upTo);
     await until(`round ${round}`, () => talkers.every((talker, i) => complete(talker, names[i]!)), 60_000);
     assert.deepEqual(talkers.flatMap(({ problem }) => problem ?? []), []);
   }
 
-  for (const [i, { heard }] of talkers.entries()) {
-    assert.equal(heard.get(names[i]!), undefined, "nobody hears themselves");
-    for (const name of names) if (name !== names[i]) assert.equal(heard.get(name), MESSAGES);
+  for (const [i, { counts }] of talkers.entries()) {
+    assert.equal(counts.get(names[i]!), undefined, "clients do not get their own messages");
+    for (const name of names) if (name !== names[i]) assert.equal(counts.get(name), MESSAGES);
   }
-  await until("the right count", async () => (await server.rooms())[0]!.activeUsers === COUNT);
+  await until("the correct count", async () => (await server.rooms())[0]!.activeUsers === COUNT);
   await Promise.all(talkers.map((talker) => talker.end()));
-  await until("nobody", async () => (await server.rooms())[0]!.activeUsers === 0);
+  await until("no members", async () => (await server.rooms())[0]!.activeUsers === 0);
 });
 
-Deno.test("rooms and messages are there again after the process was killed", async () => {
+Deno.test("rooms and messages survive the kill of the process", async () => {
   const folder = await Deno.makeTempDir();
   try {
     let id: string;
     {
       await using server = await startChat("--data-dir", folder);
       id = await server.createRoom("Tech Talk");
-      await using alice = await server.come(id, "Alice");
-      await using bob = await server.come(id, "Bob");
+      await using alice = await server.connect(id, "Alice");
+      await using bob = await server.connect(id, "Bob");
       alice.send("Remember this");
       while ((await bob.nextJson()).Content !== "Remember this");
       await server.stop("SIGKILL");
     }
     await using server = await startChat("--data-dir", folder);
     assert.deepEqual((await server.rooms()).map(({ name }) => name), ["General Chat", "Tech Talk"]);
-    await using carol = await server.come(id, "Carol");
+    await using carol = await server.connect(id, "Carol");
     assert.equal((await carol.nextJson()).Type, "system");
     const { Username, Content } = await carol.nextJson();
     assert.deepEqual([Username, Content], ["Alice", "Remember this"]);
@@ -219,12 +219,12 @@ Deno.test("rooms and messages are there again after the process was killed", asy
   }
 });
 
-Deno.test("C07 the example writes the trace that the seed shows", async () => {
+Deno.test("C07 the example writes the trace of the seed", async () => {
   const folder = await Deno.makeTempDir();
   try {
     await using server = await startChat("--trace", `${folder}/trace.jsonl`);
-    await using alice = await server.come("general", "Alice");
-    await using bob = await server.come("general", "Bob");
+    await using alice = await server.connect("general", "Alice");
+    await using bob = await server.connect("general", "Bob");
     bob.send("Hi Alice!");
     while ((await alice.nextJson()).Type !== "message");
     await server.stop();
@@ -249,12 +249,12 @@ Deno.test("C07 the example writes the trace that the seed shows", async () => {
 
 testWith(
   "chromium",
-  "C06 hostile names and messages are shown as they are, and nothing of them runs",
+  "C06 hostile names and messages are displayed as text and do not run",
   async (path) => {
     await using server = await startChat();
     const html = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`;
     await server.createRoom(`<b>Bold</b> & "co"`);
-    await using eve = await server.come("general", "<i>Eve</i>");
+    await using eve = await server.connect("general", "<i>Eve</i>");
     assert.equal((await eve.nextJson()).Type, "system");
 
     const browser = await chromium.launch({ executablePath: path, args: ["--no-sandbox"] });

@@ -1,4 +1,4 @@
-/** The chat over real sockets and real requests: paths, fields and statuses of the seed, and what goes beyond it. */
+/** The chat over real sockets and requests: the paths, fields and statuses of the seed, and additions. */
 
 import assert from "node:assert/strict";
 import type { AnyPlugin, ServerOptions } from "../../core/mod.ts";
@@ -26,20 +26,20 @@ async function chatServer(
     chat: plugin.api,
     path,
     rooms: async (): Promise<ChatRoom[]> => await (await tested.fetch("/rooms")).json(),
-    // deno-lint-ignore no-explicit-any -- tests look into what they expect
+    // deno-lint-ignore no-explicit-any -- the tests check the fields
     async post(body: unknown): Promise<{ status: number; headers: Headers; body: any }> {
       const text = typeof body === "string" ? body : JSON.stringify(body);
       const response = await tested.fetch("/rooms", { method: "POST", body: text });
       return { status: response.status, headers: response.headers, body: await response.json() };
     },
-    // deno-lint-ignore no-explicit-any -- tests look into what they expect
+    // deno-lint-ignore no-explicit-any -- the tests check the fields
     async get(path: string): Promise<{ status: number; body: any }> {
       const response = await tested.fetch(path);
       return { status: response.status, body: await response.json() };
     },
-    /** Connects without a look at what comes. */
-    come: (name: string, room = "general") => tested.connect(path(room, name)),
-    /** Connects, and comes back when the welcome has come. */
+    /** Connects without waiting for the welcome. */
+    connectAs: (name: string, room = "general") => tested.connect(path(room, name)),
+    /** Connects, and waits for the welcome. */
     async join(name: string, room = "general") {
       const client = await tested.connect(path(room, name));
       assert.equal((await next(client)).Type, "system");
@@ -50,8 +50,8 @@ async function chatServer(
 
 const next = async (client: Client): Promise<ChatMessage> => await client.nextJson();
 
-/** The type and the content of the next messages. */
-async function heard(client: Client, count: number): Promise<string[]> {
+/** Returns the type, the sender and the content of the next messages. */
+async function received(client: Client, count: number): Promise<string[]> {
   const all = [];
   for (let i = 0; i < count; i++) {
     const { Type, Username, Content } = await next(client);
@@ -60,7 +60,7 @@ async function heard(client: Client, count: number): Promise<string[]> {
   return all;
 }
 
-/** Nobody here got anything else: each hears the other's next words next. */
+/** Checks that the clients get nothing before a message that all of them send now. */
 async function nothingElse(...clients: Client[]): Promise<void> {
   for (const client of clients) client.send(`nothing else`);
   for (const client of clients) {
@@ -69,7 +69,7 @@ async function nothingElse(...clients: Client[]): Promise<void> {
   }
 }
 
-Deno.test("C01 the room general is there from the start", async () => {
+Deno.test("C01 the room general exists from the start", async () => {
   const before = Date.now();
   await using server = await chatServer();
   const [room, ...others] = await server.rooms();
@@ -81,7 +81,7 @@ Deno.test("C01 the room general is there from the start", async () => {
   assert.equal(alice.waiting, 0);
 });
 
-Deno.test("C02 a room is made by POST /rooms, shown by GET /rooms, and can be entered", async () => {
+Deno.test("C02 POST /rooms creates a room, GET /rooms lists it, and clients can enter it", async () => {
   await using server = await chatServer();
   const made = await server.post({ name: "Tech Talk" });
   assert.equal(made.status, 201);
@@ -92,8 +92,8 @@ Deno.test("C02 a room is made by POST /rooms, shown by GET /rooms, and can be en
   assert.deepEqual(await server.get(`/rooms/${made.body.id}`), { status: 200, body: made.body });
   assert.deepEqual((await server.rooms()).map(({ name }) => name), ["General Chat", "Tech Talk"]);
 
-  await using bob = await server.come("Bob", made.body.id);
-  assert.deepEqual(await heard(bob, 1), ["system System: Welcome to Tech Talk, Bob!"]);
+  await using bob = await server.connectAs("Bob", made.body.id);
+  assert.deepEqual(await received(bob, 1), ["system System: Welcome to Tech Talk, Bob!"]);
   assert.equal((await server.get(`/rooms/${made.body.id}`)).body.activeUsers, 1);
   assert.equal((await server.get("/rooms/none")).status, 404);
 });
@@ -132,7 +132,7 @@ Deno.test("C02 an invalid room name is refused with 400 and the reasons", async 
   }
 });
 
-Deno.test("C02 there are only so many rooms, and not everybody may make one", async () => {
+Deno.test("C02 the number of rooms is limited, and so is who may create one", async () => {
   await using server = await chatServer({ maxRooms: 2, mayCreate: () => true });
   assert.equal((await server.post({ name: "One" })).status, 201);
   assert.equal((await server.post({ name: "Two" })).status, 409);
@@ -142,7 +142,7 @@ Deno.test("C02 there are only so many rooms, and not everybody may make one", as
   assert.equal((await closed.chat.createRoom("By the app")).name, "By the app");
 });
 
-Deno.test("C03 messages have the seed's form, and go to whom they should", async () => {
+Deno.test("C03 messages have the seed's format and reach the right clients", async () => {
   await using server = await chatServer();
   await using alice = await server.connect(server.path("general", "Alice"));
   const welcome = await next(alice);
@@ -157,52 +157,55 @@ Deno.test("C03 messages have the seed's form, and go to whom they should", async
   assert.match(Timestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/);
 
   const bob = await server.join("Bob");
-  assert.deepEqual(await heard(alice, 1), ["join Bob: Bob joined the room"]);
+  assert.deepEqual(await received(alice, 1), ["join Bob: Bob joined the room"]);
   bob.send("Hi Alice!");
   const { Timestamp: _, ...message } = await next(alice);
   assert.deepEqual(message, { Type: "message", RoomId: "general", Username: "Bob", Content: "Hi Alice!" });
   await bob.close();
-  assert.deepEqual(await heard(alice, 1), ["leave Bob: Bob left the room"]);
-  assert.equal(bob.waiting, 0, "nobody hears themselves");
+  assert.deepEqual(await received(alice, 1), ["leave Bob: Bob left the room"]);
+  assert.equal(bob.waiting, 0, "clients do not get their own messages");
 });
 
-Deno.test("C03 whoever enters a room that is not there gets an error and is let go", async () => {
+Deno.test("C03 a client that enters an unknown room gets an error and is closed", async () => {
   await using server = await chatServer();
-  await using lost = await server.connect(server.path("invalid-room", "Alice"));
-  const { Timestamp: _, ...error } = await next(lost);
+  await using client = await server.connect(server.path("invalid-room", "Alice"));
+  const { Timestamp: _, ...error } = await next(client);
   assert.deepEqual(error, {
     Type: "error",
     RoomId: "invalid-room",
     Username: "System",
     Content: "Room 'invalid-room' not found",
   });
-  assert.deepEqual(await within("the close", lost.closed), { code: 1000, reason: "Room not found" });
+  assert.deepEqual(await within("the close", client.closed), { code: 1000, reason: "Room not found" });
 });
 
-Deno.test("C04 what one says reaches the room's others, in order, and no other room", async () => {
+Deno.test("C04 messages reach the other members of the room in order, and no other room", async () => {
   await using server = await chatServer();
   const { body: { id } } = await server.post({ name: "Tech Talk" });
   await using alice = await server.join("Alice");
   await using bob = await server.join("Bob");
   await using carol = await server.join("Carol", id);
   await using dan = await server.join("Dan", id);
-  assert.deepEqual(await heard(alice, 1), ["join Bob: Bob joined the room"]);
-  assert.deepEqual(await heard(carol, 1), ["join Dan: Dan joined the room"]);
+  assert.deepEqual(await received(alice, 1), ["join Bob: Bob joined the room"]);
+  assert.deepEqual(await received(carol, 1), ["join Dan: Dan joined the room"]);
 
   const count = 500;
   for (let n = 0; n < count; n++) alice.send(`${n}`);
   carol.send("elsewhere");
-  assert.deepEqual(await heard(bob, count), Array.from({ length: count }, (_, n) => `message Alice: ${n}`));
-  assert.deepEqual(await heard(dan, 1), ["message Carol: elsewhere"]);
+  assert.deepEqual(
+    await received(bob, count),
+    Array.from({ length: count }, (_, n) => `message Alice: ${n}`),
+  );
+  assert.deepEqual(await received(dan, 1), ["message Carol: elsewhere"]);
   await nothingElse(alice, bob);
   await nothingElse(carol, dan);
 });
 
-Deno.test("C04 whatever the text is, it arrives as it was; one that is blank does not", async () => {
+Deno.test("C04 texts arrive unchanged, blank ones are ignored", async () => {
   await using server = await chatServer();
   await using alice = await server.join("Alice");
   await using bob = await server.join("Bob");
-  await heard(alice, 1);
+  await received(alice, 1);
   const texts = [
     '"quoted" \\ and {"json":1}',
     "<script>alert(1)</script>",
@@ -215,13 +218,13 @@ Deno.test("C04 whatever the text is, it arrives as it was; one that is blank doe
   await nothingElse(alice, bob);
 });
 
-Deno.test("C04 a leave comes after the last words, however long these take", async () => {
+Deno.test("C04 a leave follows the last message, however long that takes", async () => {
   const broker = memoryBroker();
-  const { promise: kept, resolve: keep } = Promise.withResolvers<void>();
+  const { promise: stored, resolve: store } = Promise.withResolvers<void>();
   const slow = {
     ...broker,
     async publish(...args: Parameters<typeof broker.publish>) {
-      if (args[0].startsWith("chat:log:")) await kept;
+      if (args[0].startsWith("@chat:log:")) await stored;
       return await broker.publish(...args);
     },
   };
@@ -230,16 +233,16 @@ Deno.test("C04 a leave comes after the last words, however long these take", asy
   const alice = await server.join("Alice");
   alice.send("bye");
   await alice.close();
-  await until("the leave", () => server.chat.rooms()[0]!.activeUsers === 1);
-  keep();
-  assert.deepEqual(await heard(bob, 3), [
+  await until("the member to be removed", () => server.chat.rooms()[0]!.activeUsers === 1);
+  store();
+  assert.deepEqual(await received(bob, 3), [
     "join Alice: Alice joined the room",
     "message Alice: bye",
     "leave Alice: Alice left the room",
   ]);
 });
 
-Deno.test("C05 activeUsers is right after joins, leaves and lines that break or go dead", async () => {
+Deno.test("C05 activeUsers is correct after joins, leaves and broken or dead connections", async () => {
   await using server = await chatServer({}, { pingIntervalMs: 400, pongTimeoutMs: 150 });
   const active = async () => (await server.rooms())[0]!.activeUsers;
   await using alice = await server.join("Alice");
@@ -247,14 +250,14 @@ Deno.test("C05 activeUsers is right after joins, leaves and lines that break or 
   const bob = await server.join("Bob");
   const broken = await RawClient.upgrade(server.port, server.path("general", "Broken"));
   using _dead = await RawClient.upgrade(server.port, server.path("general", "Dead"));
-  await until("all", async () => await active() === 4);
+  await until("all members", async () => await active() === 4);
   await bob.close();
   broken.tcp.close(); // no close frame
   const since = performance.now();
-  await until("those who have gone", async () => await active() === 1);
+  await until("the others to be removed", async () => await active() === 1);
   assert.ok(performance.now() - since < 2 * 400 + 250);
-  const told = (await heard(alice, 6)).sort();
-  assert.deepEqual(told.map((each) => each.split(":")[0]), [
+  const changes = (await received(alice, 6)).sort();
+  assert.deepEqual(changes.map((each) => each.split(":")[0]), [
     "join Bob",
     "join Broken",
     "join Dead",
@@ -264,7 +267,7 @@ Deno.test("C05 activeUsers is right after joins, leaves and lines that break or 
   ]);
 });
 
-Deno.test("C06 unfit names are refused before anybody sees them", async () => {
+Deno.test("C06 invalid names are refused", async () => {
   await using server = await chatServer();
   const status = async (path: string) => {
     using raw = await RawClient.connect(server.port);
@@ -294,27 +297,27 @@ Deno.test("C06 unfit names are refused before anybody sees them", async () => {
   }
 });
 
-Deno.test("C06 a room takes only so many, and a message only so many bytes", async () => {
+Deno.test("C06 the members of a room and the size of a message are limited", async () => {
   await using server = await chatServer({ maxUsersPerRoom: 1, maxMessageBytes: 100 });
   await using alice = await server.join("Alice");
-  await using bob = await server.come("Bob");
-  assert.deepEqual(await heard(bob, 1), ["error System: Room 'general' is full"]);
+  await using bob = await server.connectAs("Bob");
+  assert.deepEqual(await received(bob, 1), ["error System: Room 'general' is full"]);
   assert.equal((await within("the close", bob.closed)).code, 4001);
   alice.send("x".repeat(101));
   assert.equal((await within("the close", alice.closed)).code, 1009);
-  await until("the leave", () => server.chat.rooms()[0]!.activeUsers === 0);
+  await until("the member to be removed", () => server.chat.rooms()[0]!.activeUsers === 0);
   await using carol = await server.join("Carol");
   assert.ok(carol);
 });
 
-Deno.test("C06 who sends too much is told, and the others are spared", async () => {
+Deno.test("C06 a client that sends too much gets an error, the others get nothing", async () => {
   const limits = rateLimits({ limits: { publishes: "3/1h" } });
   await using server = await chatServer({ limits: limits.api }, {}, memoryBroker(), limits);
   await using alice = await server.join("Alice");
   await using bob = await server.join("Bob");
-  await heard(alice, 1);
+  await received(alice, 1);
   for (let n = 1; n <= 4; n++) alice.send(`${n}`);
-  assert.deepEqual(await heard(bob, 3), ["message Alice: 1", "message Alice: 2", "message Alice: 3"]);
+  assert.deepEqual(await received(bob, 3), ["message Alice: 1", "message Alice: 2", "message Alice: 3"]);
   assert.match((await next(alice)).Content, /^Your message was not sent: Rate limit exceeded/);
 
   const floods = rateLimits({ limits: { messages: "2/1h" } });
@@ -326,17 +329,17 @@ Deno.test("C06 who sends too much is told, and the others are spared", async () 
   assert.equal(bob.waiting, 0);
 });
 
-Deno.test("C07 every operation of the chat is in the trace, in the seed's form", async () => {
+Deno.test("C07 every operation of the chat is in the trace, in the seed's format", async () => {
   const records: TraceRecord[] = [];
   const tracing = trace({ output: (line) => void records.push(JSON.parse(line)) });
   await using server = await chatServer({ trace: tracing.api });
   await using alice = await server.join("Alice");
   await using bob = await server.join("Bob");
   bob.send("Hello everyone!");
-  await heard(alice, 2);
+  await received(alice, 2);
   await server.post({ name: "Tech Talk" });
   await bob.close();
-  await heard(alice, 1);
+  await received(alice, 1);
 
   const entered = (name: string) =>
     records.filter((each) => each.event === "ENTER" && each.function === name);
@@ -359,15 +362,15 @@ Deno.test("C07 every operation of the chat is in the trace, in the seed's form",
     assert.ok(managed.includes(name));
   }
 
-  // What a connection led to has its thread.
+  // Calls that a connection causes have its thread.
   assert.equal(welcome!.thread, connection!.thread);
   const exit = records.find((each) => each.event === "EXIT" && each.function === "broadcastToRoom");
   assert.deepEqual([exit!.result, Number.isInteger(exit!.durationMicros)], ["void", true]);
 });
 
 Deno.test("rooms survive a restart", async () => {
-  const kept = new Map<string, string>();
-  const store = { load: () => kept, set: (key: string, value: string) => void kept.set(key, value) };
+  const entries = new Map<string, string>();
+  const store = { load: () => entries, set: (key: string, value: string) => void entries.set(key, value) };
   let before: ChatRoom[];
   {
     await using server = await chatServer({ store });
@@ -378,7 +381,7 @@ Deno.test("rooms survive a restart", async () => {
   assert.deepEqual(await server.rooms(), before);
 });
 
-Deno.test("a room that cannot be kept is not made", async () => {
+Deno.test("a room that cannot be stored is not created", async () => {
   const store = {
     load: () =>
       [["general", JSON.stringify({ name: "General Chat", createdAt: "2024-01-01T00:00:00Z" })]] as const,
@@ -386,11 +389,11 @@ Deno.test("a room that cannot be kept is not made", async () => {
   };
   await using server = await chatServer({ store });
   assert.equal((await server.post({ name: "Tech Talk" })).status, 500);
-  assert.match((await server.log.next()).message, /a room could not be made/);
+  assert.match((await server.log.next()).message, /cannot create a room/);
   assert.deepEqual((await server.rooms()).map(({ createdAt }) => createdAt), ["2024-01-01T00:00:00Z"]);
 });
 
-Deno.test("who joins gets what was said before, after the welcome and before anything new", async () => {
+Deno.test("a client that joins gets the latest messages after the welcome and before new ones", async () => {
   await using server = await chatServer({ history: { onJoin: 3 } });
   await using alice = await server.join("Alice");
   for (let n = 1; n <= 5; n++) alice.send(`${n}`);
@@ -398,20 +401,20 @@ Deno.test("who joins gets what was said before, after the welcome and before any
     "all five",
     async () => (await server.get("/rooms/general/messages")).body.messages.length === 5,
   );
-  await using bob = await server.come("Bob");
+  await using bob = await server.connectAs("Bob");
   alice.send("6");
-  assert.deepEqual(await heard(bob, 5), [
+  assert.deepEqual(await received(bob, 5), [
     "system System: Welcome to General Chat, Bob!",
     "message Alice: 3",
     "message Alice: 4",
     "message Alice: 5",
     "message Alice: 6",
   ]);
-  assert.deepEqual(await heard(alice, 1), ["join Bob: Bob joined the room"]);
-  assert.equal(alice.waiting, 0, "nobody hears themselves");
+  assert.deepEqual(await received(alice, 1), ["join Bob: Bob joined the room"]);
+  assert.equal(alice.waiting, 0, "clients do not get their own messages");
 });
 
-Deno.test("what was said is read page by page, in order", async () => {
+Deno.test("messages are read in pages, in order", async () => {
   await using server = await chatServer({ history: { messages: 8 } });
   await using alice = await server.join("Alice");
   for (let n = 1; n <= 10; n++) alice.send(`${n}`);
@@ -420,7 +423,7 @@ Deno.test("what was said is read page by page, in order", async () => {
     assert.equal(status, 200);
     return { said: body.messages.map(({ Content }: ChatMessage) => Content), before: body.before };
   };
-  await until("the last", async () => (await page()).said.at(-1) === "10");
+  await until("the last message", async () => (await page()).said.at(-1) === "10");
   assert.deepEqual(await page(), { said: ["3", "4", "5", "6", "7", "8", "9", "10"], before: null });
   const latest = await page("?limit=3");
   assert.deepEqual(latest, { said: ["8", "9", "10"], before: 8 });
@@ -436,15 +439,15 @@ Deno.test("what was said is read page by page, in order", async () => {
   assert.equal((await without.get("/rooms/general/messages")).status, 404);
 });
 
-Deno.test("while everybody talks, whoever joins misses nothing and gets nothing twice", async () => {
-  // Each answer of the broker takes its time, and another time each call.
+Deno.test("a client that joins during a conversation gets each message once", async () => {
+  // The broker answers with varying delays.
   await using server = await chatServer({ history: { onJoin: 1_000 } }, {}, delayed(memoryBroker()));
   const talkers = await Promise.all(["A", "B", "C"].map((name) => server.join(name)));
   const each = 40;
   const joiners: Client[] = [];
   for (let n = 0; n < each; n++) {
     for (const talker of talkers) talker.send(`${n}`);
-    if (n % 4 === 0) joiners.push(await server.come(`joiner ${n}`));
+    if (n % 4 === 0) joiners.push(await server.connectAs(`joiner ${n}`));
   }
   for (const joiner of joiners) {
     const said = new Map<string, number>();
@@ -460,16 +463,16 @@ Deno.test("while everybody talks, whoever joins misses nothing and gets nothing 
   await Promise.all(talkers.map((talker) => talker.close()));
 });
 
-Deno.test("names are unique in a room, where that is asked for", async () => {
+Deno.test("an option makes names unique in a room", async () => {
   await using server = await chatServer({ uniqueNames: true });
   const { body: { id } } = await server.post({ name: "Tech Talk" });
   await using alice = await server.join("Alice");
-  await using twin = await server.come("ＡLICE");
-  assert.deepEqual(await heard(twin, 1), ["error System: Username 'ＡLICE' is taken"]);
+  await using twin = await server.connectAs("ＡLICE");
+  assert.deepEqual(await received(twin, 1), ["error System: Username 'ＡLICE' is taken"]);
   assert.equal((await within("the close", twin.closed)).code, 4501);
   await using elsewhere = await server.join("Alice", id);
   await alice.close();
-  await until("the leave", () => server.chat.rooms()[0]!.activeUsers === 0);
+  await until("the member to be removed", () => server.chat.rooms()[0]!.activeUsers === 0);
   await using again = await server.join("Alice");
   assert.ok(again && elsewhere);
 
@@ -479,33 +482,35 @@ Deno.test("names are unique in a room, where that is asked for", async () => {
   assert.ok(one && two);
 });
 
-Deno.test("typing is shown and private messages reach one alone, where that is asked for", async () => {
+Deno.test("options allow typing notifications and private messages", async () => {
   await using server = await chatServer({ typing: true, privateMessages: true, history: {} });
   await using alice = await server.join("Alice");
   await using bob = await server.join("Bob");
   await using mary = await server.join("Mary Ann");
-  await heard(alice, 2);
-  await heard(bob, 1);
+  await received(alice, 2);
+  await received(bob, 1);
   alice.send("/typing");
-  for (const other of [bob, mary]) assert.deepEqual(await heard(other, 1), ["typing Alice: Alice is typing"]);
+  for (const other of [bob, mary]) {
+    assert.deepEqual(await received(other, 1), ["typing Alice: Alice is typing"]);
+  }
   alice.send("/msg Bob psst");
   alice.send('/msg "mary ann" two words');
-  assert.deepEqual(await heard(bob, 1), ["private Alice: psst"]);
-  assert.deepEqual(await heard(mary, 1), ["private Alice: two words"]);
+  assert.deepEqual(await received(bob, 1), ["private Alice: psst"]);
+  assert.deepEqual(await received(mary, 1), ["private Alice: two words"]);
   alice.send("/msg Nobody hello");
   alice.send("/msg Bob");
-  assert.deepEqual(await heard(alice, 2), [
+  assert.deepEqual(await received(alice, 2), [
     "error System: There is no 'Nobody' in this room",
     'error System: Write /msg Bob hello, or /msg "Mary Ann" hello',
   ]);
   alice.send("/message is no command");
-  assert.deepEqual(await heard(bob, 1), ["message Alice: /message is no command"]);
-  assert.deepEqual(await heard(mary, 1), ["message Alice: /message is no command"]);
+  assert.deepEqual(await received(bob, 1), ["message Alice: /message is no command"]);
+  assert.deepEqual(await received(mary, 1), ["message Alice: /message is no command"]);
   const { messages } = (await server.get("/rooms/general/messages")).body;
   assert.deepEqual(messages.map(({ Content }: ChatMessage) => Content), ["/message is no command"]);
 });
 
-Deno.test("with sign-in, nobody can take another's name", async () => {
+Deno.test("with sign-in, a client cannot use the name of another user", async () => {
   const access: ChatOptions["access"] = {
     identityOf(who) {
       const user = "headers" in who ? who.headers.get("x-user") : null;
@@ -524,11 +529,11 @@ Deno.test("with sign-in, nobody can take another's name", async () => {
   assert.equal(await status("Bob", "Alice"), "403");
 });
 
-Deno.test("with sign-in, rooms are for those who may read them, and words for those who may write", async () => {
+Deno.test("with sign-in, rooms require the permission to read and messages the permission to write", async () => {
   const people: Record<string, string[]> = {
     Reader: ["read:chat", "read:chat:general"],
     Writer: ["write:chat", "read:chat:*", "write:chat:*"],
-    Stranger: ["read:news", "write:news"],
+    Other: ["read:news", "write:news"],
   };
   const access = auth({
     signIn: ({ headers }) => {
@@ -545,30 +550,30 @@ Deno.test("with sign-in, rooms are for those who may read them, and words for th
     return response.status;
   };
   for (const method of ["GET", "POST"]) assert.equal(await rooms(method, undefined), 401, method);
-  for (const method of ["GET", "POST"]) assert.equal(await rooms(method, "Stranger"), 403, method);
+  for (const method of ["GET", "POST"]) assert.equal(await rooms(method, "Other"), 403, method);
   assert.deepEqual([await rooms("GET", "Reader"), await rooms("POST", "Reader")], [200, 403]);
-  assert.equal(await rooms("POST", "Writer", { origin: "https://evil.com" }), 403, "of another page");
+  assert.equal(await rooms("POST", "Writer", { origin: "https://evil.com" }), 403, "from another origin");
   assert.equal(await rooms("POST", "Writer"), 201);
 
   const refused = async (headers: Record<string, string>) => {
     using raw = await RawClient.connect(server.port);
-    return (await raw.request(server.path("general", "Stranger"), headers)).split(" ")[1];
+    return (await raw.request(server.path("general", "Other"), headers)).split(" ")[1];
   };
-  assert.equal(await refused({ "x-user": "Stranger" }), "403");
+  assert.equal(await refused({ "x-user": "Other" }), "403");
   const join = (user: string) => server.connect(server.path("general", user), [], { "x-user": user });
   await using reader = await join("Reader");
-  assert.equal((await heard(reader, 1)).length, 1);
+  assert.equal((await received(reader, 1)).length, 1);
   await using writer = await join("Writer");
-  await heard(writer, 1);
-  await heard(reader, 1);
+  await received(writer, 1);
+  await received(reader, 1);
   reader.send("hello");
-  assert.deepEqual(await heard(reader, 1), ["error System: Your message was not sent: Permission denied"]);
+  assert.deepEqual(await received(reader, 1), ["error System: Your message was not sent: Permission denied"]);
   writer.send("hello");
-  assert.deepEqual(await heard(reader, 1), ["message Writer: hello"]);
+  assert.deepEqual(await received(reader, 1), ["message Writer: hello"]);
   assert.equal(writer.waiting, 0);
 });
 
-Deno.test("pages of origins that may connect may read and make rooms, others may not", async () => {
+Deno.test("pages of allowed origins may list and create rooms, others may not", async () => {
   const access = auth({ origins: ["https://app.example.com"] });
   await using server = await chatServer({ access: access.api }, {}, undefined, access);
   const ask = async (origin: string, init: RequestInit) => {
@@ -586,14 +591,14 @@ Deno.test("pages of origins that may connect may read and make rooms, others may
   assert.deepEqual(await ask("https://evil.com", { method: "POST", body: '{"name":"Gin"}' }), [403, null]);
 });
 
-Deno.test("where nobody has to sign in, anybody may take a name", async () => {
+Deno.test("without sign-in, clients may use any name", async () => {
   const access = auth();
   await using server = await chatServer({ access: access.api }, {}, undefined, access);
   await using alice = await server.connect(server.path("general", "Alice"));
   assert.equal((await alice.nextJson()).Type, "system");
 });
 
-Deno.test("no client of another protocol can listen to a room or speak in it", async () => {
+Deno.test("clients of other protocols can neither subscribe to a room nor publish in it", async () => {
   const bus = channels();
   const talk = chat({ channels: bus.api, history: {} });
   await using server = await serve({}, bus, talk, channelProtocol(bus.api));
@@ -606,18 +611,18 @@ Deno.test("no client of another protocol can listen to a room or speak in it", a
   }
 });
 
-Deno.test("the app can announce something, and other channels come as the system's words", async () => {
+Deno.test("announcements of the app and other channels arrive as system messages", async () => {
   await using server = await chatServer();
   await using alice = await server.join("Alice");
   await server.chat.announce("general", "Tea is ready");
-  assert.deepEqual(await heard(alice, 1), ["system System: Tea is ready"]);
+  assert.deepEqual(await received(alice, 1), ["system System: Tea is ready"]);
   const [id] = server.bus.clients.keys();
   await server.bus.subscribeClients({ client: id! }, "news");
   await server.bus.publish("news", "hello");
-  assert.deepEqual(await heard(alice, 2), ["system System: subscribed", 'system System: "hello"']);
+  assert.deepEqual(await received(alice, 2), ["system System: subscribed", 'system System: "hello"']);
 });
 
-Deno.test("a message that cannot be sent is answered, and the chat goes on", async () => {
+Deno.test("a message that cannot be sent is answered with an error, and the chat continues", async () => {
   const broker = memoryBroker();
   let broken = false;
   const fragile = {
@@ -630,17 +635,19 @@ Deno.test("a message that cannot be sent is answered, and the chat goes on", asy
   await using server = await chatServer({}, {}, fragile);
   await using alice = await server.join("Alice");
   await using bob = await server.join("Bob");
-  await heard(alice, 1);
+  await received(alice, 1);
   broken = true;
   alice.send("lost");
-  assert.deepEqual(await heard(alice, 1), ["error System: Your message was not sent: internal server error"]);
+  assert.deepEqual(await received(alice, 1), [
+    "error System: Your message was not sent: internal server error",
+  ]);
   assert.match((await server.log.next()).message, /a message could not be sent/);
   broken = false;
   alice.send("found");
-  assert.deepEqual(await heard(bob, 1), ["message Alice: found"]);
+  assert.deepEqual(await received(bob, 1), ["message Alice: found"]);
 });
 
-Deno.test("the chat works below a path of its own", async () => {
+Deno.test("the chat works with a path prefix", async () => {
   const bus = channels();
   await using server = await serve({}, bus, chat({ channels: bus.api, path: "/chat" }));
   await using alice = await server.connect("/chat/ws/general/Alice");

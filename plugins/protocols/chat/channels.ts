@@ -1,54 +1,38 @@
 /**
- * The channels of rooms, and how their clients are written to.
+ * The channels of rooms, and the encoding of their messages.
  *
  * @module
  */
 
-import type { ChannelEncoder, NamespaceOptions } from "../../channels.ts";
-import type { HistoryOptions } from "./history.ts";
+import type { ChannelEncoder } from "../../channels.ts";
 import type { MessageWriter } from "./messages.ts";
 
-/** The namespace of the chat's channels: apps have channels such as `chat:lobby` of their own. */
+/** The namespace of the chat's channels. Apps may have channels such as `chat:lobby` of their own. */
 export const NAMESPACE = "@chat";
 
-/** Everybody in a room. */
+/** The channel of everyone in a room. */
 export function roomChannel(roomId: string): string {
   return `${NAMESPACE}:room:${roomId}`;
 }
 
-/** What was said in a room. Nobody subscribes to it: who speaks must not hear themselves, and a log leaves out nobody. */
+/**
+ * The channel with a room's history. It has no subscribers: messages of a room exclude their sender, which a channel
+ * with history cannot do.
+ */
 export function logChannel(roomId: string): string {
   return `${NAMESPACE}:log:${roomId}`;
 }
 
-/** What the channels offer: to clients of other protocols nothing. */
-export function namespaceOptions(
-  history: Required<Omit<HistoryOptions, "broker">> & HistoryOptions | undefined,
-) {
-  return {
-    historySize: history?.messages ?? 0,
-    historyMs: history?.ms ?? 0,
-    ...(history?.broker && { broker: history.broker }),
-    recovery: "off",
-    presence: false,
-    joinLeave: "off",
-    subscribe: "nobody",
-    publish: "nobody",
-    presenceAccess: "nobody",
-    historyAccess: "nobody",
-  } as const satisfies NamespaceOptions;
-}
-
-/** What is published in a room is a message already; what the app does with a client is told by the system. */
+/** Publications in rooms are complete messages. What the app sends to a client becomes a system message. */
 export function encoderFor(messages: MessageWriter): ChannelEncoder {
-  const tell = (channel: string, content: string) =>
+  const system = (channel: string, content: string) =>
     JSON.stringify(messages.system("system", channel, content));
   return {
     publication: (channel, { payload: { text } }) =>
-      channel.startsWith(`${NAMESPACE}:`) ? text : tell(channel, text),
-    join: (channel, { user }) => tell(channel, `${user} joined`),
-    leave: (channel, { user }) => tell(channel, `${user} left`),
-    subscribed: (channel) => tell(channel, "subscribed"),
-    unsubscribed: (channel, { reason }) => tell(channel, reason),
+      channel.startsWith(`${NAMESPACE}:`) ? text : system(channel, text),
+    join: (channel, { user }) => system(channel, `${user} joined`),
+    leave: (channel, { user }) => system(channel, `${user} left`),
+    subscribed: (channel) => system(channel, "subscribed"),
+    unsubscribed: (channel, { reason }) => system(channel, reason),
   };
 }

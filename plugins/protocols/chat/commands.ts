@@ -1,32 +1,32 @@
 /**
- * What a client may type beside messages, where the options allow it.
+ * The commands that clients may send, if the options allow them.
  *
  * @module
  */
 
-/** Which commands there are. */
+/** The commands that are on. */
 export interface CommandOptions {
   readonly typing: boolean;
   readonly privateMessages: boolean;
 }
 
-/** What a client typed. */
+/** What a client has sent. */
 export type Input =
   | { readonly type: "message" }
   | { readonly type: "typing" }
   | { readonly type: "private"; readonly to: string; readonly content: string }
-  | { readonly type: "mistake"; readonly hint: string };
+  | { readonly type: "invalid"; readonly hint: string };
 
 const PRIVATE = /^\/msg\s+(?:"(?<quoted>[^"]+)"|(?<name>\S+))\s+(?<content>\S[^]*)$/;
 
-/** Tells commands from messages. Without the options, everything is a message. */
+/** Parses commands. Every other text is a message. */
 export function parseInput(text: string, { typing, privateMessages }: CommandOptions): Input {
   if (typing && text === "/typing") return { type: "typing" };
   if (!privateMessages || !/^\/msg(\s|$)/.test(text)) return { type: "message" };
   const { quoted, name, content } = text.match(PRIVATE)?.groups ?? {};
   const to = quoted ?? name;
   if (to === undefined || content === undefined) {
-    return { type: "mistake", hint: 'Write /msg Bob hello, or /msg "Mary Ann" hello' };
+    return { type: "invalid", hint: 'Write /msg Bob hello, or /msg "Mary Ann" hello' };
   }
   return { type: "private", to, content };
 }

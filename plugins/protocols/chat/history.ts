@@ -1,48 +1,48 @@
 /**
- * What was said in a room: kept, read page by page, and given to those who join.
+ * The history of rooms: stored, read in pages, and sent to clients that join.
  *
  * @module
  */
 
 import { checkOptions } from "../../../core/mod.ts";
-import type { Broker, Channels } from "../../channels.ts";
+import type { Broker, Channels, NamespaceOptions } from "../../channels.ts";
 import { logChannel } from "./channels.ts";
 import type { ChatMessage } from "./messages.ts";
 
-/** How messages are kept. */
+/** How messages are stored. */
 export interface HistoryOptions {
-  /** Messages kept of each room. @default {1000} */
+  /** Maximum number of messages of each room. @default {1000} */
   messages?: number;
-  /** How long each is kept. @default {604800000} a week */
+  /** How long a message is stored. @default {604800000} a week */
   ms?: number;
-  /** How many of them somebody gets who joins. @default {50} */
+  /** How many messages a client gets when it joins. @default {50} */
   onJoin?: number;
-  /** Keeps them; a durable one keeps them over a restart. @default {the broker of all channels} */
+  /** Stores the messages; with a durable broker they survive a restart. @default {the broker of all channels} */
   broker?: Broker;
 }
 
-/** Messages of a room. */
+/** A page of a room's messages. */
 export interface HistoryPage {
   /** As JSON text, the oldest first. */
   readonly messages: readonly string[];
-  /** Where the page before this one ends; absent when there is none. */
+  /** The position for reading the previous page; absent if there is none. */
   readonly before?: number;
 }
 
-/** Keeps what is said. */
+/** The history of all rooms. */
 export interface ChatHistory {
-  /** Keeps a message, then has it sent. Both happen between joins, so that nobody who joins misses or gets it twice. */
+  /** Stores a message, then sends it. No join happens in between, so clients that join get each message once. */
   say(message: ChatMessage, send: () => Promise<void>): Promise<void>;
-  /** Lets somebody join with what was said before. */
+  /** Passes the latest messages to `enter`, which joins a client. */
   join(roomId: string, enter: (past: readonly string[]) => Promise<void>): Promise<void>;
-  /** Reads a page: the latest messages, or those before a place. */
+  /** Reads the latest page, or the page before a position. */
   page(roomId: string, limit: number, before?: number): Promise<HistoryPage>;
 }
 
-/** Options with everything decided. */
+/** Complete options. */
 export type PreparedHistory = Required<Omit<HistoryOptions, "broker">> & Pick<HistoryOptions, "broker">;
 
-/** Checks the options and adds the defaults. */
+/** Validates the options and adds the defaults. */
 export function prepareHistory(given: HistoryOptions): PreparedHistory {
   const history = { messages: 1_000, ms: 604_800_000, onJoin: 50, ...given };
   const check = checkOptions("chat");
@@ -52,27 +52,43 @@ export function prepareHistory(given: HistoryOptions): PreparedHistory {
   return history;
 }
 
-/** Begins to keep what is said. */
+/** Clients of other protocols have no permissions in the namespace. */
+export function namespaceOptions(history: PreparedHistory | undefined): NamespaceOptions {
+  return {
+    historySize: history?.messages ?? 0,
+    historyMs: history?.ms ?? 0,
+    ...(history?.broker && { broker: history.broker }),
+    recovery: "off",
+    presence: false,
+    joinLeave: "off",
+    subscribe: "nobody",
+    publish: "nobody",
+    presenceAccess: "nobody",
+    historyAccess: "nobody",
+  };
+}
+
+/** Makes the history. */
 export function chatHistory(
   channels: Pick<Channels, "publish" | "history">,
   { onJoin }: PreparedHistory,
 ): ChatHistory {
-  const turnstiles = new Map<string, Turnstile>();
+  /** The locks of rooms that are in use. */
+  const locks = new Map<string, SharedLock>();
 
-  /** The turnstile of a room, as long as somebody is in it. */
-  async function through(roomId: string, run: (turnstile: Turnstile) => Promise<void>): Promise<void> {
-    let turnstile = turnstiles.get(roomId);
-    if (turnstile === undefined) turnstiles.set(roomId, turnstile = new Turnstile());
+  async function locked(roomId: string, run: (lock: SharedLock) => Promise<void>): Promise<void> {
+    let lock = locks.get(roomId);
+    if (lock === undefined) locks.set(roomId, lock = new SharedLock());
     try {
-      await run(turnstile);
+      await run(lock);
     } finally {
-      if (turnstile.idle && turnstiles.get(roomId) === turnstile) turnstiles.delete(roomId);
+      if (lock.idle && locks.get(roomId) === lock) locks.delete(roomId);
     }
   }
 
   async function page(roomId: string, limit: number, before?: number): Promise<HistoryPage> {
     const since = before === undefined ? undefined : { offset: before, epoch: "" };
-    // One more than asked for tells whether there is a page before.
+    // One more message tells whether there is a previous page.
     const query = { limit: limit + 1, reverse: true, ...(since && { since }) };
     const { publications } = await channels.history(logChannel(roomId), query);
     const shown = publications.slice(0, limit).reverse();
@@ -83,54 +99,54 @@ export function chatHistory(
   return {
     page,
     say: (message, send) =>
-      through(message.RoomId, (turnstile) =>
-        turnstile.shared(async () => {
+      locked(message.RoomId, (lock) =>
+        lock.shared(async () => {
           await channels.publish(logChannel(message.RoomId), message);
           await send();
         })),
     join: (roomId, enter) =>
-      through(roomId, (turnstile) =>
-        turnstile.alone(async () => {
+      locked(roomId, (lock) =>
+        lock.exclusive(async () => {
           await enter(onJoin === 0 ? [] : (await page(roomId, onJoin)).messages);
         })),
   };
 }
 
-/** Many may pass together, or one alone; each in its turn. */
-class Turnstile {
-  readonly #passing = new Set<Promise<void>>();
-  /** The last of those who go alone. */
-  #alone: Promise<void> | undefined;
+/** A lock that many may hold together, or one exclusively. */
+class SharedLock {
+  readonly #holders = new Set<Promise<void>>();
+  /** The last exclusive holder. */
+  #exclusive: Promise<void> | undefined;
 
   get idle(): boolean {
-    return this.#passing.size === 0 && this.#alone === undefined;
+    return this.#holders.size === 0 && this.#exclusive === undefined;
   }
 
   async shared(work: () => Promise<void>): Promise<void> {
-    while (this.#alone !== undefined) await this.#alone;
-    const passing = work();
-    const passed = passing.catch(() => {});
-    this.#passing.add(passed);
+    while (this.#exclusive !== undefined) await this.#exclusive;
+    const working = work();
+    const settled = working.catch(() => {});
+    this.#holders.add(settled);
     try {
-      await passing;
+      await working;
     } finally {
-      this.#passing.delete(passed);
+      this.#holders.delete(settled);
     }
   }
 
-  async alone(work: () => Promise<void>): Promise<void> {
-    const before = this.#alone;
-    const turn = (async () => {
+  async exclusive(work: () => Promise<void>): Promise<void> {
+    const before = this.#exclusive;
+    const working = (async () => {
       await before;
-      await Promise.all(this.#passing);
+      await Promise.all(this.#holders);
       await work();
     })();
-    const over = turn.catch(() => {});
-    this.#alone = over;
+    const settled = working.catch(() => {});
+    this.#exclusive = settled;
     try {
-      await turn;
+      await working;
     } finally {
-      if (this.#alone === over) this.#alone = undefined;
+      if (this.#exclusive === settled) this.#exclusive = undefined;
     }
   }
 }

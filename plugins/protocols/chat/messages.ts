@@ -1,34 +1,34 @@
 /**
- * The chat's messages, in the form its clients know.
+ * The messages of the chat.
  *
  * @module
  */
 
-/** What a message is. `typing` and `private` are there only where the options allow them. */
+/** The type of a message. `typing` and `private` are optional features. */
 export type ChatMessageType = "system" | "join" | "leave" | "message" | "error" | "typing" | "private";
 
-/** A message as it travels. The names are written as the first clients expect them. */
+/** A message as clients get it, with the field names of the seed. */
 export interface ChatMessage {
-  /** What it is. */
+  /** The type. */
   readonly Type: ChatMessageType;
   /** The room's id. */
   readonly RoomId: string;
-  /** Who it is from; `System` for the server. */
+  /** The sender's name; `System` for the server. */
   readonly Username: string;
-  /** What was said, or happened, as plain text. */
+  /** Plain text. */
   readonly Content: string;
   /** ISO 8601. */
   readonly Timestamp: string;
 }
 
-/** The name that nobody else may have. */
+/** The server's name, which is reserved. */
 export const SYSTEM = "System";
 
-/** Makes messages with the time. */
+/** Makes messages. */
 export interface MessageWriter {
   /** From the server. */
   system(type: "system" | "error", room: string, content: string): ChatMessage;
-  /** From somebody in the room. */
+  /** From a member of the room. */
   from(
     type: Exclude<ChatMessageType, "system" | "error">,
     room: string,

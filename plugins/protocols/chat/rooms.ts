@@ -1,5 +1,5 @@
 /**
- * Rooms, and who is in them.
+ * Rooms and their members.
  *
  * @module
  */
@@ -8,11 +8,11 @@ import { type Connection, PlugboardError } from "../../../core/mod.ts";
 import type { KeyValueStore } from "../../shared/key_value_store.ts";
 import { roomNameErrors, sameName } from "./names.ts";
 
-/** A room as the REST side shows it. */
+/** A room in the REST API. */
 export interface ChatRoom {
-  /** What stands in paths: eight characters, or `general`. */
+  /** The id in paths: eight characters, or `general`. */
   readonly id: string;
-  /** What people see. */
+  /** The name that people see. */
   readonly name: string;
   /** ISO 8601. */
   readonly createdAt: string;
@@ -23,15 +23,15 @@ export interface ChatRoom {
 /** Keeps rooms by id across restarts. */
 export type RoomStore = Pick<KeyValueStore, "load" | "set">;
 
-/** Somebody in a room. */
-export interface Seat {
+/** A client in a room. */
+export interface Member {
   readonly conn: Connection;
   readonly roomId: string;
   readonly username: string;
 }
 
-/** Why somebody cannot come in. */
-export type NoEntry = "not_found" | "full" | "name_taken";
+/** Why a client cannot enter. */
+export type Refusal = "not_found" | "full" | "name_taken";
 
 /** Options of {@linkcode roomManager}. */
 export interface RoomOptions {
@@ -44,50 +44,49 @@ export interface RoomOptions {
 
 /** Manages rooms. */
 export interface ChatRoomManager {
-  /** Reads the rooms that were kept, and makes the first one. */
+  /** Loads the stored rooms, and creates the first one. */
   loadRooms(): Promise<void>;
-  /** All rooms, by name. */
+  /** Returns all rooms, by name. */
   getAllRooms(): ChatRoom[];
   getRoom(roomId: string): ChatRoom | undefined;
-  /** What is wrong with the name of a new room. */
+  /** Returns what is wrong with the name of a new room. */
   validateRoomName(name: unknown): string[];
-  /** Makes a room; its name must be valid. Resolves when it is kept. */
+  /** Creates a room with a valid name. Resolves when it is stored. */
   createRoom(name: string): Promise<ChatRoom>;
-  /** Puts somebody into a room; gives the reason if that cannot be. */
-  enterRoom(seat: Seat): NoEntry | undefined;
-  /** Takes somebody out; `false` if they were not in. */
-  leaveRoom(seat: Seat): boolean;
-  /** Who is in a room. */
-  getRoomClients(roomId: string): ReadonlySet<Seat>;
+  /** Adds a member to its room; returns the reason if it cannot enter. */
+  enterRoom(member: Member): Refusal | undefined;
+  /** Removes a member from its room; `false` if it is not there. */
+  leaveRoom(member: Member): boolean;
+  /** Returns the members of a room. */
+  getRoomClients(roomId: string): ReadonlySet<Member>;
 }
 
-/** What is kept of a room. */
-type Kept = Pick<ChatRoom, "name" | "createdAt">;
+type StoredRoom = Pick<ChatRoom, "name" | "createdAt">;
 
-interface Room extends Kept {
+interface Room extends StoredRoom {
   readonly id: string;
-  readonly seats: Set<Seat>;
+  readonly members: Set<Member>;
 }
 
-/** The room that is always there. */
+/** The room that always exists. */
 const FIRST = { id: "general", name: "General Chat" };
 
-const NOBODY: ReadonlySet<Seat> = new Set();
+const NO_MEMBERS: ReadonlySet<Member> = new Set();
 
 /** Makes a manager. */
 export function roomManager(options: RoomOptions): ChatRoomManager {
   const { store, maxRooms, maxUsersPerRoom, uniqueNames, now } = options;
   const rooms = new Map<string, Room>();
 
-  function describe({ id, name, createdAt, seats }: Room): ChatRoom {
-    return { id, name, createdAt, activeUsers: seats.size };
+  function describe({ id, name, createdAt, members }: Room): ChatRoom {
+    return { id, name, createdAt, activeUsers: members.size };
   }
 
   async function add(id: string, name: string): Promise<Room> {
-    const room: Room = { id, name, createdAt: new Date(now()).toISOString(), seats: new Set() };
-    rooms.set(id, room); // at once: its name is taken from now on
+    const room: Room = { id, name, createdAt: new Date(now()).toISOString(), members: new Set() };
+    rooms.set(id, room); // before it is stored, so that its name is taken
     try {
-      await store?.set(id, JSON.stringify({ name, createdAt: room.createdAt } satisfies Kept));
+      await store?.set(id, JSON.stringify({ name, createdAt: room.createdAt } satisfies StoredRoom));
     } catch (error) {
       rooms.delete(id);
       throw error;
@@ -103,7 +102,7 @@ export function roomManager(options: RoomOptions): ChatRoomManager {
   return {
     async loadRooms() {
       for (const [id, value] of await store?.load() ?? []) {
-        rooms.set(id, { id, ...JSON.parse(value) as Kept, seats: new Set() });
+        rooms.set(id, { id, ...JSON.parse(value) as StoredRoom, members: new Set() });
       }
       if (!rooms.has(FIRST.id)) await add(FIRST.id, FIRST.name);
     },
@@ -131,16 +130,16 @@ export function roomManager(options: RoomOptions): ChatRoomManager {
       return describe(await add(newId(), name.trim()));
     },
 
-    enterRoom(seat) {
-      const room = rooms.get(seat.roomId);
+    enterRoom(member) {
+      const room = rooms.get(member.roomId);
       if (room === undefined) return "not_found";
-      if (room.seats.size >= maxUsersPerRoom) return "full";
-      const taken = (other: Seat) => sameName(other.username, seat.username);
-      if (uniqueNames && [...room.seats].some(taken)) return "name_taken";
-      room.seats.add(seat);
+      if (room.members.size >= maxUsersPerRoom) return "full";
+      const taken = (other: Member) => sameName(other.username, member.username);
+      if (uniqueNames && [...room.members].some(taken)) return "name_taken";
+      room.members.add(member);
     },
 
-    leaveRoom: (seat) => rooms.get(seat.roomId)?.seats.delete(seat) === true,
-    getRoomClients: (roomId) => rooms.get(roomId)?.seats ?? NOBODY,
+    leaveRoom: (member) => rooms.get(member.roomId)?.members.delete(member) === true,
+    getRoomClients: (roomId) => rooms.get(roomId)?.members ?? NO_MEMBERS,
   };
 }

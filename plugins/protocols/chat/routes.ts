@@ -1,21 +1,15 @@
 /**
- * The chat's REST side: rooms, and what was said in them.
+ * The chat's REST API: rooms and their messages.
  *
  * @module
  */
 
 import type { Context } from "@hono/hono";
 import { cors } from "@hono/hono/cors";
-import {
-  type App,
-  type Clock,
-  type MaybePromise,
-  messageOf,
-  PlugboardError,
-  refusal,
-} from "../../../core/mod.ts";
+import { type App, type Clock, type MaybePromise, messageOf, refusal } from "../../../core/mod.ts";
 import type { Access } from "../../auth/types.ts";
 import { readText } from "../../shared/body.ts";
+import { httpError, refusalFor } from "../../shared/http_errors.ts";
 import type { ChatHistory } from "./history.ts";
 import type { ChatRoomManager } from "./rooms.ts";
 
@@ -30,19 +24,11 @@ export interface RouteParts {
   readonly failed: (what: string, error: unknown) => void;
 }
 
-/** What permissions call the chat. */
+/** The chat's resource in permissions. */
 export const RESOURCE = "chat";
 
-/** A room's name is short, so what describes it is, too. */
 const MAX_BODY_BYTES = 4_096;
 const BODY_TIMEOUT_MS = 10_000;
-
-const STATUS: Readonly<Record<string, number>> = {
-  bad_request: 400,
-  timeout: 408,
-  too_many_rooms: 409,
-  too_large: 413,
-};
 
 const DEFAULT_PAGE = 50;
 const MAX_PAGE = 500;
@@ -56,7 +42,7 @@ export function addRoutes(app: App, parts: RouteParts): void {
 
   app.post(`${base}/rooms`, async (c) => {
     if (!await mayCreate(c.req.raw, c.env.ip)) {
-      return refusal(403, "permission_denied", "You may not make rooms");
+      return refusal(403, "permission_denied", "You may not create rooms");
     }
     try {
       const limits = { maxBytes: MAX_BODY_BYTES, timeoutMs: BODY_TIMEOUT_MS, clock: clock() };
@@ -66,9 +52,8 @@ export function addRoutes(app: App, parts: RouteParts): void {
       const room = await rooms.createRoom(name as string);
       return c.json(room, 201, { location: `${base}/rooms/${room.id}` });
     } catch (error) {
-      const status = error instanceof PlugboardError ? STATUS[error.code] : undefined;
-      if (status !== undefined) return refusal(status, (error as PlugboardError).code, messageOf(error));
-      failed("a room could not be made", error);
+      if (httpError(error) !== undefined) return refusalFor(error);
+      failed("cannot create a room", error);
       return refusal(500, "internal", "Internal server error");
     }
   });
@@ -81,7 +66,7 @@ export function addRoutes(app: App, parts: RouteParts): void {
   app.get(`${base}/rooms/:id/messages`, async (c) => {
     const id = c.req.param("id");
     if (rooms.getRoom(id) === undefined) return roomNotFound();
-    if (history === undefined) return refusal(404, "not_available", "Messages are not kept");
+    if (history === undefined) return refusal(404, "not_available", "Messages are not stored");
     const limit = wholeNumber(c.req.query("limit") ?? String(DEFAULT_PAGE));
     const before = wholeNumber(c.req.query("before") ?? "0");
     if (limit === undefined || limit < 1 || before === undefined) {
@@ -89,17 +74,16 @@ export function addRoutes(app: App, parts: RouteParts): void {
     }
     try {
       const page = await history.page(id, Math.min(limit, MAX_PAGE), before === 0 ? undefined : before);
-      // The messages are JSON already.
       const body = `{"messages":[${page.messages.join(",")}],"before":${page.before ?? null}}`;
       return c.body(body, 200, { "content-type": "application/json" });
     } catch (error) {
-      failed("messages could not be read", error);
+      failed("cannot read the messages of a room", error);
       return refusal(503, "unavailable", messageOf(error));
     }
   });
 }
 
-/** Lets those pass who may, and pages read the answers that may connect, too. */
+/** Checks permissions, and allows the pages that may connect to read the responses. */
 function guard(app: App, path: string, access: NonNullable<RouteParts["access"]>): void {
   const origin = (origin: string, { req }: Context) => access.allowsOrigin(req.raw.headers) ? origin : null;
   app.use(path, cors({ origin, allowMethods: ["GET", "POST"] }));
@@ -115,7 +99,7 @@ function wholeNumber(text: string): number | undefined {
   return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }
 
-/** The `name` of a JSON object; whatever else came has none. */
+/** Returns the `name` of a JSON object; other bodies have none. */
 function nameFrom(text: string): unknown {
   try {
     return JSON.parse(text)?.name;

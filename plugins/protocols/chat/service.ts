@@ -1,7 +1,7 @@
 /**
- * The chat service: from a connection to a place in a room, and from a text to everybody else's screen.
+ * The chat service: adds connections to rooms, and passes on what they send.
  *
- * Each of its operations takes one object, so that a trace shows the arguments by name.
+ * Each operation has one object as its argument, so that a trace shows the names of its fields.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import { type CommandOptions, parseInput } from "./commands.ts";
 import type { ChatHistory } from "./history.ts";
 import type { ChatMessage, MessageWriter } from "./messages.ts";
 import { sameName } from "./names.ts";
-import type { ChatRoomManager, NoEntry, Seat } from "./rooms.ts";
+import type { ChatRoomManager, Member, Refusal } from "./rooms.ts";
 
 /** What the service works with. */
 export interface ServiceParts extends CommandOptions {
@@ -28,16 +28,16 @@ export interface ServiceParts extends CommandOptions {
   readonly rooms: ChatRoomManager;
   readonly messages: MessageWriter;
   readonly history: ChatHistory | undefined;
-  /** Counts a message; throws when it is one too many, or its sender may only listen. */
+  /** Counts a message; throws beyond a limit or without the permission to write. */
   readonly spend: (conn: Connection, roomId: string) => void;
-  /** Whether the server is about to stop: then nobody is told that others leave. */
+  /** Whether the server is stopping. Then it sends no `leave` messages. */
   readonly stopping: () => boolean;
   readonly failed: (what: string, error: unknown) => void;
-  /** The service as it is called from within: the same, or a traced one. */
+  /** The service itself, for calls between operations: traced if there is a trace. */
   readonly self: () => ChatService;
 }
 
-/** Somebody who wants to come in. */
+/** A client that wants to enter a room. */
 export interface Entering {
   readonly roomId: string;
   readonly username: string;
@@ -47,43 +47,43 @@ export interface Entering {
 
 /** The operations of the chat. */
 export interface ChatService {
-  /** Somebody connects: into the room, or away with the reason. */
+  /** Adds a connection to a room, or closes it with the reason. */
   handleWebSocketConnection(entering: Entering): Session;
-  /** Welcomes somebody, and tells the others. */
-  joinRoom(joining: { roomId: string; username: string; identity: Identity; seat: Seat }): Promise<void>;
-  /** Somebody typed something. */
-  receiveMessage(received: { roomId: string; username: string; text: string; seat: Seat }): Promise<void>;
-  /** Sends to one. */
+  /** Welcomes a member, and notifies the others. */
+  joinRoom(joining: { roomId: string; username: string; identity: Identity; member: Member }): Promise<void>;
+  /** Handles a text from a member. */
+  receiveMessage(received: { roomId: string; username: string; text: string; member: Member }): Promise<void>;
+  /** Sends to one connection. */
   sendMessageToClient(sending: { message: ChatMessage; conn: Connection }): void;
-  /** Sends to everybody in the room but one. */
+  /** Sends to all members of a room except one. */
   broadcastToRoom(sending: { roomId: string; message: ChatMessage; excludeClientId?: string }): Promise<void>;
-  /** Sends to one or more of the same name; gives their number. */
+  /** Sends to all members with a name; returns their number. */
   sendPrivately(sending: { roomId: string; to: string; message: ChatMessage }): number;
-  /** Somebody went: the others are told. */
-  leaveRoom(leaving: { roomId: string; username: string; seat: Seat }): Promise<void>;
+  /** Notifies the others that a member has left. */
+  leaveRoom(leaving: { roomId: string; username: string; member: Member }): Promise<void>;
 }
 
 /** Makes the service. */
 export function chatService(parts: ServiceParts): ChatService {
   const { channels, rooms, messages, history, self } = parts;
   const encoder = encoderFor(messages);
-  /** Those whom the others know of. */
-  const announced = new WeakSet<Seat>();
+  /** Members whose `join` the others have got. */
+  const announced = new WeakSet<Member>();
 
-  /** A browser does not show its page why an upgrade was refused, so the reason comes as a message. */
-  function refuse({ conn, roomId, username }: Entering, reason: NoEntry): Session {
-    const { words, code } = REFUSALS[reason];
-    self().sendMessageToClient({ message: messages.system("error", roomId, words(roomId, username)), conn });
+  /** Sends the reason as a message: browsers do not show their pages why an upgrade was refused. */
+  function refuse({ conn, roomId, username }: Entering, reason: Refusal): Session {
+    const { text, code } = REFUSALS[reason];
+    self().sendMessageToClient({ message: messages.system("error", roomId, text(roomId, username)), conn });
     conn.close(code);
     return { message() {} };
   }
 
   async function handle(
-    { roomId, username, seat }: { roomId: string; username: string; seat: Seat },
+    { roomId, username, member }: { roomId: string; username: string; member: Member },
     text: string,
   ) {
     const input = parseInput(text, parts);
-    const { conn } = seat;
+    const { conn } = member;
     const own = (type: "message" | "typing" | "private", content: string) => {
       return messages.from(type, roomId, username, content);
     };
@@ -101,48 +101,48 @@ export function chatService(parts: ServiceParts): ChatService {
       case "private": {
         const { to, content } = input;
         if (self().sendPrivately({ roomId, to, message: own("private", content) }) > 0) break;
-        complain(seat, `There is no '${to}' in this room`);
+        sendError(member, `There is no '${to}' in this room`);
         break;
       }
-      case "mistake":
-        complain(seat, input.hint);
+      case "invalid":
+        sendError(member, input.hint);
     }
   }
 
-  function complain({ conn, roomId }: Seat, content: string): void {
+  function sendError({ conn, roomId }: Member, content: string): void {
     self().sendMessageToClient({ message: messages.system("error", roomId, content), conn });
   }
 
   return {
     handleWebSocketConnection(entering) {
       const { roomId, username, identity, conn } = entering;
-      const seat: Seat = { conn, roomId, username };
-      const reason = rooms.enterRoom(seat);
+      const member: Member = { conn, roomId, username };
+      const reason = rooms.enterRoom(member);
       if (reason !== undefined) return refuse(entering, reason);
 
-      let joining: Promise<void> | undefined = self().joinRoom({ roomId, username, identity, seat })
+      let joining: Promise<void> | undefined = self().joinRoom({ roomId, username, identity, member })
         .catch((error) => {
-          parts.failed("somebody could not join", error);
+          parts.failed("a client could not join", error);
           conn.close(closeCodes.internalError);
         })
         .finally(() => joining = undefined);
-      let speaking: Promise<void> | undefined;
-      const receive = (text: string) => self().receiveMessage({ roomId, username, text, seat });
+      let receiving: Promise<void> | undefined;
+      const receive = (text: string) => self().receiveMessage({ roomId, username, text, member });
       return {
         message: (text) =>
-          speaking = joining === undefined ? receive(text) : joining.then(() => receive(text)),
+          receiving = joining === undefined ? receive(text) : joining.then(() => receive(text)),
         close() {
-          rooms.leaveRoom(seat);
-          // After what they said last.
-          Promise.all([joining, speaking])
-            .then(() => self().leaveRoom({ roomId, username, seat }))
-            .catch((error) => parts.failed("a leave could not be told", error));
+          rooms.leaveRoom(member);
+          // The `leave` follows the member's last message.
+          Promise.all([joining, receiving])
+            .then(() => self().leaveRoom({ roomId, username, member }))
+            .catch((error) => parts.failed("a leave could not be announced", error));
         },
       };
     },
 
-    async joinRoom({ roomId, username, identity, seat }) {
-      const { conn } = seat;
+    async joinRoom({ roomId, username, identity, member }) {
+      const { conn } = member;
       const client = channels.connect(conn, { identity, encoder });
       const { name } = rooms.getRoom(roomId)!;
       const welcome = messages.system("system", roomId, `Welcome to ${name}, ${username}!`);
@@ -154,20 +154,20 @@ export function chatService(parts: ServiceParts): ChatService {
       };
       await (history === undefined ? enter([]) : history.join(roomId, enter));
       if (!conn.open) return;
-      announced.add(seat);
+      announced.add(member);
       const message = messages.from("join", roomId, username, `${username} joined the room`);
       await self().broadcastToRoom({ roomId, message, excludeClientId: conn.id });
     },
 
-    async receiveMessage({ roomId, username, text, seat }) {
+    async receiveMessage({ roomId, username, text, member }) {
       if (text.trim() === "") return;
       try {
-        parts.spend(seat.conn, roomId);
-        await handle({ roomId, username, seat }, text);
+        parts.spend(member.conn, roomId);
+        await handle({ roomId, username, member }, text);
       } catch (error) {
         const expected = error instanceof PlugboardError;
         if (!expected) parts.failed("a message could not be sent", error);
-        complain(seat, `Your message was not sent: ${expected ? error.message : "internal server error"}`);
+        sendError(member, `Your message was not sent: ${expected ? error.message : "internal server error"}`);
       }
     },
 
@@ -184,20 +184,20 @@ export function chatService(parts: ServiceParts): ChatService {
       return receivers.filter(({ conn }) => conn.send(text)).length;
     },
 
-    async leaveRoom({ roomId, username, seat }) {
-      if (!announced.delete(seat) || parts.stopping()) return;
+    async leaveRoom({ roomId, username, member }) {
+      if (!announced.delete(member) || parts.stopping()) return;
       const message = messages.from("leave", roomId, username, `${username} left the room`);
       await self().broadcastToRoom({ roomId, message });
     },
   };
 }
 
-/** What is said to whoever cannot come in; below 4500, it is worth to come again. */
-const REFUSALS: Record<NoEntry, { words: (room: string, user: string) => string; code: CloseCode }> = {
-  not_found: { words: (room) => `Room '${room}' not found`, code: closeCode(1000, "Room not found") },
-  full: { words: (room) => `Room '${room}' is full`, code: closeCode(4001, "Room is full") },
+/** The answers to clients that cannot enter. Clients may reconnect after codes below 4500. */
+const REFUSALS: Record<Refusal, { text: (room: string, user: string) => string; code: CloseCode }> = {
+  not_found: { text: (room) => `Room '${room}' not found`, code: closeCode(1000, "Room not found") },
+  full: { text: (room) => `Room '${room}' is full`, code: closeCode(4001, "Room is full") },
   name_taken: {
-    words: (_, user) => `Username '${user}' is taken`,
+    text: (_, user) => `Username '${user}' is taken`,
     code: closeCode(4501, "Username is taken"),
   },
 };

@@ -7,7 +7,7 @@
 import { PlugboardError, type Upgrade } from "../../../core/mod.ts";
 import type { Access } from "../../auth/types.ts";
 import { refusalFor } from "../../shared/http_errors.ts";
-import { type Identity, unprovenIdentity } from "../../shared/identity.ts";
+import { type Identity, isProven, unprovenIdentity } from "../../shared/identity.ts";
 import { originMatcher, originRefused } from "../../shared/origins.ts";
 import { idProblem } from "./names.ts";
 
@@ -45,7 +45,7 @@ export function handshake({ access, requireToken, allowedOrigins, ownerOf }: Han
     if (problem) throw new PlugboardError("bad_request", problem);
 
     const identity = access.identityOf(upgrade);
-    const proven = identity !== undefined && !identity.anonymous && identity.user !== "";
+    const proven = isProven(identity);
     if (proven && identity.user !== user) throw denied("The token is another user's");
     if (!proven && requireToken) {
       throw new PlugboardError("unauthorized", "A token must prove that you are this user");

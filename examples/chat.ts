@@ -24,7 +24,9 @@ import page from "./chat.html" with { type: "text" };
 const { PORT, HOST, DATA_DIR, TRACE } = loadSettings({
   PORT: setting.integer(5001, "Port to listen on"),
   HOST: setting.text("127.0.0.1", "Address to listen on"),
-  DATA_DIR: setting.optional("Folder for rooms and messages; without it, they are lost at the end of the process"),
+  DATA_DIR: setting.optional(
+    "Folder for rooms and messages; without it, they are lost at the end of the process",
+  ),
   TRACE: setting.optional("File for records of every operation, or `stdout`"),
 });
 

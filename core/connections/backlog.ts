@@ -36,7 +36,7 @@ export class Backlog {
   }
 
   /** Whether frames wait here. */
-  get waits(): boolean {
+  get hasFrames(): boolean {
     return this.#waiting !== undefined;
   }
 
@@ -57,7 +57,7 @@ export class Backlog {
   }
 
   /** Sends what the transport has room for. */
-  relieve(): void {
+  retry(): void {
     const waiting = this.#waiting;
     if (waiting === undefined) return;
     let sent = 0;
@@ -80,7 +80,7 @@ export class Backlog {
   }
 
   /** Sends everything that waits. */
-  deliver(): void {
+  flush(): void {
     for (const frame of this.#waiting ?? []) this.transport.send(frame);
     this.drop();
   }

@@ -67,7 +67,8 @@ function toFrames(messages: Message[], { join }: Lane): Message[] {
   const frames: Message[] = [];
   let start = 0;
   let length = -1;
-  for (const [i, message] of messages.entries()) {
+  for (let i = 0; i < messages.length; i++) {
+    const message = messages[i]!;
     length += message.length + 1; // One for a separator.
     if (i === start || typeof message === typeof messages[start] && length <= FULL_FRAME) continue;
     frames.push(frameOf(messages.slice(start, i), join));
@@ -92,7 +93,7 @@ export interface Lane {
 export interface Sender {
   flush(): void;
   /** Sends what the network can take now. Returns whether frames still wait. */
-  relieve(): boolean;
+  retry(): boolean;
 }
 
 /** How often to check whether a slow reader takes more. The runtime has no event for it. */
@@ -135,7 +136,7 @@ export class Outbox {
 
   #retry(): void {
     this.#retryTimer = undefined;
-    for (const sender of this.#blocked) if (!sender.relieve()) this.#blocked.delete(sender);
+    for (const sender of this.#blocked) if (!sender.retry()) this.#blocked.delete(sender);
     if (this.#blocked.size > 0) this.#retryTimer ??= setTimeout(() => this.#retry(), RETRY_MS);
   }
 

@@ -103,7 +103,7 @@ export class ServerConnection implements Connection, TransportEvents {
     const backlog = this.#backlog;
     try {
       if (why === closeCodes.slow || why === closeCodes.noPong) backlog.drop();
-      else backlog.deliver();
+      else backlog.flush();
       backlog.transport.close(why.code, why.reason);
     } catch (error) {
       this.#wiring.hooks.failed(this.#wiring.endpoint.name, "close", error);
@@ -146,18 +146,18 @@ export class ServerConnection implements Connection, TransportEvents {
     } catch (error) {
       return this.#fail("send", error);
     }
-    if (this.#backlog.waits) this.#wiring.outbox.block(this);
+    if (this.#backlog.hasFrames) this.#wiring.outbox.block(this);
   }
 
   /** Sends what the network can take now. Returns whether frames still wait. */
-  relieve(): boolean {
+  retry(): boolean {
     if (!this.open) return false;
     try {
-      this.#backlog.relieve();
+      this.#backlog.retry();
     } catch (error) {
       this.#fail("send", error);
     }
-    return this.open && this.#backlog.waits;
+    return this.open && this.#backlog.hasFrames;
   }
 
   receive(data: Message): void {

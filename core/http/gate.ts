@@ -168,7 +168,7 @@ export class Gate {
   async #reserve(applicant: Applicant): Promise<Response | Place> {
     const { hooks, state } = this.#options;
     const { endpoint, ip } = applicant;
-    const full = this.#full(ip);
+    const full = this.#refusalIfFull(ip);
     if (full !== undefined) return full;
     const release = this.#takePlace(ip);
     const upgrade = toUpgrade(applicant);
@@ -241,7 +241,7 @@ export class Gate {
     this.#liveness.delete(conn);
   };
 
-  #full(ip: string): Response | undefined {
+  #refusalIfFull(ip: string): Response | undefined {
     const { limits, state } = this.#options;
     if (state() !== "ready") return notReady();
     if (this.#places.count >= limits.maxConnections) return tooMany("Too many connections");

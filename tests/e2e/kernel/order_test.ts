@@ -80,7 +80,7 @@ class FakeSender {
     this.frames.push(...this.batch!.frames(this.lane));
     this.batch = undefined;
   }
-  relieve(): boolean {
+  retry(): boolean {
     return false;
   }
 }

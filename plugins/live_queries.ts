@@ -28,8 +28,13 @@ import { checkDefinition, type QueryDefinition } from "./live_queries/definition
 import { LiveQueryEngine } from "./live_queries/engine.ts";
 import liveRowsSource from "./live_queries/live_rows.ts" with { type: "text" };
 import type { Row } from "./live_queries/result.ts";
-import { type LiveStore, Schema } from "./live_queries/schema.ts";
-import { externalSource, isolatedSource, noSource, storeSource } from "./live_queries/source.ts";
+import {
+  externalSource,
+  isolatedSource,
+  type LiveStore,
+  noSource,
+  storeSource,
+} from "./live_queries/source.ts";
 import { subscribing } from "./live_queries/subscribing.ts";
 import type { Arguments, Params } from "./live_queries/values.ts";
 import type { IsolatedReads } from "./persistence.ts";
@@ -41,7 +46,7 @@ export type { QueryDefinition } from "./live_queries/definition.ts";
 export { type LiveMessage, type LiveRows, liveRows } from "./live_queries/live_rows.ts";
 export type { ParamType, ParamTypes } from "./live_queries/params.ts";
 export type { Diff, Row, Snapshot } from "./live_queries/result.ts";
-export type { LiveStore } from "./live_queries/schema.ts";
+export type { LiveStore } from "./live_queries/source.ts";
 export type { Arguments, Params, SqlValue } from "./live_queries/values.ts";
 export { sqlChannel, type SqlParams } from "./shared/live_channels.ts";
 
@@ -152,13 +157,9 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
   }
 
   async function start({ clock, log }: Host): Promise<void> {
-    const schema = store && new Schema(store);
-    const watch = store?.watch((changes) => {
-      if (changes.schema) schema!.clear();
-      started.committed(changes);
-    }, []);
+    const watch = store?.watch((changes): void => started.committed(changes), []);
     const started = engine = new LiveQueryEngine({
-      source: store === undefined ? noSource : storeSource(store, schema!, maxRows),
+      source: store === undefined ? noSource : storeSource(store, maxRows),
       clock,
       log,
       limits: { maxMs, maxInstances, burstMs, lingerMs },
@@ -180,7 +181,7 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
       joinLeave: "off",
       maxNameBytes: MAX_NAME_BYTES,
     });
-    const isolated = schema && clientSql && isolatedSource(clientSql, schema, { maxRows, maxMs });
+    const isolated = store && clientSql && isolatedSource(clientSql, store, { maxRows, maxMs });
     release.push(channels.extend(subscribing(running, isolated)));
   }
 

@@ -5,10 +5,9 @@
  */
 
 import { PlugboardError } from "../../core/mod.ts";
-import type { Inspection } from "../persistence.ts";
+import type { Inspection, Store, TableInfo } from "../persistence.ts";
 import { conditionsOf } from "./conditions.ts";
 import type { QueryDefinition } from "./definition.ts";
-import type { Schema, TableInfo } from "./schema.ts";
 import { isSymbol, isWord, type Token, tokenize } from "./tokens.ts";
 import type { Dependency } from "./wake_index.ts";
 
@@ -21,6 +20,9 @@ export interface Plan {
   readonly byPosition: boolean;
 }
 
+/** Where tables are looked up. */
+export type Tables = Pick<Store, "table">;
+
 /** Functions that return another value on each call. */
 const VOLATILE = ["random", "randomblob", "last_insert_rowid", "changes", "total_changes"];
 const CLOCKS = ["current_timestamp", "current_date", "current_time"];
@@ -30,7 +32,7 @@ const DATES = ["date", "time", "datetime", "julianday", "unixepoch", "strftime",
 export function planOf(
   { sql, key, refreshMs }: QueryDefinition,
   inspection: Inspection,
-  schema: Schema,
+  tables: Tables,
 ): Plan {
   if (inspection.functions.has("load_extension")) {
     throw new PlugboardError("bad_request", "A query cannot load extensions");
@@ -38,39 +40,45 @@ export function planOf(
   const tokens = tokenize(sql);
   if (refreshMs === undefined) refuseVolatile(tokens, inspection);
   return {
-    dependencies: dependenciesOf(sql, inspection, schema),
-    key: key ?? keyIn(inspection, schema),
+    dependencies: dependenciesOf(sql, inspection, tables),
+    key: key ?? keyIn(inspection, tables),
     byPosition: tokens.some(({ type, text }) => type === "param" && text.startsWith("?")),
   };
 }
 
 /** The tables that a query reads, directly or through views. */
-function dependenciesOf(sql: string, { reads, viaView }: Inspection, schema: Schema): Dependency[] {
-  const conditions = conditionsOf(sql, (table) => schema.table(table)?.columns);
+function dependenciesOf(sql: string, { reads, viaView }: Inspection, tables: Tables): Dependency[] {
+  const conditions = conditionsOf(sql, (name) => storedColumns(tables.table(name)));
   return Array.from(reads, ([name, columns]) => {
-    const table = schema.table(name);
+    const table = tables.table(name);
+    const stored = storedColumns(table);
     // Changes of a virtual table come without rows, so columns and conditions are of no use.
-    if (table === undefined) return { table: name, columns: new Set(), conditions: [] };
-    refuseRowid(table, columns);
-    const stored = Array.from(columns, (column) => table.columns.get(column));
+    if (table === undefined || stored === undefined) {
+      return { table: name, columns: new Set(), conditions: [] };
+    }
+    // A row can get another rowid and keep its primary key. The change feed does not report that.
+    if (columns.has("rowid") && !stored.has("rowid") && table.primaryKey.length > 0) {
+      throw new PlugboardError(
+        "bad_request",
+        `The query reads the rowid of "${table.name}", whose changes cannot be seen; read its primary key instead`,
+      );
+    }
+    const read = Array.from(columns, (column) => stored.get(column));
     // A generated column depends on others. Which ones is unknown.
-    const read = stored.includes(undefined) ? table.columns.values() : stored as string[];
+    const needed = read.includes(undefined) ? table.stored : read as string[];
     // A view may read the table a second time, without the condition.
     const required = viaView.has(name) ? [] : (conditions.get(name) ?? []).map(({ column, operands }) => ({
-      column: table.columns.get(column)!,
+      column: stored.get(column)!,
       operands,
     }));
-    return { table: name, columns: new Set(read), conditions: required };
+    return { table: name, columns: new Set(needed), conditions: required };
   });
 }
 
-/** A row can get another rowid and keep its primary key. The change feed does not report that. */
-function refuseRowid({ name, columns, primaryKey }: TableInfo, read: ReadonlySet<string>): void {
-  if (primaryKey.length === 0 || !read.has("rowid") || columns.has("rowid")) return;
-  throw new PlugboardError(
-    "bad_request",
-    `The query reads the rowid of "${name}", whose changes cannot be seen; read its primary key instead`,
-  );
+/** The stored columns of a base table, by name in lower case. Changes contain no others. */
+function storedColumns(table: TableInfo | undefined): ReadonlyMap<string, string> | undefined {
+  if (table === undefined || table.virtual) return undefined;
+  return new Map(table.stored.map((column) => [column.toLowerCase(), column]));
 }
 
 function refuseVolatile(tokens: readonly Token[], { functions }: Inspection): void {
@@ -97,10 +105,10 @@ function readsClock(tokens: readonly Token[], name: string): boolean {
  * The columns of the primary key in the result, where the query reads a single table. A self-join or an aggregate may
  * return a key twice; `Result` finds that out and falls back to positions.
  */
-function keyIn({ reads, columns }: Inspection, schema: Schema): readonly string[] | null {
+function keyIn({ reads, columns }: Inspection, tables: Tables): readonly string[] | null {
   if (reads.size !== 1) return null;
-  const table = schema.table([...reads.keys()][0]!);
-  if (table === undefined || table.primaryKey.length === 0) return null;
+  const table = tables.table([...reads.keys()][0]!);
+  if (table === undefined || table.virtual || table.primaryKey.length === 0) return null;
   const names = table.primaryKey.map((key) =>
     columns.find(({ table: origin, column }) => origin === table.name && column === key)?.name
   );

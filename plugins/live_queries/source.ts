@@ -5,12 +5,14 @@
  */
 
 import { PlugboardError } from "../../core/mod.ts";
-import type { IsolatedReads } from "../persistence.ts";
+import type { IsolatedReads, Store } from "../persistence.ts";
 import type { QueryDefinition } from "./definition.ts";
-import { type Plan, planOf } from "./plan.ts";
+import { type Plan, planOf, type Tables } from "./plan.ts";
 import type { Row } from "./result.ts";
-import type { LiveStore, Schema } from "./schema.ts";
 import { type Arguments, bound } from "./values.ts";
+
+/** The part of the store that live queries use. */
+export type LiveStore = Pick<Store, "all" | "inspect" | "table" | "watch" | "inTransaction">;
 
 /** Runs queries in this thread, in a committed state. */
 export interface Source {
@@ -28,10 +30,10 @@ export interface IsolatedSource {
 }
 
 /** The server's own database. */
-export function storeSource(store: LiveStore, schema: Schema, maxRows: number): Source {
+export function storeSource(store: LiveStore, maxRows: number): Source {
   return {
     isolated: false,
-    plan: (definition) => planOf(definition, store.inspect(definition.sql), schema),
+    plan: (definition) => planOf(definition, store.inspect(definition.sql), store),
     read: (sql, params, { byPosition }) => store.all(sql, bound(params, byPosition), { maxRows }),
   };
 }
@@ -39,12 +41,12 @@ export function storeSource(store: LiveStore, schema: Schema, maxRows: number): 
 /** The same database through isolated reads. */
 export function isolatedSource(
   reads: Pick<IsolatedReads, "inspect" | "read">,
-  schema: Schema,
+  tables: Tables,
   limits: { maxRows: number; maxMs: number },
 ): IsolatedSource {
   return {
     isolated: true,
-    plan: async (definition) => planOf(definition, await reads.inspect(definition.sql, limits), schema),
+    plan: async (definition) => planOf(definition, await reads.inspect(definition.sql, limits), tables),
     read: (sql, params, { byPosition }) => reads.read(sql, bound(params, byPosition), limits),
   };
 }

@@ -5,13 +5,19 @@
  */
 
 export { Audience } from "./connections/audience.ts";
-export { byteLength, exceedsBytes } from "./contract/bytes.ts";
 export { type Clock, systemClock } from "./contract/clock.ts";
 export { type CloseCode, closeCode, closeCodes, type Closed } from "./contract/close_codes.ts";
 export type { Connection, EndpointInfo } from "./contract/connection.ts";
 export type { Endpoint, EndpointOf, Session, TextEndpoint, Upgrade } from "./contract/endpoint.ts";
 export { checkOptions, messageOf, type OptionGuards, PlugboardError, refusal } from "./contract/errors.ts";
-export type { DataOf, FrameKind, Framing, Message } from "./contract/framing.ts";
+export {
+  byteLength,
+  type DataOf,
+  exceedsBytes,
+  type FrameKind,
+  type Framing,
+  type Message,
+} from "./contract/framing.ts";
 export type { Log, LogLevel, LogRecord, LogSink } from "./contract/log.ts";
 export { networkOf } from "./contract/network.ts";
 export type {

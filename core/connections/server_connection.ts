@@ -4,11 +4,10 @@
  * @module
  */
 
-import { exceedsBytes } from "../contract/bytes.ts";
 import { type CloseCode, closeCodes, type Closed } from "../contract/close_codes.ts";
 import type { Connection } from "../contract/connection.ts";
 import type { Endpoint, Session, Upgrade } from "../contract/endpoint.ts";
-import type { FrameKind, Message } from "../contract/framing.ts";
+import { exceedsBytes, type FrameKind, type Message } from "../contract/framing.ts";
 import type { Sent } from "../contract/plugin.ts";
 import type { Transport, TransportEvents } from "../contract/transport.ts";
 import { Backlog, type BacklogLimits } from "./backlog.ts";

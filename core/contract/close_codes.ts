@@ -7,7 +7,7 @@
  * @module
  */
 
-import { exceedsBytes } from "./bytes.ts";
+import { exceedsBytes } from "./framing.ts";
 import { PlugboardError } from "./errors.ts";
 
 /** A close code and its reason. */

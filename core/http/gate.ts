@@ -23,14 +23,7 @@ import { networkOf } from "../contract/network.ts";
 import type { Admission, Sent, ServerState } from "../contract/plugin.ts";
 import type { Transport } from "../contract/transport.ts";
 import { Tally } from "./tally.ts";
-import {
-  listenTo,
-  rejectSocket,
-  stopIdleTimer,
-  upgradeWebSocket,
-  WebSocketTransport,
-  whenOpen,
-} from "./websocket.ts";
+import { rejectSocket, SocketTransport, stopIdleTimer, upgradeWebSocket, whenOpen } from "./websocket.ts";
 
 /** The limits of all connections together and of each of them. */
 export interface GateLimits extends Limits, LivenessOptions {
@@ -193,8 +186,9 @@ export class Gate {
       rejectSocket(socket, closeCodes.shutdown, place.release);
       return;
     }
-    const conn = this.#open(place, new WebSocketTransport(socket));
-    listenTo(socket, conn, this.#gone);
+    const transport = new SocketTransport(socket);
+    const conn = this.#open(place, transport);
+    transport.listen(conn, this.#gone);
     return conn;
   }
 

@@ -84,9 +84,15 @@ export function rejectSocket(socket: WebSocket, { code, reason }: CloseCode, gon
   socket.close(code, reason);
 }
 
-/** The transport of a WebSocket. */
-export class WebSocketTransport implements Transport {
+/**
+ * A WebSocket as a transport, which also listens to it. One object for everything saves 2.5 KB, an eighth of a
+ * connection, compared with a function for each event.
+ */
+export class SocketTransport implements Transport, EventListenerObject {
   readonly #socket: WebSocket;
+  #conn: ServerConnection | undefined;
+  #gone: ((conn: ServerConnection) => void) | undefined;
+  #lateFrames = 0;
 
   constructor(socket: WebSocket) {
     this.#socket = socket;
@@ -114,33 +120,17 @@ export class WebSocketTransport implements Transport {
   ping(): boolean {
     return startIdleTimer(this.#socket, AT_ONCE_S);
   }
-}
 
-/** Passes the events of a socket to its connection. Calls `gone` once, when the socket is closed. */
-export function listenTo(
-  socket: WebSocket,
-  conn: ServerConnection,
-  gone: (conn: ServerConnection) => void,
-): void {
-  socket.binaryType = "arraybuffer";
-  const listener = new SocketListener(socket, conn, gone);
-  for (const type of ["message", "close", "error"]) socket.addEventListener(type, listener);
-  if (restartIdleTimer !== undefined) {
-    (socket as unknown as Internals)[restartIdleTimer] = () => conn.heard();
-  }
-}
-
-/** Listens to one socket. One object for all events saves 2.5 KB, an eighth of a connection. */
-class SocketListener implements EventListenerObject {
-  readonly #socket: WebSocket;
-  readonly #conn: ServerConnection;
-  readonly #gone: (conn: ServerConnection) => void;
-  #lateFrames = 0;
-
-  constructor(socket: WebSocket, conn: ServerConnection, gone: (conn: ServerConnection) => void) {
-    this.#socket = socket;
+  /** Passes the events of the socket to its connection. Calls `gone` once, when the socket is closed. */
+  listen(conn: ServerConnection, gone: (conn: ServerConnection) => void): void {
+    const socket = this.#socket;
     this.#conn = conn;
     this.#gone = gone;
+    socket.binaryType = "arraybuffer";
+    for (const type of ["message", "close", "error"]) socket.addEventListener(type, this);
+    if (restartIdleTimer !== undefined) {
+      (socket as unknown as Internals)[restartIdleTimer] = () => conn.heard();
+    }
   }
 
   handleEvent(event: Event): void {
@@ -150,15 +140,15 @@ class SocketListener implements EventListenerObject {
   }
 
   #message({ data }: MessageEvent): void {
-    const conn = this.#conn;
+    const conn = this.#conn!;
     if (conn.open) conn.receive(typeof data === "string" ? data : new Uint8Array(data));
     else if (++this.#lateFrames === MAX_LATE_FRAMES) setRole(this.#socket, SERVER);
   }
 
   #close({ code, reason, wasClean }: CloseEvent): void {
     stopIdleTimer(this.#socket);
-    this.#conn.ended({ code: code || 1006, reason, by: wasClean ? "client" : "network" });
-    this.#gone(this.#conn);
+    this.#conn!.ended({ code: code || 1006, reason, by: wasClean ? "client" : "network" });
+    this.#gone!(this.#conn!);
   }
 }
 

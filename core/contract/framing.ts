@@ -56,5 +56,6 @@ export function byteLength(message: Message): number {
  */
 export function exceedsBytes(message: Message, limit: number): boolean {
   // A UTF-16 unit takes one to three bytes, so most texts need no count.
-  return message.length > limit || message.length * 3 > limit && byteLength(message) > limit;
+  if (message.length * 3 <= limit) return false;
+  return message.length > limit || byteLength(message) > limit;
 }

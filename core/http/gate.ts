@@ -211,6 +211,7 @@ export class Gate {
     let wiring = wirings.get(format);
     if (wiring === undefined) {
       const { hooks, limits } = this.#options;
+      const { maxWaitingMessages, maxWaitingBytes } = limits;
       const { maxMessageBytes = limits.maxMessageBytes, maxQueuedBytes = limits.maxQueuedBytes } = endpoint;
       let sent = this.sent.get(endpoint);
       if (sent === undefined) this.sent.set(endpoint, sent = { frames: 0, chars: 0 });
@@ -221,7 +222,7 @@ export class Gate {
         hooks,
         outbox: this.#outbox,
         lane: this.#outbox.lane(join),
-        limits: { ...limits, maxMessageBytes, maxQueuedBytes },
+        limits: { maxMessageBytes, maxQueuedBytes, maxWaitingMessages, maxWaitingBytes },
         sent,
         ended: this.#ended,
       };

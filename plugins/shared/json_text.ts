@@ -93,8 +93,12 @@ function endOfValue(json: string, start: number): number {
 /** Returns the index after a number, `true`, `false` or `null`. */
 function endOfWord(json: string, start: number): number {
   let i = start;
-  while (i < json.length && !/[\s,\]}]/.test(json[i]!)) i++;
+  while (i < json.length && !endsWord(json.charCodeAt(i))) i++;
   return i;
+}
+
+function endsWord(char: number): boolean {
+  return char <= 32 || char === COMMA || (char | BRACE_BIT) === CLOSE;
 }
 
 function skipSpace(json: string, start: number): number {

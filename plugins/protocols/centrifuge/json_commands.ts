@@ -7,35 +7,25 @@
 
 import type { Position } from "../../channels.ts";
 import type { Payload } from "../../shared/payload.ts";
-import type { Command, EmulationRequest } from "./codec.ts";
+import type { Command, EmulationRequest, Params } from "./codec.ts";
 import { malformed } from "./codes.ts";
 
 /** A JSON object from a client. */
-export type Fields = Readonly<Record<string, unknown>>;
+type Fields = Readonly<Record<string, unknown>>;
 
-/** Returns the payload of a command, which has that name; it is called only if there is one. */
-export type PayloadReader = (command: string) => Payload;
-
-type Read = (id: number, fields: Fields, data: () => Payload | undefined) => Command;
-
-const readers: ReadonlyMap<string, Read> = new Map<string, Read>([
-  [
-    "connect",
-    (id, fields) => ({ name: "connect", id, token: text(fields, "token"), subs: recoveries(fields) }),
-  ],
-  ["refresh", (id, fields) => ({ name: "refresh", id, token: text(fields, "token") })],
-  ["publish", (id, fields, data) => ({
-    name: "publish",
-    id,
+const readers: {
+  [Name in Exclude<keyof Params, "pong">]: (fields: Fields, data: () => Payload | undefined) => Params[Name];
+} = {
+  connect: (fields) => ({ token: text(fields, "token"), subs: recoveries(fields) }),
+  refresh: (fields) => ({ token: text(fields, "token") }),
+  publish: (fields, data) => ({
     channel: text(fields, "channel"),
     type: integer(fields, "type"),
     data: data(),
-  })],
-  ["rpc", (id, fields, data) => ({ name: "rpc", id, method: text(fields, "method"), data: data() })],
-  ["send", (id, _, data) => ({ name: "send", id, data: data() })],
-  ["subscribe", (id, fields) => ({
-    name: "subscribe",
-    id,
+  }),
+  rpc: (fields, data) => ({ method: text(fields, "method"), data: data() }),
+  send: (_, data) => ({ data: data() }),
+  subscribe: (fields) => ({
     channel: text(fields, "channel"),
     token: text(fields, "token"),
     recover: recovery(fields),
@@ -46,44 +36,41 @@ const readers: ReadonlyMap<string, Read> = new Map<string, Read>([
     flag: integer(fields, "flag"),
     delta: text(fields, "delta"),
     filtered: object(fields, "tf") !== undefined,
-  })],
-  ["sub_refresh", (id, fields) => ({
-    name: "sub_refresh",
-    id,
-    channel: text(fields, "channel"),
-    token: text(fields, "token"),
-  })],
-  ["unsubscribe", (id, fields) => ({ name: "unsubscribe", id, channel: text(fields, "channel") })],
-  ["presence", (id, fields) => ({ name: "presence", id, channel: text(fields, "channel") })],
-  ["presence_stats", (id, fields) => ({ name: "presence_stats", id, channel: text(fields, "channel") })],
-  ["history", (id, fields) => {
+  }),
+  sub_refresh: (fields) => ({ channel: text(fields, "channel"), token: text(fields, "token") }),
+  unsubscribe: channelIn,
+  presence: channelIn,
+  presence_stats: channelIn,
+  history: (fields) => {
     const since = object(fields, "since");
     return {
-      name: "history",
-      id,
       channel: text(fields, "channel"),
       limit: integer(fields, "limit"),
       since: since && position(since),
       reverse: flag(fields, "reverse"),
     };
-  }],
-]);
+  },
+};
 
 const MAX_ID = 0xffff_ffff;
 
-/** Reads the one command that an object holds. */
-export function readCommand(value: unknown, payload: PayloadReader): Command {
+/** Reads the one command that an object holds. `payload` returns the payload of the command with a name. */
+export function readCommand(value: unknown, payload: (name: string) => Payload): Command {
   const command = asObject(value);
   const id = integer(command, "id");
   if (id < 0 || id > MAX_ID) throw malformed("id");
   for (const name in command) {
-    const read = readers.get(name);
-    if (read === undefined) continue;
+    if (!isCommand(name)) continue;
     const fields = asObject(command[name]);
-    return read(id, fields, () => fields.data === undefined ? undefined : payload(name));
+    const params = readers[name](fields, () => fields.data === undefined ? undefined : payload(name));
+    return { name, id, ...params } as Command;
   }
   if (id === 0) return { name: "pong", id };
   throw malformed("command");
+}
+
+function isCommand(name: string): name is keyof typeof readers {
+  return Object.hasOwn(readers, name);
 }
 
 /** Reads an emulation request, whose frame is text. */
@@ -98,8 +85,7 @@ function asObject(value: unknown): Fields {
 }
 
 function object(fields: Fields, name: string): Fields | undefined {
-  const value = fields[name];
-  return value === undefined || value === null ? undefined : asObject(value);
+  return fields[name] === undefined || fields[name] === null ? undefined : asObject(fields[name]);
 }
 
 function text(fields: Fields, name: string): string {
@@ -118,6 +104,10 @@ function flag(fields: Fields, name: string): boolean {
   const value = fields[name] ?? false;
   if (typeof value !== "boolean") throw malformed(name);
   return value;
+}
+
+function channelIn(fields: Fields): { channel: string } {
+  return { channel: text(fields, "channel") };
 }
 
 function position(fields: Fields): Position {

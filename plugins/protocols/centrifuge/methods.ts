@@ -42,11 +42,14 @@ export interface Caller {
   refresh(token: string): Promise<Result>;
 }
 
-/** Commands of a client that has signed in. */
-export type MethodCommand = Exclude<Command, { name: "connect" | "pong" }>;
+/** The name of a command of a client that has signed in. */
+type MethodName = Exclude<Command["name"], "connect" | "pong">;
+
+/** A command of a client that has signed in. */
+export type MethodCommand = Command<MethodName>;
 
 /** Commands that do not delay the client's later commands. */
-export const concurrentMethods: ReadonlySet<string> = new Set<MethodCommand["name"]>([
+export const concurrentMethods: ReadonlySet<MethodName> = new Set<MethodName>([
   "publish",
   "rpc",
   "send",
@@ -61,43 +64,42 @@ const REJECT_UNRECOVERED = 2;
 const PUBLISHED: Result = { name: "publish" };
 const UNSUBSCRIBED: Result = { name: "unsubscribe" };
 
+const methods: {
+  [Name in MethodName]: (caller: Caller, command: Command<Name>) => MaybePromise<Result | undefined>;
+} = {
+  publish({ client }, { channel, type, data }) {
+    if (type !== 0) throw new PlugboardError("permission_denied", "There are no map channels");
+    return mapped(client.publish(channel, data), () => PUBLISHED);
+  },
+  rpc,
+  send,
+  subscribe,
+  unsubscribe({ client }, { channel }) {
+    // It succeeds without a subscription too: the SDK reconnects after an error.
+    client.unsubscribe(channel);
+    return UNSUBSCRIBED;
+  },
+  presence: (caller, { channel }) =>
+    mapped(presenceFor(caller, channel).list(channel), (clients) => ({ name: "presence", clients })),
+  presence_stats: (caller, { channel }) =>
+    mapped(presenceFor(caller, channel).count(channel), (counts) => ({ name: "presence_stats", ...counts })),
+  history,
+  refresh: (caller, { token }) => caller.refresh(token),
+  sub_refresh: refreshSubscription,
+};
+
 /** Runs a command. Returns its result, or `undefined` if there is no reply or it was sent already. */
-export function runMethod(caller: Caller, command: MethodCommand): MaybePromise<Result | undefined> {
-  switch (command.name) {
-    case "publish":
-      return publish(caller, command);
-    case "rpc":
-      return rpc(caller, command);
-    case "send":
-      return send(caller, command);
-    case "subscribe":
-      return subscribe(caller, command);
-    case "unsubscribe":
-      // It succeeds without a subscription too: the SDK reconnects after an error.
-      caller.client.unsubscribe(command.channel);
-      return UNSUBSCRIBED;
-    case "presence":
-      return presence(caller, command);
-    case "presence_stats":
-      return presenceStats(caller, command);
-    case "history":
-      return history(caller, command);
-    case "refresh":
-      return caller.refresh(command.token);
-    case "sub_refresh":
-      return refreshSubscription(caller, command);
-  }
+export function runMethod<Name extends MethodName>(
+  caller: Caller,
+  command: Command<Name>,
+): MaybePromise<Result | undefined> {
+  return methods[command.name](caller, command);
 }
 
 /** Seconds until something expires, as a client gets them. */
 export function ttlOf(expiresAt: number | undefined, now: number): number | undefined {
   if (expiresAt === undefined) return undefined;
   return Math.min(Math.max(Math.ceil((expiresAt - now) / 1000), 1), MAX_TTL_SECONDS);
-}
-
-function publish({ client }: Caller, { channel, type, data }: Command<"publish">): MaybePromise<Result> {
-  if (type !== 0) throw new PlugboardError("permission_denied", "There are no map channels");
-  return mapped(client.publish(channel, data), () => PUBLISHED);
 }
 
 async function rpc({ client, conn, services }: Caller, { method, data }: Command<"rpc">): Promise<Result> {
@@ -155,17 +157,6 @@ async function verify(
   } catch (error) {
     throw asDisconnect(error, { token_mismatch: closeCodes.invalidToken });
   }
-}
-
-function presence(caller: Caller, { channel }: Command<"presence">): MaybePromise<Result> {
-  return mapped(presenceFor(caller, channel).list(channel), (clients) => ({ name: "presence", clients }));
-}
-
-function presenceStats(caller: Caller, { channel }: Command<"presence_stats">): MaybePromise<Result> {
-  return mapped(
-    presenceFor(caller, channel).count(channel),
-    (counts) => ({ name: "presence_stats", ...counts }),
-  );
 }
 
 function presenceFor({ client, services }: Caller, channel: string): Pick<Presence, "list" | "count"> {

@@ -6,6 +6,7 @@
 
 import { closeCodes, type Connection, type Host, type Message, type Session } from "../../../core/mod.ts";
 import type { Channels, Client } from "../../channels.ts";
+import { anonymousSignIn } from "../../shared/identity.ts";
 import type { Codec, Command, Result } from "./codec.ts";
 import {
   asDisconnect,
@@ -24,7 +25,7 @@ import {
   type Services,
   ttlOf,
 } from "./methods.ts";
-import { renew, serverSubscriptions, signIn } from "./sign_in.ts";
+import { serverSubscriptions } from "./sign_in.ts";
 
 /** What all sessions share. */
 export interface Shared extends Services {
@@ -74,10 +75,9 @@ export class CentrifugeSession implements Session<Message>, Caller {
     shared.unauthenticated.set(this, shared.clock().now() + SIGN_IN_TIMEOUT_MS);
   }
 
-  /** The client, once it has signed in. */
+  /** The client; methods run only after its sign-in. */
   get client(): Client {
-    if (this.#client === undefined) throw malformed("command before connect");
-    return this.#client;
+    return this.#client!;
   }
 
   message(frame: Message): void | Promise<void> {
@@ -112,9 +112,10 @@ export class CentrifugeSession implements Session<Message>, Caller {
   }
 
   async refresh(token: string): Promise<Result> {
-    const { client } = this;
+    const { client, services: { access } } = this;
+    if (access === undefined || token === "") throw malformed("token");
     try {
-      const identity = await renew(this.services.access, this.conn, token);
+      const { identity } = await access.refresh(this.conn, token);
       this.#renewing = true;
       client.identify(identity);
       return { name: "refresh", client: client.id, ttl: this.#ttlOf(identity.expiresAt) };
@@ -196,7 +197,7 @@ export class CentrifugeSession implements Session<Message>, Caller {
 
   async #signIn({ id, token, subs: positions }: Command<"connect">): Promise<void> {
     const { access, channels, personalChannels, unauthenticated, node, host } = this.services;
-    const signedIn = await signIn(access, this.conn, token);
+    const signedIn = await access?.connect(this.conn, token === "" ? {} : { token }) ?? anonymousSignIn;
     if (!this.conn.open) return;
     unauthenticated.delete(this);
     const { identity } = signedIn;

@@ -7,7 +7,7 @@ import { folder, opened, value } from "./persistence/kit.ts";
 
 const TABLE = "CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT UNIQUE, size INTEGER, data BLOB)";
 
-Deno.test("an option that makes no sense is refused with its name", () => {
+Deno.test("an invalid option is refused by name", () => {
   const bad = (options: object, message: RegExp) => assert.throws(() => persistence(options), { message });
   bad({ path: "" }, /Cannot start persistence: "path" must be a non-empty string/);
   bad({ durability: "always" }, /"durability" must be one of full, normal, off, got "always"/);
@@ -15,7 +15,7 @@ Deno.test("an option that makes no sense is refused with its name", () => {
   bad({ maxQueuedWrites: 0 }, /"maxQueuedWrites" must be a positive integer, got 0/);
 });
 
-Deno.test("building the plugin opens nothing; using it before the start or after the stop says so", async () => {
+Deno.test("the constructor opens nothing, and use before the start or after the stop is an error", async () => {
   using dir = folder();
   const server = new Server({ port: false });
   const store = server.use(persistence({ path: dir.file("sub/a.db") }));
@@ -30,7 +30,7 @@ Deno.test("building the plugin opens nothing; using it before the start or after
 });
 
 for (const durability of ["full", "normal", "off"] as const) {
-  Deno.test(`what was written is there after a restart, durability ${durability}`, async () => {
+  Deno.test(`writes survive a restart, durability ${durability}`, async () => {
     using dir = folder();
     const options = { path: dir.file("a.db"), durability };
     {
@@ -47,7 +47,7 @@ for (const durability of ["full", "normal", "off"] as const) {
   });
 }
 
-Deno.test("parameters go by position or by name, and values come back as they went in", async () => {
+Deno.test("parameters are positional or named, and values are returned unchanged", async () => {
   await using db = await opened();
   const { store } = db;
   await store.exec("CREATE TABLE v (id INTEGER PRIMARY KEY, x)");
@@ -69,7 +69,7 @@ Deno.test("parameters go by position or by name, and values come back as they we
   assert.equal(value(store, "SELECT count(*) FROM v WHERE x IN ('bare', 'with sign')"), 2);
 });
 
-Deno.test("large integers come as bigint without asking, in reads and in what a write returns", async () => {
+Deno.test("large integers are returned as bigint by reads and writes", async () => {
   await using db = await opened();
   const { store } = db;
   await store.exec("CREATE TABLE n (id INTEGER PRIMARY KEY, x INTEGER)");
@@ -83,7 +83,7 @@ Deno.test("large integers come as bigint without asking, in reads and in what a 
   assert.deepEqual([lastId, changes], [9007199254740995n, 1]);
 });
 
-Deno.test("a parameter that could not be kept is refused", async () => {
+Deno.test("a parameter that cannot be stored unchanged is refused", async () => {
   await using db = await opened();
   const read = (...params: unknown[]) => () => db.store.get("SELECT ?", params as never);
   assert.throws(read("a\0b"), { code: "bad_parameter", message: /NUL/ });
@@ -95,7 +95,7 @@ Deno.test("a parameter that could not be kept is refused", async () => {
   assert.throws(() => db.store.get("SELECT :a", { b: 1 }), { code: "bad_parameter" });
 });
 
-Deno.test("wrong SQL is an error with a sentence and harms nobody", async () => {
+Deno.test("wrong SQL is an error with a code, and the store still works", async () => {
   await using db = await opened();
   const { store } = db;
   await store.exec(TABLE);
@@ -109,7 +109,7 @@ Deno.test("wrong SQL is an error with a sentence and harms nobody", async () => 
   assert.equal(value(store, " ; /* one */ SELECT 1 ; -- two"), 1);
 });
 
-Deno.test("a read cannot write, and nobody touches the transaction or the settings", async () => {
+Deno.test("a read cannot write, and statements cannot change transactions or settings", async () => {
   await using db = await opened();
   const { store } = db;
   await store.exec(TABLE);
@@ -161,7 +161,7 @@ Deno.test("a read with too many rows ends early", async () => {
   assert.equal(db.store.all(`${numbers} LIMIT 10`, [], { maxRows: 10 }).length, 10);
 });
 
-Deno.test("a script runs whole or not at all", async () => {
+Deno.test("a script runs completely or not at all", async () => {
   await using db = await opened();
   const { store } = db;
   await store.exec(`
@@ -182,7 +182,7 @@ Deno.test("a script runs whole or not at all", async () => {
   assert.equal(value(store, "SELECT count(*) FROM a"), 1);
 });
 
-Deno.test("inspect tells what a query reads, through views, subqueries and expressions", async () => {
+Deno.test("inspect returns what a query reads, also through views, subqueries and expressions", async () => {
   await using db = await opened();
   const { store } = db;
   await store.exec(`
@@ -221,7 +221,7 @@ Deno.test("a common table expression does not hide a table of its name", async (
   assert.deepEqual([...reads], [["t", new Set(["x"])]]);
 });
 
-Deno.test("table tells columns and primary key as they were declared", async () => {
+Deno.test("table returns columns and primary key as they were declared", async () => {
   await using db = await opened();
   const { store } = db;
   await store.exec(`
@@ -251,7 +251,7 @@ Deno.test("the types refuse an async write", async () => {
   assert.equal(number, 5);
 });
 
-Deno.test("commits are counted with their writes and their time", async () => {
+Deno.test("commits are counted with their writes and their duration", async () => {
   const metrics = metricsRegistry();
   const plugin = persistence({ path: ":memory:", metrics });
   await using _server = await serve({}, plugin);

@@ -1,6 +1,6 @@
 /**
- * Publishes from 20 publishers to durable channels while the disk fails and works again; ends with an error when
- * anything acknowledged is missing afterwards. Arguments: the fault and the folder.
+ * Publishes from 20 publishers to durable channels while the disk fails and recovers. Exits with an error if an
+ * acknowledged publication is missing afterwards. Arguments: the fault and the folder.
  */
 
 import assert from "node:assert/strict";
@@ -17,10 +17,10 @@ const PUBLISHERS = 20;
 const [fault, folder] = Deno.args as ["full" | "limited", string];
 const path = `${folder}/log.db`;
 
-/** What the publications found the disk to be: each fault begins and ends at a word from here. */
+/** The error codes of each fault, and the functions that begin and end it. */
 const faults = {
   full: { codes: ["disk_full"], begin: fillDisk, end: () => Deno.removeSync(`${folder}/fill`) },
-  // SQLite hears of it as of any write that the system refuses.
+  // For SQLite it is like any write that the system refuses.
   limited: { codes: ["disk_error"], begin: () => limitFiles("65536"), end: () => limitFiles("unlimited") },
 };
 
@@ -48,9 +48,9 @@ async function start() {
   return { server, store, bus };
 }
 
-/** Publishes without end, and notes what was acknowledged and what was refused. */
+/** Publishes continuously, and records what was acknowledged and what was refused. */
 class Load {
-  /** By channel: what was acknowledged, at its offset. */
+  /** By channel: acknowledged data by offset. */
   readonly acknowledged = Array.from({ length: CHANNELS }, () => new Map<number, string>());
   readonly refusals = new Map<string, number>();
   count = 0;
@@ -67,7 +67,7 @@ class Load {
       const data = `${publisher}/${n}`;
       try {
         const { offset } = await bus.publish(`kept:${publisher % CHANNELS}`, data);
-        assert.ok(!known.has(offset), "an offset was given twice");
+        assert.ok(!known.has(offset), "an offset was assigned twice");
         known.set(offset, JSON.stringify(data));
         this.count++;
       } catch (error) {
@@ -101,12 +101,12 @@ async function publishThroughTheFault(
   await until("refusals", () => (load.refusals.get(codes[0]!) ?? 0) > 100);
   assert.ok(store.problem);
   assert.equal(await statusOf(server), 503);
-  assert.equal((await bus.publish("free:a", 1)).offset, 1, "what needs no disk goes on");
-  assert.ok((await bus.history("kept:0", { limit: 1 })).publications.length === 1, "so do reads");
+  assert.equal((await bus.publish("free:a", 1)).offset, 1, "memory channels work");
+  assert.ok((await bus.history("kept:0", { limit: 1 })).publications.length === 1, "reads work");
   end();
   await until("publications", () => load.count > before + 500);
   await load.stop(); // or it would fill the disk by itself
-  await until("the all-clear", () => store.problem === undefined);
+  await until("the problem to be cleared", () => store.problem === undefined);
   assert.equal(await statusOf(server), 200);
   assert.deepEqual([...load.refusals.keys()], codes);
   return load.acknowledged;
@@ -123,6 +123,6 @@ for (const [i, known] of acknowledged.entries()) {
     Array.from({ length: top.offset }, (_, n) => n + 1),
   );
   for (const [offset, json] of known) assert.equal(publications[offset - 1]?.payload.text, json);
-  assert.equal(known.size, top.offset, "what was refused has left no trace");
+  assert.equal(known.size, top.offset, "refused publications are not in the log");
 }
 await second.server.stop();

@@ -13,13 +13,13 @@ function run(command: string, ...args: string[]): { success: boolean; stderr: st
   }
 }
 
-/** The child in a shell, after what `first` has prepared for it. */
+/** Returns the command that runs `first` and then the child in a shell. */
 function runChild(first: string, fault: string, dir: string): string[] {
   const words = [Deno.execPath(), "run", "--allow-all", "--no-check", "--config", CONFIG, CHILD, fault, dir];
   return ["sh", "-c", `${first}; exec "$@"`, "sh", ...words];
 }
 
-// A disk of a few megabytes in memory, which nobody else sees: any user may mount one where user namespaces are allowed.
+// A small private disk in memory. Any user may mount one where user namespaces are allowed.
 const mountable = run(
   "unshare",
   "--user",
@@ -31,10 +31,10 @@ const mountable = run(
   "none",
   "/mnt",
 );
-const where = mountable.success ? "" : " (skipped: this machine lets no user mount a disk)";
+const where = mountable.success ? "" : " (skipped: this machine does not let users mount a disk)";
 
 Deno.test({
-  name: `B04 a full disk in the midst of publishing costs nothing that was acknowledged${where}`,
+  name: `B04 a full disk during publishing loses no acknowledged publication${where}`,
   ignore: !mountable.success,
   fn() {
     using dir = folder();
@@ -48,7 +48,7 @@ Deno.test({
 const limitable = run("prlimit", "--version").success;
 
 Deno.test({
-  name: `B04 a disk that refuses writes for a while costs nothing that was acknowledged${
+  name: `B04 a disk that refuses writes for a while loses no acknowledged publication${
     limitable ? "" : " (skipped: there is no prlimit)"
   }`,
   ignore: !limitable,

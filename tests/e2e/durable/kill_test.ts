@@ -5,7 +5,7 @@ const CLIENTS = 20;
 const CHANNELS = 4;
 const ROUNDS = 50;
 
-/** A server in a process of its own. */
+/** Starts a server in a process of its own. */
 async function start(path: string) {
   const process = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", new URL("server.ts", import.meta.url).pathname, path],
@@ -26,22 +26,22 @@ async function start(path: string) {
   };
 }
 
-Deno.test("B04 what was acknowledged survives fifty kills: nothing lost, doubled or out of order", async () => {
+Deno.test("B04 acknowledged publications survive fifty kills without loss, duplicates or reordering", async () => {
   const folder = await Deno.makeTempDir();
   const path = `${folder}/log.db`;
-  /** By channel: each acknowledged offset and its data. */
+  /** By channel: acknowledged data by offset. */
   const acknowledged = Array.from({ length: CHANNELS }, () => new Map<number, string>());
   const epochs = new Set<string>();
   let next = 0;
 
-  /** Publishes as fast as it is acknowledged, until the connection breaks. */
+  /** Publishes, each after the acknowledgement of the one before, until the connection breaks. */
   async function publish(client: Client, channel: number): Promise<void> {
     try {
       for (;;) {
         const data = `m${next++}`;
         client.sendJson({ do: "publish", channel: `c${channel}`, data });
         const { published } = await client.nextJson();
-        assert.ok(!acknowledged[channel]!.has(published.offset), "an offset was given twice");
+        assert.ok(!acknowledged[channel]!.has(published.offset), "an offset was assigned twice");
         acknowledged[channel]!.set(published.offset, data);
         epochs.add(published.epoch);
       }
@@ -55,7 +55,7 @@ Deno.test("B04 what was acknowledged survives fifty kills: nothing lost, doubled
     const clients = await Promise.all(Array.from({ length: CLIENTS }, () => server.connect()));
     const enough = acknowledged[0]!.size + 5 + Math.floor(Math.random() * 100);
     const publishing = clients.map((client, i) => publish(client, i % CHANNELS));
-    // Kill at a moment that the load decides, not a clock.
+    // The moment of the kill depends on the load, not on a clock.
     while (acknowledged[0]!.size < enough) await new Promise((resolve) => setTimeout(resolve, 0));
     await server.kill();
     await Promise.all(publishing);
@@ -74,7 +74,7 @@ Deno.test("B04 what was acknowledged survives fifty kills: nothing lost, doubled
     assert.deepEqual(
       offsets,
       offsets.map((_: number, n: number) => n + 1),
-      "offsets have no gap and no double",
+      "offsets have no gaps and no duplicates",
     );
     for (const [offset, data] of known) assert.equal(JSON.parse(publications[offset - 1].json), data);
     await client.close();

@@ -1,4 +1,4 @@
-/** A server with durable channels, for a test that kills it: prints its port, and lives until then. */
+/** A server with durable channels, for a test that kills it; prints its port. */
 
 import { Server } from "../../../core/mod.ts";
 import { channels } from "../../../plugins/channels.ts";

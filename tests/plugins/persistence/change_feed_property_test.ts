@@ -1,31 +1,31 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Changes, Row, Store, TableChange } from "../../../plugins/persistence.ts";
-import { COLUMNS, history, perform, SCHEMA, TOLD } from "./histories.ts";
+import { COLUMNS, history, KNOWN_ROWS, perform, SCHEMA } from "./histories.ts";
 import { opened } from "./kit.ts";
 
-/** A copy of the tables that knows nothing but what it was told. */
+/** A copy of the tables that only applies reported changes. */
 class Shadow {
   readonly #store: Store;
   readonly #tables = new Map<string, Map<string, Row>>();
   readonly #names: readonly string[];
-  told = 0;
+  applied = 0;
 
   constructor(store: Store, names: readonly string[]) {
     this.#store = store;
     this.#names = names;
-    for (const name of names) this.#look(name);
+    for (const name of names) this.#reload(name);
   }
 
   apply({ tables, schema }: Changes): void {
     for (const [name, change] of tables) {
       if (change.rows === undefined) {
-        assert.ok(schema || !TOLD.includes(name), `the rows of ${name} were not told`);
-        this.#look(name);
+        assert.ok(schema || !KNOWN_ROWS.includes(name), `the rows of ${name} are not known`);
+        this.#reload(name);
       } else this.#change(this.#tables.get(name)!, change);
     }
-    // A column that came or went is in no change of a row.
-    if (schema) { for (const name of this.#names) this.#look(name); }
+    // Added and dropped columns are not part of changed rows.
+    if (schema) { for (const name of this.#names) this.#reload(name); }
   }
 
   check(): void {
@@ -37,7 +37,7 @@ class Shadow {
   #change(rows: Map<string, Row>, { rows: changes = [], primaryKey }: TableChange): void {
     const keyOf = (row: Row) => text(primaryKey.map((column) => row[column]));
     for (const change of changes) {
-      this.told++;
+      this.applied++;
       if (change.type === "insert") continue;
       assert.deepEqual(change.old, rows.get(keyOf(change.old)));
       if (change.type === "delete") rows.delete(keyOf(change.old));
@@ -50,7 +50,7 @@ class Shadow {
     }
   }
 
-  #look(name: string): void {
+  #reload(name: string): void {
     const primaryKey = this.#store.table(name)!.primaryKey;
     const keyed = this.#rows(name).map((row, i) =>
       [
@@ -76,8 +76,8 @@ function sorted(rows: Iterable<Row>): Row[] {
   return [...rows].sort((x, y) => text(x) < text(y) ? -1 : 1);
 }
 
-Deno.test("whatever is written, a copy that applies the changes equals the tables", async () => {
-  let told = 0;
+Deno.test("a copy that applies the changes equals the tables after any writes", async () => {
+  let applied = 0;
   await fc.assert(
     fc.asyncProperty(history, fc.subarray(Object.keys(COLUMNS), { minLength: 1 }), async (turns, watched) => {
       await using db = await opened();
@@ -103,9 +103,9 @@ Deno.test("whatever is written, a copy that applies the changes equals the table
         if (failure !== undefined) throw failure;
         shadow.check();
       }
-      told += shadow.told;
+      applied += shadow.applied;
     }),
     { numRuns: 400 },
   );
-  assert.ok(told > 500, `only ${told} rows were told: this tests too little`);
+  assert.ok(applied > 500, `only ${applied} rows were reported: this tests too little`);
 });

@@ -3,7 +3,7 @@ import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import fc from "fast-check";
 import { parseChangeset } from "../../../plugins/persistence/changeset.ts";
 
-/** What a session records of some statements. */
+/** Returns what a session records of some statements. */
 function changesetOf(setup: string, change: (db: DatabaseSync) => void): Uint8Array {
   const db = new DatabaseSync(":memory:");
   try {
@@ -18,7 +18,7 @@ function changesetOf(setup: string, change: (db: DatabaseSync) => void): Uint8Ar
   }
 }
 
-Deno.test("a changeset's operations are read with what they have of the rows", () => {
+Deno.test("the operations of a changeset are parsed with their recorded columns", () => {
   const setup = `
     CREATE TABLE a (id INTEGER PRIMARY KEY, x, y);
     CREATE TABLE "strange name é" (k TEXT PRIMARY KEY NOT NULL) WITHOUT ROWID;
@@ -39,13 +39,13 @@ Deno.test("a changeset's operations are read with what they have of the rows", (
   ]);
 });
 
-Deno.test("an empty changeset has no changes, a broken one is an error", () => {
+Deno.test("an empty changeset has no changes, an invalid one is an error", () => {
   assert.deepEqual(parseChangeset(new Uint8Array()), []);
   assert.throws(() => parseChangeset(new Uint8Array([0x54, 1, 1, 97, 0, 18, 0, 9])));
   assert.throws(() => parseChangeset(new Uint8Array([0x54, 1, 1, 97, 0, 99, 0, 5, 5])));
 });
 
-Deno.test("every value comes through a changeset unchanged", () => {
+Deno.test("every value is parsed unchanged", () => {
   const values: fc.Arbitrary<SQLInputValue> = fc.oneof(
     fc.constant(null),
     fc.double({ noNaN: true }),
@@ -67,7 +67,7 @@ Deno.test("every value comes through a changeset unchanged", () => {
   );
 });
 
-/** An integer is a number where that is exact, and SQLite knows no negative zero. */
+/** Integers are numbers if that is exact. */
 function asStored(value: SQLInputValue): unknown {
   if (typeof value === "bigint" && Number.isSafeInteger(Number(value))) return Number(value);
   return value;

@@ -8,7 +8,7 @@ import { folder, opened, value } from "./kit.ts";
 
 const BLOBS = "CREATE TABLE blobs (id INTEGER PRIMARY KEY, data BLOB)";
 
-/** Writes until the disk is full, many at once; gives the ids that were acknowledged. */
+/** Writes concurrently until the disk is full; returns the acknowledged ids. */
 async function fill(store: Store, bytes: number): Promise<number[]> {
   const acknowledged: number[] = [];
   for (let full = false; !full;) {
@@ -33,7 +33,7 @@ async function startFails(path: string, expected: { code: string; message: RegEx
 }
 
 for (const durability of ["normal", "full"] as const) {
-  Deno.test(`a full disk fails the writes that find no room and no others, durability ${durability}`, async () => {
+  Deno.test(`a full disk fails only the writes that do not fit, durability ${durability}`, async () => {
     using dir = folder();
     const clock = new FakeClock();
     const options = { path: dir.file("a.db"), durability, maxBytes: 1_000_000 };
@@ -45,8 +45,8 @@ for (const durability of ["normal", "full"] as const) {
       acknowledged = await fill(store, 20_000);
       assert.ok(acknowledged.length > 20);
       assert.match(store.problem!, /^The disk is full, or the database has reached its size limit/);
-      assert.equal(log.filter(({ level }) => level === "error").length, 1, "told once");
-      assert.equal(value(store, "SELECT count(*) FROM blobs"), acknowledged.length, "reads go on");
+      assert.equal(log.filter(({ level }) => level === "error").length, 1, "logged once");
+      assert.equal(value(store, "SELECT count(*) FROM blobs"), acknowledged.length, "reads work");
 
       clock.advance(1_000);
       await until("the probe", () => clock.pending > 0);
@@ -54,7 +54,7 @@ for (const durability of ["normal", "full"] as const) {
 
       const gone = acknowledged.splice(0, 10);
       await store.run(`DELETE FROM blobs WHERE id IN (${gone})`);
-      await until("the all-clear", () => {
+      await until("the problem to be cleared", () => {
         clock.advance(1_000);
         return store.problem === undefined;
       });
@@ -68,8 +68,8 @@ for (const durability of ["normal", "full"] as const) {
   });
 }
 
-// The system reports a failed flush once, and takes what it could not write for written.
-Deno.test("after a flush that failed nothing is acknowledged that only the log holds", async () => {
+// The system reports a failed flush once, and then considers the lost pages written.
+Deno.test("after a failed flush, no acknowledged write is in the log only", async () => {
   using dir = folder();
   await using db = await opened({ path: dir.file("a.db"), durability: "full" });
   const { store } = db;
@@ -89,7 +89,7 @@ Deno.test("after a flush that failed nothing is acknowledged that only the log h
 });
 
 for (const [what, change] of Object.entries({ removed: Deno.removeSync, replaced: replace })) {
-  Deno.test(`a file that is ${what} while it is open takes no more writes, and that is told`, async () => {
+  Deno.test(`a file that is ${what} while it is open refuses writes and reports the problem`, async () => {
     using dir = folder();
     const path = dir.file("a.db");
     const clock = new FakeClock();
@@ -102,7 +102,7 @@ for (const [what, change] of Object.entries({ removed: Deno.removeSync, replaced
     clock.advance(1_000);
     assert.match(store.problem!, /^The database file was removed or replaced while it was open/);
     await assert.rejects(store.run("INSERT INTO blobs VALUES (1, NULL)"), { code: "file_moved" });
-    assert.equal(value(store, "SELECT count(*) FROM blobs"), 0, "reads go on");
+    assert.equal(value(store, "SELECT count(*) FROM blobs"), 0, "reads work");
   });
 }
 
@@ -111,13 +111,13 @@ function replace(path: string): void {
   Deno.renameSync(`${path}.new`, path);
 }
 
-Deno.test("a file that is no database, or is damaged, is refused with a sentence and its path", async () => {
+Deno.test("a file that is no database or cannot be opened is refused with its path", async () => {
   using dir = folder();
   Deno.writeTextFileSync(dir.file("text.db"), "certainly not a database ".repeat(1_000));
-  const said = (sentence: string) => new RegExp(`Cannot start persistence.*text.db.*${sentence}`);
+  const error = (sentence: string) => new RegExp(`Cannot start persistence.*text.db.*${sentence}`);
   await startFails(dir.file("text.db"), {
     code: "corrupt",
-    message: said("not a database; restore it from a backup"),
+    message: error("not a database; restore it from a backup"),
   });
   await startFails(dir.path, {
     code: "cannot_open",
@@ -129,7 +129,7 @@ Deno.test("a file that is no database, or is damaged, is refused with a sentence
   });
 });
 
-Deno.test("a file that another process keeps for itself is refused with a sentence", async () => {
+Deno.test("a file that another process has locked exclusively is refused", async () => {
   using dir = folder();
   using other = new DatabaseSync(dir.file("a.db"));
   other.exec("PRAGMA locking_mode = EXCLUSIVE; CREATE TABLE t (x)");
@@ -139,7 +139,7 @@ Deno.test("a file that another process keeps for itself is refused with a senten
   });
 });
 
-/** Leaves a file as a killed process does: with a log, and its tables and rows only in there. */
+/** Leaves a file as a killed process does: with tables and rows that are only in the log. */
 async function leaveUnclean(from: string, to: string): Promise<void> {
   await using db = await opened({ path: from });
   await db.store.exec(`${BLOBS}; INSERT INTO blobs (data) VALUES (zeroblob(100000))`);
@@ -147,7 +147,7 @@ async function leaveUnclean(from: string, to: string): Promise<void> {
   Deno.copyFileSync(`${from}-wal`, `${to}-wal`);
 }
 
-Deno.test("after an unclean stop the file is recovered before the start ends, and checked after it", async () => {
+Deno.test("after an unclean stop the file is recovered during the start, and checked after it", async () => {
   using dir = folder();
   await leaveUnclean(dir.file("a.db"), dir.file("b.db"));
   await using db = await opened({ path: dir.file("b.db") });
@@ -156,7 +156,7 @@ Deno.test("after an unclean stop the file is recovered before the start ends, an
   assert.equal(db.store.problem, undefined);
 });
 
-Deno.test("damage that the check finds is told, and stays told", async () => {
+Deno.test("damage that the check finds is reported until a restart", async () => {
   using dir = folder();
   const path = dir.file("a.db");
   {
@@ -176,7 +176,7 @@ Deno.test("damage that the check finds is told, and stays told", async () => {
   assert.ok(db.store.problem);
 });
 
-Deno.test("a backup is a complete copy of one moment, taken while everything goes on", async () => {
+Deno.test("a backup is a consistent copy, made while writes continue", async () => {
   using dir = folder();
   await using db = await opened({ path: dir.file("a.db") });
   const { store } = db;
@@ -207,7 +207,7 @@ Deno.test("a backup is a complete copy of one moment, taken while everything goe
   assert.ok(n > 0);
 });
 
-Deno.test("the end breaks long maintenance off, but no checkpoint", async () => {
+Deno.test("the end aborts long maintenance, but waits for a checkpoint", async () => {
   using dir = folder();
   await using db = await opened({ path: dir.file("a.db") });
   await db.store.exec(BLOBS);
@@ -222,7 +222,7 @@ Deno.test("the end breaks long maintenance off, but no checkpoint", async () => 
   await assert.rejects(upkeep.check(), { code: "stopped" });
 });
 
-Deno.test("a database in memory can be backed up too, and no backup replaces the database itself", async () => {
+Deno.test("a database in memory can be backed up, and a backup cannot replace the database itself", async () => {
   using dir = folder();
   {
     await using db = await opened();
@@ -235,7 +235,7 @@ Deno.test("a database in memory can be backed up too, and no backup replaces the
   await assert.rejects(db.store.backup(`${dir.path}/./copy.db`), { code: "bad_backup" });
 });
 
-Deno.test("the write-ahead log stays bounded while writes never pause", async () => {
+Deno.test("the write-ahead log stays small under continuous writes", async () => {
   using dir = folder();
   const path = dir.file("a.db");
   await using db = await opened({ path, checkpointBytes: 1_000_000 });
@@ -244,7 +244,7 @@ Deno.test("the write-ahead log stays bounded while writes never pause", async ()
   let written = 0;
   let largest = 0;
   while (written < 60_000_000) {
-    // A pause for the timers: each turn of the loop may begin a checkpoint, as in a server.
+    // Lets timers run: each turn of the loop may begin a checkpoint, as in a server.
     await store.run("UPDATE blobs SET data = randomblob(100000)");
     written += 100_000;
     largest = Math.max(largest, Deno.statSync(`${path}-wal`).size);
@@ -253,7 +253,7 @@ Deno.test("the write-ahead log stays bounded while writes never pause", async ()
   assert.ok(largest < 6_000_000, `the log grew to ${largest} bytes`);
 });
 
-Deno.test("a log that somebody reads from is left alone, and worked off later", async () => {
+Deno.test("a log that is being read is emptied later", async () => {
   using dir = folder();
   const path = dir.file("a.db");
   const clock = new FakeClock();
@@ -266,14 +266,14 @@ Deno.test("a log that somebody reads from is left alone, and worked off later", 
   reader.prepare("SELECT count(*) FROM blobs").get();
   await store.run("INSERT INTO blobs (data) VALUES (zeroblob(200000))");
   clock.advance(50);
-  await until("the checkpoint that is blocked", () => clock.pending > 2);
+  await until("the blocked checkpoint", () => clock.pending > 2);
   reader.exec("COMMIT");
   const before = pages();
   assert.ok(before > 40);
   clock.advance(1_000);
-  await until("the log to begin anew", async () => {
+  await until("the log to restart", async () => {
     await store.run("INSERT INTO blobs (data) VALUES (NULL)");
     return pages() < before;
   });
-  assert.ok(Deno.statSync(`${path}-wal`).size <= 100_000, "the space it took is given back");
+  assert.ok(Deno.statSync(`${path}-wal`).size <= 100_000, "the log has shrunk");
 });

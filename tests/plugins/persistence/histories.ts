@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import type { Transaction, Value } from "../../../plugins/persistence.ts";
 
-/** Tables of every kind, tied together by cascades and triggers. */
+/** Tables of every kind, connected by cascades and triggers. */
 export const SCHEMA = `
   CREATE TABLE a (id INTEGER PRIMARY KEY, u TEXT UNIQUE, n);
   CREATE TABLE b (
@@ -37,17 +37,17 @@ export const COLUMNS: Readonly<Record<string, readonly string[]>> = {
   keyless: ["n"],
   audit: ["id", "what"],
 };
-/** Tables whose rows are always told. */
-export const TOLD = ["a", "b", "c", "audit"];
+/** Tables whose changed rows are always known. */
+export const KNOWN_ROWS = ["a", "b", "c", "audit"];
 
 interface Sql {
   sql: string;
   params: Value[];
 }
 
-/** One thing that a write does. */
+/** One step of a write. */
 export type Step =
-  | { type: "sql"; statement: Sql; /** A failure fails the whole write. */ matters: boolean }
+  | { type: "sql"; statement: Sql; /** Whether a failure fails the whole write. */ matters: boolean }
   | { type: "savepoint"; steps: Step[]; fails: boolean }
   | { type: "define"; sql: string };
 
@@ -59,7 +59,7 @@ const small: fc.Arbitrary<Value> = fc.oneof(
 const rarely = fc.integer({ max: 4, min: 0 }).map((n) => n === 4);
 const id = fc.integer({ min: 0, max: 9 });
 const name = fc.constantFrom("p", "q", "r", "s");
-/** Mostly what fits the column. */
+/** Values that fit the columns. */
 const FITTING: Record<string, fc.Arbitrary<Value>> = {
   id,
   a_id: fc.option(id),
@@ -126,7 +126,7 @@ const { steps } = fc.letrec<{ step: Step; steps: Step[] }>((tie) => ({
 }));
 
 const write = fc.record({ steps, fails: rarely });
-/** What happens in each turn: some writes at once. */
+/** The concurrent writes of each turn. */
 export const history = fc.array(fc.array(write, { minLength: 1, maxLength: 4 }), { maxLength: 5 });
 
 function fitting(column: string): fc.Arbitrary<Value> {
@@ -137,7 +137,7 @@ function pick(name: string, i: number): string {
   return COLUMNS[name]![i % COLUMNS[name]!.length]!;
 }
 
-/** Does what a write is to do. */
+/** Runs the steps of a write. */
 export function perform(tx: Transaction, todo: readonly Step[]): void {
   for (const step of todo) {
     if (step.type === "savepoint") {

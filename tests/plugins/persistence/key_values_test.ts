@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { FakeClock, until } from "../../kit/mod.ts";
 import { folder, opened, value } from "./kit.ts";
 
-Deno.test("keys have values of JSON or bytes, by namespace", async () => {
+Deno.test("each namespace has its own keys, with values of JSON or bytes", async () => {
   await using db = await opened();
   const documents = db.store.keyValues<unknown>("documents");
   const other = db.store.keyValues<unknown>("other");
@@ -41,24 +41,24 @@ Deno.test("values survive a restart", async () => {
   assert.deepEqual([...db.store.keyValues("revocations").load()], [["jti:1", { until: 5 }]]);
 });
 
-Deno.test("an entry is forgotten after its time, and removed in the background, in bounded passes", async () => {
+Deno.test("an entry expires, and is removed in the background in small writes", async () => {
   const clock = new FakeClock();
   await using db = await opened({}, clock);
   const entries = db.store.keyValues("sessions");
   for (let i = 0; i < 1_200; i++) entries.set(`short ${i}`, i, { ttlMs: 5_000 }).catch(assert.fail);
   await entries.set("long", 1, { ttlMs: 3_600_000 });
-  await entries.set("for ever", 1);
+  await entries.set("forever", 1);
   clock.advance(4_999);
   assert.equal(entries.get("short 3"), 3);
   clock.advance(1);
   assert.equal(entries.get("short 3"), undefined);
-  assert.deepEqual(entries.list().map(({ key }) => key), ["for ever", "long"]);
+  assert.deepEqual(entries.list().map(({ key }) => key), ["forever", "long"]);
   assert.equal(entries.size, 1_202);
   clock.advance(10_000);
   await until("the sweep", () => entries.size === 2);
 });
 
-Deno.test("setting a key again sets its time anew", async () => {
+Deno.test("setting a key again replaces its expiry", async () => {
   const clock = new FakeClock();
   await using db = await opened({}, clock);
   const entries = db.store.keyValues("a");
@@ -69,7 +69,7 @@ Deno.test("setting a key again sets its time anew", async () => {
   assert.equal(entries.list()[0]!.expiresAt, undefined);
 });
 
-Deno.test("a namespace has limits, and expired entries make room", async () => {
+Deno.test("a namespace has limits, and expired entries do not count", async () => {
   const clock = new FakeClock();
   await using db = await opened({}, clock);
   const few = db.store.keyValues("few", { maxEntries: 2, maxValueBytes: 20, maxBytes: 30 });
@@ -96,7 +96,7 @@ Deno.test("entries are listed by prefix, page by page", async () => {
   assert.equal(paths.list().length, keys.length);
 });
 
-Deno.test("an entry is written together with whatever else the transaction writes", async () => {
+Deno.test("an entry is written together with other data of the transaction", async () => {
   await using db = await opened();
   const { store } = db;
   await store.exec("CREATE TABLE t (x)");
@@ -115,7 +115,7 @@ Deno.test("an entry is written together with whatever else the transaction write
   assert.equal(value(store, "SELECT count(*) FROM t"), 1);
 });
 
-Deno.test("the totals are right after any sequence", async () => {
+Deno.test("the totals are correct after any sequence of writes", async () => {
   await using db = await opened();
   const entries = db.store.keyValues<string>("any");
   const key = fc.constantFrom("a", "b", "é");

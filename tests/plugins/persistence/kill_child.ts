@@ -1,5 +1,5 @@
 /**
- * Writes as fast as it can from 20 writers and says what was acknowledged, a line each, until it is killed.
+ * Writes as fast as it can from 20 writers and prints a line for each acknowledged write, until it is killed.
  * Arguments: the file and the durability.
  */
 
@@ -17,7 +17,7 @@ async function writer(id: number): Promise<never> {
   let { n } = store.get<{ n: number }>("SELECT coalesce(max(n), 0) AS n FROM acks WHERE writer = ?", [id])!;
   for (;;) {
     await store.run("INSERT INTO acks VALUES (?, ?, ?)", [id, ++n, "x".repeat(n % 1_000)]);
-    // Synchronously: the line is in the pipe before anything else happens.
+    // Synchronous, so that the line is in the pipe before the next write.
     Deno.stdout.writeSync(encoder.encode(`${id} ${n}\n`));
   }
 }

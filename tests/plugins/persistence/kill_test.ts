@@ -6,7 +6,7 @@ const ROUNDS = 50;
 const CHILD = new URL("kill_child.ts", import.meta.url).pathname;
 const CONFIG = new URL("../../../deno.json", import.meta.url).pathname;
 
-/** Runs the child until a while after its first acknowledgement; gives the last one of each writer. */
+/** Kills the child some time after its first acknowledgement; returns the last one of each writer. */
 async function runAndKill(path: string, durability: Durability): Promise<Map<number, number>> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "--allow-all", "--no-check", "--config", CONFIG, CHILD, path, durability],
@@ -44,7 +44,7 @@ Deno.test(`B04 every acknowledged write survives SIGKILL, ${ROUNDS} times in a r
     for (const [writer, n] of acknowledged) {
       assert.ok(
         kept.get(writer)! >= n,
-        `round ${round}: writer ${writer} was told ${n}, has ${kept.get(writer)}`,
+        `round ${round}: writer ${writer} got ${n} acknowledged, has ${kept.get(writer)}`,
       );
     }
     for (const { writer, most, count } of writers) assert.equal(count, most, `writer ${writer} has a gap`);

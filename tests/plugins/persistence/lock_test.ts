@@ -4,7 +4,7 @@ import { lockFor } from "../../../plugins/persistence/lock.ts";
 import { persistence } from "../../../plugins/persistence.ts";
 import { serve } from "../../kit/mod.ts";
 
-Deno.test("two servers do not share a database, and the second says why", async () => {
+Deno.test("a second server on the same database is refused with the reason", async () => {
   const dir = Deno.makeTempDirSync();
   const path = `${dir}/a.db`;
   {
@@ -13,7 +13,7 @@ Deno.test("two servers do not share a database, and the second says why", async 
       code: "database_locked",
       message: `Cannot start persistence with "${path}": Another server uses this database`,
     });
-    const other = new DatabaseSync(path); // a program that is no server may read and write beside it
+    const other = new DatabaseSync(path); // a program that is no server may read and write it
     other.exec("CREATE TABLE guests (name TEXT)");
     other.close();
   }
@@ -21,7 +21,7 @@ Deno.test("two servers do not share a database, and the second says why", async 
   Deno.removeSync(dir, { recursive: true });
 });
 
-Deno.test("a server that starts while another still stops waits for the database", async () => {
+Deno.test("a server that starts while another one stops waits for the database", async () => {
   const dir = Deno.makeTempDirSync();
   const path = `${dir}/a.db`;
   const unlock = lockFor(path, 0);
@@ -34,7 +34,7 @@ Deno.test("a server that starts while another still stops waits for the database
   Deno.removeSync(dir, { recursive: true });
 });
 
-Deno.test("a lock that was left by a killed process stops nobody", async () => {
+Deno.test("the lock file of a killed process does not prevent a start", async () => {
   const dir = Deno.makeTempDirSync();
   Deno.writeTextFileSync(`${dir}/a.db.lock`, "");
   {

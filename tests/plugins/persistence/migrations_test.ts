@@ -13,7 +13,7 @@ const STEPS: Migration[] = [
   "CREATE INDEX notes_by_length ON notes (length)",
 ];
 
-Deno.test("migrations run once each, in order, however often they are asked for", async () => {
+Deno.test("each migration runs once, in order", async () => {
   using dir = folder();
   const path = dir.file("a.db");
   {
@@ -31,14 +31,14 @@ Deno.test("migrations run once each, in order, however often they are asked for"
   assert.deepEqual(done.map(({ version }) => version), [1, 2, 3]);
 });
 
-Deno.test("each owner has its own numbers", async () => {
+Deno.test("each owner has its own versions", async () => {
   await using db = await opened();
   await db.store.migrate("a", ["CREATE TABLE a (x)"]);
   await db.store.migrate("b", ["CREATE TABLE b1 (x)", "CREATE TABLE b2 (x)"]);
   assert.ok(db.store.table("a") && db.store.table("b1") && db.store.table("b2"));
 });
 
-Deno.test("a migration that fails leaves nothing of itself, keeps those before and stops those after", async () => {
+Deno.test("a failed migration is undone, earlier ones are kept and later ones do not run", async () => {
   await using db = await opened();
   const { store } = db;
   const broken: Migration[] = [
@@ -54,7 +54,7 @@ Deno.test("a migration that fails leaves nothing of itself, keeps those before a
   assert.ok(store.table("second") && store.table("third"));
 });
 
-Deno.test("a file that a newer program has used is refused with a sentence", async () => {
+Deno.test("a file that a newer program has used is refused with both versions", async () => {
   await using db = await opened();
   await db.store.migrate("notes", STEPS);
   await assert.rejects(db.store.migrate("notes", STEPS.slice(0, 2)), {

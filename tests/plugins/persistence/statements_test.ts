@@ -5,7 +5,7 @@ import { authorizer } from "../../../plugins/persistence/authorizer.ts";
 import { startOfStatement } from "../../../plugins/shared/sql_text.ts";
 import { statements } from "../../../plugins/persistence/statements.ts";
 
-Deno.test("statements are kept while they are used, within the limit", () => {
+Deno.test("the most recently used statements are cached, up to the limit", () => {
   using native = new DatabaseSync(":memory:");
   const cache = statements(native, authorizer(native), 2, (prepare) => prepare());
   const one = cache.get("SELECT 1");
@@ -30,8 +30,8 @@ Deno.test("a statement begins after white space, comments and semicolons", () =>
   }
 });
 
-// Preparing a text without a statement gives an object that ends the process when it is asked for its SQL.
-Deno.test("no text ends the process", () => {
+// Preparing a text without a statement returns an object that crashes the process when its SQL is read.
+Deno.test("no text crashes the process", () => {
   using native = new DatabaseSync(":memory:");
   const cache = statements(native, authorizer(native), 100, (prepare) => prepare());
   const piece = fc.constantFrom(
@@ -70,7 +70,7 @@ Deno.test("no text ends the process", () => {
   );
 });
 
-// The runtime's `iterate`, which reads with a limit, ends at a failure as it does after the last row.
+// The runtime's `iterate`, which is used for reads with a limit, treats a failure as the end of the rows.
 Deno.test("a read with a limit that fails at a later row is an error, not a short result", () => {
   using native = new DatabaseSync(":memory:");
   const cache = statements(native, authorizer(native), 100, (prepare) => prepare());

@@ -9,7 +9,7 @@ import { channelProtocol } from "../../kit/channel_protocol.ts";
 import { FakeClock, started, type TestServer, until } from "../../kit/mod.ts";
 import { folder } from "./kit.ts";
 
-/** A server whose channels need no disk, but for those in `kept:`. */
+/** A server whose channels need no disk, except those in `kept:`. */
 async function serveWithout(options: PersistenceOptions) {
   const clock = new FakeClock();
   const server = new Server({ port: 0, drainMs: 1_000, clock });
@@ -26,14 +26,14 @@ async function healthOf(server: TestServer): Promise<{ status: number; problems?
   return { status: response.status, problems };
 }
 
-/** Keeps a file from everybody else until the end of the block. */
+/** Locks a file until the end of the block. */
 function locked(path: string): Disposable {
   const other = new DatabaseSync(path);
   other.exec("PRAGMA locking_mode = EXCLUSIVE; CREATE TABLE theirs (x)");
   return other;
 }
 
-Deno.test("a server that may do without its file serves what needs no disk, and refuses the rest by name", async () => {
+Deno.test("a server that does not require its file serves memory channels, and refuses the rest with the reason", async () => {
   using dir = folder();
   const path = dir.file("a.db");
   const content = "certainly not a database ".repeat(1_000);
@@ -63,11 +63,14 @@ Deno.test("a server that may do without its file serves what needs no disk, and 
 
   Deno.removeSync(path);
   clock.advance(60_000);
-  assert.ok(store.problem, "half a copy of a backup must not be opened: what is damaged waits for a restart");
+  assert.ok(
+    store.problem,
+    "a damaged file is not opened again before a restart: a backup may be copied there just now",
+  );
   assert.deepEqual([...Deno.readDirSync(dir.path)], []);
 });
 
-Deno.test("a file that was locked at the start is used when it is free", async () => {
+Deno.test("a file that was locked at the start is opened when it is unlocked", async () => {
   using dir = folder();
   const path = dir.file("a.db");
   const lock = locked(path);
@@ -76,7 +79,7 @@ Deno.test("a file that was locked at the start is used when it is free", async (
   await assert.rejects(bus.publish("kept:a", 0), { code: "database_locked" });
   const began = performance.now();
   clock.advance(1_000);
-  assert.ok(performance.now() - began < 2_000, "clients are here: nobody waits for the lock");
+  assert.ok(performance.now() - began < 2_000, "it does not wait for the lock");
   await assert.rejects(bus.publish("kept:a", 0), { code: "database_locked" });
 
   lock[Symbol.dispose]();
@@ -84,7 +87,7 @@ Deno.test("a file that was locked at the start is used when it is free", async (
     clock.advance(1_000);
     return store.problem === undefined;
   });
-  const sentences = [await server.log.next("the failure"), await server.log.next("the all-clear")];
+  const sentences = [await server.log.next("the failure"), await server.log.next("the recovery")];
   assert.match(sentences[0]!.message, /Another process keeps the database locked/);
   assert.equal(sentences[1]!.message, "The database is open now");
   assert.deepEqual(await healthOf(server), { status: 200, problems: undefined });
@@ -99,7 +102,7 @@ Deno.test("a file that was locked at the start is used when it is free", async (
   ]);
 });
 
-Deno.test("publications that were waiting for the file's tables keep their order", async () => {
+Deno.test("publications that wait for the file's tables keep their order", async () => {
   using dir = folder();
   const lock = locked(dir.file("a.db"));
   await using server = await serveWithout({ path: dir.file("a.db") });
@@ -109,22 +112,22 @@ Deno.test("publications that were waiting for the file's tables keep their order
     clock.advance(1_000);
     return store.problem === undefined;
   });
-  const heard: unknown[] = [];
-  bus.subscribe("kept:a", (data) => heard.push(data));
+  const received: unknown[] = [];
+  bus.subscribe("kept:a", (data) => received.push(data));
   await Promise.all([1, 2, 3].map((n) => bus.publish("kept:a", n)));
-  await until("all to be heard", () => heard.length === 3);
-  assert.deepEqual(heard, [1, 2, 3]);
+  await until("all publications", () => received.length === 3);
+  assert.deepEqual(received, [1, 2, 3]);
 });
 
-Deno.test("a folder that cannot be made is told with its path, and stopping ends the attempts", async () => {
+Deno.test("a folder that cannot be created is reported with its path, and stopping ends the retries", async () => {
   await using server = await serveWithout({ path: "/dev/null/a.db" });
   assert.match(server.store.problem!, /"\/dev\/null\/a\.db".*mkdir/);
   server.clock.advance(1_000);
   await assert.rejects(server.store.run("SELECT 1"), { code: "cannot_open" });
-  assert.equal(server.log.size, 1, "the same failure is told once");
+  assert.equal(server.log.size, 1, "the same failure is logged once");
 });
 
-Deno.test("the file of a newer program stops the start, also where it might do without", async () => {
+Deno.test("the file of a newer program prevents the start even if it is not required", async () => {
   using dir = folder();
   const path = dir.file("a.db");
   await (await serveWithout({ path }))[Symbol.asyncDispose]();

@@ -1,27 +1,10 @@
 import assert from "node:assert/strict";
-import { DatabaseSync } from "node:sqlite";
-import { systemClock } from "../../../core/mod.ts";
-import type { Store, Transaction } from "../../../plugins/persistence.ts";
-import { writeQueue } from "../../../plugins/persistence/write_queue.ts";
-import { DEADLINE_MS, turn, until, within } from "../../kit/mod.ts";
-import { folder, opened, value } from "./kit.ts";
+import type { Transaction } from "../../../plugins/persistence.ts";
+import { within } from "../../kit/mod.ts";
+import { INSERT, ITEMS, outcomes, transactionCounter } from "./items.ts";
+import { opened, value } from "./kit.ts";
 
-const ITEMS = "CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT UNIQUE)";
-const INSERT = "INSERT INTO items (name) VALUES (?)";
-
-/** Counts the transactions that change something. */
-function transactionCounter(store: Store): { count: number } {
-  const counter = { count: 0 };
-  store.watch(() => void counter.count++, "all");
-  return counter;
-}
-
-async function outcomes(writes: Promise<unknown>[]): Promise<unknown[]> {
-  const settled = await Promise.allSettled(writes);
-  return settled.map((each) => each.status === "fulfilled" ? each.value : each.reason.message);
-}
-
-Deno.test("the writes of one turn share transactions, in their order, each with its own value", async () => {
+Deno.test("the writes of one turn share transactions, run in order, and return their own values", async () => {
   await using db = await opened();
   const { store } = db;
   await store.exec(ITEMS);
@@ -29,11 +12,11 @@ Deno.test("the writes of one turn share transactions, in their order, each with 
   const names = Array.from({ length: 200 }, (_, i) => `item ${i}`);
   const ids = await Promise.all(names.map((name) => store.write((tx) => tx.run(INSERT, [name]).lastId)));
   assert.deepEqual(ids, names.map((_, i) => i + 1));
-  // One would do; how many there are depends on how much time a busy machine gives to each.
+  // Ideally one. A busy machine needs more, since each has limited time.
   assert.ok(transactions.count < 50, `${transactions.count} transactions`);
 });
 
-Deno.test("a write sees those before it, and one that throws takes nobody with it", async () => {
+Deno.test("a write sees earlier ones, and one that throws does not affect others", async () => {
   await using db = await opened();
   const { store } = db;
   await store.exec(ITEMS);
@@ -55,7 +38,7 @@ Deno.test("a write sees those before it, and one that throws takes nobody with i
   assert.equal(value(store, "SELECT group_concat(name) FROM items"), "a,e");
 });
 
-Deno.test("writes resolve in the order of the calls, also when a failure has them run again", async () => {
+Deno.test("writes resolve in the order of the calls, even when a failure makes them run again", async () => {
   await using db = await opened();
   const { store } = db;
   await store.exec(ITEMS);
@@ -71,13 +54,13 @@ Deno.test("writes resolve in the order of the calls, also when a failure has the
   assert.deepEqual(runs, ["a", "b", "c", "a", "b", "c", "d"]);
   assert.equal(value(store, "SELECT group_concat(name) FROM items"), "1,3");
 
-  runs!.length = 0; // it is careful now: nobody is run again
+  runs!.length = 0; // with savepoints, no write runs again
   await Promise.all([write("e", "4"), write("f", "5", "5"), write("g", "6")]);
   assert.deepEqual(runs, ["e", "f", "g"]);
   assert.equal(value(store, "SELECT group_concat(name) FROM items"), "1,3,4,6");
 });
 
-Deno.test("a write that fails before it has written has nobody run again", async () => {
+Deno.test("when a write fails before it has written, no write runs again", async () => {
   await using db = await opened();
   const { store } = db;
   await store.exec(ITEMS);
@@ -92,14 +75,14 @@ Deno.test("a write that fails before it has written has nobody run again", async
   assert.deepEqual([results, runs], [[1, "no", 1], 3]);
 });
 
-Deno.test("a constraint that fails has its code", async () => {
+Deno.test("a failed constraint has its own code", async () => {
   await using db = await opened();
   await db.store.exec(ITEMS);
   await db.store.run(INSERT, ["a"]);
   await assert.rejects(db.store.run(INSERT, ["a"]), { name: "PlugboardError", code: "constraint" });
 });
 
-Deno.test("a statement that rolls the whole transaction back costs only its own write", async () => {
+Deno.test("a statement that rolls back the whole transaction fails only its own write", async () => {
   await using db = await opened();
   const { store } = db;
   await store.exec(ITEMS);
@@ -116,7 +99,7 @@ Deno.test("a statement that rolls the whole transaction back costs only its own 
   assert.equal(value(store, "SELECT group_concat(name) FROM items"), "a,b,c");
 });
 
-Deno.test("after such a statement the write that swallowed the error cannot go on by itself", async () => {
+Deno.test("after such a statement, a write that ignores the error cannot continue", async () => {
   await using db = await opened();
   const { store } = db;
   await store.exec(ITEMS);
@@ -124,7 +107,7 @@ Deno.test("after such a statement the write that swallowed the error cannot go o
   const swallow = (tx: Transaction) => {
     try {
       tx.run("INSERT OR ROLLBACK INTO items (name) VALUES ('a')");
-    } catch { /* and go on */ }
+    } catch { /* ignored */ }
   };
   await assert.rejects(
     store.write((tx) => {
@@ -137,7 +120,7 @@ Deno.test("after such a statement the write that swallowed the error cannot go o
   assert.equal(value(store, "SELECT count(*) FROM items"), 1);
 });
 
-Deno.test("a constraint that is checked at the commit costs only the write that broke it", async () => {
+Deno.test("a constraint that is checked at the commit fails only the write that violates it", async () => {
   await using db = await opened();
   const { store } = db;
   await store.exec(`
@@ -153,7 +136,7 @@ Deno.test("a constraint that is checked at the commit costs only the write that 
   assert.equal(value(store, "SELECT group_concat(parent) FROM children"), "1");
 });
 
-Deno.test("a savepoint undoes its own part, and nests", async () => {
+Deno.test("a savepoint undoes its own writes, and can be nested", async () => {
   await using db = await opened();
   const { store } = db;
   await store.exec(ITEMS);
@@ -173,7 +156,7 @@ Deno.test("a savepoint undoes its own part, and nests", async () => {
   assert.equal(value(store, "SELECT group_concat(name) FROM items"), "a,b");
 });
 
-Deno.test("a transaction is over when its function has returned", async () => {
+Deno.test("a transaction cannot be used after its function has returned", async () => {
   await using db = await opened();
   let kept: Transaction | undefined;
   await db.store.write((tx) => void (kept = tx));
@@ -183,7 +166,7 @@ Deno.test("a transaction is over when its function has returned", async () => {
   assert.throws(() => kept!.savepoint(() => {}), { code: "transaction_over" });
 });
 
-Deno.test("an async function is refused, what it wrote is undone, what it does later has no effect", async () => {
+Deno.test("an async function is refused, its writes are undone, and later ones fail", async () => {
   await using db = await opened();
   const { store } = db;
   await store.exec(ITEMS);
@@ -202,146 +185,4 @@ Deno.test("an async function is refused, what it wrote is undone, what it does l
   await assert.rejects(write, { code: "async_write" });
   assert.equal((await within("the rest", late.promise) as { code: string }).code, "transaction_over");
   assert.equal(value(store, "SELECT count(*) FROM items"), 0);
-});
-
-Deno.test("too many waiting writes are refused at once", async () => {
-  await using db = await opened({ maxQueuedWrites: 3 });
-  const { store } = db;
-  await store.exec(ITEMS);
-  const writes = ["a", "b", "c", "d"].map((name) => store.run(INSERT, [name]).then(() => name));
-  assert.deepEqual(await outcomes(writes), ["a", "b", "c", "More than 3 writes wait for the disk"]);
-  await assert.doesNotReject(store.run(INSERT, ["e"]));
-});
-
-/** A queue whose disk waits to be told, flush by flush, whether it has worked. */
-function queueOnDisk() {
-  const flushes: PromiseWithResolvers<void>[] = [];
-  const told: string[] = [];
-  const resolved: unknown[] = [];
-  const queue = writeQueue({
-    transactions: {
-      run(jobs) {
-        for (const job of jobs) job.outcome = { value: job.run(undefined as never) };
-        return { taken: jobs.length, wrote: true };
-      },
-    },
-    clock: systemClock,
-    flush() {
-      const flush = Promise.withResolvers<void>();
-      flushes.push(flush);
-      return flush.promise;
-    },
-    maxQueuedWrites: 10,
-    lockTimeoutMs: 10,
-    settled: (failure) => void told.push(failure?.code ?? "well"),
-  });
-  const add = (name: string) =>
-    queue.add(() => name).then(() => resolved.push(name), ({ code }) => resolved.push(`${name}: ${code}`));
-  return { queue, flushes, told, resolved, add };
-}
-
-Deno.test("what cannot be flushed is not acknowledged, and what comes after it is", async () => {
-  const { queue, flushes, told, resolved, add } = queueOnDisk();
-  const both = [add("a"), add("b")];
-  await until("the flush", () => flushes.length === 1);
-  flushes[0]!.reject(new Error("EIO"));
-  await Promise.all(both);
-  assert.deepEqual(resolved, ["a: disk_error", "b: disk_error"]);
-  const third = add("c");
-  await until("the flush", () => flushes.length === 2);
-  flushes[1]!.resolve();
-  await third;
-  await queue.end();
-  assert.deepEqual(resolved.at(-1), "c");
-  assert.deepEqual(told, ["disk_error", "well"]);
-});
-
-Deno.test("what runs while the disk is busy waits for the next flush, all of it for the same", async () => {
-  const { queue, flushes, resolved, add } = queueOnDisk();
-  const run: string[] = [];
-  const first = add("a");
-  await until("the first flush", () => flushes.length === 1);
-  const rest: Promise<unknown>[] = [];
-  for (const name of ["b", "c"]) {
-    rest.push(queue.add(() => run.push(name)), add(`after ${name}`));
-    await until("its transaction", () => run.includes(name));
-  }
-  assert.deepEqual([flushes.length, resolved], [1, []]);
-  flushes[0]!.resolve();
-  await first;
-  assert.deepEqual(resolved, ["a"]);
-  await until("the second flush", () => flushes.length === 2);
-  const ended = queue.end();
-  flushes[1]!.resolve();
-  await Promise.all([...rest, ended]);
-  assert.deepEqual([flushes.length, resolved], [2, ["a", "after b", "after c"]]);
-});
-
-Deno.test("a pause lets nothing begin, and what has run is flushed all the same", async () => {
-  const { queue, flushes, resolved, add } = queueOnDisk();
-  const first = add("a");
-  await until("the first flush", () => flushes.length === 1);
-  let ran = false;
-  const second = queue.add(() => ran = true).then(() => resolved.push("b"));
-  await until("its transaction", () => ran);
-  queue.pause();
-  const third = add("c");
-  flushes[0]!.resolve();
-  await until("the second flush", () => flushes.length === 2);
-  flushes[1]!.resolve();
-  await Promise.all([first, second]);
-  await turn();
-  assert.deepEqual([flushes.length, resolved], [2, ["a", "b"]]);
-  queue.resume();
-  await until("the third flush", () => flushes.length === 3);
-  flushes[2]!.resolve();
-  await third;
-  await queue.end();
-});
-
-Deno.test("a long queue does not hold the event loop", async () => {
-  await using db = await opened({ maxQueuedWrites: 100_000 });
-  const { store } = db;
-  await store.exec(ITEMS);
-  const transactions = transactionCounter(store);
-  const slow = (i: number) => (tx: Transaction) => {
-    tx.run(INSERT, [`${i}`]);
-    for (const end = performance.now() + 2; performance.now() < end;);
-  };
-  await Promise.all(Array.from({ length: 40 }, (_, i) => store.write(slow(i))));
-  assert.ok(transactions.count >= 4, `${transactions.count} transactions`);
-});
-
-Deno.test("a write waits for another process, and the event loop does not", async () => {
-  using dir = folder();
-  await using db = await opened({ path: dir.file("a.db") });
-  const { store } = db;
-  await store.exec(ITEMS);
-  using other = new DatabaseSync(dir.file("a.db"));
-  other.exec("BEGIN IMMEDIATE; INSERT INTO items (name) VALUES ('theirs')");
-  let done = false;
-  const write = store.run(INSERT, ["ours"]).then(() => done = true);
-  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setTimeout(resolve, 5));
-  assert.equal(done, false);
-  assert.equal(value(store, "SELECT count(*) FROM items"), 0, "reads go on");
-  other.exec("COMMIT");
-  await within("the write", write);
-  assert.equal(value(store, "SELECT group_concat(name) FROM items"), "theirs,ours");
-});
-
-Deno.test("a file that stays locked fails the write with a sentence, and works when it is free", async () => {
-  using dir = folder();
-  await using db = await opened({ path: dir.file("a.db"), lockTimeoutMs: 50 });
-  const { store } = db;
-  await store.exec(ITEMS);
-  using other = new DatabaseSync(dir.file("a.db"));
-  other.exec("BEGIN IMMEDIATE");
-  await assert.rejects(store.run(INSERT, ["a"]), {
-    code: "database_locked",
-    message: /^Another process keeps the database locked/,
-  });
-  assert.match(store.problem!, /^Another process/);
-  other.exec("ROLLBACK");
-  await store.run(INSERT, ["b"]);
-  await until("the all-clear", () => store.problem === undefined, DEADLINE_MS);
 });

@@ -1,24 +1,26 @@
+import assert from "node:assert/strict";
 import { channels } from "../../../plugins/channels.ts";
 import { persistence } from "../../../plugins/persistence.ts";
 import { json } from "../../../plugins/protocols/json.ts";
-import { sqlEvents, type SqlEventsOptions } from "../../../plugins/sql_events.ts";
-import type { ServerOptions } from "../../../core/mod.ts";
+import { type RunIn, sqlEvents, type SqlEventsOptions } from "../../../plugins/sql_events.ts";
+import { PlugboardError, type ServerOptions } from "../../../core/mod.ts";
 import { type Client, serve } from "../../kit/mod.ts";
 import { folder } from "../persistence/kit.ts";
 
-/** A table with as many rows as a cross join of it with itself needs to take for ever. */
+/** A table whose cross join with itself takes practically forever. */
 export const NUMBERS = `
   CREATE TABLE numbers (n INTEGER PRIMARY KEY, name TEXT NOT NULL);
   WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 20000)
   INSERT INTO numbers SELECT x, 'number ' || x FROM c;
 `;
 
-/** Gives rows for hours. */
-export const ROWS_FOR_EVER = "SELECT a.n FROM numbers a, numbers b, numbers c";
-/** Gives its only row in years. */
-export const ONE_ROW_NEVER = "SELECT count(*) FROM numbers a, numbers b, numbers c WHERE a.n + b.n + c.n > 1";
+/** Produces rows for hours. */
+export const ENDLESS_ROWS = "SELECT a.n FROM numbers a, numbers b, numbers c";
+/** Takes years to produce its only row. */
+export const ENDLESS_AGGREGATE =
+  "SELECT count(*) FROM numbers a, numbers b, numbers c WHERE a.n + b.n + c.n > 1";
 
-/** A server with a database in a file, or in memory, whose events are heard over the json protocol. */
+/** A server with a database in a file or in memory, whose events clients receive over the json protocol. */
 export async function serveSql(
   { memory = false, ...options }: Partial<SqlEventsOptions> & { memory?: boolean } = {},
   serverOptions: ServerOptions = {},
@@ -54,11 +56,25 @@ export async function serveSql(
   };
 }
 
-/** The next event that is no progress: its type and its data. */
-// deno-lint-ignore no-explicit-any -- tests look into what they expect
+/** Returns the type and data of the next event that is no progress. */
+// deno-lint-ignore no-explicit-any -- tests read the fields they expect
 export async function nextEvent(client: Client): Promise<[string, any]> {
   for (;;) {
     const { type, data } = await client.nextJson();
     if (type !== "query:progress") return [type, data];
   }
+}
+
+/** Where queries can run. */
+export const EVERYWHERE = ["process", "worker"] as const satisfies RunIn[];
+
+/** Returns the code that a promise rejects with or a function throws; "none" if neither does. */
+export async function codeOf(work: Promise<unknown> | (() => unknown)): Promise<string> {
+  try {
+    await (typeof work === "function" ? work() : work);
+  } catch (error) {
+    assert(error instanceof PlugboardError, String(error));
+    return error.code;
+  }
+  return "none";
 }

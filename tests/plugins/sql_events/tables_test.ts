@@ -5,7 +5,7 @@ import { tables } from "../../../plugins/sql_events/tables.ts";
 import { opened } from "../persistence/kit.ts";
 import { nextEvent, serveSql } from "./kit.ts";
 
-/** The next events: type and table, and the user where one is told. */
+/** Returns the next events: type, table, and the user if there is one. */
 async function events(client: Client, count: number): Promise<string[]> {
   const seen = [];
   for (let i = 0; i < count; i++) {
@@ -18,7 +18,7 @@ async function events(client: Client, count: number): Promise<string[]> {
   return seen;
 }
 
-/** Whatever is told up to here is in `events` asked for before; this one ends it. */
+/** Asserts that there are no more events before a last one. */
 async function nothingElse(client: Client, run: (sql: string) => Promise<void>): Promise<void> {
   await run("CREATE TABLE the_end (x)");
   assert.deepEqual(await events(client, 1), ["created the_end"]);
@@ -26,11 +26,11 @@ async function nothingElse(client: Client, run: (sql: string) => Promise<void>):
   assert.deepEqual(await events(client, 1), ["dropped the_end"]);
 }
 
-Deno.test("Q10 definitions announce the tables that come, change and go", async () => {
+Deno.test("Q10 definitions announce created, altered and dropped tables", async () => {
   await using server = await serveSql();
   await using client = await server.join("tables");
   const { exec } = server.store;
-  const cases: [script: string, told: string[]][] = [
+  const cases: [script: string, expected: string[]][] = [
     ["CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)", ["created users"]],
     ["ALTER TABLE users ADD COLUMN age INTEGER", ["modified users"]],
     ["ALTER TABLE users RENAME COLUMN age TO years", ["modified users"]],
@@ -54,14 +54,14 @@ Deno.test("Q10 definitions announce the tables that come, change and go", async 
     ["INSERT INTO one VALUES (1); DELETE FROM one", []],
     ["CREATE TABLE plugboard_own (x); DROP TABLE plugboard_own", []],
   ];
-  for (const [script, told] of cases) {
+  for (const [script, expected] of cases) {
     await exec(script);
-    assert.deepEqual(await events(client, told.length), told, script);
+    assert.deepEqual(await events(client, expected.length), expected, script);
     await nothingElse(client, exec);
   }
 });
 
-Deno.test("Q10 a definition that is undone announces nothing", async () => {
+Deno.test("Q10 an undone definition is not announced", async () => {
   await using server = await serveSql();
   await using client = await server.join("tables");
   const { exec, write } = server.store;
@@ -72,12 +72,12 @@ Deno.test("Q10 a definition that is undone announces nothing", async () => {
         tx.exec("CREATE TABLE x (y)");
         throw new Error("undone");
       });
-    } catch { /* as it should be */ }
+    } catch { /* expected */ }
   });
   await nothingElse(client, exec);
 });
 
-Deno.test("Q10 definitions by another process are announced too", async () => {
+Deno.test("Q10 definitions by another process are announced", async () => {
   await using server = await serveSql();
   await using client = await server.join("tables");
   const other = new DatabaseSync(server.path);
@@ -94,7 +94,7 @@ Deno.test("Q10 definitions by another process are announced too", async () => {
   await nothingElse(client, server.store.exec);
 });
 
-Deno.test("Q10 tables that a query defines name its user", async () => {
+Deno.test("Q10 events of tables that a query defines contain its user", async () => {
   await using server = await serveSql({ runIn: "worker" });
   await using client = await server.join("tables");
   const run = (sql: string, user: string) => server.events.run(sql, [], { user, write: true });
@@ -107,13 +107,13 @@ Deno.test("Q10 tables that a query defines name its user", async () => {
   assert.deepEqual(await events(client, 1), ["dropped items"]);
 });
 
-Deno.test("Q10 who defined which table is told apart within one commit", async () => {
+Deno.test("Q10 several users can define tables in one commit", async () => {
   await using opening = await opened();
   const { store } = opening;
-  const told: string[] = [];
+  const reported: string[] = [];
   const following = tables(
     store,
-    (type, { tableName, userId }) => void told.push(`${type} ${tableName} ${userId}`),
+    (type, { tableName, userId }) => void reported.push(`${type} ${tableName} ${userId}`),
   );
   const define = (user: string, script: string) =>
     store.write((tx) => following.defining(tx, user, () => tx.exec(script)));
@@ -122,7 +122,7 @@ Deno.test("Q10 who defined which table is told apart within one commit", async (
     define("ann", "CREATE TABLE of_ann (x)"),
     define("bob", "CREATE TABLE of_bob (x)"),
   ]);
-  assert.deepEqual(told.sort(), [
+  assert.deepEqual(reported.sort(), [
     "table:created of_ann ann",
     "table:created of_bob bob",
     "table:created plain undefined",
@@ -130,7 +130,7 @@ Deno.test("Q10 who defined which table is told apart within one commit", async (
   following.stop();
 });
 
-Deno.test("Q10 what is there at the start is not announced", async () => {
+Deno.test("Q10 existing tables are not announced at the start", async () => {
   await using server = await serveSql({ memory: true });
   await using client = await server.join("tables");
   await nothingElse(client, server.store.exec);

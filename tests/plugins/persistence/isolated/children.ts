@@ -1,4 +1,4 @@
-/** The processes this one has started. */
+/** Returns the ids of the processes that this one has started. */
 export function children(): number[] {
   return [...Deno.readDirSync("/proc")].map(({ name }) => Number(name)).filter((pid) => {
     try {
@@ -9,7 +9,7 @@ export function children(): number[] {
   });
 }
 
-/** How long a process has computed, in hundredths of a second; its start takes about ten. */
+/** Returns the CPU time of a process in hundredths of a second; its start takes about ten. */
 export function ticks(pid: number): number {
   const [user, system] = statOf(pid).slice(11, 13);
   return Number(user) + Number(system);
@@ -19,7 +19,7 @@ function parentOf(pid: number): number {
   return Number(statOf(pid)[1]);
 }
 
-/** What the system tells of a process, behind its name. */
+/** Returns the fields of `/proc/<pid>/stat` after the name. */
 function statOf(pid: number): string[] {
   const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
   return stat.slice(stat.lastIndexOf(")") + 2).split(" ");

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { NUMBERS, ONE_ROW_NEVER, ROWS_FOR_EVER, serveSql } from "../../sql_events/kit.ts";
+import { ENDLESS_AGGREGATE, ENDLESS_ROWS, NUMBERS, serveSql } from "../../sql_events/kit.ts";
 
 const LIMITS = { maxRows: 10, maxMs: 5_000 };
 const failsWith = (code: string) => (error: { code: string }) => error.code === code;
@@ -47,14 +47,14 @@ Deno.test("isolated reads that write, return too many rows, or take too long are
     ["SELECT load_extension('x')", "bad_sql"],
     ["SELECT n FROM numbers", "too_many_rows"],
     ["SELECT hex(zeroblob(10000000))", "too_many_rows"],
-    [ONE_ROW_NEVER, "timeout", 300],
-    [ROWS_FOR_EVER, "too_many_rows"],
+    [ENDLESS_AGGREGATE, "timeout", 300],
+    [ENDLESS_ROWS, "too_many_rows"],
     [
       "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c",
       "timeout",
       300,
     ],
-    // To prepare it alone takes years: each part has twice as many as the one before.
+    // Preparing it would take years: each part doubles the work of the one before.
     [
       `WITH a0 AS (SELECT 1)${
         Array.from({ length: 40 }, (_, i) => `, a${i + 1} AS (SELECT 1 FROM a${i}, a${i})`).join("")
@@ -77,7 +77,10 @@ Deno.test("isolated reads wait for a place, and too many are refused", async () 
   await using server = await serveSql();
   await server.store.exec(NUMBERS);
   const isolated = server.store.isolated();
-  const slow = Array.from({ length: 2 }, () => isolated.read(ONE_ROW_NEVER, [], { maxRows: 1, maxMs: 500 }));
+  const slow = Array.from(
+    { length: 2 },
+    () => isolated.read(ENDLESS_AGGREGATE, [], { maxRows: 1, maxMs: 500 }),
+  );
   const ended = Promise.allSettled(slow);
   const waiting = Array.from({ length: 1_001 }, () => isolated.read("SELECT 1", [], LIMITS));
   const results = Promise.allSettled(waiting);

@@ -16,15 +16,18 @@
  * @module
  */
 
-import { checkOptions, closeCode, type Host, type Plugin } from "../core/mod.ts";
+import { checkOptions, type Plugin } from "../core/mod.ts";
 import type { Broker } from "./channels/broker.ts";
-import { ChannelClient, unsubscribeCodes } from "./channels/client.ts";
+import { ChannelNode } from "./channels/channel_node.ts";
+import { ChannelClient } from "./channels/client.ts";
+import { control } from "./channels/control.ts";
 import type { ChannelExtension } from "./channels/extensions.ts";
-import { Hub } from "./channels/hub.ts";
+import { LocalClients } from "./channels/local_clients.ts";
 import { memoryBroker } from "./channels/memory_broker.ts";
 import type { NamespaceOptions } from "./channels/namespace.ts";
 import { prepareNamespaces } from "./channels/namespaces.ts";
-import type { Channels, Target } from "./channels/service.ts";
+import type { Channels } from "./channels/service.ts";
+import { type Cluster, localCluster } from "./shared/cluster.ts";
 
 export type * from "./channels/broker.ts";
 export type { ChannelExtension, Publishing, SubscribeAddition } from "./channels/extensions.ts";
@@ -34,6 +37,8 @@ export { personalChannel } from "./channels/namespaces.ts";
 export type * from "./channels/publications.ts";
 export type * from "./channels/service.ts";
 export type * from "./channels/types.ts";
+export type * from "./shared/cluster.ts";
+export { localCluster } from "./shared/cluster.ts";
 export type { Identity, Verb, Verdict } from "./shared/identity.ts";
 export { Payload } from "./shared/payload.ts";
 
@@ -51,6 +56,8 @@ export interface ChannelsOptions {
   maxChannelsPerClient?: number;
   /** Bytes of a channel's name. @default {255} */
   maxNameBytes?: number;
+  /** Reaches the other nodes. @default {this node alone} */
+  cluster?: Cluster;
   /** Limits what clients do: {@linkcode rateLimits}. */
   limits?: { readonly extension: ChannelExtension } | undefined;
   /** Decides about subscriptions: {@linkcode auth}. */
@@ -59,115 +66,65 @@ export interface ChannelsOptions {
   extensions?: readonly ChannelExtension[];
 }
 
-const forceDisconnect = closeCode(3503, "force disconnect");
-
-/** Publishes, subscribes, and keeps logs. */
+/** Publishes and subscribes, and keeps histories. */
 export function channels(options: ChannelsOptions = {}): Plugin<Channels> {
-  const { broker = memoryBroker(), maxChannelsPerClient = 128, maxNameBytes = 255 } = options;
-  const { defaults, namespaces, onlyKnown, limits, access, extensions = [] } = options;
+  const { broker = memoryBroker(), cluster = localCluster() } = options;
+  const { maxChannelsPerClient = 128, maxNameBytes = 255, limits, access, extensions = [] } = options;
   const check = checkOptions("channels");
   check.positiveInteger("maxChannelsPerClient", maxChannelsPerClient);
   check.positiveInteger("maxNameBytes", maxNameBytes);
+  const { defaults, namespaces, onlyKnown } = options;
+  const prepared = prepareNamespaces({ broker, defaults, namespaces, onlyKnown, maxNameBytes });
 
-  let host: Host | undefined;
-  const hub = new Hub({
-    maxChannelsPerClient,
-    namespaces: prepareNamespaces({ broker, defaults, namespaces, onlyKnown, maxNameBytes }),
-    host: () => host,
-  });
-  for (const { extension } of [limits, access].filter((each) => each !== undefined)) {
-    hub.extensions.add(extension);
-  }
-  for (const extension of extensions) hub.extensions.add(extension);
-  const users = new Map<string, Set<ChannelClient>>();
-
-  function targeted(target: Target): ChannelClient[] {
-    if ("user" in target) return [...users.get(target.user) ?? []];
-    const client = hub.clients.get(target.client);
-    return client === undefined ? [] : [client];
-  }
+  const clients = new LocalClients();
+  const node = new ChannelNode(clients, prepared, maxChannelsPerClient);
+  const { localStats, start, ...remote } = control(node, clients, cluster);
+  if (limits !== undefined) node.extensions.add(limits.extension);
+  if (access !== undefined) node.extensions.add(access.extension);
+  for (const extension of extensions) node.extensions.add(extension);
+  let end = () => {};
 
   const api: Channels = {
     // deno-lint-ignore require-await -- makes one promise, and turns a throw into a rejection
     async publish(channel, data, publishOptions) {
-      return hub.publish(channel, hub.namespaceOf(channel), data, publishOptions);
+      return node.publish(channel, node.namespaceOf(channel), data, publishOptions);
     },
     broadcast: (names, data) => Promise.allSettled(names.map((name) => api.publish(name, data))),
-    subscribe: (channel, callback) => hub.listen(channel, callback),
-    history: (channel, query) => Promise.try(() => hub.history(channel, hub.namespaceOf(channel), query)),
-    removeHistory: (channel) => hub.removeHistory(channel),
+    subscribe: (channel, callback) => node.listen(channel, callback),
+    history: (channel, query) => Promise.try(() => node.history(channel, node.namespaceOf(channel), query)),
+    removeHistory: (channel) => node.removeHistory(channel),
 
     connect(conn, clientOptions) {
-      const client = new ChannelClient(hub, conn, clientOptions);
-      hub.clients.set(conn.id, client);
-      const { user } = client.identity;
-      if (user === "") return client;
-      const own = users.get(user);
-      if (own === undefined) users.set(user, new Set([client]));
-      else own.add(client);
+      const client = new ChannelClient(node, conn, clientOptions);
+      clients.add(client);
       return client;
     },
-    clientOf: (id) => hub.clients.get(id),
-    clients: hub.clients,
-    async subscribeClients(target, channel, grant) {
-      const all = targeted(target);
-      const request = { serverSide: true, ...(grant !== undefined && { grant }) };
-      await Promise.all(all.map(async (client) => {
-        await client.subscribe(channel, request, (subscribed) => {
-          client.conn.send(client.encoder.subscribed(channel, subscribed));
-        });
-      }));
-      return all.length;
-    },
-    unsubscribeClients: (target, channel) =>
-      Promise.try(() => {
-        const ended = targeted(target).flatMap((client) => {
-          const names = channel === undefined ? [...client.subscriptions.keys()] : [channel];
-          return names.filter((name) => client.expel(name, unsubscribeCodes.server));
-        });
-        return ended.length;
-      }),
-    closeChannel: (channel, why) => Promise.try(() => hub.close(channel, why)),
-    disconnect: (target, why = forceDisconnect) =>
-      Promise.try(() => {
-        const all = targeted(target);
-        for (const { conn } of all) conn.close(why);
-        return all.length;
-      }),
-    refresh: (target, change) =>
-      Promise.try(() => {
-        const all = targeted(target);
-        for (const client of all) client.identify({ ...client.identity, ...change });
-        return all.length;
-      }),
-    stats: (channel) => Promise.try(() => ({ channels: api.localStats(channel), silent: [] })),
-    localStats(channel) {
-      const all = channel === undefined ? [...hub.channels.values()] : [hub.channels.get(channel)];
-      return all.flatMap((each) => each === undefined ? [] : [each.stats]);
-    },
+    clientOf: (id) => clients.all.get(id),
+    clients: clients.all,
+    localStats,
 
-    extend: (extension) => hub.extensions.add(extension),
-    addNamespace: (name, namespaceOptions) => hub.addNamespace(name, namespaceOptions),
-    namespaceOf: (channel) => hub.namespaceOf(channel),
+    ...remote,
+    extend: (extension) => node.extensions.add(extension),
+    addNamespace: (name, namespaceOptions) => node.addNamespace(name, namespaceOptions),
+    namespaceOf: (channel) => node.namespaceOf(channel),
   };
 
   return {
     name: "channels",
     api,
-    async start(given) {
-      host = given;
-      await hub.start(given);
+    async start(host) {
+      end = start(host.log);
+      await node.start(host);
     },
-    stop: () => hub.stop(),
+    async stop() {
+      end();
+      await node.stop();
+    },
     close(conn) {
-      const client = hub.clients.get(conn.id);
+      const client = clients.all.get(conn.id);
       if (client === undefined) return;
-      client.leave();
-      hub.clients.delete(conn.id);
-      const { user } = client.identity;
-      const own = users.get(user);
-      own?.delete(client);
-      if (own?.size === 0) users.delete(user);
+      for (const channel of client.subscriptions.keys()) client.unsubscribe(channel);
+      clients.delete(client);
     },
   };
 }

@@ -181,7 +181,7 @@ export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: 
       const publication = { ...draft, offset: 0, time: clock.now() };
       return { offset: 0, epoch: "", receivers: events?.publication(channel, publication, "") ?? 0 };
     },
-    announce: (channel, kind, info) => events?.presence(channel, kind, info),
+    announce: (channel, announcement) => events?.presence(channel, announcement),
     subscribe() {},
     unsubscribe() {},
     history(channel, query, keep) {

@@ -5,7 +5,7 @@
  */
 
 import type { Clock, Log, MaybePromise } from "../../core/mod.ts";
-import type { ClientInfo, Draft, History, HistoryQuery, Publication, Published } from "./publications.ts";
+import type { Announcement, Draft, History, HistoryQuery, Publication, Published } from "./publications.ts";
 
 /** How much of a channel's history is kept. */
 export interface Retention {
@@ -20,7 +20,7 @@ export interface BrokerEvents {
   /** Delivers a publication, in the order of the history; returns the number of receivers on this node. */
   publication(channel: string, publication: Publication, epoch: string): number;
   /** A client joined or left, on this node or on another. */
-  presence(channel: string, kind: "join" | "leave", info: ClientInfo): void;
+  presence(channel: string, announcement: Announcement): void;
   /** This node may have missed publications, of one channel or (without a name) of all. */
   interrupted(channel?: string): void;
 }
@@ -55,10 +55,10 @@ export interface Broker {
    */
   publish(channel: string, draft: Draft, options: BrokerPublishOptions): MaybePromise<Published>;
   /** Sends a join or leave to every subscribed node. */
-  announce(channel: string, kind: "join" | "leave", info: ClientInfo): MaybePromise<void>;
+  announce(channel: string, announcement: Announcement): MaybePromise<void>;
   /**
-   * Subscribes this node to a channel; once it settles, no later publication is missed. A call that fails is repeated
-   * while the channel is in use.
+   * Subscribes this node to a channel; once it settles, no later publication is missed. It is called again after a
+   * failure, while the channel is in use. Of one channel, no call of `subscribe` or `unsubscribe` overlaps another.
    */
   subscribe(channel: string): MaybePromise<void>;
   /** Ends this node's subscription. */

@@ -1,5 +1,5 @@
 /**
- * One channel on this node: who listens, and how far they have been told.
+ * One channel on this node: its subscribers, and the position up to which they have been sent to.
  *
  * @module
  */
@@ -10,24 +10,23 @@ import type { Position, Publication } from "./publications.ts";
 import type { ChannelCallback, ChannelStats } from "./service.ts";
 import type { Subscription } from "./types.ts";
 
-/** Publications that arrive while a subscription is being prepared. */
+/** Publications that arrive while a subscription is prepared. */
 export type Buffer = { publication: Publication; epoch: string }[];
 
-/** A channel that somebody on this node listens to, or is about to. */
+/** A channel that has subscribers on this node, or is about to. */
 export class Channel {
   readonly name: string;
   readonly namespace: Namespace;
-  /** Its subscribed clients' connections. */
+  /** The connections of the subscribed clients. */
   readonly audience = new Audience();
   readonly callbacks = new Set<ChannelCallback>();
-  /** Resolves when the broker sends this channel's publications here; absent once it does. */
-  ready: Promise<void> | undefined;
-  /** Subscribers that want to hear of joins and leaves. */
-  #curious: Audience | undefined;
+  /** The state of this node's subscription at the broker: `true`, or a promise while it is being made. */
+  subscribed: boolean | Promise<void> = false;
+  #joinLeaveAudience: Audience | undefined;
   #buffers: Set<Buffer> | undefined;
-  /** The latest publication that subscribers were told of; absent before the first one took a position. */
-  #told: Position | undefined;
-  /** Subscribers that know more than that, and up to which offset. */
+  /** The position of the latest delivery; absent until a subscriber has a position. */
+  #latest: Position | undefined;
+  /** Subscribers that have read further than that, with their offsets. */
   #ahead: Map<Connection, number> | undefined;
   #publications = 0;
   #lastPublishedAt: number | undefined;
@@ -37,93 +36,90 @@ export class Channel {
     this.namespace = namespace;
   }
 
-  /** Whether nobody listens, and nobody is about to. */
-  get vacant(): boolean {
+  /** Whether it has no subscribers, and no subscription is being prepared. */
+  get unused(): boolean {
     return this.audience.size === 0 && this.callbacks.size === 0 && this.#buffers === undefined;
   }
 
-  /**
-   * Takes in a publication: `deliver` it; it is `old`, told before; or some before it are `missing`.
-   */
-  take(publication: Publication, epoch: string): "deliver" | "old" | "missing" {
-    const { offset } = publication;
+  /** Records a publication and decides what to do with it. With a `gap`, earlier publications are missing. */
+  accept(publication: Publication, epoch: string): "deliver" | "duplicate" | "gap" {
+    const { offset, time } = publication;
     if (this.#buffers !== undefined && offset > 0) {
       for (const buffer of this.#buffers) buffer.push({ publication, epoch });
     }
-    if (offset > 0 && this.#told !== undefined) {
-      const told = this.#told;
-      if (told.epoch === epoch && offset <= told.offset) return "old";
-      const next = told.epoch === epoch && offset === told.offset + 1;
-      this.#told = { offset, epoch };
-      if (!next) return "missing";
+    const latest = this.#latest;
+    const same = latest?.epoch === epoch;
+    if (offset > 0 && latest !== undefined) {
+      if (same && offset <= latest.offset) return "duplicate";
+      this.#latest = { offset, epoch };
     }
     this.#publications++;
-    this.#lastPublishedAt = publication.time;
-    return "deliver";
+    this.#lastPublishedAt = time;
+    return offset === 0 || latest === undefined || same && offset === latest.offset + 1 ? "deliver" : "gap";
   }
 
   /**
-   * A subscriber stands here; from now on gaps are noticed. It may know more than the others were told: what a
-   * broker has stored can be read before it is delivered. What it knows is not delivered to it again.
+   * Records the position of a new subscriber. From now on gaps are detected. It can be ahead of the deliveries: some
+   * brokers store a publication before they deliver it, so that it can be read before. It is not sent again.
    */
-  stand(conn: Connection, position: Position): void {
-    const told = this.#told ??= position;
-    if (told.epoch === position.epoch && told.offset < position.offset) {
+  setPosition(conn: Connection, position: Position): void {
+    const latest = this.#latest ??= position;
+    if (latest.epoch === position.epoch && latest.offset < position.offset) {
       (this.#ahead ??= new Map()).set(conn, position.offset);
     }
   }
 
-  /** Who knows a publication already. */
-  knowing({ offset }: Publication): ReadonlySet<Connection> | undefined {
+  /** Returns the subscribers that have read a publication before its delivery. */
+  connectionsAhead({ offset }: Publication): ReadonlySet<Connection> | undefined {
     if (this.#ahead === undefined || offset === 0) return;
-    const knowing = new Set<Connection>();
-    for (const [conn, known] of this.#ahead) {
-      if (known >= offset) knowing.add(conn);
-      if (known <= offset) this.#ahead.delete(conn);
+    const ahead = new Set<Connection>();
+    for (const [conn, read] of this.#ahead) {
+      if (read >= offset) ahead.add(conn);
+      if (read <= offset) this.#ahead.delete(conn);
     }
     if (this.#ahead.size === 0) this.#ahead = undefined;
-    return knowing;
+    return ahead;
   }
 
-  /** Nobody knows what was missed; the next subscriber's position counts. */
-  lose(): void {
-    this.#told = undefined;
+  /** Forgets the position after an interruption. The next subscriber sets it. */
+  clearPosition(): void {
+    this.#latest = undefined;
   }
 
-  /** Keeps what arrives from now on, for a subscription that is being prepared. */
-  buffer(): Buffer {
+  /** Starts to collect what arrives, for a subscription that is being prepared. */
+  startBuffer(): Buffer {
     const buffer: Buffer = [];
     (this.#buffers ??= new Set()).add(buffer);
     return buffer;
   }
 
   /** Ends a buffer. */
-  release(buffer: Buffer): void {
+  endBuffer(buffer: Buffer): void {
     this.#buffers?.delete(buffer);
     if (this.#buffers?.size === 0) this.#buffers = undefined;
   }
 
-  add(conn: Connection, subscription: Subscription): void {
+  add(conn: Connection, { joinLeave }: Subscription): void {
     this.audience.add(conn);
-    if (subscription.joinLeave) (this.#curious ??= new Audience()).add(conn);
+    if (joinLeave) (this.#joinLeaveAudience ??= new Audience()).add(conn);
   }
 
   delete(conn: Connection): void {
     this.audience.delete(conn);
     this.#ahead?.delete(conn);
-    this.#curious?.delete(conn);
-    if (this.#curious?.size === 0) this.#curious = undefined;
+    this.#joinLeaveAudience?.delete(conn);
+    if (this.#joinLeaveAudience?.size === 0) this.#joinLeaveAudience = undefined;
   }
 
-  /** Whether joins and leaves are still announced, with so many subscribers. */
+  /** Whether joins and leaves are sent, with the current number of subscribers. */
   get announces(): boolean {
     const { joinLeave, joinLeaveLimit } = this.namespace;
     return joinLeave !== "off" && this.audience.size <= joinLeaveLimit;
   }
 
-  /** Who hears of joins and leaves. */
-  get curious(): Audience | undefined {
-    return this.#curious;
+  /** The subscribers that receive joins and leaves. */
+  get joinLeaveAudience(): Audience | undefined {
+    return this.#joinLeaveAudience;
   }
 
   get stats(): ChannelStats {

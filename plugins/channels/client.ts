@@ -1,5 +1,5 @@
 /**
- * A client of the channel service: a connection that has signed in, with its subscriptions.
+ * A client: a connection that has signed in, with its subscriptions.
  *
  * @module
  */
@@ -22,41 +22,39 @@ import type {
   UnsubscribeCode,
 } from "./types.ts";
 
-/** What a client needs of the service. */
-export interface ClientHub {
+/** What a client needs of its node. */
+export interface ClientNode {
   readonly maxChannelsPerClient: number;
-  readonly extensions: Pick<Extensions, "beforeRead">;
+  readonly extensions: Pick<Extensions, "beforeRead" | "emit">;
   namespaceOf(channel: string): Namespace;
-  prepare(client: ChannelClient, channel: string, request: SubscribeRequest): Promise<Prepared>;
-  joined(client: ChannelClient, channel: Channel, subscription: Subscription): void;
-  recovered(client: ChannelClient, channel: string, complete: boolean): void;
-  identified(client: ChannelClient): void;
-  /** The join may be announced: whoever joined has been answered. */
+  prepare(client: Client, channel: string, request: SubscribeRequest): Promise<Prepared>;
+  joined(client: Client, channel: Channel, subscription: Subscription): void;
+  /** Sends the join to others, once the client has its answer. */
   announceJoin(channel: Channel, subscription: Subscription): void;
-  left(client: ChannelClient, subscription: Subscription): void;
-  /** Somebody was about to subscribe and did not. */
-  abandoned(channel: Channel): void;
+  left(client: Client, subscription: Subscription): void;
+  /** Releases a channel if it has no subscribers. */
+  releaseIfUnused(channel: Channel): void;
   publish(
     channel: string,
     namespace: Namespace,
     data: unknown,
     options?: PublishOptions,
-    client?: ChannelClient,
+    client?: Client,
   ): MaybePromise<Published>;
   history(channel: string, namespace: Namespace, query?: HistoryQuery): MaybePromise<History>;
 }
 
-/** Unsubscribe codes that this service sends. */
+/** The unsubscribe codes that this service sends. */
 export const unsubscribeCodes = {
-  /** The server ended it; the SDK stays away. */
+  /** The server ends it. The SDK does not subscribe again. */
   server: { code: 2000, reason: "server unsubscribe" },
-  /** Publications may be missing; the SDK subscribes again and recovers. */
+  /** Publications may be missing. The SDK subscribes again and recovers. */
   insufficient: { code: 2500, reason: "insufficient state" },
-  /** The subscription's proof has expired; the SDK fetches another. */
+  /** The subscription's token has expired. The SDK gets a new one. */
   expired: { code: 2501, reason: "expired" },
 } as const satisfies Record<string, UnsubscribeCode>;
 
-/** The same for subscriptions the server made: their client has no way to subscribe again but to reconnect. */
+/** The close codes for subscriptions that the server made: a client can only repeat them by reconnecting. */
 const disconnectCodes = new Map<UnsubscribeCode, ReturnType<typeof closeCode>>([
   [unsubscribeCodes.insufficient, closeCode(3010, "insufficient state")],
   [unsubscribeCodes.expired, closeCode(3006, "subscription expired")],
@@ -67,13 +65,13 @@ export class ChannelClient implements Client {
   readonly conn: Connection;
   readonly encoder: ChannelEncoder;
   readonly subscriptions = new Map<string, Subscription>();
-  readonly #hub: ClientHub;
+  readonly #node: ClientNode;
   readonly #refreshed: ((expiresAt: number | undefined) => void) | undefined;
   #identity: Identity;
-  #pending: Set<string> | undefined;
+  #preparing: Set<string> | undefined;
 
-  constructor(hub: ClientHub, conn: Connection, { identity, encoder, refreshed }: ClientOptions) {
-    this.#hub = hub;
+  constructor(node: ClientNode, conn: Connection, { identity, encoder, refreshed }: ClientOptions) {
+    this.#node = node;
     this.conn = conn;
     this.#identity = identity;
     this.encoder = encoder;
@@ -99,7 +97,7 @@ export class ChannelClient implements Client {
     reply: (subscribed: Subscribed) => void,
   ): Promise<void> {
     const prepared = await this.#prepare(channel, request);
-    if (!this.conn.open) return this.#abandon(prepared);
+    if (!this.conn.open) return this.#cancel(prepared);
     reply(this.#begin(prepared));
     this.#follow(prepared);
   }
@@ -110,7 +108,7 @@ export class ChannelClient implements Client {
   ): Promise<void> {
     const settled = await Promise.allSettled([...requests].map((each) => this.#prepare(...each)));
     const prepared = settled.flatMap((each) => each.status === "fulfilled" ? [each.value] : []);
-    if (!this.conn.open) return prepared.forEach((each) => this.#abandon(each));
+    if (!this.conn.open) return prepared.forEach((each) => this.#cancel(each));
     reply(new Map(prepared.map((each) => [each.subscription.channel, this.#begin(each)])));
     for (const each of prepared) this.#follow(each);
   }
@@ -119,52 +117,40 @@ export class ChannelClient implements Client {
     const subscription = this.subscriptions.get(channel);
     if (subscription === undefined) return false;
     this.subscriptions.delete(channel);
-    this.#hub.left(this, subscription);
+    this.#node.left(this, subscription);
     return true;
   }
 
   publish(channel: string, data: unknown, options?: PublishOptions): MaybePromise<Published> {
-    const namespace = this.#hub.namespaceOf(channel);
+    const namespace = this.#node.namespaceOf(channel);
     this.#check("publish", channel, namespace);
-    return this.#hub.publish(channel, namespace, data, options, this);
+    return this.#node.publish(channel, namespace, data, options, this);
   }
 
   history(channel: string, query?: HistoryQuery): MaybePromise<History> {
-    const namespace = this.#hub.namespaceOf(channel);
+    const namespace = this.#node.namespaceOf(channel);
     this.#check("history", channel, namespace);
-    return this.#hub.history(channel, namespace, query);
+    return this.#node.history(channel, namespace, query);
   }
 
   verdict(action: ChannelAction, channel: string): Verdict {
-    const namespace = this.#hub.namespaceOf(channel);
+    const namespace = this.#node.namespaceOf(channel);
     if (!offers(namespace, action)) return { allowed: false, rule: `no ${action} in this namespace` };
     return this.#decide(action, channel, namespace);
   }
 
   check(action: ChannelAction, channel: string): void {
-    this.#check(action, channel, this.#hub.namespaceOf(channel));
-  }
-
-  #check(action: ChannelAction, channel: string, namespace: Namespace): void {
-    if (!offers(namespace, action)) {
-      throw new PlugboardError("not_available", `The channel has no ${action}`);
-    }
-    if (!this.#decide(action, channel, namespace).allowed) throw denied();
-    if (action === "history" || action === "presence") this.#hub.extensions.beforeRead(this, action, channel);
-  }
-
-  #decide(action: ChannelAction, channel: string, namespace: Namespace): Verdict {
-    return decide(namespace, action, channel, this.#identity, this.subscriptions.has(channel));
+    this.#check(action, channel, this.#node.namespaceOf(channel));
   }
 
   identify(identity: Identity): void {
     this.#identity = identity;
     this.#refreshed?.(identity.expiresAt);
     for (const { channel, namespace, serverSide } of this.subscriptions.values()) {
-      const stays = serverSide || decide(namespace, "subscribe", channel, identity, false).allowed;
-      if (!stays) this.expel(channel, unsubscribeCodes.server);
+      const allowed = serverSide || decide(namespace, "subscribe", channel, identity, false).allowed;
+      if (!allowed) this.expel(channel, unsubscribeCodes.server);
     }
-    this.#hub.identified(this);
+    this.#node.extensions.emit("identified", this);
   }
 
   expel(channel: string, why: UnsubscribeCode): boolean {
@@ -180,57 +166,65 @@ export class ChannelClient implements Client {
     return true;
   }
 
-  /** The connection has ended. */
-  leave(): void {
-    for (const channel of this.subscriptions.keys()) this.unsubscribe(channel);
+  #check(action: ChannelAction, channel: string, namespace: Namespace): void {
+    if (!offers(namespace, action)) {
+      throw new PlugboardError("not_available", `The channel has no ${action}`);
+    }
+    if (!this.#decide(action, channel, namespace).allowed) throw denied();
+    if (action === "history" || action === "presence") {
+      this.#node.extensions.beforeRead(this, action, channel);
+    }
+  }
+
+  #decide(action: ChannelAction, channel: string, namespace: Namespace): Verdict {
+    return decide(namespace, action, channel, this.#identity, this.subscriptions.has(channel));
   }
 
   async #prepare(channel: string, request: SubscribeRequest): Promise<Prepared> {
-    const namespace = this.#hub.namespaceOf(channel);
-    this.#checkSubscribe(namespace, channel, request);
-    const pending = this.#pending ??= new Set();
-    pending.add(channel);
+    this.#checkSubscribe(this.#node.namespaceOf(channel), channel, request);
+    const preparing = this.#preparing ??= new Set();
+    preparing.add(channel);
     try {
-      return await this.#hub.prepare(this, channel, request);
+      return await this.#node.prepare(this, channel, request);
     } finally {
-      pending.delete(channel);
-      if (pending.size === 0) this.#pending = undefined;
+      preparing.delete(channel);
+      if (preparing.size === 0) this.#preparing = undefined;
     }
   }
 
   #checkSubscribe(namespace: Namespace, channel: string, { grant, serverSide }: SubscribeRequest): void {
-    if (this.subscriptions.has(channel) || this.#pending?.has(channel)) {
+    if (this.subscriptions.has(channel) || this.#preparing?.has(channel)) {
       throw new PlugboardError("already_subscribed", "Already subscribed");
     }
-    if (
-      !serverSide && this.subscriptions.size + (this.#pending?.size ?? 0) >= this.#hub.maxChannelsPerClient
-    ) {
-      throw new PlugboardError("limit_exceeded", `More than ${this.#hub.maxChannelsPerClient} channels`);
+    const { maxChannelsPerClient } = this.#node;
+    const count = this.subscriptions.size + (this.#preparing?.size ?? 0);
+    if (!serverSide && count >= maxChannelsPerClient) {
+      throw new PlugboardError("limit_exceeded", `More than ${maxChannelsPerClient} channels`);
     }
     if (grant !== undefined || serverSide) return;
     const needsGrant = channel.startsWith("$");
     if (needsGrant || !decide(namespace, "subscribe", channel, this.#identity, false).allowed) throw denied();
   }
 
-  /** The connection has ended meanwhile. */
-  #abandon({ channel, abandon }: Prepared): void {
-    abandon();
-    this.#hub.abandoned(channel);
+  #cancel({ channel, cancel }: Prepared): void {
+    cancel();
+    this.#node.releaseIfUnused(channel);
   }
 
   #begin({ channel, subscription, begin }: Prepared): Subscribed {
     this.subscriptions.set(subscription.channel, subscription);
-    this.#hub.joined(this, channel, subscription);
+    this.#node.joined(this, channel, subscription);
     const subscribed = begin();
-    if (subscribed.wasRecovering) this.#hub.recovered(this, channel.name, subscribed.recovered);
+    const { wasRecovering, recovered } = subscribed;
+    if (wasRecovering) this.#node.extensions.emit("recovered", this, channel.name, recovered);
     return subscribed;
   }
 
-  #follow({ channel, subscription, newer }: Prepared): void {
-    for (const publication of newer()) {
+  #follow({ channel, subscription, later }: Prepared): void {
+    for (const publication of later()) {
       this.conn.send(this.encoder.publication(subscription.channel, publication));
     }
-    if (this.conn.open) this.#hub.announceJoin(channel, subscription);
+    if (this.conn.open) this.#node.announceJoin(channel, subscription);
   }
 }
 

@@ -6,7 +6,7 @@
 
 import type { MaybePromise, Nothing } from "../../core/mod.ts";
 import type { Namespace } from "./namespace.ts";
-import type { Draft, Publication, Published } from "./publications.ts";
+import type { ClientInfo, Draft, Publication, Published } from "./publications.ts";
 import type { Client, Subscribed, SubscribeRequest, Subscription } from "./types.ts";
 
 /** One publish, from the call to its result: every hook gets the same object. */
@@ -62,6 +62,8 @@ export interface ChannelExtension {
   left?(client: Client, subscription: Subscription): Nothing;
   /** A client has another identity. Extensions that allow subscriptions decide again. */
   identified?(client: Client): Nothing;
+  /** Returns the number of people in a channel, for the join or leave of a client. */
+  people?(channel: string, client: ClientInfo): MaybePromise<number>;
   /** A channel has its first subscriber on this node. */
   occupied?(channel: string): Nothing;
   /** A channel has lost its last subscriber on this node. */
@@ -70,7 +72,7 @@ export interface ChannelExtension {
 
 type Hook = Exclude<keyof ChannelExtension, "name">;
 /** Hooks that tell what has happened; unlike the others they cannot refuse. */
-type Event = Exclude<Hook, `before${string}`>;
+type Event = Exclude<Hook, `before${string}` | "people">;
 
 /** Receives what failed, and the error. */
 export type OnFailure = (what: string, error: unknown) => void;
@@ -120,8 +122,13 @@ export class Extensions {
     for (const extension of this.#with("beforeRead")) extension.beforeRead!(client, action, channel);
   }
 
+  /** Returns the number of people in a channel, from the first extension that knows it. */
+  people(channel: string, client: ClientInfo): MaybePromise<number | undefined> {
+    return this.#with("people")[0]?.people!(channel, client);
+  }
+
   /** Calls a hook of all extensions that have it. */
-  tell<E extends Event>(event: E, ...args: Parameters<NonNullable<ChannelExtension[E]>>): void {
+  emit<E extends Event>(event: E, ...args: Parameters<NonNullable<ChannelExtension[E]>>): void {
     for (const extension of this.#with(event)) {
       try {
         (extension[event] as (...args: unknown[]) => Nothing).apply(extension, args);
@@ -138,15 +145,5 @@ export class Extensions {
       this.#having.set(hook, having);
     }
     return having;
-  }
-}
-
-/** Runs work without waiting for it; reports a failure. */
-export function inBackground(what: string, failed: OnFailure, work: () => MaybePromise<unknown>): void {
-  try {
-    const promise = work();
-    if (promise instanceof Promise) promise.catch((error) => failed(what, error));
-  } catch (error) {
-    failed(what, error);
   }
 }

@@ -180,8 +180,8 @@ export function memoryBroker(options: MemoryBrokerOptions = {}): Broker {
       const receivers = events?.publication(channel, publication, epoch) ?? 0;
       return { offset: publication.offset, epoch, receivers };
     },
-    announce(channel, kind, info) {
-      events?.presence(channel, kind, info);
+    announce(channel, announcement) {
+      events?.presence(channel, announcement);
     },
     subscribe() {},
     unsubscribe() {},

@@ -26,6 +26,16 @@ export interface ClientInfo {
   readonly chanInfo?: string;
 }
 
+/** A join or a leave. */
+export interface Announcement {
+  /** What happened. */
+  readonly kind: "join" | "leave";
+  /** The client. */
+  readonly info: ClientInfo;
+  /** The number of people in the channel now: users, and anonymous clients. Absent without presence. */
+  readonly people?: number;
+}
+
 /** A message to publish. It has no position yet. */
 export interface Draft {
   /** The payload. */

@@ -1,14 +1,13 @@
 /**
- * Subscribing without a gap: what was published before a subscription took effect comes with the reply, what is
- * published after it follows, and nothing comes twice.
+ * Subscribing without a gap: the reply has a position, and the client gets every later publication once.
  *
- * A subscription is prepared (the broker may take its time; what arrives meanwhile is kept), then it begins and
- * is answered in one go, then it follows the channel.
+ * A subscription is prepared first: the broker may answer later, and what arrives meanwhile is buffered. Then it begins
+ * and is answered in one step. Then it gets what was buffered.
  *
  * @module
  */
 
-import { PlugboardError } from "../../core/mod.ts";
+import { type MaybePromise, PlugboardError } from "../../core/mod.ts";
 import type { Channel } from "./channel.ts";
 import type { SubscribeAddition } from "./extensions.ts";
 import type { ClientInfo, History, Position, Publication } from "./publications.ts";
@@ -18,25 +17,33 @@ import type { Client, Subscribed, SubscribeRequest, Subscription } from "./types
 export interface Prepared {
   readonly channel: Channel;
   readonly subscription: Subscription;
-  /** What to answer; from here to {@linkcode Prepared.newer} nothing may be awaited. */
+  /** Returns the answer. Nothing may be awaited between this call and {@linkcode Prepared.later}. */
   begin(): Subscribed;
-  /** What came in after the answered position. */
-  newer(): Publication[];
-  /** Gives everything back. */
-  abandon(): void;
+  /** Returns what was published after the answered position. */
+  later(): Publication[];
+  /** Gives up. */
+  cancel(): void;
 }
 
-/** Has the channel ready and reads what the answer needs. */
+/** What {@linkcode prepare} works with. */
+export interface Preparing {
+  readonly channel: Channel;
+  readonly request: SubscribeRequest;
+  readonly client: Pick<Client, "conn" | "info">;
+  readonly now: number;
+  readonly addition: SubscribeAddition | undefined;
+  /** Subscribes this node at the broker. */
+  readonly subscribe: (channel: Channel) => MaybePromise<void>;
+}
+
+/** Prepares a subscription: subscribes at the broker and reads the history that the answer needs. */
 export async function prepare(
-  channel: Channel,
-  request: SubscribeRequest,
-  { conn, info }: Pick<Client, "conn" | "info">,
-  now: number,
-  addition: SubscribeAddition | undefined,
+  { channel, request, client: { conn, info }, now, addition, subscribe }: Preparing,
 ): Promise<Prepared> {
-  const buffer = channel.buffer();
+  const buffer = channel.startBuffer();
   try {
-    if (channel.ready !== undefined) await channel.ready;
+    const subscribing = subscribe(channel);
+    if (subscribing !== undefined) await subscribing;
     const subscription = describe(channel, request, info, now);
     const page = readPage(channel, request, subscription);
     const history = page instanceof Promise ? await page : page;
@@ -52,32 +59,34 @@ export async function prepare(
         const added = addition?.data?.(read);
         const offset = added?.offset;
         if (covered !== undefined && offset !== undefined) covered = { ...covered, offset };
-        if (covered !== undefined) channel.stand(conn, lastOf(buffer, covered));
+        if (covered !== undefined) channel.setPosition(conn, lastPosition(buffer, covered));
         return {
           ...read,
           ...(added !== undefined && { data: added.json }),
           ...(covered !== undefined && offset !== undefined && { position: covered }),
         };
       },
-      newer() {
-        channel.release(buffer);
+      later() {
+        channel.endBuffer(buffer);
         const from = covered;
         if (from === undefined) return [];
-        return buffer.filter(({ publication, epoch }) =>
-          epoch === from.epoch && publication.offset > from.offset
-        )
-          .map(({ publication }) => publication);
+        return buffer.flatMap(({ publication, epoch }) =>
+          epoch === from.epoch && publication.offset > from.offset ? [publication] : []
+        );
       },
-      abandon: () => channel.release(buffer),
+      cancel: () => channel.endBuffer(buffer),
     };
   } catch (error) {
-    channel.release(buffer);
+    channel.endBuffer(buffer);
     throw error;
   }
 }
 
-/** The position after what was kept in a buffer. */
-function lastOf(buffer: readonly { publication: Publication; epoch: string }[], covered: Position): Position {
+/** Returns the position after everything in a buffer. */
+function lastPosition(
+  buffer: readonly { publication: Publication; epoch: string }[],
+  covered: Position,
+): Position {
   const last = buffer.at(-1);
   if (last === undefined || last.epoch !== covered.epoch || last.publication.offset < covered.offset) {
     return covered;
@@ -87,38 +96,36 @@ function lastOf(buffer: readonly { publication: Publication; epoch: string }[], 
 
 function describe(
   { name, namespace }: Channel,
-  request: SubscribeRequest,
+  { grant, recoverable: asked, recover, positioned, joinLeave, serverSide }: SubscribeRequest,
   info: ClientInfo,
   now: number,
 ): Subscription {
-  const { keep, recovery, joinLeave } = namespace;
+  const { keep, recovery } = namespace;
   const allowed = keep !== undefined && recovery !== "off";
-  const recoverable = allowed &&
-    (recovery === "always" || request.recoverable === true || request.recover !== undefined);
+  const recoverable = allowed && (recovery === "always" || asked === true || recover !== undefined);
   return {
     channel: name,
     namespace,
-    info: request.grant?.chanInfo === undefined ? info : { ...info, chanInfo: request.grant.chanInfo },
+    info: grant?.chanInfo === undefined ? info : { ...info, chanInfo: grant.chanInfo },
     recoverable,
-    positioned: recoverable || (allowed && request.positioned === true),
-    joinLeave: joinLeave === "all" || (joinLeave === "ask" && request.joinLeave === true),
-    serverSide: request.serverSide === true,
+    positioned: recoverable || (allowed && positioned === true),
+    joinLeave: namespace.joinLeave === "all" || (namespace.joinLeave === "ask" && joinLeave === true),
+    serverSide: serverSide === true,
     since: now,
-    expiresAt: request.grant?.expiresAt,
+    expiresAt: grant?.expiresAt,
   };
 }
 
+/** Reads the part of the history that the answer needs; none without positioning. */
 function readPage(
-  { name, namespace }: Channel,
+  { name, namespace: { broker, keep, recoveryMode, recoveryLimit } }: Channel,
   { recover }: SubscribeRequest,
   { positioned, recoverable }: Subscription,
-): History | Promise<History> | undefined {
+): MaybePromise<History> | undefined {
   if (!positioned) return undefined;
-  const { broker } = namespace;
-  const keep = namespace.keep!;
-  if (recover === undefined || !recoverable) return broker.history(name, { limit: 0 }, keep);
-  if (namespace.recoveryMode === "cache") return broker.history(name, { limit: 1, reverse: true }, keep);
-  return broker.history(name, { since: recover, limit: namespace.recoveryLimit + 1 }, keep);
+  if (recover === undefined || !recoverable) return broker.history(name, { limit: 0 }, keep!);
+  if (recoveryMode === "cache") return broker.history(name, { limit: 1, reverse: true }, keep!);
+  return broker.history(name, { since: recover, limit: recoveryLimit + 1 }, keep!);
 }
 
 function answer(
@@ -127,12 +134,12 @@ function answer(
   { positioned, recoverable, expiresAt }: Subscription,
   history: History | undefined,
 ): Subscribed {
-  const recovering = recover !== undefined && recoverable;
-  const missed = recovering ? missedBy(recover, history!, namespace) : undefined;
+  const wasRecovering = recover !== undefined && recoverable;
+  const missed = wasRecovering ? missedSince(recover, history!, namespace) : undefined;
   return {
     recoverable,
     positioned,
-    wasRecovering: recovering,
+    wasRecovering,
     recovered: missed !== undefined,
     publications: missed?.publications ?? [],
     ...(history !== undefined && { position: missed?.position ?? history.top }),
@@ -141,8 +148,8 @@ function answer(
   };
 }
 
-/** What a client at `from` has missed, and the position to answer; nothing if that cannot be told for certain. */
-function missedBy(
+/** Returns what a client at a position has missed, and the position to answer; `undefined` if some of it is lost. */
+function missedSince(
   from: Position,
   { publications, top }: History,
   { recoveryMode, recoveryLimit }: Channel["namespace"],
@@ -160,7 +167,7 @@ function missedBy(
   return complete ? { publications, position } : undefined;
 }
 
-/** The error for somebody who may not. It does not tell whether the channel exists. */
+/** Creates the error of a refused action. It does not reveal whether the channel exists. */
 export function denied(): PlugboardError {
   return new PlugboardError("permission_denied", "Permission denied");
 }

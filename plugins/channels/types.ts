@@ -21,10 +21,10 @@ import type {
 export interface ChannelEncoder {
   /** Encodes a publication. */
   publication(channel: string, publication: Publication): Message;
-  /** Encodes a join. */
-  join(channel: string, info: ClientInfo): Message;
+  /** Encodes a join. `people` is the number of people in the channel now; absent without presence. */
+  join(channel: string, info: ClientInfo, people?: number): Message;
   /** Encodes a leave. */
-  leave(channel: string, info: ClientInfo): Message;
+  leave(channel: string, info: ClientInfo, people?: number): Message;
   /** Encodes a subscription that the server made. */
   subscribed(channel: string, subscribed: Subscribed): Message;
   /** Encodes the end of a subscription by the server. */

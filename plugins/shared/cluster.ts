@@ -41,9 +41,9 @@ export function localCluster(): Cluster {
       topics.set(topic, answer);
       return () => void topics.delete(topic);
     },
-    async ask(topic, question) {
-      const answer = topics.get(topic);
-      if (answer === undefined) return { answers: [], silent: [node] };
+    async ask(topic, question, { node: asked = node } = {}) {
+      const answer = asked === node ? topics.get(topic) : undefined;
+      if (answer === undefined) return { answers: [], silent: [asked] };
       return { answers: [{ node, answer: await answer(question) }], silent: [] };
     },
   };

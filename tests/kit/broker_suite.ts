@@ -24,7 +24,7 @@ export async function underTest(broker: Broker, end: () => unknown = () => {}): 
   const presence: BrokerUnderTest["presence"] = [];
   await broker.start?.({
     publication: (channel, publication, epoch) => delivered.push({ channel, publication, epoch }) && 1,
-    presence: (channel, kind, { client }) => void presence.push({ channel, kind, client }),
+    presence: (channel, { kind, info: { client } }) => void presence.push({ channel, kind, client }),
     interrupted() {},
   }, { clock, log: { debug() {}, info() {}, warn() {}, error() {} } });
   return {
@@ -138,8 +138,8 @@ export function brokerSuite(name: string, make: () => Promise<BrokerUnderTest>):
 
   test("announces joins and leaves", async ({ broker, presence }) => {
     await broker.subscribe("a");
-    await broker.announce("a", "join", { user: "u", client: "c" });
-    await broker.announce("a", "leave", { user: "u", client: "c" });
+    await broker.announce("a", { kind: "join", info: { user: "u", client: "c" } });
+    await broker.announce("a", { kind: "leave", info: { user: "u", client: "c" } });
     assert.deepEqual(presence.map(({ kind }) => kind), ["join", "leave"]);
   });
 

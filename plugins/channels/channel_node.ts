@@ -1,0 +1,285 @@
+/**
+ * All channels of this node, between the brokers and the clients.
+ *
+ * @module
+ */
+
+import {
+  type Connection,
+  type Host,
+  type MaybePromise,
+  PlugboardError,
+  systemClock,
+} from "../../core/mod.ts";
+import { chain } from "../shared/maybe_promise.ts";
+import { Payload } from "../shared/payload.ts";
+import type { Broker, BrokerEvents } from "./broker.ts";
+import { BrokerSubscriptions } from "./broker_subscriptions.ts";
+import { callbackQueue } from "./callbacks.ts";
+import { Channel } from "./channel.ts";
+import { type ClientNode, unsubscribeCodes } from "./client.ts";
+import { Extensions, type OnFailure, type Publishing } from "./extensions.ts";
+import type { LocalClients } from "./local_clients.ts";
+import type { Namespace, NamespaceOptions } from "./namespace.ts";
+import type { Namespaces } from "./namespaces.ts";
+import type {
+  Announcement,
+  Draft,
+  History,
+  HistoryQuery,
+  Publication,
+  Published,
+  PublishOptions,
+} from "./publications.ts";
+import type { ChannelCallback } from "./service.ts";
+import { prepare, type Prepared } from "./subscribing.ts";
+import type { Client, SubscribeRequest, Subscription, UnsubscribeCode } from "./types.ts";
+
+/** How often expired subscriptions are ended, and how long a client has to renew one. */
+const EXPIRY_SWEEP_MS = 1_000;
+const EXPIRY_GRACE_MS = 25_000;
+
+/** All channels of this node. */
+export class ChannelNode implements ClientNode, BrokerEvents {
+  readonly maxChannelsPerClient: number;
+  /** The channels in use. */
+  readonly channels = new Map<string, Channel>();
+  readonly extensions: Extensions;
+  readonly #clients: LocalClients;
+  readonly #namespaces: Namespaces;
+  readonly #failed: OnFailure = (what, error) => this.#host?.log.error(`${what} failed`, { error });
+  readonly #callbacks = callbackQueue(this.#failed);
+  readonly #started = new Set<Broker>();
+  readonly #subscriptions = new BrokerSubscriptions(() => this.#clock, this.#failed);
+  readonly #expiring = new Map<Subscription, Client>();
+  #host: Host | undefined;
+  #endSweep: (() => void) | undefined;
+
+  constructor(clients: LocalClients, namespaces: Namespaces, maxChannelsPerClient: number) {
+    this.#clients = clients;
+    this.#namespaces = namespaces;
+    this.maxChannelsPerClient = maxChannelsPerClient;
+    this.extensions = new Extensions(this.#failed);
+  }
+
+  async start(host: Host): Promise<void> {
+    this.#host = host;
+    for (const broker of this.#namespaces.brokers) await this.#startBroker(broker, host);
+    this.#endSweep = host.clock.every(EXPIRY_SWEEP_MS, () => this.#endExpired());
+  }
+
+  async stop(): Promise<void> {
+    this.#endSweep?.();
+    this.#callbacks.stop();
+    this.#subscriptions.stop();
+    for (const broker of this.#started) await broker.stop?.();
+    this.#started.clear();
+  }
+
+  /** Adds a namespace, and starts its broker if the others are started. */
+  async addNamespace(name: string, options: NamespaceOptions): Promise<void> {
+    const { broker } = this.#namespaces.add(name, options);
+    if (this.#host !== undefined) await this.#startBroker(broker, this.#host);
+  }
+
+  namespaceOf(channel: string): Namespace {
+    return this.channels.get(channel)?.namespace ?? this.#namespaces.of(channel);
+  }
+
+  publish(
+    channel: string,
+    namespace: Namespace,
+    data: unknown,
+    { tags, except, ephemeral }: PublishOptions = {},
+    client?: Client,
+  ): MaybePromise<Published> {
+    const startedAt = performance.now();
+    if (except !== undefined && !ephemeral) {
+      throw new PlugboardError("bad_request", "Only an ephemeral publication can leave somebody out");
+    }
+    const draft: Draft = {
+      payload: Payload.of(data),
+      ...(client !== undefined && { info: client.subscriptions.get(channel)?.info ?? client.info }),
+      ...(tags !== undefined && { tags }),
+      ...(except !== undefined && { except }),
+    };
+    const publishing: Publishing = { channel, namespace, client, draft, startedAt };
+    this.extensions.beforePublish(publishing);
+    const result = namespace.broker.publish(channel, draft, { keep: ephemeral ? undefined : namespace.keep });
+    return chain(result, (published) => {
+      this.extensions.emit("published", publishing, published);
+      return published;
+    });
+  }
+
+  history(channel: string, { keep, broker }: Namespace, query: HistoryQuery = {}): MaybePromise<History> {
+    if (keep === undefined) throw new PlugboardError("not_available", "The channel keeps no history");
+    const { since, reverse } = query;
+    if (reverse && since?.offset === 0) {
+      throw new PlugboardError("bad_request", "Nothing lies before offset 0");
+    }
+    return chain(broker.history(channel, query, keep), (page) => {
+      if (since === undefined || since.epoch === "" || since.epoch === page.top.epoch) return page;
+      throw new PlugboardError("unrecoverable_position", "The log has begun anew since this position");
+    });
+  }
+
+  async removeHistory(channel: string): Promise<void> {
+    await this.namespaceOf(channel).broker.removeHistory(channel);
+  }
+
+  /** Adds a callback. Returns the function that removes it. */
+  listen(name: string, callback: ChannelCallback): () => void {
+    const channel = this.#use(name);
+    // A function of its own, so that the same callback can be added twice.
+    const own: ChannelCallback = (data, publication) => callback(data, publication);
+    channel.callbacks.add(own);
+    Promise.try(() => this.#subscriptions.subscribe(channel)).catch(() => {}); // It is reported and retried.
+    return () => {
+      channel.callbacks.delete(own);
+      this.releaseIfUnused(channel);
+    };
+  }
+
+  async prepare(client: Client, name: string, request: SubscribeRequest): Promise<Prepared> {
+    const addition = await this.extensions.beforeSubscribe(client, name, request);
+    const channel = this.#use(name);
+    const subscribe = () => this.#subscriptions.subscribe(channel);
+    try {
+      return await prepare({ channel, request, client, now: this.#clock.now(), addition, subscribe });
+    } catch (error) {
+      this.releaseIfUnused(channel);
+      throw error;
+    }
+  }
+
+  joined(client: Client, channel: Channel, subscription: Subscription): void {
+    const first = channel.audience.size === 0;
+    channel.add(client.conn, subscription);
+    if (subscription.expiresAt !== undefined) this.#expiring.set(subscription, client);
+    if (first) this.extensions.emit("occupied", channel.name);
+    this.extensions.emit("joined", client, subscription);
+  }
+
+  announceJoin(channel: Channel, { info }: Subscription): void {
+    this.#announce(channel, "join", info);
+  }
+
+  left(client: Client, subscription: Subscription): void {
+    const channel = this.channels.get(subscription.channel)!;
+    channel.delete(client.conn);
+    this.#expiring.delete(subscription);
+    this.extensions.emit("left", client, subscription);
+    this.#announce(channel, "leave", subscription.info);
+    if (channel.audience.size === 0) this.extensions.emit("vacated", channel.name);
+    this.releaseIfUnused(channel);
+  }
+
+  /** Ends all clients' subscriptions to a channel; returns their number. */
+  close(name: string, why: UnsubscribeCode): number {
+    const subscribers = [...this.channels.get(name)?.audience ?? []];
+    return subscribers.filter(({ id }) => this.#clientOf(id).expel(name, why)).length;
+  }
+
+  releaseIfUnused(channel: Channel): void {
+    if (!channel.unused || this.channels.get(channel.name) !== channel) return;
+    this.channels.delete(channel.name);
+    void this.#subscriptions.release(channel);
+  }
+
+  /** Delivers a publication from the broker; returns the number of receivers. */
+  publication(name: string, publication: Publication, epoch: string): number {
+    const channel = this.channels.get(name);
+    if (channel === undefined) return 0;
+    const accepted = channel.accept(publication, epoch);
+    if (accepted === "duplicate") return 0;
+    if (accepted === "gap") this.#expelPositioned(channel);
+    let receivers = this.#send(channel, publication);
+    if (channel.callbacks.size > 0) {
+      receivers += channel.callbacks.size;
+      this.#callbacks.add(name, channel.callbacks, publication);
+    }
+    this.extensions.emit("delivered", channel, publication, receivers);
+    return receivers;
+  }
+
+  /** Delivers a join or leave from the broker. */
+  presence(name: string, { kind, info, people }: Announcement): void {
+    const audience = this.channels.get(name)?.joinLeaveAudience;
+    audience?.send(({ id }) => this.#clientOf(id).encoder[kind](name, info, people));
+  }
+
+  /** Handles a broker's report that publications may be missing. */
+  interrupted(name?: string): void {
+    for (const channel of name === undefined ? this.channels.values() : [this.channels.get(name)]) {
+      if (channel === undefined) continue;
+      this.#expelPositioned(channel);
+      channel.clearPosition();
+    }
+  }
+
+  get #clock() {
+    return this.#host?.clock ?? systemClock;
+  }
+
+  #clientOf(id: string): Client {
+    return this.#clients.all.get(id)!;
+  }
+
+  async #startBroker(broker: Broker, host: Host): Promise<void> {
+    if (this.#started.has(broker)) return;
+    this.#started.add(broker);
+    await broker.start?.(this, host);
+  }
+
+  #use(name: string): Channel {
+    let channel = this.channels.get(name);
+    if (channel === undefined) {
+      this.channels.set(name, channel = new Channel(name, this.#namespaces.of(name)));
+    }
+    return channel;
+  }
+
+  #send(channel: Channel, publication: Publication): number {
+    const { audience, name } = channel;
+    const encode = ({ id }: Connection) => this.#clientOf(id).encoder.publication(name, publication);
+    const { except } = publication;
+    const ahead = channel.connectionsAhead(publication);
+    if (ahead === undefined) {
+      return audience.send(encode, except === undefined ? undefined : this.#clients.all.get(except)?.conn);
+    }
+    return [...audience].filter((conn) => !ahead.has(conn) && conn.send(encode(conn))).length;
+  }
+
+  /** Ends the subscriptions that must not have a gap. Their clients subscribe again and recover. */
+  #expelPositioned(channel: Channel): void {
+    for (const { id } of channel.audience) {
+      const client = this.#clientOf(id);
+      if (client.subscriptions.get(channel.name)?.positioned) {
+        client.expel(channel.name, unsubscribeCodes.insufficient);
+      }
+    }
+  }
+
+  #announce(channel: Channel, kind: "join" | "leave", info: Subscription["info"]): void {
+    if (!channel.announces) return;
+    const { name, namespace: { broker } } = channel;
+    const announce = (people: number | undefined) =>
+      broker.announce(name, { kind, info, ...(people !== undefined && { people }) });
+    try {
+      const announced = chain(this.extensions.people(name, info), announce);
+      if (announced instanceof Promise) {
+        announced.catch((error) => this.#failed(`announcing a ${kind}`, error));
+      }
+    } catch (error) {
+      this.#failed(`announcing a ${kind}`, error);
+    }
+  }
+
+  #endExpired(): void {
+    const due = this.#clock.now() - EXPIRY_GRACE_MS;
+    for (const [{ channel, expiresAt }, client] of this.#expiring) {
+      if (expiresAt !== undefined && expiresAt <= due) client.expel(channel, unsubscribeCodes.expired);
+    }
+  }
+}

@@ -1,0 +1,39 @@
+/**
+ * The clients of this node, by connection and by user.
+ *
+ * @module
+ */
+
+import type { Target } from "./service.ts";
+import type { Client } from "./types.ts";
+
+/** The clients of this node. */
+export class LocalClients {
+  /** All clients by the id of their connection. */
+  readonly all = new Map<string, Client>();
+  readonly #byUser = new Map<string, Set<Client>>();
+
+  add(client: Client): void {
+    this.all.set(client.id, client);
+    const { user } = client.identity;
+    if (user === "") return;
+    const own = this.#byUser.get(user);
+    if (own === undefined) this.#byUser.set(user, new Set([client]));
+    else own.add(client);
+  }
+
+  delete(client: Client): void {
+    this.all.delete(client.id);
+    const { user } = client.identity;
+    const own = this.#byUser.get(user);
+    own?.delete(client);
+    if (own?.size === 0) this.#byUser.delete(user);
+  }
+
+  /** Returns the clients of a user, or of a connection. */
+  targeted(target: Target): Client[] {
+    if ("user" in target) return [...this.#byUser.get(target.user) ?? []];
+    const client = this.all.get(target.client);
+    return client === undefined ? [] : [client];
+  }
+}

@@ -1,8 +1,8 @@
 /**
- * Presence: who is in a channel, since when, and with what to show for it.
+ * Presence: who is in a channel, since when, and with which data.
  *
- * Subscribers are present by themselves. Anybody else, such as a user known to a backend only, is put in with
- * {@linkcode Presence.update} and is gone when not updated for the timeout.
+ * Subscribers are present automatically. A client without a connection, such as a user of a backend, is added by
+ * {@linkcode Presence.update} and removed when it is not updated for the timeout.
  *
  * ```ts
  * import { Server } from "@plugboard/server";
@@ -13,90 +13,95 @@
  * const bus = server.use(channels());
  * const people = server.use(presence({ channels: bus }));
  *
- * people.update("lobby", "alice", { name: "Alice", status: "online" });
- * console.log(people.list("lobby").map(({ client, data }) => [client, data]));
+ * await people.update("lobby", "alice", { name: "Alice", status: "online" });
+ * const present = await people.list("lobby");
+ * console.log(present.map(({ client, data }) => [client, data]));
  * ```
  *
  * @module
  */
 
-import { checkOptions, type Clock, type Host, type Nothing, type Plugin, systemClock } from "../core/mod.ts";
-import type { Channels, Client, ClientInfo } from "./channels.ts";
+import {
+  checkOptions,
+  type Host,
+  type MaybePromise,
+  type Nothing,
+  type Plugin,
+  systemClock,
+} from "../core/mod.ts";
+import type { Channels, Subscription } from "./channels.ts";
+import {
+  memoryPresenceStore,
+  type PresenceCount,
+  type PresenceStore,
+  type Present,
+} from "./presence/store.ts";
+import { PresenceWrites } from "./presence/writes.ts";
+import { chain } from "./shared/maybe_promise.ts";
+
+export {
+  type MemoryPresenceStore,
+  memoryPresenceStore,
+  type PresenceCount,
+  type PresenceStore,
+  type Present,
+  type Synchronous,
+} from "./presence/store.ts";
 
 /** Options of {@linkcode presence}. */
 export interface PresenceOptions {
   /** The channels whose subscribers are present. */
-  channels: Pick<Channels, "extend" | "namespaceOf">;
-  /** How long somebody without a connection stays after the last update. @default {60000} */
+  channels: Pick<Channels, "extend" | "namespaceOf" | "clients">;
+  /** Where to store who is present. @default {memoryPresenceStore()} */
+  store?: PresenceStore;
+  /** How long a client without a connection stays after its last update. @default {60000} */
   timeoutMs?: number;
 }
 
-/** Somebody in a channel. */
-export interface Present {
-  /** The connection's id, or whatever id the update gave. */
-  readonly client: string;
-  /** The user's id; empty for somebody anonymous. */
-  readonly user: string;
-  /** What the update said. */
-  readonly data: unknown;
-  /** What is known from sign-in; absent for somebody without a connection. */
-  readonly info?: ClientInfo;
-  /** Milliseconds since 1970. */
-  readonly joinedAt: number;
-  /** The latest update; for a subscriber, at most half a timeout ago. */
-  readonly lastSeenAt: number;
-}
-
-/** Something that happened to somebody's presence. */
+/** A change of a channel's presence. */
 export interface PresenceEvent {
-  /** What kind of message it is. */
+  /** What happened. */
   readonly type: "join" | "update" | "leave";
   /** The channel's name. */
   readonly channel: string;
-  /** Who. */
+  /** The client. */
   readonly present: Present;
 }
 
-/** What presence offers to other plugins and to the app. */
+/** What presence offers to other plugins and to the app. Where the store answers at once, results are no promises. */
 export interface Presence {
-  /** Who is in a channel, the earliest first. */
-  list(channel: string): Present[];
-  /** How many, without a list. */
-  count(channel: string): { clients: number; users: number };
-  /** Puts somebody in, or changes what they show. */
-  update(channel: string, client: string, data: unknown): void;
-  /** Takes somebody out who was put in by an update; `false` if there was nobody, or if they are subscribed. */
-  remove(channel: string, client: string): boolean;
-  /** Calls back for every join, update and leave. Returns the function that ends it. */
+  /** Returns who is in a channel, in the order they joined. */
+  list(channel: string): MaybePromise<readonly Present[]>;
+  /** Counts who is in a channel. */
+  count(channel: string): MaybePromise<PresenceCount>;
+  /** Adds a client, or changes its data. */
+  update(channel: string, client: string, data: unknown): MaybePromise<void>;
+  /** Removes a client that an update has added; returns `false` if there is none, or if it is subscribed. */
+  remove(channel: string, client: string): MaybePromise<boolean>;
+  /** Calls back for every join, update and leave on this node. Returns the function that ends it. */
   listen(listener: (event: PresenceEvent) => Nothing): () => void;
 }
 
-type Entry = { -readonly [Key in keyof Present]: Present[Key] } & {
-  /** Stays while this connection is open; without one, until the timeout. */
-  subscriber: Client | undefined;
-};
-
-/** One channel's people. */
-interface Room {
-  readonly entries: Map<string, Entry>;
-  /** Connections by user, so that users are counted without a list. */
-  readonly users: Map<string, number>;
-}
-
 /** Keeps track of who is in which channel. */
-export function presence({ channels, timeoutMs = 60_000 }: PresenceOptions): Plugin<Presence> {
+export function presence(
+  { channels, store = memoryPresenceStore(), timeoutMs = 60_000 }: PresenceOptions,
+): Plugin<Presence> {
   checkOptions("presence").positiveInteger("timeoutMs", timeoutMs);
 
-  const rooms = new Map<string, Room>();
-  /** Those without a connection, the longest unseen first. */
-  const unbound = new Map<Entry, string>();
+  /** The latest updates of clients without a connection on this node, the oldest first. */
+  const updates = new Map<
+    string,
+    { readonly channel: string; readonly client: string; readonly time: number }
+  >();
   const listeners = new Set<(event: PresenceEvent) => Nothing>();
   let host: Host | undefined;
   let release: (() => void)[] = [];
 
-  const clock = (): Clock => host?.clock ?? systemClock;
+  const clock = () => host?.clock ?? systemClock;
+  const failed = (error: unknown) => host?.log.warn("the presence store failed", { error });
+  const writes = new PresenceWrites(clock, failed);
 
-  function tell(type: PresenceEvent["type"], channel: string, present: Present): void {
+  function emit(type: PresenceEvent["type"], channel: string, present: Present): void {
     for (const listener of listeners) {
       try {
         listener({ type, channel, present });
@@ -106,117 +111,140 @@ export function presence({ channels, timeoutMs = 60_000 }: PresenceOptions): Plu
     }
   }
 
-  function put(channel: string, entry: Entry): void {
-    let room = rooms.get(channel);
-    if (room === undefined) rooms.set(channel, room = { entries: new Map(), users: new Map() });
-    room.entries.set(entry.client, entry);
-    room.users.set(entry.user, (room.users.get(entry.user) ?? 0) + 1);
-    tell("join", channel, entry);
+  /** Reads what is stored of a client and changes it. */
+  function change<T>(
+    channel: string,
+    client: string,
+    work: (known: Present | undefined) => MaybePromise<T>,
+  ): MaybePromise<T> {
+    return writes.run(channel, client, () => chain(store.get(channel, client), work));
   }
 
-  function take(channel: string, entry: Entry): void {
-    const room = rooms.get(channel)!;
-    room.entries.delete(entry.client);
-    const left = room.users.get(entry.user)! - 1;
-    if (left === 0) room.users.delete(entry.user);
-    else room.users.set(entry.user, left);
-    if (room.entries.size === 0) rooms.delete(channel);
-    unbound.delete(entry);
-    tell("leave", channel, entry);
+  function inBackground(work: () => MaybePromise<unknown>): void {
+    const done = work();
+    if (done instanceof Promise) done.catch(failed);
   }
 
-  function joined(subscriber: Client, channel: string, info: ClientInfo): void {
-    if (!channels.namespaceOf(channel).presence) return;
+  function joined({ channel, info, namespace }: Subscription): void {
+    if (!namespace.presence) return;
     const now = clock().now();
-    const known = rooms.get(channel)?.entries.get(info.client);
-    if (known !== undefined) take(channel, known); // an update came before the subscription: now it is bound
-    const { client, user } = info;
-    put(channel, { client, user, data: known?.data, info, joinedAt: now, lastSeenAt: now, subscriber });
+    inBackground(() =>
+      change(channel, info.client, (known) => {
+        const { client, user } = info;
+        const present = { client, user, data: known?.data, info, joinedAt: now, lastSeenAt: now };
+        return chain(store.put(channel, present, timeoutMs), () => {
+          updates.delete(keyOf(channel, client));
+          if (known !== undefined) emit("leave", channel, known); // An update has added it before it subscribed.
+          emit("join", channel, present);
+        });
+      })
+    );
   }
 
-  function left(channel: string, client: string): void {
-    const entry = rooms.get(channel)?.entries.get(client);
-    if (entry !== undefined) take(channel, entry);
+  function remove(channel: string, known: Present): MaybePromise<true> {
+    return chain(store.remove(channel, known.client), () => {
+      updates.delete(keyOf(channel, known.client));
+      emit("leave", channel, known);
+      return true;
+    });
   }
 
+  /** Removes clients without a connection that were not updated in time, on this node or on another. */
   function expire(): void {
     const due = clock().now() - timeoutMs;
-    for (const [entry, channel] of unbound) {
-      if (entry.lastSeenAt > due) break;
-      take(channel, entry);
+    for (const [key, { channel, client, time }] of updates) {
+      if (time > due) break;
+      updates.delete(key);
+      inBackground(() =>
+        change(channel, client, (known) => {
+          if (known !== undefined && known.info === undefined && known.lastSeenAt <= due) {
+            remove(channel, known);
+          }
+        })
+      );
     }
   }
 
-  /** Whoever is connected is seen: the kernel closes a connection that does not answer. */
+  /** Stores all subscribers again: a client that is connected is seen, since the kernel closes dead connections. */
   function seeSubscribers(): void {
-    const now = clock().now();
-    for (const { entries } of rooms.values()) {
-      for (const entry of entries.values()) if (entry.subscriber !== undefined) entry.lastSeenAt = now;
+    const lastSeenAt = clock().now();
+    for (const { subscriptions } of channels.clients.values()) {
+      for (const { channel, namespace, info, since } of subscriptions.values()) {
+        if (!namespace.presence) continue;
+        const { client, user } = info;
+        inBackground(() =>
+          change(
+            channel,
+            client,
+            (known = { client, user, data: undefined, info, joinedAt: since, lastSeenAt }) =>
+              store.put(channel, { ...known, lastSeenAt }, timeoutMs),
+          )
+        );
+      }
     }
   }
 
   return {
     name: "presence",
     api: {
-      list: (channel) => Array.from(rooms.get(channel)?.entries.values() ?? [], asPresent),
-      count(channel) {
-        const room = rooms.get(channel);
-        return { clients: room?.entries.size ?? 0, users: room?.users.size ?? 0 };
-      },
+      list: (channel) => store.list(channel),
+      count: (channel) => chain(store.count(channel), ({ clients, users }) => ({ clients, users })),
       update(channel, client, data) {
+        channels.namespaceOf(channel); // Throws for an invalid name.
         const now = clock().now();
-        const entry = rooms.get(channel)?.entries.get(client);
-        if (entry === undefined) {
-          channels.namespaceOf(channel); // refuses an unfit name
-          const added: Entry = {
-            client,
-            user: client,
-            data,
-            joinedAt: now,
-            lastSeenAt: now,
-            subscriber: undefined,
-          };
-          unbound.set(added, channel);
-          put(channel, added);
-          return;
-        }
-        entry.data = data;
-        entry.lastSeenAt = now;
-        if (unbound.delete(entry)) unbound.set(entry, channel);
-        tell("update", channel, entry);
+        return change(channel, client, (known) => {
+          const present = { client, user: client, joinedAt: now, ...known, data, lastSeenAt: now };
+          return chain(store.put(channel, present, timeoutMs), () => {
+            const key = keyOf(channel, client);
+            updates.delete(key);
+            if (known?.info === undefined) updates.set(key, { channel, client, time: now });
+            emit(known === undefined ? "join" : "update", channel, present);
+          });
+        });
       },
-      remove(channel, client) {
-        const entry = rooms.get(channel)?.entries.get(client);
-        if (entry === undefined || entry.subscriber !== undefined) return false;
-        take(channel, entry);
-        return true;
-      },
+      remove: (channel, client) =>
+        change(
+          channel,
+          client,
+          (known) => known?.info === undefined && known !== undefined && remove(channel, known),
+        ),
       listen(listener) {
         const own = (event: PresenceEvent) => listener(event);
         listeners.add(own);
         return () => void listeners.delete(own);
       },
     },
-    start(given) {
+    async start(given) {
       host = given;
+      await store.start?.(given);
       release = [
         channels.extend({
           name: "presence",
-          joined: (client, { channel, info }) => joined(client, channel, info),
-          left: (client, { channel }) => left(channel, client.id),
+          joined: (_client, subscription) => joined(subscription),
+          left: (client, { channel }) =>
+            inBackground(() => change(channel, client.id, (known) => known && remove(channel, known))),
+          people: (channel, { client }) =>
+            writes.run(channel, client, () => chain(store.count(channel), people)),
         }),
         given.clock.every(Math.ceil(timeoutMs / 60), expire),
         given.clock.every(Math.ceil(timeoutMs / 2), seeSubscribers),
       ];
     },
-    stop() {
+    async stop() {
       for (const end of release.splice(0)) end();
-      rooms.clear();
-      unbound.clear();
+      writes.stop();
+      await store.stop?.();
+      updates.clear();
     },
   };
 }
 
-function asPresent({ subscriber: _, ...present }: Entry): Present {
-  return present;
+/** Channel names have no control characters, so that the key is unique. */
+function keyOf(channel: string, client: string): string {
+  return `${channel}\n${client}`;
+}
+
+/** The number of people: a user counts once, an anonymous client is a person of its own. */
+function people({ users, anonymous }: { users: number; anonymous: number }): number {
+  return users + Math.max(0, anonymous - 1);
 }

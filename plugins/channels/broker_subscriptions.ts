@@ -6,6 +6,7 @@
 
 import type { Clock, MaybePromise } from "../../core/mod.ts";
 import { backoffMs } from "../shared/backoff.ts";
+import { Turns } from "../shared/turns.ts";
 import type { Channel } from "./channel.ts";
 import type { OnFailure } from "./extensions.ts";
 
@@ -15,8 +16,8 @@ const MAX_RETRY_MS = 10_000;
 
 /** Subscribes at brokers, and retries while a channel is in use. */
 export class BrokerSubscriptions {
-  /** The latest call for each channel. A broker gets them one after the other. */
-  readonly #calls = new Map<string, Promise<void>>();
+  /** A broker gets one call at a time for each channel. */
+  readonly #turns = new Turns();
   readonly #retries = new Map<Channel, () => void>();
   readonly #clock: () => Clock;
   readonly #failed: OnFailure;
@@ -37,22 +38,24 @@ export class BrokerSubscriptions {
       if (!channel.unused && !this.#stopped) this.#retryLater(channel, failures);
       throw error;
     };
-    let call: Promise<void> | undefined;
+    const { name, namespace: { broker } } = channel;
     try {
-      call = this.#callInTurn(channel.name, () => channel.namespace.broker.subscribe(channel.name));
+      const call = this.#turns.run(name, () => broker.subscribe(name));
+      if (call instanceof Promise) {
+        return channel.subscribed = call.then(() => void (channel.subscribed = true), failed);
+      }
+      channel.subscribed = true;
     } catch (error) {
       failed(error);
     }
-    channel.subscribed = call?.then(() => void (channel.subscribed = true), failed) ?? true;
-    return channel.subscribed === true ? undefined : channel.subscribed;
   }
 
   /** Ends the subscription to a channel that is no longer in use. */
   async release(channel: Channel): Promise<void> {
     this.#cancelRetry(channel);
-    const { name, namespace } = channel;
+    const { name, namespace: { broker } } = channel;
     try {
-      await this.#callInTurn(name, () => namespace.broker.unsubscribe(name));
+      await this.#turns.run(name, () => broker.unsubscribe(name));
     } catch (error) {
       this.#failed(`unsubscribing from ${name} at the broker`, error);
     }
@@ -76,16 +79,5 @@ export class BrokerSubscriptions {
   #cancelRetry(channel: Channel): void {
     this.#retries.get(channel)?.();
     this.#retries.delete(channel);
-  }
-
-  #callInTurn(name: string, work: () => MaybePromise<void>): Promise<void> | undefined {
-    const earlier = this.#calls.get(name);
-    const result = earlier === undefined ? work() : earlier.then(work, work);
-    if (!(result instanceof Promise)) return;
-    const call = result.finally(() => {
-      if (this.#calls.get(name) === call) this.#calls.delete(name);
-    });
-    this.#calls.set(name, call);
-    return call;
   }
 }

@@ -124,7 +124,7 @@ export class Extensions {
 
   /** Returns the number of people in a channel, from the first extension that knows it. */
   people(channel: string, client: ClientInfo): MaybePromise<number | undefined> {
-    return this.#with("people")[0]?.people!(channel, client);
+    return this.#with("people")[0]?.people?.(channel, client);
   }
 
   /** Calls a hook of all extensions that have it. */

@@ -113,9 +113,7 @@ export function json(options: JsonOptions): Plugin<Json> {
   let capabilities: readonly ClientMessageType[] | undefined;
   /** The receivers of broadcasts and heartbeats. */
   const signedIn = new Set<Connection>();
-  const format = encoder((channel) =>
-    presence === undefined ? signedIn.size : countUsers(presence.list(channel))
-  );
+  const format = encoder(() => signedIn.size);
   const framing: Framing = { accepts: "any", format }; // bytes are refused by an answer
 
   const services: JsonServices = {
@@ -235,9 +233,3 @@ function nameIn(url: string): string | undefined {
 }
 
 const MAX_NAME_CHARS = 128;
-
-/** Counts users; each connection without a name counts as one. */
-function countUsers(present: readonly { readonly user: string }[]): number {
-  const named = present.filter(({ user }) => user !== "");
-  return new Set(named.map(({ user }) => user)).size + present.length - named.length;
-}

@@ -30,7 +30,7 @@ import {
 } from "../channels.ts";
 import { type LiveQueries, liveQueries, type Params, type Row } from "../live_queries.ts";
 import { type MessageChecks, messageChecks } from "../message_checks.ts";
-import { type Presence, presence, type Present } from "../presence.ts";
+import { memoryPresenceStore, type Presence, presence, type Present } from "../presence.ts";
 import { centrifuge } from "../protocols/centrifuge.ts";
 import { json } from "../protocols/json.ts";
 import { type Operation, type RateLimits, rateLimits } from "../rate_limits.ts";
@@ -61,6 +61,7 @@ export class RealtimeServer {
   readonly #server: Server;
   readonly #limits: RateLimits;
   readonly #checks: MessageChecks;
+  readonly #present = memoryPresenceStore();
   readonly #inProcess: InProcess;
   readonly #config: RealtimeConfig;
   #running: Promise<void> | undefined;
@@ -84,7 +85,9 @@ export class RealtimeServer {
     const signIn = signInOptions("realtime_server", config);
     const access = this.access = server.use(auth({ limits: limits.signIns, ...signIn }));
     const bus = this.channels = server.use(channels({ limits, access }));
-    const people = this.presence = server.use(presence({ channels: bus, timeoutMs: presenceTimeout }));
+    const people = this.presence = server.use(
+      presence({ channels: bus, store: this.#present, timeoutMs: presenceTimeout }),
+    );
     this.queries = server.use(liveQueries({ channels: bus, ...(store && { store: store.api }) }));
     this.rpc = server.use(rpc({ limits }));
     this.#checks = server.use(messageChecks({ channels: bus, script: "refuse" }));
@@ -141,14 +144,14 @@ export class RealtimeServer {
 
   /** Adds a client to a channel's presence, or updates its data. */
   updatePresence(clientId: string, channel: string, data: unknown): void {
-    this.presence.update(channel, this.#connectionOf(clientId), data);
+    void this.presence.update(channel, this.#connectionOf(clientId), data);
     // The presence timeout needs the plugins running. A failed start is reported by the next call that awaits it.
     this.#run().catch(() => {});
   }
 
   /** Returns the clients present in a channel. */
   getPresence(channel: string): Present[] {
-    return this.presence.list(channel).map((each) => ({ ...each, client: this.#nameOf(each.client) }));
+    return this.#present.list(channel).map((each) => ({ ...each, client: this.#nameOf(each.client) }));
   }
 
   /**

@@ -31,7 +31,18 @@ export interface Cluster {
   ): Promise<Answers>;
 }
 
-/** A cluster of this node alone: calls the answer directly. */
+/**
+ * Creates a cluster of this node alone, which calls the answer directly.
+ *
+ * ```ts
+ * import { localCluster } from "@plugboard/server/channels";
+ *
+ * const cluster = localCluster();
+ * cluster.on("uptime", () => performance.now());
+ * const { answers, silent } = await cluster.ask("uptime", {});
+ * console.log(answers.length, silent.length); // 1 0
+ * ```
+ */
 export function localCluster(): Cluster {
   const node = crypto.randomUUID();
   const topics = new Map<string, Answer>();

@@ -28,33 +28,33 @@ Deno.test("S03 subscribers are present with joinedAt and lastSeenAt, and gone wh
   await using ann = await server.join("ann", "lobby");
   server.clock.advance(1_000);
   const bob = await server.join("bob", "lobby");
-  const [first, second] = server.people.list("lobby");
+  const [first, second] = await server.people.list("lobby");
   assert.deepEqual([first!.user, first!.joinedAt, first!.lastSeenAt], ["ann", start, start]);
   assert.deepEqual([second!.user, second!.joinedAt], ["bob", start + 1_000]);
   assert.equal(first!.info!.client, first!.client);
   await bob.close();
-  await until("bob to be gone", () => server.people.list("lobby").length === 1);
+  await until("bob to be gone", async () => (await server.people.list("lobby")).length === 1);
   ann.sendJson({ do: "unsubscribe", channel: "lobby" });
   await ann.nextJson();
-  assert.deepEqual(server.people.list("lobby"), []);
+  assert.deepEqual(await server.people.list("lobby"), []);
   assert.deepEqual(server.events, ["join lobby ann", "join lobby bob", "leave lobby bob", "leave lobby ann"]);
 });
 
 Deno.test("S03 updates put in, change and keep alive whoever has no connection; without them they are gone after the timeout", async () => {
   await using server = await servePresence();
   const { people, clock, events } = server;
-  people.update("lobby", "client-123", { name: "Alice" });
-  const [present] = people.list("lobby");
+  await people.update("lobby", "client-123", { name: "Alice" });
+  const [present] = await people.list("lobby");
   assert.deepEqual(present!.data, { name: "Alice" });
   assert.deepEqual([present!.joinedAt, present!.lastSeenAt], [clock.now(), clock.now()]);
   clock.advance(59_000);
-  people.update("lobby", "client-123", { name: "Alice", status: "away" });
-  people.update("lobby", "client-456", {});
+  await people.update("lobby", "client-123", { name: "Alice", status: "away" });
+  await people.update("lobby", "client-456", {});
   clock.advance(59_000);
-  assert.equal(people.count("lobby").clients, 2);
-  people.update("lobby", "client-456", {});
+  assert.equal((await people.count("lobby")).clients, 2);
+  await people.update("lobby", "client-456", {});
   clock.advance(2_000);
-  assert.deepEqual(people.list("lobby").map(({ client }) => client), ["client-456"]);
+  assert.deepEqual((await people.list("lobby")).map(({ client }) => client), ["client-456"]);
   assert.deepEqual(events, [
     "join lobby client-123",
     "update lobby client-123",
@@ -62,20 +62,20 @@ Deno.test("S03 updates put in, change and keep alive whoever has no connection; 
     "update lobby client-456",
     "leave lobby client-123",
   ]);
-  assert.equal(people.remove("lobby", "client-456"), true);
-  assert.equal(people.remove("lobby", "client-456"), false);
+  assert.equal(await people.remove("lobby", "client-456"), true);
+  assert.equal(await people.remove("lobby", "client-456"), false);
 });
 
 Deno.test("a subscriber stays beyond the timeout, may show data, and cannot be removed", async () => {
   await using server = await servePresence();
   await using _ann = await server.join("ann", "lobby");
-  const { client } = server.people.list("lobby")[0]!;
-  server.people.update("lobby", client, { mood: "fine" });
+  const { client } = (await server.people.list("lobby"))[0]!;
+  await server.people.update("lobby", client, { mood: "fine" });
   server.clock.advance(300_000);
-  const [present] = server.people.list("lobby");
+  const [present] = await server.people.list("lobby");
   assert.deepEqual(present!.data, { mood: "fine" });
   assert.ok(present!.lastSeenAt >= server.clock.now() - 30_000);
-  assert.equal(server.people.remove("lobby", client), false);
+  assert.equal(await server.people.remove("lobby", client), false);
 });
 
 Deno.test("a client that was put in before it subscribed keeps its data and is not expired", async () => {
@@ -83,11 +83,11 @@ Deno.test("a client that was put in before it subscribed keeps its data and is n
   await using client = await server.connect("/t?user=ann");
   await until("the client", () => server.bus.clients.size === 1);
   const [id] = server.bus.clients.keys();
-  server.people.update("lobby", id!, { name: "Ann" });
+  await server.people.update("lobby", id!, { name: "Ann" });
   client.sendJson({ do: "subscribe", channel: "lobby" });
   await client.nextJson();
   server.clock.advance(120_000);
-  assert.deepEqual(server.people.list("lobby").map(({ user, data }) => [user, data]), [["ann", {
+  assert.deepEqual((await server.people.list("lobby")).map(({ user, data }) => [user, data]), [["ann", {
     name: "Ann",
   }]]);
 });
@@ -97,25 +97,25 @@ Deno.test("a user with several connections counts once as a user", async () => {
   await using _one = await server.join("ann", "lobby");
   const two = await server.join("ann", "lobby");
   await using _three = await server.join("bob", "lobby");
-  assert.deepEqual(server.people.count("lobby"), { clients: 3, users: 2 });
+  assert.deepEqual(await server.people.count("lobby"), { clients: 3, users: 2 });
   await two.close();
-  await until("two to be gone", () => server.people.count("lobby").clients === 2);
-  assert.deepEqual(server.people.count("lobby"), { clients: 2, users: 2 });
-  assert.deepEqual(server.people.count("nobody"), { clients: 0, users: 0 });
+  await until("two to be gone", async () => (await server.people.count("lobby")).clients === 2);
+  assert.deepEqual(await server.people.count("lobby"), { clients: 2, users: 2 });
+  assert.deepEqual(await server.people.count("nobody"), { clients: 0, users: 0 });
 });
 
 Deno.test("a namespace without presence keeps none", async () => {
   await using server = await servePresence();
   await using _ann = await server.join("ann", "quiet:a");
-  assert.deepEqual(server.people.list("quiet:a"), []);
+  assert.deepEqual(await server.people.list("quiet:a"), []);
 });
 
 Deno.test("ten thousand members are counted without a list and expire without a scan of the living", async () => {
   await using server = await servePresence();
-  for (let i = 0; i < 10_000; i++) server.people.update("big", `client${i}`, {});
-  assert.deepEqual(server.people.count("big"), { clients: 10_000, users: 10_000 });
+  for (let i = 0; i < 10_000; i++) await server.people.update("big", `client${i}`, {});
+  assert.deepEqual(await server.people.count("big"), { clients: 10_000, users: 10_000 });
   server.clock.advance(61_000);
-  assert.deepEqual(server.people.count("big"), { clients: 0, users: 0 });
+  assert.deepEqual(await server.people.count("big"), { clients: 0, users: 0 });
   assert.equal(server.events.length, 20_000);
 });
 
@@ -124,7 +124,7 @@ Deno.test("a listener that throws harms nobody", async () => {
   server.people.listen(() => {
     throw new Error("thrown on purpose");
   });
-  server.people.update("lobby", "a", {});
+  await server.people.update("lobby", "a", {});
   assert.deepEqual(server.events, ["join lobby a"]);
   assert.match((await server.log.next()).message, /listener failed/);
 });

@@ -14,6 +14,7 @@ import {
 import type { Client, SubscribeRequest } from "../../channels.ts";
 import type { Presence } from "../../presence.ts";
 import type { Rpc } from "../../rpc.ts";
+import { chain } from "../../shared/maybe_promise.ts";
 import { Payload } from "../../shared/payload.ts";
 import type { Command, Result } from "./codec.ts";
 import { asDisconnect, DisconnectError, disconnects, malformed } from "./codes.ts";
@@ -69,7 +70,7 @@ const methods: {
 } = {
   publish({ client }, { channel, type, data }) {
     if (type !== 0) throw new PlugboardError("permission_denied", "There are no map channels");
-    return mapped(client.publish(channel, data), () => PUBLISHED);
+    return chain(client.publish(channel, data), () => PUBLISHED);
   },
   rpc,
   send,
@@ -80,9 +81,9 @@ const methods: {
     return UNSUBSCRIBED;
   },
   presence: (caller, { channel }) =>
-    mapped(presenceFor(caller, channel).list(channel), (clients) => ({ name: "presence", clients })),
+    chain(presenceFor(caller, channel).list(channel), (clients) => ({ name: "presence", clients })),
   presence_stats: (caller, { channel }) =>
-    mapped(presenceFor(caller, channel).count(channel), (counts) => ({ name: "presence_stats", ...counts })),
+    chain(presenceFor(caller, channel).count(channel), (counts) => ({ name: "presence_stats", ...counts })),
   history,
   refresh: (caller, { token }) => caller.refresh(token),
   sub_refresh: refreshSubscription,
@@ -172,7 +173,7 @@ function history(
   const { client, services: { maxHistory } } = caller;
   const most = limit < 0 ? maxHistory : Math.min(limit, maxHistory);
   const page = client.history(channel, { limit: most, reverse, ...(since && { since }) });
-  return mapped(page, (read) => ({ name: "history", ...read }));
+  return chain(page, (read) => ({ name: "history", ...read }));
 }
 
 async function refreshSubscription(caller: Caller, command: Command<"sub_refresh">): Promise<Result> {
@@ -193,9 +194,4 @@ async function refreshSubscription(caller: Caller, command: Command<"sub_refresh
       token_expired: closeCodes.subscriptionExpired,
     });
   }
-}
-
-/** Maps a value now or when it arrives. */
-function mapped<From, To>(value: MaybePromise<From>, map: (value: From) => To): MaybePromise<To> {
-  return value instanceof Promise ? value.then(map) : map(value);
 }

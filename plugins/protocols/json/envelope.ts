@@ -79,15 +79,16 @@ export function payloadOf({ text }: ReceivedMessage): Payload {
   return Payload.fromValidJson(memberText(text, "data")!);
 }
 
-/** Encodes the events of channels. `usersIn` counts the users of a channel. */
-export function encoder(usersIn: (channel: string) => number): ChannelEncoder {
-  const user = (type: "user:joined" | "user:left") => (channel: string, info: ClientInfo) =>
-    encode(type, channel, {
-      userId: info.user,
-      username: nameOf(info),
-      clientId: info.client,
-      connectedUsers: usersIn(channel),
-    });
+/** Encodes the events of channels. Without presence, a join or leave tells the number of `clients` of this protocol. */
+export function encoder(clients: () => number): ChannelEncoder {
+  const user =
+    (type: "user:joined" | "user:left") => (channel: string, info: ClientInfo, people = clients()) =>
+      encode(type, channel, {
+        userId: info.user,
+        username: nameOf(info),
+        clientId: info.client,
+        connectedUsers: people,
+      });
   return {
     publication: encodePublication,
     join: user("user:joined"),

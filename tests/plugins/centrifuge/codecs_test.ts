@@ -69,7 +69,7 @@ Deno.test("bytes arrive as bytes, or as base64 in JSON", async () => {
   await using json = await subscriber(server, "json");
   await using binary = await server.test.connect(TRANSPORTS.websocket, [BINARY]);
   binary.send(encodeLines(`${CONNECT}\n{"subscribe":{"channel":"a"},"id":2}`));
-  await until("the subscription", () => server.people.count("a").clients === 2);
+  await until("the subscription", async () => (await server.people.count("a")).clients === 2);
   await server.bus.publish("a", Payload.fromBytes(Uint8Array.of(0, 255, 10)));
   assert.equal((await json.nextJson()).push.pub.data, "AP8K");
   let frame = await binary.next() as Uint8Array;

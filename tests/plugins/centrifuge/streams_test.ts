@@ -208,9 +208,9 @@ Deno.test("a client that aborts its stream leaves its channels", async () => {
   const { connect: { session, node } } = await stream.nextJson();
   await emulate(server, { session, node, data: `{"subscribe":{"channel":"a"},"id":2}` });
   await stream.next();
-  assert.equal(server.people.count("a").clients, 1);
+  assert.equal((await server.people.count("a")).clients, 1);
   await stream[Symbol.asyncDispose]();
-  await until("the client to leave", () => server.people.count("a").clients === 0);
+  await until("the client to leave", async () => (await server.people.count("a")).clients === 0);
   assert.equal(await emulate(server, { session, node, data: `{"rpc":{},"id":3}` }), 204);
 });
 

@@ -21,17 +21,17 @@ async function lastCount(client: Client): Promise<number> {
 
 Deno.test("Q06 two hundred users join and leave at once, and everybody's last count is right", async () => {
   await using server = await serveJson();
-  const count = () => server.people.count("collaboration").clients;
+  const count = async () => (await server.people.count("collaboration")).clients;
   const stay = await collaborator(server, "stay");
   const others = await Promise.all(Array.from({ length: 200 }, (_, i) => collaborator(server, `user${i}`)));
   const [leaving, staying] = [others.slice(50), others.slice(0, 50)];
   const coming = Array.from({ length: 50 }, (_, i) => collaborator(server, `late${i}`));
   await Promise.all(leaving.map((client) => client.close()));
   const late = await Promise.all(coming);
-  await until("all to leave", () => count() === 101);
+  await until("all to leave", async () => await count() === 101);
   for (const client of [stay, ...staying, ...late]) assert.equal(await lastCount(client), 101);
   await Promise.all([stay, ...staying, ...late].map((client) => client.close()));
-  await until("the room to be empty", () => count() === 0);
+  await until("the room to be empty", async () => await count() === 0);
 });
 
 Deno.test("Q06 two connections of a user count as one, each connection without a name counts", async () => {

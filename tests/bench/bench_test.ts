@@ -24,7 +24,7 @@ function caseWith(...budgets: Case["budgets"]): Case {
   };
 }
 
-Deno.test("a frame is stamped anew without changing its length, and every stamp is found again", () => {
+Deno.test("a stamp does not change the length of a frame, and every stamp is found", () => {
   const frame = new StampedFrame('{"id":$n,"data":"$payload"}', 64);
   const first = frame.stamp(123_456_789, 7).slice();
   const second = frame.stamp(99_999_999_999_999, 99_999).slice();
@@ -36,12 +36,12 @@ Deno.test("a frame is stamped anew without changing its length, and every stamp 
   assert.equal(JSON.parse(text(first)).data.length, 64);
 });
 
-Deno.test("a stamp that is cut off is not counted", () => {
+Deno.test("a truncated stamp is not counted", () => {
   const { bytes } = new StampedFrame("$payload", 30);
   assert.equal(stampsIn(bytes.subarray(0, 20)).length, 0);
 });
 
-Deno.test("percentiles are those of a sorted list", () => {
+Deno.test("percentiles are correct", () => {
   const histogram = new Histogram();
   for (let micros = 1; micros <= 1_000; micros++) histogram.record(micros);
   assert.deepEqual([0.5, 0.99, 0.999].map((share) => histogram.percentile(share)), [500, 990, 999]);
@@ -50,7 +50,7 @@ Deno.test("percentiles are those of a sorted list", () => {
 });
 
 Deno.test("a ratio is the median of the rounds' ratios, not the ratio of the medians", () => {
-  // The second round was disturbed, for both.
+  // A disturbance in the second round affects both.
   const bare = series("bare", { cpuMicros: 4 }, { cpuMicros: 40 }, { cpuMicros: 5 });
   const kernel = series("kernel", { cpuMicros: 4 }, { cpuMicros: 44 }, { cpuMicros: 6 });
   const budget = { contender: "kernel", against: "bare", figure: "cpuMicros", atMost: 1.1 } as const;
@@ -59,7 +59,7 @@ Deno.test("a ratio is the median of the rounds' ratios, not the ratio of the med
   assert.equal(missed, false);
 });
 
-Deno.test("a missed budget is shown as missed, and one without its figures as not measured", () => {
+Deno.test("a missed budget is marked, and one without figures is not measured", () => {
   const atLeast = { contender: "kernel", figure: "perSecond", atLeast: 20 } as const;
   const against = { contender: "kernel", against: "bun", figure: "cpuMicros", atMost: 0.7 } as const;
   const { rows, missed } = reportCase(caseWith(atLeast, against), [series("kernel", { perSecond: 19 })]);
@@ -67,7 +67,7 @@ Deno.test("a missed budget is shown as missed, and one without its figures as no
   assert.equal(missed, true);
 });
 
-Deno.test("a note is told once, with who gave reason for it and how often", () => {
+Deno.test("a note is shown once, with its contenders and the number of rounds", () => {
   const measurement = (...notes: string[]) => ({ figures: {}, notes });
   const { remarks } = reportCase(caseWith(), [
     { contender: "bare", measurements: [measurement("busy"), measurement()] },
@@ -76,7 +76,7 @@ Deno.test("a note is told once, with who gave reason for it and how often", () =
   assert.deepEqual(remarks, ["a case: busy (bare 1 of 2, kernel 2 of 2)"]);
 });
 
-Deno.test("columns are as wide as what stands in them, headings do not count", () => {
+Deno.test("columns fit their cells, without headings", () => {
   assert.equal(
     layOut([["name", "value", ""], ["a heading"], ["x", "1", "ok"]]),
     "name  value\n\na heading\nx         1  ok",
@@ -84,12 +84,12 @@ Deno.test("columns are as wide as what stands in them, headings do not count", (
 });
 
 Deno.test({
-  name: "the bench measures what it is asked to, and ends",
-  ignore: Deno.build.os !== "linux", // it reads the accounting in /proc
+  name: "the bench measures the chosen scenario and exits",
+  ignore: Deno.build.os !== "linux", // it reads /proc
   async fn() {
     const main = new URL("./main.ts", import.meta.url).pathname;
-    const asked = ["--only", "echo", "--contenders", "bare,kernel", "--seconds", "0.1", "--runs", "1"];
-    const args = ["run", "--allow-all", main, "--", ...asked];
+    const options = ["--only", "echo", "--contenders", "bare,kernel", "--seconds", "0.1", "--runs", "1"];
+    const args = ["run", "--allow-all", main, "--", ...options];
     const { code, stdout } = await new Deno.Command(Deno.execPath(), { args, stderr: "inherit" }).output();
     assert.equal(code, 0);
     const lines = new TextDecoder().decode(stdout).split("\n");

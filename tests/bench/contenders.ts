@@ -1,4 +1,4 @@
-/** Who is measured, and how each of them is talked to. A new contender is a program and an entry here. */
+/** The contenders and their dialogues. A new contender is a program and an entry here. */
 
 import type { Rivals } from "./rivals.ts";
 import { tinybaseContenders, wsServer } from "./scenarios/tinybase.ts";
@@ -7,10 +7,10 @@ import type { Contender, Dialogue } from "./types.ts";
 const program = (file: string) => new URL(`./contenders/${file}`, import.meta.url).pathname;
 const deno = (file: string) => [Deno.execPath(), "run", "--quiet", "--allow-all", program(file)];
 
-/** Where whatever is sent is what arrives. */
+/** A dialogue that delivers what is sent. */
 const plain = (path: string): Dialogue => ({ path, message: "$payload" });
 
-/** Socket.IO's framing: `0` opens, `2` and `3` are ping and pong, `40` joins, `42` is an event. */
+/** Socket.IO: `0` opens, `2` and `3` are ping and pong, `40` joins, `42` is an event. */
 const socketIo = (event: string): Dialogue => ({
   path: "/socket.io/?EIO=4&transport=websocket",
   hello: ["40"],
@@ -19,7 +19,7 @@ const socketIo = (event: string): Dialogue => ({
   ping: { frame: "2", answer: "3" },
 });
 
-/** Centrifuge's framing: one frame may carry several lines. */
+/** Centrifuge: a frame may have several lines. */
 const centrifuge: Dialogue = {
   path: "/connection/websocket",
   hello: ['{"connect":{},"id":1}\n{"subscribe":{"channel":"room"},"id":2}'],
@@ -28,7 +28,7 @@ const centrifuge: Dialogue = {
   ping: { frame: "{}", answer: "{}" },
 };
 
-/** People with nothing but a WebSocket: each message is an object of its own. */
+/** The json protocol: one message per frame. */
 const json: Dialogue = {
   path: "/ws",
   hello: ['{"type":"subscribe","channel":"room"}'],
@@ -36,7 +36,7 @@ const json: Dialogue = {
   message: '{"type":"publish","channel":"room","data":"$payload"}',
 };
 
-/** What needs nothing but this repository. */
+/** The contenders of this repository. */
 export const ours: readonly Contender[] = [
   { name: "bare", command: deno("bare.ts"), speaks: { fanout: plain("/room"), echo: plain("/echo") } },
   { name: "kernel", command: deno("kernel.ts"), speaks: { fanout: plain("/frames"), echo: plain("/echo") } },
@@ -47,7 +47,7 @@ export const ours: readonly Contender[] = [
   ...tinybaseContenders,
 ];
 
-/** The others; `node` is what runs programs for Node here. */
+/** Returns the other contenders. `node` is the command for Node programs. */
 export function others({ folder, bun }: Rivals, node: readonly string[]): readonly Contender[] {
   const both = { fanout: plain("/room"), echo: plain("/echo") };
   return [
@@ -63,7 +63,7 @@ export function others({ folder, bun }: Rivals, node: readonly string[]): readon
   ];
 }
 
-/** Their names, for the command line. */
+/** The names of all contenders, for the command line. */
 export const contenderNames = [
   "bare",
   "bun",

@@ -1,13 +1,13 @@
 /**
- * The bench: every budget, measured beside the same work done bare and by others, in one table.
+ * The bench: measures every budget against bare Deno and other servers, in one table.
  *
  * ```sh
- * deno task bench                                         # everything, about a quarter of an hour
+ * deno task bench                                         # everything, about 15 minutes
  * deno task bench --only fanout --contenders bare,kernel --seconds 2 --runs 3
  * ```
  *
- * Each contender is a process of its own, driven from a load process. Rounds are interleaved (A B A B), and the
- * figures are medians over them: other programs on the machine disturb single runs, seldom all.
+ * Each contender is a separate process, driven by a load process. Rounds are interleaved (A B A B), and the figures are
+ * medians over them, since other programs on the machine disturb single rounds.
  *
  * @module
  */
@@ -24,17 +24,17 @@ const HELP = `deno task bench [options]
 
   --only a,b         scenarios: ${scenarios.map(({ name }) => name).join(", ")}
   --contenders a,b   ${contenderNames.join(", ")}
-  --seconds n        how long each measurement takes (1)
-  --runs n           rounds, of which the medians are shown (5)
-  --strict           end with 1 when a budget is missed
+  --seconds n        duration of each measurement (1)
+  --runs n           number of rounds; the table shows medians (5)
+  --strict           exit with 1 if a budget is missed
 `;
 
 const print = (text: string) => void Deno.stdout.writeSync(new TextEncoder().encode(text));
-/** Progress goes where it does not end up in a file with the table. */
-const tell = (text: string) => void Deno.stderr.writeSync(new TextEncoder().encode(`${text}\n`));
+/** Prints progress to the standard error, apart from the table. */
+const report = (text: string) => void Deno.stderr.writeSync(new TextEncoder().encode(`${text}\n`));
 
 function readArguments() {
-  // Deno hands over the "--" of `deno task bench -- --only echo` too.
+  // Deno also passes the "--" of `deno task bench -- --only echo`.
   const args = Deno.args[0] === "--" ? Deno.args.slice(1) : Deno.args;
   const { values } = parseArgs({
     args,
@@ -70,7 +70,7 @@ function positive(option: string, text: string): number {
   return value;
 }
 
-/** The chosen contenders; those that cannot be had are named, and the others measured. */
+/** Returns the chosen contenders. Reports those that cannot be installed. */
 async function gather(
   names: readonly string[],
   scope: AsyncDisposableStack,
@@ -81,20 +81,20 @@ async function gather(
       const rivals: Rivals = scope.use(await installRivals());
       all = [...ours, ...others(rivals, await nodeCommand())];
     } catch (error) {
-      tell(`Bun, ws and Socket.IO are not available, they could not be installed: ${error}`);
+      report(`Cannot install Bun, ws and Socket.IO: ${error}`);
     }
   }
   return contenderNames.filter((name) => names.includes(name))
     .flatMap((name) => all.filter((contender) => contender.name === name));
 }
 
-/** Node if there is one, else Deno, which runs the same programs. */
+/** Returns the command for Node programs: Node if installed, else Deno. */
 async function nodeCommand(): Promise<readonly string[]> {
   try {
     await new Deno.Command("node", { args: ["--version"], stdout: "null" }).output();
     return ["node"];
   } catch {
-    tell("There is no Node here: ws and Socket.IO run in Deno");
+    report("Node is not installed: ws and Socket.IO run in Deno");
     return [Deno.execPath(), "run", "--quiet", "--allow-all"];
   }
 }
@@ -105,18 +105,18 @@ async function runCase(
   tools: Tools,
   runs: number,
 ): Promise<Series[]> {
-  const taking = contenders.filter((contender) => one.admits(contender))
+  const participants = contenders.filter((contender) => one.admits(contender))
     .map((contender) => ({ contender, measurements: [] as Measurement[] }));
   for (let round = 1; round <= runs; round++) {
-    for (const { contender, measurements } of taking) {
-      tell(`${one.name} · ${contender.name} · ${round}/${runs}`);
+    for (const { contender, measurements } of participants) {
+      report(`${one.name} · ${contender.name} · ${round}/${runs}`);
       measurements.push(await measure(one, contender, tools));
     }
   }
-  return taking.map(({ contender: { name }, measurements }) => ({ contender: name, measurements }));
+  return participants.map(({ contender: { name }, measurements }) => ({ contender: name, measurements }));
 }
 
-/** One that fails has no figures, and the others are measured all the same. */
+/** Measures once. A failure has no figures and a note. */
 async function measure(one: Case, contender: Contender, tools: Tools): Promise<Measurement> {
   try {
     return await one.run(contender, tools);
@@ -132,7 +132,7 @@ async function main(): Promise<number> {
     print(HELP);
     return 0;
   }
-  if (Deno.build.os !== "linux") throw new Error("The bench reads the accounting in /proc: it needs Linux");
+  if (Deno.build.os !== "linux") throw new Error("The bench needs Linux, since it reads /proc");
   await using scope = new AsyncDisposableStack();
   const contenders = await gather(names, scope);
   const load = scope.use(new Load());
@@ -154,6 +154,6 @@ async function main(): Promise<number> {
 try {
   Deno.exitCode = await main();
 } catch (error) {
-  tell(error instanceof Error ? error.message : String(error));
+  report(error instanceof Error ? error.message : String(error));
   Deno.exitCode = 2;
 }

@@ -1,17 +1,17 @@
-/** The operating system's accounting, from `/proc`. */
+/** Reads CPU time and memory from `/proc`. */
 
-/** The length of a tick of `/proc/PID/stat`; fixed at 100 a second for programs, whatever the kernel uses. */
+/** The length of a tick in `/proc/PID/stat`. The interface uses 100 per second on every kernel. */
 const TICK_SECONDS = 0.01;
 
-/** CPU seconds a process has used, in all its threads, for itself and in the kernel. */
+/** Returns the CPU seconds of a process: all threads, user and system time. */
 export function cpuSeconds(pid: number): number {
   const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
-  // The second field is the program's name and may contain anything but the last parenthesis.
+  // The second field is the program's name, which may contain spaces and parentheses.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) * TICK_SECONDS;
 }
 
-/** CPU seconds that everything on this machine has used. */
+/** Returns the CPU seconds of the whole machine. */
 export function machineCpuSeconds(): number {
   const [user, nice, system, , , irq, softirq] = Deno.readTextFileSync("/proc/stat").split("\n")[0]!
     .split(/\s+/).slice(1).map(Number);
@@ -19,15 +19,15 @@ export function machineCpuSeconds(): number {
 }
 
 /**
- * The memory a process has for itself, in KiB. Pages of files are left out: they are shared with whatever other
- * process runs the same program, so their share changes when one of those starts or ends.
+ * Returns the anonymous memory of a process, in KiB. It excludes pages of files, which other processes of the same
+ * program share.
  */
 export function memoryKilobytes(pid: number): number {
   const rollup = Deno.readTextFileSync(`/proc/${pid}/smaps_rollup`);
   return Number(/^Anonymous:\s+(\d+) kB/m.exec(rollup)![1]);
 }
 
-/** How many files this process may open, the most it may ask for. */
+/** Returns the hard limit of open files of this process. */
 export function openFilesLimit(): number {
   const [, hard] = /^Max open files\s+\S+\s+(\S+)/m.exec(Deno.readTextFileSync("/proc/self/limits"))!;
   return hard === "unlimited" ? Infinity : Number(hard);

@@ -1,14 +1,14 @@
-/** From measurements to one table. */
+/** Creates the table from the measurements. */
 
 import type { Budget, Case, FigureName, Figures, Measurement } from "./types.ts";
 
-/** A contender's measurements of one case, one for each round. */
+/** A contender's measurements of one case, one per round. */
 export interface Series {
   readonly contender: string;
   readonly measurements: readonly Measurement[];
 }
 
-/** Who the ratios are to. */
+/** The contenders that ratios refer to. */
 const YARDSTICKS = ["bare", "bun"] as const;
 
 const COLUMNS: readonly { title: string; figure: FigureName; show: (value: number) => string }[] = [
@@ -22,7 +22,7 @@ const COLUMNS: readonly { title: string; figure: FigureName; show: (value: numbe
   { title: "bytes each", figure: "bytes", show: (value) => value.toFixed(2) },
 ];
 
-/** What came of a case: rows for the table, sentences below it, and whether a budget was missed. */
+/** The report of a case: rows for the table, remarks below it, and whether a budget was missed. */
 export interface CaseReport {
   readonly rows: readonly string[][];
   readonly remarks: readonly string[];
@@ -37,7 +37,7 @@ export const titles: readonly string[] = [
   "budget",
 ];
 
-/** Sums up the rounds of a case: medians, ratios, budgets. */
+/** Summarizes the rounds of a case: medians, ratios, budgets. */
 export function reportCase({ name, figure, budgets }: Case, all: readonly Series[]): CaseReport {
   let missed = false;
   const rows = all.map(({ contender, measurements }) => {
@@ -59,7 +59,7 @@ export function reportCase({ name, figure, budgets }: Case, all: readonly Series
   return { rows, remarks: remarksOn(all).map((remark) => `${name}: ${remark}`), missed };
 }
 
-/** Lays out a table; a row of one cell is a heading. */
+/** Formats a table. A row with one cell is a heading. */
 export function layOut(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) =>
     Math.max(...rows.filter((row) => row.length > 1).map((row) => row[column]!.length))
@@ -80,13 +80,13 @@ function judge({ contender, against, figure, atMost, atLeast }: Budget, all: rea
   const unit = against === undefined ? "" : ` × ${against}`;
   const bound = atMost !== undefined ? `≤ ${atMost}${unit}` : `≥ ${atLeast}${unit}`;
   if (value === undefined) return `${bound} not measured`;
-  // Judged as it is shown: a third digit is noise.
+  // Compared as shown, since a third digit is noise.
   const shown = value.toFixed(2);
   const holds = Number(shown) <= (atMost ?? Infinity) && Number(shown) >= (atLeast ?? -Infinity);
   return `${shown} ${bound} ${holds ? "ok" : "MISSED"}`;
 }
 
-/** The median of the rounds' ratios: what disturbs the machine for a while disturbs both sides of a round. */
+/** Returns the median of the ratios per round, since a disturbance affects both sides of a round. */
 function ratio(
   figure: FigureName,
   contender: string,
@@ -107,7 +107,7 @@ function seriesOf(contender: string, all: readonly Series[]): Figures[] {
     [];
 }
 
-/** Each note once, with who gave reason for it and in how many rounds. */
+/** Returns each note once, with its contenders and the number of rounds. */
 function remarksOn(all: readonly Series[]): string[] {
   const notes = new Set(all.flatMap(({ measurements }) => measurements.flatMap(({ notes }) => notes)));
   return [...notes].map((note) => {

@@ -1,4 +1,4 @@
-/** Other people's servers, from the npm registry; the bench needs nothing but Deno to get them. */
+/** Other servers, installed from the npm registry by Deno. */
 
 const PACKAGES: Readonly<Record<string, string>> = {
   [bunPackage()]: "1.4.5",
@@ -7,15 +7,15 @@ const PACKAGES: Readonly<Record<string, string>> = {
   tinybase: "10.0.1",
 };
 
-/** Where the rivals are installed, until it is disposed of. */
+/** The installed packages, removed at the end of the block. */
 export interface Rivals extends AsyncDisposable {
   /** The folder with their `node_modules`. */
   readonly folder: string;
-  /** Bun's program. It lies ready in its package: no install script has to run. */
+  /** The path of Bun. Its package contains the executable, so no install script has to run. */
   readonly bun: string;
 }
 
-/** Installs them in a folder of their own; what was downloaded once comes from Deno's cache. */
+/** Installs the packages in a temporary folder, from Deno's cache if possible. */
 export async function installRivals(): Promise<Rivals> {
   const folder = await Deno.makeTempDir({ prefix: "bench-rivals-" });
   const remove = () => Deno.remove(folder, { recursive: true });

@@ -1,4 +1,4 @@
-/** What is measured. A new budget is a case in one of these files, or a file more. */
+/** The scenarios. Add a budget as a case in one of these files, or in a new one. */
 
 import { authScenario } from "./scenarios/auth.ts";
 import { durableScenario } from "./scenarios/durable.ts";

@@ -1,9 +1,9 @@
-/** A contender at work, in a process of its own. */
+/** Runs a contender in a process. */
 
 import { TextLineStream } from "./load/lines.ts";
 import type { Contender } from "./types.ts";
 
-/** Where a contender listens, until it is disposed of. */
+/** A running contender, killed at the end of the block. */
 export interface ServerProcess extends AsyncDisposable {
   readonly pid: number;
   readonly port: number;
@@ -25,7 +25,7 @@ export async function startServer({ name, command, cwd }: Contender): Promise<Se
       pid: child.pid,
       port: Number(port),
       async [Symbol.asyncDispose]() {
-        // It holds nothing worth an orderly end, and ten thousand farewells would take their time.
+        // A graceful stop would take long with ten thousand connections.
         child.kill("SIGKILL");
         await lines.cancel();
         await child.status;

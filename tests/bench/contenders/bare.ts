@@ -1,4 +1,4 @@
-/** The yardstick: nothing but Deno's server and a loop over its sockets. */
+/** The reference: Deno's server and a loop over its sockets. */
 
 import { announce } from "./announce.ts";
 

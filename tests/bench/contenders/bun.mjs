@@ -1,4 +1,4 @@
-// Bun, with the publish that is built into it.
+// Bun with its built-in publish.
 
 import process from "node:process";
 

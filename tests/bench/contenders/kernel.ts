@@ -1,10 +1,10 @@
-/** This kernel, with as little on it as fan-out and echo need. */
+/** The kernel with a minimal plugin for fan-out and echo. */
 
 import { Audience, type Framing, type Plugin, Server } from "../../../core/mod.ts";
 import { echo } from "../../../plugins/protocols/echo.ts";
 import { announce } from "./announce.ts";
 
-/** Everybody's messages go to everybody; some framings let several share a frame. */
+/** Sends every message to all clients. Some framings join several messages to one frame. */
 function room(name: string, framing: Framing<"text">): Plugin {
   const readers = new Audience();
   return {

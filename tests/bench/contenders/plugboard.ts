@@ -1,4 +1,4 @@
-/** Channels with presence and calls, in Centrifuge's protocol and the json protocol; with `no-log`, the same without history. */
+/** Channels with presence and calls, over the centrifuge and json protocols; `no-log` disables history. */
 
 import { Server } from "../../../core/mod.ts";
 import { channels } from "../../../plugins/channels.ts";

@@ -1,10 +1,10 @@
-// Socket.IO, over its WebSocket transport alone.
+// Socket.IO with its WebSocket transport.
 
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import process from "node:process";
 
-// The packages lie where the bench has installed them, which is the working directory.
+// The bench has installed the packages in the working folder.
 const { Server } = createRequire(`${process.cwd()}/`)("socket.io");
 
 const http = createServer();

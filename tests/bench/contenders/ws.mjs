@@ -1,9 +1,9 @@
-// The package `ws`, with the loop over its clients that its manual shows.
+// The package `ws` with a loop over its clients, as in its documentation.
 
 import { createRequire } from "node:module";
 import process from "node:process";
 
-// The packages lie where the bench has installed them, which is the working directory.
+// The bench has installed the packages in the working folder.
 const { WebSocketServer } = createRequire(`${process.cwd()}/`)("ws");
 
 const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });

@@ -1,35 +1,35 @@
-/** Keeps a server busy in a closed loop, and measures it meanwhile. */
+/** Loads a server in a closed loop and measures it. */
 
 import { cpuSeconds, machineCpuSeconds } from "../os.ts";
 import { StampedFrame } from "./frames.ts";
 import { Histogram } from "./histogram.ts";
 import { micros, type Swarm } from "./swarm.ts";
 
-/** What to do for how long. */
+/** Options of {@linkcode drive}. */
 export interface DriveOptions {
   /** The server's process. */
   readonly pid: number;
-  /** What is sent; see {@linkcode Dialogue.message}. */
+  /** The message to send; see {@linkcode Dialogue.message}. */
   readonly message: string;
   readonly payloadBytes: number;
-  /** The first so many connections send. */
+  /** The number of connections that send. */
   readonly senders: number;
-  /** Messages of one sender that may be on their way at once. */
+  /** Maximum unanswered messages per sender. */
   readonly inFlight: number;
-  /** Deliveries each message leads to; it has arrived when all of them have. */
+  /** Deliveries per message. A message has arrived when all of them have. */
   readonly deliveries: number;
-  /** Before the measurement begins: compilers need a while to find out what is hot. */
+  /** Time before the measurement, for the JIT compiler. */
   readonly warmUpSeconds: number;
   readonly seconds: number;
 }
 
-/** What happened while it was measured. */
+/** The result of a measurement. */
 export interface DriveResult {
   readonly seconds: number;
   readonly delivered: number;
-  /** Deliveries that were still missing long after the end. */
+  /** Deliveries that never arrived. */
   readonly lost: number;
-  /** Connections that ended. */
+  /** Connections that closed. */
   readonly closed: number;
   readonly serverCpuSeconds: number;
   readonly loadCpuSeconds: number;
@@ -41,17 +41,17 @@ export interface DriveResult {
   readonly p999: number;
 }
 
-/** What a delivery may take when everything else is done. */
+/** How long to wait for late deliveries at the end. */
 const STRAGGLERS_MS = 3_000;
 
-/** Has the swarm send and receive, and measures. */
+/** Sends and receives with the swarm, and measures. */
 export function drive(swarm: Swarm, options: DriveOptions): DriveResult {
   const { senders, inFlight, deliveries, pid } = options;
   const frame = new StampedFrame(options.message, options.payloadBytes);
   const latencies = new Histogram();
   const missing = new Int32Array(senders);
-  // One in flight means one: the next goes out when all of it has arrived. A larger window is kept full to the
-  // delivery, so that the server's input never runs dry.
+  // With one in flight, the next message is sent when all deliveries have arrived. A larger window is refilled after each
+  // delivery, so that the server always has input.
   const room = inFlight === 1 ? 0 : deliveries * inFlight - 1;
   const due = Array.from({ length: senders }, (_, sender) => sender);
   let delivered = 0;
@@ -69,7 +69,7 @@ export function drive(swarm: Swarm, options: DriveOptions): DriveResult {
         missing[sender]! += deliveries;
         if (missing[sender]! <= room) due.push(sender);
       }
-      // One message a turn: they reach the server spread out, as from many clients, not in bursts.
+      // One message per turn, so that they arrive evenly and not in bursts.
       swarm.poll(due.length > 0 ? 0 : 1);
     }
   };

@@ -1,4 +1,4 @@
-/** WebSocket frames as a client sends them. */
+/** WebSocket frames of a client. */
 
 const encoder = new TextEncoder();
 
@@ -6,18 +6,18 @@ const encoder = new TextEncoder();
 const TIME_DIGITS = 14;
 const SENDER_DIGITS = 5;
 
-/** Where the number counts from that stands for `$n`: it keeps its length, as its place in the frame is fixed. */
+/** The first value of `$n`. All values have the same length, so that their position in the frame is fixed. */
 const FIRST_NUMBER = 100_000_000;
 
 const TEXT = 1;
 const PONG = 10;
 
-/** A text frame. Its mask is zero, so that the payload stands in it as it is and can be changed in place. */
+/** Creates a text frame. Its mask is zero, so that the payload can be changed in place. */
 export function textFrame(text: string): Uint8Array {
   return frame(TEXT, encoder.encode(text));
 }
 
-/** The answer to a ping frame. */
+/** Creates the reply to a ping frame. */
 export function pongFrame(payload: Uint8Array): Uint8Array {
   return frame(PONG, payload);
 }
@@ -33,14 +33,14 @@ function frame(opcode: number, payload: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** A frame that is built once and sent many times, each time with a stamp of its own. */
+/** A frame that is built once and sent many times, each time with a new stamp. */
 export class StampedFrame {
   readonly bytes: Uint8Array;
   readonly #stampAt: number;
   readonly #numberAt: number;
   #number = FIRST_NUMBER;
 
-  /** `message` is a dialogue's; the payload is filled up to `payloadBytes`. */
+  /** `message` is that of a dialogue. The payload is padded to `payloadBytes`. */
   constructor(message: string, payloadBytes: number) {
     const stamp = `T=${"0".repeat(TIME_DIGITS)},${"0".repeat(SENDER_DIGITS)} `;
     const text = message.replace("$payload", stamp.padEnd(payloadBytes, "x"));
@@ -60,7 +60,7 @@ export class StampedFrame {
   }
 }
 
-/** Calls back for each stamp among these bytes: a frame may carry many messages, in whatever wrapping. */
+/** Calls back for each stamp in these bytes. A frame may contain many messages in any encoding. */
 export function eachStamp(
   bytes: Uint8Array,
   from: number,

@@ -1,7 +1,7 @@
-/** Two seconds in microseconds; what takes longer counts as that. */
+/** Two seconds in microseconds, the maximum that is recorded. */
 const BUCKETS = 2_000_000;
 
-/** Latencies, to the microsecond; recording one is a single addition. */
+/** A histogram of latencies with a resolution of a microsecond. */
 export class Histogram {
   readonly #counts = new Uint32Array(BUCKETS);
   #total = 0;
@@ -17,7 +17,7 @@ export class Histogram {
     this.#total = 0;
   }
 
-  /** The latency that this share of all did not exceed; 0 when nothing was recorded. */
+  /** Returns the latency at this percentile; 0 without values. */
   percentile(share: number): number {
     let left = this.#total * share;
     if (left === 0) return 0;

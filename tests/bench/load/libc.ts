@@ -1,6 +1,6 @@
 /**
- * Sockets straight from the C library. Deno's own cost a promise for each read, several microseconds: more than
- * the servers that are measured need for a delivery. These cost the system call.
+ * Sockets of the C library. Deno's sockets need a promise per read, which takes several microseconds: more than the
+ * measured servers need for a delivery. These only cost the system call.
  */
 
 const libc = Deno.dlopen("libc.so.6", {
@@ -23,17 +23,17 @@ const IPPROTO_IP = 0, IP_BIND_ADDRESS_NO_PORT = 24, IPPROTO_TCP = 6, TCP_NODELAY
 const MSG_DONTWAIT = 0x40, MSG_NOSIGNAL = 0x4000;
 const EPOLL_CTL_ADD = 1, EPOLLIN = 1, EPOLLERR = 8, EPOLLHUP = 16, POLLOUT = 4;
 
-/** Connections from one source address; the system has about 28,000 ports for each. */
+/** Connections per source address, which has about 28,000 ports. */
 const CONNECTIONS_PER_ADDRESS = 20_000;
 
-/** What is read into, one socket at a time. */
+/** The buffer for received bytes, used by one socket at a time. */
 export const inbound: Uint8Array<ArrayBuffer> = new Uint8Array(1 << 18);
 
 const INBOUND_BYTES = BigInt(inbound.length);
 
 const ON = Int32Array.of(1);
 
-/** Opens the `index`th connection to a port on this machine; gives its file descriptor. */
+/** Opens the `index`th connection to a local port. Returns its file descriptor. */
 export function connect(port: number, index: number): number {
   const fd = checked("socket", libc.socket(AF_INET, SOCK_STREAM_CLOEXEC, 0));
   libc.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, ON, 4);
@@ -44,14 +44,14 @@ export function connect(port: number, index: number): number {
   return fd;
 }
 
-/** A `sockaddr_in` for 127.0.0.`host`. */
+/** Returns a `sockaddr_in` for 127.0.0.`host`. */
 function loopback(host: number, port: number): Uint8Array<ArrayBuffer> {
   const address = new Uint8Array(16);
   address.set([AF_INET, 0, port >> 8, port & 255, 127, 0, 0, host]);
   return address;
 }
 
-/** Sends all of it, waiting for room if there is none; `false` when the connection is broken. */
+/** Sends all bytes, and waits if the buffer is full. Returns `false` if the connection is broken. */
 export function send(fd: number, bytes: Uint8Array<ArrayBuffer>): boolean {
   let sent = 0;
   while (sent < bytes.length) {
@@ -70,13 +70,13 @@ function becomesWritable(fd: number): boolean {
   return libc.poll(request, 1n, 1_000) === 1 && request[3] === POLLOUT;
 }
 
-/** Reads into {@linkcode inbound} from `offset` on; gives the size, 0 at the end, below 0 when nothing is there. */
+/** Reads into {@linkcode inbound} at `offset`. Returns the size, 0 at the end, or a negative number without data. */
 export function receive(fd: number, offset: number): number {
   if (offset === 0) return libc.recv(fd, inbound, INBOUND_BYTES, MSG_DONTWAIT);
   return libc.recv(fd, inbound.subarray(offset), INBOUND_BYTES - BigInt(offset), MSG_DONTWAIT);
 }
 
-/** Closes it without further ado: the peer sees the TCP connection end. */
+/** Closes the TCP connection without a close frame. */
 export function close(fd: number): void {
   libc.close(fd);
 }
@@ -84,7 +84,7 @@ export function close(fd: number): void {
 /** Waits for sockets to have something to read. */
 export class Poller {
   static readonly #BATCH = 512;
-  /** The structure is packed on x86-64 alone. */
+  /** The structure is packed only on x86-64. */
   static readonly #WORDS = Deno.build.arch === "x86_64" ? 3 : 4;
   readonly #fd = checked("epoll_create1", libc.epoll_create1(0));
   readonly #events = new Uint32Array(Poller.#BATCH * Poller.#WORDS);
@@ -97,7 +97,7 @@ export class Poller {
     checked("epoll_ctl", libc.epoll_ctl(this.#fd, EPOLL_CTL_ADD, fd, event));
   }
 
-  /** Waits at most this long; tells for each socket with something to read, and whether it broke. */
+  /** Waits up to `ms`. Calls back for each readable socket, with whether it is broken. */
   wait(ms: number, readable: (tag: number, broken: boolean) => void): void {
     const words = Poller.#WORDS;
     const count = libc.epoll_wait(this.#fd, this.#events, Poller.#BATCH, ms);

@@ -1,4 +1,4 @@
-/** Splits text into lines; what follows the last newline is kept back until its own comes. */
+/** Splits text into lines. Text after the last line break is kept until the next one. */
 export class TextLineStream extends TransformStream<string, string> {
   constructor() {
     let rest = "";

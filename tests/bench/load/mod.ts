@@ -1,4 +1,4 @@
-/** The bench's end of the load process. */
+/** The bench's side of the load process. */
 
 import type { Dialogue } from "../types.ts";
 import type { DriveOptions, DriveResult } from "./drive.ts";
@@ -6,17 +6,17 @@ import { TextLineStream } from "./lines.ts";
 
 export type { DriveOptions, DriveResult } from "./drive.ts";
 
-/** What the load process can be told. */
+/** A command to the load process. */
 export type Command =
   | { do: "open"; port: number; dialogue: Dialogue; count: number }
   | { do: "drive"; options: DriveOptions }
   | { do: "hold"; seconds: number }
   | { do: "close" };
 
-/** What it answers. */
+/** A reply of the load process. */
 export type Reply = { result: unknown } | { error: string };
 
-/** Clients in a process of their own. Calls must not overlap. */
+/** Clients in a separate process. Calls must not overlap. */
 export class Load implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
   readonly #commands: WritableStreamDefaultWriter<Uint8Array>;
@@ -33,35 +33,35 @@ export class Load implements AsyncDisposable {
       .getReader();
   }
 
-  /** Opens more connections, as `dialogue` says, and waits until they are ready; gives how long that took. */
+  /** Opens more connections and waits until they are ready. Resolves to the duration. */
   open(port: number, dialogue: Dialogue, count: number): Promise<{ seconds: number }> {
     return this.#ask({ do: "open", port, dialogue, count });
   }
 
-  /** Sends and measures in a closed loop. */
+  /** Loads the server in a closed loop and measures. */
   drive(options: DriveOptions): Promise<DriveResult> {
     return this.#ask({ do: "drive", options });
   }
 
-  /** Lets time pass with the connections open; gives how many of them have ended. */
+  /** Keeps the connections open for some time. Resolves to the number that closed. */
   hold(seconds: number): Promise<{ closed: number }> {
     return this.#ask({ do: "hold", seconds });
   }
 
-  /** Ends all connections. */
+  /** Closes all connections. */
   close(): Promise<unknown> {
     return this.#ask({ do: "close" });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#commands.close().catch(() => {}); // it may be gone already
+    await this.#commands.close().catch(() => {}); // the process may have exited already
     await this.#process.status;
   }
 
   async #ask<Result>(command: Command): Promise<Result> {
     await this.#commands.write(new TextEncoder().encode(JSON.stringify(command) + "\n"));
     const { value } = await this.#replies.read();
-    if (value === undefined) throw new Error("The load process has ended");
+    if (value === undefined) throw new Error("The load process has exited");
     const reply: Reply = JSON.parse(value);
     if ("error" in reply) throw new Error(`The load process failed: ${reply.error}`);
     return reply.result as Result;

@@ -1,8 +1,7 @@
 /**
- * The load process: a command on each line of its input, its result on a line of the output.
+ * The load process: reads a command per line and writes its result as a line.
  *
- * It is apart from the bench so that its CPU time can be told from everything else's, and in one thread that
- * does nothing but wait for sockets.
+ * It is a separate process, so that its CPU time can be measured, with one thread that only waits for sockets.
  */
 
 import { TextLineStream } from "./lines.ts";
@@ -12,7 +11,7 @@ import { Swarm } from "./swarm.ts";
 
 let swarm: Swarm | undefined;
 
-function obey(command: Command): unknown {
+function execute(command: Command): unknown {
   switch (command.do) {
     case "open": {
       swarm ??= new Swarm(command.dialogue);
@@ -36,7 +35,7 @@ function obey(command: Command): unknown {
 
 function answer(line: string): Reply {
   try {
-    return { result: obey(JSON.parse(line)) };
+    return { result: execute(JSON.parse(line)) };
   } catch (error) {
     return { error: error instanceof Error ? error.message : String(error) };
   }

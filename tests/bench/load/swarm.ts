@@ -4,7 +4,7 @@ import type { Dialogue } from "../types.ts";
 import { eachStamp, pongFrame, textFrame } from "./frames.ts";
 import { close, connect, inbound, Poller, receive, send } from "./libc.ts";
 
-/** How many connections are under way at once; a server's queue for them is short. */
+/** Maximum concurrent connects. The accept queue of a server is short. */
 const CONNECTING_AT_ONCE = 64;
 const CONNECT_MS = 20_000;
 
@@ -13,17 +13,17 @@ type State = "handshake" | "greeting" | "ready" | "closed";
 interface Client {
   readonly fd: number;
   state: State;
-  /** The beginning of a frame whose end has not come yet. */
+  /** The beginning of an incomplete frame. */
   rest: Uint8Array | undefined;
 }
 
-/** What the swarm hears: when a delivery was sent, by which client, and when it came (microseconds). */
+/** Called for a delivery: when it was sent, by which client, and when it arrived, in microseconds. */
 export type Heard = (sentAt: number, sender: number, now: number) => void;
 
-/** Microseconds on the one clock of this process. */
+/** Returns the time of this process in microseconds. */
 export const micros = (): number => Math.round(performance.now() * 1000);
 
-/** Opens connections, hears what comes in, sends what it is told. */
+/** Opens connections, sends and receives. */
 export class Swarm {
   readonly #poller = new Poller();
   readonly #dialogue: Dialogue;
@@ -32,7 +32,7 @@ export class Swarm {
   readonly #pong: Uint8Array | undefined;
   readonly #found: (sentAt: number, sender: number) => void;
   #now = 0;
-  /** Whom the stamps found are told to. */
+  /** Receives the stamps found. */
   heard: Heard = () => {};
   closed = 0;
 
@@ -57,7 +57,7 @@ export class Swarm {
     }
   }
 
-  /** Handles what comes in, waiting for it at most this long. */
+  /** Waits up to `ms` for data and handles it. */
   poll(ms: number): void {
     this.#poller.wait(ms, (index, broken) => this.#read(index, broken));
   }
@@ -67,7 +67,7 @@ export class Swarm {
     if (!send(this.#clients[index]!.fd, frame as Uint8Array<ArrayBuffer>)) this.#drop(this.#clients[index]!);
   }
 
-  /** Ends all connections. */
+  /** Closes all connections. */
   close(): void {
     for (const client of this.#clients) this.#drop(client);
   }
@@ -110,7 +110,7 @@ export class Swarm {
     client.rest = parsed < end ? inbound.slice(parsed, end) : undefined;
   }
 
-  /** Gives where the frames begin, below 0 when the answer has not come in full. */
+  /** Returns where the frames begin, or -1 if the response is incomplete. */
   #handshake(client: Client, index: number, end: number): number {
     const text = new TextDecoder("latin1").decode(inbound.subarray(0, end));
     const headEnd = text.indexOf("\r\n\r\n");
@@ -124,7 +124,7 @@ export class Swarm {
     return headEnd + 4;
   }
 
-  /** Handles the complete frames; gives where the incomplete one begins. */
+  /** Handles the complete frames. Returns where the incomplete one begins. */
   #frames(client: Client, start: number, end: number): number {
     let at = start;
     while (end - at >= 2) {
@@ -137,7 +137,7 @@ export class Swarm {
       } else if (length === 127) {
         head = 10;
         if (end - at < head) break;
-        length = new DataView(inbound.buffer).getUint32(at + 6); // what matters of the eight bytes
+        length = new DataView(inbound.buffer).getUint32(at + 6); // the low half of the eight bytes
       }
       const payload = at + head;
       if (payload + length > end) break;
@@ -168,7 +168,7 @@ export class Swarm {
     if (client.state === "closed") return;
     client.state = "closed";
     this.closed++;
-    close(client.fd); // which also ends the watching
+    close(client.fd); // also removes it from the poller
   }
 }
 

@@ -1,10 +1,10 @@
-/** What sign-in and limits cost: at connect, and on the way of each message. */
+/** Sign-in and limits: the cost per connect and per message. */
 
 import { cpuSeconds, openFilesLimit } from "../os.ts";
 import { startServer } from "../server_process.ts";
 import type { Contender, Figures, Measurement, Scenario, Tools } from "../types.ts";
 import { connectAll } from "./auth/connects.ts";
-import { waitsBeside } from "./auth/flood.ts";
+import { waitsDuring } from "./auth/flood.ts";
 import { makeTokens } from "./auth/tokens.ts";
 
 const file = (name: string) => new URL(`./auth/${name}`, import.meta.url).pathname;
@@ -16,7 +16,7 @@ const FLOOD_PER_SECOND = 6_000;
 const CONNECTS = 10_000;
 const OTHER_FILES = 200;
 
-/** Opened before counting begins, so that code compiled for the first connections counts for nobody. */
+/** Connections before the measurement, to exclude the cost of compiling code. */
 const FIRST_CONNECTS = 500;
 
 async function probe(what: "permission" | "limits"): Promise<Figures> {
@@ -27,7 +27,7 @@ async function probe(what: "permission" | "limits"): Promise<Figures> {
   return JSON.parse(new TextDecoder().decode(stdout));
 }
 
-/** The server's CPU time for each connect, in microseconds. */
+/** Measures the server's CPU time per connect, in microseconds. */
 async function costOfConnects(
   contender: Contender,
   paths: readonly string[],
@@ -44,9 +44,9 @@ async function costOfConnects(
 }
 
 /**
- * Connects with a token each, less what `jose` takes for it: the difference between two bare servers, of which one
- * checks the token and does no more. (Checked in a row, the same tokens cost a third of that: each check waits for
- * another thread.)
+ * Measures connects with a token, without the time of `jose`: the difference between a bare server that only verifies the
+ * token and one that does not. (Verifying the same tokens in sequence takes a third of that time, since each verification
+ * waits for another thread.)
  */
 async function measureConnects(contender: Contender): Promise<Measurement> {
   const count = Math.min(CONNECTS, openFilesLimit() - OTHER_FILES);
@@ -66,12 +66,12 @@ async function measureConnects(contender: Contender): Promise<Measurement> {
   return { figures: { ...signedIn, cpuMicros: signedIn.cpuMicros - jose }, notes };
 }
 
-/** The p99 of modest clients beside a flood of ten times the limit; without the flood it stands in the note. */
+/** Measures the p99 of normal clients during a flood of ten times the limit. A note has the p99 without the flood. */
 async function measureFlood(contender: Contender, { seconds }: Tools): Promise<Measurement> {
   await using server = await startServer({ ...contender, command: [...deno("server.ts"), "--anonymous"] });
-  await waitsBeside(server.port, 0, 1);
-  const calm = await waitsBeside(server.port, 0, seconds);
-  const flooded = await waitsBeside(server.port, FLOOD_PER_SECOND, seconds);
+  await waitsDuring(server.port, 0, 1);
+  const calm = await waitsDuring(server.port, 0, seconds);
+  const flooded = await waitsDuring(server.port, FLOOD_PER_SECOND, seconds);
   const at = (waits: readonly number[], q: number) => waits[Math.floor(waits.length * q)]!;
   const before = `without the flood p99 was ${(at(calm, 0.99) / 1000).toFixed(2)} ms`;
   const times = `${(at(flooded, 0.99) / at(calm, 0.99)).toFixed(2)} × with it`;
@@ -84,7 +84,7 @@ const onlyKernel = ({ name }: Contender) => name === "kernel";
 export const authScenario: Scenario = {
   name: "auth",
   cases: [{
-    name: "a permission asked for a publish",
+    name: "a permission check of a publish",
     figure: "cpuMicros",
     budgets: [{ contender: "kernel", figure: "cpuMicros", atMost: 1 }],
     admits: onlyKernel,
@@ -92,7 +92,7 @@ export const authScenario: Scenario = {
   }, {
     name: "a message counted by the limits",
     figure: "cpuMicros",
-    // A clock's answer is a number of 16 bytes; nothing else is allocated.
+    // The number returned by the clock takes 16 bytes. Nothing else is allocated.
     budgets: [{ contender: "kernel", figure: "bytes", atMost: 17 }],
     admits: onlyKernel,
     run: async () => ({ figures: await probe("limits"), notes: [] }),
@@ -103,7 +103,7 @@ export const authScenario: Scenario = {
     admits: ({ name }) => name === "bare" || name === "kernel",
     run: measureConnects,
   }, {
-    name: "20 modest clients beside a flood",
+    name: "20 normal clients during a flood",
     figure: "p99",
     budgets: [],
     admits: onlyKernel,

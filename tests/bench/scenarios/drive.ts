@@ -1,14 +1,14 @@
-/** What scenarios share that keep a server busy and count deliveries. */
+/** Shared by scenarios that load a server and count deliveries. */
 
 import type { DriveResult } from "../load/mod.ts";
 import { startServer } from "../server_process.ts";
 import type { Contender, Measurement, Tools } from "../types.ts";
 
-/** The same for everybody, small as chat messages are. */
+/** The size of a payload, like a chat message. */
 const PAYLOAD_BYTES = 64;
 const WARM_UP_SECONDS = 1;
 
-/** Who sends how much to whom. */
+/** The load: connections, senders and deliveries. */
 export interface Traffic {
   readonly connections: number;
   readonly senders: number;
@@ -16,7 +16,7 @@ export interface Traffic {
   readonly deliveries: number;
 }
 
-/** Starts a contender, drives it, and gives the figures of a delivery. */
+/** Starts a contender and loads it. Resolves to the figures of a delivery. */
 export async function measureDrive(
   contender: Contender,
   { load, seconds }: Tools,
@@ -44,21 +44,21 @@ export async function measureDrive(
       p99,
       p999,
     },
-    notes: doubts(result),
+    notes: notesOn(result),
   };
 }
 
-/** Reasons to trust a result less. */
-function doubts({ seconds, lost, closed, ...cpu }: DriveResult): string[] {
+/** Returns notes on the reliability of a result. */
+function notesOn({ seconds, lost, closed, ...cpu }: DriveResult): string[] {
   const load = cpu.loadCpuSeconds / seconds;
   const server = cpu.serverCpuSeconds / seconds;
   const others = cpu.otherCpuSeconds / seconds / navigator.hardwareConcurrency;
   const notes: string[] = [];
   if (load > 0.9 && server < 0.8) {
-    notes.push("the load process was the bottleneck, the server had time to spare");
+    notes.push("the load process was the bottleneck, not the server");
   }
-  if (others > 0.25) notes.push("other programs took more than a quarter of the machine");
+  if (others > 0.25) notes.push("other programs used more than a quarter of the CPU time");
   if (lost > 0) notes.push(`${lost} deliveries lost`);
-  if (closed > 0) notes.push(`${closed} connections ended`);
+  if (closed > 0) notes.push(`${closed} connections closed`);
   return notes;
 }

@@ -1,4 +1,4 @@
-/** Durable channels at work: recovery from the file, neighbours of a busy disk, growth, and starting on a large file. */
+/** Durable channels: recovery from the file, the effect of a busy disk, growth, and the start with a large file. */
 
 import { startServer } from "../server_process.ts";
 import type { Case, Contender, Measurement, Scenario, Tools } from "../types.ts";
@@ -23,7 +23,7 @@ async function run(file: string, ...args: string[]): Promise<string> {
   return new TextDecoder().decode(stdout);
 }
 
-/** A folder for a database, with copies of the files in another one if there are some. */
+/** A temporary folder for a database, with copies of the files of a template. */
 class Folder implements Disposable {
   readonly path = Deno.makeTempDirSync();
 
@@ -39,7 +39,7 @@ class Folder implements Disposable {
   }
 }
 
-/** Files that were made once, for all rounds, until the bench ends. */
+/** Databases that are created once and used in all rounds. */
 const seeds = new Map<string, Folder>();
 addEventListener("unload", () => seeds.forEach((folder) => folder[Symbol.dispose]()));
 
@@ -58,7 +58,7 @@ const onlyKernel: Case["admits"] = ({ name }) => name === "kernel";
 const CLIENTS = 1_000;
 const MISSED = 300;
 
-/** Until the last of the clients has connected and has all it missed. */
+/** Measures the time until all clients have connected and recovered. */
 function recovery(what: string, channelCount: number, channel: string): Case {
   return {
     name: `${CLIENTS} clients recover ${MISSED} durable publications each, ${what}`,
@@ -81,11 +81,11 @@ function recovery(what: string, channelCount: number, channel: string): Case {
   };
 }
 
-/** How often the two are measured in turn: what else the machine does disturbs both. */
+/** Number of alternating measurements, since a disturbance affects both. */
 const PAIRS = 5;
 
-/** Deliveries in channels that need no disk, while others publish: to durable channels, and to such as these. */
-async function neighbours({ load, seconds }: Tools): Promise<Measurement> {
+/** Measures deliveries in memory channels while others publish to durable channels or to memory channels. */
+async function measureBusyDisk({ load, seconds }: Tools): Promise<Measurement> {
   using folder = new Folder();
   await using server = await startServer(serverOn(folder.path));
   await load.open(server.port, {
@@ -95,7 +95,7 @@ async function neighbours({ load, seconds }: Tools): Promise<Measurement> {
     message: "",
     ping: { frame: "{}", answer: "{}" },
   }, 100);
-  const p99Beside = async (namespace: string) => {
+  const p99During = async (namespace: string) => {
     await (await fetch(`http://127.0.0.1:${server.port}/busy/${namespace}`)).text();
     const message = '{"publish":{"channel":"free:room","data":"$payload"},"id":3}';
     const traffic = { message, payloadBytes: 64, senders: 1, inFlight: 1, deliveries: 100 };
@@ -104,23 +104,23 @@ async function neighbours({ load, seconds }: Tools): Promise<Measurement> {
   };
   const pairs: { p99: number; times: number }[] = [];
   for (let i = 0; i < PAIRS; i++) {
-    const idle = await p99Beside("free");
-    const p99 = await p99Beside("kept");
+    const idle = await p99During("free");
+    const p99 = await p99During("kept");
     pairs.push({ p99, times: p99 / idle });
   }
   await load.close();
   return { figures: pairs.sort((a, b) => a.times - b.times)[PAIRS >> 1]!, notes: [] };
 }
 
-const beside: Case = {
-  name: "channels without a disk beside 2,000 durable publications a second, against an idle disk",
+const busyDisk: Case = {
+  name: "memory channels during 2,000 durable publications a second, against an idle disk",
   figure: "p99",
   budgets: [{ contender: "kernel", figure: "times", atMost: 1.5 }],
   admits: onlyKernel,
-  run: (_, tools) => neighbours(tools),
+  run: (_, tools) => measureBusyDisk(tools),
 };
 
-/** What is in the second half of a series beside the first. */
+/** Returns the ratio of the maxima of the second and the first half. */
 function growth(series: readonly number[]): number {
   const half = series.length / 2;
   return Math.max(...series.slice(half)) / Math.max(...series.slice(0, half));
@@ -142,7 +142,7 @@ async function soak(): Promise<Measurement> {
   };
 }
 
-/** Run once, whatever the rounds: a million publications are many enough. */
+/** Runs once for all rounds, since it takes a million publications. */
 let soaked: Promise<Measurement> | undefined;
 
 const leveling: Case = {
@@ -153,7 +153,7 @@ const leveling: Case = {
   run: () => soaked ??= soak(),
 };
 
-/** Until a process listens that starts on a file with 1,000,000 publications. */
+/** Measures the start with a file of 1,000,000 publications. */
 function start(what: string, end: "closed" | "killed"): Case {
   return {
     name: `start with 1,000,000 publications, ${what}`,
@@ -175,9 +175,9 @@ export const durableScenario: Scenario = {
   cases: [
     recovery("of one channel", 1, "kept:0"),
     recovery("of a channel each", CLIENTS, "kept:$i"),
-    beside,
+    busyDisk,
     leveling,
-    start("after an orderly stop", "closed"),
+    start("after a graceful stop", "closed"),
     start("after SIGKILL, and the file is checked", "killed"),
   ],
 };

@@ -1,5 +1,5 @@
 /**
- * Acknowledged writes and durable publications of 100 clients at once: the store, which groups them, beside the same
+ * Acknowledged writes and durable publications of 100 concurrent clients: the store, which groups them, against the same
  * statements on bare SQLite with a transaction each.
  */
 
@@ -38,7 +38,7 @@ function writes(
 const MEANING: Readonly<Record<Durability, string>> = {
   full: "each group waits for the disk",
   normal: "survives kill -9",
-  off: "the same, but for loss of power",
+  off: "survives kill -9, without syncing to disk",
 };
 
 const twentyfold: Budget = { contender: "kernel", against: "bare", figure: "perSecond", atLeast: 20 };
@@ -49,7 +49,7 @@ export const durableWritesScenario: Scenario = {
   cases: [
     writes("publications", "full", [twentyfold]),
     writes("rows", "full", [twentyfold]),
-    // Nobody waits for the disk here, so there is less to share: a transaction costs what ten rows cost.
+    // No write waits for the disk here, so grouping saves less: a transaction costs as much as ten rows.
     writes("publications", "normal"),
     writes("rows", "normal"),
   ],

@@ -1,11 +1,11 @@
-/** A message in, the same message out: the kernel's own way through, without fan-out. */
+/** Echo: the path of a message through the kernel, without fan-out. */
 
 import type { Scenario } from "../types.ts";
 import { measureDrive } from "./drive.ts";
 
 const CONNECTIONS = 100;
 
-/** Each of 100 clients sends its next message when the last one has come back. */
+/** Each of 100 clients sends its next message when it has received the last one. */
 export const echoScenario: Scenario = {
   name: "echo",
   cases: [{

@@ -1,4 +1,4 @@
-/** One message, many readers: what the kernel is made for. */
+/** Fan-out: one message to many readers. */
 
 import type { Budget, Case, Scenario } from "../types.ts";
 import { measureDrive } from "./drive.ts";

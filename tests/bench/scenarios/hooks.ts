@@ -1,4 +1,4 @@
-/** The way of a message through the hooks of twelve plugins: every message takes it, so it may allocate nothing. */
+/** The message hooks of twelve plugins. They run for every message, so they must not allocate. */
 
 import type { Contender, Measurement, Scenario } from "../types.ts";
 
@@ -11,13 +11,13 @@ async function measureHooks(_: Contender): Promise<Measurement> {
   return { figures: JSON.parse(new TextDecoder().decode(stdout)), notes: [] };
 }
 
-/** Dispatch of a message to twelve plugins; the kernel alone, in a process of its own. */
+/** Dispatch of a message to twelve plugins, in a separate process. */
 export const hooksScenario: Scenario = {
   name: "hooks",
   cases: [{
     name: "message hook of 12 plugins",
     figure: "cpuMicros",
-    // A promise takes more than 30 bytes, the smallest object 12; what is left over is the measurement's own.
+    // A promise takes more than 30 bytes, the smallest object 12. The rest belongs to the measurement.
     budgets: [{ contender: "kernel", figure: "bytes", atMost: 0.1 }],
     admits: ({ name }) => name === "kernel",
     run: measureHooks,

@@ -1,4 +1,4 @@
-/** The hub: what 10,000 users cost, and how long a message to one of them takes. */
+/** The hub: the memory of 10,000 users, and the latency of a message to one of them. */
 
 import { memoryKilobytes, openFilesLimit } from "../os.ts";
 import { startServer } from "../server_process.ts";
@@ -12,19 +12,19 @@ const USERS = 10_000;
 const SENDS_PER_SECOND = 1_000;
 const OTHER_FILES = 200;
 
-/** Opened before counting begins, so that code compiled for the first connections counts for nobody. */
+/** Connections before the measurement, to exclude the cost of compiling code. */
 const FIRST_USERS = 200;
 
-/** Time to let go of what only connecting needed. */
+/** Time to free the memory that only connecting needed. */
 const SETTLE_MS = 3_000;
 
-/** As many users as there may be open files, each with a session. */
+/** Returns the URLs of users with a session each, limited by the number of open files. */
 function users(prefix: string): readonly string[] {
   const count = Math.min(USERS, openFilesLimit() - OTHER_FILES);
   return Array.from({ length: count }, (_, i) => `${prefix}?userId=u${i}&sessionId=s${i}`);
 }
 
-/** The hub where the kernel is asked, and what is bare elsewhere. */
+/** Replaces the kernel by the hub. */
 const asHub = (contender: Contender): Contender => {
   if (contender.name === "bare") return contender;
   return { ...contender, command: [Deno.execPath(), "run", "--quiet", "--allow-all", SERVER] };
@@ -54,7 +54,7 @@ async function measureSends(contender: Contender, { seconds }: Tools): Promise<M
   return { figures: { p50: at(0.5), p99: at(0.99), p999: at(0.999) }, notes };
 }
 
-/** 10,000 users of the hub, of which each has a connection and a session. */
+/** 10,000 users of the hub with a connection and a session each. */
 export const hubScenario: Scenario = {
   name: "hub",
   cases: [{

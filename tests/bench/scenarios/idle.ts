@@ -1,4 +1,4 @@
-/** Connections that do nothing: what each of them costs in memory. */
+/** Idle connections: the memory of each. */
 
 import { memoryKilobytes, openFilesLimit } from "../os.ts";
 import { startServer } from "../server_process.ts";
@@ -6,13 +6,13 @@ import type { Contender, Measurement, Scenario, Tools } from "../types.ts";
 
 const CONNECTIONS = 10_000;
 
-/** Opened before counting begins, so that code compiled for the first connections counts for nobody. */
+/** Connections before the measurement, to exclude the cost of compiling code. */
 const FIRST_CONNECTIONS = 200;
 
-/** Files that a server has open besides. */
+/** Other open files of a server. */
 const OTHER_FILES = 200;
 
-/** Time to let go of what only connecting needed. */
+/** Time to free the memory that only connecting needed. */
 const SETTLE_SECONDS = 3;
 
 async function measureIdle(contender: Contender, { load }: Tools): Promise<Measurement> {
@@ -30,11 +30,11 @@ async function measureIdle(contender: Contender, { load }: Tools): Promise<Measu
   if (count < CONNECTIONS) {
     notes.push(`only ${count} connections: raise the limit of open files (ulimit -Hn)`);
   }
-  if (closed > 0) notes.push(`${closed} connections ended`);
+  if (closed > 0) notes.push(`${closed} connections closed`);
   return { figures: { perSecond: (count - FIRST_CONNECTIONS) / seconds, kilobytes }, notes };
 }
 
-/** 10,000 subscribed connections; the column "per second" is how fast they were opened. */
+/** 10,000 subscribed connections. The column "per second" is the rate of opening them. */
 export const idleScenario: Scenario = {
   name: "idle",
   cases: [{

@@ -1,4 +1,4 @@
-/** What it costs a query that everybody is told how far it is, and that it can be stopped between any two rows. */
+/** SQL events: the cost of progress events and of being able to stop a query. */
 
 import type { Case, Measurement, Scenario } from "../types.ts";
 
@@ -13,7 +13,7 @@ async function probe(runIn: "process" | "worker"): Promise<Measurement> {
 
 function query(runIn: "process" | "worker"): Case {
   return {
-    name: `a query of 300,000 rows with progress, in a ${runIn}, beside the same in a bare worker`,
+    name: `a query of 300,000 rows with progress, in a ${runIn}, against a bare worker`,
     figure: "times",
     budgets: [{ contender: "kernel", figure: "times", atMost: 1.05 }],
     admits: ({ name }) => name === "kernel",

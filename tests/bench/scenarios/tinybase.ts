@@ -1,4 +1,4 @@
-/** TinyBase: relaying changes between the clients of a path, and a path that is stored. */
+/** TinyBase: relaying changes between the clients of a path, and stored paths. */
 
 import type { Budget, Case, Contender, Dialogue, Scenario } from "../types.ts";
 import { measureDrive } from "./drive.ts";
@@ -13,7 +13,7 @@ const change = (path: string): Dialogue => ({
   message: '\n["$n",3,[[{"pets":[{"fido":[{"bio":["$payload","P6vlbfb----7JQY8"]}]}]}],[{}],1]]',
 });
 
-/** What needs nothing but this repository. */
+/** The contenders of this repository. */
 export const tinybaseContenders: readonly Contender[] = [
   { name: "bare relay", command: deno("bare_relay.ts"), speaks: { relay: change("/pets") } },
   { name: "plugboard relay", command: deno("plugboard.ts"), speaks: { relay: change("/relay/pets") } },
@@ -24,7 +24,7 @@ export const tinybaseContenders: readonly Contender[] = [
   },
 ];
 
-/** TinyBase's own server; `folder` has the packages `ws` and `tinybase` installed. */
+/** Returns TinyBase's own server. `folder` has the packages `ws` and `tinybase`. */
 export function wsServer(folder: string, node: readonly string[]): Contender {
   return {
     name: "WsServer",
@@ -74,7 +74,7 @@ const change10k: Case = {
   run: (contender) => measureChange(contender, 10_000),
 };
 
-/** Relaying to one other client, to a few and to many; loading and storing. */
+/** Relaying to one client, to a few and to many; loading and storing. */
 export const tinybaseScenario: Scenario = {
   name: "tinybase",
   cases: [

@@ -1,4 +1,4 @@
-/** What a traced call costs: nothing where traces are off, little where they are on. */
+/** Traces: the cost of a traced call with traces off and on. */
 
 import type { Case, Measurement, Scenario } from "../types.ts";
 
@@ -17,13 +17,13 @@ const onlyKernel: Case["admits"] = ({ name }) => name === "kernel";
 export const traceScenario: Scenario = {
   name: "trace",
   cases: [{
-    name: "a call of a traced service, traces off, beside one not traced",
+    name: "a call of a traced service with traces off, against an untraced one",
     figure: "times",
     budgets: [{ contender: "kernel", figure: "times", atMost: 1.02 }],
     admits: onlyKernel,
     run: () => probe("off"),
   }, {
-    name: "the same, traces on, into a file",
+    name: "a call of a traced service with traces on, into a file",
     figure: "cpuMicros",
     budgets: [{ contender: "kernel", figure: "cpuMicros", atMost: 100 }],
     admits: onlyKernel,

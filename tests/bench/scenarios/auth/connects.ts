@@ -1,9 +1,9 @@
-/** Opens WebSocket connections one after the other, each with a request of its own. */
+/** Opens many WebSocket connections. */
 
-/** How many are under way at once. */
+/** Maximum concurrent connects. */
 const AT_ONCE = 50;
 
-/** Connects to each path and stays connected until `close`; throws when one is refused. */
+/** Connects to each path and stays connected until `close`. Throws if one is refused. */
 export async function connectAll(
   port: number,
   paths: readonly string[],

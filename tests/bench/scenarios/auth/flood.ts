@@ -1,4 +1,4 @@
-/** Modest clients beside one that floods: how long the modest ones wait for their answers. */
+/** Measures how long normal clients wait for replies while another client floods the server. */
 
 import { connectAll } from "./connects.ts";
 import { textFrame } from "../../load/frames.ts";
@@ -6,8 +6,8 @@ import { textFrame } from "../../load/frames.ts";
 const MODEST_CLIENTS = 20;
 const EVERY_MS = 10;
 
-/** Waits in microseconds, sorted; `floodPerSecond` messages come from one more client. */
-export async function waitsBeside(
+/** Resolves to the sorted waits in microseconds. Another client sends `floodPerSecond` messages. */
+export async function waitsDuring(
   port: number,
   floodPerSecond: number,
   seconds: number,
@@ -25,14 +25,14 @@ export async function waitsBeside(
   return waits.sort((a, b) => a - b);
 }
 
-/** One message after the other, each when its turn comes; the answer is awaited. */
+/** Sends messages at a fixed interval and waits for each reply. */
 async function converse(socket: Deno.TcpConn, end: number, waits: number[]): Promise<void> {
   const [frame, buffer] = [textFrame("hello, how are you"), new Uint8Array(256)];
   await pause(Math.random() * EVERY_MS);
   while (performance.now() < end) {
     const sent = performance.now();
     await socket.write(frame);
-    if (await socket.read(buffer) === null) throw new Error("A modest client was disconnected");
+    if (await socket.read(buffer) === null) throw new Error("A normal client was disconnected");
     const wait = performance.now() - sent;
     waits.push(wait * 1_000);
     await pause(Math.max(0, EVERY_MS - wait));
@@ -51,7 +51,7 @@ async function flood(socket: Deno.TcpConn, perSecond: number, end: number): Prom
   }
 }
 
-/** Reads what is answered, so that nothing piles up. */
+/** Reads and discards the replies. */
 async function drain(socket: Deno.TcpConn): Promise<void> {
   const buffer = new Uint8Array(65_536);
   try {

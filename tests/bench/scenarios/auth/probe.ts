@@ -1,7 +1,7 @@
 /**
- * What sign-in and limits cost on the way of a message; prints the figures as JSON.
+ * Measures the cost of sign-in and limits per message and prints the figures as JSON.
  *
- * The argument says what: `permission` or `limits`.
+ * The argument is `permission` or `limits`.
  */
 
 import { getHeapStatistics } from "node:v8";
@@ -13,10 +13,10 @@ import type { Figures } from "../../types.ts";
 const MESSAGES = 5_000_000;
 const WARM_UP = 200_000;
 
-/** One call to measure, told how many came before it. */
+/** The call to measure, with its number. */
 type Call = (i: number) => void;
 
-/** A user with some rights publishes to one of their channels. */
+/** Checks the permission of a user to publish. */
 function permission(): Call {
   const { can } = permissionsOf([
     "read:*",
@@ -27,11 +27,11 @@ function permission(): Call {
   ]);
   const channels = Array.from({ length: 100 }, (_, i) => `chat:room-${i}:${i % 7}`);
   return (i) => {
-    if (!can("write", channels[i % 100]!)) throw new Error("It is allowed");
+    if (!can("write", channels[i % 100]!)) throw new Error("The permission was denied");
   };
 }
 
-/** A message of a user, counted for the connection and the user; no limit is met. */
+/** Counts a message for the connection and the user, below all limits. */
 function limits(): Call {
   const boundless = "1000000000/1s";
   const all = {
@@ -46,11 +46,11 @@ function limits(): Call {
   api.signIns.signedIn(conn, "alice");
   const texts = ["a", "bc", "def", "ghij"];
   return (i) => {
-    if (message!(conn, texts[i & 3]!)) throw new Error("Nothing is dropped here");
+    if (message!(conn, texts[i & 3]!)) throw new Error("A message was dropped");
   };
 }
 
-/** Bytes allocated since the program began, V8's own counter: collections do not lower it. */
+/** Returns the bytes allocated since the start, a counter of V8 that garbage collection does not decrease. */
 function allocated(): number {
   return (getHeapStatistics() as unknown as { total_allocated_bytes: number }).total_allocated_bytes;
 }

@@ -1,4 +1,4 @@
-/** The kernel with sign-in and limits, and an endpoint that wants a token with the request. */
+/** The kernel with sign-in and limits, and an endpoint that requires a token. */
 
 import { Server } from "../../../../core/mod.ts";
 import { auth } from "../../../../plugins/auth.ts";
@@ -8,7 +8,7 @@ import { announce } from "../../contenders/announce.ts";
 import { SECRET } from "./tokens.ts";
 
 const server = new Server({ port: 0, maxConnections: 1_000_000, maxConnectionsPerIp: 1_000_000 });
-// Of the limits only those are raised that ten thousand clients on one machine would meet.
+// Raises only the limits that ten thousand clients of one machine exceed.
 const limits = server.use(rateLimits({
   limits: { connectsPerIp: "1000000/1s", connectionsPerIp: 1_000_000 },
   whenExceeded: "drop",

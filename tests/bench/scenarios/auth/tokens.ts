@@ -2,10 +2,10 @@
 
 import { SignJWT } from "jose";
 
-/** The secret they are signed with. */
+/** The secret of the tokens. */
 export const SECRET = "the secret of the bench, forty bytes long";
 
-/** Tokens of as many users. */
+/** Creates a token for each of `count` users. */
 export function makeTokens(count: number): Promise<string[]> {
   const key = new TextEncoder().encode(SECRET);
   return Promise.all(

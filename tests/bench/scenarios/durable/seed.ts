@@ -1,6 +1,6 @@
 /**
- * Fills durable channels. Arguments: the folder of the database, how many channels, how many publications in each, and
- * `killed` to end as a process ends that is killed in the midst of it.
+ * Fills durable channels. Arguments: the folder of the database, the number of channels, the number of publications in
+ * each, and `killed` to kill the process at the end.
  */
 
 import { Server } from "../../../../core/mod.ts";

@@ -1,6 +1,6 @@
 /**
- * Durable channels, and others, in Centrifuge's protocol. The argument is the folder of the database. `GET /busy/kept` has
- * 100 publishers of this process publish to durable channels, `GET /busy/free` to others.
+ * Durable and memory channels over the centrifuge protocol. The argument is the folder of the database. `GET /busy/kept`
+ * lets 100 publishers of this process publish to durable channels, `GET /busy/free` to memory channels.
  */
 
 import { Server } from "../../../../core/mod.ts";
@@ -12,7 +12,7 @@ import { sqliteBroker } from "../../../../plugins/sqlite_broker.ts";
 import { announce } from "../../contenders/announce.ts";
 
 const PUBLISHERS = 100;
-/** How often each of them publishes: 2,000 publications a second, which a disk has to keep up with. */
+/** The pause of each publisher, for 2,000 publications per second. */
 const PAUSE_MS = 50;
 
 const folder = Deno.args[0]!;

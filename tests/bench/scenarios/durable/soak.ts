@@ -1,6 +1,6 @@
 /**
- * Publishes 1,000,000 times over 10,000 durable channels that keep ten publications each, as fast as is acknowledged to
- * 100 publishers; prints, for each 100,000, the sizes in KiB of the file, its write-ahead log and the memory, as JSON.
+ * Publishes 1,000,000 times to 10,000 durable channels with ten publications each, with 100 concurrent publishers. Prints
+ * the sizes of the file, its write-ahead log and the memory in KiB for each 100,000 publications, as JSON.
  */
 
 import { Server } from "../../../../core/mod.ts";
@@ -25,7 +25,7 @@ let published = 0;
 const text = "x".repeat(100);
 
 async function publishUntil(end: number): Promise<void> {
-  // By a step that shares no factor with their number, all channels have their turn, far from each other.
+  // A step without a common factor visits all channels, in no local order.
   while (published < end) await bus.publish(`soak ${published++ * 7_919 % CHANNELS}`, text);
 }
 

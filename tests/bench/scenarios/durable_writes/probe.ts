@@ -1,8 +1,7 @@
 /**
- * 100 clients write and wait for the acknowledgement before the next time, for some seconds; prints what came of it as
- * JSON. Arguments: `rows` (a row each time) or `publications` (each to a durable channel of the client's own); `grouped`
- * (the store, the channels) or `single` (the same statements on bare SQLite, a transaction each time); the
- * durability; the seconds.
+ * 100 clients write in a loop and wait for each acknowledgement. Prints the figures as JSON. Arguments: `rows` (one row per
+ * write) or `publications` (one durable channel per client); `grouped` (the store, the channels) or `single` (the same
+ * statements on bare SQLite with a transaction each); the durability; the seconds.
  */
 
 import process from "node:process";
@@ -17,7 +16,7 @@ const TABLE = "CREATE TABLE rows (id INTEGER PRIMARY KEY, client INTEGER, data T
 const INSERT = "INSERT INTO rows (client, data) VALUES (?, ?)";
 const DATA = "x".repeat(100);
 
-/** Writes once; settles when that is acknowledged. */
+/** Writes once. Resolves when the write is acknowledged. */
 type Write = (client: number) => Promise<unknown>;
 
 interface Writer {
@@ -45,7 +44,7 @@ function single(path: string, durability: Durability, publishing: boolean): Writ
   const publish = publisher(db);
   const insert = db.prepare(INSERT);
   return {
-    // Each client has its turn, and the loop its other work.
+    // Yields to the other clients and to the event loop.
     write: async (client) => {
       await new Promise<void>((resolve) => setImmediate(resolve));
       if (publishing) publish(client);
@@ -55,7 +54,7 @@ function single(path: string, durability: Durability, publishing: boolean): Writ
   };
 }
 
-/** As the SQLite broker keeps a publication. */
+/** The tables of the SQLite broker. */
 const LOGS = `
   CREATE TABLE logs (id INTEGER PRIMARY KEY, channel TEXT NOT NULL UNIQUE, top INTEGER NOT NULL) STRICT;
   CREATE TABLE publications (

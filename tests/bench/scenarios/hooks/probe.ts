@@ -1,4 +1,4 @@
-/** Counts what dispatching messages allocates and how long it takes; prints the figures as JSON. */
+/** Measures the time and allocations of dispatching messages and prints the figures as JSON. */
 
 import { getHeapStatistics } from "node:v8";
 import type { Connection } from "../../../../core/contract/connection.ts";
@@ -9,7 +9,7 @@ const PLUGINS = 12;
 const MESSAGES = 5_000_000;
 const WARM_UP = 200_000;
 
-/** A counting plugin; made from source, so that each has code of its own and the compiler cannot merge them. */
+/** Creates a counting plugin from source, so that the compiler cannot share code between plugins. */
 function plugin(index: number): AnyPlugin {
   const seen = new Function(
     `let seen = 0; return function message${index}(conn, data) { seen += data.length; };`,
@@ -23,11 +23,11 @@ const texts = ["a", "bc", "def", "ghij"];
 
 function dispatch(count: number): void {
   for (let i = 0; i < count; i++) {
-    if (hooks.message(conn, texts[i & 3]!)) throw new Error("Nobody drops a message here");
+    if (hooks.message(conn, texts[i & 3]!)) throw new Error("A message was dropped");
   }
 }
 
-/** Bytes allocated since the program began, V8's own counter: collections do not lower it. */
+/** Returns the bytes allocated since the start, a counter of V8 that garbage collection does not decrease. */
 function allocated(): number {
   const statistics = getHeapStatistics() as unknown as { total_allocated_bytes?: number };
   if (statistics.total_allocated_bytes === undefined) {

@@ -1,9 +1,9 @@
-/** Sends by a backend, at a steady rate, each to one of many users: how long until the user's socket has it. */
+/** Sends messages of a backend at a steady rate, each to one of many users, and measures the latency. */
 
-/** Backends keep their connections; so many of them. */
+/** Number of backends with a persistent connection each. */
 const BACKENDS = 8;
 
-/** Latencies in microseconds, sorted. `sockets` are those of users `u0`, `u1` … */
+/** Resolves to the sorted latencies in microseconds. `sockets` are those of users `u0`, `u1` … */
 export async function sendsTo(
   port: number,
   sockets: readonly Deno.TcpConn[],
@@ -26,7 +26,7 @@ export async function sendsTo(
         }
       }
     } catch (error) {
-      if (reading) throw error; // otherwise it was closed at the end
+      if (reading) throw error; // otherwise closed at the end
     }
   }
 
@@ -50,7 +50,7 @@ export async function sendsTo(
   return { latencies: latencies.sort((a, b) => a - b), lost: sentAt.size };
 }
 
-/** A kept connection; answers are read and forgotten. */
+/** Opens a persistent connection and discards the responses. */
 async function backend(
   port: number,
 ): Promise<{ post(path: string, body: string): Promise<void>; close(): void }> {
@@ -60,7 +60,7 @@ async function backend(
   (async () => {
     const buffer = new Uint8Array(4_096);
     while (await socket.read(buffer) !== null);
-  })().catch(() => {}); // it was closed
+  })().catch(() => {}); // closed at the end
   return {
     async post(path, body) {
       const head = `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\nx-api-key: bench\r\n` +

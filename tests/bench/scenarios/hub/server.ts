@@ -1,4 +1,4 @@
-/** The hub. Clients need no token, as in its original. */
+/** The hub. Clients need no token, as in the original. */
 
 import { Server } from "../../../../core/mod.ts";
 import { channels } from "../../../../plugins/channels.ts";

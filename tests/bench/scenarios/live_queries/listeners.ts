@@ -1,13 +1,13 @@
 /**
- * Ten listeners for each row, each with a socket of its own; prints `ready`, and as JSON how long after each write the
- * last of its diffs came. Arguments: the server's port, how long it writes.
+ * Connects ten listeners per row. Prints `ready`, then the time from each write to its last diff as JSON. Arguments: the
+ * port of the server, and how long it writes.
  */
 
 import { Histogram } from "../../load/histogram.ts";
 import { Swarm } from "../../load/swarm.ts";
 import { LISTENERS_PER_ROW, ROWS, wallMicros, WRITES_PER_SECOND } from "./stamps.ts";
 
-/** What a delivery may take when everything else is done. */
+/** How long to wait for late deliveries at the end. */
 const STRAGGLERS_SECONDS = 5;
 
 const [port, seconds] = Deno.args.map(Number) as [number, number];
@@ -16,7 +16,7 @@ const print = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(`
 const latencies = new Histogram();
 let missing = seconds * WRITES_PER_SECOND * LISTENERS_PER_ROW;
 
-// In each swarm one listener for every row: a connection's number is its row's.
+// Each swarm has one listener per row, with the number of the row.
 const swarms = Array.from({ length: LISTENERS_PER_ROW }, () => {
   const swarm = new Swarm({
     path: "/connection/websocket",

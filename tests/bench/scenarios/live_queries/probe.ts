@@ -1,9 +1,9 @@
 /**
- * What live queries cost, in a process of its own; prints the figures as JSON.
+ * Measures live queries and prints the figures as JSON.
  *
  * - `touch`: a write that touches one of 10,000 instances, against one of 10
- * - `quiet`: a write to a table nobody listens to, against the same without the plugin
- * - `memory`: an instance beside its rows
+ * - `unwatched`: a write to a table without live queries, against the same without the plugin
+ * - `memory`: an instance without its rows
  */
 
 import { Server } from "../../../../core/mod.ts";
@@ -18,7 +18,7 @@ const MANY = 10_000;
 interface Database extends AsyncDisposable {
   readonly store: Store;
   readonly queries: LiveQueries | undefined;
-  /** Listens to so many more instances. */
+  /** Subscribes to these instances. */
   listen(from: number, to: number): void;
 }
 
@@ -31,8 +31,8 @@ async function database(live: boolean): Promise<Database> {
   await store.exec(`
     CREATE TABLE orders (id INTEGER PRIMARY KEY, customer INTEGER, total REAL);
     CREATE INDEX orders_by_customer ON orders (customer);
-    CREATE TABLE quiet (id INTEGER PRIMARY KEY, total REAL);
-    INSERT INTO quiet VALUES (5, 1);
+    CREATE TABLE unwatched (id INTEGER PRIMARY KEY, total REAL);
+    INSERT INTO unwatched VALUES (5, 1);
   `);
   await store.write((tx) => {
     for (let id = 0; id < MANY; id++) tx.run("INSERT INTO orders VALUES (?, ?, ?)", [id, id, 1]);
@@ -51,7 +51,7 @@ async function database(live: boolean): Promise<Database> {
   };
 }
 
-/** Microseconds for each write, the queries it wakes included. */
+/** Returns the microseconds per write, including the queries it wakes. */
 async function costOf({ store, queries }: Database, table: string): Promise<number> {
   const begun = performance.now();
   for (let i = 0; i < WRITES; i++) {
@@ -61,7 +61,7 @@ async function costOf({ store, queries }: Database, table: string): Promise<numb
   return (performance.now() - begun) * 1_000 / WRITES;
 }
 
-/** The median of rounds in turn, so that what disturbs the machine disturbs both alike. */
+/** Compares the medians of alternating rounds, since a disturbance affects both. */
 async function compare(one: () => Promise<number>, other: () => Promise<number>) {
   const pairs: [number, number][] = [];
   for (let round = 0; round <= ROUNDS; round++) pairs.push([await one(), await other()]);
@@ -78,11 +78,11 @@ async function touch() {
   return await compare(() => costOf(many, "orders"), () => costOf(few, "orders"));
 }
 
-async function quiet() {
+async function unwatched() {
   await using live = await database(true);
   await using bare = await database(false);
   live.listen(0, 10);
-  return await compare(() => costOf(live, "quiet"), () => costOf(bare, "quiet"));
+  return await compare(() => costOf(live, "unwatched"), () => costOf(bare, "unwatched"));
 }
 
 async function memory() {
@@ -97,7 +97,7 @@ async function memory() {
   return { kilobytes: (used() - before) / 1024 / (MANY - 1_000) };
 }
 
-const measures: Record<string, () => Promise<object>> = { touch, quiet, memory };
+const measures: Record<string, () => Promise<object>> = { touch, unwatched, memory };
 const figures = await measures[Deno.args[0]!]!();
 Deno.stdout.writeSync(new TextEncoder().encode(JSON.stringify(figures)));
 Deno.exit();

@@ -1,4 +1,4 @@
-/** A server with 1,000 rows, which it writes one after the other at a steady rate once it is asked to. */
+/** A server that writes 1,000 rows one after the other at a steady rate on request. */
 
 import process from "node:process";
 import { Server } from "../../../../core/mod.ts";

@@ -1,4 +1,4 @@
-/** Reads a query row by row, and does nothing else. */
+/** A worker that reads the rows of a query. */
 
 import { DatabaseSync } from "node:sqlite";
 

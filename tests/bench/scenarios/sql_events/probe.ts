@@ -1,4 +1,4 @@
-/** What it costs a query to be told of and to be stoppable; prints the figures as JSON. */
+/** Measures a query with events and prints the figures as JSON. */
 
 import assert from "node:assert/strict";
 import { Server } from "../../../../core/mod.ts";
@@ -32,17 +32,17 @@ bus.subscribe("queries", (_data, { tags }) => {
 
 const worker = new Worker(new URL("./bare_worker.ts", import.meta.url), { type: "module" });
 
-/** The query alone. */
+/** Runs the query in a bare worker. */
 async function bare(): Promise<number> {
   const answer = new Promise<MessageEvent>((resolve) => worker.onmessage = resolve);
   worker.postMessage({ path, sql: SQL });
   return (await answer).data.rowCount;
 }
 
-/** The same, told of. */
-const told = async () => (await events.run(SQL)).rowCount;
+/** Runs the query with events. */
+const withEvents = async () => (await events.run(SQL)).rowCount;
 
-/** CPU seconds that `query` takes, in this process and those it has started. */
+/** Returns the CPU seconds of `query` in this process and its children. */
 async function cost(query: () => Promise<number>): Promise<number> {
   const used = () => [Deno.pid, ...children()].reduce((sum, pid) => sum + cpuSeconds(pid), 0);
   const before = used();
@@ -51,17 +51,17 @@ async function cost(query: () => Promise<number>): Promise<number> {
 }
 
 await bare();
-await told();
-let [bareSeconds, toldSeconds] = [0, 0];
+await withEvents();
+let [bareSeconds, eventSeconds] = [0, 0];
 for (let round = 0; round < ROUNDS; round++) {
   if (round % 2 === 0) bareSeconds += await cost(bare);
-  toldSeconds += await cost(told);
+  eventSeconds += await cost(withEvents);
   if (round % 2 === 1) bareSeconds += await cost(bare);
 }
-assert(progress > 0, "there was no progress");
+assert(progress > 0, "no progress was published");
 worker.terminate();
 await server.stop();
 await Deno.remove(folder, { recursive: true });
 
-const figures = { times: toldSeconds / bareSeconds, cpuMicros: toldSeconds * 1e6 / (ROUNDS * ROWS) };
+const figures = { times: eventSeconds / bareSeconds, cpuMicros: eventSeconds * 1e6 / (ROUNDS * ROWS) };
 Deno.stdout.writeSync(new TextEncoder().encode(JSON.stringify(figures)));

@@ -1,4 +1,4 @@
-/** The yardstick for a TinyBase relay: Deno's sockets, and nothing done but writing the sender in the receiver's place. */
+/** The reference for a TinyBase relay: Deno's sockets, with only the client id in the messages replaced. */
 
 import { announce } from "../../contenders/announce.ts";
 

@@ -1,4 +1,4 @@
-/** This server: a relay at /relay, and at /sync with stores, in a database in the folder that is given. */
+/** This server: a relay at /relay, and stores at /sync. The argument is the folder of the database. */
 
 import { Server } from "../../../../core/mod.ts";
 import { paths } from "../../../../plugins/paths.ts";

@@ -1,4 +1,4 @@
-/** Measurements of a path that is stored: how long its first client waits, and what one change costs. */
+/** Measures stored paths: the time to sync the first client, and the cost of a change. */
 
 import { createMergeableStore, type MergeableStore } from "tinybase";
 import { createWsSynchronizer, type WsSynchronizer } from "tinybase/synchronizers/synchronizer-ws-client";
@@ -6,12 +6,12 @@ import { cpuSeconds } from "../../os.ts";
 import { startServer } from "../../server_process.ts";
 import type { Contender, Measurement } from "../../types.ts";
 
-/** Time for a server that says nothing about it to have stored what it got. */
+/** Time for a server to store changes that it does not acknowledge. */
 const STORING_MS = 1_500;
 const CHANGES = 200;
 const DEADLINE_MS = 30_000;
 
-/** Seeds a path, restarts the server, and measures until the first client has everything. */
+/** Seeds a path, restarts the server, and measures the sync of the first client. */
 export async function measureFirstSync(contender: Contender, rows: number): Promise<Measurement> {
   await using folder = await dataFolder();
   const { path } = contender.speaks["stored"]!;
@@ -31,7 +31,7 @@ export async function measureFirstSync(contender: Contender, rows: number): Prom
   return { figures: { p50 }, notes: [] };
 }
 
-/** The server's CPU time for one cell that changes in a large store, stored and all. */
+/** Measures the server's CPU time for a changed cell in a large store, including storing it. */
 export async function measureChange(contender: Contender, rows: number): Promise<Measurement> {
   await using folder = await dataFolder();
   await using server = await startServer({ ...contender, command: [...contender.command, folder.path] });
@@ -45,7 +45,7 @@ export async function measureChange(contender: Contender, rows: number): Promise
   const before = cpuSeconds(server.pid);
   for (let i = 0; i < CHANGES; i++) {
     store.setCell("pets", `pet ${i * 7 % rows}`, "age", -i);
-    await pause(10); // one after the other, as by hand
+    await pause(10); // changes arrive one by one
   }
   await pause(STORING_MS);
   const cpuMicros = (cpuSeconds(server.pid) - before) * 1e6 / CHANGES;
@@ -62,7 +62,7 @@ async function seed(url: string, rows: number): Promise<void> {
       store.setRow("pets", `pet ${i}`, { name: `name ${i}`, age: i, sold: i % 2 === 0 });
     }
   });
-  // Once another client has got it all from the server, the server has it.
+  // The server has everything once another client has received it.
   const other = createMergeableStore();
   const check = await connect(url, other);
   while (other.getRowCount("pets") < rows) {

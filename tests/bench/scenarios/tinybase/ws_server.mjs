@@ -1,4 +1,4 @@
-// TinyBase's own server on the package `ws`; with a folder as its argument, each path is stored in a file there.
+// TinyBase's own server on the package `ws`. With a folder as its argument, it stores each path in a file there.
 
 import { randomBytes } from "node:crypto";
 import { createRequire } from "node:module";
@@ -6,7 +6,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 
-// The packages lie where the bench has installed them, which is the working directory.
+// The bench has installed the packages in the working folder.
 const require = createRequire(`${process.cwd()}/`);
 const load = (name) => import(pathToFileURL(require.resolve(name)));
 const { WebSocketServer } = require("ws");
@@ -16,7 +16,7 @@ const { createWsServer } = await load("tinybase/synchronizers/synchronizer-ws-se
 
 const folder = process.argv[2];
 const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
-// Its clients' ids are this header; the bench sends the same one on every connection.
+// The server uses this header as the client id, but the bench sends the same one on every connection.
 server.on("connection", (_socket, { headers }) => {
   headers["sec-websocket-key"] = randomBytes(16).toString("base64");
 });

@@ -1,4 +1,4 @@
-/** What a traced call costs, off and on; prints the figures as JSON. */
+/** Measures a traced call and prints the figures as JSON. */
 
 import { Server } from "../../../../core/mod.ts";
 import { trace, type TraceOptions } from "../../../../plugins/trace.ts";
@@ -12,7 +12,7 @@ class Rooms {
   }
 }
 
-/** Nanoseconds for each of `calls`. */
+/** Returns the nanoseconds per call. */
 function time(service: Rooms, calls: number): number {
   const message = { user: "Alice", text: "Hello everyone!" };
   const began = performance.now();
@@ -31,7 +31,7 @@ async function traced(
   return { service, plain, end: () => server.stop() };
 }
 
-/** Traced with no output, as many times as slow as not traced at all; the median of many turns. */
+/** Measures calls without output against untraced calls; the median of many rounds. */
 async function off(): Promise<object> {
   const { service, plain, end } = await traced({});
   const calls = 2_000_000;
@@ -46,7 +46,7 @@ async function off(): Promise<object> {
   return { times: ratios.sort((a, b) => a - b)[10] };
 }
 
-/** Traced into a file. */
+/** Measures calls that are traced into a file. */
 async function on(): Promise<object> {
   const folder = await Deno.makeTempDir();
   const { service, end } = await traced({ output: { file: `${folder}/trace.jsonl` } });

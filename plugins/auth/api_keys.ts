@@ -4,7 +4,7 @@
  * @module
  */
 
-import { createHash, timingSafeEqual } from "node:crypto";
+import { hash, timingSafeEqual } from "node:crypto";
 import { PlugboardError } from "../../core/mod.ts";
 import type { ApiKeyInfo, ApiKeyOptions } from "./types.ts";
 
@@ -42,13 +42,15 @@ export class ApiKeys {
   find(key: string, now: number): { info: ApiKeyInfo; hash: string } | undefined {
     if (key.length > MAX_KEY_LENGTH) return undefined;
     const digest = digestOf(key);
-    const equal = [...this.#entries.values()].filter((entry) => timingSafeEqual(entry.digest, digest));
-    const [first, ...others] = equal.map(({ info }) => info).filter(({ expiresAt = Infinity }) =>
-      expiresAt > now
-    );
-    if (first === undefined) return undefined;
-    const permissions = [first, ...others].flatMap((info) => info.permissions);
-    return { info: { ...first, permissions }, hash: digest.toHex() };
+    let found: ApiKeyInfo | undefined;
+    for (const entry of this.#entries.values()) {
+      if (!timingSafeEqual(entry.digest, digest) || (entry.info.expiresAt ?? Infinity) <= now) continue;
+      const { permissions } = entry.info;
+      found = found === undefined
+        ? entry.info
+        : { ...found, permissions: [...found.permissions, ...permissions] };
+    }
+    return found && { info: found, hash: digest.toHex() };
   }
 
   /** Removes a key; returns its hash. */
@@ -65,7 +67,7 @@ export class ApiKeys {
 }
 
 function digestOf(key: string): Uint8Array {
-  return new Uint8Array(createHash("sha256").update(key).digest());
+  return hash("sha256", key, "buffer");
 }
 
 /**

@@ -13,7 +13,15 @@ import { connectionClaims, subscriptionClaims } from "./claims.ts";
 import { cachedPermissions } from "./permissions.ts";
 import type { Revocations } from "./revocations.ts";
 import type { Tokens } from "./tokens.ts";
-import type { AppUser, Credentials, Question, SignIn, SignInGuard, SubscriptionOf } from "./types.ts";
+import type {
+  ApiKeyInfo,
+  AppUser,
+  Credentials,
+  Question,
+  SignIn,
+  SignInGuard,
+  SubscriptionOf,
+} from "./types.ts";
 
 /** What anonymous clients are. */
 export interface AnonymousOptions {
@@ -67,6 +75,8 @@ const NO_CHANNELS: ReadonlyMap<string, SubscribeRequest> = new Map();
 export function signer(parts: SignerParts): Signer {
   const { open, tokens, keys, revocations, limits, rule, now } = parts;
   const permissionsOf = cachedPermissions();
+  /** Backends send many requests with the same key. */
+  const byInfo = new WeakMap<ApiKeyInfo, SignIn>();
 
   function make(user: string, list: readonly string[], about: Partial<SignIn> & AboutUser = {}): SignIn {
     const { expiresAt, info, anonymous, ...rest } = about;
@@ -113,7 +123,12 @@ export function signer(parts: SignerParts): Signer {
       throw invalid("unknown API key", "Invalid API key");
     }
     const { name, permissions, user = "", expiresAt } = found.info;
-    return make(user, permissions, { apiKey: name, ...(expiresAt !== undefined && { expiresAt }) });
+    let signIn = byInfo.get(found.info);
+    if (signIn === undefined) {
+      signIn = make(user, permissions, { apiKey: name, ...(expiresAt !== undefined && { expiresAt }) });
+      byInfo.set(found.info, signIn);
+    }
+    return signIn;
   }
 
   function byApp({ user, permissions = parts.permissions, info, channels = [], ...rest }: AppUser): SignIn {

@@ -40,10 +40,10 @@ export interface KeepOptions {
 }
 
 /** Complete options. */
-export type Keep = Required<Omit<KeepOptions, "store">> & Pick<KeepOptions, "store">;
+export type PreparedKeep = Required<Omit<KeepOptions, "store">> & Pick<KeepOptions, "store">;
 
 /** Validates the options and adds the defaults. */
-export function prepareKeep(given: KeepOptions): Keep {
+export function prepareKeep(given: KeepOptions): PreparedKeep {
   const keep = { messages: 100, ms: 300_000, doubtMs: 50_000, maxAway: 100_000, ...given };
   const check = checkOptions("hub");
   for (const name of ["messages", "ms", "doubtMs", "maxAway"] as const) {
@@ -97,7 +97,7 @@ const UNCERTAIN: ReadonlySet<number> = new Set(
 
 /** Makes the memory of sessions. `failed` is called when the store fails. */
 export function awaySessions(
-  { ms, maxAway, store }: Keep,
+  { ms, maxAway, store }: PreparedKeep,
   clock: () => Clock,
   failed: (error: unknown) => void,
 ): AwaySessions {

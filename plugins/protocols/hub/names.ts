@@ -4,6 +4,7 @@
  * @module
  */
 
+import { exceedsBytes } from "../../../core/mod.ts";
 import type { NamespaceOptions } from "../../channels.ts";
 
 /** The namespace of the hub's channels. Apps are unlikely to use it. */
@@ -31,13 +32,11 @@ export const BROADCASTS = `${NAMESPACE}:all`;
 /** Maximum bytes of an id within a channel's name, which may have 255. */
 const MAX_ID_BYTES = 200;
 
-const encoder = new TextEncoder();
-
 /** Returns what is wrong with an id, if anything. `name` is the parameter's name. */
 export function idProblem(name: string, id: string): string | undefined {
   if (id === "") return `${name} is required`;
   if (!id.isWellFormed() || CONTROL.test(id)) return `${name} contains characters that are not text`;
-  if (encoder.encode(escaped(id)).length > MAX_ID_BYTES) return `${name} is too long`;
+  if (exceedsBytes(escaped(id), MAX_ID_BYTES)) return `${name} is too long`;
 }
 
 /** Returns a user's channel. */

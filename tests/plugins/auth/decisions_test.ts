@@ -81,14 +81,14 @@ async function ask(client: Client, ...question: [ChannelAction, string, string?]
 
 Deno.test("S09 rule and identity decide every operation, and a refusal is answered", async () => {
   await using server = await serveDecisions();
-  for (const somebody of IDENTITIES) {
-    const { claims } = somebody;
+  for (const identity of IDENTITIES) {
+    const { claims } = identity;
     const path = claims === undefined ? "/t" : `/t?token=${await token(claims)}`;
     for (const [action, rule] of QUESTIONS) {
       await using client = await server.connect(path);
       const answer = await ask(client, action, `${rule}:x`);
-      const expected = allowed(somebody, action, rule) ? "allowed" : DENIED;
-      assert.equal(answer, expected, `${somebody.name}, ${action}, rule ${rule}`);
+      const expected = allowed(identity, action, rule) ? "allowed" : DENIED;
+      assert.equal(answer, expected, `${identity.name}, ${action}, rule ${rule}`);
     }
   }
 });

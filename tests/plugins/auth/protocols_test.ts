@@ -80,15 +80,15 @@ const protocolClients: readonly ProtocolClient[] = [{
 for (const { name, connect, ask, denied } of protocolClients) {
   Deno.test(`S09 ${name}: rule and identity decide every operation, and a refusal is answered`, async () => {
     await using server = await serveProtocols({ anonymous: true });
-    for (const somebody of IDENTITIES) {
-      const jwt = somebody.claims === undefined ? undefined : await token(somebody.claims);
+    for (const identity of IDENTITIES) {
+      const jwt = identity.claims === undefined ? undefined : await token(identity.claims);
       await using client = await connect(server, jwt);
       for (const [action, rule] of QUESTIONS) {
-        const expected = allowed(somebody, action, rule) ? "allowed" : denied;
+        const expected = allowed(identity, action, rule) ? "allowed" : denied;
         assert.equal(
           await ask(client, action, `${rule}:x`),
           expected,
-          `${somebody.name}, ${action}, rule ${rule}`,
+          `${identity.name}, ${action}, rule ${rule}`,
         );
       }
     }

@@ -1,9 +1,3 @@
-/**
- * Responses of a store to the requests of TinyBase's protocol.
- *
- * @module
- */
-
 import type { CellHashes, MergeableStore, RowHashes, TableHashes, ValueHashes } from "tinybase";
 import { messageTypes, type SyncMessage } from "./messages.ts";
 import type { Content } from "./parts.ts";

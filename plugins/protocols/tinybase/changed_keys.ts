@@ -1,9 +1,3 @@
-/**
- * The rows and values of a store that have changed.
- *
- * @module
- */
-
 import type { MergeableStore } from "tinybase";
 import type { Changes, TablesStamp, ThingsStamp } from "./messages.ts";
 import { isEmpty, recordOf } from "./records.ts";
@@ -13,7 +7,7 @@ type Tables = Readonly<
   Record<string, readonly [rows: Readonly<Record<string, unknown>>, ...rest: unknown[]]>
 >;
 
-/** A set of rows and values. */
+/** The rows and values of a store that have changed. */
 export class ChangedKeys {
   readonly rows = new Map<string, Set<string>>();
   readonly values = new Set<string>();
@@ -33,14 +27,8 @@ export class ChangedKeys {
     for (const valueId of other.values) this.values.add(valueId);
   }
 
-  clear(): void {
-    this.rows.clear();
-    this.values.clear();
-  }
-
   #addRows(tableId: string, rowIds: Iterable<string>): void {
-    let rows = this.rows.get(tableId);
-    if (rows === undefined) this.rows.set(tableId, rows = new Set());
+    const rows = this.rows.getOrInsertComputed(tableId, () => new Set());
     for (const rowId of rowIds) rows.add(rowId);
   }
 }

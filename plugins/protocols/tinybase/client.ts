@@ -1,9 +1,3 @@
-/**
- * One client on one path: validates and routes its messages.
- *
- * @module
- */
-
 import type { Clock, CloseCode } from "../../../core/mod.ts";
 import type { Member } from "../../paths.ts";
 import { tinybaseCodes } from "./close_codes.ts";
@@ -28,7 +22,7 @@ export interface SyncClientOptions {
 
 const { response, getContentHashes, contentHashes, contentDiff, getValueDiff } = messageTypes;
 
-/** A TinyBase client on a path. */
+/** A TinyBase client on a path: validates and routes its messages. */
 export class SyncClient {
   readonly #options: SyncClientOptions;
   #latestAllowed = "";

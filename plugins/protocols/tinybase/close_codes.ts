@@ -1,12 +1,6 @@
-/**
- * Close codes of the TinyBase protocol. Reasons that begin with `tinybase:` are known to its clients.
- *
- * @module
- */
-
 import type { CloseCode } from "../../../core/mod.ts";
 
-/** The close codes. */
+/** The close codes of the protocol. Reasons that begin with `tinybase:` are known to its clients. */
 export const tinybaseCodes = {
   /** The message is invalid. */
   invalid: { code: 1007, reason: "tinybase:14" },

@@ -1,26 +1,11 @@
-/**
- * Fragments: messages split into several frames, for networks that limit the size of frames.
- *
- * @module
- */
-
 import type { Clock } from "../../../core/mod.ts";
-
-/** A complete message: its text, and the fragments as received. */
-export interface Assembled {
-  readonly text: string;
-  readonly fragments: readonly string[];
-}
-
-/** Why a fragment was refused. */
-export type FragmentProblem = "invalid" | "overflow";
 
 // TinyBase's own limits, for each socket.
 const MAX_FRAGMENTS = 1_000;
 const MAX_GROUPS = 100;
 const MAX_RETAINED_CHARS = 16_777_216;
 
-/** The fragments of one incomplete message. */
+/** The fragments of one incomplete message: their contents, and the frames as received. */
 interface Group {
   readonly contents: (string | undefined)[];
   readonly fragments: string[];
@@ -30,8 +15,9 @@ interface Group {
 }
 
 /**
- * Assembles the fragments of one socket. Only complete messages are forwarded, because receivers limit the number of
- * incomplete messages and close their socket beyond it.
+ * Assembles messages that were split into several frames, because a network limits their size. There is one for each
+ * socket. Only complete messages are forwarded: receivers limit the number of incomplete ones, and close their socket
+ * beyond it.
  */
 export class Assembler {
   readonly #clock: Clock;
@@ -44,8 +30,11 @@ export class Assembler {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Adds a fragment addressed to `to`; returns the message if it is complete. */
-  add(to: string, fragment: string): Assembled | FragmentProblem | undefined {
+  /** Adds a fragment addressed to `to`. Returns the message if it is complete, or why the fragment is refused. */
+  add(
+    to: string,
+    fragment: string,
+  ): { text: string; fragments: readonly string[] } | "invalid" | "overflow" | undefined {
     const header = /^([-0-9A-Z_a-z]{16})\n(\d{1,9})\n(\d{1,9})\n/.exec(fragment);
     if (header === null) return "invalid";
     const index = Number(header[2]);

@@ -1,14 +1,3 @@
-/**
- * Requests for a client's hashes, sent by the server when the client may have changes that the server lacks:
- *
- * - after it joined without a request of its own: a multiplexed socket that reconnects assumes that everything it
- *   sent before has arrived
- * - after its last change: TinyBase does not send changes made in the moment in which it merges others
- * - after its changes could not be fetched
- *
- * @module
- */
-
 import type { Clock } from "../../../core/mod.ts";
 import type { Sender } from "../../paths.ts";
 
@@ -17,7 +6,15 @@ const IDLE_MS = 1_000;
 const RETRY_MS = 1_000;
 const MAX_RETRIES = 3;
 
-/** Schedules the requests. */
+/**
+ * Schedules the server's requests for a client's hashes. It sends one when the client may have changes that the server
+ * lacks:
+ *
+ * - after it joined without a request of its own: a multiplexed socket that reconnects assumes that everything it
+ *   sent before has arrived
+ * - after its last change: TinyBase does not send changes made in the moment in which it merges others
+ * - after its changes could not be fetched
+ */
 export class HashRequests {
   readonly #clock: Clock;
   readonly #send: (member: Sender, requestId: string) => void;
@@ -86,12 +83,8 @@ export class HashRequests {
   }
 
   #schedule(ms: number, member: Sender): void {
-    this.#timers.get(member.id)?.();
-    const request = () => {
-      this.#timers.delete(member.id);
-      this.#request(member);
-    };
-    this.#timers.set(member.id, this.#clock.after(ms, request));
+    this.cancel(member);
+    this.#timers.set(member.id, this.#clock.after(ms, () => this.#request(member)));
   }
 
   #request(member: Sender): void {

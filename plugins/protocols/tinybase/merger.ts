@@ -1,13 +1,3 @@
-/**
- * Merges received and stored changes into a store.
- *
- * TinyBase stores accept changes in this form only through a persister, so each store has one that stores nothing. It
- * also returns what listeners throw while changes are merged. (With TinyBase's synchronizer, that would end the
- * process.)
- *
- * @module
- */
-
 import { createMergeableStore, type MergeableStore } from "tinybase";
 import { createCustomPersister, type Persister, type Persists } from "tinybase/persisters";
 import { type Clock, PlugboardError } from "../../../core/mod.ts";
@@ -23,7 +13,13 @@ const MAX_BLOCKING_MS = 10;
 
 type Merge = (content: undefined, changes: Changes) => unknown;
 
-/** A store that changes can be merged into. */
+/**
+ * Merges received and stored changes into a store.
+ *
+ * TinyBase stores accept changes in this form only through a persister, so each store has one that stores nothing. It
+ * also returns what listeners throw while changes are merged. (With TinyBase's synchronizer, that would end the
+ * process.)
+ */
 export class Merger {
   readonly store: MergeableStore;
   readonly #clock: Clock;

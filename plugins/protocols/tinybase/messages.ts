@@ -31,10 +31,8 @@ export const MAX_MESSAGE_BYTES: number = 16_777_216 - 2_048;
 
 /** A value with the clock of its last change. A missing clock is `""`. */
 export type Stamp<T> = [thing: T, hlc?: string];
-/** A cell or a value; `undefined` if it was deleted. */
-export type Thing = unknown;
-/** The cells of a row, or all values. */
-export type ThingsStamp = Stamp<Record<string, Stamp<Thing>>>;
+/** The cells of a row, or all values. A deleted one is `undefined`. */
+export type ThingsStamp = Stamp<Record<string, Stamp<unknown>>>;
 /** The rows of a table. */
 export type TableStamp = Stamp<Record<string, ThingsStamp>>;
 /** All tables. */

@@ -1,23 +1,15 @@
-/**
- * TinyBase's multiplexed mode: several stores on one socket, used if the client offers the subprotocol `tinybase`.
- *
- * @module
- */
-
-import { type CloseCode, exceedsBytes, type MaybePromise, type Session } from "../../../core/mod.ts";
+import { type CloseCode, exceedsBytes, type Session } from "../../../core/mod.ts";
 import type { SyncClient } from "./client.ts";
 import { tinybaseCodes } from "./close_codes.ts";
 
 /** What a multiplexed session needs. */
 export interface MultiplexedOptions {
   /** Joins the path of a channel; returns the close code if the client may not. */
-  readonly join: (channel: string) => MaybePromise<SyncClient | CloseCode>;
+  readonly join: (channel: string) => Promise<SyncClient | CloseCode>;
   /** Sends a frame. */
   readonly send: (frame: string) => void;
   /** Closes the connection. */
   readonly close: (why: CloseCode) => void;
-  /** Receives what `join` throws. */
-  readonly onError: (error: unknown) => void;
 }
 
 const CONTROL = -1;
@@ -30,8 +22,11 @@ const VERSION = 1;
 const MAX_CHANNELS = 100;
 const MAX_CHANNEL_BYTES = 1_024;
 
-/** Creates a session with one client for each channel. */
-export function multiplexedSession({ join, send, close, onError }: MultiplexedOptions): Session {
+/**
+ * Creates a session of TinyBase's multiplexed mode: several stores on one socket, each with a channel and a client. It
+ * is used if the client offers the subprotocol `tinybase`.
+ */
+export function multiplexedSession({ join, send, close }: MultiplexedOptions): Session {
   const channels = new Map<string, SyncClient | "joining">();
   let greeted = false;
   let open = true;
@@ -55,17 +50,11 @@ export function multiplexedSession({ join, send, close, onError }: MultiplexedOp
     if (channels.has(channel)) return send(frame);
     if (channels.size >= MAX_CHANNELS) return close(tinybaseCodes.channels);
     channels.set(channel, "joining");
-    try {
-      const joining = join(channel);
-      const client = joining instanceof Promise ? await joining : joining;
-      if ("code" in client) return close(client);
-      if (!open || channels.get(channel) !== "joining") return client.leave();
-      channels.set(channel, client);
-      send(frame);
-    } catch (error) {
-      onError(error);
-      close(tinybaseCodes.forbidden);
-    }
+    const client = await join(channel);
+    if ("code" in client) return close(client);
+    if (!open || channels.get(channel) !== "joining") return client.leave();
+    channels.set(channel, client);
+    send(frame);
   }
 
   function leave(channel: string): void {

@@ -81,11 +81,7 @@ export function contentOf(parts: Iterable<readonly [key: string, text: string]>)
     if (parsed.latest > latest) latest = parsed.latest;
     return parsed.stamp as T;
   };
-  const table = (id: string) => {
-    let found = tables.get(id);
-    if (found === undefined) tables.set(id, found = { rows: new Map(), hlc: "" });
-    return found;
-  };
+  const table = (id: string) => tables.getOrInsertComputed(id, () => ({ rows: new Map(), hlc: "" }));
   for (const [key, text] of parts) {
     try {
       const [kind, id, row] = partOf(key);

@@ -1,42 +1,34 @@
-/**
- * The server's own store of a path: a client that is always connected.
- *
- * Changes of a client are relayed to the others at once, and merged here as well. Changes that a client made offline
- * are pulled from it when it sends its hashes, and then broadcast to the others. Requests are answered from here, but
- * only with content that is saved: a client that receives the hashes of its own store knows that its changes are safe.
- *
- * @module
- */
-
 import type { MergeableStore } from "tinybase";
-import { byteLength, type Clock, type Log } from "../../../core/mod.ts";
+import { byteLength } from "../../../core/mod.ts";
 import type { Sender, ServerClient, ServerSide } from "../../paths.ts";
 import { answerTo, earlyAnswerTo } from "./answers.ts";
 import { removeKnown, stampsOf, stampsOfCells } from "./changed_keys.ts";
 import { HashRequests } from "./hash_requests.ts";
 import { Merger } from "./merger.ts";
 import { type Changes, messageTypes, parseMessage, type SyncMessage } from "./messages.ts";
-import { type Content, contentOf, type PathPersister } from "./parts.ts";
+import { type Content, contentOf } from "./parts.ts";
 import { Pull } from "./pull.ts";
 import { ReaderCorrection } from "./reader_correction.ts";
 import { isEmpty } from "./records.ts";
-import { Saver } from "./saver.ts";
-import { ServerSender } from "./server_sender.ts";
+import { Saver, type SaverOptions } from "./saver.ts";
+import { ServerSender, type ServerSenderOptions } from "./server_sender.ts";
 
 /** What a {@linkcode PathStore} needs. */
-export interface PathStoreOptions {
+export interface PathStoreOptions extends SaverOptions, ServerSenderOptions {
   readonly side: ServerSide;
-  readonly persister: PathPersister;
-  readonly clock: Clock;
-  readonly log: Log;
   readonly requestTimeoutMs: number;
-  readonly fragmentSize: number | undefined;
   readonly maxStoreBytes: number;
   /** Called with the store after it is loaded, before clients change it. */
   readonly onLoad: (store: MergeableStore) => void | Promise<void>;
 }
 
-/** A store with its persister, as the server client of its path. */
+/**
+ * The server's own store of a path: a client that is always connected.
+ *
+ * Changes of a client are relayed to the others at once, and merged here as well. Changes that a client made offline
+ * are pulled from it when it sends its hashes, and then broadcast to the others. Requests are answered from here, but
+ * only with content that is saved: a client that receives the hashes of its own store knows that its changes are safe.
+ */
 export class PathStore implements ServerClient {
   readonly store: MergeableStore;
   readonly #options: PathStoreOptions;
@@ -54,14 +46,12 @@ export class PathStore implements ServerClient {
   #stored: Content | undefined;
 
   constructor(options: PathStoreOptions) {
-    const { clock, side, log, persister, fragmentSize } = options;
-    const { path } = side;
+    const { clock, log, side: { path } } = options;
     this.#options = options;
     this.#merger = new Merger(clock, (error) => log.error("changes could not be merged", { path, error }));
-    const { store } = this.#merger;
-    this.store = store;
-    this.#saver = new Saver({ store, persister, path, clock, log });
-    this.#sender = new ServerSender({ store, side, saver: this.#saver, log, fragmentSize });
+    this.store = this.#merger.store;
+    this.#saver = new Saver(this.store, options);
+    this.#sender = new ServerSender(this.store, this.#saver, options);
     this.#hashRequests = new HashRequests(clock, (member, requestId) => {
       this.#sender.send(member, requestId, messageTypes.getContentHashes, "");
     });
@@ -75,7 +65,7 @@ export class PathStore implements ServerClient {
   /** Reads the stored content. Throws if any of it is invalid, so that it is not overwritten. */
   async load(): Promise<void> {
     const parts = [...await this.#options.persister.load()];
-    for (const [key, text] of parts) this.#saver.loaded(key, text);
+    for (const [key, text] of parts) this.#saver.stored(key, text);
     this.#stored = contentOf(parts);
   }
 
@@ -195,18 +185,14 @@ export class PathStore implements ServerClient {
   }
 
   #pullOf(member: Sender): Pull {
-    let pull = this.#pulls.get(member.id);
-    if (pull === undefined) {
-      pull = new Pull({
+    return this.#pulls.getOrInsertComputed(member.id, () =>
+      new Pull({
         store: this.store,
         client: member.id,
         requestTimeoutMs: this.#options.requestTimeoutMs,
         send: (payload) => this.#saver.afterSaved(() => member.deliver(payload)),
         onEnd: (pull, error) => this.#pulled(member, pull, error),
-      });
-      this.#pulls.set(member.id, pull);
-    }
-    return pull;
+      }));
   }
 
   #pulled(member: Sender, { changed, bytes }: Pull, error: unknown): void {
@@ -231,12 +217,9 @@ export class PathStore implements ServerClient {
   }
 
   #correctionOf(member: Sender): ReaderCorrection {
-    let correction = this.#corrections.get(member.id);
-    if (correction === undefined) {
-      correction = new ReaderCorrection(this.store, (payload) => member.deliver(payload));
-      this.#corrections.set(member.id, correction);
-    }
-    return correction;
+    return this.#corrections.getOrInsertComputed(member.id, () => {
+      return new ReaderCorrection(this.store, (payload) => member.deliver(payload));
+    });
   }
 
   #differs(hashes: unknown): boolean {

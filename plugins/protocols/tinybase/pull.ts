@@ -1,13 +1,3 @@
-/**
- * Pulls from a client what the server lacks.
- *
- * TinyBase's synchronizer sends the requests and merges the responses. There is one for each client, so that a client
- * that does not respond does not delay others. It is only used to load. Its first request, for the client's hashes, is
- * answered here, because the client has just sent them.
- *
- * @module
- */
-
 import type { MergeableStore } from "tinybase";
 import { createCustomSynchronizer, type Receive, type Synchronizer } from "tinybase/synchronizers";
 import { ChangedKeys } from "./changed_keys.ts";
@@ -30,10 +20,16 @@ export interface PullOptions {
   readonly onEnd: (pull: Pull, error: unknown) => void;
 }
 
-/** Pulls from one client, repeatedly, one pull at a time. */
+/**
+ * Pulls from one client what the server lacks, repeatedly, one pull at a time.
+ *
+ * TinyBase's synchronizer sends the requests and merges the responses. There is one for each client, so that a client
+ * that does not respond does not delay others. It is only used to load. Its first request, for the client's hashes, is
+ * answered here, because the client has just sent them.
+ */
 export class Pull {
   /** What the client has sent, and what has changed in the same transaction. */
-  readonly changed = new ChangedKeys();
+  changed = new ChangedKeys();
   /** Bytes that the client has sent. */
   bytes = 0;
   readonly #options: PullOptions;
@@ -101,7 +97,7 @@ export class Pull {
     this.#running = true;
     this.#hashes = hashes;
     this.#error = undefined;
-    this.changed.clear();
+    this.changed = new ChangedKeys();
     this.bytes = 0;
     try {
       await this.#synchronizer.load();

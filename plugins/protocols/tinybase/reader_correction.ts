@@ -1,14 +1,3 @@
-/**
- * Corrects the store of a client that may only read: its changes are replaced by the server's content.
- *
- * The client's store accepts the server's value because that is sent with the next clock after the one of the change.
- * The server's own clock does not change, and no other client receives the correction. Otherwise, a reader whose clock
- * is ahead could keep writers from changing a cell. For the same reason, the reader does not see changes by others that
- * are older than its own, until there is a newer one.
- *
- * @module
- */
-
 import type { MergeableStore } from "tinybase";
 import { ChangedKeys, stampsOf } from "./changed_keys.ts";
 import { nextHlc } from "./hlc.ts";
@@ -24,7 +13,14 @@ import {
 } from "./messages.ts";
 import { isEmpty, isRecord, recordOf } from "./records.ts";
 
-/** Corrects one client. */
+/**
+ * Corrects the store of a client that may only read: its changes are replaced by the server's content.
+ *
+ * The client's store accepts the server's value because that is sent with the next clock after the one of the change.
+ * The server's own clock does not change, and no other client receives the correction. Otherwise, a reader whose clock
+ * is ahead could keep writers from changing a cell. For the same reason, the reader does not see changes by others that
+ * are older than its own, until there is a newer one.
+ */
 export class ReaderCorrection {
   readonly #store: MergeableStore;
   readonly #send: (payload: string) => void;
@@ -65,7 +61,7 @@ export class ReaderCorrection {
     const [tables, differing] = body as [TablesStamp, unknown];
     if (!Array.isArray(tables) || !isRecord(differing)) return;
     this.#correct([tables, [{}]]);
-    if (Object.keys(differing).length === 0) return;
+    if (isEmpty(differing)) return;
     if (type === messageTypes.getTableDiff) {
       const hashes = this.#store.getMergeableRowHashes(differing as Record<string, number>);
       this.#request(messageTypes.getRowDiff, hashes);
@@ -96,10 +92,8 @@ export class ReaderCorrection {
   }
 }
 
-type Things = Record<string, Stamp<unknown>>;
-
 /** Returns the server's cells or values for those that differ, with clocks that override the client's. */
-function corrections(theirs: Things, own: Things = {}): Things {
+function corrections(theirs: ThingsStamp[0], own: ThingsStamp[0] = {}): ThingsStamp[0] {
   return mapped(theirs, ([thing, hlc = ""], id) => {
     const [ownThing, ownHlc = ""] = Object.hasOwn(own, id) ? own[id]! : [undefined];
     return hlc <= ownHlc || Object.is(thing, ownThing) ? undefined : [ownThing, nextHlc(hlc)];

@@ -1,9 +1,3 @@
-/**
- * Objects as dictionaries whose keys come from clients.
- *
- * @module
- */
-
 /** Whether a value is an object and not an array. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);

@@ -1,16 +1,4 @@
-/**
- * What is needed to route a message.
- *
- * Most messages change one cell. Matching those with a regular expression takes 0.15 µs, parsing and validating them
- * as JSON 1.8 µs: a third of what a relay spends on a message to one other client.
- *
- * @module
- */
-
 import { messageTypes, parseMessage, type SyncMessage } from "./messages.ts";
-
-/** What is needed to route a message. */
-export type RoutingInfo = Pick<SyncMessage, "type" | "latest" | "repaired">;
 
 // Strings without escape sequences only. Other messages are parsed.
 const ID = String.raw`"[^"\\\x00-\x1f]*"`;
@@ -25,8 +13,15 @@ const ONE_CELL = new RegExp(
 /** For longer messages, the cost of parsing does not matter. */
 const MAX_CHARS = 4_096;
 
-/** Returns what is needed to route a message; `undefined` if it is invalid. */
-export function routingInfoOf(text: string): RoutingInfo | undefined {
+/**
+ * Returns what is needed to route a message; `undefined` if it is invalid.
+ *
+ * Most messages change one cell. Matching those with a regular expression takes 0.15 µs, parsing and validating them
+ * as JSON 1.8 µs: a third of what a relay spends on a message to one other client.
+ */
+export function routingInfoOf(
+  text: string,
+): Pick<SyncMessage, "type" | "latest" | "repaired"> | undefined {
   const match = text.length > MAX_CHARS ? null : ONE_CELL.exec(text);
   return match === null ? parseMessage(text) : { type: messageTypes.contentDiff, latest: match[1]! };
 }

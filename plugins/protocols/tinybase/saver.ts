@@ -1,11 +1,6 @@
-/**
- * Saves the changes of a store with its persister.
- *
- * @module
- */
-
 import type { MergeableStore } from "tinybase";
 import { byteLength, type Clock, type Log, messageOf } from "../../../core/mod.ts";
+import type { ServerSide } from "../../paths.ts";
 import { backoffMs } from "../../shared/backoff.ts";
 import { ChangedKeys, stampsOf } from "./changed_keys.ts";
 import { encodeStamp } from "./messages.ts";
@@ -13,9 +8,8 @@ import { keyOf, type PathPersister } from "./parts.ts";
 
 /** What a {@linkcode Saver} needs. */
 export interface SaverOptions {
-  readonly store: MergeableStore;
+  readonly side: Pick<ServerSide, "path">;
   readonly persister: PathPersister;
-  readonly path: string;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -24,26 +18,29 @@ export interface SaverOptions {
 const MAX_CALLBACKS = 1_000;
 
 /**
- * Saves changed rows and values, all of one turn of the event loop in one call.
+ * Saves the changed rows and values of a store, all of one turn of the event loop in one call.
  *
  * A failed save is retried. Meanwhile the store works in memory, and clients exchange changes, but the server sends
  * nothing that would tell a client that its changes are stored.
  */
 export class Saver {
   /** What has changed since the last save. */
-  readonly dirty = new ChangedKeys();
+  dirty = new ChangedKeys();
+  readonly #store: MergeableStore;
   readonly #options: SaverOptions;
   readonly #sizes = new Map<string, number>();
   #size = 0;
   #unsavedBytes = 0;
   #callbacks: (() => void)[] = [];
   #saving: Promise<void> | undefined;
-  #failure: { error: unknown } | undefined;
+  #error: unknown;
+  /** How many saves have failed since the last one that succeeded. */
   #failures = 0;
   #scheduled = false;
   #cancelRetry = () => {};
 
-  constructor(options: SaverOptions) {
+  constructor(store: MergeableStore, options: SaverOptions) {
+    this.#store = store;
     this.#options = options;
   }
 
@@ -52,9 +49,11 @@ export class Saver {
     return this.dirty.empty ? this.#size : this.#size + this.#unsavedBytes;
   }
 
-  /** Counts a part that was loaded. */
-  loaded(key: string, text: string): void {
-    this.#resize(key, text);
+  /** Counts a part that is stored. */
+  stored(key: string, text: string): void {
+    const size = byteLength(key) + byteLength(text);
+    this.#size += size - (this.#sizes.get(key) ?? 0);
+    this.#sizes.set(key, size);
   }
 
   /** Counts a message whose changes were merged, until they are saved. */
@@ -64,7 +63,7 @@ export class Saver {
 
   /** Saves changes at the end of this turn of the event loop. */
   schedule(): void {
-    if (this.#scheduled || this.#saving !== undefined || this.#failure !== undefined) return;
+    if (this.#scheduled || this.#saving !== undefined || this.#failures > 0) return;
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
@@ -84,14 +83,14 @@ export class Saver {
     while (!this.dirty.empty || this.#saving !== undefined) {
       if (this.#saving === undefined) this.#save();
       await this.#saving;
-      if (this.#failure !== undefined) throw this.#failure.error;
+      if (this.#failures > 0) throw this.#error;
     }
   }
 
   /** Stops saving; unsaved changes are lost. */
   async stop(): Promise<void> {
     this.#cancelRetry();
-    this.dirty.clear();
+    this.dirty = new ChangedKeys();
     this.#callbacks = [];
     await this.#saving;
     await this.#options.persister.close?.();
@@ -103,13 +102,13 @@ export class Saver {
   }
 
   async #saveDirty(): Promise<void> {
-    const keys = new ChangedKeys();
-    keys.addAll(this.dirty);
-    this.dirty.clear();
+    const keys = this.dirty;
+    this.dirty = new ChangedKeys();
     const callbacks = this.#callbacks;
     this.#callbacks = [];
     try {
-      await this.#persist(keys);
+      // A save that throws at once fails after `#saving` is set.
+      await Promise.try(() => this.#options.persister.save(this.#parts(keys)));
       this.#saving = undefined;
       this.#succeeded(callbacks);
     } catch (error) {
@@ -120,15 +119,9 @@ export class Saver {
     }
   }
 
-  /** Asynchronous, so that a save that throws at once fails after `#saving` is set. */
-  async #persist(keys: ChangedKeys): Promise<void> {
-    await this.#options.persister.save(this.#parts(keys));
-  }
-
   #succeeded(callbacks: (() => void)[]): void {
-    const { log, path } = this.#options;
-    if (this.#failure !== undefined) log.info("a path can be stored again", { path });
-    this.#failure = undefined;
+    const { log, side: { path } } = this.#options;
+    if (this.#failures > 0) log.info("a path can be stored again", { path });
     this.#failures = 0;
     for (const callback of callbacks) callback();
     if (!this.dirty.empty) return this.schedule();
@@ -136,17 +129,17 @@ export class Saver {
   }
 
   #failed(error: unknown): void {
-    const { log, path, clock } = this.#options;
+    const { log, side: { path }, clock } = this.#options;
     const retryMs = backoffMs(this.#failures++);
     log.error(`a path could not be stored, next try in ${retryMs} ms: ${messageOf(error)}`, { path, error });
-    this.#failure = { error };
+    this.#error = error;
     this.#cancelRetry = clock.after(retryMs, () => {
       if (this.#saving === undefined && !this.dirty.empty) this.#save();
     });
   }
 
   #parts(keys: ChangedKeys): Map<string, string> {
-    const [[tables, tablesHlc = ""], [values, valuesHlc = ""]] = stampsOf(this.#options.store, keys);
+    const [[tables, tablesHlc = ""], [values, valuesHlc = ""]] = stampsOf(this.#store, keys);
     const parts = new Map<string, string>();
     for (const [tableId, [rows, tableHlc = ""]] of Object.entries(tables)) {
       for (const [rowId, row] of Object.entries(rows)) {
@@ -159,15 +152,9 @@ export class Saver {
     }
     if (tablesHlc !== "") parts.set(keyOf(["t"]), tablesHlc);
     if (valuesHlc !== "") parts.set(keyOf(["v"]), valuesHlc);
-    parts.set(keyOf(["h"]), JSON.stringify(this.#options.store.getMergeableContentHashes()));
-    for (const [key, text] of parts) this.#resize(key, text);
+    parts.set(keyOf(["h"]), JSON.stringify(this.#store.getMergeableContentHashes()));
+    for (const [key, text] of parts) this.stored(key, text);
     this.#unsavedBytes = 0;
     return parts;
-  }
-
-  #resize(key: string, text: string): void {
-    const size = byteLength(key) + byteLength(text);
-    this.#size += size - (this.#sizes.get(key) ?? 0);
-    this.#sizes.set(key, size);
   }
 }

@@ -1,9 +1,3 @@
-/**
- * Sends the server's messages, each after the changes before it are saved.
- *
- * @module
- */
-
 import type { MergeableStore } from "tinybase";
 import { byteLength, type Log } from "../../../core/mod.ts";
 import type { Sender, ServerSide } from "../../paths.ts";
@@ -13,9 +7,7 @@ import type { Saver } from "./saver.ts";
 
 /** What a {@linkcode ServerSender} needs. */
 export interface ServerSenderOptions {
-  readonly store: MergeableStore;
   readonly side: ServerSide;
-  readonly saver: Pick<Saver, "afterSaved">;
   readonly log: Log;
   readonly fragmentSize: number | undefined;
 }
@@ -23,11 +15,15 @@ export interface ServerSenderOptions {
 /** For larger changes, only the new hashes are broadcast, and clients fetch what they lack. */
 const MAX_BROADCAST_CHARS = 262_144;
 
-/** Sends messages from the server on one path. */
+/** Sends the server's messages on one path, each after the changes before it are saved. */
 export class ServerSender {
+  readonly #store: MergeableStore;
+  readonly #saver: Saver;
   readonly #options: ServerSenderOptions;
 
-  constructor(options: ServerSenderOptions) {
+  constructor(store: MergeableStore, saver: Saver, options: ServerSenderOptions) {
+    this.#store = store;
+    this.#saver = saver;
     this.#options = options;
   }
 
@@ -38,30 +34,29 @@ export class ServerSender {
 
   /** Sends the store's hashes to one client. */
   sendHashes(member: Sender): void {
-    const hashes = this.#options.store.getMergeableContentHashes();
+    const hashes = this.#store.getMergeableContentHashes();
     this.send(member, transactionId(), messageTypes.contentHashes, hashes);
   }
 
   /** Sends changes to all clients but one. */
   broadcast(changes: Changes, except?: string): void {
-    const { store, side } = this.#options;
     let payload = encodeMessage(transactionId(), messageTypes.contentDiff, changes);
     if (payload.length > MAX_BROADCAST_CHARS) {
-      const hashes = store.getMergeableContentHashes();
+      const hashes = this.#store.getMergeableContentHashes();
       payload = encodeMessage(transactionId(), messageTypes.contentHashes, hashes);
     }
-    this.#afterSaved(payload, (fragment) => side.broadcast(fragment, except));
+    this.#afterSaved(payload, (fragment) => this.#options.side.broadcast(fragment, except));
   }
 
   #afterSaved(payload: string, send: (fragment: string) => void): void {
-    const { fragmentSize, log, side, saver } = this.#options;
+    const { fragmentSize, log, side } = this.#options;
     const bytes = byteLength(payload);
     if (bytes > MAX_MESSAGE_BYTES) {
       log.error("a message is too large for TinyBase's clients", { path: side.path, bytes });
       return;
     }
     const fragments = fragmentsOf(payload, fragmentSize);
-    saver.afterSaved(() => fragments.forEach(send));
+    this.#saver.afterSaved(() => fragments.forEach(send));
   }
 }
 

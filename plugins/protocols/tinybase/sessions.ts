@@ -1,13 +1,7 @@
-/**
- * Sessions of TinyBase clients: one store for each socket, or several in the multiplexed mode.
- *
- * @module
- */
-
 import type { CloseCode, Connection, Host, Session, Upgrade } from "../../../core/mod.ts";
 import type { FrameEncoder, PathGrant, Paths } from "../../paths.ts";
 import { SyncClient } from "./client.ts";
-import { closeCodeFor } from "./close_codes.ts";
+import { closeCodeFor, tinybaseCodes } from "./close_codes.ts";
 import { Assembler } from "./fragments.ts";
 import { multiplexedSession } from "./multiplexed_session.ts";
 import type { PathStore } from "./path_store.ts";
@@ -20,12 +14,22 @@ export interface SessionsOptions {
   readonly storeOf: (path: string) => PathStore | undefined;
 }
 
-/** Opens the session of an accepted connection. */
-export type OpenSession = (conn: Connection, request: Upgrade, grant: PathGrant, host: Host) => Session;
+/**
+ * Creates the function that opens the session of an accepted connection: with one store, or with several in the
+ * multiplexed mode.
+ */
+export function sessions(
+  { paths, fragmentTimeoutMs, storeOf }: SessionsOptions,
+): (conn: Connection, request: Upgrade, grant: PathGrant, host: Host) => Session {
+  /** One for each channel, so that its clients share encoded frames. */
+  const encoders = new Map<string, FrameEncoder>();
 
-/** Creates the function that opens sessions. */
-export function sessions({ paths, fragmentTimeoutMs, storeOf }: SessionsOptions): OpenSession {
-  const encoderOf = channelEncoders();
+  function encoderOf(channel: string): FrameEncoder {
+    if (encoders.size >= MAX_ENCODERS) encoders.clear();
+    return encoders.getOrInsertComputed(channel, () => ({
+      encode: (from, payload) => `M\n${channel}\n${from}\n${payload}`,
+    }));
+  }
 
   return (conn, request, grant, { clock, log }) => {
     const assembler = new Assembler(clock, fragmentTimeoutMs);
@@ -35,11 +39,7 @@ export function sessions({ paths, fragmentTimeoutMs, storeOf }: SessionsOptions)
       conn.close(why);
     }
 
-    function join(
-      { path, permission }: PathGrant,
-      encoder: FrameEncoder,
-      scope: string,
-    ): SyncClient | CloseCode {
+    function join({ path, permission }: PathGrant, encoder: FrameEncoder, scope: string) {
       const member = paths.join(path, { conn, encoder, permission, id: conn.id });
       if ("code" in member) return member;
       return new SyncClient({ member, store: () => storeOf(path), assembler, scope, clock, close });
@@ -54,24 +54,23 @@ export function sessions({ paths, fragmentTimeoutMs, storeOf }: SessionsOptions)
       return { message() {} };
     }
 
-    function multiplexed(): Session {
-      return multiplexedSession({
-        send: (frame) => void conn.send(frame),
-        close,
-        async join(channel) {
-          const path = grant.path === "" ? channel : `${grant.path}/${channel}`;
-          const granted = await paths.authorize(request, path);
-          return granted instanceof Response
-            ? closeCodeFor(granted)
-            : join(granted, encoderOf(channel), channel);
-        },
-        onError: (error) => log.error("a channel could not be joined", { error }),
-      });
+    async function joinChannel(channel: string): Promise<SyncClient | CloseCode> {
+      const path = grant.path === "" ? channel : `${grant.path}/${channel}`;
+      try {
+        const granted = await paths.authorize(request, path);
+        if (granted instanceof Response) return closeCodeFor(granted);
+        return join(granted, encoderOf(channel), channel);
+      } catch (error) {
+        log.error("a channel could not be joined", { error });
+        return tinybaseCodes.forbidden;
+      }
     }
 
-    const session = request.protocol === undefined ? singleStore() : multiplexed();
+    const session = request.protocol === undefined
+      ? singleStore()
+      : multiplexedSession({ send: (frame) => void conn.send(frame), close, join: joinChannel });
     return {
-      message: (data) => session.message(data),
+      message: session.message,
       close(why) {
         assembler.clear();
         session.close?.(why);
@@ -84,17 +83,3 @@ const singleStoreEncoder: FrameEncoder = { encode: (from, payload) => `${from}\n
 
 /** After eviction, new clients of a channel do not share encoded frames with earlier ones. */
 const MAX_ENCODERS = 10_000;
-
-/** Caches one encoder for each channel, so that its clients share encoded frames. */
-function channelEncoders(): (channel: string) => FrameEncoder {
-  const encoders = new Map<string, FrameEncoder>();
-  return (channel) => {
-    let encoder = encoders.get(channel);
-    if (encoder === undefined) {
-      if (encoders.size >= MAX_ENCODERS) encoders.clear();
-      encoder = { encode: (from, payload) => `M\n${channel}\n${from}\n${payload}` };
-      encoders.set(channel, encoder);
-    }
-    return encoder;
-  };
-}

@@ -1,9 +1,3 @@
-/**
- * The built-in persister.
- *
- * @module
- */
-
 import type { Migration, Store } from "../../persistence.ts";
 import type { PathPersister } from "./parts.ts";
 
@@ -12,11 +6,6 @@ const TABLE: Migration = `
     path TEXT NOT NULL, part TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (path, part)
   ) WITHOUT ROWID;
 `;
-
-interface PartRow {
-  part: string;
-  text: string;
-}
 
 /**
  * Stores all paths in one SQLite database, for `createPersisterForPath`. A change rewrites only the rows it touches,
@@ -38,20 +27,16 @@ export function sqlitePersister(
 ): (path: string) => Promise<PathPersister> {
   let migrated: Promise<void> | undefined;
 
-  async function migrate(): Promise<void> {
-    try {
-      await (migrated ??= store.migrate("tinybase", [TABLE]));
-    } catch (error) {
+  return async (path) => {
+    await (migrated ??= store.migrate("tinybase", [TABLE]).catch((error) => {
       migrated = undefined; // retried with the next path
       throw error;
-    }
-  }
-
-  return async (path) => {
-    await migrate();
+    }));
     return {
       load: () =>
-        store.all<PartRow>("SELECT part, text FROM tinybase_parts WHERE path = ?", [path])
+        store.all<{ part: string; text: string }>("SELECT part, text FROM tinybase_parts WHERE path = ?", [
+          path,
+        ])
           .map(({ part, text }) => [part, text] as const),
       save: (parts) =>
         store.write((tx) => {

@@ -1,15 +1,9 @@
-/**
- * The service of the TinyBase protocol, built on its paths.
- *
- * @module
- */
-
 import { PlugboardError } from "../../../core/mod.ts";
 import type { OpenPath, Paths } from "../../paths.ts";
 import type { PathStore } from "./path_store.ts";
 import type { TinyBaseSync } from "./types.ts";
 
-/** Creates the service. `storeOf` returns the store of a path, if it is ready. */
+/** Creates the protocol's service. `storeOf` returns the store of a path, if it is ready. */
 export function tinyBaseSync(
   paths: Paths,
   storeOf: (path: string) => PathStore | undefined,

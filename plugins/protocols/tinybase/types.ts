@@ -1,9 +1,3 @@
-/**
- * The service that the TinyBase protocol offers to the app.
- *
- * @module
- */
-
 import type { MergeableStore } from "tinybase";
 
 /** Called when a path is added (`1`) or removed (`-1`). */

@@ -1,9 +1,3 @@
-/**
- * The service that {@linkcode Paths} offers to protocols and to the app.
- *
- * @module
- */
-
 import type { CloseCode, MaybePromise, Upgrade } from "../../core/mod.ts";
 import type { Verb } from "../shared/identity.ts";
 import type { ClientTokens } from "./client_tokens.ts";
@@ -39,7 +33,7 @@ export interface OpenPath {
   release(): void;
 }
 
-/** Routes messages between the clients of each path. */
+/** Routes messages between the clients of each path; for protocols and for the app. */
 export interface Paths {
   /** Returns the path that a URL names, or the response that refuses it. */
   idOf(upgrade: Upgrade, prefix: string): string | Response;

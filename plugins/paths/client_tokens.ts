@@ -1,12 +1,6 @@
-/**
- * Client tokens: proof that a returning client owns its id.
- *
- * @module
- */
-
 import { createHmac, timingSafeEqual } from "node:crypto";
 
-/** Issues and verifies client tokens. Stateless. */
+/** Issues and verifies client tokens, by which returning clients prove their ids. Stateless. */
 export interface ClientTokens {
   /** Returns the token of a client on a path. */
   issue(path: string, client: string): string;

@@ -1,9 +1,3 @@
-/**
- * Messages held for a server client that is not ready.
- *
- * @module
- */
-
 import type { Sender } from "./types.ts";
 
 /** Limits of the messages held for one path. */
@@ -20,7 +14,7 @@ export interface HeldMessage {
   readonly payload: string;
 }
 
-/** A bounded queue. */
+/** A bounded queue of the messages for a server client that is not ready. */
 export class HeldMessages {
   readonly #limits: HeldMessageLimits;
   #messages: HeldMessage[] = [];

@@ -1,14 +1,8 @@
-/**
- * Event listeners that can be removed. A failing listener does not affect others.
- *
- * @module
- */
-
 import type { PathEvents, PathListener } from "./types.ts";
 
 type AnyListener = (event: PathEvents[keyof PathEvents]) => void;
 
-/** The listeners of all events. */
+/** The listeners of all events. A failing listener does not affect others. */
 export class Listeners {
   readonly #onError: (event: string, error: unknown) => void;
   readonly #byEvent = new Map<keyof PathEvents, Map<AnyListener, string | undefined>>();
@@ -20,27 +14,21 @@ export class Listeners {
 
   /** Adds a listener for one path or for all. Returns a function that removes it. */
   add<E extends keyof PathEvents>(event: E, listener: PathListener<E>, path?: string): () => void {
-    let listeners = this.#byEvent.get(event);
-    if (listeners === undefined) this.#byEvent.set(event, listeners = new Map());
+    const listeners = this.#byEvent.getOrInsertComputed(event, () => new Map());
     // A new function for each call, so that the same listener can be added twice.
     const added: AnyListener = (data) => (listener as AnyListener)(data);
     listeners.set(added, path);
-    return () => {
-      listeners.delete(added);
-      if (listeners.size === 0 && this.#byEvent.get(event) === listeners) this.#byEvent.delete(event);
-    };
+    return () => void listeners.delete(added);
   }
 
   /** Whether an event has listeners; if not, there is no need to create it. */
   has(event: keyof PathEvents): boolean {
-    return this.#byEvent.has(event);
+    return (this.#byEvent.get(event)?.size ?? 0) > 0;
   }
 
   /** Calls the listeners of an event. */
   emit<E extends keyof PathEvents>(event: E, data: PathEvents[E]): void {
-    const listeners = this.#byEvent.get(event);
-    if (listeners === undefined) return;
-    for (const [listener, path] of [...listeners]) {
+    for (const [listener, path] of [...this.#byEvent.get(event) ?? []]) {
       if (path !== undefined && (!("path" in data) || data.path !== path)) continue;
       try {
         const returned: unknown = listener(data);

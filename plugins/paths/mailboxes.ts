@@ -1,10 +1,4 @@
-/**
- * Mailboxes: messages kept for clients that are away and can prove their id when they return.
- *
- * @module
- */
-
-import type { Clock, Log, MaybePromise } from "../../core/mod.ts";
+import type { Host, MaybePromise } from "../../core/mod.ts";
 import type { Delivery } from "./types.ts";
 
 /** How many messages are kept, and for how long. */
@@ -68,12 +62,15 @@ const DEFAULTS: Required<MailLimits> = {
   maxTotalBytes: 67_108_864,
 };
 
-/** All mailboxes. They have equal lifetimes, so the map's order is that of their expiry. */
+/**
+ * The messages kept for clients that are away and can prove their id when they return. Mailboxes have equal lifetimes,
+ * so the map's order is that of their expiry.
+ */
 export class Mailboxes {
   readonly limits: Required<MailLimits>;
   readonly #store: MailStore | undefined;
   readonly #boxes = new Map<string, OpenMailbox>();
-  #host: { readonly clock: Clock; readonly log: Log } | undefined;
+  #host: Pick<Host, "clock" | "log"> | undefined;
   #bytes = 0;
   #messages = 0;
   #cancelExpiry: (() => void) | undefined;
@@ -89,7 +86,7 @@ export class Mailboxes {
   }
 
   /** Loads the stored mailboxes. */
-  async start(host: { readonly clock: Clock; readonly log: Log }): Promise<void> {
+  async start(host: Host): Promise<void> {
     this.#host = host;
     const stored = [...await this.#store?.load() ?? []].sort((a, b) => a.until - b.until);
     for (const { path, client, until, messages } of stored) {

@@ -1,9 +1,3 @@
-/**
- * One path: its members, and the routing between them and the server client.
- *
- * @module
- */
-
 import { closeCode, type Connection } from "../../core/mod.ts";
 import type { Verb } from "../shared/identity.ts";
 import type { Listeners } from "./listeners.ts";
@@ -36,18 +30,18 @@ export interface PathOptions
 
 const replaced = closeCode(4509, "replaced by a newer connection of the same client");
 
-/** A path, from its first use to its last. */
+/** A path, from its first use to its last: its members, and the routing between them and the server client. */
 export class Path implements ServerSide {
+  readonly serverClient: ServerClientLifecycle;
   readonly #options: PathOptions;
   readonly #members = new Map<string, PathMember>();
-  readonly #lifecycle: ServerClientLifecycle;
   /** How many callers keep the path loaded. */
   #keepers = 0;
 
   constructor(options: PathOptions) {
     this.#options = options;
     const { path, listeners } = options;
-    this.#lifecycle = new ServerClientLifecycle({
+    this.serverClient = new ServerClientLifecycle({
       ...options,
       create: () => options.createServerClient?.(this),
       members: () => this.#members.values(),
@@ -59,13 +53,6 @@ export class Path implements ServerSide {
 
   get path(): string {
     return this.#options.path;
-  }
-
-  get serverClient(): Pick<
-    ServerClientLifecycle,
-    "state" | "error" | "client" | "held" | "settled" | "close"
-  > {
-    return this.#lifecycle;
   }
 
   get size(): number {
@@ -89,18 +76,18 @@ export class Path implements ServerSide {
     if (former === undefined) listeners.emit("clientJoined", { path: this.path, client: member.id });
     else {
       former.replace();
-      this.#lifecycle.notify("left", former);
+      this.serverClient.notify("left", former);
     }
     for (const { from, payload } of mailboxes.take(this.path, member.id)) member.receive(from, payload);
-    this.#lifecycle.notify("joined", member);
-    this.#lifecycle.setNeeded(true);
+    this.serverClient.notify("joined", member);
+    this.serverClient.setNeeded(true);
     return member;
   }
 
   /** Keeps the path loaded until the returned function is called. */
   keepLoaded(): () => void {
     this.#keepers++;
-    this.#lifecycle.setNeeded(true);
+    this.serverClient.setNeeded(true);
     let kept = true;
     return () => {
       if (!kept) return;
@@ -115,48 +102,40 @@ export class Path implements ServerSide {
     if (this.#members.get(member.id) !== member) return;
     this.#members.delete(member.id);
     if (resumable) this.#options.mailboxes.open(this.path, member.id);
-    this.#lifecycle.notify("left", member);
+    this.serverClient.notify("left", member);
     this.#options.listeners.emit("clientLeft", { path: this.path, client: member.id });
     this.#releaseIfUnused();
   }
 
   /** Routes a message of a member. */
-  route(from: PathMember, to: string, payload: string, fragments: readonly string[] | undefined): Delivery {
+  route(from: PathMember, to: string, payload: string, fragments: readonly string[]): Delivery {
     const { listeners, onMessage } = this.#options;
     onMessage();
     if (listeners.has("message")) {
       listeners.emit("message", { path: this.path, client: from.id, to, payload });
     }
-    if (to === SERVER_ID) return this.#lifecycle.message(from, payload);
-    if (to !== "") return this.#sendTo(to, from.id, payload, fragments);
-    if (fragments === undefined) this.#broadcast(from.id, payload, from);
-    else for (const fragment of fragments) this.#broadcast(from.id, fragment, from);
-    const delivery = this.#lifecycle.message(from, payload);
+    if (to === SERVER_ID) return this.serverClient.message(from, payload);
+    if (to !== "") return this.send(to, payload, from.id, fragments);
+    for (const fragment of fragments) this.broadcast(fragment, from.id, from.id);
+    const delivery = this.serverClient.message(from, payload);
     return delivery === "no_server" ? "delivered" : delivery;
   }
 
-  send(to: string, payload: string, from: string = SERVER_ID): Delivery {
-    return this.#sendTo(to, from, payload, undefined);
-  }
-
-  broadcast(payload: string, except?: string, from: string = SERVER_ID): number {
-    return this.#broadcast(from, payload, except === undefined ? undefined : this.#members.get(except));
-  }
-
-  #sendTo(to: string, from: string, payload: string, fragments: readonly string[] | undefined): Delivery {
+  send(to: string, payload: string, from = SERVER_ID, fragments: readonly string[] = [payload]): Delivery {
     const member = this.#members.get(to);
     if (member === undefined) return this.#options.mailboxes.add(this.path, to, { from, payload });
-    for (const part of fragments ?? [payload]) member.receive(from, part);
+    for (const part of fragments) member.receive(from, part);
     return "delivered";
   }
 
   /** Encodes the frame once for all members with the same encoder. */
-  #broadcast(from: string, payload: string, except: PathMember | undefined): number {
+  broadcast(payload: string, except?: string, from = SERVER_ID): number {
+    const excluded = except === undefined ? undefined : this.#members.get(except);
     let encoder: FrameEncoder | undefined;
     let frame = "";
     let receivers = 0;
     for (const member of this.#members.values()) {
-      if (member === except) continue;
+      if (member === excluded) continue;
       if (member.encoder !== encoder) {
         encoder = member.encoder;
         frame = encoder.encode(from, payload);
@@ -168,7 +147,7 @@ export class Path implements ServerSide {
 
   #releaseIfUnused(): void {
     if (this.#members.size === 0 && this.#keepers === 0 && this.#options.autoCleanup) {
-      this.#lifecycle.setNeeded(false);
+      this.serverClient.setNeeded(false);
     }
   }
 }
@@ -200,7 +179,7 @@ class PathMember implements Member {
     return this.#path.serverClient.state;
   }
 
-  send(to: string, payload: string, fragments?: readonly string[]): Delivery {
+  send(to: string, payload: string, fragments: readonly string[] = [payload]): Delivery {
     return this.#gone ? "unknown_client" : this.#path.route(this, to, payload, fragments);
   }
 

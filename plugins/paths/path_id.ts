@@ -1,9 +1,3 @@
-/**
- * Path ids: the tenant that a URL names.
- *
- * @module
- */
-
 import { exceedsBytes } from "../../core/mod.ts";
 
 /** Maximum length of a path id in bytes. TinyBase has the same limit for its channels. */
@@ -13,7 +7,7 @@ export const MAX_PATH_BYTES = 1024;
 export type PathId = { readonly id: string } | { readonly problem: string };
 
 /**
- * Returns the id in a raw URL: the part after the prefix, with its segments decoded, so that every spelling of a path
+ * Returns the id of the path (the tenant) that a raw URL names: the part after the prefix, with its segments decoded, so that every spelling of a path
  * gives the same id. Nothing is normalized: ids that another URL parser could read differently are refused.
  */
 export function pathIdOf(url: string, prefix: string): PathId {

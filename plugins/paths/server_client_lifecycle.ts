@@ -1,10 +1,3 @@
-/**
- * The lifecycle of a path's server client: it starts when the path is first used, receives the messages held
- * meanwhile, and is flushed and stopped when the path is no longer in use.
- *
- * @module
- */
-
 import { type Clock, type Log, type MaybePromise, within } from "../../core/mod.ts";
 import { backoffMs } from "../shared/backoff.ts";
 import { type HeldMessageLimits, HeldMessages } from "./held_messages.ts";
@@ -27,8 +20,9 @@ export interface LifecycleOptions {
 }
 
 /**
- * Starts and stops the server client, one operation at a time. If it is needed again while it stops, a new one is
- * created after it has stopped.
+ * Starts a path's server client when the path is first used, delivers the messages held meanwhile, and flushes and
+ * stops it when the path is no longer in use; one operation at a time. If it is needed again while it stops, a new one
+ * is created after it has stopped.
  */
 export class ServerClientLifecycle {
   readonly #options: LifecycleOptions;

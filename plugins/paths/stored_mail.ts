@@ -1,11 +1,5 @@
-/**
- * Mailboxes in a database.
- *
- * @module
- */
-
 import type { Migration, Store } from "../persistence.ts";
-import type { MailMessage, MailStore } from "./mailboxes.ts";
+import type { Mailbox, MailMessage, MailStore } from "./mailboxes.ts";
 
 const TABLES: Migration = `
   CREATE TABLE paths_mailboxes (
@@ -19,11 +13,7 @@ const TABLES: Migration = `
   CREATE INDEX paths_letters_by_client ON paths_letters (scope, path, client);
 `;
 
-interface MailboxRow {
-  path: string;
-  client: string;
-  until: number;
-}
+type MailboxRow = Omit<Mailbox, "messages">;
 
 /**
  * Stores mailboxes in a database, with the secret that signs client tokens. Services that share a database need

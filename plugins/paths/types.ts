@@ -1,9 +1,3 @@
-/**
- * The types of path routing: members, the server client of a path, events and statistics.
- *
- * @module
- */
-
 import type { Connection, MaybePromise, Nothing } from "../../core/mod.ts";
 import type { Verb } from "../shared/identity.ts";
 

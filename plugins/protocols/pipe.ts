@@ -143,7 +143,12 @@ export function pipe(options: PipeOptions): Plugin<Pipe> {
     endpoints: [{ name: "pipe", path: [base || "/", `${base}/*`], maxMessageBytes, upgrade, open }],
     start() {
       paths.serve(async (side) => {
-        const client = await createServerClient?.(pipeSide(side));
+        const client = await createServerClient?.({
+          path: side.path,
+          clientIds: () => side.clientIds(),
+          send: (client, { content }) => side.send(client, content),
+          broadcast: ({ content }, except) => side.broadcast(content, except),
+        });
         return client && serverClient(client);
       });
     },
@@ -174,15 +179,6 @@ const PROBLEMS: Partial<Record<Delivery, string>> = {
 
 function sendError(member: Member, requestId: string, code: string, message: string): void {
   member.deliver(`${requestId}|error|${JSON.stringify({ code, message })}`);
-}
-
-function pipeSide(side: ServerSide): PipeSide {
-  return {
-    path: side.path,
-    clientIds: () => side.clientIds(),
-    send: (client, { content }) => side.send(client, content),
-    broadcast: ({ content }, except) => side.broadcast(content, except),
-  };
 }
 
 function serverClient(client: PipeServerClient): ServerClient {

@@ -1,9 +1,3 @@
-/**
- * Messages of the pipe format.
- *
- * @module
- */
-
 import { PlugboardError } from "../../../core/mod.ts";
 
 /** The result of parsing: a message or an error. */
@@ -12,7 +6,7 @@ export type Parsed =
   | { readonly payload?: undefined; readonly error: PlugboardError };
 
 /**
- * A message `ToClientId|RequestId|MessageType|Body`. Only the body may contain a `|`.
+ * A message of the pipe format, `ToClientId|RequestId|MessageType|Body`. Only the body may contain a `|`.
  *
  * ```ts
  * import assert from "node:assert/strict";
@@ -72,7 +66,10 @@ export class MessagePayload {
     const first = text.indexOf("|");
     const second = first < 0 ? -1 : text.indexOf("|", first + 1);
     const third = second < 0 ? -1 : text.indexOf("|", second + 1);
-    if (third < 0) return { error: malformed(text) };
+    if (third < 0) {
+      const rule = "A message must have four fields, ToClientId|RequestId|MessageType|Body";
+      return { error: new PlugboardError("bad_payload", `${rule}, got ${text.split("|").length}`) };
+    }
     const payload = new MessagePayload(
       text.slice(0, first),
       text.slice(first + 1, second),
@@ -91,12 +88,4 @@ export class MessagePayload {
   get content(): string {
     return `${this.requestId}|${this.messageType}|${this.body}`;
   }
-}
-
-function malformed(text: string): PlugboardError {
-  const fields = text.split("|").length;
-  return new PlugboardError(
-    "bad_payload",
-    `A message must have four fields, ToClientId|RequestId|MessageType|Body, got ${fields}`,
-  );
 }

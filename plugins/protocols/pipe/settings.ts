@@ -1,9 +1,3 @@
-/**
- * Settings of a pipe server, from environment variables.
- *
- * @module
- */
-
 import { readSettings, setting } from "../../../core/mod.ts";
 
 const MAX = 2 ** 31;

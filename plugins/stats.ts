@@ -22,7 +22,7 @@ import type { Channels, ChannelStats } from "./channels.ts";
 import { isLoopback } from "./shared/client_ip.ts";
 import { type HealthCheck, healthResponse } from "./shared/health.ts";
 import { type MetricsRegistry, metricsRegistry } from "./shared/metrics.ts";
-import { SampleRing } from "./stats/history.ts";
+import { History } from "./stats/history.ts";
 import { measure } from "./stats/measure.ts";
 import { exportByOpenTelemetry } from "./stats/otel.ts";
 
@@ -90,11 +90,11 @@ export interface StatsSummary {
 
 /** Counts and serves statistics. */
 export function stats(options: StatsOptions): Plugin<Stats> {
-  const { channels, metrics = metricsRegistry(), allow = isOnThisMachine, checks = [], otel = false } =
-    options;
+  const { channels, metrics = metricsRegistry(), checks = [], otel = false } = options;
+  const { allow = (_request, ip) => isLoopback(ip) } = options;
   const { extension, latency, refused, start: startMeasuring, ...hooks } = measure(metrics, channels);
   const stopExtension = channels.extend(extension);
-  const ring = new SampleRing();
+  const history = new History();
   let host: Host | undefined;
   let stops: (() => void)[] = [];
   const connections = (): ReadonlySet<Connection> => host?.connections ?? new Set();
@@ -115,7 +115,7 @@ export function stats(options: StatsOptions): Plugin<Stats> {
     const ms = (q: number) => latency.quantile(q) * 1000;
     return {
       totals: metrics.totals(),
-      rates: { "1s": ring.rates(1), "10s": ring.rates(10), "60s": ring.rates(60) },
+      rates: { "1s": history.rates(1), "10s": history.rates(10), "60s": history.rates(60) },
       publishLatencyMs: { p50: ms(0.5), p99: ms(0.99), p999: ms(0.999) },
     };
   }
@@ -146,7 +146,7 @@ export function stats(options: StatsOptions): Plugin<Stats> {
       const { clock } = given;
       stops = [
         startMeasuring(given),
-        clock.every(1_000, () => ring.add({ time: clock.now(), totals: metrics.totals() })),
+        clock.every(1_000, () => history.add({ time: clock.now(), totals: metrics.totals() })),
         otel ? exportByOpenTelemetry(metrics) : () => {},
       ];
     },
@@ -169,11 +169,7 @@ export function stats(options: StatsOptions): Plugin<Stats> {
       }
       const contentType = "text/plain; version=0.0.4";
       app.get("/metrics", (c) => c.text(metrics.render(), 200, { "content-type": contentType }));
-      app.get("/api/stats", (c) => c.json({ ...summary(), history: ring.all() }));
+      app.get("/api/stats", (c) => c.json({ ...summary(), history: history.samples }));
     },
   };
-}
-
-function isOnThisMachine(_request: Request, ip: string): boolean {
-  return isLoopback(ip);
 }

@@ -25,10 +25,8 @@
 
 import {
   checkOptions,
-  type Connection,
   type Host,
   type MaybePromise,
-  type Message,
   PlugboardError,
   type Plugin,
   refusal,
@@ -179,21 +177,18 @@ export function trace(options: TraceOptions = {}): Plugin<Trace> {
       app.get(path, (c) => answer(c.req.raw, c.env.ip));
     },
     open(conn, { url }) {
-      if (following.size === 0) return;
       const detail = () => ({ protocol: conn.endpoint.name, ip: conn.ip, url: writer.text(url) });
       following.emit({ event: "open", client: conn.id, detail });
     },
     message(conn, data) {
       if (following.size === 0) return;
-      following.emit({ event: "message", client: conn.id, detail: () => ({ data: describe(data) }) });
+      const detail = () => ({
+        data: typeof data === "string" ? writer.text(data) : `[${data.length} bytes]`,
+      });
+      following.emit({ event: "message", client: conn.id, detail });
     },
-    close(conn: Connection, { code, reason, by }) {
-      if (following.size === 0) return;
+    close(conn, { code, reason, by }) {
       following.emit({ event: "close", client: conn.id, detail: () => ({ code, reason, by }) });
     },
   };
-
-  function describe(data: Message): string {
-    return typeof data === "string" ? writer.text(data) : `[${data.length} bytes]`;
-  }
 }

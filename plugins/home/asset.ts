@@ -1,31 +1,18 @@
-/**
- * Assets: text files of the program, served to browsers.
- *
- * @module
- */
-
 import { createHash } from "node:crypto";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import type { MaybePromise } from "../../core/mod.ts";
 
-/** A file as it is sent. */
-interface Prepared {
-  readonly text: string;
-  readonly gzipped: Uint8Array<ArrayBuffer>;
-  readonly etag: string;
-}
-
 /**
- * Returns a handler that serves a text file. The file is loaded and compressed on the first request. Browsers cache it
- * and revalidate it on each request.
+ * Returns a handler that serves a text file of the program to browsers. The file is loaded and compressed on the first
+ * request. Browsers cache it and revalidate it on each request.
  */
 export function asset(
   type: string,
   load: () => MaybePromise<string>,
   extraHeaders: Readonly<Record<string, string>> = {},
 ): (request: Request) => Promise<Response> {
-  let prepared: Promise<Prepared> | undefined;
+  let prepared: ReturnType<typeof prepare> | undefined;
   const common = {
     ...extraHeaders,
     "cache-control": "no-cache",
@@ -47,7 +34,7 @@ export function asset(
   };
 }
 
-async function prepare(load: () => MaybePromise<string>): Promise<Prepared> {
+async function prepare(load: () => MaybePromise<string>) {
   const text = await load();
   const digest = createHash("sha256").update(text).digest("base64url");
   // Weak, since the compressed response has other bytes.

@@ -1,9 +1,3 @@
-/**
- * The live query of the page: a small table of ideas and two mutations.
- *
- * @module
- */
-
 import { PlugboardError } from "../../core/mod.ts";
 import type { LiveQueries } from "../live_queries.ts";
 import type { Mutation, Mutations } from "../mutations.ts";
@@ -32,7 +26,10 @@ const TABLE = `
   INSERT INTO home_ideas (idea) VALUES ('A chat'), ('A board of orders'), ('A game for two');
 `;
 
-/** Creates the table and defines the query and mutations. Resolves to a function that removes the definitions. */
+/**
+ * Defines the live query of the page and its two mutations, on a small table of ideas. Resolves to a function that
+ * removes the definitions.
+ */
 export async function defineDemo({ store, queries, changes }: HomeDemo): Promise<() => void> {
   await store.migrate("home", [TABLE]);
   const removals = [

@@ -1,9 +1,3 @@
-/**
- * Formats log records as lines of text.
- *
- * @module
- */
-
 import {
   getJsonLinesFormatter,
   type LogRecord,

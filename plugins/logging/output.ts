@@ -1,9 +1,3 @@
-/**
- * Outputs of the log: lines of text, or a logger of the application.
- *
- * @module
- */
-
 import type { Logger, LogLevel, LogRecord, TextFormatter } from "@logtape/logtape";
 import { jsonLines, prettyLines } from "./lines.ts";
 

@@ -7,8 +7,9 @@ export const MAX_PATH_BYTES = 1024;
 export type PathId = { readonly id: string } | { readonly problem: string };
 
 /**
- * Returns the id of the path (the tenant) that a raw URL names: the part after the prefix, with its segments decoded, so that every spelling of a path
- * gives the same id. Nothing is normalized: ids that another URL parser could read differently are refused.
+ * Returns the id of the path (the tenant) that a raw URL names: the part after the prefix, with its segments decoded, so
+ * that every spelling of a path gives the same id. Nothing is normalized: ids that another URL parser could read
+ * differently are refused.
  */
 export function pathIdOf(url: string, prefix: string): PathId {
   const target = /^[^:/?#]+:\/\/[^/?#]*([^?]*)/.exec(url)?.[1] ?? "";

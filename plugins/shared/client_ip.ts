@@ -1,9 +1,3 @@
-/**
- * Client addresses behind proxies.
- *
- * @module
- */
-
 import ipaddr from "ipaddr.js";
 import { checkOptions } from "../../core/mod.ts";
 
@@ -19,7 +13,6 @@ export interface ClientIpOptions {
 }
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
-type Network = readonly [Address, number];
 
 /** Networks by name. */
 const NAMED: Readonly<Record<string, readonly string[]>> = {
@@ -29,9 +22,6 @@ const NAMED: Readonly<Record<string, readonly string[]>> = {
 
 /** A longer chain of proxies is forged. */
 const MAX_HOPS = 32;
-
-/** Proxies are few, so a small cache is enough. */
-const MAX_CACHED = 1_000;
 
 /**
  * Makes the server's `clientIp`. It reads the header from the right, skips trusted proxies, and takes the first other
@@ -45,21 +35,12 @@ export function clientIpFrom(options: ClientIpOptions): (request: Request, peer:
   const { trusted, header = "x-forwarded-for" } = options;
   checkOptions("the server").oneOf("header", header, ["x-forwarded-for", "forwarded"]);
   const networks = trusted.flatMap((text) => NAMED[text] ?? [text]).map(network);
-  const cache = new Map<string, boolean>();
-
-  function isTrusted(ip: string): boolean {
-    let known = cache.get(ip);
-    if (known === undefined) {
-      const address = parse(ip);
-      known = address !== undefined && networks.some((each) => within(address, each));
-      if (cache.size >= MAX_CACHED) cache.clear();
-      cache.set(ip, known);
-    }
-    return known;
-  }
+  const isTrusted = (address: Address | undefined) =>
+    address !== undefined &&
+    networks.some(([base, length]) => address.kind() === base.kind() && address.match(base, length));
 
   return (request, peer) => {
-    if (!isTrusted(peer)) return peer;
+    if (!isTrusted(parse(peer))) return peer;
     const value = request.headers.get(header);
     if (value === null) return peer;
     const hops = header === "forwarded" ? forwardedFor(value) : value.split(",");
@@ -68,7 +49,7 @@ export function clientIpFrom(options: ClientIpOptions): (request: Request, peer:
       const address = parse(withoutPort(hop.trim()));
       if (address === undefined) break; // not an address: the rest is not trustworthy
       client = address.toString();
-      if (!isTrusted(client)) break;
+      if (!isTrusted(address)) break;
     }
     return client;
   };
@@ -96,7 +77,7 @@ export function isLocal({ headers, ip }: { readonly headers: Headers; readonly i
   return senders.every((hop) => isLoopback(withoutPort(hop.trim())));
 }
 
-function network(text: string): Network {
+function network(text: string): readonly [Address, number] {
   const [ip = "", bits] = text.split("/");
   const address = parse(ip);
   const most = address?.kind() === "ipv4" ? 32 : 128;
@@ -108,10 +89,6 @@ function network(text: string): Network {
     text,
   );
   return [address!, length];
-}
-
-function within(address: Address, [base, length]: Network): boolean {
-  return address.kind() === base.kind() && address.match(base, length);
 }
 
 /** Parses an address; an IPv4-mapped IPv6 address becomes IPv4. */

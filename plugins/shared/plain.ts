@@ -1,9 +1,3 @@
-/**
- * Plain copies of values for logs and traces: short, without secrets and cycles, and limited to what JSON can express.
- *
- * @module
- */
-
 import { findSecrets, REDACTED, type Secrets } from "./secrets.ts";
 
 const MAX_DEPTH = 4;
@@ -40,7 +34,7 @@ interface Name {
   readonly secret: boolean;
 }
 
-/** Makes plain copies. */
+/** Makes plain copies of values for logs and traces: short, without secrets and cycles, limited to what JSON expresses. */
 export class PlainWriter {
   readonly options: Required<Omit<PlainOptions, "secretNames">>;
   readonly #secrets: Secrets;

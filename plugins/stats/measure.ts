@@ -1,11 +1,3 @@
-/**
- * The metrics of the server: connections, channels, the event loop and the process.
- *
- * Channels are counted by namespace, never by name, to bound the number of series.
- *
- * @module
- */
-
 import { cpuUsage } from "node:process";
 import type { Connection, Host, Plugin } from "../../core/mod.ts";
 import type { ChannelExtension, Channels } from "../channels.ts";
@@ -26,7 +18,10 @@ export interface Measuring extends Required<Pick<Plugin, "open" | "close" | "mes
   start(host: Host): () => void;
 }
 
-/** Creates the metrics. */
+/**
+ * Creates the metrics of the server: connections, channels, the event loop and the process. Channels are counted by
+ * namespace, never by name, to bound the number of series.
+ */
 export function measure(metrics: Metrics, channels: Pick<Channels, "clients">): Measuring {
   const [protocol, namespace] = [["protocol"], ["namespace"]];
   let host: Host | undefined;

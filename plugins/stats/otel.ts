@@ -1,13 +1,10 @@
-/**
- * Metrics through OpenTelemetry. The runtime exports them with `OTEL_DENO=true`.
- *
- * @module
- */
-
 import { type BatchObservableCallback, metrics as api } from "@opentelemetry/api";
 import type { MetricsRegistry } from "../shared/metrics.ts";
 
-/** Exports the total of every metric registered so far. Returns a function that stops it. */
+/**
+ * Exports the total of every metric registered so far through OpenTelemetry: the runtime sends them with
+ * `OTEL_DENO=true`. Returns a function that stops it.
+ */
 export function exportByOpenTelemetry(registry: MetricsRegistry): () => void {
   const meter = api.getMeter("plugboard");
   const instruments = new Map(

@@ -1,9 +1,3 @@
-/**
- * Traced calls: records the begin of each call, and its end or failure.
- *
- * @module
- */
-
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { PlainWriter } from "../shared/plain.ts";
 
@@ -48,31 +42,26 @@ export function nested(arounds: readonly Around[]): Around {
     arounds.reduceRight<() => T>((inner, around) => () => around(call, inner), work)();
 }
 
-/**
- * Returns the service with each method call wrapped by `around`. Calls through `this` are not wrapped.
- */
+/** Returns the service with each method call wrapped by `around`. Calls through `this` are not wrapped. */
 export function traceCalls<Service extends object>(name: string, service: Service, around: Around): Service {
   const wrapped = new Map<unknown, unknown>();
   return new Proxy(service, {
     get(target, key) {
       const member: unknown = Reflect.get(target, key, target);
       if (typeof member !== "function" || typeof key === "symbol" || key === "constructor") return member;
-      let traced = wrapped.get(member);
-      if (traced === undefined) {
+      return wrapped.getOrInsertComputed(member, () => {
         const parameters = parametersOf(member);
-        traced = (...args: unknown[]) =>
+        return (...args: unknown[]) =>
           around(
             { service: name, method: key, args: byName(parameters, args) },
             () => Reflect.apply(member, target, args),
           );
-        wrapped.set(member, traced);
-      }
-      return traced;
+      });
     },
   });
 }
 
-/** Records calls. */
+/** Records the begin of each call, and its end or failure. */
 export function recordCalls(
   { writer, now, write }: { writer: PlainWriter; now: () => number; write: (record: TraceRecord) => void },
 ): Around {

@@ -1,12 +1,6 @@
-/**
- * A rotating file of lines.
- *
- * @module
- */
-
 import type { Clock } from "../../core/mod.ts";
 
-/** Options of a trace file. */
+/** Options of a rotating file of lines. */
 export interface FileOptions {
   /** The path. Older files are named `….1`, `….2` and so on. */
   file: string;

@@ -1,9 +1,3 @@
-/**
- * Follows a client or a channel live.
- *
- * @module
- */
-
 import type { Clock } from "../../core/mod.ts";
 import type { ChannelExtension, Channels } from "../channels.ts";
 import type { PlainWriter } from "../shared/plain.ts";
@@ -57,18 +51,16 @@ export interface Followers {
   emit(event: PendingEvent): void;
 }
 
-/** Options of {@linkcode followers}. */
-export interface FollowerOptions {
-  readonly clock: () => Clock;
-  /** Starts watching, called for the first follower. Returns a function that stops it, called after the last. */
-  readonly watch: () => () => void;
-  /** Reports a follower that threw. */
-  readonly failed: (error: unknown) => void;
-}
-
-/** Creates the list of followers. */
-export function followers({ clock, watch, failed }: FollowerOptions): Followers {
-  const all = new Map<(event: FollowEvent) => void, FollowTarget>();
+/**
+ * Creates the list of followers. `watch` is called for the first one and returns a function that is called after the
+ * last. `failed` reports a follower that threw.
+ */
+export function followers({ clock, watch, failed }: {
+  clock: () => Clock;
+  watch: () => () => void;
+  failed: (error: unknown) => void;
+}): Followers {
+  const all = new Set<{ target: FollowTarget; listener: (event: FollowEvent) => void }>();
   let unwatch: (() => void) | undefined;
 
   return {
@@ -76,19 +68,18 @@ export function followers({ clock, watch, failed }: FollowerOptions): Followers 
       return all.size;
     },
     add(target, listener) {
-      // A separate function, so that the same listener can be added twice.
-      const own = (event: FollowEvent) => listener(event);
-      all.set(own, target);
+      const follower = { target, listener };
+      all.add(follower);
       unwatch ??= watch();
       return () => {
-        if (!all.delete(own) || all.size > 0) return;
+        if (!all.delete(follower) || all.size > 0) return;
         unwatch?.();
         unwatch = undefined;
       };
     },
     emit({ detail, concerns, ...about }) {
       let event: FollowEvent | undefined;
-      for (const [listener, { client, channel }] of all) {
+      for (const { listener, target: { client, channel } } of all) {
         if (channel !== undefined && channel !== about.channel) continue;
         if (client !== undefined && client !== about.client && !concerns?.(client)) continue;
         try {

@@ -35,17 +35,13 @@ export function createSpans(writer: PlainWriter, clock: () => Clock): Spans {
   /** In order of their start. */
   const pending = new Map<Publishing, { span: Span; since: number }>();
 
-  function abandon(publishing: Publishing, span: Span): void {
-    pending.delete(publishing);
-    span.setStatus({ code: SpanStatusCode.ERROR, message: "refused, or not confirmed" });
-    span.end();
-  }
-
   function sweep(): void {
     const expired = clock().now() - CONFIRM_MS;
     for (const [publishing, { span, since }] of pending) {
       if (since > expired && pending.size <= MAX_PENDING) break;
-      abandon(publishing, span);
+      pending.delete(publishing);
+      span.setStatus({ code: SpanStatusCode.ERROR, message: "refused, or not confirmed" });
+      span.end();
     }
   }
 

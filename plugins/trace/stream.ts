@@ -1,9 +1,3 @@
-/**
- * Streams events as an HTTP response.
- *
- * @module
- */
-
 import type { Followers, FollowEvent, FollowTarget } from "./follow.ts";
 
 /** Maximum queued events. Further ones are dropped and counted. */

@@ -1,9 +1,3 @@
-/**
- * Options of the realtime server.
- *
- * @module
- */
-
 import { checkOptions, type Plugin } from "../../../core/mod.ts";
 import type { LiveStore } from "../../live_queries.ts";
 import type { Limits } from "../../rate_limits.ts";

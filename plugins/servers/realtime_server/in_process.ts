@@ -1,9 +1,3 @@
-/**
- * Clients without a socket. The app connects them and acts for them; permissions and limits apply as to all others.
- *
- * @module
- */
-
 import {
   closeCodes,
   type Connection,
@@ -16,7 +10,7 @@ import {
 import type { Access } from "../../auth.ts";
 import type { ChannelEncoder, Channels, Client } from "../../channels.ts";
 
-/** A client that the app connects. */
+/** A client without a socket, which the app connects. */
 export interface LogicalClient {
   /** The app's id of the client. */
   readonly id: string;
@@ -51,7 +45,9 @@ const emptyEncoder: ChannelEncoder = {
 /** Not registered with the server: no request reaches it. */
 const endpoint: Endpoint = { name: "in_process", path: "/", open: () => ({ message() {} }) };
 
-/** Connects clients without a socket. */
+/**
+ * Connects clients without a socket. The app acts for them; permissions and limits apply as to all others.
+ */
 export function inProcess({ access, channels }: {
   access: Pick<Access, "connect" | "signsInByMessage">;
   channels: Pick<Channels, "connect">;

@@ -1,14 +1,8 @@
-/**
- * Sign-in of the servers that are one object.
- *
- * @module
- */
-
 import { checkOptions } from "../../../core/mod.ts";
 import type { AuthOptions } from "../../auth.ts";
 import { isLoopback } from "../../shared/client_ip.ts";
 
-/** Options for sign-in. */
+/** Options for sign-in of the servers that are one object. */
 export interface SignInConfig {
   /** The address to listen on. A non-loopback address needs `requireAuth`. @default {"127.0.0.1"} */
   host?: string;

@@ -1,9 +1,3 @@
-/**
- * Options of the WebSocket server.
- *
- * @module
- */
-
 import { checkOptions, type Plugin } from "../../../core/mod.ts";
 import type { Channel } from "../../protocols/json.ts";
 import type { SqlEventsOptions } from "../../sql_events.ts";

@@ -1,9 +1,3 @@
-/**
- * The WebSocket server: plugins wired as one object.
- *
- * @module
- */
-
 import { type AnyPlugin, type ApiOf, checkOptions, Server } from "../../../core/mod.ts";
 import { type Access, auth, type AuthOptions } from "../../auth.ts";
 import { type Channels, channels } from "../../channels.ts";
@@ -96,9 +90,8 @@ export class WebSocketServer {
     );
     const people = this.presence = server.use(presence({ channels: bus }));
     this.sqlEvents = server.use(sqlEvents({ channels: bus, ...(store && { store: store.api }) }));
-    const heartbeatMs = heartbeatInterval;
-    const spoken = { presence: people, access, limits, path, heartbeatMs, autoSubscribe };
-    this.#json = server.use(json({ channels: bus, ...spoken }));
+    const services = { channels: bus, presence: people, access, limits };
+    this.#json = server.use(json({ ...services, path, autoSubscribe, heartbeatMs: heartbeatInterval }));
     this.#path = path;
   }
 

@@ -28,7 +28,7 @@ export function encode<Type extends MessageType>(
   data: MessageData[Type],
   id?: string,
 ): string {
-  return encodeText(type, channel, JSON.stringify(data), id);
+  return encodeText(type, channel, JSON.stringify(data) ?? "null", id);
 }
 
 /** Encodes a message whose data is JSON text. */

@@ -47,20 +47,18 @@ export interface JsonServices {
   readonly cursors: Cursors;
   /** Maximum bytes of a message; a larger one is refused unread. */
   readonly maxMessageBytes: number;
-  /** Signs a connection in. */
-  connect(conn: Connection, upgrade: Upgrade, events: SignInEvents): Promise<SignedIn>;
+  /** Signs a connection in; returns the client, and what the server subscribes it to. */
+  connect(
+    conn: Connection,
+    upgrade: Upgrade,
+    events: SignInEvents,
+  ): Promise<{ client: Client; subscriptions: ReadonlyMap<string, SubscribeRequest> }>;
   /** Extends a sign-in by a newer token; absent without sign-in. */
   readonly refresh: ((conn: Connection, token: string) => Promise<Identity>) | undefined;
   /** Counts a client, and returns the data of its first message. */
   welcome(client: Client): ConnectionAckData;
   /** Logs a failure that is not the client's error. */
   failed(conn: Connection, error: unknown): void;
-}
-
-/** A client, and what the server subscribes it to. */
-export interface SignedIn {
-  readonly client: Client;
-  readonly subscriptions: ReadonlyMap<string, SubscribeRequest>;
 }
 
 /** Events of a sign-in. */

@@ -106,6 +106,7 @@ export function channels(options: ChannelsOptions = {}): Plugin<Channels> {
     ...remote,
     extend: (extension) => node.extensions.add(extension),
     addNamespace: (name, namespaceOptions) => node.addNamespace(name, namespaceOptions),
+    hasNamespace: (name) => node.hasNamespace(name),
     namespaceOf: (channel) => node.namespaceOf(channel),
   };
 

@@ -82,6 +82,10 @@ export class ChannelNode implements ClientNode, BrokerEvents {
     if (this.#host !== undefined) await this.#startBroker(broker, this.#host);
   }
 
+  hasNamespace(name: string): boolean {
+    return this.#namespaces.has(name);
+  }
+
   namespaceOf(channel: string): Namespace {
     return this.channels.get(channel)?.namespace ?? this.#namespaces.of(channel);
   }

@@ -28,6 +28,8 @@ const DEFAULTS = {
 export interface Namespaces {
   /** Every broker in use, each once. */
   readonly brokers: ReadonlySet<Broker>;
+  /** Whether there is a namespace with this name. */
+  has(name: string): boolean;
   /** Adds one that is not there yet. */
   add(name: string, options: NamespaceOptions): Namespace;
   /** The namespace of a channel; throws if the name is unfit or, where only known ones are allowed, unknown. */
@@ -51,6 +53,7 @@ export function prepareNamespaces(
   );
   return {
     brokers: new Set([broker, fallback.broker, ...Array.from(known.values(), (each) => each.broker)]),
+    has: (name) => known.has(name),
     add(name, options) {
       checkOptions("channels").that(!known.has(name), "namespaces", `without another "${name}"`, name);
       const added = namespace(name, { ...all, ...options });

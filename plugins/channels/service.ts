@@ -65,6 +65,8 @@ export interface ChannelControl {
   extend(extension: ChannelExtension): () => void;
   /** Adds a namespace for a plugin with channels of its own. Call it in the plugin's `start`. */
   addNamespace(name: string, options: NamespaceOptions): Promise<void>;
+  /** Whether a namespace with this name was configured or added. */
+  hasNamespace(name: string): boolean;
   /** Returns a channel's namespace; throws if the name is invalid. */
   namespaceOf(channel: string): Namespace;
 }

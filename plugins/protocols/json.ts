@@ -54,7 +54,7 @@ export interface JsonOptions {
   /** What clients subscribe and publish to. */
   channels: Pick<
     Channels,
-    "connect" | "clientOf" | "publish" | "subscribeClients" | "unsubscribeClients" | "namespaceOf"
+    "connect" | "clientOf" | "publish" | "subscribeClients" | "unsubscribeClients" | "hasNamespace"
   >;
   /** Lists who is in a channel; without it clients cannot ask, and counts include all clients. */
   presence?: Pick<Presence, "list"> | undefined;
@@ -120,7 +120,7 @@ export function json(options: JsonOptions): Plugin<Json> {
     presence,
     rpc,
     get queries() {
-      return hasLiveQueries(channels);
+      return channels.hasNamespace("live"); // added by live queries when they start
     },
     maxMessageBytes,
     cursors: cursors(() => host?.clock ?? systemClock, cursorMs, publishCursor),
@@ -214,15 +214,6 @@ export function json(options: JsonOptions): Plugin<Json> {
     },
     close: (conn) => void signedIn.delete(conn),
   };
-}
-
-/** Live queries add a namespace. Without them, `live:` is a name like any other. */
-function hasLiveQueries(channels: Pick<Channels, "namespaceOf">): boolean {
-  try {
-    return channels.namespaceOf("live:").name === "live";
-  } catch {
-    return false; // only known namespaces are allowed, and this is none
-  }
 }
 
 /** The name that a client gives itself by `?userId=`. It counts only for anonymous clients. */

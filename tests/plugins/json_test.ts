@@ -82,6 +82,12 @@ Deno.test("Q03 a client learns which types the server accepts", async () => {
     ]);
   }
   await client.close();
+  const known = channels({ onlyKnown: true });
+  await using strict = await serveJson({ channels: known.api }, {}, known);
+  const { client: third } = await strict.join();
+  const refused = await ask(third, { type: "query:subscribe", data: { query: "q" } });
+  assert.equal(refused.data.code, "NOT_AVAILABLE");
+  await third.close();
   const bus = channels();
   await using complete = await serveJson({ channels: bus.api }, {}, bus, liveQueries({ channels: bus.api }));
   const { client: other, ack: { data: { capabilities } } } = await complete.join();

@@ -44,17 +44,10 @@ export interface Caller {
 }
 
 /** The name of a command of a client that has signed in. */
-type MethodName = Exclude<Command["name"], "connect" | "pong">;
-
-/** A command of a client that has signed in. */
-export type MethodCommand = Command<MethodName>;
+export type MethodName = Exclude<Command["name"], "connect" | "pong">;
 
 /** Commands that do not delay the client's later commands. */
-export const concurrentMethods: ReadonlySet<MethodName> = new Set<MethodName>([
-  "publish",
-  "rpc",
-  "send",
-]);
+export const concurrentMethods: ReadonlySet<MethodName> = new Set<MethodName>(["publish", "rpc", "send"]);
 
 /** The SDKs' timers end at 2^31 ms; a client with a shorter lifetime only renews earlier. */
 const MAX_TTL_SECONDS = 2_147_000;
@@ -65,7 +58,8 @@ const REJECT_UNRECOVERED = 2;
 const PUBLISHED: Result = { name: "publish" };
 const UNSUBSCRIBED: Result = { name: "unsubscribe" };
 
-const methods: {
+/** Each returns its result, or `undefined` if there is no reply or it was sent already. */
+export const methods: {
   [Name in MethodName]: (caller: Caller, command: Command<Name>) => MaybePromise<Result | undefined>;
 } = {
   publish({ client }, { channel, type, data }) {
@@ -88,14 +82,6 @@ const methods: {
   refresh: (caller, { token }) => caller.refresh(token),
   sub_refresh: refreshSubscription,
 };
-
-/** Runs a command. Returns its result, or `undefined` if there is no reply or it was sent already. */
-export function runMethod<Name extends MethodName>(
-  caller: Caller,
-  command: Command<Name>,
-): MaybePromise<Result | undefined> {
-  return methods[command.name](caller, command);
-}
 
 /** Seconds until something expires, as a client gets them. */
 export function ttlOf(expiresAt: number | undefined, now: number): number | undefined {

@@ -7,7 +7,7 @@
 import { closeCodes, type Connection, type Host, type Message, type Session } from "../../../core/mod.ts";
 import type { Channels, Client } from "../../channels.ts";
 import { anonymousSignIn } from "../../shared/identity.ts";
-import type { Codec, Command, Result } from "./codec.ts";
+import type { Codec, Command, Result, SubscribeResult } from "./codec.ts";
 import {
   asDisconnect,
   DisconnectError,
@@ -17,14 +17,7 @@ import {
   malformed,
   signInDisconnects,
 } from "./codes.ts";
-import {
-  type Caller,
-  concurrentMethods,
-  type MethodCommand,
-  runMethod,
-  type Services,
-  ttlOf,
-} from "./methods.ts";
+import { type Caller, concurrentMethods, type MethodName, methods, type Services, ttlOf } from "./methods.ts";
 import { serverSubscriptions } from "./sign_in.ts";
 
 /** What all sessions share. */
@@ -160,8 +153,8 @@ export class CentrifugeSession implements Session<Message>, Caller {
     }
   }
 
-  #runMethod(command: MethodCommand): void | Promise<void> {
-    const result = runMethod(this, command);
+  #runMethod<Name extends MethodName>(command: Command<Name>): void | Promise<void> {
+    const result = methods[command.name](this, command);
     if (result instanceof Promise) {
       const work = this.#finish(command.id, result);
       return concurrentMethods.has(command.name) && this.#concurrent < MAX_CONCURRENT ? undefined : work;
@@ -210,12 +203,10 @@ export class CentrifugeSession implements Session<Message>, Caller {
     const requests = serverSubscriptions(signedIn, positions, personalChannels);
     await client.subscribeAll(requests, (all) => {
       this.#state = "connected";
-      const subs = new Map(
-        Array.from(
-          all,
-          ([name, subscribed]) => [name, { subscribed, ttl: this.#ttlOf(subscribed.expiresAt) }],
-        ),
-      );
+      const subs = new Map<string, SubscribeResult>();
+      for (const [channel, subscribed] of all) {
+        subs.set(channel, { subscribed, ttl: this.#ttlOf(subscribed.expiresAt) });
+      }
       const stream = this.#secret === undefined ? undefined : { session: this.#secret, node };
       const ttl = this.#ttlOf(identity.expiresAt);
       const pingSeconds = Math.ceil(host().pingIntervalMs / 1000);

@@ -12,10 +12,11 @@ import {
   type Session,
   type Upgrade,
 } from "../../../core/mod.ts";
-import type { Client, HistoryQuery, Published, SubscribeRequest } from "../../channels.ts";
+import type { Client, HistoryQuery, SubscribeRequest } from "../../channels.ts";
 import type { Presence } from "../../presence.ts";
 import type { Rpc } from "../../rpc.ts";
 import type { Identity } from "../../shared/identity.ts";
+import { chain } from "../../shared/maybe_promise.ts";
 import { errorData, invalid, signInCode } from "./codes.ts";
 import type { Cursors } from "./cursors.ts";
 import {
@@ -162,8 +163,7 @@ export class JsonSession implements Session<Message> {
     const { id, channel, data } = message;
     if (data === undefined) throw invalid('"data" is missing');
     const published = this.#client!.publish(channel, payloadOf(message));
-    const reply = (result: Published) => this.#send("published", channel, result, id);
-    return published instanceof Promise ? published.then(reply) : reply(published);
+    return chain(published, (result) => this.#send("published", channel, result, id));
   }
 
   async presence({ id, channel }: ReceivedMessage): Promise<void> {

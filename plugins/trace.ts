@@ -91,7 +91,7 @@ export function trace(options: TraceOptions = {}): Plugin<Trace> {
   let release: (() => void)[] = [];
   const clock = () => host?.clock ?? systemClock;
   const writer = new PlainWriter({ maxText: 200, maxTotal: maxChars, secretNames, brief: true });
-  const spans = otel ? createSpans(writer, clock) : undefined;
+  const spans = otel ? createSpans(writer) : undefined;
   const streams = new Set<() => void>();
 
   const following = followers({

@@ -8,7 +8,7 @@
  */
 
 import { type Span, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
-import { type App, type Clock, messageOf } from "../../core/mod.ts";
+import { type App, messageOf } from "../../core/mod.ts";
 import type { ChannelExtension, Publishing } from "../channels.ts";
 import type { Around } from "./calls.ts";
 import type { PlainWriter } from "../shared/plain.ts";
@@ -29,16 +29,16 @@ export interface Spans {
   sweep(): void;
 }
 
-/** Creates the tracer's hooks. */
-export function createSpans(writer: PlainWriter, clock: () => Clock): Spans {
+/** Creates the hooks that create spans. */
+export function createSpans(writer: PlainWriter): Spans {
   const tracer = trace.getTracer("plugboard");
   /** In order of their start. */
-  const pending = new Map<Publishing, { span: Span; since: number }>();
+  const pending = new Map<Publishing, Span>();
 
   function sweep(): void {
-    const expired = clock().now() - CONFIRM_MS;
-    for (const [publishing, { span, since }] of pending) {
-      if (since > expired && pending.size <= MAX_PENDING) break;
+    const expired = performance.now() - CONFIRM_MS;
+    for (const [publishing, span] of pending) {
+      if (publishing.startedAt > expired && pending.size <= MAX_PENDING) break;
       pending.delete(publishing);
       span.setStatus({ code: SpanStatusCode.ERROR, message: "refused, or not confirmed" });
       span.end();
@@ -75,19 +75,19 @@ export function createSpans(writer: PlainWriter, clock: () => Clock): Spans {
         const { channel, draft, client } = publishing;
         const attributes = {
           "messaging.destination.name": channel,
-          "messaging.message.body.size": draft.payload.text.length,
+          "messaging.message.body.size": draft.payload.byteLength,
           ...(client && { "plugboard.client": client.id }),
         };
         const span = tracer.startSpan(`publish ${channel}`, { kind: SpanKind.PRODUCER, attributes });
-        pending.set(publishing, { span, since: clock().now() });
+        pending.set(publishing, span);
         if (pending.size > MAX_PENDING) sweep();
       },
       published(publishing, { offset, receivers }) {
-        const entry = pending.get(publishing);
-        if (entry === undefined) return;
+        const span = pending.get(publishing);
+        if (span === undefined) return;
         pending.delete(publishing);
-        entry.span.setAttributes({ "plugboard.offset": offset, "plugboard.receivers": receivers });
-        entry.span.end();
+        span.setAttributes({ "plugboard.offset": offset, "plugboard.receivers": receivers });
+        span.end();
       },
     },
 

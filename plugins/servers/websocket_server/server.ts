@@ -4,16 +4,7 @@ import { type Channels, channels } from "../../channels.ts";
 import { type Presence, presence } from "../../presence.ts";
 import { type Channel, type Json, json, type MessageData, type MessageType } from "../../protocols/json.ts";
 import { rateLimits } from "../../rate_limits.ts";
-import {
-  type QueryCancelledData,
-  type QueryCompleteData,
-  type QueryErrorData,
-  type QueryProgressData,
-  type QueryStartedData,
-  type SqlEvents,
-  sqlEvents,
-  type TableEventData,
-} from "../../sql_events.ts";
+import { type SqlEvents, sqlEvents } from "../../sql_events.ts";
 import { signInOptions } from "../shared/sign_in.ts";
 import { tlsOf, type WebSocketServerConfig } from "./config.ts";
 
@@ -60,6 +51,22 @@ export class WebSocketServer {
   readonly sqlEvents: SqlEvents;
   /** Sign-in. */
   readonly access: Access;
+  /** Announces that a query has started. */
+  readonly notifyQueryStarted: SqlEvents["notifyQueryStarted"];
+  /** Announces the progress of a query. */
+  readonly notifyQueryProgress: SqlEvents["notifyQueryProgress"];
+  /** Announces that a query has completed. */
+  readonly notifyQueryComplete: SqlEvents["notifyQueryComplete"];
+  /** Announces that a query has failed. */
+  readonly notifyQueryError: SqlEvents["notifyQueryError"];
+  /** Announces that a query was cancelled. */
+  readonly notifyQueryCancelled: SqlEvents["notifyQueryCancelled"];
+  /** Announces that a table was created. */
+  readonly notifyTableCreated: SqlEvents["notifyTableCreated"];
+  /** Announces that a table was altered. */
+  readonly notifyTableModified: SqlEvents["notifyTableModified"];
+  /** Announces that a table was dropped. */
+  readonly notifyTableDropped: SqlEvents["notifyTableDropped"];
   readonly #server: Server;
   readonly #json: Json;
   readonly #path: string;
@@ -90,6 +97,16 @@ export class WebSocketServer {
     );
     const people = this.presence = server.use(presence({ channels: bus }));
     this.sqlEvents = server.use(sqlEvents({ channels: bus, ...(store && { store: store.api }) }));
+    ({
+      notifyQueryStarted: this.notifyQueryStarted,
+      notifyQueryProgress: this.notifyQueryProgress,
+      notifyQueryComplete: this.notifyQueryComplete,
+      notifyQueryError: this.notifyQueryError,
+      notifyQueryCancelled: this.notifyQueryCancelled,
+      notifyTableCreated: this.notifyTableCreated,
+      notifyTableModified: this.notifyTableModified,
+      notifyTableDropped: this.notifyTableDropped,
+    } = this.sqlEvents);
     const services = { channels: bus, presence: people, access, limits };
     this.#json = server.use(json({ ...services, path, autoSubscribe, heartbeatMs: heartbeatInterval }));
     this.#path = path;
@@ -135,46 +152,6 @@ export class WebSocketServer {
       connectedAt: conn.openedAt,
       subscriptions: [...subscriptions.keys()],
     }));
-  }
-
-  /** Announces that a query has started. */
-  notifyQueryStarted(data: QueryStartedData): void {
-    this.sqlEvents.notifyQueryStarted(data);
-  }
-
-  /** Announces the progress of a query. */
-  notifyQueryProgress(data: QueryProgressData): void {
-    this.sqlEvents.notifyQueryProgress(data);
-  }
-
-  /** Announces that a query has completed. */
-  notifyQueryComplete(data: QueryCompleteData): void {
-    this.sqlEvents.notifyQueryComplete(data);
-  }
-
-  /** Announces that a query has failed. */
-  notifyQueryError(data: QueryErrorData): void {
-    this.sqlEvents.notifyQueryError(data);
-  }
-
-  /** Announces that a query was cancelled. */
-  notifyQueryCancelled(data: QueryCancelledData): void {
-    this.sqlEvents.notifyQueryCancelled(data);
-  }
-
-  /** Announces that a table was created. */
-  notifyTableCreated(data: TableEventData): void {
-    this.sqlEvents.notifyTableCreated(data);
-  }
-
-  /** Announces that a table was altered. */
-  notifyTableModified(data: TableEventData): void {
-    this.sqlEvents.notifyTableModified(data);
-  }
-
-  /** Announces that a table was dropped. */
-  notifyTableDropped(data: TableEventData): void {
-    this.sqlEvents.notifyTableDropped(data);
   }
 
   /** Sends a message to all clients except one, whatever their subscriptions. Returns the number of receivers. */

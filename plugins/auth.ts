@@ -134,8 +134,8 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
       if (result !== "ok") host?.log.debug("sign-in refused", { result, ip, reason });
     },
   });
-  const flow = signInFlow({ open, sign, sessions, limits, origins });
-  const { connect, refresh, identityOf, signsInByMessage, refusal, requestIdentity, authorize } = flow;
+  const { upgrade, open: opened, ...flow } = signInFlow({ open, sign, sessions, limits, origins });
+  const { refusal, authorize } = flow;
 
   function waysToSignIn(): string[] {
     const ways = { tokens, "API keys": keys.list()[0], "the app's own check": options.signIn };
@@ -153,18 +153,12 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
   }
 
   const api: Access = {
+    ...flow,
     open,
     get signsIn() {
       return waysToSignIn().length > 0;
     },
     extension: subscribeExtension(options.subscribeRule),
-    connect,
-    refresh,
-    identityOf,
-    signsInByMessage,
-    refusal,
-    requestIdentity,
-    authorize,
     allowsOrigin: origins.allowsOrigin,
     signInOf: (conn) => sessions.get(conn),
     prolong: (conn, expiresAt) => sessions.prolong(conn, expiresAt),
@@ -219,8 +213,8 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
   return {
     name: "auth",
     api,
-    upgrade: flow.upgrade,
-    open: flow.open,
+    upgrade,
+    open: opened,
     close: (conn) => sessions.end(conn),
     async start(given) {
       host = given;

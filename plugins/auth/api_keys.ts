@@ -1,14 +1,8 @@
-/**
- * API keys: long random texts that backends sign in with.
- *
- * @module
- */
-
 import { hash, timingSafeEqual } from "node:crypto";
 import { PlugboardError } from "../../core/mod.ts";
 import type { ApiKeyInfo, ApiKeyOptions } from "./types.ts";
 
-/** An API key with its permissions. */
+/** An API key with its permissions: a long random text that backends sign in with. */
 export type ApiKey = ApiKeyOptions & { readonly key: string };
 
 /** Longer keys are refused before they are hashed. */

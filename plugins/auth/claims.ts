@@ -1,15 +1,10 @@
-/**
- * Claims: parses the claims of tokens, in the format of Centrifuge's tokens.
- *
- * @module
- */
-
 import type { JWTPayload } from "jose";
 import { PlugboardError } from "../../core/mod.ts";
 import type { SubscribeRequest } from "../channels/types.ts";
+import { isRecord } from "../shared/records.ts";
 import type { SubscriptionOf } from "./types.ts";
 
-/** The claims of a connection token. */
+/** The claims of a connection token, in the format of Centrifuge's tokens. */
 export interface ConnectionClaims {
   /** Empty for anonymous clients. */
   readonly user: string;
@@ -82,10 +77,10 @@ function expiry({ exp, expire_at: at }: JWTPayload): number | undefined {
 
 function channelsOf({ channels, subs }: JWTPayload): ReadonlyMap<string, SubscribeRequest> {
   if (subs !== undefined) {
-    if (!isObject(subs)) throw wrong("subs must be an object");
+    if (!isRecord(subs)) throw wrong("subs must be an object");
     return new Map(
       Object.entries(subs).map(([channel, about]) => {
-        if (!isObject(about)) throw wrong("each of subs must be an object");
+        if (!isRecord(about)) throw wrong("each of subs must be an object");
         return [channel, { ...subscription(about), serverSide: true }];
       }),
     );
@@ -94,12 +89,13 @@ function channelsOf({ channels, subs }: JWTPayload): ReadonlyMap<string, Subscri
   return new Map(listOfText("channels", channels).map((channel) => [channel, PLAIN]));
 }
 
-const NO_CHANNELS: ReadonlyMap<string, SubscribeRequest> = new Map();
+/** The channels of a sign-in whose token lists none. */
+export const NO_CHANNELS: ReadonlyMap<string, SubscribeRequest> = new Map();
 
 function subscription(about: Record<string, unknown>, expiresAt?: number): SubscribeRequest {
   const { override = {} } = about;
-  if (!isObject(override)) throw wrong("override must be an object");
-  const forced = (name: string) => isObject(override[name]) && override[name]["value"] === true || undefined;
+  if (!isRecord(override)) throw wrong("override must be an object");
+  const forced = (name: string) => isRecord(override[name]) && override[name]["value"] === true || undefined;
   return {
     grant: defined({
       chanInfo: jsonClaim(about, "info", "b64info"),
@@ -150,10 +146,6 @@ function listOfText(name: string, value: unknown): string[] {
 function defined<T extends object>(all: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
   const entries = Object.entries(all).filter(([, value]) => value !== undefined);
   return Object.fromEntries(entries) as { [Key in keyof T]?: Exclude<T[Key], undefined> };
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** The reason is for the log. The client learns only that its token is invalid. */

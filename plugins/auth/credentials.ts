@@ -1,9 +1,3 @@
-/**
- * Credentials: finds the token or the API key in a request.
- *
- * @module
- */
-
 /** A token or an API key. */
 export interface TokenOrKey {
   readonly token?: string;

@@ -9,6 +9,7 @@
 
 import { createLocalJWKSet, errors, type JWTHeaderParameters } from "jose";
 import { checkOptions, type Clock, type Log, PlugboardError } from "../../core/mod.ts";
+import { backoffMs } from "../shared/backoff.ts";
 import { readText } from "../shared/body.ts";
 
 /** Options for keys from a URL. */
@@ -38,8 +39,6 @@ export interface RemoteKeys {
 const MAX_BYTES = 262_144;
 /** How many keys are tried for a token without a key id. */
 const MAX_CANDIDATES = 8;
-const FIRST_RETRY_MS = 1_000;
-const LAST_RETRY_MS = 60_000;
 
 type KeySet = ReturnType<typeof createLocalJWKSet>;
 
@@ -69,7 +68,7 @@ export function remoteKeys(options: JwksOptions): RemoteKeys {
       notBefore = now + cooldownMs;
     }).catch((error) => {
       if (host === undefined) return;
-      const waitMs = Math.min(FIRST_RETRY_MS * 2 ** failures++, LAST_RETRY_MS);
+      const waitMs = backoffMs(failures++, 1_000, 60_000);
       notBefore = clock.now() + waitMs;
       log.warn(`cannot fetch the keys at ${url}; next attempt in ${waitMs} ms`, { error });
     }).finally(() => fetching = undefined);

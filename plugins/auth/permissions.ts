@@ -1,9 +1,3 @@
-/**
- * Permissions: short texts such as `read:chat` or `write:orders:*`.
- *
- * @module
- */
-
 import { PlugboardError } from "../../core/mod.ts";
 import type { Verb } from "../shared/identity.ts";
 
@@ -24,18 +18,13 @@ export function cachedPermissions(): (list: readonly string[]) => Permissions {
   const cache = new Map<string, Permissions>();
   return (list) => {
     const key = JSON.stringify(list);
-    let permissions = cache.get(key);
-    if (permissions === undefined) {
-      permissions = permissionsOf(list);
-      if (cache.size >= MAX_CACHED) cache.clear();
-      cache.set(key, permissions);
-    }
-    return permissions;
+    if (cache.size >= MAX_CACHED) cache.clear();
+    return cache.getOrInsertComputed(key, () => permissionsOf(list));
   };
 }
 
 /**
- * Parses a list of permissions.
+ * Parses a list of permissions: short texts such as `read:chat` or `write:orders:*`.
  *
  * `read:`, `write:`, `query:` and `admin:` precede a resource, whose parts are separated by colons. A `*` matches
  * any one part; at the end it matches one or more parts: `read:chat:*` allows `chat:a` and `chat:a:b`, not `chat`.

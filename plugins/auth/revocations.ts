@@ -1,9 +1,3 @@
-/**
- * Revocations: credentials that are no longer valid although they look valid.
- *
- * @module
- */
-
 import type { Revocation } from "./types.ts";
 
 /** A revocation as it is stored. */
@@ -24,7 +18,10 @@ interface Rule {
   readonly until?: number;
 }
 
-/** Revocations by `jti:…`, `user:…`, `key:…` (the hash of an API key) or `all`. */
+/**
+ * Credentials that are no longer valid although they look valid: by `jti:…`, `user:…`, `key:…` (the hash of an API key)
+ * or `all`.
+ */
 export class Revocations {
   readonly #rules = new Map<string, Rule>();
 

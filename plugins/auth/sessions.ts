@@ -1,9 +1,3 @@
-/**
- * Sessions: connections that have signed in, until their sign-in expires.
- *
- * @module
- */
-
 import { type CloseCode, closeCodes, type Connection } from "../../core/mod.ts";
 import type { Identity } from "../shared/identity.ts";
 import type { ConnectOptions, SignIn } from "./types.ts";
@@ -23,7 +17,7 @@ interface Session {
   readonly expired: CloseCode;
 }
 
-/** All sessions. */
+/** The sessions of connections that have signed in, until their sign-in expires. */
 export class Sessions {
   readonly #sessions = new Map<Connection, Session>();
   readonly #times: SessionTimes;

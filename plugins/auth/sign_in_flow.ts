@@ -1,10 +1,3 @@
-/**
- * The sign-in flow: signs in requests by their credentials, and connections by those of their request or by a token
- * in a later message.
- *
- * @module
- */
-
 import { closeCodes, type Connection, type Endpoint, PlugboardError, type Upgrade } from "../../core/mod.ts";
 import { isLocal } from "../shared/client_ip.ts";
 import { refusalFor } from "../shared/http_errors.ts";
@@ -25,7 +18,10 @@ export interface SignInFlowParts {
   readonly origins: OriginCheck;
 }
 
-/** The hooks of the flow, and its part of the API. */
+/**
+ * The hooks of the flow, and its part of the API: signs in requests by their credentials, and connections by those of
+ * their request or by a token in a later message.
+ */
 export type SignInFlow =
   & Pick<
     Access,

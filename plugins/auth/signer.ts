@@ -1,15 +1,9 @@
-/**
- * The signer: turns credentials into sign-ins.
- *
- * @module
- */
-
 import { type MaybePromise, messageOf, PlugboardError } from "../../core/mod.ts";
 import type { SubscribeRequest } from "../channels/types.ts";
 import { isLocal } from "../shared/client_ip.ts";
 import type { Identity } from "../shared/identity.ts";
 import type { ApiKeys } from "./api_keys.ts";
-import { connectionClaims, subscriptionClaims } from "./claims.ts";
+import { connectionClaims, NO_CHANNELS, subscriptionClaims } from "./claims.ts";
 import { cachedPermissions } from "./permissions.ts";
 import type { Revocations } from "./revocations.ts";
 import type { Tokens } from "./tokens.ts";
@@ -69,8 +63,6 @@ export interface Signer {
   recheck(signIn: SignIn): void;
 }
 
-const NO_CHANNELS: ReadonlyMap<string, SubscribeRequest> = new Map();
-
 /** Makes a signer. */
 export function signer(parts: SignerParts): Signer {
   const { open, tokens, keys, revocations, limits, rule, now } = parts;
@@ -123,12 +115,10 @@ export function signer(parts: SignerParts): Signer {
       throw invalid("unknown API key", "Invalid API key");
     }
     const { name, permissions, user = "", expiresAt } = found.info;
-    let signIn = byInfo.get(found.info);
-    if (signIn === undefined) {
-      signIn = make(user, permissions, { apiKey: name, ...(expiresAt !== undefined && { expiresAt }) });
-      byInfo.set(found.info, signIn);
-    }
-    return signIn;
+    return byInfo.getOrInsertComputed(
+      found.info,
+      () => make(user, permissions, { apiKey: name, ...(expiresAt !== undefined && { expiresAt }) }),
+    );
   }
 
   function byApp({ user, permissions = parts.permissions, info, channels = [], ...rest }: AppUser): SignIn {

@@ -101,9 +101,7 @@ export function tokenVerifier(options: JwtOptions): Tokens {
   async function keysFor(header: JWTHeaderParameters, now: number): Promise<Key[]> {
     const alg = header.alg as Algorithm;
     if (isHmac(alg)) {
-      let keys = hmacKeys.get(alg);
-      if (keys === undefined) hmacKeys.set(alg, keys = importSecrets(secrets, alg));
-      return await keys;
+      return await hmacKeys.getOrInsertComputed(alg, () => importSecrets(secrets, alg));
     }
     const local = publicKeys.filter((each) => each.algorithms.includes(alg)).map(({ key }) => key);
     return remote === undefined ? local : [...local, ...await remote.keysFor(header, now)];

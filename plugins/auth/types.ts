@@ -1,9 +1,3 @@
-/**
- * The types of sign-in: credentials, what they prove, and the service for other plugins.
- *
- * @module
- */
-
 import type { CloseCode, Connection, Endpoint, MaybePromise, Upgrade } from "../../core/mod.ts";
 import type { ChannelExtension, SubscribeRequest } from "../channels.ts";
 import type { Identity, Verb } from "../shared/identity.ts";

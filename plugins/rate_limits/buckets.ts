@@ -1,13 +1,10 @@
-/**
- * Token buckets by name: for addresses, channels and others of which clients can make many.
- *
- * @module
- */
-
 import { type Pace, spend, spent } from "./rates.ts";
 import { RecentMap } from "./recent_map.ts";
 
-/** A token bucket for each name, with a bound on memory. */
+/**
+ * A token bucket for each name, with a bound on memory: for addresses, channels and others of which clients can make
+ * many.
+ */
 export class Buckets {
   readonly #pace: Pace;
   readonly #fullAt: RecentMap<number>;

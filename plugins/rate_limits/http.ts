@@ -1,9 +1,3 @@
-/**
- * Middleware that limits HTTP requests by address.
- *
- * @module
- */
-
 import { networkOf } from "../../core/mod.ts";
 import { refusalFor } from "../shared/http_errors.ts";
 import { RateLimitError } from "../shared/rate_limit_error.ts";

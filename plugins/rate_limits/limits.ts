@@ -1,9 +1,3 @@
-/**
- * The limits with their defaults. Honest apps stay below them.
- *
- * @module
- */
-
 import { checkOptions, type Setting, setting } from "../../core/mod.ts";
 import { type Pace, paceOf, type Rate } from "./rates.ts";
 
@@ -49,7 +43,7 @@ export interface Limits {
   refusals: Rate;
 }
 
-/** The defaults. */
+/** The defaults. Honest apps stay below them. */
 export const DEFAULTS: Readonly<Limits> = {
   connectsPerIp: "3000/1m",
   connectionsPerIp: 1_000,

@@ -1,9 +1,3 @@
-/**
- * Meters: count what connections and users spend.
- *
- * @module
- */
-
 import type { Connection } from "../../core/mod.ts";
 import { type Operation, OPERATIONS, type RateName } from "./limits.ts";
 import { type Pace, spend } from "./rates.ts";
@@ -25,21 +19,15 @@ interface UserMeter {
   connections: number;
 }
 
-/** The limits of one operation. */
-interface OperationPaces {
-  readonly own: Pace | undefined;
-  readonly user: Pace | undefined;
-}
-
 /** The index of each operation in a meter's numbers. */
 const INDEX = Object.fromEntries(Object.keys(OPERATIONS).map((name, i) => [name, i])) as Record<
   Operation,
   number
 >;
 
-/** All meters. */
+/** Counts what connections and users spend. */
 export class Meters {
-  readonly #limits: readonly OperationPaces[];
+  readonly #limits: readonly { own: Pace | undefined; user: Pace | undefined }[];
   readonly #connected = new Map<string, Meter>();
   readonly #users = new Map<string, UserMeter>();
   /** Clients without a connection here, and users without connections: reconnecting must not reset the counts. */
@@ -71,11 +59,9 @@ export class Meters {
 
   /** Attaches the user's meter to a connection; `false` if the user has `max` connections already. */
   join(conn: Connection, name: string, max: number): boolean {
-    let user = this.#users.get(name);
-    if (user === undefined) {
-      user = { name, fullAt: this.#formerUsers.get(name) ?? zeros(), connections: 0 };
-      this.#users.set(name, user);
-    }
+    const user = this.#users.getOrInsertComputed(name, () => {
+      return { name, fullAt: this.#formerUsers.get(name) ?? zeros(), connections: 0 };
+    });
     if (user.connections >= max) return false;
     user.connections++;
     this.connected(conn).user = user;

@@ -1,9 +1,3 @@
-/**
- * Rates: how many in how much time.
- *
- * @module
- */
-
 import { parseDuration, PlugboardError } from "../../core/mod.ts";
 
 /** How many in how much time: `600/1m`, `50/10s`, `10/s`; `off` means no limit. */

@@ -1,10 +1,4 @@
 /**
- * A map that evicts old entries.
- *
- * @module
- */
-
-/**
  * A map with at most `max` entries, for keys of which clients can make many. When one half is full, it drops the
  * entries that were not written since the last time. It needs no order and no clock.
  */

@@ -1,9 +1,3 @@
-/**
- * Failed sign-ins: slows down clients that guess credentials, then refuses them.
- *
- * @module
- */
-
 import { type Clock, type MaybePromise, networkOf } from "../../core/mod.ts";
 import { RateLimitError } from "../shared/rate_limit_error.ts";
 import { Buckets } from "./buckets.ts";
@@ -15,7 +9,7 @@ const FREE_SHARE = 0.1;
 const DELAY_STEP_MS = 100;
 const MAX_DELAY_MS = 2_000;
 
-/** Counts failures by address. */
+/** Counts failures by address: slows down clients that guess credentials, then refuses them. */
 export interface FailedSignIns {
   /** Throws after too many failures, waits after many. */
   attempt(ip: string): MaybePromise<void>;

@@ -34,7 +34,10 @@ interface Name {
   readonly secret: boolean;
 }
 
-/** Makes plain copies of values for logs and traces: short, without secrets and cycles, limited to what JSON expresses. */
+/**
+ * Makes plain copies of values for logs and traces: short, without secrets and cycles, and limited to what JSON can
+ * express.
+ */
 export class PlainWriter {
   readonly options: Required<Omit<PlainOptions, "secretNames">>;
   readonly #secrets: Secrets;

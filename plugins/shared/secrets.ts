@@ -43,7 +43,7 @@ const SHAPES: readonly Rule[] = [
 
 /** Recognizes the usual names and patterns of secrets, and names that contain one of `moreNames`. */
 export function findSecrets(moreNames: readonly string[] = []): Secrets {
-  const names = [...NAMES, ...moreNames.map(escapeRegExp)].join("|");
+  const names = [...NAMES, ...moreNames.map(RegExp.escape)].join("|");
   const secretName = new RegExp(names, "i");
   const rules = [...SHAPES, ...assignments(names)];
   return {
@@ -77,8 +77,4 @@ function assignments(names: string): Rule[] {
       `$1${REDACTED}`,
     ],
   ];
-}
-
-function escapeRegExp(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }

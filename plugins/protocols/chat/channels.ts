@@ -1,9 +1,3 @@
-/**
- * The channels of rooms, and the encoding of their messages.
- *
- * @module
- */
-
 import type { ChannelEncoder } from "../../channels.ts";
 import type { MessageWriter } from "./messages.ts";
 

@@ -1,10 +1,4 @@
-/**
- * The commands that clients may send, if the options allow them.
- *
- * @module
- */
-
-/** The commands that are on. */
+/** The commands that clients may send. */
 export interface CommandOptions {
   readonly typing: boolean;
   readonly privateMessages: boolean;

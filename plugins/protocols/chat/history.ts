@@ -1,9 +1,3 @@
-/**
- * The history of rooms: stored, read in pages, and sent to clients that join.
- *
- * @module
- */
-
 import { checkOptions } from "../../../core/mod.ts";
 import type { Broker, Channels, NamespaceOptions } from "../../channels.ts";
 import { logChannel } from "./channels.ts";
@@ -29,7 +23,7 @@ export interface HistoryPage {
   readonly before?: number;
 }
 
-/** The history of all rooms. */
+/** The history of all rooms: stored, read in pages, and sent to clients that join. */
 export interface ChatHistory {
   /** Stores a message, then sends it. No join happens in between, so clients that join get each message once. */
   say(message: ChatMessage, send: () => Promise<void>): Promise<void>;
@@ -77,8 +71,7 @@ export function chatHistory(
   const locks = new Map<string, SharedLock>();
 
   async function locked(roomId: string, run: (lock: SharedLock) => Promise<void>): Promise<void> {
-    let lock = locks.get(roomId);
-    if (lock === undefined) locks.set(roomId, lock = new SharedLock());
+    const lock = locks.getOrInsertComputed(roomId, () => new SharedLock());
     try {
       await run(lock);
     } finally {

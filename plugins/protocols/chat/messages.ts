@@ -1,9 +1,3 @@
-/**
- * The messages of the chat.
- *
- * @module
- */
-
 /** The type of a message. `typing` and `private` are optional features. */
 export type ChatMessageType = "system" | "join" | "leave" | "message" | "error" | "typing" | "private";
 

@@ -1,9 +1,3 @@
-/**
- * The rules for names of rooms and users.
- *
- * @module
- */
-
 import { SYSTEM } from "./messages.ts";
 
 const MIN_ROOM_NAME = 3;

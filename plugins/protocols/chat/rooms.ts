@@ -1,9 +1,3 @@
-/**
- * Rooms and their members.
- *
- * @module
- */
-
 import { type Connection, PlugboardError } from "../../../core/mod.ts";
 import type { KeyValueStore } from "../../shared/key_value_store.ts";
 import { roomNameErrors, sameName } from "./names.ts";
@@ -42,7 +36,7 @@ export interface RoomOptions {
   readonly now: () => number;
 }
 
-/** Manages rooms. */
+/** Manages rooms and their members. */
 export interface ChatRoomManager {
   /** Loads the stored rooms, and creates the first one. */
   loadRooms(): Promise<void>;
@@ -70,8 +64,6 @@ interface Room extends StoredRoom {
 
 /** The room that always exists. */
 const FIRST = { id: "general", name: "General Chat" };
-
-const NO_MEMBERS: ReadonlySet<Member> = new Set();
 
 /** Makes a manager. */
 export function roomManager(options: RoomOptions): ChatRoomManager {
@@ -140,6 +132,6 @@ export function roomManager(options: RoomOptions): ChatRoomManager {
     },
 
     leaveRoom: (member) => rooms.get(member.roomId)?.members.delete(member) === true,
-    getRoomClients: (roomId) => rooms.get(roomId)?.members ?? NO_MEMBERS,
+    getRoomClients: (roomId) => rooms.get(roomId)?.members ?? new Set(),
   };
 }

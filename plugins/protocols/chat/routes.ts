@@ -1,9 +1,3 @@
-/**
- * The chat's REST API: rooms and their messages.
- *
- * @module
- */
-
 import type { Context } from "@hono/hono";
 import { cors } from "@hono/hono/cors";
 import { type App, type Clock, type MaybePromise, messageOf, refusal } from "../../../core/mod.ts";
@@ -33,7 +27,7 @@ const BODY_TIMEOUT_MS = 10_000;
 const DEFAULT_PAGE = 50;
 const MAX_PAGE = 500;
 
-/** Adds the routes. */
+/** Adds the routes of the REST API: rooms and their messages. */
 export function addRoutes(app: App, parts: RouteParts): void {
   const { base, access, rooms, history, mayCreate, clock, failed } = parts;
   if (access !== undefined) guard(app, `${base}/rooms/*`, access);

@@ -1,11 +1,3 @@
-/**
- * The chat service: adds connections to rooms, and passes on what they send.
- *
- * Each operation has one object as its argument, so that a trace shows the names of its fields.
- *
- * @module
- */
-
 import {
   type CloseCode,
   closeCode,
@@ -38,14 +30,14 @@ export interface ServiceParts extends CommandOptions {
 }
 
 /** A client that wants to enter a room. */
-export interface Entering {
-  readonly roomId: string;
-  readonly username: string;
+export interface Entering extends Member {
   readonly identity: Identity;
-  readonly conn: Connection;
 }
 
-/** The operations of the chat. */
+/**
+ * The operations of the chat: adds connections to rooms, and passes on what they send. Each operation has one object as
+ * its argument, so that a trace shows the names of its fields.
+ */
 export interface ChatService {
   /** Adds a connection to a room, or closes it with the reason. */
   handleWebSocketConnection(entering: Entering): Session;
@@ -78,12 +70,9 @@ export function chatService(parts: ServiceParts): ChatService {
     return { message() {} };
   }
 
-  async function handle(
-    { roomId, username, member }: { roomId: string; username: string; member: Member },
-    text: string,
-  ) {
+  async function handle(member: Member, text: string): Promise<void> {
     const input = parseInput(text, parts);
-    const { conn } = member;
+    const { conn, roomId, username } = member;
     const own = (type: "message" | "typing" | "private", content: string) => {
       return messages.from(type, roomId, username, content);
     };
@@ -159,11 +148,11 @@ export function chatService(parts: ServiceParts): ChatService {
       await self().broadcastToRoom({ roomId, message, excludeClientId: conn.id });
     },
 
-    async receiveMessage({ roomId, username, text, member }) {
+    async receiveMessage({ roomId, text, member }) {
       if (text.trim() === "") return;
       try {
         parts.spend(member.conn, roomId);
-        await handle({ roomId, username, member }, text);
+        await handle(member, text);
       } catch (error) {
         const expected = error instanceof PlugboardError;
         if (!expected) parts.failed("a message could not be sent", error);

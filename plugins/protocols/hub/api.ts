@@ -1,15 +1,10 @@
-/**
- * The hub's HTTP routes for backends.
- *
- * @module
- */
-
 import type { Context } from "@hono/hono";
 import { type App, type Clock, PlugboardError } from "../../../core/mod.ts";
 import type { Access } from "../../auth/types.ts";
 import { type BodyLimits, readText } from "../../shared/body.ts";
 import { httpError } from "../../shared/http_errors.ts";
 import { memoryResults, once } from "../../shared/idempotency.ts";
+import { isRecord } from "../../shared/records.ts";
 import type { HubMessage } from "./message.ts";
 import type { Sender, SendReport, Targets } from "./sending.ts";
 
@@ -29,7 +24,7 @@ export interface ApiParts {
 const RESULT_MS = 120_000;
 const MAX_RESULTS = 10_000;
 
-/** Adds the routes. */
+/** Adds the hub's HTTP routes for backends. */
 export function addRoutes(app: App, parts: ApiParts): void {
   const { sender, base, clock } = parts;
   const results = memoryResults<Promise<object>>(MAX_RESULTS, clock);
@@ -101,7 +96,7 @@ function parse(text: string): unknown {
 }
 
 function objectFrom(body: unknown): Readonly<Record<string, unknown>> {
-  if (typeof body === "object" && body !== null && !Array.isArray(body)) return { ...body };
+  if (isRecord(body)) return body;
   throw new PlugboardError("bad_request", "The body must be a JSON object");
 }
 

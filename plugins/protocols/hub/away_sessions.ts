@@ -1,12 +1,3 @@
-/**
- * Sessions that are away: remembers their positions, so that they get the messages they have missed.
- *
- * The messages are the history of the hub's channels. When a session returns, the channel service recovers from its
- * positions: all missed messages or none.
- *
- * @module
- */
-
 import {
   checkOptions,
   type Clock,
@@ -52,7 +43,12 @@ export function prepareKeep(given: KeepOptions): PreparedKeep {
   return keep;
 }
 
-/** Remembers sessions. */
+/**
+ * Remembers the positions of sessions that are away, so that they get the messages they have missed.
+ *
+ * The messages are the history of the hub's channels. When a session returns, the channel service recovers from its
+ * positions: all missed messages or none.
+ */
 export interface AwaySessions {
   /** For the channel service. */
   readonly extension: ChannelExtension;

@@ -1,9 +1,3 @@
-/**
- * A client for backends of a hub.
- *
- * @module
- */
-
 import type { HubMessage } from "./message.ts";
 import type { SendReport } from "./sending.ts";
 
@@ -44,7 +38,7 @@ export interface SendOptions {
   timestamp?: string;
 }
 
-/** Calls a hub. */
+/** Calls a hub, for backends. */
 export interface HubClient {
   /** Sends a payload to all connections of a user. */
   sendToUser(userId: string, payload: unknown, options?: SendOptions): Promise<HubResult<SendReport>>;

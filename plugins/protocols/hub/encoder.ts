@@ -1,9 +1,3 @@
-/**
- * Encodes what the channel service sends as messages of the hub.
- *
- * @module
- */
-
 import type { ChannelEncoder } from "../../channels.ts";
 import { NAMESPACE } from "./names.ts";
 

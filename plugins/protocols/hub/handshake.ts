@@ -1,9 +1,3 @@
-/**
- * The handshake: checks which user and session a client is.
- *
- * @module
- */
-
 import { PlugboardError, type Upgrade } from "../../../core/mod.ts";
 import type { Access } from "../../auth/types.ts";
 import { refusalFor } from "../../shared/http_errors.ts";
@@ -18,17 +12,16 @@ export interface Accepted {
   readonly identity: Identity;
 }
 
-/** What the handshake works with. */
-export interface HandshakeParts {
-  readonly access: Pick<Access, "identityOf">;
-  readonly requireToken: boolean;
-  readonly allowedOrigins: readonly string[] | undefined;
-  /** Returns the user of a session. */
-  ownerOf(session: string): string | undefined;
-}
-
-/** Checks upgrades, and stores the result until the connection opens. */
-export function handshake({ access, requireToken, allowedOrigins, ownerOf }: HandshakeParts): {
+/**
+ * Checks which user and session a client is, and stores the result until the connection opens. `ownerOf` returns the
+ * user of a session.
+ */
+export function handshake({ access, requireToken, allowedOrigins, ownerOf }: {
+  access: Pick<Access, "identityOf">;
+  requireToken: boolean;
+  allowedOrigins: readonly string[] | undefined;
+  ownerOf: (session: string) => string | undefined;
+}): {
   check(upgrade: Upgrade): Response | undefined;
   accepted(upgrade: Upgrade): Accepted;
 } {

@@ -1,9 +1,3 @@
-/**
- * Joining: subscribes a client to the channels of its user, its session and all clients.
- *
- * @module
- */
-
 import {
   type Clock,
   closeCodes,
@@ -20,19 +14,17 @@ import type { Member, Members } from "./members.ts";
 import { complete } from "./message.ts";
 import { BROADCASTS, sessionChannel, userChannel } from "./names.ts";
 
-/** What joining works with. */
-export interface JoiningParts {
-  readonly channels: Pick<Channels, "connect">;
-  readonly members: Members;
-  readonly away: AwaySessions | undefined;
-  readonly clock: () => Clock;
-  readonly log: () => Log | undefined;
-}
-
-/** Returns the function that opens the session of an accepted client. */
-export function joining(
-  { channels, members, away, clock, log }: JoiningParts,
-): (conn: Connection, accepted: Accepted) => Session<Message> {
+/**
+ * Returns the function that opens the session of an accepted client: subscribes it to the channels of its user, its
+ * session and all clients.
+ */
+export function joining({ channels, members, away, clock, log }: {
+  channels: Pick<Channels, "connect">;
+  members: Members;
+  away: AwaySessions | undefined;
+  clock: () => Clock;
+  log: () => Log | undefined;
+}): (conn: Connection, accepted: Accepted) => Session<Message> {
   async function subscribe(member: Member, client: Client): Promise<void> {
     const names = [BROADCASTS, userChannel(member.user)];
     if (member.session !== undefined) names.push(sessionChannel(member.session));

@@ -1,9 +1,3 @@
-/**
- * Members: the connected clients, by user and by session.
- *
- * @module
- */
-
 import type { Connection } from "../../../core/mod.ts";
 
 /** A connected client. */
@@ -23,7 +17,7 @@ export interface HubStats {
   readonly total_sessions: number;
 }
 
-/** All clients that are connected to this node. */
+/** All clients that are connected to this node, by user and by session. */
 export class Members {
   readonly #users = new Groups();
   readonly #sessions = new Groups();

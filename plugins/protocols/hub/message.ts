@@ -1,12 +1,7 @@
-/**
- * The hub's messages: `{ type, payload, timestamp }`.
- *
- * @module
- */
-
 import { PlugboardError } from "../../../core/mod.ts";
+import { isRecord } from "../../shared/records.ts";
 
-/** A message as its sender gives it. */
+/** A message of the hub, as its sender gives it. */
 export interface HubMessage {
   /** What it is: `notification`, `update`, `announcement` … */
   readonly type: string;
@@ -24,10 +19,8 @@ export interface SentMessage extends Required<HubMessage> {
 
 /** Validates a message and adds the defaults; throws `bad_request`. Unknown fields are removed. */
 export function complete(message: unknown, now: number): SentMessage {
-  if (typeof message !== "object" || message === null || Array.isArray(message)) {
-    throw bad("a message must be an object with type, payload and timestamp");
-  }
-  const { type, payload = {}, timestamp = new Date(now).toISOString() } = message as Partial<HubMessage>;
+  if (!isRecord(message)) throw bad("a message must be an object with type, payload and timestamp");
+  const { type, payload = {}, timestamp = new Date(now).toISOString() } = message;
   if (typeof type !== "string" || type === "") throw bad("a message's type must be a non-empty string");
   if (typeof timestamp !== "string" || Number.isNaN(Date.parse(timestamp))) {
     throw bad("a message's timestamp must be in ISO 8601, such as 2024-01-01T00:00:00Z");

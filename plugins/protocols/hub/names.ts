@@ -1,9 +1,3 @@
-/**
- * The ids of users and sessions, and the names of their channels.
- *
- * @module
- */
-
 import { exceedsBytes } from "../../../core/mod.ts";
 import type { NamespaceOptions } from "../../channels.ts";
 

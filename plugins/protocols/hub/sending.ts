@@ -1,9 +1,3 @@
-/**
- * Sends messages to users, sessions and all clients.
- *
- * @module
- */
-
 import { type Clock, PlugboardError } from "../../../core/mod.ts";
 import type { Channels } from "../../channels.ts";
 import type { AwaySessions } from "./away_sessions.ts";
@@ -35,22 +29,19 @@ export interface SendReport {
   readonly targets: { readonly user?: TargetReport; readonly session?: TargetReport };
 }
 
-/** What sending works with. */
-export interface SenderParts {
-  readonly channels: Pick<Channels, "publish">;
-  readonly members: Members;
-  readonly away: AwaySessions | undefined;
-  readonly clock: () => Clock;
-}
-
-/** Sends messages. */
+/** Sends messages to users, sessions and all clients. */
 export interface Sender {
   send(targets: Targets, message: HubMessage): Promise<SendReport>;
   broadcast(message: HubMessage): Promise<number>;
 }
 
 /** Makes a sender. */
-export function sender({ channels, members, away, clock }: SenderParts): Sender {
+export function sender({ channels, members, away, clock }: {
+  channels: Pick<Channels, "publish">;
+  members: Members;
+  away: AwaySessions | undefined;
+  clock: () => Clock;
+}): Sender {
   let sent = 0;
 
   function completed(message: HubMessage): SentMessage {

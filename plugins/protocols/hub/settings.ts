@@ -1,9 +1,3 @@
-/**
- * The hub's settings from the environment.
- *
- * @module
- */
-
 import { PlugboardError, readSettings, setting } from "../../../core/mod.ts";
 
 /** Settings of a hub. */

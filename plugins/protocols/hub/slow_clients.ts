@@ -1,9 +1,3 @@
-/**
- * Slow clients: closes connections whose messages wait too long.
- *
- * @module
- */
-
 import { closeCodes } from "../../../core/mod.ts";
 import type { Member } from "./members.ts";
 

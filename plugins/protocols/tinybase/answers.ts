@@ -1,7 +1,7 @@
 import type { CellHashes, MergeableStore, RowHashes, TableHashes, ValueHashes } from "tinybase";
 import { messageTypes, type SyncMessage } from "./messages.ts";
 import type { Content } from "./parts.ts";
-import { isEmpty } from "./records.ts";
+import { isEmpty } from "../../shared/records.ts";
 
 /** Returns the response to a request; `undefined` if the message is not a request. */
 export function answerTo({ type, body }: SyncMessage, store: MergeableStore): unknown {

@@ -1,6 +1,6 @@
 import type { MergeableStore } from "tinybase";
 import type { Changes, TablesStamp, ThingsStamp } from "./messages.ts";
-import { isEmpty, recordOf } from "./records.ts";
+import { isEmpty, recordOf } from "../../shared/records.ts";
 
 /** Tables as TinyBase nests them; only the keys are read. */
 type Tables = Readonly<

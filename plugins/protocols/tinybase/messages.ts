@@ -9,7 +9,7 @@
  */
 
 import { isHlc } from "./hlc.ts";
-import { isEmpty, isRecord } from "./records.ts";
+import { isEmpty, isRecord } from "../../shared/records.ts";
 
 /** The types of messages. */
 export const messageTypes = {

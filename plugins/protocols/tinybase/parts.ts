@@ -20,7 +20,7 @@ import {
   type TableStamp,
   type ThingsStamp,
 } from "./messages.ts";
-import { isEmpty, recordOf } from "./records.ts";
+import { isEmpty, recordOf } from "../../shared/records.ts";
 
 /**
  * Stores one path as a set of parts: texts by key. Parts are added and replaced, never removed.

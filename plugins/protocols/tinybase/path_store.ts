@@ -9,7 +9,7 @@ import { type Changes, messageTypes, parseMessage, type SyncMessage } from "./me
 import { type Content, contentOf } from "./parts.ts";
 import { Pull } from "./pull.ts";
 import { ReaderCorrection } from "./reader_correction.ts";
-import { isEmpty } from "./records.ts";
+import { isEmpty } from "../../shared/records.ts";
 import { Saver, type SaverOptions } from "./saver.ts";
 import { ServerSender, type ServerSenderOptions } from "./server_sender.ts";
 

@@ -11,7 +11,7 @@ import {
   type TablesStamp,
   type ThingsStamp,
 } from "./messages.ts";
-import { isEmpty, isRecord, recordOf } from "./records.ts";
+import { isEmpty, isRecord, recordOf } from "../../shared/records.ts";
 
 /**
  * Corrects the store of a client that may only read: its changes are replaced by the server's content.

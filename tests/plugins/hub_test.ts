@@ -197,6 +197,8 @@ Deno.test("H04 nothing is sent without the right key", async () => {
     }
   }
   await nothingBefore(server, ann);
+  const both = { "x-api-key": apiKey, authorization: "Bearer for-a-gateway" };
+  assert.equal((await server.call("/api/broadcast", note(), both)).status, 200);
 });
 
 Deno.test("H04 a hub without a key does not start", () => {

@@ -65,12 +65,19 @@ async function authorize(
   { req, env }: Context<{ Bindings: { ip: string } }>,
   { access, hasKey }: ApiParts,
 ): Promise<void> {
+  const key = req.header("x-api-key");
+  let request: Pick<Request, "url" | "headers"> = req.raw;
+  if (hasKey && key !== undefined && req.header("authorization") !== undefined) {
+    // The key takes precedence over the credentials for a gateway.
+    request = { url: req.url, headers: new Headers(req.raw.headers) };
+    request.headers.delete("authorization");
+  }
   try {
-    await access.authorize(req.raw, env.ip, "admin", "hub");
+    await access.authorize(request, env.ip, "admin", "hub");
   } catch (error) {
     const known = hasKey ? httpError(error) : undefined;
     if (known?.status !== 401) throw error;
-    const problem = req.header("x-api-key") === undefined ? "missing" : "wrong";
+    const problem = key === undefined ? "missing" : "wrong";
     throw new PlugboardError("unauthorized", `X-API-Key is ${problem}`, { cause: error });
   }
 }

@@ -18,7 +18,7 @@
  * ```
  *
  * `GET /api/trace?client=…` or `?channel=…` streams the events of a client or channel as lines of JSON. It costs
- * nothing while nobody follows. Use this plugin early: it does not see messages that an earlier plugin drops.
+ * nothing without followers. Use this plugin early: it does not see messages that an earlier plugin drops.
  *
  * @module
  */
@@ -52,7 +52,7 @@ export interface TraceOptions {
   otel?: boolean;
   /** The channels to follow and to create spans for. */
   channels?: Pick<Channels, "extend" | "clientOf">;
-  /** Returns whether a caller may follow clients and channels. @default {nobody may} */
+  /** Returns whether a caller may follow clients and channels. @default {none may} */
   allow?: (request: Request, ip: string) => MaybePromise<boolean>;
   /** The path of the stream. @default {"/api/trace"} */
   path?: string;

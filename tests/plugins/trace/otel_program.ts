@@ -1,4 +1,4 @@
-/** A server with spans on, that does one of each: an upgrade, a call, a publication by a client and by a request. */
+/** A server with spans for an upgrade, a call, a publication by a client and one by a request. */
 
 import { Server } from "../../../core/mod.ts";
 import { channels } from "../../../plugins/channels.ts";

@@ -1,4 +1,4 @@
-/** Spans as a collector gets them from the runtime. */
+/** Tests of the spans that the runtime exports to a collector. */
 
 import assert from "node:assert/strict";
 import { within } from "../../kit/mod.ts";
@@ -21,7 +21,7 @@ interface Export {
   }[];
 }
 
-/** Runs a program and gives what a collector got of it: all spans, and those of ours. */
+/** Runs a program. Resolves to all exported spans and to those of Plugboard. */
 async function exported(
   program: string,
   env: Record<string, string>,
@@ -54,16 +54,16 @@ async function exported(
   return { all, ours };
 }
 
-Deno.test("B13 upgrades, calls and publications are spans, in the trace that the client's headers name", async () => {
+Deno.test("B13 upgrades, calls and publications have spans in the trace of the client's headers", async () => {
   const { all, ours } = await exported("./otel_program.ts", { OTEL_DENO: "true" });
   const named = (name: string) => {
     const found = ours.filter((span) => span.name === name);
-    assert.ok(found.length > 0, `${name} is among ${ours.map((span) => span.name).join(", ")}`);
+    assert.ok(found.length > 0, `no span ${name} in ${ours.map((span) => span.name).join(", ")}`);
     return found;
   };
   const [upgrade] = named("upgrade /t").filter(({ traceId }) => traceId === "a".repeat(32));
   const request = all.find(({ spanId }) => spanId === upgrade!.parentSpanId);
-  assert.equal(request!.parentSpanId, "a".repeat(16), "the runtime's span of the request stands between");
+  assert.equal(request!.parentSpanId, "a".repeat(16), "the span of the request is the parent");
 
   const calls = named("rpc.call");
   assert.deepEqual(calls.map(({ traceId }) => traceId), Array(2).fill("a".repeat(32)));

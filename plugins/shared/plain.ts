@@ -59,8 +59,7 @@ export class PlainWriter {
 
   /** Returns a copy of the fields. Errors in it keep their stacks if `stacks` is set. */
   fields(fields: Readonly<Record<string, unknown>>, stacks: boolean): Record<string, unknown> {
-    const keys = Object.keys(fields);
-    return new Copy(this, stacks).entries(properties(fields, keys), 0, keys.length);
+    return new Copy(this, stacks).fields(fields, 0);
   }
 
   /** Returns a copy of the value as JSON text. */
@@ -98,11 +97,11 @@ class Copy {
     if (typeof value === "string") return this.#text(value);
     if (typeof value === "number") return Number.isFinite(value) ? value : String(value);
     if (value === null || value === undefined || typeof value === "boolean") return value;
-    if (typeof value !== "object" || depth > MAX_DEPTH) return describe(value);
+    if (typeof value !== "object") return this.#text(describe(value));
     if (this.#ancestors.has(value)) return "[circular]";
     this.#ancestors.add(value);
     try {
-      return this.#object(value, depth);
+      return depth > MAX_DEPTH ? this.#text(describe(value)) : this.#object(value, depth);
     } catch {
       return UNREADABLE;
     } finally {
@@ -110,7 +109,12 @@ class Copy {
     }
   }
 
-  entries(
+  fields(object: object, depth: number): Record<string, unknown> {
+    const keys = Object.keys(object);
+    return this.#entries(properties(object, keys), depth, keys.length);
+  }
+
+  #entries(
     entries: Iterable<readonly [unknown, unknown]>,
     depth: number,
     size: number,
@@ -142,24 +146,22 @@ class Copy {
     if (value instanceof Date) return Number.isNaN(value.getTime()) ? "[invalid date]" : value.toISOString();
     if (value instanceof URL) return this.#text(value.href);
     if (Array.isArray(value)) return this.#items(value, depth, value.length);
-    if (!isLiteral(value)) {
-      if (brief || ArrayBuffer.isView(value)) return describe(value);
+    if (isLiteral(value)) return this.fields(value, depth);
+    if (!brief) {
       if (value instanceof Set) return this.#items(value, depth, value.size);
-      if (value instanceof Map) return this.entries(value, depth, value.size);
-      if (value instanceof Headers) return this.entries(value, depth, [...value].length);
+      if (value instanceof Map) return this.#entries(value, depth, value.size);
+      if (value instanceof Headers) return this.#entries(value, depth, [...value].length);
+      if (!ArrayBuffer.isView(value) && Object.keys(value).length > 0) return this.fields(value, depth);
     }
-    const keys = Object.keys(value);
-    if (keys.length === 0 && !isLiteral(value)) return describe(value);
-    return this.entries(properties(value, keys), depth, keys.length);
+    return this.#text(describe(value));
   }
 
   #error(error: Error, depth: number): Record<string, unknown> {
     const { name, message, cause, stack } = error;
-    const keys = Object.keys(error);
     return {
       name: this.value(name, depth + 1),
       message: this.value(message, depth + 1),
-      ...this.entries(properties(error, keys), depth, keys.length),
+      ...this.fields(error, depth),
       ...(this.#stacks && typeof stack === "string" && { stack: this.#text(stack, MAX_STACK) }),
       ...(cause !== undefined && { cause: this.value(cause, depth + 1) }),
       ...(error instanceof AggregateError && { errors: this.value(error.errors, depth + 1) }),

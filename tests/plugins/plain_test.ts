@@ -61,6 +61,10 @@ Deno.test("secrets are redacted everywhere", () => {
   );
   const error = new Error("bad token=abc123", { cause: new Error("at redis://a:abc123@host") });
   assert.doesNotMatch(JSON.stringify(copy(error)), /abc123/);
+  const brief = new PlainWriter({ maxText: 200, maxTotal: 1_000, brief: true });
+  const session = Object.assign(new EventTarget(), { id: "token=abc123" });
+  assert.equal(brief.json(error), '"Error: bad token=[redacted]"');
+  assert.equal(brief.json(session), '"[EventTarget token=[redacted]"');
 });
 
 Deno.test("cycles are cut, and shared values are copied twice", () => {
@@ -83,6 +87,7 @@ Deno.test("an unreadable value does not affect the others", () => {
   };
   const expected = { proxy: "[unreadable]", thrower: { broken: "[unreadable]", ok: 1 } };
   assert.deepEqual(copy({ proxy, thrower }), expected);
+  assert.deepEqual(copy([[[[proxy]]]]), [[[["[unreadable]"]]]]);
   assert.deepEqual(writer.fields(thrower, true), expected.thrower);
 });
 

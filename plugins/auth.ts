@@ -116,7 +116,7 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
     "result",
   ]);
   const revocations = new Revocations();
-  const sessions = new Sessions({ warnMs, graceMs });
+  const sessions = new Sessions(warnMs, graceMs);
   const sign = signer({
     open,
     tokens,

@@ -144,13 +144,6 @@ export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> 
     if (waitMs > 0) throw refuse(conn, meter, operation, waitMs);
   }
 
-  function spendOnChannel(channel: string): void {
-    const waitMs = publishes?.take(channel, now()) ?? 0;
-    if (waitMs === 0) return;
-    refused("channel");
-    throw new RateLimitError("Too many publishes to this channel", waitMs);
-  }
-
   const api: RateLimits = {
     signIns: {
       attempt: failures.attempt,
@@ -172,7 +165,10 @@ export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> 
       beforePublish({ channel, client }) {
         if (client === undefined) return;
         spendOne(client.conn, "publish");
-        spendOnChannel(channel);
+        const waitMs = publishes?.take(channel, now()) ?? 0;
+        if (waitMs === 0) return;
+        refused("channel");
+        throw new RateLimitError("Too many publishes to this channel", waitMs);
       },
       beforeRead: ({ conn }) => spendOne(conn, "query"),
     },

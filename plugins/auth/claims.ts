@@ -1,28 +1,22 @@
 import type { JWTPayload } from "jose";
 import { PlugboardError } from "../../core/mod.ts";
 import type { SubscribeRequest } from "../channels/types.ts";
+import type { Identity } from "../shared/identity.ts";
 import { isRecord } from "../shared/records.ts";
-import type { SubscriptionOf } from "./types.ts";
+import type { SignIn, SubscriptionOf } from "./types.ts";
 
 /** The claims of a connection token, in the format of Centrifuge's tokens. */
-export interface ConnectionClaims {
-  /** Empty for anonymous clients. */
-  readonly user: string;
+export interface ConnectionClaims
+  extends
+    Pick<Identity, "user" | "expiresAt" | "info">,
+    Pick<SignIn, "channels" | "meta" | "id" | "issuedAt"> {
   readonly permissions?: readonly string[];
-  readonly expiresAt?: number;
-  readonly info?: string;
-  readonly channels: ReadonlyMap<string, SubscribeRequest>;
-  readonly meta?: unknown;
-  readonly id?: string;
-  readonly issuedAt?: number;
 }
 
 /** The claims of a subscription token. */
-export interface SubscriptionClaims {
+export interface SubscriptionClaims extends Pick<SignIn, "id" | "issuedAt"> {
   readonly user: string;
   readonly request: SubscribeRequest;
-  readonly id?: string;
-  readonly issuedAt?: number;
 }
 
 /** A subscription by the server, without options in the token. */

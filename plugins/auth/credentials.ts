@@ -1,8 +1,6 @@
-/** A token or an API key. */
-export interface TokenOrKey {
-  readonly token?: string;
-  readonly apiKey?: string;
-}
+import type { Credentials } from "./types.ts";
+
+type TokenOrKey = Pick<Credentials, "token" | "apiKey">;
 
 /** The subprotocol that precedes the token: browsers cannot set headers. */
 const MARKER = "bearer";

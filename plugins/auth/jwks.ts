@@ -112,17 +112,15 @@ export function remoteKeys(options: JwksOptions): RemoteKeys {
       const age = known === undefined ? Infinity : now - known.fetchedAt;
       const refreshed = age > maxAgeMs / 2 ? ask(now) : undefined;
       if (age > maxAgeMs) await refreshed;
-      if (known === undefined || now - known.fetchedAt > maxAgeMs + maxStaleMs) throw unavailable();
+      if (known === undefined || now - known.fetchedAt > maxAgeMs + maxStaleMs) {
+        throw new PlugboardError("unavailable", "Sign-in is not available at the moment");
+      }
       const found = await candidates(known.keys, header);
       if (found.length > 0) return found;
       await ask(now);
       return await candidates(known.keys, header);
     },
   };
-}
-
-function unavailable(): PlugboardError {
-  return new PlugboardError("unavailable", "Sign-in is not available at the moment");
 }
 
 function keySet(value: unknown): KeySet {

@@ -1,15 +1,7 @@
-import type { Revocation } from "./types.ts";
+import type { Revocation, SignIn } from "./types.ts";
 
 /** A revocation as it is stored. */
 export type StoredRevocation = readonly [key: string, value: string];
-
-/** The parts of a token that revocations refer to. */
-export interface Revocable {
-  readonly user: string;
-  /** The token's `jti`. */
-  readonly id?: string;
-  readonly issuedAt?: number;
-}
 
 interface Rule {
   /** Revokes tokens issued until then. Absent if the key identifies the token. */
@@ -46,7 +38,7 @@ export class Revocations {
   }
 
   /** Whether a token is revoked. A token without a time of issue counts as old. */
-  covers({ user, id, issuedAt = 0 }: Revocable): boolean {
+  covers({ id, issuedAt = 0 }: Pick<SignIn, "id" | "issuedAt">, user: string): boolean {
     if (this.#rules.size === 0) return false;
     if (id !== undefined && this.#rules.has(`jti:${id}`)) return true;
     const before = (key: string) => this.#rules.get(key)?.before ?? -Infinity;

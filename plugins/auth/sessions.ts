@@ -2,14 +2,6 @@ import { type CloseCode, closeCodes, type Connection } from "../../core/mod.ts";
 import type { Identity } from "../shared/identity.ts";
 import type { ConnectOptions, SignIn } from "./types.ts";
 
-/** Times of a session, relative to the expiry of its sign-in. */
-export interface SessionTimes {
-  /** How long before it clients are warned. */
-  readonly warnMs: number;
-  /** How long after it clients may still refresh. */
-  readonly graceMs: number;
-}
-
 interface Session {
   signIn: SignIn;
   warned: boolean;
@@ -20,10 +12,13 @@ interface Session {
 /** The sessions of connections that have signed in, until their sign-in expires. */
 export class Sessions {
   readonly #sessions = new Map<Connection, Session>();
-  readonly #times: SessionTimes;
+  readonly #warnMs: number;
+  readonly #graceMs: number;
 
-  constructor(times: SessionTimes) {
-    this.#times = times;
+  /** Clients are warned `warnMs` before their sign-in expires, and may refresh it until `graceMs` after. */
+  constructor(warnMs: number, graceMs: number) {
+    this.#warnMs = warnMs;
+    this.#graceMs = graceMs;
   }
 
   /** Begins a session, or replaces it. */
@@ -70,11 +65,10 @@ export class Sessions {
 
   /** Warns clients whose sign-in expires soon, and closes those after the grace period. */
   sweep(now: number, failed: (error: unknown) => void): void {
-    const { warnMs, graceMs } = this.#times;
     for (const [conn, session] of this.#sessions) {
       const { expiresAt } = session.signIn.identity;
-      if (expiresAt === undefined || now < expiresAt - warnMs) continue;
-      if (now >= expiresAt + graceMs) {
+      if (expiresAt === undefined || now < expiresAt - this.#warnMs) continue;
+      if (now >= expiresAt + this.#graceMs) {
         conn.close(session.expired);
       } else if (!session.warned) {
         session.warned = true;

@@ -131,8 +131,8 @@ export function signer(parts: SignerParts): Signer {
     });
   }
 
-  function revoked({ apiKey, identity, ...about }: SignIn): boolean {
-    return apiKey === undefined && revocations.covers({ ...about, user: identity.user });
+  function revoked(signIn: SignIn): boolean {
+    return signIn.apiKey === undefined && revocations.covers(signIn, signIn.identity.user);
   }
 
   function recheck(signIn: SignIn): void {
@@ -164,9 +164,9 @@ export function signer(parts: SignerParts): Signer {
     },
     async subscription(token, wanted) {
       if (tokens === undefined) throw invalid("no secret or key to verify tokens");
-      const { request, ...about } = subscriptionClaims(await tokens.verify(token, now()), wanted);
-      if (revocations.covers(about)) throw invalid("the token is revoked");
-      return request;
+      const claims = subscriptionClaims(await tokens.verify(token, now()), wanted);
+      if (revocations.covers(claims, claims.user)) throw invalid("the token is revoked");
+      return claims.request;
     },
     anonymous(user = "", local = true) {
       // A client on another machine came through a proxy: the server is not as private as its address suggests.
@@ -181,7 +181,7 @@ export function signer(parts: SignerParts): Signer {
   };
 }
 
-type AboutUser = { readonly expiresAt?: number; readonly info?: string; readonly anonymous?: true };
+type AboutUser = Partial<Pick<Identity, "expiresAt" | "info" | "anonymous">>;
 
 /** The reason is for the log. The client learns only that its credentials are invalid. */
 function invalid(reason: string, message = "Invalid token"): PlugboardError {

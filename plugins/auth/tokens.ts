@@ -13,21 +13,7 @@ import { checkOptions, type Clock, type Log, messageOf, PlugboardError } from ".
 import { type JwksOptions, remoteKeys } from "./jwks.ts";
 
 /** Algorithms that tokens may be signed with. */
-export type Algorithm =
-  | "HS256"
-  | "HS384"
-  | "HS512"
-  | "RS256"
-  | "RS384"
-  | "RS512"
-  | "PS256"
-  | "PS384"
-  | "PS512"
-  | "ES256"
-  | "ES384"
-  | "ES512"
-  | "EdDSA"
-  | "Ed25519";
+export type Algorithm = `${"HS" | "RS" | "PS" | "ES"}${256 | 384 | 512}` | "EdDSA" | "Ed25519";
 
 /** How tokens are verified. At least one source of keys is required. */
 export interface JwtOptions {

@@ -54,14 +54,6 @@ interface OpenMailbox extends Mailbox {
   bytes: number;
 }
 
-const DEFAULTS: Required<MailLimits> = {
-  maxMessages: 1_000,
-  maxBytes: 1_048_576,
-  maxAgeMs: 3_600_000,
-  maxClients: 10_000,
-  maxTotalBytes: 67_108_864,
-};
-
 /**
  * The messages kept for clients that are away and can prove their id when they return. Mailboxes have equal lifetimes,
  * so the map's order is that of their expiry.
@@ -76,7 +68,14 @@ export class Mailboxes {
   #cancelExpiry: (() => void) | undefined;
 
   constructor(limits: MailLimits | undefined, store: MailStore | undefined) {
-    this.limits = { ...DEFAULTS, ...limits };
+    this.limits = {
+      maxMessages: 1_000,
+      maxBytes: 1_048_576,
+      maxAgeMs: 3_600_000,
+      maxClients: 10_000,
+      maxTotalBytes: 67_108_864,
+      ...limits,
+    };
     this.#store = store;
   }
 

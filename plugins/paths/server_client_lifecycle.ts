@@ -97,11 +97,7 @@ export class ServerClientLifecycle {
 
   /** Calls a hook of the client, if it is ready. */
   notify(hook: "joined" | "left", member: Sender): void {
-    try {
-      this.client?.[hook]?.(member);
-    } catch (error) {
-      this.#logFailure(hook, error);
-    }
+    this.#call(hook, () => this.client?.[hook]?.(member));
   }
 
   async #run(): Promise<void> {
@@ -206,26 +202,26 @@ export class ServerClientLifecycle {
   }
 
   #deliver(client: ServerClient, from: Sender, payload: string): void {
-    try {
-      const work = client.message(from, payload);
-      if (work instanceof Promise) work.catch((error) => this.#logFailure("message", error));
-    } catch (error) {
-      this.#logFailure("message", error);
-    }
+    const work = this.#call("message", () => client.message(from, payload));
+    if (work instanceof Promise) work.catch((error) => this.#logFailure("message", error));
   }
 
   #handleEarly(from: Sender, payload: string): boolean {
-    try {
-      return this.#startingClient?.handleEarly?.(from, payload) ?? false;
-    } catch (error) {
-      this.#logFailure("handleEarly", error);
-      return false;
-    }
+    return this.#call("handleEarly", () => this.#startingClient?.handleEarly?.(from, payload)) ?? false;
   }
 
   #setState(state: PathState, error?: unknown): void {
     this.#state = state;
     this.#options.onState(state, error);
+  }
+
+  /** Calls a hook of the client. Logs what it throws. */
+  #call<T>(hook: string, call: () => T): T | undefined {
+    try {
+      return call();
+    } catch (error) {
+      this.#logFailure(hook, error);
+    }
   }
 
   #logFailure(hook: string, error: unknown): void {

@@ -19,7 +19,14 @@
  * @module
  */
 
-import { type AnyPlugin, type ApiOf, messageOf, PlugboardError, Server } from "../../core/mod.ts";
+import {
+  type AnyPlugin,
+  type ApiOf,
+  checkOptions,
+  messageOf,
+  PlugboardError,
+  Server,
+} from "../../core/mod.ts";
 import { type Access, type ApiKeyOptions, auth, type AuthResult } from "../auth.ts";
 import {
   type ChannelCallback,
@@ -35,7 +42,7 @@ import { centrifuge } from "../protocols/centrifuge.ts";
 import { json } from "../protocols/json.ts";
 import { type Operation, type RateLimits, rateLimits } from "../rate_limits.ts";
 import { type InProcess, inProcess, type LogicalClient } from "./realtime_server/in_process.ts";
-import { checkConfig, limitsOf, type RealtimeConfig } from "./realtime_server/config.ts";
+import { limitsOf, type RealtimeConfig } from "./realtime_server/config.ts";
 import { signInOptions } from "./shared/sign_in.ts";
 import { type Rpc, rpc } from "../rpc.ts";
 import { type ConnectionInfo, type Stats, stats } from "../stats.ts";
@@ -71,7 +78,10 @@ export class RealtimeServer {
   constructor(config: RealtimeConfig = {}) {
     const { pingInterval = 30_000, presenceTimeout = 60_000, rateLimit = {}, store } = config;
     const { maxConnections = 1_000 } = rateLimit;
-    checkConfig({ pingInterval, presenceTimeout, rateLimit });
+    const check = checkOptions("realtime_server");
+    check.positiveInteger("pingInterval", pingInterval);
+    check.positiveInteger("presenceTimeout", presenceTimeout);
+    for (const [name, value] of Object.entries(rateLimit)) check.positiveInteger(`rateLimit.${name}`, value);
     this.#config = config;
     const server = this.#server = new Server({
       port: false,

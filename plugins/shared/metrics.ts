@@ -151,8 +151,15 @@ export function metricsRegistry(): MetricsRegistry {
         help,
         total: count,
         *lines(name) {
-          for (const [labels, buckets] of series.rendered()) {
-            yield* bucketLines(name, labels, bounds, buckets);
+          for (const [labels, { counts, sum, count }] of series.rendered()) {
+            const prefix = labels === "" ? "{" : `${labels.slice(0, -1)},`;
+            let cumulative = 0;
+            for (const [i, bound] of bounds.entries()) {
+              yield `${name}_bucket${prefix}le="${bound}"} ${cumulative += counts[i]!}`;
+            }
+            yield `${name}_bucket${prefix}le="+Inf"} ${count}`;
+            yield `${name}_sum${labels} ${sum}`;
+            yield `${name}_count${labels} ${count}`;
           }
         },
       });
@@ -201,22 +208,6 @@ export function metricsRegistry(): MetricsRegistry {
         total(),
       ])),
   };
-}
-
-function* bucketLines(
-  name: string,
-  labels: string,
-  bounds: readonly number[],
-  { counts, sum, count }: Buckets,
-): Iterable<string> {
-  const prefix = labels === "" ? "{" : `${labels.slice(0, -1)},`;
-  let cumulative = 0;
-  for (const [i, bound] of bounds.entries()) {
-    yield `${name}_bucket${prefix}le="${bound}"} ${cumulative += counts[i]!}`;
-  }
-  yield `${name}_bucket${prefix}le="+Inf"} ${count}`;
-  yield `${name}_sum${labels} ${sum}`;
-  yield `${name}_count${labels} ${count}`;
 }
 
 function renderLabels(names: readonly string[], values: readonly string[]): string {

@@ -27,15 +27,6 @@ export interface Member {
 /** Why a client cannot enter. */
 export type Refusal = "not_found" | "full" | "name_taken";
 
-/** Options of {@linkcode roomManager}. */
-export interface RoomOptions {
-  readonly store: RoomStore | undefined;
-  readonly maxRooms: number;
-  readonly maxUsersPerRoom: number;
-  readonly uniqueNames: boolean;
-  readonly now: () => number;
-}
-
 /** Manages rooms and their members. */
 export interface ChatRoomManager {
   /** Loads the stored rooms, and creates the first one. */
@@ -66,8 +57,13 @@ interface Room extends StoredRoom {
 const FIRST = { id: "general", name: "General Chat" };
 
 /** Makes a manager. */
-export function roomManager(options: RoomOptions): ChatRoomManager {
-  const { store, maxRooms, maxUsersPerRoom, uniqueNames, now } = options;
+export function roomManager({ store, maxRooms, maxUsersPerRoom, uniqueNames, now }: {
+  store: RoomStore | undefined;
+  maxRooms: number;
+  maxUsersPerRoom: number;
+  uniqueNames: boolean;
+  now: () => number;
+}): ChatRoomManager {
   const rooms = new Map<string, Room>();
 
   function describe({ id, name, createdAt, members }: Room): ChatRoom {

@@ -1,11 +1,4 @@
-import {
-  checkOptions,
-  type Clock,
-  type CloseCode,
-  closeCodes,
-  type Closed,
-  type MaybePromise,
-} from "../../../core/mod.ts";
+import { checkOptions, type Clock, closeCodes, type Closed, type MaybePromise } from "../../../core/mod.ts";
 import type { ChannelExtension, Position, Subscribed, SubscribeRequest } from "../../channels.ts";
 import type { KeyValueStore } from "../../shared/key_value_store.ts";
 import type { Member } from "./members.ts";
@@ -87,9 +80,7 @@ interface AwaySession {
 }
 
 /** Close codes after which it is uncertain what has arrived. */
-const UNCERTAIN: ReadonlySet<number> = new Set(
-  [closeCodes.slow, closeCodes.noPong].map(({ code }: CloseCode) => code),
-);
+const UNCERTAIN: ReadonlySet<number> = new Set([closeCodes.slow.code, closeCodes.noPong.code]);
 
 /** Makes the memory of sessions. `failed` is called when the store fails. */
 export function awaySessions(

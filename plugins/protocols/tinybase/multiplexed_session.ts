@@ -2,16 +2,6 @@ import { type CloseCode, exceedsBytes, type Session } from "../../../core/mod.ts
 import type { SyncClient } from "./client.ts";
 import { tinybaseCodes } from "./close_codes.ts";
 
-/** What a multiplexed session needs. */
-export interface MultiplexedOptions {
-  /** Joins the path of a channel; returns the close code if the client may not. */
-  readonly join: (channel: string) => Promise<SyncClient | CloseCode>;
-  /** Sends a frame. */
-  readonly send: (frame: string) => void;
-  /** Closes the connection. */
-  readonly close: (why: CloseCode) => void;
-}
-
 const CONTROL = -1;
 const HELLO = 0;
 const SUBSCRIBE = 1;
@@ -24,9 +14,14 @@ const MAX_CHANNEL_BYTES = 1_024;
 
 /**
  * Creates a session of TinyBase's multiplexed mode: several stores on one socket, each with a channel and a client. It
- * is used if the client offers the subprotocol `tinybase`.
+ * is used if the client offers the subprotocol `tinybase`. `join` joins the path of a channel, or returns the close code
+ * if the client may not.
  */
-export function multiplexedSession({ join, send, close }: MultiplexedOptions): Session {
+export function multiplexedSession({ join, send, close }: {
+  join: (channel: string) => Promise<SyncClient | CloseCode>;
+  send: (frame: string) => void;
+  close: (why: CloseCode) => void;
+}): Session {
   const channels = new Map<string, SyncClient | "joining">();
   let greeted = false;
   let open = true;

@@ -67,7 +67,7 @@ export class Saver {
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      if (this.#saving === undefined && !this.dirty.empty) this.#save();
+      this.#save();
     });
   }
 
@@ -81,7 +81,7 @@ export class Saver {
   /** Resolves when all changes are saved; rejects if a save fails. */
   async flush(): Promise<void> {
     while (!this.dirty.empty || this.#saving !== undefined) {
-      if (this.#saving === undefined) this.#save();
+      this.#save();
       await this.#saving;
       if (this.#failures > 0) throw this.#error;
     }
@@ -96,7 +96,9 @@ export class Saver {
     await this.#options.persister.close?.();
   }
 
+  /** Saves changes, unless it is saving or there are none. */
   #save(): void {
+    if (this.#saving !== undefined || this.dirty.empty) return;
     this.#cancelRetry();
     this.#saving = this.#saveDirty();
   }
@@ -133,9 +135,7 @@ export class Saver {
     const retryMs = backoffMs(this.#failures++);
     log.error(`a path could not be stored, next try in ${retryMs} ms: ${messageOf(error)}`, { path, error });
     this.#error = error;
-    this.#cancelRetry = clock.after(retryMs, () => {
-      if (this.#saving === undefined && !this.dirty.empty) this.#save();
-    });
+    this.#cancelRetry = clock.after(retryMs, () => this.#save());
   }
 
   #parts(keys: ChangedKeys): Map<string, string> {

@@ -6,21 +6,15 @@ import { Assembler } from "./fragments.ts";
 import { multiplexedSession } from "./multiplexed_session.ts";
 import type { PathStore } from "./path_store.ts";
 
-/** What sessions need. */
-export interface SessionsOptions {
-  readonly paths: Paths;
-  readonly fragmentTimeoutMs: number;
-  /** Returns the store of a path, if it is ready. */
-  readonly storeOf: (path: string) => PathStore | undefined;
-}
-
 /**
  * Creates the function that opens the session of an accepted connection: with one store, or with several in the
- * multiplexed mode.
+ * multiplexed mode. `storeOf` returns the store of a path, if it is ready.
  */
-export function sessions(
-  { paths, fragmentTimeoutMs, storeOf }: SessionsOptions,
-): (conn: Connection, request: Upgrade, grant: PathGrant, host: Host) => Session {
+export function sessions({ paths, fragmentTimeoutMs, storeOf }: {
+  paths: Paths;
+  fragmentTimeoutMs: number;
+  storeOf: (path: string) => PathStore | undefined;
+}): (conn: Connection, request: Upgrade, grant: PathGrant, host: Host) => Session {
   /** One for each channel, so that its clients share encoded frames. */
   const encoders = new Map<string, FrameEncoder>();
 

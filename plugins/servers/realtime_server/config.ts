@@ -1,4 +1,4 @@
-import { checkOptions, type Plugin } from "../../../core/mod.ts";
+import type { Plugin } from "../../../core/mod.ts";
 import type { LiveStore } from "../../live_queries.ts";
 import type { Limits } from "../../rate_limits.ts";
 import type { SignInConfig } from "../shared/sign_in.ts";
@@ -25,17 +25,6 @@ export interface RateLimitConfig {
   maxMessagesPerMinute?: number;
   /** The window, in milliseconds. @default {60000} */
   windowMs?: number;
-}
-
-/** Throws unless all numbers are positive integers. */
-export function checkConfig({ rateLimit, ...numbers }: {
-  pingInterval: number;
-  presenceTimeout: number;
-  rateLimit: RateLimitConfig;
-}): void {
-  const check = checkOptions("realtime_server");
-  for (const [name, value] of Object.entries(numbers)) check.positiveInteger(name, value);
-  for (const [name, value] of Object.entries(rateLimit)) check.positiveInteger(`rateLimit.${name}`, value);
 }
 
 /** Converts the limits to those of `rate_limits`. */

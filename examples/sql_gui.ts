@@ -1,12 +1,12 @@
 /**
- * A small SQL desk that several people use at once: everybody sees which queries run and how far they are, which tables
- * come and go, and where the others point.
+ * A small SQL desk for several users: all see the running queries with their progress, created and dropped tables, and
+ * the pointers of the others.
  *
  *     deno run --allow-net --allow-env --allow-read --allow-write --allow-run examples/sql_gui.ts
  *
- * Open http://127.0.0.1:8086 in two windows. With `--allow-run` a query that reads has a process of its own, which is ended
- * when it is cancelled; without, it has a worker, which stops between two rows. Whoever can open the page can run any SQL on the
- * example's database: it is for your own machine.
+ * Open http://127.0.0.1:8086 in two windows. With `--allow-run`, a query that reads runs in a process, which is killed when the
+ * query is cancelled. Without, it runs in a worker, which stops between two rows. Anyone who can open the page can run any
+ * SQL on the example's database, so it is only for your own machine.
  */
 
 import { type Connection, loadSettings, run, Server, setting } from "@plugboard/server";
@@ -27,14 +27,14 @@ const { PORT, DATABASE } = loadSettings({
 const server = new Server({ port: PORT });
 server.use(logging());
 const store = server.use(persistence({ path: DATABASE }));
-// On this machine everybody may do everything, but pages of other sites may not.
+// Everything is allowed on this machine, except for pages of other sites.
 const access = server.use(auth({ hostname: "127.0.0.1" }));
 const bus = server.use(channels({ access }));
 const methods = server.use(rpc());
 const events = server.use(sqlEvents({ channels: bus, store, progressMs: 100 }));
 server.use(json({ channels: bus, rpc: methods, access }));
 
-/** The latest query of each client; its rows are fetched once it is complete. */
+/** The latest query of each client. Its rows are fetched when it is complete. */
 const latest = new Map<Connection, RunningQuery>();
 
 server.use({
@@ -67,7 +67,7 @@ methods.define("tables", {
     ).map(({ name }) => name),
 });
 
-// Answers at once: while it waited, nothing else of this client would be heard, least of all that it cancels.
+// Returns at once. A method that waited would delay other messages of this client, such as a cancellation.
 methods.define("runQuery", {
   args: (value) => value as { sql: string; queryId: string; totalRows?: number; write: boolean },
   run({ sql, queryId, totalRows, write }, caller) {
@@ -94,7 +94,7 @@ methods.define("fetchRows", {
 });
 
 function connOf({ conn }: Caller): Connection {
-  if (conn === undefined) throw new RpcError(400, "Queries need a connection, to be followed");
+  if (conn === undefined) throw new RpcError(400, "Queries need a connection");
   return conn;
 }
 
@@ -104,7 +104,7 @@ function own(caller: Caller): RunningQuery {
   return query;
 }
 
-/** A value as JSON can hold it and people read it. */
+/** Returns a value in a readable form that JSON can express. */
 function shown(value: Value): string | number | null {
   if (value instanceof Uint8Array) return `x'${value.subarray(0, 32).toHex()}' (${value.length} bytes)`;
   return typeof value === "bigint" ? String(value) : value;

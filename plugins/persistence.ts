@@ -119,7 +119,7 @@ export function persistence(options: PersistenceOptions = {}): Plugin<Store> {
     watch: (listener, tables) => open().watch(listener, tables),
     keyValues: (namespace, limits = {}) => keyValues(store, namespace, limits, () => host.clock.now()),
     isolated(how = {}) {
-      const reads = isolatedReads(settings.path, how, { open, clock: () => host.clock });
+      const reads = isolatedReads(settings.path, how, open, () => host.clock);
       isolated.add(reads);
       return reads;
     },

@@ -12,7 +12,7 @@ import type { Log } from "../../core/mod.ts";
 import { catalog } from "./catalog.ts";
 import { recordedRows } from "./change_rows.ts";
 import type { ChangeListener, Changes, TableChange, TableInfo, Watch } from "./sql_types.ts";
-import { ALL, watches } from "./watches.ts";
+import { watches } from "./watches.ts";
 
 /** What the feed needs. */
 export interface ChangeFeedParts {
@@ -69,12 +69,12 @@ export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFe
   let seen = { data: versions.data(), schema: versions.schema() };
 
   /** A table, or all, got its first watch. */
-  function added(what: string): void {
+  function added(table: string | undefined): void {
     outdated(); // SQLite may have prepared statements again while there was no session, see hooked
     if (!native.isTransaction) return;
     // What this transaction changed before is unknown.
-    if (what === ALL) outside = true;
-    else if (!touched.has(what)) touched.set(what, undefined);
+    if (table === undefined) outside = true;
+    else if (!touched.has(table)) touched.set(table, undefined);
   }
 
   function openSession(name: string): Session | undefined {
@@ -131,7 +131,7 @@ export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFe
         seen.data = versions.data();
         outside = false;
       }
-      const watch = watching.add(listener, wanted === "all" ? "all" : "none");
+      const watch = watching.add(listener, wanted === "all");
       if (wanted !== "all") { for (const table of wanted) watch.add(table); }
       return watch;
     },

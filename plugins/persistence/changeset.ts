@@ -20,9 +20,7 @@ export interface RecordedChange {
   readonly new: ChangeRecord | undefined;
 }
 
-const INSERT = 18;
-const DELETE = 9;
-const UPDATE = 23;
+const TYPES: Readonly<Record<number, RecordedChange["type"]>> = { 9: "delete", 18: "insert", 23: "update" };
 
 /** Parses a changeset. */
 export function parseChangeset(bytes: Uint8Array): RecordedChange[] {
@@ -39,18 +37,13 @@ export function parseChangeset(bytes: Uint8Array): RecordedChange[] {
       continue;
     }
     reader.skip(1);
-    const old = first === INSERT ? undefined : reader.record(width);
-    const latest = first === DELETE ? undefined : reader.record(width);
-    changes.push({ table, type: typeOf(first), old, new: latest });
+    const type = TYPES[first];
+    if (type === undefined) throw new Error(`Unknown operation ${first} in a changeset`);
+    const old = type === "insert" ? undefined : reader.record(width);
+    const latest = type === "delete" ? undefined : reader.record(width);
+    changes.push({ table, type, old, new: latest });
   }
   return changes;
-}
-
-function typeOf(operation: number): RecordedChange["type"] {
-  if (operation === INSERT) return "insert";
-  if (operation === UPDATE) return "update";
-  if (operation === DELETE) return "delete";
-  throw new Error(`Unknown operation ${operation} in a changeset`);
 }
 
 /** Keeps a byte order mark, which is ordinary text here. */

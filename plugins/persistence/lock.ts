@@ -17,9 +17,16 @@ export function lockFor(path: string, waitMs: number): () => void {
   const lockPath = `${path}.lock`;
   const end = performance.now() + waitMs;
   for (;;) {
-    const file = open(lockPath);
+    const file = attempt(() => Deno.openSync(lockPath, { create: true, write: true }), undefined);
+    // If it cannot be created, neither can the database, and SQLite reports a better reason.
     if (file === undefined) return () => {};
-    if (locked(file) && isCurrent(lockPath, file)) return () => release(lockPath, file);
+    // On a file system without locks, locking succeeds always.
+    if (attempt(() => file.tryLockSync(true), true) && isCurrent(lockPath, file)) {
+      return () => {
+        attempt(() => Deno.removeSync(lockPath), undefined); // fails in a read-only folder; closing it unlocks too
+        file.close();
+      };
+    }
     file.close();
     if (performance.now() >= end) {
       throw new PlugboardError("database_locked", "Another server uses this database");
@@ -28,38 +35,15 @@ export function lockFor(path: string, waitMs: number): () => void {
   }
 }
 
-/** If it cannot be created, neither can the database, and SQLite reports a better reason. */
-function open(lockPath: string): Deno.FsFile | undefined {
-  try {
-    return Deno.openSync(lockPath, { create: true, write: true });
-  } catch {
-    return undefined;
-  }
-}
-
-/** On a file system without locks it succeeds always. */
-function locked(file: Deno.FsFile): boolean {
-  try {
-    return file.tryLockSync(true);
-  } catch {
-    return true;
-  }
-}
-
 /** The previous owner removes its lock file. A lock on the removed file is worthless. */
 function isCurrent(lockPath: string, file: Deno.FsFile): boolean {
-  try {
-    return Deno.statSync(lockPath).ino === file.statSync().ino;
-  } catch {
-    return false;
-  }
+  return attempt(() => Deno.statSync(lockPath).ino === file.statSync().ino, false);
 }
 
-function release(lockPath: string, file: Deno.FsFile): void {
+function attempt<T>(run: () => T, otherwise: T): T {
   try {
-    Deno.removeSync(lockPath);
+    return run();
   } catch {
-    // The folder is gone or read-only. Closing the handle unlocks it.
+    return otherwise;
   }
-  file.close();
 }

@@ -6,6 +6,7 @@
 
 import { PlugboardError } from "../../core/mod.ts";
 import type { Durability } from "./file.ts";
+import { sourceWorker } from "./source_worker.ts";
 
 /** A task for a worker. */
 export type Task =
@@ -103,16 +104,8 @@ interface WorkerSettings {
 
 type Answer = { result: unknown } | { error: string; details: { code?: string; errcode?: number } };
 
-/**
- * Starts a worker from the source of {@linkcode work}. Unlike a file, it is also available in a bundle and in a compiled
- * executable.
- */
 function startWorker(): Worker {
-  const source = new Blob([`await (${work})();`], { type: "text/javascript" });
-  const url = URL.createObjectURL(source);
-  const worker = new Worker(url, { type: "module", name: "plugboard maintenance" });
-  URL.revokeObjectURL(url);
-  return worker;
+  return sourceWorker(`await (${work})();`, "plugboard maintenance");
 }
 
 /** The worker's program. It uses nothing outside of itself. */

@@ -14,42 +14,31 @@ export interface Watches {
   /** Whether a table is watched. */
   includes(table: string): boolean;
   /** Adds a watch of no table, or of all. */
-  add(listener: ChangeListener, tables: "none" | "all"): Watch;
+  add(listener: ChangeListener, all: boolean): Watch;
   /** Passes changes to the listeners that want them. */
   publish(changes: Changes): void;
 }
 
-/** Stands for all tables. No table has this name, since names are in lower case. */
-export const ALL = "ALL";
-
 interface Entry {
   readonly listener: ChangeListener;
-  readonly tables: Set<string> | "all";
+  readonly all: boolean;
+  readonly tables: Set<string>;
 }
 
-/** Makes an empty list. `added` is called with each table, or with {@linkcode ALL}, that gets its first watch. */
-export function watches(log: Log, added: (what: string) => void): Watches {
+/** Makes an empty list. `added` is called when a table gets its first watch; with `undefined` for a watch of all. */
+export function watches(log: Log, added: (table: string | undefined) => void): Watches {
   const entries = new Set<Entry>();
-  /** The number of watches of each table, and of {@linkcode ALL}. */
-  const counts = new Map<string, number>();
 
-  function count(what: string): void {
-    const before = counts.get(what) ?? 0;
-    counts.set(what, before + 1);
-    if (before === 0) added(what);
+  function includes(table: string): boolean {
+    for (const { all, tables } of entries) if (all || tables.has(table)) return true;
+    return false;
   }
 
-  function discount(what: string): void {
-    const left = counts.get(what)! - 1;
-    if (left > 0) counts.set(what, left);
-    else counts.delete(what);
-  }
-
-  function notify({ listener, tables }: Entry, changes: Changes): void {
-    const wanted = tables === "all" ? changes : { ...changes, tables: among(changes.tables, tables) };
-    if (wanted.tables.size === 0 && !wanted.schema && !wanted.outside) return;
+  function notify({ listener, all, tables }: Entry, changes: Changes): void {
+    const wanted = [...changes.tables].filter(([name]) => all || tables.has(name));
+    if (wanted.length === 0 && !changes.schema && !changes.outside) return;
     try {
-      listener(wanted);
+      listener({ ...changes, tables: new Map(wanted) });
     } catch (error) {
       log.error("A listener to changes failed", { error });
     }
@@ -59,38 +48,27 @@ export function watches(log: Log, added: (what: string) => void): Watches {
     get none() {
       return entries.size === 0;
     },
-    includes: (table) => counts.has(ALL) || counts.has(table),
-    add(listener, what) {
-      const tables = what === "all" ? "all" : new Set<string>();
-      const entry: Entry = { listener, tables };
+    includes,
+    add(listener, all) {
+      const entry: Entry = { listener, all, tables: new Set() };
       entries.add(entry);
-      if (tables === "all") count(ALL);
-      const watch: Watch = {
+      if (all) added(undefined);
+      const stop = () => void entries.delete(entry);
+      return {
         add(table) {
           const name = table.toLowerCase();
-          if (tables === "all" || tables.has(name) || !entries.has(entry)) return;
-          tables.add(name);
-          count(name);
+          const first = !includes(name);
+          entry.tables.add(name);
+          if (first && entries.has(entry)) added(name);
         },
-        delete(table) {
-          const name = table.toLowerCase();
-          if (tables !== "all" && entries.has(entry) && tables.delete(name)) discount(name);
-        },
-        stop() {
-          if (!entries.delete(entry)) return;
-          for (const name of tables === "all" ? [ALL] : tables) discount(name);
-        },
-        [Symbol.dispose]: () => watch.stop(),
+        delete: (table) => void entry.tables.delete(table.toLowerCase()),
+        stop,
+        [Symbol.dispose]: stop,
       };
-      return watch;
     },
     publish(changes) {
       // A listener may end another one's watch, or add one.
       for (const entry of [...entries]) if (entries.has(entry)) notify(entry, changes);
     },
   };
-}
-
-function among(changes: Changes["tables"], wanted: ReadonlySet<string>): Changes["tables"] {
-  return new Map([...changes].filter(([name]) => wanted.has(name)));
 }

@@ -20,9 +20,9 @@ export function skipBlank(sql: string, from = 0): number {
   return blank.lastIndex;
 }
 
-/** Whether the SQL contains no statement. */
-export function isBlank(sql: string): boolean {
-  return skipBlank(sql) === sql.length;
+/** Whether the SQL contains a statement, and no NUL character, at which SQLite stops. */
+export function hasStatement(sql: string): boolean {
+  return skipBlank(sql) < sql.length && !sql.includes("\0");
 }
 
 /** Returns where the next statement begins, or the length of the text if there is none. */

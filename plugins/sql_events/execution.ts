@@ -69,7 +69,7 @@ export function readingInMemory(
     if (recursive) {
       throw new PlugboardError(
         "not_available",
-        "A recursive query needs a database file: it could run for ever",
+        "A recursive query needs a database file: it could run forever",
       );
     }
     const begun = performance.now();

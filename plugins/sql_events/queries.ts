@@ -6,9 +6,9 @@
 
 import { PlugboardError } from "../../core/mod.ts";
 import type { Params } from "../persistence.ts";
+import { hasStatement } from "../shared/sql_text.ts";
 import type { Execution } from "./execution.ts";
 import { Query, type QueryParts, type ResolvedOptions } from "./query.ts";
-import { isBlank } from "../shared/sql_text.ts";
 import type { QueryOptions, RunningQuery } from "./types.ts";
 
 /** What {@linkcode queries} needs. */
@@ -80,32 +80,28 @@ export function queries(parts: QueriesParts): Queries {
 const MAX_SQL_CHARS = 100_000;
 const MAX_ID_CHARS = 100;
 
+/** Throws for the first rule that does not hold. */
 function checkQuery(
-  sql: string,
+  sql: unknown,
   params: Params,
   { user, queryId, signal, totalRows }: ResolvedOptions,
 ): void {
-  const check = (holds: boolean, code: string, sentence: string) => {
-    if (!holds) throw new PlugboardError(code, sentence);
-  };
-  check(
-    typeof sql === "string" && sql.length <= MAX_SQL_CHARS,
-    "bad_sql",
-    `SQL is a text of up to ${MAX_SQL_CHARS} characters`,
-  );
-  // An empty statement would crash the runtime.
-  check(
-    !sql.includes("\0") && !isBlank(sql),
-    "bad_sql",
-    "There is no statement in the SQL, or a NUL character",
-  );
   const values: readonly unknown[] = Array.isArray(params) ? params : Object.values(params);
-  check(values.every(isValue), "bad_parameter", "Parameters are null, numbers, bigints, texts or bytes");
-  check(typeof user === "string", "bad_request", "A user is a text");
-  const fit = typeof queryId === "string" && queryId !== "" && queryId.length <= MAX_ID_CHARS;
-  check(fit, "bad_request", `A query's id is a text of 1 to ${MAX_ID_CHARS} characters`);
-  check(totalRows === undefined || totalRows > 0, "bad_request", '"totalRows" must be a number above zero');
-  if (signal?.aborted) throw new PlugboardError("cancelled", "The query was cancelled before it began");
+  const text = (value: unknown, max: number) => typeof value === "string" && value.length <= max;
+  const rules: [holds: boolean, code: string, sentence: string][] = [
+    [text(sql, MAX_SQL_CHARS), "bad_sql", `SQL is a text of up to ${MAX_SQL_CHARS} characters`],
+    [hasStatement(String(sql)), "bad_sql", "There is no statement in the SQL, or a NUL character"],
+    [values.every(isValue), "bad_parameter", "Parameters are null, numbers, bigints, texts or bytes"],
+    [typeof user === "string", "bad_request", "A user is a text"],
+    [
+      queryId !== "" && text(queryId, MAX_ID_CHARS),
+      "bad_request",
+      `A query's id is a text of 1 to ${MAX_ID_CHARS} characters`,
+    ],
+    [totalRows === undefined || totalRows > 0, "bad_request", '"totalRows" must be a number above zero'],
+    [!signal?.aborted, "cancelled", "The query was cancelled before it began"],
+  ];
+  for (const [holds, code, sentence] of rules) if (!holds) throw new PlugboardError(code, sentence);
 }
 
 function isValue(value: unknown): boolean {

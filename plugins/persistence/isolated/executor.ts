@@ -6,6 +6,7 @@
  */
 
 import { messageOf, PlugboardError } from "../../../core/mod.ts";
+import { sourceWorker } from "../source_worker.ts";
 import { type ReadAnswer, readerSource, type ReadRequest, type ReadResult, ROWS, STOP } from "./reader.ts";
 
 /** Runs one read at a time. */
@@ -25,9 +26,7 @@ export interface Executor {
 /** Starts an executor in a worker. */
 export function workerExecutor(): Executor {
   const control = new Uint32Array(new SharedArrayBuffer(8));
-  const url = URL.createObjectURL(new Blob([readerSource()], { type: "text/javascript" }));
-  const worker = new Worker(url, { type: "module", name: "plugboard query" });
-  URL.revokeObjectURL(url);
+  const worker = sourceWorker(readerSource(), "plugboard query");
   let pending: PromiseWithResolvers<ReadResult> | undefined;
   let usable = true;
   worker.onmessage = ({ data }: MessageEvent<ReadAnswer>) => pending && settle(pending, data);

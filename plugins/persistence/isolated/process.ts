@@ -7,6 +7,7 @@
 import { dirname } from "node:path";
 import { deserialize, serialize } from "node:v8";
 import { messageOf, PlugboardError } from "../../../core/mod.ts";
+import { sourceWorker } from "../source_worker.ts";
 import { type Executor, settle } from "./executor.ts";
 import { frame, framesIn } from "./frames.ts";
 import { type ReadAnswer, readerSource, type ReadRequest, type ReadResult } from "./reader.ts";
@@ -86,7 +87,9 @@ function serialized(request: ReadRequest): Uint8Array {
 }
 
 function startProcess(path: string) {
-  const source = `await (${program})(${frame}, ${framesIn}, ${JSON.stringify(readerSource())});`;
+  const source = `await (${program})(${frame}, ${framesIn}, ${sourceWorker}, ${
+    JSON.stringify(readerSource())
+  });`;
   const alone = ["prompt", "config", "lock", "remote", "npm", "code-cache"].map((what) => `--no-${what}`);
   const command = new Deno.Command(Deno.execPath(), {
     args: [
@@ -113,11 +116,15 @@ function startProcess(path: string) {
  * The process's program. It runs as source text, so it uses nothing outside of itself but its arguments. It reads in a
  * worker, so that the process notices when its pipe closes: it ends with the server, even one that is killed.
  */
-async function program(encode: typeof frame, decode: typeof framesIn, reader: string): Promise<void> {
+async function program(
+  encode: typeof frame,
+  decode: typeof framesIn,
+  startWorker: typeof sourceWorker,
+  reader: string,
+): Promise<void> {
   const { deserialize, serialize } = await import("node:v8");
   const control = new Uint32Array(new SharedArrayBuffer(8));
-  const url = URL.createObjectURL(new Blob([reader], { type: "text/javascript" }));
-  const worker = new Worker(url, { type: "module" });
+  const worker = startWorker(reader, "plugboard query");
   let reporting: ReturnType<typeof setInterval> | undefined;
 
   function send(report: Report): void {

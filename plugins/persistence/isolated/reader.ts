@@ -52,9 +52,7 @@ export const STOP = 1;
 /** What the worker's program uses. These functions use nothing outside of themselves. */
 const TOOLS = { authorizer, inspection, iterationFailure, narrowed, skipBlank };
 
-/**
- * Returns the worker's program as text. Unlike a file, it is also available in a bundle and in a compiled executable.
- */
+/** Returns the worker's program as text. */
 export function readerSource(): string {
   const tools = Object.entries(TOOLS).map(([name, tool]) => `${name}: ${tool}`);
   return `await (${work})({ ${tools.join(",\n")} }, ${ROWS}, ${STOP});`;

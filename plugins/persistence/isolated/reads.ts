@@ -5,7 +5,7 @@
  */
 
 import { checkOptions, type Clock, PlugboardError } from "../../../core/mod.ts";
-import { isBlank } from "../../shared/sql_text.ts";
+import { hasStatement } from "../../shared/sql_text.ts";
 import type { Params } from "../sql_types.ts";
 import { workerExecutor } from "./executor.ts";
 import { pool } from "./pool.ts";
@@ -21,15 +21,13 @@ const MAX_WAITING = 1_000;
 /** Bytes of one result. */
 const MAX_BYTES = 4_194_304;
 
-/** What isolated reads need of their store. */
-export interface IsolatedHost {
-  /** Throws while the file is not open. */
-  open(): unknown;
-  clock(): Clock;
-}
-
-/** Reads from the file at `path`. */
-export function isolatedReads(path: string, options: IsolatedOptions, host: IsolatedHost): IsolatedReads {
+/** Reads from the file at `path`. `open` throws while the file is not open. */
+export function isolatedReads(
+  path: string,
+  options: IsolatedOptions,
+  open: () => unknown,
+  clock: () => Clock,
+): IsolatedReads {
   const { maxMemoryBytes = 268_435_456, plugin = "isolated reads" } = options;
   const { runIn = processesAllowed() ? "process" : "worker" } = options;
   const check = checkOptions(plugin);
@@ -37,7 +35,7 @@ export function isolatedReads(path: string, options: IsolatedOptions, host: Isol
   check.oneOf("runIn", runIn, ["process", "worker"]);
   const rule = `"worker" without the permission to run ${Deno.execPath()}, and in a compiled program`;
   check.that(runIn === "worker" || processesAllowed(), "runIn", rule, runIn);
-  const executors = pool(() => runIn === "process" ? processExecutor(path) : workerExecutor(), host.clock);
+  const executors = pool(() => runIn === "process" ? processExecutor(path) : workerExecutor(), clock);
   const common = { path, heapBytes: runIn === "process" ? maxMemoryBytes : 0 };
   let waiting: PromiseWithResolvers<void>[] = [];
   let free = MAX_CONCURRENT;
@@ -45,7 +43,13 @@ export function isolatedReads(path: string, options: IsolatedOptions, host: Isol
 
   function begin(request: ReadRequest): IsolatedRead & { readonly result: Promise<ReadResult> } {
     if (ended) throw stopped();
-    host.open();
+    if (path === ":memory:") {
+      throw new PlugboardError("not_available", "Only a database in a file can be read in isolation");
+    }
+    open();
+    if (!hasStatement(request.sql)) {
+      throw new PlugboardError("bad_sql", "There is no statement in the SQL, or a NUL character");
+    }
     const executor = executors.take();
     const read = async () => {
       try {
@@ -81,12 +85,6 @@ export function isolatedReads(path: string, options: IsolatedOptions, host: Isol
   }
 
   async function run(request: ReadRequest, maxMs: number): Promise<ReadResult> {
-    if (isBlank(request.sql) || request.sql.includes("\0")) {
-      throw new PlugboardError("bad_sql", "There is no statement in the SQL, or a NUL character");
-    }
-    if (path === ":memory:") {
-      throw new PlugboardError("not_available", "Only a database in a file can be read in isolation");
-    }
     await enter();
     let reading;
     try {
@@ -97,7 +95,7 @@ export function isolatedReads(path: string, options: IsolatedOptions, host: Isol
     }
     reading.result.then(leave, leave);
     const late = Promise.withResolvers<never>();
-    const cancel = host.clock().after(maxMs, () => {
+    const cancel = clock().after(maxMs, () => {
       late.reject(new PlugboardError("timeout", `The query takes longer than ${maxMs} ms`));
       reading.stop();
     });

@@ -8,17 +8,12 @@ export type ApiKey = ApiKeyOptions & { readonly key: string };
 /** Longer keys are refused before they are hashed. */
 const MAX_KEY_LENGTH = 512;
 
-interface Entry {
-  readonly info: ApiKeyInfo;
-  readonly digest: Uint8Array;
-}
-
 /**
  * API keys by name. Only the SHA-256 of a key is stored: keys are random, a slow hash would protect nothing more. A key
  * is compared with all entries in constant time.
  */
 export class ApiKeys {
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new Map<string, { readonly info: ApiKeyInfo; readonly digest: Uint8Array }>();
 
   /** Adds a key; throws if the key is invalid or the name is taken. */
   add(key: string, { name, permissions, ...rest }: ApiKeyOptions, now: number): void {

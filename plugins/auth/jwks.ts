@@ -1,12 +1,3 @@
-/**
- * Keys that an identity provider publishes at a URL (JWKS).
- *
- * Unlike the reader of `jose`, this one retries an endpoint that is down with back-off instead of once per token, and
- * known keys stay valid meanwhile.
- *
- * @module
- */
-
 import { createLocalJWKSet, errors, type JWTHeaderParameters } from "jose";
 import { checkOptions, type Clock, type Log, PlugboardError } from "../../core/mod.ts";
 import { backoffMs } from "../shared/backoff.ts";
@@ -42,7 +33,12 @@ const MAX_CANDIDATES = 8;
 
 type KeySet = ReturnType<typeof createLocalJWKSet>;
 
-/** Fetches keys from a URL and caches them. */
+/**
+ * Fetches the keys that an identity provider publishes at a URL (JWKS), and caches them.
+ *
+ * Unlike the reader of `jose`, this one retries an endpoint that is down with back-off instead of once per token, and
+ * known keys stay valid meanwhile.
+ */
 export function remoteKeys(options: JwksOptions): RemoteKeys {
   const { url, maxAgeMs = 600_000, maxStaleMs = 86_400_000, cooldownMs = 10_000, timeoutMs = 5_000 } =
     options;

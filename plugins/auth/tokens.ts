@@ -1,12 +1,3 @@
-/**
- * Tokens: JWTs, verified with secrets, public keys and keys that an identity provider publishes.
- *
- * The source of a key decides which algorithms it verifies, never the token: a secret verifies only HMAC, a public key
- * only algorithms of its own type. So a token cannot pass off a public key as a secret.
- *
- * @module
- */
-
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { errors, type JWTHeaderParameters, type JWTPayload, jwtVerify, type JWTVerifyOptions } from "jose";
 import { checkOptions, type Clock, type Log, messageOf, PlugboardError } from "../../core/mod.ts";
@@ -58,7 +49,12 @@ const PUBLIC: readonly Algorithm[] = [...RSA, "ES256", "ES384", "ES512", ...EDWA
 /** RFC 7518: an HMAC key must be as long as its hash. A shorter one can be guessed from one token. */
 const MIN_SECRET_BYTES = 32;
 
-/** Prepares the keys. */
+/**
+ * Verifies tokens (JWTs) with secrets, public keys and keys that an identity provider publishes.
+ *
+ * The source of a key decides which algorithms it verifies, never the token: a secret verifies only HMAC, a public key
+ * only algorithms of its own type. So a token cannot pass off a public key as a secret.
+ */
 export function tokenVerifier(options: JwtOptions): Tokens {
   const { algorithms, issuer, audience, clockToleranceMs = 5_000, maxTokenLength = 8_192 } = options;
   const guard = checkOptions("auth");

@@ -1,4 +1,4 @@
-import { parseDuration, PlugboardError } from "../../core/mod.ts";
+import { checkOptions, parseDuration } from "../../core/mod.ts";
 
 /** How many in how much time: `600/1m`, `50/10s`, `10/s`; `off` means no limit. */
 export type Rate = `${number}/${number | ""}${"ms" | "s" | "m" | "h"}` | "off";
@@ -16,13 +16,9 @@ export function paceOf(name: string, rate: string): Pace | undefined {
   if (rate === "off") return undefined;
   const [, limit, time, unit] = rate.match(/^(\d{1,15})\/(\d{0,9})(ms|s|m|h)$/) ?? [];
   const windowMs = parseDuration(`${time || 1}${unit}`);
-  if (Number(limit) > 0 && windowMs > 0) {
-    return { limit: Number(limit), windowMs, eachMs: windowMs / Number(limit) };
-  }
-  throw new PlugboardError(
-    "bad_option",
-    `Cannot start rate_limits: "${name}" must be a rate such as 600/1m or off, got ${JSON.stringify(rate)}`,
-  );
+  const valid = Number(limit) > 0 && windowMs > 0;
+  checkOptions("rate_limits").that(valid, name, "a rate such as 600/1m or off", rate);
+  return { limit: Number(limit), windowMs, eachMs: windowMs / Number(limit) };
 }
 
 /**

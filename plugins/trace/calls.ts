@@ -81,7 +81,12 @@ export function recordCalls(
     };
     const done = (value: unknown) =>
       ended("EXIT", { result: value === undefined ? "void" : writer.json(value) });
-    const failed = (error: unknown) => ended("EXCEPTION", { exception: describe(error, writer) });
+    const failed = (error: unknown) => {
+      const text = error instanceof Error
+        ? writer.text(`${error.name}: ${error.message}`)
+        : writer.json(error);
+      ended("EXCEPTION", { exception: text });
+    };
 
     try {
       const result = threads.run(thread, work);
@@ -93,10 +98,6 @@ export function recordCalls(
       throw error;
     }
   };
-}
-
-function describe(error: unknown, writer: PlainWriter): string {
-  return error instanceof Error ? writer.text(`${error.name}: ${error.message}`) : writer.json(error);
 }
 
 /** Returns the names of the parameters from the source, with the dots of a rest parameter. Patterns have an empty name. */

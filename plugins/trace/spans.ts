@@ -1,12 +1,3 @@
-/**
- * OpenTelemetry spans of upgrades, publications and traced calls.
- *
- * With `OTEL_DENO=true` the runtime exports the spans. It reads the W3C trace context from the headers of each request
- * and keeps it for the messages of an upgraded connection. Otherwise these calls do nothing.
- *
- * @module
- */
-
 import { type Span, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { type App, messageOf } from "../../core/mod.ts";
 import type { ChannelExtension, Publishing } from "../channels.ts";
@@ -29,7 +20,12 @@ export interface Spans {
   sweep(): void;
 }
 
-/** Creates the hooks that create spans. */
+/**
+ * Creates the hooks that create OpenTelemetry spans of upgrades, publications and traced calls.
+ *
+ * With `OTEL_DENO=true` the runtime exports the spans. It reads the W3C trace context from the headers of each request
+ * and keeps it for the messages of an upgraded connection. Otherwise these calls do nothing.
+ */
 export function createSpans(writer: PlainWriter): Spans {
   const tracer = trace.getTracer("plugboard");
   /** In order of their start. */

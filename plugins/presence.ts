@@ -156,11 +156,13 @@ export function presence(
       if (time > due) break;
       updates.delete(key);
       inBackground(() =>
-        change(channel, client, (known) => {
-          if (known !== undefined && known.info === undefined && known.lastSeenAt <= due) {
-            remove(channel, known);
-          }
-        })
+        change(
+          channel,
+          client,
+          (known) =>
+            known !== undefined && known.info === undefined && known.lastSeenAt <= due &&
+            remove(channel, known),
+        )
       );
     }
   }

@@ -12,7 +12,7 @@ import type { OnFailure } from "./extensions.ts";
 
 /** The delay before the first retry, and the longest one. */
 const RETRY_MS = 100;
-const MAX_RETRY_MS = 10_000;
+const MAX_RETRY_MS = 12_800;
 
 /** Subscribes at brokers, and retries while a channel is in use. */
 export class BrokerSubscriptions {

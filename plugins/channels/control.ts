@@ -60,7 +60,9 @@ export function control(node: ChannelNode, clients: LocalClients, cluster: Clust
     async subscribe({ target, channel, grant }) {
       const all = clients.targeted(target);
       const request = { serverSide: true, ...(grant !== undefined && { grant }) };
-      await Promise.all(all.map((client) =>
+      // Those that are subscribed already count too, so that a failed call can be repeated.
+      const others = all.filter(({ subscriptions }) => !subscriptions.has(channel));
+      await Promise.all(others.map((client) =>
         client.subscribe(channel, request, (subscribed) => {
           client.conn.send(client.encoder.subscribed(channel, subscribed));
         })
@@ -118,8 +120,9 @@ export function control(node: ChannelNode, clients: LocalClients, cluster: Clust
       return () => ends.forEach((end) => end());
     },
     disconnect: (target, why = forceDisconnect) => count("disconnect", { target, why }),
-    subscribeClients: (target, channel, grant) =>
-      count("subscribe", { target, channel, grant: grant && checkedGrant(grant) }),
+    async subscribeClients(target, channel, grant) {
+      return await count("subscribe", { target, channel, grant: grant && checkedGrant(grant) });
+    },
     unsubscribeClients: (target, channel) => count("unsubscribe", { target, channel }),
     closeChannel: (channel, why) => count("close", { channel, why }),
     async refresh(target, { expiresAt, info }) {

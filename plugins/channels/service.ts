@@ -51,7 +51,7 @@ export type Target = { readonly user: string } | { readonly client: string };
 export interface ChannelControl {
   /** Closes connections; resolves to their number. */
   disconnect(target: Target, why?: CloseCode): Promise<number>;
-  /** Subscribes clients to a channel; resolves to their number. */
+  /** Subscribes clients to a channel, unless they are; resolves to their number. */
   subscribeClients(target: Target, channel: string, grant?: SubscribeGrant): Promise<number>;
   /** Ends subscriptions of clients, to one channel or to all; resolves to their number. */
   unsubscribeClients(target: Target, channel?: string): Promise<number>;

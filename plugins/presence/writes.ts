@@ -10,7 +10,7 @@ import { Turns } from "../shared/turns.ts";
 
 /** The delay before the first retry, and the longest one. */
 const RETRY_MS = 100;
-const MAX_RETRY_MS = 10_000;
+const MAX_RETRY_MS = 12_800;
 
 /** Runs writes. */
 export class PresenceWrites {

@@ -9,7 +9,7 @@ import { rateLimits } from "../../plugins/rate_limits.ts";
 import { trace, type TraceRecord } from "../../plugins/trace.ts";
 import { channelProtocol } from "../kit/channel_protocol.ts";
 import { type Client, RawClient, serve, until, within } from "../kit/mod.ts";
-import { delayed } from "../kit/broker_suite.ts";
+import { Network, remoteBrokers } from "../kit/remote.ts";
 
 async function chatServer(
   options: Partial<ChatOptions> = {},
@@ -441,7 +441,11 @@ Deno.test("messages are read in pages, in order", async () => {
 
 Deno.test("a client that joins during a conversation gets each message once", async () => {
   // The broker answers with varying delays.
-  await using server = await chatServer({ history: { onJoin: 1_000 } }, {}, delayed(memoryBroker()));
+  await using server = await chatServer(
+    { history: { onJoin: 1_000 } },
+    {},
+    remoteBrokers(1, new Network({ failures: 0 }))[0],
+  );
   const talkers = await Promise.all(["A", "B", "C"].map((name) => server.join(name)));
   const each = 40;
   const joiners: Client[] = [];

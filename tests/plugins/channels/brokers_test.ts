@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { memoryBroker, Payload } from "../../../plugins/channels.ts";
-import { brokerSuite, delayed, underTest } from "../../kit/broker_suite.ts";
+import { brokerSuite, underTest } from "../../kit/broker_suite.ts";
+import { persistent, remoteBrokers } from "../../kit/remote.ts";
 
 brokerSuite("memory", () => underTest(memoryBroker()));
-brokerSuite("delayed memory", () => underTest(delayed(memoryBroker())));
+brokerSuite("remote", () => underTest(persistent(remoteBrokers(1)[0]!)));
 
 Deno.test("the memory broker keeps nothing of channels that were only read", async () => {
   const { broker } = await underTest(memoryBroker());

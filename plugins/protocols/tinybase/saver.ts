@@ -89,10 +89,10 @@ export class Saver {
 
   /** Stops saving; unsaved changes are lost. */
   async stop(): Promise<void> {
-    this.#cancelRetry();
     this.dirty = new ChangedKeys();
     this.#callbacks = [];
     await this.#saving;
+    this.#cancelRetry();
     await this.#options.persister.close?.();
   }
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createMergeableStore } from "tinybase";
 import { type MaybePromise } from "../../../core/mod.ts";
 import { type PathPersister } from "../../../plugins/protocols/tinybase.ts";
+import { Saver } from "../../../plugins/protocols/tinybase/saver.ts";
 import { FakeClock, until } from "../../kit/mod.ts";
 import {
   converged,
@@ -230,6 +231,27 @@ Deno.test("T06 while saving fails, the server does not respond; it saves and res
   const answer = `S\n["q",0,[${hashesOf(a.store)}]]`;
   await until("the response", async () => await raw.nextText() === answer); // among the server's own requests
   assert.deepEqual([...documents.parts.get("pets")!.keys()], ['["t","pets","fido"]', '["h"]']);
+});
+
+Deno.test("T06 a save that fails while its store stops is not retried, as the persister is closed", async () => {
+  const clock = new FakeClock();
+  const { promise, reject } = Promise.withResolvers<void>();
+  const calls: string[] = [];
+  const persister: PathPersister = {
+    load: () => [],
+    save: () => (calls.push("save"), promise),
+    close: () => void calls.push("close"),
+  };
+  const ignore = () => {};
+  const log = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+  const saver = new Saver(createMergeableStore(), { side: { path: "pets" }, persister, clock, log });
+  saver.dirty.values.add("open");
+  const flushed = assert.rejects(saver.flush(), /disk full/);
+  const stopped = saver.stop();
+  reject(new Error("disk full"));
+  await Promise.all([flushed, stopped]);
+  clock.advance(60_000);
+  assert.deepEqual(calls, ["save", "close"]);
 });
 
 Deno.test("T06 a path with unsaved changes stays loaded after the last client has left, until they are saved", async () => {

@@ -149,7 +149,12 @@ export function pipe(options: PipeOptions): Plugin<Pipe> {
           send: (client, { content }) => side.send(client, content),
           broadcast: ({ content }, except) => side.broadcast(content, except),
         });
-        return client && serverClient(client);
+        return client && {
+          start: () => client.start?.(),
+          flush: () => client.flush?.(),
+          stop: () => client.stop?.(),
+          message: (from, content) => client.message(from.id, MessagePayload.parse(`${from.id}|${content}`)),
+        };
       });
     },
   };
@@ -179,13 +184,4 @@ const PROBLEMS: Partial<Record<Delivery, string>> = {
 
 function sendError(member: Member, requestId: string, code: string, message: string): void {
   member.deliver(`${requestId}|error|${JSON.stringify({ code, message })}`);
-}
-
-function serverClient(client: PipeServerClient): ServerClient {
-  return {
-    start: () => client.start?.(),
-    flush: () => client.flush?.(),
-    stop: () => client.stop?.(),
-    message: (from, content) => client.message(from.id, MessagePayload.parse(`${from.id}|${content}`)),
-  };
 }

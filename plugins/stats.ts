@@ -92,7 +92,7 @@ export interface StatsSummary {
 export function stats(options: StatsOptions): Plugin<Stats> {
   const { channels, metrics = metricsRegistry(), checks = [], otel = false } = options;
   const { allow = (_request, ip) => isLoopback(ip) } = options;
-  const { extension, latency, refused, start: startMeasuring, ...hooks } = measure(metrics, channels);
+  const { extension, latency, refused, start: startMeasuring, hooks } = measure(metrics, channels);
   const stopExtension = channels.extend(extension);
   const history = new History();
   let host: Host | undefined;

@@ -35,7 +35,7 @@ import {
 import type { Channels } from "./channels.ts";
 import { PlainWriter } from "./shared/plain.ts";
 import { type Around, nested, recordCalls, traceCalls } from "./trace/calls.ts";
-import { type FileOptions, type LineSink, openFile } from "./trace/file.ts";
+import { type FileOptions, openFile } from "./trace/file.ts";
 import { channelEvents, followers, type FollowEvent, type FollowTarget } from "./trace/follow.ts";
 import { createSpans } from "./trace/spans.ts";
 import { followStream, STREAM_HEADERS } from "./trace/stream.ts";
@@ -87,7 +87,7 @@ export function trace(options: TraceOptions = {}): Plugin<Trace> {
   }
 
   let host: Host | undefined;
-  let sink: LineSink | undefined;
+  let sink: ReturnType<typeof openFile> | undefined;
   let release: (() => void)[] = [];
   const clock = () => host?.clock ?? systemClock;
   const writer = new PlainWriter({ maxText: 200, maxTotal: maxChars, secretNames, brief: true });

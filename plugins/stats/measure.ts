@@ -1,28 +1,17 @@
 import { cpuUsage } from "node:process";
-import type { Connection, Host, Plugin } from "../../core/mod.ts";
+import type { Host, Plugin } from "../../core/mod.ts";
 import type { ChannelExtension, Channels } from "../channels.ts";
-import { type Histogram, type Metrics, SECONDS } from "../shared/metrics.ts";
+import { type Metrics, SECONDS } from "../shared/metrics.ts";
 
 /** How often the lag of the event loop is sampled. */
 const LAG_STEP_MS = 100;
 
-/** What measures the server. */
-export interface Measuring extends Required<Pick<Plugin, "open" | "close" | "message">> {
-  /** Seconds from a publish call to the hand-over to the sockets. */
-  readonly latency: Histogram;
-  /** Measures the channels. */
-  readonly extension: ChannelExtension;
-  /** Counts a refused request. */
-  refused(status: number): void;
-  /** Starts sampling the event loop. Returns a function that stops it. */
-  start(host: Host): () => void;
-}
-
 /**
  * Creates the metrics of the server: connections, channels, the event loop and the process. Channels are counted by
- * namespace, never by name, to bound the number of series.
+ * namespace, never by name, to bound the number of series. `latency` is the time from a publish call to the hand-over
+ * to the sockets; `start` samples the event loop and returns a function that stops it.
  */
-export function measure(metrics: Metrics, channels: Pick<Channels, "clients">): Measuring {
+export function measure(metrics: Metrics, channels: Pick<Channels, "clients">) {
   const [protocol, namespace] = [["protocol"], ["namespace"]];
   let host: Host | undefined;
 
@@ -35,7 +24,10 @@ export function measure(metrics: Metrics, channels: Pick<Channels, "clients">): 
     Array.from(host?.sent ?? [], ([{ name }, counts]) => [[name], counts[what]] as const);
   metrics.gauge("plugboard_frames_sent_total", "Frames to clients", () => sent("frames"), protocol);
   metrics.gauge("plugboard_sent_chars_total", "Size of frames to clients", () => sent("chars"), protocol);
-  metrics.gauge("plugboard_connections", "Open connections", () => countByProtocol(host), protocol);
+  metrics.gauge("plugboard_connections", "Open connections", () => {
+    const groups = Map.groupBy(host?.connections ?? [], ({ endpoint }) => endpoint.name);
+    return Array.from(groups, ([name, { length }]) => [[name], length] as const);
+  }, protocol);
 
   metrics.gauge("plugboard_clients", "Clients that have signed in", () => channels.clients.size);
   const publishes = metrics.counter("plugboard_publishes_total", "Publications", namespace);
@@ -66,43 +58,34 @@ export function measure(metrics: Metrics, channels: Pick<Channels, "clients">): 
     turn = [];
   }
 
-  return {
-    latency,
-    refused: (status) => refusals.add(1, String(status)),
+  const hooks: Pick<Plugin, "open" | "close" | "message"> = {
     open: ({ endpoint }) => void connects.add(1, endpoint.name),
     close: ({ endpoint }, { code }) => void ends.add(1, endpoint.name, String(code)),
     message({ endpoint }, data) {
       received.add(1, endpoint.name);
       chars.add(data.length, endpoint.name);
     },
-    extension: {
-      name: "stats",
-      published({ namespace, startedAt }) {
-        publishes.add(1, namespace.name);
-        // The outbox has scheduled its flush before, so it has sent everything when this callback runs.
-        if (turn.push(startedAt) === 1) setImmediate(observeLatencies);
-      },
-      delivered: ({ namespace }, _publication, receivers) => void deliveries.add(receivers, namespace.name),
-      joined: (_client, { namespace }) => void subscribes.add(1, namespace.name),
-      left: (_client, { namespace }) => void unsubscribes.add(1, namespace.name),
-      recovered: (_client, _channel, complete) => void recoveries.add(1, complete ? "done" : "impossible"),
-    },
-    start(given) {
-      host = given;
-      let expected = performance.now() + LAG_STEP_MS;
-      return given.clock.every(LAG_STEP_MS, () => {
-        const now = performance.now();
-        lag.observe(Math.max(0, now - expected) / 1000);
-        expected = now + LAG_STEP_MS;
-      });
-    },
   };
-}
-
-function countByProtocol(host: Host | undefined): Iterable<readonly [string[], number]> {
-  const counts = new Map<string, number>();
-  for (const { endpoint: { name } } of host?.connections ?? new Set<Connection>()) {
-    counts.set(name, (counts.get(name) ?? 0) + 1);
+  const extension: ChannelExtension = {
+    name: "stats",
+    published({ namespace, startedAt }) {
+      publishes.add(1, namespace.name);
+      // The outbox has scheduled its flush before, so it has sent everything when this callback runs.
+      if (turn.push(startedAt) === 1) setImmediate(observeLatencies);
+    },
+    delivered: ({ namespace }, _publication, receivers) => void deliveries.add(receivers, namespace.name),
+    joined: (_client, { namespace }) => void subscribes.add(1, namespace.name),
+    left: (_client, { namespace }) => void unsubscribes.add(1, namespace.name),
+    recovered: (_client, _channel, complete) => void recoveries.add(1, complete ? "done" : "impossible"),
+  };
+  function start(given: Host): () => void {
+    host = given;
+    let expected = performance.now() + LAG_STEP_MS;
+    return given.clock.every(LAG_STEP_MS, () => {
+      const now = performance.now();
+      lag.observe(Math.max(0, now - expected) / 1000);
+      expected = now + LAG_STEP_MS;
+    });
   }
-  return Array.from(counts, ([name, count]) => [[name], count] as const);
+  return { hooks, extension, latency, start, refused: (status: number) => refusals.add(1, String(status)) };
 }

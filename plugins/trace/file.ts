@@ -10,13 +10,6 @@ export interface FileOptions {
   keep?: number;
 }
 
-/** Writes lines, given without their line breaks. */
-export interface LineSink {
-  write(line: string): void;
-  /** Writes all pending lines and closes the file. */
-  close(): void;
-}
-
 /** Lines are written in batches, after this time or at this size. */
 const FLUSH_MS = 100;
 const FLUSH_CHARS = 65_536;
@@ -26,7 +19,7 @@ export function openFile(
   { file, maxBytes, keep }: Required<FileOptions>,
   clock: Clock,
   failed: (error: unknown) => void,
-): LineSink {
+) {
   let open: Deno.FsFile | undefined = append(file);
   let size = open.statSync().size;
   let pending: string[] = [];
@@ -66,14 +59,16 @@ export function openFile(
   }
 
   return {
-    write(line) {
+    /** Writes a line, given without its line break. */
+    write(line: string): void {
       if (open === undefined) return;
       pending.push(line);
       chars += line.length;
       if (chars >= FLUSH_CHARS) flush();
       else cancel ??= clock.after(FLUSH_MS, flush);
     },
-    close() {
+    /** Writes all pending lines and closes the file. */
+    close(): void {
       flush();
       close();
     },

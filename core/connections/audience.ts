@@ -1,9 +1,3 @@
-/**
- * Audiences: sets of connections that get the same messages.
- *
- * @module
- */
-
 import type { Connection } from "../contract/connection.ts";
 import type { Message } from "../contract/framing.ts";
 

@@ -1,9 +1,3 @@
-/**
- * The backlog: frames that the network does not take yet.
- *
- * @module
- */
-
 import type { Message } from "../contract/framing.ts";
 import type { Transport } from "../contract/transport.ts";
 

@@ -1,9 +1,3 @@
-/**
- * The inbox: messages of a client that wait for a handler.
- *
- * @module
- */
-
 import type { Message } from "../contract/framing.ts";
 
 /** The limits of an inbox. */

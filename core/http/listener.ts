@@ -1,9 +1,3 @@
-/**
- * Listeners: the runtime's HTTP servers.
- *
- * @module
- */
-
 import type { Clock } from "../contract/clock.ts";
 import { messageOf, PlugboardError } from "../contract/errors.ts";
 import { settlesWithin } from "../contract/promises.ts";

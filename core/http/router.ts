@@ -1,9 +1,3 @@
-/**
- * The router of one listener: the routes and endpoints of its plugins.
- *
- * @module
- */
-
 import { Hono } from "@hono/hono";
 import { getPath } from "@hono/hono/utils/url";
 import type { Connection } from "../contract/connection.ts";

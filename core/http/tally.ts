@@ -1,9 +1,3 @@
-/**
- * A count to wait for.
- *
- * @module
- */
-
 /** Counts what is in progress, and reports when nothing is. */
 export class Tally {
   #count = 0;

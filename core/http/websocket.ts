@@ -1,9 +1,3 @@
-/**
- * The WebSocket transport.
- *
- * @module
- */
-
 import type { ServerConnection } from "../connections/server_connection.ts";
 import type { Clock } from "../contract/clock.ts";
 import type { CloseCode } from "../contract/close_codes.ts";

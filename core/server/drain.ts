@@ -1,9 +1,3 @@
-/**
- * Drain: disconnects the clients before the server stops.
- *
- * @module
- */
-
 import type { ServerConnection } from "../connections/server_connection.ts";
 import type { Clock } from "../contract/clock.ts";
 import { closeCodes } from "../contract/close_codes.ts";

@@ -1,9 +1,3 @@
-/**
- * The options of a server.
- *
- * @module
- */
-
 import { type Clock, systemClock } from "../contract/clock.ts";
 import { checkOptions, type OptionGuards } from "../contract/errors.ts";
 import type { ListenOptions, TlsFiles } from "../http/listener.ts";

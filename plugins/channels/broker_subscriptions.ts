@@ -1,9 +1,3 @@
-/**
- * This node's subscriptions at the brokers: one for each channel in use.
- *
- * @module
- */
-
 import type { Clock, MaybePromise } from "../../core/mod.ts";
 import { backoffMs } from "../shared/backoff.ts";
 import { Turns } from "../shared/turns.ts";

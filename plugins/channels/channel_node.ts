@@ -1,9 +1,3 @@
-/**
- * All channels of this node, between the brokers and the clients.
- *
- * @module
- */
-
 import {
   type Connection,
   type Host,

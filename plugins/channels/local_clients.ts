@@ -1,9 +1,3 @@
-/**
- * The clients of this node, by connection and by user.
- *
- * @module
- */
-
 import type { Target } from "./service.ts";
 import type { Client } from "./types.ts";
 

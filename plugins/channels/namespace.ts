@@ -1,9 +1,3 @@
-/**
- * What the channels of a namespace offer, and to whom.
- *
- * @module
- */
-
 import type { Broker, Retention } from "./broker.ts";
 
 /** What a client can do with a channel. */

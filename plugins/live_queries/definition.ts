@@ -1,9 +1,3 @@
-/**
- * What the app declares of a query.
- *
- * @module
- */
-
 import { checkOptions } from "../../core/mod.ts";
 import type { Identity } from "../shared/identity.ts";
 import { PARAM_TYPES, type ParamTypes } from "./params.ts";

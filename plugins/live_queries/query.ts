@@ -1,9 +1,3 @@
-/**
- * A query, and its instances: the query with certain parameters, shared by all its subscribers.
- *
- * @module
- */
-
 import type { Publication } from "../channels.ts";
 import { Payload } from "../shared/payload.ts";
 import type { QueryDefinition } from "./definition.ts";

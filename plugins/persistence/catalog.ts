@@ -1,9 +1,3 @@
-/**
- * The catalog of tables.
- *
- * @module
- */
-
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { quoted } from "../shared/sql_text.ts";
 import type { Row, TableInfo, Value } from "./sql_types.ts";

@@ -1,9 +1,3 @@
-/**
- * The lock that lets only one server use a database.
- *
- * @module
- */
-
 import { PlugboardError } from "../../core/mod.ts";
 
 const RETRY_MS = 20;

@@ -1,9 +1,3 @@
-/**
- * Migrations: every plugin updates its own tables.
- *
- * @module
- */
-
 import { PlugboardError } from "../../core/mod.ts";
 import type { Migration } from "./sql_types.ts";
 import type { Store } from "./types.ts";

@@ -1,9 +1,3 @@
-/**
- * Prepared statements, cached by their SQL.
- *
- * @module
- */
-
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { PlugboardError } from "../../core/mod.ts";
 import { checkText, startOfStatement } from "../shared/sql_text.ts";

@@ -1,9 +1,3 @@
-/**
- * A transaction as one write sees it.
- *
- * @module
- */
-
 import type { DatabaseSync } from "node:sqlite";
 import { PlugboardError } from "../../core/mod.ts";
 import type { ChangeFeed } from "./change_feed.ts";

@@ -1,9 +1,3 @@
-/**
- * The database that persistence offers, as types.
- *
- * @module
- */
-
 import type { KeyValueStore } from "../shared/key_value_store.ts";
 import type { IsolatedOptions, IsolatedReads } from "./isolated/types.ts";
 import type {

@@ -1,9 +1,3 @@
-/**
- * Watches: which listeners want changes of which tables.
- *
- * @module
- */
-
 import type { Log } from "../../core/mod.ts";
 import type { ChangeListener, Changes, Watch } from "./sql_types.ts";
 

@@ -1,9 +1,3 @@
-/**
- * Executions: the ways to run a query.
- *
- * @module
- */
-
 import { PlugboardError } from "../../core/mod.ts";
 import type { IsolatedRead, Params, Row, Store, Transaction } from "../persistence.ts";
 import type { Tables } from "./tables.ts";

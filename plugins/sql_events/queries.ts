@@ -1,9 +1,3 @@
-/**
- * Admits queries, and lists the running ones.
- *
- * @module
- */
-
 import { PlugboardError } from "../../core/mod.ts";
 import type { Params } from "../persistence.ts";
 import { hasStatement } from "../shared/sql_text.ts";

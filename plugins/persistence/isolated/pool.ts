@@ -1,9 +1,3 @@
-/**
- * Reuses executors, since starting one takes tens of milliseconds.
- *
- * @module
- */
-
 import type { Clock } from "../../../core/mod.ts";
 import type { Executor } from "./executor.ts";
 

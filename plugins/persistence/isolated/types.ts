@@ -1,9 +1,3 @@
-/**
- * Isolated reads, as types.
- *
- * @module
- */
-
 import type { Inspection, Params, Row, Value } from "../sql_types.ts";
 
 /** Where isolated reads run. */

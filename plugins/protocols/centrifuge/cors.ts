@@ -1,9 +1,3 @@
-/**
- * Cross-origin headers of the HTTP streams.
- *
- * @module
- */
-
 import { refusal } from "../../../core/mod.ts";
 import { originCheck } from "../../shared/origins.ts";
 

@@ -1,9 +1,3 @@
-/**
- * A streaming response body as a transport: the server's side of HTTP streaming and server-sent events.
- *
- * @module
- */
-
 import { Buffer } from "node:buffer";
 import type { Clock, Message, Transport } from "../../../core/mod.ts";
 import type { StreamFraming } from "./codec.ts";

@@ -1,5 +1,5 @@
 /**
- * Channels: publish and subscribe, with a log that lets a client that was away catch up.
+ * Channels: publish and subscribe, with a history from which clients recover what they missed.
  *
  * ```ts
  * import { Server } from "@plugboard/server";
@@ -44,17 +44,17 @@ export { Payload } from "./shared/payload.ts";
 
 /** Options of {@linkcode channels}. */
 export interface ChannelsOptions {
-  /** Where logs live and publications travel. @default {memoryBroker()} */
+  /** Stores histories and carries publications. @default {memoryBroker()} */
   broker?: Broker;
   /** Options by namespace: the part of a channel's name before the first `:`. */
   namespaces?: Record<string, NamespaceOptions>;
-  /** Options of channels without a namespace, and of namespaces that say nothing else. */
+  /** Options of channels without a namespace, and defaults for the namespaces. */
   defaults?: NamespaceOptions;
-  /** Refuse channels whose namespace is not listed. @default {false} */
+  /** Refuses channels whose namespace is not listed. @default {false} */
   onlyKnown?: boolean;
-  /** Channels one client may be subscribed to at once. @default {128} */
+  /** The maximum number of channels a client can be subscribed to. @default {128} */
   maxChannelsPerClient?: number;
-  /** Bytes of a channel's name. @default {255} */
+  /** The maximum bytes of a channel's name. @default {255} */
   maxNameBytes?: number;
   /** Reaches the other nodes. @default {this node alone} */
   cluster?: Cluster;

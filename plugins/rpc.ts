@@ -23,20 +23,21 @@ import {
   type MaybePromise,
   PlugboardError,
   type Plugin,
+  within,
 } from "../core/mod.ts";
 import type { Identity } from "./shared/identity.ts";
 
 /** Options of {@linkcode rpc}. */
 export interface RpcOptions {
-  /** Counts the calls of each connection; throws when it is one too many. */
+  /** Counts the calls of each connection; throws beyond the limit. */
   limits?: { spend(conn: Connection, operation: "call"): void };
-  /** How long a call may take before its caller is told that it failed. @default {30000} */
+  /** How long a call may take before it fails with `timeout`. @default {30000} */
   timeoutMs?: number;
 }
 
-/** Who calls. */
+/** The caller of a method. */
 export interface Caller {
-  /** Who it is. */
+  /** The caller's identity. */
   readonly identity: Identity;
   /** The caller's connection; absent for a call over the HTTP API. */
   readonly conn?: Connection;
@@ -44,16 +45,16 @@ export interface Caller {
 
 /** A method that clients can call. */
 export interface Method<Args, Result> {
-  /** Checks what the client sent and gives it its type; a throw refuses the call with its message. */
+  /** Checks and types the client's arguments; a throw refuses the call with its message. */
   args?(value: unknown): Args;
-  /** Whether this caller may. @default {everybody} */
+  /** Whether the caller may call the method. @default {everybody} */
   allow?(caller: Caller, args: Args): MaybePromise<boolean>;
-  /** Does the work. An {@linkcode RpcError} reaches the caller; of any other failure only the log learns the reason. */
+  /** Does the work. An {@linkcode RpcError} reaches the caller; the reason of any other error is only logged. */
   run(args: Args, caller: Caller): MaybePromise<Result>;
 }
 
 /**
- * An error that the caller is to see.
+ * An error that reaches the caller.
  *
  * ```ts
  * import { RpcError } from "@plugboard/server/rpc";
@@ -69,7 +70,7 @@ export class RpcError extends PlugboardError {
   /** For programs; 400–1999 are free for applications. */
   readonly number: number;
 
-  /** Makes an error with a number between 400 and 1999. */
+  /** Creates an error with a number between 400 and 1999. */
   constructor(number: number, message: string) {
     super("rpc_error", message);
     if (!Number.isInteger(number) || number < 400 || number > 1999) {
@@ -86,7 +87,7 @@ export class RpcError extends PlugboardError {
 export interface Rpc {
   /** Adds a method. Returns the function that removes it. */
   define<Args = unknown, Result = unknown>(name: string, method: Method<Args, Result>): () => void;
-  /** Calls a method; rejects with a {@linkcode PlugboardError} that says why not. */
+  /** Calls a method; rejects with a {@linkcode PlugboardError}. */
   call(name: string, value: unknown, caller: Caller): Promise<unknown>;
   /** The names of all methods. */
   readonly methods: ReadonlySet<string>;
@@ -112,7 +113,10 @@ export function rpc({ timeoutMs = 30_000, limits }: RpcOptions = {}): Plugin<Rpc
       if (method.allow !== undefined && await method.allow(caller, args) !== true) {
         throw new PlugboardError("permission_denied", "Permission denied");
       }
-      return await inTime(name, method.run(args, caller));
+      const result = method.run(args, caller);
+      return host === undefined
+        ? await result
+        : await within(host.clock, timeoutMs, `The method ${name}`, result);
     } catch (error) {
       if (error instanceof PlugboardError) throw error;
       host?.log.error(`the method ${name} failed`, { method: name, error });
@@ -126,21 +130,6 @@ export function rpc({ timeoutMs = 30_000, limits }: RpcOptions = {}): Plugin<Rpc
     } catch (error) {
       if (error instanceof PlugboardError) throw error;
       throw new PlugboardError("bad_request", error instanceof Error ? error.message : "Bad arguments");
-    }
-  }
-
-  async function inTime(name: string, work: MaybePromise<unknown>): Promise<unknown> {
-    if (!(work instanceof Promise) || host === undefined) return work;
-    let cancel = () => {};
-    const late = new Promise<never>((_, reject) => {
-      cancel = host!.clock.after(timeoutMs, () => {
-        reject(new PlugboardError("timeout", `The method ${name} took longer than ${timeoutMs} ms`));
-      });
-    });
-    try {
-      return await Promise.race([work, late]);
-    } finally {
-      cancel();
     }
   }
 

@@ -1,5 +1,5 @@
 /**
- * The SQLite broker: channel logs that survive the process. A publication is acknowledged when it is in the file.
+ * The SQLite broker stores the history of channels in a database. A publish resolves when it is in the file.
  *
  * ```ts
  * import { Server } from "@plugboard/server";
@@ -12,7 +12,7 @@
  * const bus = server.use(channels({ namespaces: { orders: { broker: sqliteBroker({ store }) } } }));
  * ```
  *
- * Many publications share a transaction, so durable channels keep pace; channels without a log pass it by.
+ * Many publications share a transaction. Channels without history do not use the database.
  *
  * @module
  */
@@ -34,11 +34,11 @@ import { cut, type Sweep, sweep } from "./sqlite_broker/sweep.ts";
 
 /** Options of {@linkcode sqliteBroker}. */
 export interface SqliteBrokerOptions {
-  /** Where the logs are. */
+  /** The database. */
   store: Pick<Store, "all" | "get" | "write" | "migrate" | "problem">;
-  /** How long a log without publications is remembered, so that its offsets go on. @default {2592000000} 30 days */
+  /** How long the position of an unused history is kept, so that its offsets go on. @default {2592000000} 30 days */
   forgetAfterMs?: number;
-  /** Told when the background work fails; it is tried again. @default {nobody} */
+  /** Called when background work fails. It is retried. @default {a warning in the log} */
   onError?: (message: string) => void;
 }
 
@@ -68,7 +68,7 @@ const MIGRATIONS: readonly Migration[] = [
   "ALTER TABLE channel_publications ADD COLUMN bytes BLOB",
 ];
 
-/** A log is cut when it has grown so far beyond its size, or half as much again; readers are never shown the surplus. */
+/** A log is cut when it is half as long again as its size, within these bounds. Readers do not see the surplus. */
 const SURPLUS = { least: 8, most: 32 };
 
 interface LogRow {
@@ -86,7 +86,7 @@ interface PublicationRow {
   readonly tags: string | null;
 }
 
-/** A broker on a database. */
+/** Creates a broker on a database. */
 export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: SqliteBrokerOptions): Broker {
   checkOptions("the SQLite broker").positiveInteger("forgetAfterMs", forgetAfterMs);
   let events: BrokerEvents | undefined;
@@ -117,16 +117,14 @@ export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: 
       tags === undefined ? null : JSON.stringify(tags),
       payload.isBinary ? payload.bytes : null,
     ]);
-    if (log.top % surplusOf(keep) === 0) {
-      cut(tx, log.id, log.top - keep.size);
-    }
+    if (log.top % surplusOf(keep) === 0) cut(tx, log.id, log.top - keep.size);
     return log;
   }
 
   async function publish(channel: string, draft: Draft, keep: Retention): Promise<Published> {
     const time = clock.now();
     const tables = migrated ? undefined : migrate();
-    // Writes resolve in the order in which they were asked for, so deliveries keep it too.
+    // Writes resolve in the order of the calls, so deliveries keep it.
     const stored = store.write((tx) => append(tx, channel, draft, keep, time));
     if (tables !== undefined) await Promise.all([tables, stored]);
     const { top: offset, epoch } = await stored;
@@ -145,17 +143,17 @@ export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: 
     if (limit === 0 || (since !== undefined && since.epoch !== "" && since.epoch !== log.epoch)) {
       return { publications: [], top };
     }
-    const oldest = log.top - keep.size;
+    const trimmed = log.top - keep.size;
     const [after, before] = reverse
-      ? [oldest, since?.offset ?? log.top + 1]
-      : [Math.max(oldest, since?.offset ?? 0), log.top + 1];
+      ? [trimmed, since?.offset ?? log.top + 1]
+      : [Math.max(trimmed, since?.offset ?? 0), log.top + 1];
     const rows = store.all<PublicationRow>(
       `SELECT offset, time, json, bytes, info, tags FROM channel_publications
        WHERE log = ? AND offset > ? AND offset < ? AND time > ?
        ORDER BY offset ${reverse ? "DESC" : "ASC"} LIMIT ?`,
       [log.id, after, before, clock.now() - keep.ageMs, limit],
     );
-    return { publications: rows.map(publicationIn), top };
+    return { publications: rows.map(toPublication), top };
   }
 
   return {
@@ -165,11 +163,13 @@ export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: 
       try {
         await migrate();
       } catch (error) {
-        // Where the file is out of order, channels that need none go on; these here follow when it works again.
+        // While the file has a problem, channels without history work, and others fail until it is solved.
         if (store.problem === undefined) throw error;
       }
       const failed = (error: unknown) => {
-        if (migrated) onError?.(`Old publications were not removed: ${messageOf(error)}`);
+        if (!migrated) return;
+        const report = onError ?? host.log.warn;
+        report(`Old publications were not removed: ${messageOf(error)}`);
       };
       sweeping = sweep({ store, clock, forgetAfterMs, failed });
     },
@@ -203,7 +203,7 @@ function surplusOf({ size }: Retention): number {
   return Math.min(SURPLUS.most, Math.max(SURPLUS.least, size >> 1));
 }
 
-function publicationIn({ offset, time, json, bytes, info, tags }: PublicationRow): Publication {
+function toPublication({ offset, time, json, bytes, info, tags }: PublicationRow): Publication {
   return {
     offset,
     time,

@@ -1,6 +1,6 @@
 /**
- * Callbacks of this process, kept apart from the clients: they are called in a later turn, when the sockets have
- * been written, so that a slow one delays nobody and a throwing one harms nobody.
+ * Callbacks of this process run in a later turn, after the clients have been sent to: a slow or failing callback does not
+ * affect them.
  *
  * @module
  */
@@ -10,13 +10,13 @@ import type { ChannelCallback } from "./service.ts";
 
 /** Calls callbacks, in the order of the publications. */
 export interface CallbackQueue {
-  /** Has the callbacks called with a publication. */
+  /** Adds a call of each callback. */
   add(channel: string, callbacks: Iterable<ChannelCallback>, publication: Publication): void;
-  /** Forgets what was not called yet. */
+  /** Drops the pending calls. */
   stop(): void;
 }
 
-/** Makes the queue. A callback's promise is not awaited; its rejection is logged. */
+/** Creates the queue. The promise of a callback is not awaited; its rejection is logged. */
 export function callbackQueue(onError: (what: string, error: unknown) => void): CallbackQueue {
   let queue: { channel: string; callback: ChannelCallback; publication: Publication }[] = [];
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -27,7 +27,7 @@ export function callbackQueue(onError: (what: string, error: unknown) => void): 
     queue = [];
     for (const { channel, callback, publication } of due) {
       try {
-        // Parsed for each anew: what one callback does to its value is no concern of the next.
+        // Each callback gets a value of its own, which it may change.
         const returned = callback(publication.payload.value(), { ...publication, channel });
         if (returned instanceof Promise) returned.catch((error) => failed(channel, error));
       } catch (error) {

@@ -93,7 +93,7 @@ export class ChannelNode implements ClientNode, BrokerEvents {
   ): MaybePromise<Published> {
     const startedAt = performance.now();
     if (except !== undefined && !ephemeral) {
-      throw new PlugboardError("bad_request", "Only an ephemeral publication can leave somebody out");
+      throw new PlugboardError("bad_request", "Only ephemeral publications can exclude a client");
     }
     const draft: Draft = {
       payload: Payload.of(data),
@@ -114,11 +114,11 @@ export class ChannelNode implements ClientNode, BrokerEvents {
     if (keep === undefined) throw new PlugboardError("not_available", "The channel keeps no history");
     const { since, reverse } = query;
     if (reverse && since?.offset === 0) {
-      throw new PlugboardError("bad_request", "Nothing lies before offset 0");
+      throw new PlugboardError("bad_request", "There are no publications before offset 0");
     }
     return chain(broker.history(channel, query, keep), (page) => {
       if (since === undefined || since.epoch === "" || since.epoch === page.top.epoch) return page;
-      throw new PlugboardError("unrecoverable_position", "The log has begun anew since this position");
+      throw new PlugboardError("unrecoverable_position", "The position is of another history");
     });
   }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkOptions, PlugboardError } from "../../core/mod.ts";
+import { checkOptions, exceedsBytes, PlugboardError } from "../../core/mod.ts";
 import type { Identity, Verb, Verdict } from "../shared/identity.ts";
 import type { Broker } from "./broker.ts";
 import type { ChannelAction, Namespace, NamespaceOptions, Rule } from "./namespace.ts";
@@ -30,13 +30,13 @@ export interface Namespaces {
   readonly brokers: ReadonlySet<Broker>;
   /** Whether there is a namespace with this name. */
   has(name: string): boolean;
-  /** Adds one that is not there yet. */
+  /** Adds a namespace; throws if there is one with this name. */
   add(name: string, options: NamespaceOptions): Namespace;
-  /** The namespace of a channel; throws if the name is unfit or, where only known ones are allowed, unknown. */
+  /** Returns a channel's namespace; throws if the name is invalid, or unknown where only known ones are allowed. */
   of(channel: string): Namespace;
 }
 
-/** Checks the options and prepares the look-up. */
+/** Checks the options and creates the namespaces. */
 export function prepareNamespaces(
   { broker, defaults = {}, namespaces = {}, onlyKnown = false, maxNameBytes }: {
     broker: Broker;
@@ -79,8 +79,8 @@ function namespace(
 ): Namespace {
   const options = { ...DEFAULTS, ...given };
   const { historySize, historyMs, subscribe, publish, presenceAccess, historyAccess, ...rest } = options;
-  const fit = !name.includes(":") && !name.startsWith("$") && !UNFIT.test(name);
-  checkOptions("channels").that(fit, "namespaces", "named by what stands before a channel's colon", name);
+  const valid = !name.includes(":") && !name.startsWith("$") && !INVALID.test(name);
+  checkOptions("channels").that(valid, "namespaces", "the part of a channel's name before the colon", name);
   const check = checkOptions(name === "" ? "channels" : `the channel namespace "${name}"`);
   check.wholeNumber("historySize", historySize);
   check.wholeNumber("historyMs", historyMs);
@@ -148,7 +148,7 @@ function mayName(user: string, channel: string): boolean {
 }
 
 /**
- * A user's own channel, which nobody else may name.
+ * Returns a user's own channel, which no other user may use.
  *
  * ```ts
  * import { Server } from "@plugboard/server";
@@ -163,22 +163,18 @@ export function personalChannel(user: string): string {
   return `#${user}`;
 }
 
-// deno-lint-ignore no-control-regex -- they are what it looks for
-const UNFIT = /[\u0000-\u001f\u007f\u2028\u2029]|\.\.|^\/|\/\/|\/$|\\|\p{Surrogate}/u;
+// deno-lint-ignore no-control-regex -- names must not have them
+const INVALID = /[\u0000-\u001f\u007f\u2028\u2029]|\.\.|^\/|\/\/|\/$|\\|\p{Surrogate}/u;
 
-/**
- * Throws unless the name is fit for a channel. What stands behind a `?` are parameters and may look like anything
- * but control characters.
- */
+/** Throws for an invalid name. Parameters after a `?` may have all characters except control characters. */
 function checkName(channel: string, maxBytes: number): void {
   const question = channel.indexOf("?");
   const name = question === -1 ? channel : channel.slice(0, question);
-  // Most names are short: a UTF-16 unit takes at most three bytes.
-  const long = channel.length * 3 > maxBytes && new TextEncoder().encode(channel).length > maxBytes;
-  if (name === "" || long || UNFIT.test(name) || (question !== -1 && UNFIT_PARAMETERS.test(channel))) {
+  const invalid = name === "" || INVALID.test(name) || question !== -1 && INVALID_PARAMETERS.test(channel);
+  if (invalid || exceedsBytes(channel, maxBytes)) {
     throw new PlugboardError("bad_request", "Invalid channel name format");
   }
 }
 
-// deno-lint-ignore no-control-regex -- they are what it looks for
-const UNFIT_PARAMETERS = /[\u0000-\u001f\u007f\u2028\u2029]|\p{Surrogate}/u;
+// deno-lint-ignore no-control-regex -- names must not have them
+const INVALID_PARAMETERS = /[\u0000-\u001f\u007f\u2028\u2029]|\p{Surrogate}/u;

@@ -1,5 +1,5 @@
 /**
- * Cutting logs: what has expired or is beyond a log's size goes, in the background and in small pieces.
+ * Removes what has expired, or exceeds a log's size, in the background and in small pieces.
  *
  * @module
  */
@@ -7,28 +7,28 @@
 import type { Clock } from "../../core/mod.ts";
 import type { Store, Transaction } from "../persistence.ts";
 
-/** What sweeping needs. */
+/** What {@linkcode sweep} works with. */
 export interface SweepParts {
   readonly store: Pick<Store, "all" | "write">;
   readonly clock: Clock;
-  /** How long a log without publications is remembered, since the last one. */
+  /** How long a log without publications is kept after the last one. */
   readonly forgetAfterMs: number;
-  /** Told when it fails; it is tried again. */
+  /** Called when it fails. It is retried. */
   readonly failed: (error: unknown) => void;
 }
 
-/** Cuts logs until it is ended. */
+/** A running sweep. */
 export interface Sweep {
-  /** Begins no more; resolves when what is under way has ended. */
+  /** Stops; resolves when the current work has ended. */
   end(): Promise<void>;
 }
 
-/** How often, and in how many logs at once, it is looked for what is to be cut: below a millisecond each time. */
+/** How often logs are checked, and how many at once: less than a millisecond each time. */
 const SWEEP_MS = 250;
 const SWEEP_LOGS = 250;
 
-/** The logs after one of them, each with its oldest publication and the last one to be cut off. */
-const LOOK = `
+/** Selects the next logs, each with its oldest publication and the last one to remove. */
+const CHECK = `
   SELECT id, used_at AS usedAt, oldest, max(top - size, ifnull(alive - 1, top)) AS cut FROM (
     SELECT id, top, size, used_at,
       (SELECT min(offset) FROM channel_publications WHERE log = id) AS oldest,
@@ -36,10 +36,10 @@ const LOOK = `
     FROM channel_logs WHERE id > ?1 ORDER BY id LIMIT ${SWEEP_LOGS}
   )`;
 
-/** More at once would hold up everybody. */
+/** The publications removed in one transaction. More would delay other writes. */
 const CUT_AT_ONCE = 1_000;
 
-/** Two statements: a DELETE with the other within takes twice as long. */
+/** Two statements: one DELETE with a subquery takes twice as long. */
 const OLDEST = "SELECT min(offset) AS oldest FROM channel_publications WHERE log = ?";
 const CUT = "DELETE FROM channel_publications WHERE log = ? AND offset <= ?";
 
@@ -50,7 +50,7 @@ interface SweptLog {
   readonly cut: number;
 }
 
-/** Cuts a log's oldest publications, up to an offset; `true` if there are more than it does at once. */
+/** Removes a log's oldest publications up to an offset; returns `true` if some of them remain. */
 export function cut(tx: Transaction, log: number, to: number): boolean {
   const { oldest } = tx.get<Pick<SweptLog, "oldest">>(OLDEST, [log])!;
   if (oldest === null) return false;
@@ -59,15 +59,15 @@ export function cut(tx: Transaction, log: number, to: number): boolean {
   return last < to;
 }
 
-/** Begins to sweep. */
+/** Starts a sweep. */
 export function sweep({ store, clock, forgetAfterMs, failed }: SweepParts): Sweep {
   let sweptTo = 0;
   let sweeping: Promise<void> | undefined;
 
-  /** Looks at some logs, the next ones each time. Only what is to be done about them is a write. */
+  /** Checks the next logs. Writes only if there is something to remove. */
   function work(): Promise<void>[] {
     const now = clock.now();
-    const logs = store.all<SweptLog>(LOOK, [sweptTo, now]);
+    const logs = store.all<SweptLog>(CHECK, [sweptTo, now]);
     sweptTo = logs.length < SWEEP_LOGS ? 0 : logs.at(-1)!.id;
     const unused = now - forgetAfterMs;
     return logs.flatMap(({ id, usedAt, oldest, cut }) => {
@@ -83,8 +83,8 @@ export function sweep({ store, clock, forgetAfterMs, failed }: SweepParts): Swee
   function forget(id: number, unused: number): Promise<void> {
     return store.write((tx) => {
       const { changes } = tx.run("DELETE FROM channel_logs WHERE id = ? AND used_at <= ?", [id, unused]);
-      if (changes === 0) return; // somebody has published since
-      // Who has a position in the forgotten log must not take a new one for it.
+      if (changes === 0) return; // It was used in the meantime.
+      // A client with a position in this log must not take a new one for it.
       tx.run("UPDATE channel_epoch SET epoch = lower(hex(randomblob(4)))");
     });
   }

@@ -9,7 +9,7 @@ import {
 } from "../../plugins/channels.ts";
 import { FakeClock } from "./clock.ts";
 
-/** A started broker and what it delivered. */
+/** A started broker, and what it has delivered. */
 export interface BrokerUnderTest extends AsyncDisposable {
   readonly broker: Broker;
   readonly clock: FakeClock;
@@ -17,7 +17,7 @@ export interface BrokerUnderTest extends AsyncDisposable {
   readonly presence: { channel: string; kind: string; client: string }[];
 }
 
-/** Starts a broker with a clock of its own and keeps what it delivers. */
+/** Starts a broker with its own clock and collects what it delivers. */
 export async function underTest(broker: Broker, end: () => unknown = () => {}): Promise<BrokerUnderTest> {
   const clock = new FakeClock();
   const delivered: BrokerUnderTest["delivered"] = [];
@@ -44,7 +44,7 @@ const draft = (n: number) => ({ payload: Payload.of(n) });
 const numbers = (publications: readonly Publication[]) =>
   publications.map(({ payload }) => Number(payload.text));
 
-/** What every broker promises. `make` gives a fresh one. */
+/** Tests what every broker promises. `make` creates a new one for each test. */
 export function brokerSuite(name: string, make: () => Promise<BrokerUnderTest>): void {
   const test = (promise: string, run: (under: BrokerUnderTest) => Promise<void>) =>
     Deno.test(`${name} broker ${promise}`, async () => {
@@ -52,7 +52,7 @@ export function brokerSuite(name: string, make: () => Promise<BrokerUnderTest>):
       await run(under);
     });
 
-  test("numbers the publications of a channel from 1 and delivers them in that order", async ({ broker, delivered }) => {
+  test("numbers the publications of a channel from 1, and delivers them in this order", async ({ broker, delivered }) => {
     await broker.subscribe("a");
     const results = await Promise.all([1, 2, 3].map((n) => broker.publish("a", draft(n), { keep })));
     assert.deepEqual(results.map(({ offset }) => offset), [1, 2, 3]);
@@ -63,7 +63,7 @@ export function brokerSuite(name: string, make: () => Promise<BrokerUnderTest>):
     assert.deepEqual(results.map(({ receivers }) => receivers), [1, 1, 1]);
   });
 
-  test("keeps channels apart", async ({ broker }) => {
+  test("separates channels", async ({ broker }) => {
     await broker.publish("a", draft(1), { keep });
     await broker.publish("b", draft(2), { keep });
     const a = await broker.history("a", {}, keep);
@@ -81,7 +81,7 @@ export function brokerSuite(name: string, make: () => Promise<BrokerUnderTest>):
     assert.equal(epoch, empty.top.epoch);
   });
 
-  test("delivers without a log where none is kept", async ({ broker, delivered }) => {
+  test("delivers without storing where no history is kept", async ({ broker, delivered }) => {
     await broker.subscribe("a");
     const { offset } = await broker.publish("a", draft(1), { keep: undefined });
     assert.equal(offset, 0);
@@ -117,7 +117,7 @@ export function brokerSuite(name: string, make: () => Promise<BrokerUnderTest>):
     }
   });
 
-  test("drops publications beyond the size and the age, and counts on", async ({ broker, clock }) => {
+  test("drops publications beyond the size and the age, and continues the offsets", async ({ broker, clock }) => {
     for (let n = 1; n <= 7; n++) await broker.publish("a", draft(n), { keep });
     assert.deepEqual(numbers((await broker.history("a", {}, keep)).publications), [3, 4, 5, 6, 7]);
     clock.advance(keep.ageMs - 1);
@@ -127,7 +127,7 @@ export function brokerSuite(name: string, make: () => Promise<BrokerUnderTest>):
     assert.equal((await broker.publish("a", draft(9), { keep })).offset, 9);
   });
 
-  test("empties a log on request and counts on", async ({ broker }) => {
+  test("empties a history on request, and continues the offsets", async ({ broker }) => {
     const first = await broker.publish("a", draft(1), { keep });
     await broker.removeHistory("a");
     const { publications, top } = await broker.history("a", {}, keep);
@@ -176,7 +176,7 @@ export function brokerSuite(name: string, make: () => Promise<BrokerUnderTest>):
   });
 }
 
-/** The same query on a list of numbers: 1 to `count`, of which the last five are kept. */
+/** Answers a query from the list of the numbers 1 to `count`, with the last five kept. */
 function expected(
   count: number,
   { limit = Infinity, since, reverse }: HistoryQuery,

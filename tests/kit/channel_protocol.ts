@@ -15,8 +15,8 @@ const json = JSON.stringify;
 const encoder: ChannelEncoder = {
   publication: (channel, { offset, payload }) =>
     `{"pub":${json(channel)},"offset":${offset},"data":${payload.text}}`,
-  join: (channel, { client }) => json({ join: channel, client }),
-  leave: (channel, { client }) => json({ leave: channel, client }),
+  join: (channel, { client }, people) => json({ join: channel, client, people }),
+  leave: (channel, { client }, people) => json({ leave: channel, client, people }),
   subscribed: (channel, subscribed) => json({ pushed: channel, ...shown(subscribed) }),
   unsubscribed: (channel, { code }) => json({ unsubscribed: channel, code }),
 };

@@ -3,7 +3,7 @@ import { systemClock } from "../../core/mod.ts";
 import { channels } from "../../plugins/channels.ts";
 import { presence, type PresenceEvent, type PresenceOptions, type Present } from "../../plugins/presence.ts";
 import { channelProtocol } from "../kit/channel_protocol.ts";
-import { FakeClock, serve, until } from "../kit/mod.ts";
+import { type Client, FakeClock, serve, until } from "../kit/mod.ts";
 import { everywhere, type Surroundings } from "../kit/remote.ts";
 import { ask, logged } from "./channels/kit.ts";
 
@@ -154,22 +154,19 @@ everywhere(
   "joins and leaves carry the number of people: each user, and each anonymous client",
   async (where) => {
     await using server = await servePresence(where);
-    const announced: (number | undefined)[] = [];
     await using observer = await server.connect("/t?user=observer");
-    await until("the client", () => server.bus.clients.size === 1);
-    const [client] = server.bus.clients.values();
-    client!.encoder.join = client!.encoder.leave = (_channel, _info, people) => {
-      announced.push(people);
-      return "{}";
-    };
     await ask(observer, { do: "subscribe", channel: "lobby", joinLeave: true });
-    await until("its own join", () => announced.length === 1);
-    for (const user of ["ann", "ann", "", ""]) {
-      const before = announced.length;
-      await server.join(user, "lobby");
-      await until("the join", () => announced.length === before + 1);
+    assert.equal((await observer.nextJson()).people, 1);
+    const clients: Client[] = [];
+    for (const [user, people] of [["ann", 2], ["ann", 2], ["", 3], ["", 4]] as const) {
+      clients.push(await server.join(user, "lobby"));
+      assert.equal((await observer.nextJson()).people, people);
     }
-    assert.deepEqual(announced, [1, 2, 2, 3, 4]);
+    for (const people of [3, 2, 2, 1]) {
+      await clients.pop()!.close();
+      const { leave, people: left } = await observer.nextJson();
+      assert.deepEqual([leave, left], ["lobby", people]);
+    }
   },
 );
 

@@ -14,7 +14,7 @@ async function serveRpc() {
   return Object.assign(server, { methods: plugin.api, clock });
 }
 
-Deno.test("a method gets checked arguments and its caller, and its result goes back", async () => {
+Deno.test("a method gets checked arguments and its caller, and the caller gets its result", async () => {
   await using server = await serveRpc();
   server.methods.define("add", {
     args(value) {
@@ -31,7 +31,7 @@ Deno.test("a method gets checked arguments and its caller, and its result goes b
   });
 });
 
-Deno.test("an unknown method is told from a server without methods", async () => {
+Deno.test("an unknown method and a server without methods have different errors", async () => {
   await using server = await serveRpc();
   await assert.rejects(server.methods.call("add", {}, caller), refused("not_available"));
   const remove = server.methods.define("other", { run: () => 1 });
@@ -41,7 +41,7 @@ Deno.test("an unknown method is told from a server without methods", async () =>
   assert.equal(server.methods.methods.size, 0);
 });
 
-Deno.test("only an error made for the caller reaches it; any other is logged and hidden", async () => {
+Deno.test("only an RpcError reaches the caller; other errors are logged and hidden", async () => {
   await using server = await serveRpc();
   server.methods.define("mine", {
     run() {
@@ -68,7 +68,7 @@ Deno.test("a method decides who may call it", async () => {
   );
 });
 
-Deno.test("a method that hangs is given up at the timeout", async () => {
+Deno.test("a method that hangs fails at the timeout", async () => {
   await using server = await serveRpc();
   server.methods.define("hang", { run: () => new Promise(() => {}) });
   const call = server.methods.call("hang", {}, caller);
@@ -78,7 +78,7 @@ Deno.test("a method that hangs is given up at the timeout", async () => {
   await failed;
 });
 
-Deno.test("calls of a connection are counted, and refused when they are too many", async () => {
+Deno.test("the calls of a connection are counted, and refused beyond the limit", async () => {
   let left = 1;
   const plugin = rpc({
     limits: {

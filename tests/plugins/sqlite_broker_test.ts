@@ -18,7 +18,7 @@ brokerSuite("SQLite", () => sqlite());
 
 const keep = { size: 5, ageMs: 60_000 };
 
-Deno.test("the SQLite broker goes on where it was when it starts again", async () => {
+Deno.test("the SQLite broker continues its histories after a restart", async () => {
   const folder = await Deno.makeTempDir();
   const path = `${folder}/log.db`;
   const first = await (async () => {
@@ -35,7 +35,7 @@ Deno.test("the SQLite broker goes on where it was when it starts again", async (
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("the SQLite broker removes in the background what no reader is shown any more", async () => {
+Deno.test("the SQLite broker removes in the background what readers cannot see", async () => {
   await using under = await sqlite();
   const { broker, clock, store } = under;
   const rows = () => store.get<{ n: number }>("SELECT count(*) AS n FROM channel_publications")!.n;
@@ -43,19 +43,19 @@ Deno.test("the SQLite broker removes in the background what no reader is shown a
     for (let n = 0; n < 20; n++) await broker.publish(`c${channel}`, { payload: Payload.of(1) }, { keep });
   }
   clock.advance(1_000);
-  await until("the surplus to be gone", () => rows() === 20 * keep.size);
+  await until("the surplus to be removed", () => rows() === 20 * keep.size);
   clock.advance(keep.ageMs);
-  await until("all to be gone", () => rows() === 0);
+  await until("the removal", () => rows() === 0);
   assert.equal((await broker.publish("c1", { payload: Payload.of(1) }, { keep })).offset, 21);
 });
 
-Deno.test("the SQLite broker's database stops growing, however much is published", async () => {
+Deno.test("the SQLite broker's database stops growing while publishing goes on", async () => {
   await using under = await sqlite();
   const { broker, store } = under;
   const pages = () => store.get<{ page_count: number }>("PRAGMA page_count")!.page_count;
   const sizes: number[] = [];
   for (let round = 0; round < 20; round++) {
-    // The clock stands still, so nothing sweeps behind the publishers.
+    // The clock stands still, so there is no sweep.
     await Promise.all(Array.from({ length: 1_000 }, (_, n) => {
       return broker.publish(`c${n % 50}`, { payload: Payload.of("x".repeat(200)) }, { keep });
     }));
@@ -66,12 +66,12 @@ Deno.test("the SQLite broker's database stops growing, however much is published
   assert.ok(n < 50 * keep.size * 3, `${n} publications are kept`);
 });
 
-Deno.test("the SQLite broker forgets unused logs, and a position in one is not taken for one in another", async () => {
+Deno.test("the SQLite broker forgets unused histories, and their positions are not valid in new ones", async () => {
   await using under = await sqlite(":memory:", { forgetAfterMs: 10_000 });
   const { broker, clock, store } = under;
   const before = await broker.publish("a", { payload: Payload.of(1) }, { keep: { size: 5, ageMs: 1_000 } });
   clock.advance(20_000);
-  await until("the log to be forgotten", () => {
+  await until("the history to be forgotten", () => {
     clock.advance(1_000);
     return store.all("SELECT * FROM channel_logs").length === 0;
   });
@@ -80,14 +80,14 @@ Deno.test("the SQLite broker forgets unused logs, and a position in one is not t
   assert.notEqual(after.epoch, before.epoch);
 });
 
-Deno.test("the SQLite broker keeps what has not expired, however long its channel was not used", async () => {
+Deno.test("the SQLite broker keeps an unused history until it has expired", async () => {
   await using under = await sqlite(":memory:", { forgetAfterMs: 10_000 });
   const { broker, clock, store } = under;
   const long = { size: 5, ageMs: 3_600_000 };
   await broker.publish("a", { payload: Payload.of(1) }, { keep: long });
   await broker.publish("b", { payload: Payload.of(1) }, { keep });
   clock.advance(keep.ageMs);
-  await until("the other log to be forgotten", () => {
+  await until("the other history to be forgotten", () => {
     clock.advance(1_000);
     return store.all("SELECT * FROM channel_logs").length === 1;
   });
@@ -95,7 +95,7 @@ Deno.test("the SQLite broker keeps what has not expired, however long its channe
   assert.equal((await broker.publish("a", { payload: Payload.of(2) }, { keep: long })).offset, 2);
 });
 
-Deno.test("the SQLite broker cuts a log that was long piece by piece", async () => {
+Deno.test("the SQLite broker shortens a long history step by step", async () => {
   await using under = await sqlite();
   const { broker, clock, store } = under;
   const rows = () => store.get<{ n: number }>("SELECT count(*) AS n FROM channel_publications")!.n;
@@ -106,13 +106,17 @@ Deno.test("the SQLite broker cuts a log that was long piece by piece", async () 
     );
   await publish(3_200, 10_000);
   await publish(8, 5);
-  assert.ok(rows() > 2_000, "no publisher waits until all of it is gone");
-  assert.equal((await broker.history("a", {}, keep)).publications.length, 5, "readers are not shown it");
+  assert.ok(rows() > 2_000, "no publish waits for the whole removal");
+  assert.equal(
+    (await broker.history("a", {}, keep)).publications.length,
+    5,
+    "readers do not see the surplus",
+  );
   clock.advance(1_000);
-  await until("all to be gone", () => rows() === 5);
+  await until("the removal", () => rows() === 5);
 });
 
-Deno.test("B04 a publication that was not stored is not acknowledged, not delivered, and has no offset", async () => {
+Deno.test("B04 a publication that was not stored is not confirmed, not delivered, and has no offset", async () => {
   const server = new Server({ port: false });
   const store = server.use(persistence({ path: ":memory:" }));
   const bus = server.use(channels({ broker: sqliteBroker({ store }) }));
@@ -126,7 +130,7 @@ Deno.test("B04 a publication that was not stored is not acknowledged, not delive
   await assert.rejects(bus.publish("a", 2));
   await store.exec("DROP TRIGGER full");
   assert.equal((await bus.publish("a", 3)).offset, 2);
-  await until("both to be heard", () => heard.length === 2);
+  await until("both callbacks", () => heard.length === 2);
   assert.deepEqual(heard, [1, 3]);
   await server.stop();
 });

@@ -6,7 +6,7 @@ import { persistent, remoteBrokers } from "../../kit/remote.ts";
 brokerSuite("memory", () => underTest(memoryBroker()));
 brokerSuite("remote", () => underTest(persistent(remoteBrokers(1)[0]!)));
 
-Deno.test("the memory broker keeps nothing of channels that were only read", async () => {
+Deno.test("the memory broker stores nothing for channels that are only read", async () => {
   const { broker } = await underTest(memoryBroker());
   const keep = { size: 1, ageMs: 1000 };
   const { top } = await broker.history("first", {}, keep);
@@ -15,7 +15,7 @@ Deno.test("the memory broker keeps nothing of channels that were only read", asy
   await broker.stop?.();
 });
 
-Deno.test("the memory broker forgets unused logs, and a position in one is not taken for one in another", async () => {
+Deno.test("the memory broker forgets unused histories, and their positions are not valid in new ones", async () => {
   await using under = await underTest(memoryBroker({ forgetAfterMs: 10_000 }));
   const { broker, clock } = under;
   const keep = { size: 10, ageMs: 1000 };
@@ -26,7 +26,7 @@ Deno.test("the memory broker forgets unused logs, and a position in one is not t
   assert.notEqual(after.epoch, before.epoch);
 });
 
-Deno.test("the memory broker empties the longest unused logs when all together are too large", async () => {
+Deno.test("the memory broker empties the longest unused histories when all together are too large", async () => {
   await using under = await underTest(memoryBroker({ maxChars: 100 }));
   const { broker } = under;
   const keep = { size: 10, ageMs: 60_000 };

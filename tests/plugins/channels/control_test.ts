@@ -18,7 +18,7 @@ everywhere("joins and leaves reach the clients that asked, a join also the clien
   await using first = await subscribed(server, "a", { joinLeave: true });
   const self = await first.nextJson();
   assert.equal(self.join, "a");
-  await using deaf = await subscribed(server, "a");
+  await using other = await subscribed(server, "a");
   const joined = await first.nextJson();
   assert.equal(joined.join, "a");
   const second = await subscribed(server, "a", { joinLeave: true });
@@ -27,7 +27,7 @@ everywhere("joins and leaves reach the clients that asked, a join also the clien
   await second.close();
   assert.deepEqual(await first.nextJson(), { leave: "a", client: third.client });
   await server.bus.publish("a", 1);
-  assert.equal((await deaf.nextJson()).pub, "a", "nothing of joins and leaves before it");
+  assert.equal((await other.nextJson()).pub, "a", "no joins or leaves before it");
 });
 
 everywhere("joins and leaves are not sent in a channel above the limit", async (where) => {
@@ -46,7 +46,7 @@ everywhere("the server subscribes, unsubscribes and disconnects users and client
   await using one = await server.connect("/t?user=ann");
   await using two = await server.connect("/t?user=ann");
   await using other = await server.connect("/t?user=bob");
-  await until("all to be clients", () => server.bus.clients.size === 3);
+  await until("all clients", () => server.bus.clients.size === 3);
   assert.equal(await server.bus.subscribeClients({ user: "ann" }, "a"), 2);
   for (const client of [one, two]) assert.equal((await client.nextJson()).pushed, "a");
   assert.equal((await server.bus.publish("a", 1)).receivers, 2);

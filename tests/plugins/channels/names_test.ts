@@ -89,7 +89,7 @@ Deno.test("invalid options are explained in one sentence", () => {
   );
   assert.equal(
     sentence({ namespaces: { "orders:eu": {} } }),
-    'Cannot start channels: "namespaces" must be named by what stands before a channel\'s colon, got "orders:eu"',
+    'Cannot start channels: "namespaces" must be the part of a channel\'s name before the colon, got "orders:eu"',
   );
   assert.equal(
     sentence({ namespaces: { chat: { historySize: -1 } } }),

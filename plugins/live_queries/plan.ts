@@ -34,9 +34,6 @@ export function planOf(
   inspection: Inspection,
   tables: Tables,
 ): Plan {
-  if (inspection.functions.has("load_extension")) {
-    throw new PlugboardError("bad_request", "A query cannot load extensions");
-  }
   const tokens = tokenize(sql);
   if (refreshMs === undefined) refuseVolatile(tokens, inspection);
   return {

@@ -7,6 +7,7 @@
  */
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { Guard } from "./isolated/allowed.ts";
 import type { Inspection } from "./sql_types.ts";
 
 /** What a statement does, including triggers, cascades and subqueries. Names are in lower case; `reads` contains views. */
@@ -40,10 +41,10 @@ interface Authorizing {
 }
 
 /**
- * Installs the authorizer. With `readsOnly`, whatever is not a read is denied, and SQLite's own error says so.
- * Otherwise statements that a store must control itself are refused.
+ * Installs the authorizer. With a `guard`, whatever is not a read is denied, and SQLite's own error says so; of the reads,
+ * the guard refuses some. Otherwise statements that a store must control itself are refused.
  */
-export function authorizer(native: DatabaseSync, readsOnly = false): Authorizer {
+export function authorizer(native: DatabaseSync, guard?: Guard): Authorizer {
   const [OK, DENY] = [0, 1];
   /** SQLite's codes of actions. */
   const [DELETE, DROP_TABLE, INSERT, PRAGMA, READ, SELECT] = [9, 11, 18, 19, 20, 21];
@@ -58,6 +59,9 @@ export function authorizer(native: DatabaseSync, readsOnly = false): Authorizer 
   /** Pragmas that only read without an argument, and change a setting with one. */
   const settingPragmas =
     /^(application_id|cache_size|(data|schema|user)_version|encoding|foreign_keys|freelist_count|journal_mode|(max_)?page_count|page_size|synchronous)$/;
+
+  /** Functions that take addresses in memory or load code: a statement of any origin could end the process with them. */
+  const pointerFunctions = /^(fts3_tokenizer|load_extension)$/i;
 
   let current = facts();
   let observing = false;
@@ -120,14 +124,33 @@ export function authorizer(native: DatabaseSync, readsOnly = false): Authorizer 
         `PRAGMA ${name} cannot be used here: the settings of the file belong to persistence`;}
   }
 
+  /** Whether a read is allowed. Notes it, and the reason if it is not. */
+  function allows(
+    { call, read, pragma }: Guard,
+    action: number,
+    first: string,
+    second: string,
+    via: string | null,
+  ) {
+    const refusal = action === FUNCTION ? call(second) : action === READ ? read(first, second) : undefined;
+    current.refused ??= refusal;
+    if (refusal !== undefined) return false;
+    if (action !== PRAGMA) return noteReading(action, first, second, via);
+    return current.asks = pragma(first, observing);
+  }
+
   // SQLite also calls it when it prepares a statement again while running it. That changes no facts.
   (native as unknown as Authorizing).setAuthorizer((action, first, second, database, via) => {
-    if (readsOnly) {
-      if (action === FUNCTION && second?.toLowerCase() === "load_extension") return DENY;
-      return noteReading(action, first ?? "", second, via) ? OK : DENY;
+    if (guard !== undefined) {
+      const names = [first ?? "", second ?? ""].map((name) => name.toLowerCase()) as [string, string];
+      return allows(guard, action, ...names, via) ? OK : DENY;
     }
     if (!observing) return OK;
-    if (!noteReading(action, first ?? "", second, via)) noteOther(action, first ?? "", second, database);
+    if (action === FUNCTION && pointerFunctions.test(second ?? "")) {
+      current.refused = `A statement cannot call ${second}`;
+    } else if (!noteReading(action, first ?? "", second, via)) {
+      noteOther(action, first ?? "", second, database);
+    }
     return current.refused === undefined ? OK : DENY;
   });
 

@@ -136,6 +136,8 @@ Deno.test("a read cannot write, and statements cannot change transactions or set
       "PRAGMA journal_mode = DELETE",
       "PRAGMA writable_schema = ON",
       "PRAGMA wal_checkpoint",
+      "SELECT FTS3_tokenizer('simple')",
+      "SELECT load_extension('x')",
     ]
   ) {
     assert.throws(() => store.all(sql), { code: "refused_sql" }, sql);

@@ -8,6 +8,7 @@ import { skipBlank } from "../../shared/sql_text.ts";
 import { authorizer, inspection } from "../authorizer.ts";
 import type { Inspection, Params, Value } from "../sql_types.ts";
 import { iterationFailure, narrowed } from "../statements.ts";
+import { ALLOWED, type Allowed, guard } from "./allowed.ts";
 import type { IsolatedResult } from "./types.ts";
 
 /** What to read, and how much of it to keep. */
@@ -50,16 +51,16 @@ export const ROWS = 0;
 export const STOP = 1;
 
 /** What the worker's program uses. These functions use nothing outside of themselves. */
-const TOOLS = { authorizer, inspection, iterationFailure, narrowed, skipBlank };
+const TOOLS = { authorizer, guard, inspection, iterationFailure, narrowed, skipBlank };
 
 /** Returns the worker's program as text. */
 export function readerSource(): string {
   const tools = Object.entries(TOOLS).map(([name, tool]) => `${name}: ${tool}`);
-  return `await (${work})({ ${tools.join(",\n")} }, ${ROWS}, ${STOP});`;
+  return `await (${work})({ ${tools.join(",\n")} }, ${JSON.stringify(ALLOWED)}, ${ROWS}, ${STOP});`;
 }
 
 /** The worker's program. It uses nothing outside of itself but its arguments. */
-async function work(tools: typeof TOOLS, rowsAt: number, stopAt: number): Promise<void> {
+async function work(tools: typeof TOOLS, allowed: Allowed, rowsAt: number, stopAt: number): Promise<void> {
   const { DatabaseSync } = await import("node:sqlite");
   const scope = globalThis as unknown as {
     onmessage: (event: MessageEvent<ReadTask>) => void;
@@ -77,7 +78,8 @@ async function work(tools: typeof TOOLS, rowsAt: number, stopAt: number): Promis
   }
 
   function prepare(db: ReturnType<typeof open>, sql: string) {
-    const { result: statement, facts } = tools.authorizer(db, true).observe(() => db.prepare(sql));
+    const authorizer = tools.authorizer(db, tools.guard(db, allowed));
+    const { result: statement, facts } = authorizer.observe(() => db.prepare(sql));
     if (!facts.readOnly) throw failed("not_a_read", "The query does more than read");
     if (tools.skipBlank(sql, statement.sourceSQL.length) < sql.length) {
       throw failed("bad_sql", "There is more than one statement in the SQL");

@@ -129,7 +129,7 @@ Deno.test("SQL that is invalid, writes, attaches, loads extensions or returns a 
     [sqlChannel("VACUUM INTO 'x.db'"), "not_a_read"],
     [sqlChannel("PRAGMA user_version = 5"), "not_a_read"],
     [sqlChannel("BEGIN"), "not_a_read"],
-    [sqlChannel("SELECT load_extension('x')"), "bad_sql"],
+    [sqlChannel("SELECT load_extension('x')"), "refused_sql"],
     [sqlChannel("SELECT random()"), "bad_request"],
     [sqlChannel("SELECT datetime('now')"), "bad_request"],
     [sqlChannel("SELECT a.id FROM other a, other b LIMIT 1000000"), "not_available"],

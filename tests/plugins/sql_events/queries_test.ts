@@ -114,7 +114,7 @@ for (const runIn of EVERYWHERE) {
       ["VACUUM", "not_a_read"],
       [`VACUUM INTO '${server.path}.copy'`, "not_a_read"],
       ["EXPLAIN DROP TABLE numbers", "not_a_read"],
-      ["SELECT load_extension('/tmp/evil.so')", "bad_sql"],
+      ["SELECT load_extension('/tmp/evil.so')", "refused_sql"],
       ["SELECT 1; DELETE FROM numbers", "bad_sql"],
       ["SELECT 1\0", "bad_sql"],
       ["", "bad_sql"],

@@ -44,7 +44,7 @@ Deno.test("isolated reads that write, return too many rows, or take too long are
     ["SELEC", "bad_sql"],
     ["DELETE FROM numbers", "not_a_read"],
     ["ATTACH 'x' AS x", "not_a_read"],
-    ["SELECT load_extension('x')", "bad_sql"],
+    ["SELECT load_extension('x')", "refused_sql"],
     ["SELECT n FROM numbers", "too_many_rows"],
     ["SELECT hex(zeroblob(10000000))", "too_many_rows"],
     [ENDLESS_AGGREGATE, "timeout", 300],

@@ -36,7 +36,7 @@ import {
   type PresenceStore,
   type Present,
 } from "./presence/store.ts";
-import { PresenceWrites } from "./presence/writes.ts";
+import { presenceWrites } from "./presence/writes.ts";
 import { chain } from "./shared/maybe_promise.ts";
 
 export {
@@ -99,7 +99,7 @@ export function presence(
 
   const clock = () => host?.clock ?? systemClock;
   const failed = (error: unknown) => host?.log.warn("the presence store failed", { error });
-  const writes = new PresenceWrites(clock, failed);
+  const writes = presenceWrites(clock, failed);
 
   function emit(type: PresenceEvent["type"], channel: string, present: Present): void {
     for (const listener of listeners) {
@@ -115,35 +115,35 @@ export function presence(
   function change<T>(
     channel: string,
     client: string,
-    work: (known: Present | undefined) => MaybePromise<T>,
+    work: (known: Present | undefined, key: string) => MaybePromise<T>,
   ): MaybePromise<T> {
-    return writes.run(channel, client, () => chain(store.get(channel, client), work));
+    const key = `${channel}\n${client}`; // Channel names have no control characters.
+    return writes.run(key, () => chain(store.get(channel, client), (known) => work(known, key)));
   }
 
-  function inBackground(work: () => MaybePromise<unknown>): void {
-    const done = work();
+  const changeInBackground: typeof change = (...args) => {
+    const done = change(...args);
     if (done instanceof Promise) done.catch(failed);
-  }
+    return done;
+  };
 
   function joined({ channel, info, namespace }: Subscription): void {
     if (!namespace.presence) return;
     const now = clock().now();
-    inBackground(() =>
-      change(channel, info.client, (known) => {
-        const { client, user } = info;
-        const present = { client, user, data: known?.data, info, joinedAt: now, lastSeenAt: now };
-        return chain(store.put(channel, present, timeoutMs), () => {
-          updates.delete(keyOf(channel, client));
-          if (known !== undefined) emit("leave", channel, known); // An update has added it before it subscribed.
-          emit("join", channel, present);
-        });
-      })
-    );
+    changeInBackground(channel, info.client, (known, key) => {
+      const { client, user } = info;
+      const present = { client, user, data: known?.data, info, joinedAt: now, lastSeenAt: now };
+      return chain(store.put(channel, present, timeoutMs), () => {
+        updates.delete(key);
+        if (known !== undefined) emit("leave", channel, known); // An update has added it before it subscribed.
+        emit("join", channel, present);
+      });
+    });
   }
 
-  function remove(channel: string, known: Present): MaybePromise<true> {
+  function remove(channel: string, known: Present, key: string): MaybePromise<true> {
     return chain(store.remove(channel, known.client), () => {
-      updates.delete(keyOf(channel, known.client));
+      updates.delete(key);
       emit("leave", channel, known);
       return true;
     });
@@ -155,15 +155,11 @@ export function presence(
     for (const [key, { channel, client, time }] of updates) {
       if (time > due) break;
       updates.delete(key);
-      inBackground(() =>
-        change(
-          channel,
-          client,
-          (known) =>
-            known !== undefined && known.info === undefined && known.lastSeenAt <= due &&
-            remove(channel, known),
-        )
-      );
+      changeInBackground(channel, client, (known) => {
+        if (known !== undefined && known.info === undefined && known.lastSeenAt <= due) {
+          return remove(channel, known, key);
+        }
+      });
     }
   }
 
@@ -174,13 +170,11 @@ export function presence(
       for (const { channel, namespace, info, since } of subscriptions.values()) {
         if (!namespace.presence) continue;
         const { client, user } = info;
-        inBackground(() =>
-          change(
-            channel,
-            client,
-            (known = { client, user, data: undefined, info, joinedAt: since, lastSeenAt }) =>
-              store.put(channel, { ...known, lastSeenAt }, timeoutMs),
-          )
+        const joined = { client, user, data: undefined, info, joinedAt: since };
+        changeInBackground(
+          channel,
+          client,
+          (known) => store.put(channel, { ...joined, ...known, lastSeenAt }, timeoutMs),
         );
       }
     }
@@ -194,10 +188,9 @@ export function presence(
       update(channel, client, data) {
         channels.namespaceOf(channel); // Throws for an invalid name.
         const now = clock().now();
-        return change(channel, client, (known) => {
+        return change(channel, client, (known, key) => {
           const present = { client, user: client, joinedAt: now, ...known, data, lastSeenAt: now };
           return chain(store.put(channel, present, timeoutMs), () => {
-            const key = keyOf(channel, client);
             updates.delete(key);
             if (known?.info === undefined) updates.set(key, { channel, client, time: now });
             emit(known === undefined ? "join" : "update", channel, present);
@@ -208,7 +201,7 @@ export function presence(
         change(
           channel,
           client,
-          (known) => known?.info === undefined && known !== undefined && remove(channel, known),
+          (known, key) => known !== undefined && known.info === undefined && remove(channel, known, key),
         ),
       listen(listener) {
         const own = (event: PresenceEvent) => listener(event);
@@ -223,10 +216,10 @@ export function presence(
         channels.extend({
           name: "presence",
           joined: (_client, subscription) => joined(subscription),
-          left: (client, { channel }) =>
-            inBackground(() => change(channel, client.id, (known) => known && remove(channel, known))),
-          people: (channel, { client }) =>
-            writes.run(channel, client, () => chain(store.count(channel), people)),
+          left({ id }, { channel }) {
+            changeInBackground(channel, id, (known, key) => known && remove(channel, known, key));
+          },
+          people: (channel, { client }) => change(channel, client, () => chain(store.count(channel), people)),
         }),
         given.clock.every(Math.ceil(timeoutMs / 60), expire),
         given.clock.every(Math.ceil(timeoutMs / 2), seeSubscribers),
@@ -239,11 +232,6 @@ export function presence(
       updates.clear();
     },
   };
-}
-
-/** Channel names have no control characters, so that the key is unique. */
-function keyOf(channel: string, client: string): string {
-  return `${channel}\n${client}`;
 }
 
 /** The number of people: a user counts once, an anonymous client is a person of its own. */

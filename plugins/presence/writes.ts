@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Clock, type MaybePromise, PlugboardError } from "../../core/mod.ts";
+import type { Clock, MaybePromise } from "../../core/mod.ts";
 import { backoffMs } from "../shared/backoff.ts";
 import { Turns } from "../shared/turns.ts";
 
@@ -13,61 +13,54 @@ const RETRY_MS = 100;
 const MAX_RETRY_MS = 12_800;
 
 /** Runs writes. */
-export class PresenceWrites {
-  readonly #turns = new Turns();
-  readonly #pauses = new Set<() => void>();
-  readonly #clock: () => Clock;
-  readonly #failed: (error: unknown) => void;
-  #stopped = false;
+export interface PresenceWrites {
+  /** Runs a write after earlier ones with the same key. */
+  run<T>(key: string, write: () => MaybePromise<T>): MaybePromise<T>;
+  /** Ends all retries; their writes fail. */
+  stop(): void;
+}
 
-  constructor(clock: () => Clock, failed: (error: unknown) => void) {
-    this.#clock = clock;
-    this.#failed = failed;
-  }
+/** Creates the writes. `failed` gets the error of every try. */
+export function presenceWrites(clock: () => Clock, failed: (error: unknown) => void): PresenceWrites {
+  const turns = new Turns();
+  const pauses = new Set<() => void>();
+  let stopped = false;
 
-  /** Runs a write after earlier ones for the same client in the same channel. */
-  run<T>(channel: string, client: string, write: () => MaybePromise<T>): MaybePromise<T> {
-    return this.#turns.run(`${channel}\n${client}`, () => {
-      try {
-        const result = write();
-        return result instanceof Promise ? result.catch((error) => this.#repeat(write, error)) : result;
-      } catch (error) {
-        return this.#repeat(write, error);
+  const pause = (ms: number) =>
+    new Promise<void>((resolve) => {
+      const cancel = clock().after(ms, () => end());
+      function end(): void {
+        cancel();
+        pauses.delete(end);
+        resolve();
       }
+      pauses.add(end);
     });
-  }
 
-  /** Ends all retries. */
-  stop(): void {
-    this.#stopped = true;
-    for (const end of this.#pauses) end();
-  }
-
-  async #repeat<T>(write: () => MaybePromise<T>, first: unknown): Promise<T> {
-    let error = first;
-    for (let failures = 0;; failures++) {
-      if (this.#stopped) {
-        throw new PlugboardError("unavailable", "The presence store does not answer", { cause: error });
-      }
-      this.#failed(error);
-      await this.#pause(backoffMs(failures, RETRY_MS, MAX_RETRY_MS));
-      try {
-        return await write();
-      } catch (next) {
-        error = next;
-      }
+  async function repeat<T>(write: () => MaybePromise<T>, error: unknown, failures = 0): Promise<T> {
+    failed(error);
+    if (!stopped) await pause(backoffMs(failures, RETRY_MS, MAX_RETRY_MS));
+    if (stopped) throw error;
+    try {
+      return await write();
+    } catch (next) {
+      return await repeat(write, next, failures + 1);
     }
   }
 
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const cancel = this.#clock().after(ms, () => end());
-      const end = () => {
-        cancel();
-        this.#pauses.delete(end);
-        resolve();
-      };
-      this.#pauses.add(end);
-    });
-  }
+  return {
+    run: (key, write) =>
+      turns.run(key, () => {
+        try {
+          const result = write();
+          return result instanceof Promise ? result.catch((error) => repeat(write, error)) : result;
+        } catch (error) {
+          return repeat(write, error);
+        }
+      }),
+    stop() {
+      stopped = true;
+      for (const end of pauses) end();
+    },
+  };
 }

@@ -239,8 +239,8 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
   };
 }
 
-const OPEN = "no sign-in is configured: every client on this machine has all permissions " +
-  "(set JWT_SECRET, JWKS_URL or API_KEYS to change that)";
+const OPEN = "no sign-in is configured: every client on this machine has all permissions, " +
+  "also for channels that begin with $ (set JWT_SECRET, JWKS_URL or API_KEYS to change that)";
 
 function signInBy(ways: readonly string[], anonymous: boolean): string {
   if (ways.length === 0) return "clients cannot sign in: all of them are anonymous";

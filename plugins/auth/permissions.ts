@@ -29,8 +29,9 @@ export function cachedPermissions(): (list: readonly string[]) => Permissions {
  * `read:`, `write:`, `query:` and `admin:` precede a resource, whose parts are separated by colons. A `*` matches
  * any one part; at the end it matches one or more parts: `read:chat:*` allows `chat:a` and `chat:a:b`, not `chat`.
  * Within a part a `*` is an ordinary character. `*` alone allows to read and write everything, `admin` allows
- * everything. `query:*` allows to read with SQL of one's own; only `admin` includes it. Texts are compared without case
- * folding or normalization. A permission of another form allows nothing.
+ * everything. `query:*` allows to read with SQL of one's own; only `admin` includes it. Resources that begin with `$`
+ * are private: only `admin` and patterns that begin with `$` match them, `read:$team:*` but not `read:*`. Texts are
+ * compared without case folding or normalization. A permission of another form allows nothing.
  */
 export function permissionsOf(list: readonly string[]): Permissions {
   if (list.length > MAX_PERMISSIONS) {
@@ -45,13 +46,13 @@ export function permissionsOf(list: readonly string[]): Permissions {
   for (const permission of list) {
     for (const [verb, pattern] of grantsOf(permission)) patterns[verb].add(pattern);
   }
-  return { list: Object.freeze([...list]), can: (verb, resource) => patterns[verb].match(resource) };
+  const admin = list.includes("admin");
+  return { list: Object.freeze([...list]), can: (verb, resource) => admin || patterns[verb].match(resource) };
 }
 
 const VERBS: readonly Verb[] = ["read", "write", "query", "admin"];
 
 function grantsOf(permission: string): [Verb, pattern: string][] {
-  if (permission === "admin") return VERBS.map((verb) => [verb, "*"]);
   if (permission === "*") return [["read", "*"], ["write", "*"]];
   const verb = VERBS.find((verb) => permission.startsWith(`${verb}:`));
   return verb === undefined ? [] : [[verb, permission.slice(verb.length + 1)]];
@@ -75,7 +76,8 @@ class Patterns {
   }
 
   match(resource: string): boolean {
-    if (this.#all || this.#exact.has(resource)) return true;
+    const isPrivate = resource.startsWith("$");
+    if (this.#all && !isPrivate || this.#exact.has(resource)) return true;
     if (this.#prefixes.size > 0) {
       for (let colon = resource.indexOf(":"); colon !== -1; colon = resource.indexOf(":", colon + 1)) {
         if (this.#prefixes.has(resource.slice(0, colon + 1))) return true;
@@ -83,7 +85,7 @@ class Patterns {
     }
     if (this.#others.length === 0) return false;
     const parts = resource.split(":");
-    return this.#others.some((pattern) => matches(pattern, parts));
+    return this.#others.some((pattern) => (!isPrivate || pattern[0] !== "*") && matches(pattern, parts));
   }
 }
 

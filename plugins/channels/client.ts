@@ -146,8 +146,8 @@ export class ChannelClient implements Client {
   identify(identity: Identity): void {
     this.#identity = identity;
     this.#refreshed?.(identity.expiresAt);
-    for (const { channel, namespace, serverSide } of this.subscriptions.values()) {
-      const allowed = serverSide || decide(namespace, "subscribe", channel, identity, false).allowed;
+    for (const { channel, namespace, granted } of this.subscriptions.values()) {
+      const allowed = granted || decide(namespace, "subscribe", channel, identity).allowed;
       if (!allowed) this.expel(channel, unsubscribeCodes.server);
     }
     this.#node.extensions.emit("identified", this);
@@ -177,7 +177,7 @@ export class ChannelClient implements Client {
   }
 
   #decide(action: ChannelAction, channel: string, namespace: Namespace): Verdict {
-    return decide(namespace, action, channel, this.#identity, this.subscriptions.has(channel));
+    return decide(namespace, action, channel, this.#identity, this.subscriptions.get(channel));
   }
 
   async #prepare(channel: string, request: SubscribeRequest): Promise<Prepared> {
@@ -202,8 +202,7 @@ export class ChannelClient implements Client {
       throw new PlugboardError("limit_exceeded", `More than ${maxChannelsPerClient} channels`);
     }
     if (grant !== undefined || serverSide) return;
-    const needsGrant = channel.startsWith("$");
-    if (needsGrant || !decide(namespace, "subscribe", channel, this.#identity, false).allowed) throw denied();
+    if (!decide(namespace, "subscribe", channel, this.#identity).allowed) throw denied();
   }
 
   #cancel({ channel, cancel }: Prepared): void {

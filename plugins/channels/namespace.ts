@@ -6,6 +6,7 @@ export type ChannelAction = "subscribe" | "publish" | "presence" | "history";
 /**
  * Who may do something: `anyone`, including anonymous clients; a client that has `signed_in`; a current `subscriber` of
  * the channel; a client whose permissions include the channel (`permission`); or `nobody`. Of several rules, one must hold.
+ * Channels whose name begins with `$` also require a grant or a permission that names them.
  */
 export type Rule = "nobody" | "anyone" | "signed_in" | "subscriber" | "permission";
 

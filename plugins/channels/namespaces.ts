@@ -8,6 +8,7 @@ import { checkOptions, exceedsBytes, PlugboardError } from "../../core/mod.ts";
 import type { Identity, Verb, Verdict } from "../shared/identity.ts";
 import type { Broker } from "./broker.ts";
 import type { ChannelAction, Namespace, NamespaceOptions, Rule } from "./namespace.ts";
+import type { Subscription } from "./types.ts";
 
 const DEFAULTS = {
   historySize: 100,
@@ -114,20 +115,27 @@ const VERBS: Record<ChannelAction, Verb> = {
   history: "read",
 };
 
-/** Decides by the rules of a namespace. */
+/**
+ * Decides by the rules of a namespace. A private channel, whose name begins with `$`, demands more: a permission that
+ * names it, or a subscription that was granted. With the latter the rules decide as for the channel without the `$`.
+ */
 export function decide(
   { rules }: Namespace,
   action: ChannelAction,
   channel: string,
   identity: Identity,
-  subscribed: boolean,
+  subscription?: Pick<Subscription, "granted">,
 ): Verdict {
   if (!mayName(identity.user, channel)) return OTHER_USERS;
+  const isPrivate = channel.startsWith("$");
+  const granted = isPrivate && subscription?.granted === true;
+  const permitted = identity.can(VERBS[action], channel);
+  if (isPrivate && !granted && !permitted) return PRIVATE;
   for (const rule of rules[action]) {
     const holds = rule === "anyone" ||
       rule === "signed_in" && identity.user !== "" && !identity.anonymous ||
-      rule === "subscriber" && subscribed ||
-      rule === "permission" && identity.can(VERBS[action], channel);
+      rule === "subscriber" && subscription !== undefined ||
+      rule === "permission" && (permitted || granted && identity.can(VERBS[action], channel.slice(1)));
     if (holds) return ALLOWED[rule];
   }
   return { allowed: false, rule: rules[action].join(", ") };
@@ -139,6 +147,7 @@ const ALLOWED = Object.fromEntries(RULES.map((rule) => [rule, { allowed: true, r
   Verdict
 >;
 const OTHER_USERS: Verdict = { allowed: false, rule: "users in the channel's name" };
+const PRIVATE: Verdict = { allowed: false, rule: "private channel" };
 
 /** A name may end in `#` and a list of user ids: only these users may use the channel, as in `dialog#42,43`. */
 function mayName(user: string, channel: string): boolean {

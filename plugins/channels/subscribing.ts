@@ -111,6 +111,7 @@ function describe(
     positioned: recoverable || (allowed && positioned === true),
     joinLeave: namespace.joinLeave === "all" || (namespace.joinLeave === "ask" && joinLeave === true),
     serverSide: serverSide === true,
+    granted: serverSide === true || grant !== undefined,
     since: now,
     expiresAt: grant?.expiresAt,
   };

@@ -113,6 +113,8 @@ export interface Subscription {
   readonly joinLeave: boolean;
   /** Whether the server subscribed the client. */
   readonly serverSide: boolean;
+  /** Whether a grant or the server allowed it, whatever the rules say. */
+  readonly granted: boolean;
   /** When the subscription began, in milliseconds since 1970. */
   readonly since: number;
   /** When it ends, in milliseconds since 1970. */

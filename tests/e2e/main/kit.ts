@@ -124,8 +124,8 @@ function isWarning({ level }: LogLine): boolean {
 }
 
 /** The warning of a server without sign-in. */
-export const OPEN = "auth: no sign-in is configured: every client on this machine has all permissions " +
-  "(set JWT_SECRET, JWKS_URL or API_KEYS to change that)";
+export const OPEN = "auth: no sign-in is configured: every client on this machine has all permissions, " +
+  "also for channels that begin with $ (set JWT_SECRET, JWKS_URL or API_KEYS to change that)";
 
 /** Stops the server and checks its exit code and its warnings. */
 export async function stopsCleanly(server: Main, warnings: readonly string[] = []): Promise<void> {

@@ -39,6 +39,17 @@ Deno.test("S09 a permission allows its verb on its resource, and nothing else", 
     ["read:*", "query", "*", false],
     ["*", "query", "*", false],
     ["admin", "query", "*", true],
+    ["*", "read", "$team:a", false],
+    ["read:*", "read", "$team:a", false],
+    ["read:*:a", "read", "$team:a", false],
+    ["read:*:a:*", "read", "$team:a:b", false],
+    ["read:team:*", "read", "$team:a", false],
+    ["read:$team:*", "read", "$team:a", true],
+    ["read:$team:a", "read", "$team:a", true],
+    ["read:$team:*:b", "read", "$team:a:b", true],
+    ["read:$team:a", "write", "$team:a", false],
+    ["admin", "read", "$team:a", true],
+    ["admin:*", "read", "$team:a", false],
   ];
   for (const [permission, verb, resource, allowed] of table) {
     assert.equal(can(permission, verb, resource), allowed, `${permission} ${verb} ${resource}`);

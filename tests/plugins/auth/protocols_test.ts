@@ -6,7 +6,7 @@ import { presence } from "../../../plugins/presence.ts";
 import { centrifuge } from "../../../plugins/protocols/centrifuge.ts";
 import { json } from "../../../plugins/protocols/json.ts";
 import { type Client, FakeClock, started, type TestServer } from "../../kit/mod.ts";
-import { allowed, IDENTITIES, NAMESPACES, QUESTIONS } from "./decisions.ts";
+import { ACTIONS, allowed, IDENTITIES, NAMESPACES, QUESTIONS } from "./decisions.ts";
 import { closed, SECRET, stopping, token } from "./kit.ts";
 
 /** A server with sign-in and the protocols for channels. */
@@ -94,6 +94,81 @@ for (const { name, connect, ask, denied } of protocolClients) {
     }
   });
 }
+
+/** What each client may do in `$team:secret` without a subscription token. */
+const PRIVATE:
+  readonly (readonly [claims: Record<string, unknown> | undefined, reads: boolean, writes: boolean])[] = [
+    [undefined, false, false],
+    [{ sub: "alice" }, false, false],
+    [{ sub: "alice", permissions: ["*", "read:*", "write:*:*"] }, false, false],
+    [{ sub: "alice", permissions: ["read:team:*", "write:team:secret"] }, false, false],
+    [{ sub: "alice", permissions: ["read:$team:*"] }, true, false],
+    [{ sub: "alice", permissions: ["write:$team:secret"] }, false, true],
+    [{ sub: "root", permissions: ["admin"] }, true, true],
+  ];
+
+for (const { name, connect, ask, denied } of protocolClients) {
+  Deno.test(`${name}: a channel that begins with $ is closed to everybody without a permission that names it`, async () => {
+    await using server = await serveProtocols({ anonymous: true });
+    for (const [claims, reads, writes] of PRIVATE) {
+      await using client = await connect(server, claims && await token(claims));
+      for (const action of ACTIONS) {
+        const expected = (action === "publish" ? writes : reads) ? "allowed" : denied;
+        const answer = await ask(client, action, "$team:secret");
+        assert.equal(answer, expected, `${JSON.stringify(claims)}, ${action}`);
+      }
+    }
+  });
+
+  Deno.test(`${name}: the rule "anyone" does not open a channel that begins with $`, async () => {
+    await using server = await serveProtocols({ anonymous: true });
+    for (const claims of [undefined, { sub: "alice" }]) {
+      await using client = await connect(server, claims && await token(claims));
+      for (const action of ACTIONS) {
+        for (const rule of ["anyone", "signed_in"]) {
+          assert.equal(await ask(client, action, `$${rule}:x`), denied, `${action}, ${rule}`);
+        }
+      }
+    }
+  });
+}
+
+Deno.test("a subscription token opens a $ channel for its subscriber, also after a new sign-in", async () => {
+  await using server = await serveProtocols({});
+  const [{ ask, denied, connect }] = protocolClients as [ProtocolClient];
+  const subscribe = async (client: Client) => {
+    const jwt = await token({ sub: "alice", channel: "$team:secret" });
+    return await answered(client, { id: ++lastId, subscribe: { channel: "$team:secret", token: jwt } });
+  };
+  await using client = await connect(server, await token({ sub: "alice" }));
+  assert.ok("subscribe" in await subscribe(client));
+  await answered(client, { id: ++lastId, refresh: { token: await token({ sub: "alice" }) } });
+  for (const action of ["publish", "presence", "history"] as const) {
+    assert.equal(await ask(client, action, "$team:secret"), "allowed", action);
+    assert.equal(await ask(client, action, "$team:other"), denied, "another channel");
+  }
+  await using reader = await connect(server, await token({ sub: "alice", permissions: ["read:*"] }));
+  assert.ok("subscribe" in await subscribe(reader));
+  assert.equal(await ask(reader, "publish", "$team:secret"), denied, "the token adds no right to publish");
+  await answered(client, { id: ++lastId, unsubscribe: { channel: "$team:secret" } });
+  for (const action of ["publish", "presence", "history"] as const) {
+    assert.equal(await ask(client, action, "$team:secret"), denied, `${action} after the subscription`);
+  }
+});
+
+Deno.test("on a server without sign-in $ channels are ordinary, and subscription tokens are ignored", async () => {
+  await using server = await serveProtocols({ jwt: undefined });
+  assert.match(server.log.take()[0]!.message, /also for channels that begin with \$/);
+  for (const { connect, ask } of protocolClients) {
+    await using client = await connect(server, undefined);
+    for (const action of ACTIONS) assert.equal(await ask(client, action, "$team:secret"), "allowed", action);
+  }
+  await using client = await server.connect("/connection/websocket");
+  await answered(client, { id: 1, connect: { token: "of another server" } });
+  for (const [channel, jwt] of [["$team:a", await token({ channel: "$team:b" })], ["news", "nonsense"]]) {
+    assert.ok("subscribe" in await answered(client, { id: ++lastId, subscribe: { channel, token: jwt } }));
+  }
+});
 
 /** Returns the result of a Centrifuge client's connect command: the error code, or the close code. */
 async function connectWith(server: TestServer, jwt?: string): Promise<number | "connected"> {

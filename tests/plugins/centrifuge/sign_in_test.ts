@@ -217,9 +217,9 @@ inEach("the reply to a renewed subscription has its time to live", async (encodi
   assert.deepEqual((await renew("plain")).sub_refresh, {});
 });
 
-inEach("without sign-in tokens are ignored, even where one is needed", async (encoding) => {
+inEach("without sign-in tokens are ignored", async (encoding) => {
   await using server = await centrifugeServer();
   await using client = await signedIn(server, encoding, "whatever");
-  assert.equal((await ask(client, { id: 2, subscribe: { channel: "$doc", token: "sub" } })).error.code, 103);
+  assert.ok((await ask(client, { id: 2, subscribe: { channel: "$doc", token: "sub" } })).subscribe);
   assert.ok((await ask(client, { id: 3, subscribe: { channel: "doc", token: "sub" } })).subscribe);
 });

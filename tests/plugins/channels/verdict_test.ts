@@ -30,6 +30,8 @@ Deno.test("a verdict names the rule that decides, and a check agrees with it", a
       ["publish", "other:a", false, "permission"],
       ["publish", "open:a#bob", false, "users in the channel's name"],
       ["publish", "open:a#ann,bob", true, "anyone"],
+      ["publish", "$open:a", false, "private channel"],
+      ["publish", "$mixed:mine", true, "permission"],
       ["history", "closed:mine", false, "no history in this namespace"],
       ["presence", "closed:mine", false, "no presence in this namespace"],
       ["history", "other:mine", true, "permission"],

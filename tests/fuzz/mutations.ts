@@ -1,0 +1,126 @@
+/**
+ * What is sent: messages that protocols expect, and what becomes of them when something in them is changed.
+ *
+ * @module
+ */
+
+import type { Random } from "./random.ts";
+
+/** A socket's path, and messages it understands. `TEXT` becomes a random text, `VALUE` a random value. */
+export interface SocketTarget {
+  readonly path: string;
+  readonly messages: readonly string[];
+}
+
+const CENTRIFUGE = [
+  '{"id":1,"connect":{}}',
+  '{"id":2,"subscribe":{"channel":TEXT,"recover":true,"offset":VALUE,"epoch":TEXT}}',
+  '{"id":3,"publish":{"channel":"chat:a","data":VALUE}}',
+  '{"id":4,"history":{"channel":TEXT,"limit":VALUE,"since":{"offset":1,"epoch":TEXT},"reverse":true}}',
+  '{"id":5,"presence":{"channel":"chat:a"}}\n{"id":6,"presence_stats":{"channel":TEXT}}',
+  '{"id":7,"rpc":{"method":TEXT,"data":VALUE}}',
+  '{"id":8,"unsubscribe":{"channel":"chat:a"}}',
+  '{"id":9,"refresh":{"token":TEXT}}',
+  '{"id":10,"sub_refresh":{"channel":TEXT,"token":TEXT}}',
+  '{"send":{"data":VALUE}}',
+  "{}",
+];
+
+const JSON_PROTOCOL = [
+  '{"type":"subscribe","channel":TEXT,"data":{"since":{"offset":VALUE,"epoch":TEXT},"joinLeave":true}}',
+  '{"type":"unsubscribe","channel":"chat:a"}',
+  '{"id":"1","type":"publish","channel":"chat:a","data":VALUE}',
+  '{"type":"presence","channel":"chat:a"}',
+  '{"type":"history","channel":"chat:a","data":{"limit":VALUE,"reverse":true}}',
+  '{"type":"query:subscribe","data":{"query":TEXT,"params":VALUE}}',
+  '{"type":"query:unsubscribe","data":{"query":"home.ideas"}}',
+  '{"type":"rpc","data":{"method":"home.vote","params":VALUE}}',
+  '{"type":"user:cursor","channel":"collaboration","data":{"x":VALUE}}',
+  '{"type":"refresh","data":{"token":TEXT}}',
+  '{"type":"ping","id":VALUE}',
+];
+
+/** TinyBase's messages: to whom, then the request, the kind and the contents as JSON. */
+const TINYBASE = [
+  '\n[null,1,""]',
+  'S\n["r1",1,""]',
+  'S\n["r2",2,[VALUE,VALUE]]',
+  'S\n["r3",3,[[{},"",0],[{},"",0],VALUE]]',
+  'S\n["r4",4,VALUE]',
+  'S\n["r5",5,VALUE]',
+  'S\n["r6",6,[VALUE,VALUE]]',
+  'TEXT\n["r7",0,VALUE]',
+];
+
+const PIPE = ["|r1|chat|VALUE", "S|r2|TEXT|VALUE", "TEXT|r3|chat|hello", "|||"];
+
+/** Every endpoint for WebSockets. */
+export const SOCKETS: readonly SocketTarget[] = [
+  { path: "/connection/websocket", messages: CENTRIFUGE },
+  { path: "/ws", messages: JSON_PROTOCOL },
+  { path: "/sync/fuzz", messages: TINYBASE },
+  { path: "/relay/fuzz", messages: PIPE },
+  { path: "/hub/ws?userId=eve", messages: ['{"type":"x","payload":VALUE}', '{"type":"ack","payload":TEXT}'] },
+  { path: "/chat/ws/general/Eve", messages: ["hello", "TEXT", '{"Type":"message","Content":TEXT}'] },
+  { path: "/echo", messages: ["hello", "VALUE"] },
+];
+
+/** Every route, with the methods and bodies it knows. */
+export const ROUTES: readonly { path: string; bodies?: readonly string[] }[] = [
+  { path: "/" },
+  { path: "/centrifuge.js" },
+  { path: "/live_rows.js" },
+  { path: "/health" },
+  { path: "/health/ready" },
+  { path: "/metrics" },
+  { path: "/api/stats" },
+  { path: "/api/trace?channel=TEXT" },
+  { path: "/hub/health" },
+  {
+    path: "/hub/api/send",
+    bodies: ['{"targetUserId":TEXT,"message":{"type":"x","payload":VALUE}}', "VALUE"],
+  },
+  { path: "/hub/api/broadcast", bodies: ['{"type":TEXT,"payload":VALUE,"timestamp":TEXT}', "VALUE"] },
+  { path: "/chat/rooms", bodies: ['{"name":TEXT}', "VALUE"] },
+  { path: "/chat/rooms/TEXT" },
+  { path: "/connection/http_stream", bodies: CENTRIFUGE },
+  { path: "/connection/sse", bodies: CENTRIFUGE },
+  { path: "/connection/sse?cf_connect=TEXT" },
+  { path: "/emulation", bodies: ['{"session":TEXT,"node":TEXT,"data":TEXT}', "VALUE"] },
+  ...SOCKETS.map(({ path }) => ({ path })),
+];
+
+/** Fills in the random parts of a message. */
+export function fill(template: string, random: Random): string {
+  return template.replace(/TEXT|VALUE/g, (part) => {
+    return JSON.stringify(part === "TEXT" ? random.text() : random.value());
+  });
+}
+
+/** A message of a target: as it should be, changed, or nothing of the kind. */
+export function messageFor(messages: readonly string[], random: Random): string | Uint8Array<ArrayBuffer> {
+  const kind = random.below(20);
+  if (kind === 0) return random.bytes(2_000);
+  if (kind === 1) return JSON.stringify(random.value());
+  if (kind === 2) return "[{".repeat(random.below(5_000));
+  const message = fill(random.pick(messages), random);
+  if (kind === 3) return new TextEncoder().encode(message);
+  return kind < 12 ? message : changed(message, random);
+}
+
+/** A text with one to four of its places changed. */
+export function changed(text: string, random: Random): string {
+  for (let left = 1 + random.below(4); left > 0; left--) {
+    const at = random.below(text.length + 1);
+    const [before, after] = [text.slice(0, at), text.slice(at)];
+    const kind = random.below(6);
+    if (kind === 0) text = before + after.slice(1 + random.below(8));
+    else if (kind === 1) text = before + random.text() + after;
+    else if (kind === 2) text = before;
+    else if (kind === 3) text = before + after.slice(0, 20).repeat(1 + random.below(50)) + after;
+    else if (kind === 4) {
+      text = before + random.pick(['"', "{", "}", "[", "]", ",", ":", "\\", "\n", "|"]) + after;
+    } else text = text.replace(/\d+/, () => String(random.pick([-1, 2 ** 53, 1e21, 0.1])));
+  }
+  return text;
+}

@@ -47,6 +47,17 @@ export const ours: readonly Contender[] = [
   ...tinybaseContenders,
 ];
 
+/** Returns the contenders of this repository in another checkout, to compare before and after a change. */
+export function asIn(checkout: string, names: readonly string[]): Contender[] {
+  const here = new URL("../../", import.meta.url).pathname;
+  const there = `${Deno.realPathSync(checkout)}/`;
+  return ours.filter(({ name }) => names.includes(name)).map((contender) => ({
+    ...contender,
+    name: `${contender.name} before`,
+    command: contender.command.map((word) => word.startsWith(here) ? word.replace(here, there) : word),
+  }));
+}
+
 /** Returns the other contenders. `node` is the command for Node programs. */
 export function others({ folder, bun }: Rivals, node: readonly string[]): readonly Contender[] {
   const both = { fanout: plain("/room"), echo: plain("/echo") };

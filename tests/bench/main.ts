@@ -13,7 +13,7 @@
  */
 
 import { parseArgs } from "node:util";
-import { contenderNames, others, ours } from "./contenders.ts";
+import { asIn, contenderNames, others, ours } from "./contenders.ts";
 import { Load } from "./load/mod.ts";
 import { layOut, reportCase, type Series, titles } from "./report.ts";
 import { installRivals, type Rivals } from "./rivals.ts";
@@ -26,6 +26,7 @@ const HELP = `deno task bench [options]
   --contenders a,b   ${contenderNames.join(", ")}
   --seconds n        duration of each measurement (1)
   --runs n           number of rounds; the table shows medians (5)
+  --before folder    another checkout, measured beside this one
   --strict           exit with 1 if a budget is missed
 `;
 
@@ -41,6 +42,7 @@ function readArguments() {
     options: {
       only: { type: "string" },
       contenders: { type: "string" },
+      before: { type: "string" },
       seconds: { type: "string", default: "1" },
       runs: { type: "string", default: "5" },
       strict: { type: "boolean", default: false },
@@ -127,14 +129,14 @@ async function measure(one: Case, contender: Contender, tools: Tools): Promise<M
 }
 
 async function main(): Promise<number> {
-  const { only, contenders: names, seconds, runs, strict, help } = readArguments();
+  const { only, contenders: names, before, seconds, runs, strict, help } = readArguments();
   if (help) {
     print(HELP);
     return 0;
   }
   if (Deno.build.os !== "linux") throw new Error("The bench needs Linux, since it reads /proc");
   await using scope = new AsyncDisposableStack();
-  const contenders = await gather(names, scope);
+  const contenders = [...await gather(names, scope), ...before === undefined ? [] : asIn(before, names)];
   const load = scope.use(new Load());
   const rows: (readonly string[])[] = [titles];
   const remarks: string[] = [];

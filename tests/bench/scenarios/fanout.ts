@@ -35,6 +35,7 @@ const sixteenInFlight: Budget[] = [
 export const fanoutScenario: Scenario = {
   name: "fanout",
   cases: [
+    fanout(1, 1, []),
     fanout(100, 1, oneInFlight),
     fanout(100, 16, sixteenInFlight),
     fanout(1_000, 1, oneInFlight),

@@ -11,6 +11,8 @@ export interface InboxLimits {
 /** A bounded queue of messages. */
 export class Inbox {
   readonly #waiting: Message[] = [];
+  /** Messages before this index were removed. */
+  #start = 0;
   readonly #limits: InboxLimits;
   #bytes = 0;
 
@@ -22,19 +24,24 @@ export class Inbox {
   push(message: Message): boolean {
     this.#bytes += message.length;
     const { maxWaitingMessages, maxWaitingBytes } = this.#limits;
-    return this.#waiting.push(message) <= maxWaitingMessages && this.#bytes <= maxWaitingBytes;
+    return this.#waiting.push(message) - this.#start <= maxWaitingMessages && this.#bytes <= maxWaitingBytes;
   }
 
   /** Removes and returns the oldest message. */
   shift(): Message | undefined {
-    const message = this.#waiting.shift();
-    if (message !== undefined) this.#bytes -= message.length;
+    const message = this.#waiting[this.#start];
+    if (message === undefined) return undefined;
+    this.#bytes -= message.length;
+    if (++this.#start > this.#waiting.length >> 1) {
+      this.#waiting.splice(0, this.#start);
+      this.#start = 0;
+    }
     return message;
   }
 
   /** Removes all messages. */
   clear(): void {
-    this.#waiting.length = 0;
+    this.#waiting.length = this.#start = 0;
     this.#bytes = 0;
   }
 }

@@ -13,6 +13,7 @@ import type { Transport, TransportEvents } from "../contract/transport.ts";
 import { Backlog, type BacklogLimits } from "./backlog.ts";
 import { Inbox, type InboxLimits } from "./inbox.ts";
 import type { Batch, Lane, Outbox } from "./outbox.ts";
+import type { Turns } from "./turns.ts";
 
 /** The limits of one connection. */
 export interface Limits extends BacklogLimits, InboxLimits {
@@ -39,6 +40,7 @@ export interface Wiring {
   readonly format: unknown;
   readonly lane: Lane;
   readonly outbox: Outbox;
+  readonly turns: Turns;
   readonly hooks: ConnectionHooks;
   readonly limits: Limits;
   /** Counts what is sent to all of them. */
@@ -46,6 +48,9 @@ export interface Wiring {
   /** Called once, when a connection has ended. */
   readonly ended: (conn: ServerConnection) => void;
 }
+
+/** After this much was sent to a client, others have a turn before its next request. A character of text counts as one. */
+const TURN_BYTES = 65_536;
 
 /** A connection: plugins see a {@linkcode Connection}, the transport sees {@linkcode TransportEvents}. */
 export class ServerConnection implements Connection, TransportEvents {
@@ -62,6 +67,8 @@ export class ServerConnection implements Connection, TransportEvents {
   #inbox: Inbox | undefined;
   #working: Promise<void> | undefined;
   #heard = true;
+  /** Bytes that were sent since its last turn. */
+  #sentBytes = 0;
 
   constructor(wiring: Wiring, transport: Transport, ip: string, openedAt: number) {
     this.#wiring = wiring;
@@ -90,8 +97,14 @@ export class ServerConnection implements Connection, TransportEvents {
     if (this.#state === "ended") return false;
     const before = this.#batch;
     this.#batch = (before ?? this.#wiring.lane.root).with(message);
+    this.#sentBytes += message.length;
     if (before === undefined) this.#wiring.outbox.add(this);
     return true;
+  }
+
+  turn(): Promise<void> | undefined {
+    const { turns } = this.#wiring;
+    return this.open && (this.#answeredMuch || turns.overdue) ? this.#nextTurn() : undefined;
   }
 
   close(why: CloseCode): void {
@@ -205,7 +218,7 @@ export class ServerConnection implements Connection, TransportEvents {
 
   #handle(data: Message): void {
     try {
-      const work = this.#session!.message(data);
+      const work = this.#session!.message(data) ?? (this.#answeredMuch ? this.#nextTurn() : undefined);
       if (work !== undefined) this.#working = this.#work(work);
     } catch (error) {
       this.#fail("message", error);
@@ -217,7 +230,11 @@ export class ServerConnection implements Connection, TransportEvents {
     const inbox = this.#inbox = new Inbox(this.#wiring.limits);
     try {
       await first;
-      for (let data = inbox.shift(); data !== undefined; data = inbox.shift()) {
+      for (;;) {
+        const turn = this.turn();
+        if (turn !== undefined) await turn;
+        const data = inbox.shift();
+        if (data === undefined) break;
         await this.#session!.message(data);
       }
     } catch (error) {
@@ -226,12 +243,23 @@ export class ServerConnection implements Connection, TransportEvents {
     this.#inbox = this.#working = undefined;
   }
 
+  get #answeredMuch(): boolean {
+    return this.#sentBytes >= TURN_BYTES;
+  }
+
+  #nextTurn(): Promise<void> | undefined {
+    if (!this.open) return undefined;
+    this.#sentBytes = 0;
+    return this.#wiring.turns.wait(this);
+  }
+
   #end(why: Closed): void {
     const early = this.#state === "opening";
     this.#state = "ended";
     this.#batch = undefined;
     this.#inbox?.clear();
     this.#wiring.outbox.unblock(this);
+    this.#wiring.turns.end(this);
     this.#wiring.ended(this);
     if (early) this.#endedEarly = why;
     else this.#notifyEnd(why);

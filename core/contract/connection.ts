@@ -40,6 +40,11 @@ export interface Connection {
   readonly queuedBytes: number;
   /** Sends a message at the end of this turn. Returns `false` if the connection has ended. Do not change sent bytes. */
   send(message: Message): boolean;
+  /**
+   * Returns a promise if this client's requests have caused much work. It resolves when others were served and the client
+   * has read what was sent. The kernel asks between messages; a session asks within a message that holds many requests.
+   */
+  turn(): Promise<void> | undefined;
   /** Closes the connection after the messages that were sent, unless the reader is gone or too slow. */
   close(why: CloseCode): void;
 }

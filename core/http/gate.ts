@@ -7,6 +7,7 @@
 import { Inbox } from "../connections/inbox.ts";
 import { Liveness, type LivenessOptions } from "../connections/liveness.ts";
 import { Outbox } from "../connections/outbox.ts";
+import { Turns } from "../connections/turns.ts";
 import {
   type ConnectionHooks,
   type Limits,
@@ -65,6 +66,7 @@ export class Gate {
   readonly sent = new Map<Endpoint, Sent>();
   readonly #options: GateOptions;
   readonly #outbox = new Outbox();
+  readonly #turns = new Turns();
   readonly #liveness: Liveness;
   /** By endpoint and format. */
   readonly #wirings = new Map<Endpoint, Map<unknown, Wiring>>();
@@ -221,6 +223,7 @@ export class Gate {
         format,
         hooks,
         outbox: this.#outbox,
+        turns: this.#turns,
         lane: this.#outbox.lane(join),
         limits: { maxMessageBytes, maxQueuedBytes, maxWaitingMessages, maxWaitingBytes },
         sent,

@@ -20,7 +20,7 @@ export interface ServerOptions {
   maxMessageBytes?: number;
   /** Bytes that may wait for a slow reader before it is closed. @default {1048576} */
   maxQueuedBytes?: number;
-  /** Messages of one client that may wait for a handler. @default {1024} */
+  /** Messages of one client that may wait for a handler or a turn. @default {16384} */
   maxWaitingMessages?: number;
   /** Bytes of these messages. @default {1048576} */
   maxWaitingBytes?: number;
@@ -41,7 +41,7 @@ const DEFAULTS = {
   maxConnectionsPerIp: 1_000,
   maxMessageBytes: 65_536,
   maxQueuedBytes: 1_048_576,
-  maxWaitingMessages: 1_024,
+  maxWaitingMessages: 16_384,
   maxWaitingBytes: 1_048_576,
   pingIntervalMs: 25_000,
   pongTimeoutMs: 8_000,

@@ -38,9 +38,6 @@ const SIGN_IN_TIMEOUT_MS = 10_000;
 /** Maximum concurrent commands per client. */
 const MAX_CONCURRENT = 64;
 
-/** After replies of this size, other clients have a turn. */
-const TURN_CHARS = 65_536;
-
 /** SDK 5.7 retries without a delay when a stream refuses it, so the refusal is delayed. */
 const STREAM_REFUSAL_MS = 50;
 
@@ -54,7 +51,6 @@ export class CentrifugeSession implements Session<Message>, Caller {
   #state: "new" | "connecting" | "connected" | "refused" = "new";
   #client: Client | undefined;
   #concurrent = 0;
-  #repliedChars = 0;
   #pendingPongs = 0;
   #renewing = false;
   #endPause: (() => void) | undefined;
@@ -101,7 +97,7 @@ export class CentrifugeSession implements Session<Message>, Caller {
   }
 
   reply(id: number, result: Result): void {
-    this.#send(this.#codec.reply(id, result));
+    this.conn.send(this.#codec.reply(id, result));
   }
 
   async refresh(token: string): Promise<Result> {
@@ -123,9 +119,11 @@ export class CentrifugeSession implements Session<Message>, Caller {
   #runAll(commands: Iterator<Command>): void | Promise<void> {
     try {
       for (let next = commands.next(); !next.done; next = commands.next()) {
-        const pending = this.#run(next.value) ?? this.#yield();
+        const pending = this.#run(next.value) ?? this.conn.turn();
         if (pending !== undefined) {
-          return pending.then(() => this.#stopped ? undefined : this.#runAll(commands));
+          return pending.then(() => this.conn.turn()).then(() =>
+            this.#stopped ? undefined : this.#runAll(commands)
+          );
         }
         if (this.#stopped) return;
       }
@@ -214,25 +212,10 @@ export class CentrifugeSession implements Session<Message>, Caller {
     });
   }
 
-  #send(message: Message): void {
-    this.#repliedChars += message.length;
-    this.conn.send(message);
-  }
-
   #pong(): void {
     // An SDK sends no pong without a ping.
     if (this.#pendingPongs === 0) throw malformed("pong");
     this.#pendingPongs--;
-  }
-
-  /** Lets other clients have a turn after large replies. A timer, because `setImmediate` hardly lets input through. */
-  #yield(): Promise<void> | undefined {
-    if (this.#repliedChars < TURN_CHARS) return undefined;
-    this.#repliedChars = 0;
-    return this.#pause((resume) => {
-      const timer = setTimeout(resume, 0);
-      return () => clearTimeout(timer);
-    });
   }
 
   /** Waits until it is resumed, or until the connection ends. `schedule` returns the function that cancels it. */
@@ -263,6 +246,6 @@ export class CentrifugeSession implements Session<Message>, Caller {
     }
     const answer = errorReply(error);
     if (answer === undefined) log.error("a command failed", { client: this.conn.id, error });
-    if (id > 0) this.#send(this.#codec.error(id, answer ?? internalError));
+    if (id > 0) this.conn.send(this.#codec.error(id, answer ?? internalError));
   }
 }

@@ -71,14 +71,18 @@ export function control(node: ChannelNode, clients: LocalClients, cluster: Clust
   type Subscribing = { target: Target; channel: string; grant: SubscribeGrant | undefined };
   const subscribe = counting("subscribe", async ({ target, channel, grant }: Subscribing) => {
     const all = clients.targeted(target);
-    const request = { serverSide: true, ...(grant !== undefined && { grant }) };
-    // Those that are subscribed already count too, so that a failed call can be repeated.
-    const others = all.filter(({ subscriptions }) => !subscriptions.has(channel));
-    await Promise.all(others.map((client) =>
-      client.subscribe(channel, request, (subscribed) => {
-        client.conn.send(client.encoder.subscribed(channel, subscribed));
-      })
-    ));
+    const request = { serverSide: true, recoverable: true, ...(grant !== undefined && { grant }) };
+    const settled = await Promise.allSettled(
+      all.map((client) =>
+        client.subscribe(channel, request, (subscribed) => {
+          client.conn.send(client.encoder.subscribed(channel, subscribed));
+        })
+      ),
+    );
+    for (const each of settled) {
+      // Those that are subscribed already count too, so that a failed call can be repeated.
+      if (each.status === "rejected" && !isAlreadySubscribed(each.reason)) throw each.reason;
+    }
     return all.length;
   });
 
@@ -151,6 +155,10 @@ function merge(all: readonly ChannelStats[]): ChannelStats[] {
       publications: Math.max(sum.publications, each.publications),
       lastPublishedAt: Math.max(sum.lastPublishedAt ?? 0, each.lastPublishedAt ?? 0) || undefined,
     }), first!));
+}
+
+function isAlreadySubscribed(error: unknown): boolean {
+  return error instanceof PlugboardError && error.code === "already_subscribed";
 }
 
 /** Checks the app's JSON texts and removes their line breaks. */

@@ -96,7 +96,7 @@ function lastPosition(
 
 function describe(
   { name, namespace }: Channel,
-  { grant, recoverable: asked, recover, positioned, joinLeave, serverSide }: SubscribeRequest,
+  { grant, recoverable: asked, recover, positioned, joinLeave, serverSide, resumed }: SubscribeRequest,
   info: ClientInfo,
   now: number,
 ): Subscription {
@@ -110,7 +110,7 @@ function describe(
     recoverable,
     positioned: recoverable || (allowed && positioned === true),
     joinLeave: namespace.joinLeave === "all" || (namespace.joinLeave === "ask" && joinLeave === true),
-    serverSide: serverSide === true,
+    serverSide: serverSide === true || resumed === true,
     granted: serverSide === true || grant !== undefined,
     since: now,
     expiresAt: grant?.expiresAt,

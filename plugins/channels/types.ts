@@ -65,6 +65,11 @@ export interface SubscribeRequest {
   readonly grant?: SubscribeGrant;
   /** Whether the server subscribes the client. */
   readonly serverSide?: boolean;
+  /**
+   * Whether the client resumes a subscription that the server made for an earlier connection. It needs the client's own
+   * permission.
+   */
+  readonly resumed?: boolean;
 }
 
 /** What a subscription token says. */
@@ -111,7 +116,7 @@ export interface Subscription {
   readonly recoverable: boolean;
   /** Whether the client receives joins and leaves. */
   readonly joinLeave: boolean;
-  /** Whether the server subscribed the client. */
+  /** Whether the server subscribed the client, or an earlier connection of it. */
   readonly serverSide: boolean;
   /** Whether a grant or the server allowed it, whatever the rules say. */
   readonly granted: boolean;

@@ -45,8 +45,8 @@ export function subscribing(
       queueMicrotask(() => client.expel(channel, { code: END_CODES.renewed, reason: "The query was ended" }));
     },
     identified(client) {
-      for (const { channel, serverSide } of client.subscriptions.values()) {
-        if (!channel.startsWith(LIVE) || serverSide) continue;
+      for (const { channel, serverSide, granted } of client.subscriptions.values()) {
+        if (!channel.startsWith(LIVE) || serverSide && granted) continue;
         try {
           if (isClientSql(channel)) checkClientSql(client.identity);
           else engine().catalog.request(channel, client.identity);

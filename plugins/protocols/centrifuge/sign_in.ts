@@ -13,7 +13,10 @@ export type CentrifugeAccess = Pick<
   "connect" | "refresh" | "verifySubscription" | "signsInByMessage" | "allowsOrigin"
 >;
 
-/** What the server subscribes a client to. `positions` are those that the client recovers from. */
+/**
+ * What the server subscribes a client to. `positions` are those that the client recovers from. It has some of them by
+ * calls of the app during an earlier connection; these it resumes.
+ */
 export function serverSubscriptions(
   { identity: { user }, channels }: Pick<SignIn, "identity" | "channels">,
   positions: ReadonlyMap<string, Position>,
@@ -25,6 +28,9 @@ export function serverSubscriptions(
   for (const [channel, request] of all) {
     const recover = positions.get(channel);
     all.set(channel, { recoverable: true, ...request, ...(recover && { recover }), serverSide: true });
+  }
+  for (const [channel, recover] of positions) {
+    if (!all.has(channel)) all.set(channel, { recoverable: true, recover, resumed: true });
   }
   return all;
 }

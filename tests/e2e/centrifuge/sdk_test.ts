@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { closeCode } from "../../../core/mod.ts";
+import { type Broker, type BrokerEvents, memoryBroker } from "../../../plugins/channels.ts";
 import { RpcError } from "../../../plugins/rpc.ts";
 import {
   centrifugeServer,
@@ -264,6 +265,55 @@ overEach("gets the server's subscriptions when it connects, and recovers them", 
   assert.ok(again.every(({ wasRecovering, recovered }) => wasRecovering && recovered));
   const { channel, data, offset } = await publications.next();
   assert.deepEqual([channel, data, offset], ["company", "while you were away", 2]);
+});
+
+overEach("keeps what the app has subscribed it to when it reconnects, and recovers it", async (transport) => {
+  const access = fakeAccess({ a: { user: "alice" } });
+  const memory = memoryBroker();
+  let events: BrokerEvents;
+  const broker: Broker = { ...memory, start: (given, host) => memory.start?.(events = given, host) };
+  await using server = await centrifugeServer({
+    channels: { broker, namespaces: { ask: { recovery: "request" }, closed: { subscribe: "nobody" } } },
+    centrifuge: { access },
+  });
+  await using client = sdkClient(server.url, transport, { token: "a" });
+  const { sdk } = client;
+  const [subscribed, ended] = [heard(sdk, "subscribed"), heard(sdk, "unsubscribed")];
+  const publications = heard(sdk, "publication");
+  sdk.connect();
+  await sdk.ready();
+  const alice = { user: "alice" };
+  for (const channel of ["given", "ask:given", "closed:given"]) {
+    await server.bus.subscribeClients(alice, channel);
+    assert.equal((await subscribed.next()).channel, channel);
+    await server.bus.publish(channel, "before");
+    await publications.next();
+  }
+
+  sdk.disconnect();
+  await until("the end of the connection", () => server.bus.clients.size === 0);
+  for (const channel of ["given", "ask:given", "closed:given"]) {
+    await server.bus.publish(channel, "meanwhile");
+  }
+  sdk.connect();
+  const again = [await subscribed.next(), await subscribed.next()];
+  assert.deepEqual(again.map(({ channel, recovered }) => [channel, recovered]).sort(), [
+    ["ask:given", true],
+    ["given", true],
+  ]);
+  const missed = [await publications.next(), await publications.next()];
+  assert.deepEqual(missed.map(({ channel, data, offset }) => [channel, data, offset]).sort(), [
+    ["ask:given", "meanwhile", 2],
+    ["given", "meanwhile", 2],
+  ]);
+  assert.equal((await ended.next()).channel, "closed:given", "the client may not subscribe to it");
+
+  // It is the server's subscription as before: a gap makes the client reconnect.
+  const connecting = heard(sdk, "connecting");
+  events!.interrupted("given");
+  assert.equal((await connecting.next()).code, 3010);
+  assert.ok((await subscribed.next()).recovered);
+  assert.ok((await subscribed.next()).recovered);
 });
 
 overEach("signs in by token, and fetches another when it has expired", async (transport) => {

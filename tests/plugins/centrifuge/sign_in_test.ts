@@ -59,20 +59,37 @@ inEach("the reply to connect has the time to live and the server's subscriptions
   assert.deepEqual(rest, { recoverable: true, positioned: true });
 });
 
-inEach("a client recovers the server's subscriptions, and cannot add others", async (encoding) => {
-  await using server = await withAccess();
-  const { epoch } = await server.bus.publish("#alice", 1);
-  await server.bus.publish("#alice", 2);
-  await using client = await connectIn(server, encoding);
-  const from = { recover: true, epoch, offset: 1 };
-  const { connect } = await ask(client, {
-    id: 1,
-    connect: { token: "alice", subs: { "#alice": from, "#bob": from, ["__proto__"]: from } },
-  });
-  assert.deepEqual(Object.keys(connect.subs), ["#alice"]);
-  const { recovered, publications, offset } = connect.subs["#alice"];
-  assert.deepEqual([recovered, offset, publications], [true, 1, [{ data: 2, offset: 2 }]]);
-});
+inEach(
+  "a client recovers the server's subscriptions, and adds none that it may not have",
+  async (encoding) => {
+    await using server = await centrifugeServer({
+      channels: { namespaces: { closed: { subscribe: "nobody" } }, maxChannelsPerClient: 3 },
+      centrifuge: { access: fakeAccess(tokens), personalChannels: true },
+    });
+    const { epoch } = await server.bus.publish("#alice", 1);
+    await server.bus.publish("#alice", 2);
+    await using client = await connectIn(server, encoding);
+    const from = { recover: true, epoch, offset: 1 };
+    const { connect } = await ask(client, {
+      id: 1,
+      connect: {
+        token: "alice",
+        subs: {
+          "#alice": from,
+          "#bob": from,
+          "closed:a": from,
+          "a/../b": from,
+          ["__proto__"]: from,
+          open: from,
+          "beyond the limit": from,
+        },
+      },
+    });
+    assert.deepEqual(Object.keys(connect.subs).sort(), ["#alice", "__proto__", "open"]);
+    const { recovered, publications, offset } = connect.subs["#alice"];
+    assert.deepEqual([recovered, offset, publications], [true, 1, [{ data: 2, offset: 2 }]]);
+  },
+);
 
 inEach("the server's subscriptions need no permission of the client", async (encoding) => {
   const access = fakeAccess(tokens);

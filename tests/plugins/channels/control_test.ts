@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { closeCode } from "../../../core/mod.ts";
+import type { ChannelExtension } from "../../../plugins/channels.ts";
 import { until } from "../../kit/mod.ts";
 import { everywhere } from "../../kit/remote.ts";
 import { ask, type ChannelServer, serveChannels, subscribed } from "./kit.ts";
@@ -61,6 +62,37 @@ everywhere("the server subscribes, unsubscribes and disconnects users and client
   assert.deepEqual(await one.closed, { code: 4001, reason: "bye" });
   assert.equal(await server.bus.disconnect({ user: "nobody" }), 0);
 });
+
+everywhere(
+  "the server subscribes all of a user's clients, though some are subscribed or about to be",
+  async (where) => {
+    const asked = Promise.withResolvers<void>();
+    const decided = Promise.withResolvers<void>();
+    const slow: ChannelExtension = {
+      name: "slow",
+      async beforeSubscribe(_client, _channel, { serverSide }) {
+        if (serverSide) return;
+        asked.resolve();
+        await decided.promise;
+      },
+    };
+    await using server = await serveChannels(where);
+    await using there = await subscribed(server, "a", {}, "ann");
+    const end = server.bus.extend(slow);
+    await using coming = await server.connect("/t?user=ann");
+    coming.sendJson({ do: "subscribe", channel: "a" });
+    await asked.promise;
+    await using other = await server.connect("/t?user=ann");
+    await until("all to be clients", () => server.bus.clients.size === 3);
+    assert.equal(await server.bus.subscribeClients({ user: "ann" }, "a"), 3);
+    assert.equal((await other.nextJson()).pushed, "a");
+    decided.resolve();
+    assert.equal((await coming.nextJson()).subscribed, "a");
+    await server.bus.publish("a", 1);
+    for (const client of [there, coming, other]) assert.equal((await client.nextJson()).data, 1);
+    end();
+  },
+);
 
 everywhere(
   "an identity with fewer permissions ends the subscriptions that they do not allow",

@@ -28,6 +28,7 @@ import type { NamespaceOptions } from "./channels/namespace.ts";
 import { prepareNamespaces } from "./channels/namespaces.ts";
 import type { Channels } from "./channels/service.ts";
 import { type Cluster, localCluster } from "./shared/cluster.ts";
+import { Payload } from "./shared/payload.ts";
 
 export type * from "./channels/broker.ts";
 export type { ChannelExtension, Publishing, SubscribeAddition } from "./channels/extensions.ts";
@@ -38,9 +39,8 @@ export type * from "./channels/publications.ts";
 export type * from "./channels/service.ts";
 export type * from "./channels/types.ts";
 export type * from "./shared/cluster.ts";
-export { localCluster } from "./shared/cluster.ts";
 export type { Identity, Verb, Verdict } from "./shared/identity.ts";
-export { Payload } from "./shared/payload.ts";
+export { localCluster, Payload };
 
 /** Options of {@linkcode channels}. */
 export interface ChannelsOptions {
@@ -89,7 +89,11 @@ export function channels(options: ChannelsOptions = {}): Plugin<Channels> {
     async publish(channel, data, publishOptions) {
       return node.publish(channel, node.namespaceOf(channel), data, publishOptions);
     },
-    broadcast: (names, data) => Promise.allSettled(names.map((name) => api.publish(name, data))),
+    broadcast(names, data) {
+      let payload: Payload | undefined;
+      const publish = (name: string) => api.publish(name, payload ??= Payload.of(data));
+      return Promise.allSettled(names.map((name) => Promise.try(publish, name)));
+    },
     subscribe: (channel, callback) => node.listen(channel, callback),
     history: (channel, query) => Promise.try(() => node.history(channel, node.namespaceOf(channel), query)),
     removeHistory: (channel) => node.removeHistory(channel),

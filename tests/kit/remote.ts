@@ -287,7 +287,7 @@ function late(broker: Broker): Broker {
   };
 }
 
-/** Defines a test that runs with services of this process, with remote ones, and where else it is told to. */
+/** Defines a test that runs with services of this process, with remote ones, and in `more` surroundings. */
 export function everywhere(
   name: string,
   run: (where: Surroundings) => Promise<void>,

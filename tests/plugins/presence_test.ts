@@ -7,7 +7,7 @@ import { type Client, FakeClock, serve, until } from "../kit/mod.ts";
 import { everywhere, type Surroundings } from "../kit/remote.ts";
 import { ask, logged } from "./channels/kit.ts";
 
-/** A clock that stands still, except for retries. */
+/** A fake clock, except for the delays of retries. */
 class RetryClock extends FakeClock {
   override after(ms: number, run: () => void): () => void {
     const isRetry = Number.isInteger(Math.log2(ms / 100)); // 100, 200, 400 …

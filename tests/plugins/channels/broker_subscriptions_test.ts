@@ -3,7 +3,7 @@ import { type Broker, channels, memoryBroker } from "../../../plugins/channels.t
 import { channelProtocol } from "../../kit/channel_protocol.ts";
 import { FakeClock, serve, turn, until } from "../../kit/mod.ts";
 
-/** A server whose broker answers subscribes as it is told to. */
+/** A server whose broker answers a subscribe with the given function. */
 async function serveBroker(subscribe: () => Promise<void> | void) {
   const calls: string[] = [];
   const memory = memoryBroker();
@@ -52,7 +52,7 @@ for (
   });
 }
 
-Deno.test("a client is told that its subscribe has failed, and nothing is retried for it", async () => {
+Deno.test("a client gets the error of its subscribe, and there is no retry for it", async () => {
   await using server = await serveBroker(() => Promise.reject(new Error("no connection")));
   await using client = await server.connect("/t");
   client.sendJson({ do: "subscribe", channel: "a" });

@@ -247,6 +247,17 @@ everywhere(
   },
 );
 
+everywhere("a broadcast stringifies once, and each channel has its own result", async (where) => {
+  await using server = await serveChannels(where);
+  let times = 0;
+  const [a, bad, b] = await server.bus.broadcast(["a", "../b", "b"], { toJSON: () => ++times });
+  assert.equal(times, 1);
+  assert.deepEqual([a!.status, bad!.status, b!.status], ["fulfilled", "rejected", "fulfilled"]);
+  assert.equal((await server.bus.history("b")).publications[0]!.payload.text, "1");
+  const refused = await server.bus.broadcast(["a", "b"], undefined);
+  assert.deepEqual(refused.map(({ status }) => status), ["rejected", "rejected"]);
+});
+
 everywhere("payloads that JSON cannot express are refused", async (where) => {
   await using server = await serveChannels(where);
   const circular: Record<string, unknown> = {};

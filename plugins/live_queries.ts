@@ -66,7 +66,7 @@ export interface LiveQueriesOptions {
     | "unsubscribeClients"
   >;
   /**
-   * Runs the SQL of clients with the permission `query:*`. They can read every table, also those of plugins.
+   * Runs the SQL of clients with the permission `query:*`, in processes of its own: without `--allow-run` it is refused.
    * Without this option, clients can only subscribe to declared queries.
    */
   clientSql?: Pick<IsolatedReads, "inspect" | "read"> | undefined;

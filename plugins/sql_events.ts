@@ -55,7 +55,7 @@ export type { RunIn } from "./persistence.ts";
 export type * from "./sql_events/types.ts";
 
 /** Options of {@linkcode sqlEvents}. */
-export interface SqlEventsOptions extends Omit<IsolatedOptions, "plugin"> {
+export interface SqlEventsOptions extends Omit<IsolatedOptions, "plugin" | "trusted"> {
   /** Where events are published. */
   channels: Pick<Channels, "publish" | "extend">;
   /** The database to query and whose tables are followed. Without it, only the notify methods work. */
@@ -135,7 +135,7 @@ export function sqlEvents(options: SqlEventsOptions): Plugin<SqlEvents> {
 
   function begin({ clock, log }: Host, database: NonNullable<typeof store>): typeof running {
     const { runIn, maxMemoryBytes, maxRows, maxBytes, ...limits } = settings;
-    const reads = database.isolated({ plugin: "sql_events", runIn, maxMemoryBytes });
+    const reads = database.isolated({ plugin: "sql_events", runIn, trusted: true, maxMemoryBytes });
     const following = tables(database, (type, data) => publish(type, { ...data, timestamp: clock.now() }));
 
     function execute(sql: string, params: Params, { write, user = "" }: QueryOptions): Execution {

@@ -9,6 +9,9 @@ import { type Clock, PlugboardError } from "../../core/mod.ts";
 import type { Broker, BrokerEvents, History, HistoryQuery, Publication } from "../channels.ts";
 import type { Instance } from "./query.ts";
 
+/** Length of all results without subscribers. */
+const MAX_LINGERING_CHARS = 33_554_432;
+
 /** Options of a {@linkcode LiveBroker}. */
 export interface LiveBrokerOptions {
   readonly clock: Clock;
@@ -24,8 +27,9 @@ export class LiveBroker implements Broker {
   readonly #instances = new Map<string, Instance>();
   /** Channels that have subscribers, or are about to get the first. */
   readonly #subscribed = new Set<string>();
-  /** Instances without subscribers, and their timers. */
-  readonly #lingering = new Map<Instance, () => void>();
+  /** Instances without subscribers, the oldest first: their timers, and the lengths of their results. */
+  readonly #lingering = new Map<Instance, { readonly cancel: () => void; chars: number }>();
+  #lingeringChars = 0;
   #events: BrokerEvents | undefined;
 
   constructor(options: LiveBrokerOptions) {
@@ -50,13 +54,22 @@ export class LiveBroker implements Broker {
     for (const channel of instance.channels) this.#instances.delete(channel);
   }
 
+  /** Notes that the result of an instance has another length. */
+  resized(instance: Instance): void {
+    const lingering = this.#lingering.get(instance);
+    if (lingering === undefined) return;
+    this.#lingeringChars += instance.chars - lingering.chars;
+    lingering.chars = instance.chars;
+    this.#trim(instance);
+  }
+
   /** Sends a diff to the subscribers of all channels of its instance. */
   send(diff: Publication, { channels, epoch }: Instance): void {
     for (const channel of channels) this.#events?.publication(channel, diff, epoch);
   }
 
   stop(): void {
-    for (const cancel of this.#lingering.values()) cancel();
+    for (const { cancel } of this.#lingering.values()) cancel();
   }
 
   start(events: BrokerEvents): void {
@@ -95,7 +108,10 @@ export class LiveBroker implements Broker {
 
   /** Stops the timer that would drop an instance. */
   #keep(instance: Instance): void {
-    this.#lingering.get(instance)?.();
+    const lingering = this.#lingering.get(instance);
+    if (lingering === undefined) return;
+    lingering.cancel();
+    this.#lingeringChars -= lingering.chars;
     this.#lingering.delete(instance);
   }
 
@@ -103,6 +119,17 @@ export class LiveBroker implements Broker {
     const { clock, lingerMs, expired } = this.#options;
     this.#keep(instance);
     for (const channel of instance.channels) if (this.#subscribed.has(channel)) return;
-    this.#lingering.set(instance, clock.after(lingerMs, () => expired(instance)));
+    const { chars } = instance;
+    this.#lingering.set(instance, { cancel: clock.after(lingerMs, () => expired(instance)), chars });
+    this.#lingeringChars += chars;
+    this.#trim(instance);
+  }
+
+  /** Drops the oldest results, so that those which nobody reads any more do not fill the memory. */
+  #trim(latest: Instance): void {
+    for (const oldest of this.#lingering.keys()) {
+      if (this.#lingeringChars <= MAX_LINGERING_CHARS || oldest === latest) return;
+      this.#options.expired(oldest);
+    }
   }
 }

@@ -92,8 +92,8 @@ export class QueryCatalog {
   }
 
   /** Plans a query of an isolated source; several callers share the work. */
-  async planIsolated(query: Query): Promise<void> {
-    while (query.plan === undefined) await (query.planning ??= this.#planOnce(query));
+  async planIsolated(query: Query, user: string): Promise<void> {
+    while (query.plan === undefined) await (query.planning ??= this.#planOnce(query, user));
     this.#queries.set(query.name, query); // a failed caller may have removed it meanwhile
   }
 
@@ -124,10 +124,10 @@ export class QueryCatalog {
     for (const cancel of this.#tooSlow.values()) cancel();
   }
 
-  async #planOnce(query: Query): Promise<void> {
+  async #planOnce(query: Query, user: string): Promise<void> {
     try {
       const schema = this.#schema;
-      const plan = await query.source.plan(query.definition);
+      const plan = await query.source.plan(query.definition, user);
       if (schema === this.#schema) query.plan = plan; // else the tables may have changed
     } catch (error) {
       if (isTimeout(error)) this.coolDown(query);

@@ -16,7 +16,7 @@ import type { Counter, Histogram } from "../shared/metrics.ts";
 import { LiveBroker } from "./broker.ts";
 import { isTimeout, QueryCatalog, type Request, tooSlow } from "./catalog.ts";
 import type { QueryDefinition } from "./definition.ts";
-import { Instance, type Query } from "./query.ts";
+import { END_CODES, type Ending, Instance, type Query } from "./query.ts";
 import { Result, type Row } from "./result.ts";
 import { type Run, Scheduler } from "./scheduler.ts";
 import type { Source } from "./source.ts";
@@ -39,8 +39,8 @@ export interface EngineOptions {
   readonly closeChannel: (channel: string, why: UnsubscribeCode) => void;
 }
 
-/** The unsubscribe code for each reason why an instance ends. After 2500, SDKs subscribe again by themselves. */
-export const END_CODES = { failed: 2100, removed: 2100, renewed: 2500 };
+/** How often a subscription begins again after changes of the schema. */
+const MAX_ATTEMPTS = 10;
 
 /** Keeps instances up to date. */
 export class LiveQueryEngine {
@@ -59,7 +59,8 @@ export class LiveQueryEngine {
     const { source, clock, limits, watch } = options;
     const { maxMs, burstMs, lingerMs } = limits;
     this.catalog = new QueryCatalog(source, clock, maxMs);
-    this.broker = new LiveBroker({ clock, lingerMs, expired: (idle) => this.#drop(idle, "No subscribers") });
+    const unused: Ending = { why: "renewed", reason: "No subscribers" };
+    this.broker = new LiveBroker({ clock, lingerMs, expired: (idle) => this.#drop(idle, unused) });
     // A table that no query reads is not watched, so that writes to it cost nothing more.
     this.#index = new WakeIndex((table, watched) => watched ? watch?.add(table) : watch?.delete(table));
     this.#scheduler = new Scheduler({ clock, burstMs, run: (instance) => this.#run(instance) });
@@ -99,16 +100,22 @@ export class LiveQueryEngine {
   }
 
   /** Does the same for a query of an isolated source. */
-  async openIsolated(channel: string, { query, id, params }: Request): Promise<Instance> {
+  async openIsolated(channel: string, { query, id, params }: Request, user: string): Promise<Instance> {
     try {
       this.catalog.checkSpeed(query);
-      await this.catalog.planIsolated(query);
-      const instance = this.#instances.get(id) ?? this.#startIsolated(query, id, params);
-      this.broker.attach(channel, instance);
-      this.#scheduler.settle(instance);
-      await this.#scheduler.pending(instance)?.ended;
-      if (instance.ended !== undefined) throw new PlugboardError("not_available", instance.ended);
-      return instance;
+      for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+        // The schema may change between the end of the planning and here.
+        while (query.plan === undefined) await this.catalog.planIsolated(query, user);
+        const instance = this.#instances.get(id) ?? this.#startIsolated(query, id, params, user);
+        this.broker.attach(channel, instance);
+        this.#scheduler.settle(instance);
+        await this.#scheduler.pending(instance)?.ended;
+        if (instance.ended === undefined) return instance;
+        const { why, reason } = instance.ended;
+        if (why === "postponed") throw new PlugboardError("overloaded", reason);
+        if (why !== "renewed") throw new PlugboardError("not_available", reason);
+      }
+      throw new PlugboardError("overloaded", "The schema changes all the time; try again later");
     } finally {
       this.catalog.release(query);
     }
@@ -172,8 +179,8 @@ export class LiveQueryEngine {
     return instance;
   }
 
-  #startIsolated(query: Query, id: string, params: Request["params"]): Instance {
-    const instance = this.#add(new Instance(id, query, params, Result.of([], null)));
+  #startIsolated(query: Query, id: string, params: Request["params"], user: string): Instance {
+    const instance = this.#add(new Instance(id, query, params, Result.of([], null), user));
     this.#scheduler.wake(instance); // it is in the index already, so it misses no commit
     return instance;
   }
@@ -216,7 +223,11 @@ export class LiveQueryEngine {
     const startedAt = performance.now();
     const succeeded = (rows: readonly Row[]) => this.#ran(instance, rows, performance.now() - startedAt);
     const failed = (error: unknown) => this.#failed(instance, error);
-    if (source.isolated) return source.read(definition.sql, params, plan!).then(succeeded).catch(failed);
+    if (source.isolated) {
+      // Nobody waits for a later run, so it waits for others instead of being refused.
+      const how = { user: instance.user, patient: instance.hasRun };
+      return source.read(definition.sql, params, plan!, how).then(succeeded).catch(failed);
+    }
     try {
       succeeded(source.read(definition.sql, params, plan!));
     } catch (error) {
@@ -239,34 +250,39 @@ export class LiveQueryEngine {
   #failed(instance: Instance, error: unknown): void {
     if (instance.ended !== undefined) return;
     if (isTimeout(error)) this.catalog.coolDown(instance.query);
-    this.#end(instance, messageOf(error), "failed");
+    const code = error instanceof PlugboardError ? error.code : undefined;
+    // A process that ends may have had bad luck, but not where it already ended at the first run.
+    const passes = code === "overloaded" || (code === "query_failed" && instance.hasRun);
+    this.#end(instance, messageOf(error), passes ? "postponed" : "failed");
   }
 
   #noteCost(instance: Instance, tookMs: number): void {
     instance.tookMs = tookMs;
+    instance.hasRun = true;
     instance.ranAt = this.#options.clock.now();
     this.#options.metrics?.runs.observe(tookMs / 1000);
   }
 
   #publish(instance: Instance, result: Result): void {
     const diff = instance.update(result, this.#options.clock.now());
+    this.broker.resized(instance);
     if (diff === undefined) return;
     this.#options.metrics?.diffs.add(1);
     this.broker.send(diff, instance);
   }
 
   /** Ends an instance and its subscriptions. */
-  #end(instance: Instance, reason: string, why: keyof typeof END_CODES): void {
+  #end(instance: Instance, reason: string, why: Ending["why"]): void {
     const { id, query: { definition: { sql } }, channels, onEnd = [] } = instance;
     if (why === "failed") this.#options.log.warn("a live query was ended", { query: id, sql, reason });
-    this.#drop(instance, reason);
+    this.#drop(instance, { why, reason });
     for (const ended of [...onEnd]) ended(reason);
     for (const channel of channels) this.#options.closeChannel(channel, { code: END_CODES[why], reason });
   }
 
-  #drop(instance: Instance, reason: string): void {
+  #drop(instance: Instance, ending: Ending): void {
     const { id, query } = instance;
-    instance.ended = reason;
+    instance.ended = ending;
     this.#instances.delete(id);
     query.instances.delete(instance);
     this.#index.delete(instance);

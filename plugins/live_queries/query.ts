@@ -27,6 +27,24 @@ export class Query {
   }
 }
 
+/** Why an instance has ended. */
+export interface Ending {
+  /**
+   * `failed` and `removed` are final. After the others, a client can subscribe again: `renewed` for a change of the schema,
+   * `postponed` for a failure that will pass.
+   */
+  readonly why: "failed" | "removed" | "renewed" | "postponed";
+  readonly reason: string;
+}
+
+/** The unsubscribe code for each reason why an instance ends. After 2500, SDKs subscribe again by themselves. */
+export const END_CODES = {
+  failed: 2100,
+  removed: 2100,
+  renewed: 2500,
+  postponed: 2500,
+} satisfies Record<Ending["why"], number>;
+
 /** Diffs kept for subscribers that reconnect. */
 const MAX_DIFFS = 100;
 
@@ -45,7 +63,11 @@ export class Instance {
   /** Called with the reason when the instance ends by itself. */
   onEnd: Set<(reason: string) => void> | undefined;
   /** Why it has ended. */
-  ended: string | undefined;
+  ended: Ending | undefined;
+  /** Who subscribed first. */
+  readonly user: string;
+  /** Whether its first run has succeeded. */
+  hasRun = false;
   /** How long the latest run took in milliseconds, and when it ended. */
   tookMs = 0;
   ranAt = 0;
@@ -54,8 +76,9 @@ export class Instance {
   #result: Result;
   #offset = 0;
 
-  constructor(id: string, query: Query, params: Arguments, result: Result) {
+  constructor(id: string, query: Query, params: Arguments, result: Result, user = "") {
     this.id = id;
+    this.user = user;
     this.query = query;
     this.params = params;
     this.#result = result;
@@ -68,6 +91,11 @@ export class Instance {
   /** The whole result as JSON text. */
   get snapshot(): string {
     return this.#result.snapshot;
+  }
+
+  /** The length of the whole result. */
+  get chars(): number {
+    return this.#result.chars;
   }
 
   /** Returns the kept diffs after an offset. */

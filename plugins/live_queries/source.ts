@@ -25,8 +25,14 @@ export interface Source {
 /** Runs queries in a worker or another process, where they can be stopped. */
 export interface IsolatedSource {
   readonly isolated: true;
-  plan(definition: QueryDefinition): Promise<Plan>;
-  read(sql: string, params: Arguments, plan: Plan): Promise<readonly Row[]>;
+  plan(definition: QueryDefinition, user: string): Promise<Plan>;
+  /** Users take turns. A `patient` read waits for its turn as long as it takes. */
+  read(
+    sql: string,
+    params: Arguments,
+    plan: Plan,
+    how: { readonly user: string; readonly patient: boolean },
+  ): Promise<readonly Row[]>;
 }
 
 /** The server's own database. */
@@ -46,8 +52,10 @@ export function isolatedSource(
 ): IsolatedSource {
   return {
     isolated: true,
-    plan: async (definition) => planOf(definition, await reads.inspect(definition.sql, limits), tables),
-    read: (sql, params, { byPosition }) => reads.read(sql, bound(params, byPosition), limits),
+    plan: async (definition, user) =>
+      planOf(definition, await reads.inspect(definition.sql, { ...limits, user }), tables),
+    read: (sql, params, { byPosition }, how) =>
+      reads.read(sql, bound(params, byPosition), { ...limits, ...how }),
   };
 }
 

@@ -9,8 +9,8 @@ import type { ChannelExtension, SubscribeAddition } from "../channels.ts";
 import type { Identity } from "../shared/identity.ts";
 import { LIVE } from "../shared/live_channels.ts";
 import { isClientSql, parseClientSql } from "./ad_hoc_sql.ts";
-import { END_CODES, type LiveQueryEngine } from "./engine.ts";
-import type { Instance } from "./query.ts";
+import type { LiveQueryEngine } from "./engine.ts";
+import { END_CODES, type Instance } from "./query.ts";
 import type { IsolatedSource } from "./source.ts";
 
 /** Extends the channels. `engine` throws while it cannot be used; `clientSql` runs the SQL of clients. */
@@ -18,13 +18,13 @@ export function subscribing(
   engine: () => LiveQueryEngine,
   clientSql: IsolatedSource | undefined,
 ): ChannelExtension {
-  async function openClientSql(channel: string): Promise<Instance> {
+  async function openClientSql(channel: string, user: string): Promise<Instance> {
     if (clientSql === undefined) {
       throw new PlugboardError("not_available", "This server takes no SQL from clients");
     }
     const { name, id, sql, params } = parseClientSql(channel);
     const query = engine().catalog.adHoc(name, sql, clientSql);
-    return await engine().openIsolated(channel, { query, id, params });
+    return await engine().openIsolated(channel, { query, id, params }, user);
   }
 
   return {
@@ -33,7 +33,7 @@ export function subscribing(
       if (!channel.startsWith(LIVE)) return;
       if (isClientSql(channel)) {
         checkClientSql(identity);
-        return openClientSql(channel).then(snapshotOf);
+        return openClientSql(channel, identity.user).then(snapshotOf);
       }
       const { broker, catalog } = engine();
       const opened = serverSide ? broker.find(channel) : undefined;

@@ -66,8 +66,18 @@ async function work(tools: typeof TOOLS, allowed: Allowed, rowsAt: number, stopA
     onmessage: (event: MessageEvent<ReadTask>) => void;
     postMessage: (answer: ReadAnswer) => void;
   };
-  // The maximum length of a value. The default, 1 GB, would be enough to crash the process.
-  const limits = { length: 67_108_864 };
+  // A statement of 200 characters can take gigabytes and hours to prepare; a value can have 1 GB.
+  const limits = {
+    length: 16_777_216,
+    sqlLength: 400_000,
+    column: 500,
+    exprDepth: 200,
+    compoundSelect: 100,
+    vdbeOp: 100_000,
+    functionArg: 100,
+    attach: 0,
+    likePatternLength: 1_000,
+  };
 
   function open({ path, heapBytes }: ReadRequest) {
     const db = new DatabaseSync(path, { readOnly: true, timeout: 1_000, limits } as object);

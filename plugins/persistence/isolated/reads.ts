@@ -11,12 +11,17 @@ import { workerExecutor } from "./executor.ts";
 import { pool } from "./pool.ts";
 import { processesAllowed, processExecutor } from "./process.ts";
 import type { ReadRequest, ReadResult } from "./reader.ts";
-import type { IsolatedOptions, IsolatedRead, IsolatedReads } from "./types.ts";
+import { turns } from "./turns.ts";
+import type { IsolatedLimits, IsolatedOptions, IsolatedRead, IsolatedReads } from "./types.ts";
 
 /** Reads at once. One that cannot be stopped keeps its place. */
 const MAX_CONCURRENT = 2;
 
 const MAX_WAITING = 1_000;
+
+const NO_PROCESS =
+  "SQL of clients is off: it needs a process of its own, to be stopped and limited in memory. " +
+  "Start the server with --allow-run, not as a compiled program";
 
 /** Bytes of one result. */
 const MAX_BYTES = 4_194_304;
@@ -28,28 +33,34 @@ export function isolatedReads(
   open: () => unknown,
   clock: () => Clock,
 ): IsolatedReads {
-  const { maxMemoryBytes = 268_435_456, plugin = "isolated reads" } = options;
-  const { runIn = processesAllowed() ? "process" : "worker" } = options;
+  const { maxMemoryBytes = 268_435_456, plugin = "isolated reads", trusted = false } = options;
+  const { runIn = trusted && !processesAllowed() ? "worker" : "process" } = options;
   const check = checkOptions(plugin);
   check.positiveInteger("maxMemoryBytes", maxMemoryBytes);
   check.oneOf("runIn", runIn, ["process", "worker"]);
+  const available = runIn === "worker" || processesAllowed();
   const rule = `"worker" without the permission to run ${Deno.execPath()}, and in a compiled program`;
-  check.that(runIn === "worker" || processesAllowed(), "runIn", rule, runIn);
+  check.that(available || options.runIn === undefined, "runIn", rule, runIn);
   const executors = pool(() => runIn === "process" ? processExecutor(path) : workerExecutor(), clock);
   const common = { path, heapBytes: runIn === "process" ? maxMemoryBytes : 0 };
-  let waiting: PromiseWithResolvers<void>[] = [];
-  let free = MAX_CONCURRENT;
+  const places = turns(MAX_CONCURRENT, MAX_WAITING);
   let ended = false;
 
-  function begin(request: ReadRequest): IsolatedRead & { readonly result: Promise<ReadResult> } {
+  /** Throws if a query cannot run here at all. */
+  function checkRunnable(sql: string): void {
     if (ended) throw stopped();
+    if (!available) throw new PlugboardError("not_available", NO_PROCESS);
     if (path === ":memory:") {
       throw new PlugboardError("not_available", "Only a database in a file can be read in isolation");
     }
     open();
-    if (!hasStatement(request.sql)) {
+    if (!hasStatement(sql)) {
       throw new PlugboardError("bad_sql", "There is no statement in the SQL, or a NUL character");
     }
+  }
+
+  function begin(request: ReadRequest): IsolatedRead & { readonly result: Promise<ReadResult> } {
+    checkRunnable(request.sql);
     const executor = executors.take();
     const read = async () => {
       try {
@@ -67,60 +78,58 @@ export function isolatedReads(
     };
   }
 
-  async function enter(): Promise<void> {
-    if (ended) throw stopped();
-    if (free > 0) return void free--;
-    if (waiting.length >= MAX_WAITING) {
-      throw new PlugboardError("overloaded", `${MAX_WAITING} queries wait already`);
-    }
-    const place = Promise.withResolvers<void>();
-    waiting.push(place);
-    await place.promise;
-  }
-
-  function leave(): void {
-    const next = waiting.shift();
-    if (next === undefined) free++;
-    else next.resolve();
-  }
-
-  async function run(request: ReadRequest, maxMs: number): Promise<ReadResult> {
-    await enter();
-    let reading;
-    try {
-      reading = begin(request);
-    } catch (error) {
-      leave();
-      throw error;
-    }
-    reading.result.then(leave, leave);
+  async function run(request: ReadRequest, limits: Omit<IsolatedLimits, "maxRows">): Promise<ReadResult> {
+    const { maxMs, user = "", patient = false } = limits;
+    checkRunnable(request.sql);
+    const turn = places.enter(user, patient);
     const late = Promise.withResolvers<never>();
-    const cancel = clock().after(maxMs, () => {
-      late.reject(new PlugboardError("timeout", `The query takes longer than ${maxMs} ms`));
-      reading.stop();
-    });
+    late.promise.catch(() => {}); // it may reject while the query waits for its place
+    let begunAt = Infinity;
+    let reading: ReturnType<typeof begin> | undefined;
+
+    function stop(): void {
+      // A query that has waited for most of the time is not too slow.
+      const slow = performance.now() - begunAt >= maxMs / 2;
+      const error = slow
+        ? new PlugboardError("timeout", `The query takes longer than ${maxMs} ms`)
+        : new PlugboardError("overloaded", "The query has waited too long for others; try again later");
+      turn.withdraw(error);
+      late.reject(error);
+      reading?.stop();
+    }
+
+    let cancel = patient ? undefined : clock().after(maxMs, stop);
     try {
+      await turn.entered;
+      begunAt = performance.now();
+      cancel ??= clock().after(maxMs, stop);
+      try {
+        reading = begin(request);
+      } catch (error) {
+        places.leave();
+        throw error;
+      }
+      reading.result.then(places.leave, places.leave);
       return await Promise.race([reading.result, late.promise]);
     } finally {
-      cancel();
+      cancel?.();
     }
   }
 
   return {
-    async inspect(sql, { maxMs }) {
+    async inspect(sql, limits) {
       const request = { ...common, sql, params: [], maxRows: 0, maxBytes: 0, inspectOnly: true };
-      return (await run(request, maxMs)).inspection!;
+      return (await run(request, limits)).inspection!;
     },
-    async read(sql, params, { maxRows, maxMs }) {
+    async read(sql, params, { maxRows, ...limits }) {
       const request = { ...common, sql, params, maxRows, maxBytes: MAX_BYTES, strict: true };
-      const { columns, rows } = await run(request, maxMs);
+      const { columns, rows } = await run(request, limits);
       return rows.map((row) => Object.fromEntries(columns.map((name, i) => [name, row[i]!])));
     },
     start: (sql: string, params: Params, keep) => begin({ ...common, sql, params, ...keep }),
     async end() {
       ended = true;
-      for (const { reject } of waiting) reject(stopped());
-      waiting = [];
+      places.end(stopped());
       await executors.end();
     },
   };

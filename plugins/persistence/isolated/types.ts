@@ -5,8 +5,13 @@ export type RunIn = "process" | "worker";
 
 /** Options of {@linkcode IsolatedReads}. */
 export interface IsolatedOptions {
-  /** Where they run. @default {"process" with the permission to start one, else "worker"} */
+  /**
+   * Where they run. A worker is for SQL of your own: it cannot be stopped between two rows, and the limit of its memory
+   * would be that of the whole server. @default {"process"}
+   */
   readonly runIn?: RunIn | undefined;
+  /** Whether the SQL is your own, so that it runs in a worker where no process can be started. @default {false} */
+  readonly trusted?: boolean;
   /** Memory for SQLite in a process; a query that needs more fails. A worker has no such limit. @default {268435456} */
   readonly maxMemoryBytes?: number | undefined;
   /** The plugin that errors about these options name. @default {"isolated reads"} */
@@ -17,8 +22,12 @@ export interface IsolatedOptions {
 export interface IsolatedLimits {
   /** A read with more rows is refused. */
   readonly maxRows: number;
-  /** How long it may take. */
+  /** How long it may take, waiting included. */
   readonly maxMs: number;
+  /** Who asks. Users take turns. @default {""} */
+  readonly user?: string;
+  /** Whether it waits for its turn as long as it takes, so that `maxMs` begins then. @default {false} */
+  readonly patient?: boolean;
 }
 
 /** The rows that one read returned. */
@@ -52,8 +61,11 @@ export interface IsolatedRead {
  */
 export interface IsolatedReads {
   /** Inspects a query without running it. */
-  inspect(sql: string, limits: Pick<IsolatedLimits, "maxMs">): Promise<Inspection>;
-  /** All rows. Rejects with `timeout`, `too_many_rows`, or the code of a failed query. Few run at once; others wait. */
+  inspect(sql: string, limits: Omit<IsolatedLimits, "maxRows">): Promise<Inspection>;
+  /**
+   * All rows. Rejects with `timeout`, `too_many_rows`, `overloaded` where it waited too long, `not_available` without the
+   * permission to start processes, or the code of a failed query. Few run at once; others wait.
+   */
   read(sql: string, params: Params, limits: IsolatedLimits): Promise<Row[]>;
   /** Starts a read at once, keeping only the first rows. The caller limits how many run. */
   start(sql: string, params: Params, keep: { maxRows: number; maxBytes: number }): IsolatedRead;

@@ -66,6 +66,24 @@ Deno.test("B15 the server works with its named permissions and keeps its data", 
   assert.equal(await server.stop(), 0);
 });
 
+Deno.test("SQL of clients is off without --allow-run, says how to turn it on, and works with it", async () => {
+  using data = dataFolder();
+  const env = { DATA_DIR: data.path, JWT_SECRET: "" };
+  const query = { sql: "SELECT value FROM json_each(?)", params: ["[1,2]"] };
+  const ask = async (flags: string[]) => {
+    await using server = await startExample([...FLAGS, ...flags, "main.ts"], { env });
+    await using client = await Client.connect(`${server.url}/ws`);
+    await client.nextJson(); // the acknowledgement
+    client.sendJson({ type: "query:subscribe", data: query });
+    return (await client.nextJson()).data;
+  };
+  const refused = await ask([]);
+  assert.deepEqual([refused.code, /--allow-run/.test(refused.message)], ["NOT_AVAILABLE", true]);
+  for (const flag of ["--allow-run", `--allow-run=${Deno.execPath()}`]) {
+    assert.deepEqual((await ask([flag])).snapshot, { key: null, rows: [{ value: 1 }, { value: 2 }] }, flag);
+  }
+});
+
 Deno.test("B15 the permissions allow only the network, the data folder and the settings", async () => {
   Deno.mkdirSync(new URL("data", root), { recursive: true });
   const attempts = new URL("attempts.ts", import.meta.url).pathname;

@@ -272,3 +272,11 @@ Deno.test("browsers can import the module that keeps rows up to date", async () 
   rows.apply({ key: ["id"], rows: [{ id: 1, v: 1 }] });
   assert.deepEqual(rows.apply({ upsert: [{ id: 1, v: 2 }] }), [{ id: 1, v: 2 }]);
 });
+
+Deno.test("results that nobody reads any more are kept only up to a size", async () => {
+  await using server = await serveQueries();
+  const sql = "SELECT printf('%.*c', 3000000, 'x') || :n AS text";
+  server.queries.define("long", { sql, params: { n: "integer" } });
+  for (let n = 0; n < 20; n++) server.queries.watch("long", { n }, () => {}).stop();
+  assert.equal(server.queries.size, 11, "of 3 MB each");
+});

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { ENDLESS_AGGREGATE, ENDLESS_ROWS, NUMBERS, serveSql } from "../../sql_events/kit.ts";
+import { codeOf, ENDLESS_AGGREGATE, ENDLESS_ROWS, NUMBERS, serveSql } from "../../sql_events/kit.ts";
+import { attack } from "./attacked.ts";
 
 const LIMITS = { maxRows: 10, maxMs: 5_000 };
 const failsWith = (code: string) => (error: { code: string }) => error.code === code;
@@ -46,7 +47,7 @@ Deno.test("isolated reads that write, return too many rows, or take too long are
     ["ATTACH 'x' AS x", "not_a_read"],
     ["SELECT load_extension('x')", "refused_sql"],
     ["SELECT n FROM numbers", "too_many_rows"],
-    ["SELECT hex(zeroblob(10000000))", "too_many_rows"],
+    ["SELECT hex(zeroblob(5000000))", "too_many_rows"],
     [ENDLESS_AGGREGATE, "timeout", 300],
     [ENDLESS_ROWS, "too_many_rows"],
     [
@@ -87,6 +88,49 @@ Deno.test("isolated reads wait for a place, and too many are refused", async () 
   await ended;
   const refused = (await results).filter(({ status }) => status === "rejected");
   assert.equal(refused.length, 1);
+});
+
+Deno.test("two queries that never end hold up others only for their time, which includes waiting", async () => {
+  await using server = await serveSql();
+  await server.store.exec(NUMBERS);
+  const isolated = server.store.isolated();
+  const limits = { maxRows: 1, maxMs: 1_500 };
+  const endless = [1, 2, 3].map(() => isolated.read(ENDLESS_AGGREGATE, [], { ...limits, user: "mallory" }));
+  const codes = Promise.all(endless.map(codeOf));
+  const hurried = codeOf(isolated.read("SELECT 1", [], { maxRows: 1, maxMs: 100, user: "ann" }));
+  assert.equal(await hurried, "overloaded", "it gives up waiting, and is not called slow");
+  assert.deepEqual(await isolated.read("SELECT 1 AS one", [], { ...LIMITS, user: "ann" }), [{ one: 1 }]);
+  const patient = { ...LIMITS, maxMs: 1_400, patient: true };
+  assert.deepEqual(
+    await isolated.read("SELECT 2 AS two", [], patient),
+    [{ two: 2 }],
+    "its time begins with its place",
+  );
+  assert.deepEqual(await codes, ["timeout", "timeout", "overloaded"]);
+});
+
+Deno.test("SQL that wants gigabytes is stopped in bounded memory, and leaves no files", async () => {
+  const doubling = Array.from(
+    { length: 8 },
+    (_, i) => `, a${i + 1} AS (SELECT 1 FROM a${i}, a${i}, a${i}, a${i})`,
+  );
+  const temporary = () =>
+    [...Deno.readDirSync("/var/tmp")].map(({ name }) => name).filter((n) => /etilqs/.test(n));
+  const before = temporary();
+  const codes = await attack([
+    [`WITH a0 AS (SELECT 1)${doubling.join("")} SELECT * FROM a8`],
+    ["WITH RECURSIVE c(n) AS (SELECT 1 UNION SELECT n + 1 FROM c) SELECT count(*) FROM c"],
+    ["WITH RECURSIVE c(n) AS (SELECT randomblob(1000000) UNION SELECT randomblob(1000000) FROM c) SELECT 1 FROM c"],
+    ["SELECT a.name || b.name AS x FROM numbers a, numbers b ORDER BY x"],
+    [`SELECT ${Array(400).fill("hex(randomblob(8000000))")}`],
+    [`SELECT ${"1 + ".repeat(300)} 1`],
+    [Array(200).fill("SELECT 1").join(" UNION ALL ")],
+  ], "process");
+  assert.deepEqual(temporary(), before);
+  assert.deepEqual(codes.slice(-2), ["bad_sql", "bad_sql"]);
+  for (const code of codes.slice(0, -2)) {
+    assert.match(code, /^(timeout|out_of_memory|too_many_rows|query_failed)$/);
+  }
 });
 
 Deno.test("a database in memory has no isolated reads", async () => {

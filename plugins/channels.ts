@@ -25,7 +25,7 @@ import type { ChannelExtension } from "./channels/extensions.ts";
 import { LocalClients } from "./channels/local_clients.ts";
 import { memoryBroker } from "./channels/memory_broker.ts";
 import type { NamespaceOptions } from "./channels/namespace.ts";
-import { prepareNamespaces } from "./channels/namespaces.ts";
+import { decide, prepareNamespaces } from "./channels/namespaces.ts";
 import type { Channels } from "./channels/service.ts";
 import { type Cluster, localCluster } from "./shared/cluster.ts";
 import { Payload } from "./shared/payload.ts";
@@ -112,6 +112,7 @@ export function channels(options: ChannelsOptions = {}): Plugin<Channels> {
     addNamespace: (name, namespaceOptions) => node.addNamespace(name, namespaceOptions),
     hasNamespace: (name) => node.hasNamespace(name),
     namespaceOf: (channel) => node.namespaceOf(channel),
+    verdict: (identity, action, channel) => decide(node.namespaceOf(channel), action, channel, identity),
   };
 
   return {

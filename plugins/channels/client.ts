@@ -9,7 +9,7 @@ import type { Identity, Verdict } from "../shared/identity.ts";
 import type { Channel } from "./channel.ts";
 import type { Extensions } from "./extensions.ts";
 import type { ChannelAction, Namespace } from "./namespace.ts";
-import { decide } from "./namespaces.ts";
+import { decide, offers } from "./namespaces.ts";
 import type { ClientInfo, History, HistoryQuery, Published, PublishOptions } from "./publications.ts";
 import { denied, type Prepared } from "./subscribing.ts";
 import type {
@@ -134,9 +134,7 @@ export class ChannelClient implements Client {
   }
 
   verdict(action: ChannelAction, channel: string): Verdict {
-    const namespace = this.#node.namespaceOf(channel);
-    if (!offers(namespace, action)) return { allowed: false, rule: `no ${action} in this namespace` };
-    return this.#decide(action, channel, namespace);
+    return this.#decide(action, channel, this.#node.namespaceOf(channel));
   }
 
   check(action: ChannelAction, channel: string): void {
@@ -225,8 +223,4 @@ export class ChannelClient implements Client {
     }
     if (this.conn.open) this.#node.announceJoin(channel, subscription);
   }
-}
-
-function offers({ keep, presence }: Namespace, action: ChannelAction): boolean {
-  return action === "history" ? keep !== undefined : action !== "presence" || presence;
 }

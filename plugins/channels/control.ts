@@ -25,7 +25,8 @@ import type { SubscribeGrant, UnsubscribeCode } from "./types.ts";
 type Answer<Result> = { readonly result: Result } | { readonly code: string; readonly message: string };
 
 /** Asks all nodes, and answers for this one. */
-export interface Control extends Omit<ChannelControl, "extend" | `${string}Namespace` | "namespaceOf"> {
+export interface Control
+  extends Omit<ChannelControl, "extend" | `${string}Namespace` | "namespaceOf" | "verdict"> {
   /** Starts to answer. Returns the function that ends it. */
   start(log: Log): () => void;
   /** Returns what the channels of this node do, or one of them. */

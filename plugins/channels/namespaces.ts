@@ -120,25 +120,32 @@ const VERBS: Record<ChannelAction, Verb> = {
  * names it, or a subscription that was granted. With the latter the rules decide as for the channel without the `$`.
  */
 export function decide(
-  { rules }: Namespace,
+  namespace: Namespace,
   action: ChannelAction,
   channel: string,
   identity: Identity,
   subscription?: Pick<Subscription, "granted">,
 ): Verdict {
+  if (!offers(namespace, action)) return { allowed: false, rule: `no ${action} in this namespace` };
   if (!mayName(identity.user, channel)) return OTHER_USERS;
   const isPrivate = channel.startsWith("$");
   const granted = isPrivate && subscription?.granted === true;
   const permitted = identity.can(VERBS[action], channel);
   if (isPrivate && !granted && !permitted) return PRIVATE;
-  for (const rule of rules[action]) {
+  const rules = namespace.rules[action];
+  for (const rule of rules) {
     const holds = rule === "anyone" ||
       rule === "signed_in" && identity.user !== "" && !identity.anonymous ||
       rule === "subscriber" && subscription !== undefined ||
       rule === "permission" && (permitted || granted && identity.can(VERBS[action], channel.slice(1)));
     if (holds) return ALLOWED[rule];
   }
-  return { allowed: false, rule: rules[action].join(", ") };
+  return { allowed: false, rule: rules.join(", ") };
+}
+
+/** Whether the channels of a namespace have what an action needs. */
+export function offers({ keep, presence }: Namespace, action: ChannelAction): boolean {
+  return action === "history" ? keep !== undefined : action !== "presence" || presence;
 }
 
 /** Shared, so that a publish allocates none. */

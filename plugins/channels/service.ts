@@ -5,8 +5,9 @@
  */
 
 import type { CloseCode, Connection } from "../../core/mod.ts";
+import type { Identity, Verdict } from "../shared/identity.ts";
 import type { ChannelExtension } from "./extensions.ts";
-import type { Namespace, NamespaceOptions } from "./namespace.ts";
+import type { ChannelAction, Namespace, NamespaceOptions } from "./namespace.ts";
 import type { History, HistoryQuery, Publication, Published, PublishOptions } from "./publications.ts";
 import type { Client, ClientOptions, SubscribeGrant, UnsubscribeCode } from "./types.ts";
 
@@ -69,6 +70,8 @@ export interface ChannelControl {
   hasNamespace(name: string): boolean;
   /** Returns a channel's namespace; throws if the name is invalid. */
   namespaceOf(channel: string): Namespace;
+  /** Tells whether an identity, connected or not, may do something, and by which rule. */
+  verdict(identity: Identity, action: ChannelAction, channel: string): Verdict;
 }
 
 /** Everything that channels offer. */

@@ -38,6 +38,11 @@ Deno.test("a verdict names the rule that decides, and a check agrees with it", a
     ] as const
   ) {
     assert.deepEqual(ann!.verdict(action, channel), { allowed, rule }, `${action} ${channel}`);
+    assert.deepEqual(
+      bus.verdict(identify("ann"), action, channel),
+      { allowed, rule },
+      `${action} ${channel}`,
+    );
     if (allowed) ann!.check(action, channel);
     else assert.throws(() => ann!.check(action, channel), { name: "PlugboardError" }, `${action} ${channel}`);
   }

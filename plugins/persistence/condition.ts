@@ -16,7 +16,7 @@ export interface Condition {
 }
 
 /** Codes of failures that last until a restart. */
-const LASTING = new Set(["corrupt", "file_moved"]);
+const LASTING = new Set(["corrupt"]);
 
 /** How often to check whether a file that failed works again. */
 const PROBE_MS = 1_000;

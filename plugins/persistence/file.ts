@@ -7,6 +7,7 @@
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { concernsFile, failure, openFailure } from "./failures.ts";
+import { type Guard, guard } from "./guard.ts";
 import { lockFor } from "./lock.ts";
 
 /**
@@ -42,8 +43,8 @@ export interface OpenFile {
   readonly unclean: boolean;
   /** Resolves when everything committed is on the disk; absent if writes do not wait for the disk. */
   readonly flush: (() => Promise<void>) | undefined;
-  /** Whether the path still leads to this file. */
-  inPlace(): boolean;
+  /** Detects other programs that remove or overwrite the file; absent in memory. */
+  readonly guard: Guard | undefined;
   close(): void;
 }
 
@@ -51,36 +52,68 @@ const PAGE_BYTES = 4096;
 
 /** Opens a file; creates it and its folder if they do not exist. */
 export function openFile(options: FileOptions): OpenFile {
-  const { path, durability } = options;
-  const inMemory = path === ":memory:";
-  let native: DatabaseSync | undefined;
-  let unlock = () => {};
+  return options.path === ":memory:" ? openMemory(options) : openOnDisk(options);
+}
+
+function openMemory(options: FileOptions): OpenFile {
+  const native = new DatabaseSync(":memory:");
+  configure(native, options, true);
+  return {
+    native,
+    inMemory: true,
+    unclean: false,
+    flush: undefined,
+    guard: undefined,
+    close: () => native.close(),
+  };
+}
+
+/** Its path has no links. */
+function openOnDisk(options: FileOptions): OpenFile {
+  const { path, durability, openTimeoutMs } = options;
+  /** In the order in which they must be closed. Closing a file of SQLite's would release its locks. */
+  const closers: (() => void)[] = [];
+  const close = () => closers.splice(0).forEach((close) => close());
+  const opened = (file: Deno.FsFile) => {
+    closers.push(() => file.close());
+    return file;
+  };
   try {
-    if (!inMemory) {
-      Deno.mkdirSync(dirname(path), { recursive: true });
-      unlock = lockFor(path, options.openTimeoutMs);
-    }
-    const unclean = !inMemory && sizeOf(`${path}-wal`) > 0;
-    native = new DatabaseSync(path, { timeout: options.openTimeoutMs });
-    configure(native, options, inMemory);
-    const wal = durability === "full" && !inMemory ? flusher(`${path}-wal`, native) : undefined;
-    const opened = native;
-    const place = placeOf(path);
+    const lock = lockFor(path, openTimeoutMs);
+    closers.push(() => lock.release());
+    const unclean = sizeOf(`${path}-wal`) > 0;
+    const native = new DatabaseSync(path, { timeout: openTimeoutMs });
+    closers.unshift(() => native.close());
+    configure(native, options, false);
+    const [database, log, index] = ["", "-wal", "-shm"].map((end) => opened(Deno.openSync(path + end)));
     return {
       native,
-      inMemory,
+      inMemory: false,
       unclean,
-      flush: wal?.flush,
-      inPlace: () => [place, "unknown"].includes(placeOf(path)),
-      close() {
-        opened.close();
-        wal?.close();
-        unlock();
-      },
+      flush: durability === "full" ? flusher(log!, native) : undefined,
+      guard: guard({ path, native, database: database!, log: log!, index: index!, lock }),
+      close,
     };
   } catch (thrown) {
-    native?.close();
-    unlock();
+    close();
+    throw openFailure(path, thrown);
+  }
+}
+
+/** Returns the path without links, so that all programs use the same files beside it. Creates the folder. */
+export function realPathOf(path: string): string {
+  if (path === ":memory:") return path;
+  try {
+    Deno.mkdirSync(dirname(path), { recursive: true });
+    try {
+      return Deno.realPathSync(path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      // A link may lead to a file that does not exist yet.
+      Deno.openSync(path, { write: true, create: true }).close();
+      return Deno.realPathSync(path);
+    }
+  } catch (thrown) {
     throw openFailure(path, thrown);
   }
 }
@@ -127,22 +160,15 @@ function refuseReadOnly(native: DatabaseSync): void {
 
 /**
  * Flushes the write-ahead log off the event loop. With `synchronous = NORMAL` a commit is in the log, but perhaps only in
- * the kernel's memory. Once the log is flushed, this commit and all before it are as safe as with `FULL`. (It is safe to
- * open the log a second time: SQLite's locks are on the other two files. Closing one of those would release the locks
- * of the whole process.)
+ * the kernel's memory. Once the log is flushed, this commit and all before it are as safe as with `FULL`.
  */
-function flusher(wal: string, native: DatabaseSync): { flush: () => Promise<void>; close: () => void } {
-  let file: Deno.FsFile | undefined;
+function flusher(log: Deno.FsFile, native: DatabaseSync): () => Promise<void> {
   let doubtful = false;
-  return {
-    async flush() {
-      file ??= Deno.openSync(wal, { read: true, write: true });
-      if (doubtful) restartLog(native);
-      doubtful = true;
-      await file.syncData();
-      doubtful = false;
-    },
-    close: () => file?.close(),
+  return async () => {
+    if (doubtful) restartLog(native);
+    doubtful = true;
+    await log.syncData();
+    doubtful = false;
   };
 }
 
@@ -153,16 +179,6 @@ function flusher(wal: string, native: DatabaseSync): { flush: () => Promise<void
 function restartLog(native: DatabaseSync): void {
   const { busy } = native.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get() as { busy: number };
   if (busy !== 0) throw new Error("the write-ahead log is in use and cannot be restarted");
-}
-
-/** Identifies the file at a path; "unknown" if the system has no number for it or denies access. */
-function placeOf(path: string): string {
-  try {
-    const { dev, ino } = Deno.statSync(path);
-    return ino === null ? "unknown" : `${dev} ${ino}`;
-  } catch (error) {
-    return error instanceof Deno.errors.NotFound ? "nothing" : "unknown";
-  }
 }
 
 function sizeOf(path: string): number {

@@ -2,23 +2,34 @@ import { PlugboardError } from "../../core/mod.ts";
 
 const RETRY_MS = 20;
 
+/** A lock on a database. */
+export interface Lock {
+  /** Whether the lock file is still in its place. Without it, another server can take the database. */
+  held(): boolean;
+  release(): void;
+}
+
 /**
- * Locks a database for this server with a `.lock` file, and returns the function that unlocks it. The system unlocks it
- * when the process ends in any way. Two servers on one file would lose no data, but neither would see what the other
- * publishes or keeps in memory.
+ * Locks a database for this server with a `.lock` file. The system unlocks it when the process ends in any way. Two
+ * servers on one file would lose no data, but neither would see what the other publishes or keeps in memory.
  */
-export function lockFor(path: string, waitMs: number): () => void {
+export function lockFor(path: string, waitMs: number): Lock {
   const lockPath = `${path}.lock`;
   const end = performance.now() + waitMs;
   for (;;) {
     const file = attempt(() => Deno.openSync(lockPath, { create: true, write: true }), undefined);
     // If it cannot be created, neither can the database, and SQLite reports a better reason.
-    if (file === undefined) return () => {};
+    if (file === undefined) return { held: () => true, release() {} };
     // On a file system without locks, locking succeeds always.
     if (attempt(() => file.tryLockSync(true), true) && isCurrent(lockPath, file)) {
-      return () => {
-        attempt(() => Deno.removeSync(lockPath), undefined); // fails in a read-only folder; closing it unlocks too
-        file.close();
+      return {
+        held: () => isCurrent(lockPath, file),
+        release() {
+          // Only its own: after a loss, another server's file may have this name. Fails in a read-only folder; closing
+          // the file unlocks it too.
+          if (isCurrent(lockPath, file)) attempt(() => Deno.removeSync(lockPath), undefined);
+          file.close();
+        },
       };
     }
     file.close();

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { resolve } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { backup } from "node:sqlite";
 import { type Clock, type Log, PlugboardError } from "../../core/mod.ts";
 import { authorizer, inspection } from "./authorizer.ts";
@@ -12,7 +12,7 @@ import { changeFeed } from "./change_feed.ts";
 import { checkpoints } from "./checkpoints.ts";
 import { condition } from "./condition.ts";
 import { concernsFile, failure, reasonFor, translated } from "./failures.ts";
-import { type FileOptions, openFile } from "./file.ts";
+import { type FileOptions, openFile, realPathOf } from "./file.ts";
 import { maintenance } from "./maintenance.ts";
 import { type Statement, statements } from "./statements.ts";
 import { transactions } from "./transactions.ts";
@@ -41,16 +41,17 @@ export interface OpenStore extends
   close(): Promise<void>;
 }
 
-/** How often to check whether the file is still in its place. */
-const PLACE_MS = 1_000;
+/** How often to check whether another program has changed the files. */
+const GUARD_MS = 250;
 
 /** The table that a probe writes to. */
 export const STORE_TABLES = "CREATE TABLE plugboard_probe (space BLOB NOT NULL)";
 
 /** Opens a file as a store. */
 export function openStore(options: StoreOptions, clock: Clock, log: Log): OpenStore {
-  const { path, maxStatements, maxQueuedWrites, lockTimeoutMs } = options;
-  const file = openFile(options);
+  const { maxStatements, maxQueuedWrites, lockTimeoutMs } = options;
+  const path = realPathOf(options.path);
+  const file = openFile({ ...options, path });
   const { native, inMemory } = file;
   const feed = changeFeed({ native, log, outdated: () => prepared.clear() });
   const prepared = statements(native, authorizer(native), maxStatements, feed.hooked);
@@ -72,9 +73,9 @@ export function openStore(options: StoreOptions, clock: Clock, log: Log): OpenSt
   const checkpointing = upkeep && checkpoints({ native, maintenance: upkeep, queue, clock, log, walBytes });
   const timers = inMemory
     ? []
-    : [clock.every(options.pollMs, pollOutside), clock.every(PLACE_MS, checkPlace)];
+    : [clock.every(options.pollMs, pollOutside), clock.every(GUARD_MS, checkFiles)];
   let ended = false;
-  let moved: PlugboardError | undefined;
+  let lost: PlugboardError | undefined;
 
   /** Takes space, which fails while there is none, and releases it. */
   async function probe(): Promise<void> {
@@ -82,12 +83,14 @@ export function openStore(options: StoreOptions, clock: Clock, log: Log): OpenSt
     await queue.add((tx) => tx.run("DELETE FROM plugboard_probe"));
   }
 
-  function checkPlace(): void {
-    if (moved !== undefined || file.inPlace()) return;
-    const sentence =
-      "The database file was removed or replaced while it was open: nothing more is written to it; " +
-      "restore it, and start the server again";
-    state.failed(moved = new PlugboardError("file_moved", sentence));
+  /** Stops writing when the files are not SQLite's alone any more. */
+  function checkFiles(): void {
+    if (lost !== undefined) return;
+    lost = file.guard?.look();
+    if (lost === undefined) return;
+    log.error(lost.message, { code: lost.code });
+    queue.fail(lost);
+    checkpointing?.end();
   }
 
   function pollOutside(): void {
@@ -121,12 +124,12 @@ export function openStore(options: StoreOptions, clock: Clock, log: Log): OpenSt
   return {
     all: (sql, params, limits) => reading(sql, (statement) => statement.all(params, limits?.maxRows)),
     get: (sql, params) => reading(sql, (statement) => statement.get(params)),
-    write: (fn) => moved === undefined ? queue.add(fn) : Promise.reject(moved),
+    write: (fn) => queue.add(fn),
     inspect: (sql) => reading(sql, (statement) => inspection(native, statement.native, statement.facts)),
     table: (name) => translated(() => feed.table(name)),
     watch: (listener, tables) => feed.watch(listener, tables),
     async backup(to) {
-      if (resolve(to) === resolve(path)) {
+      if (leadsTo(to, path)) {
         throw new PlugboardError("bad_backup", "A backup cannot have the path of the database itself");
       }
       const partial = `${to}.partial`;
@@ -146,7 +149,7 @@ export function openStore(options: StoreOptions, clock: Clock, log: Log): OpenSt
       return native.isTransaction;
     },
     get problem() {
-      return state.problem;
+      return lost?.message ?? state.problem;
     },
     checkUnlessClean() {
       if (!file.unclean || upkeep === undefined) return;
@@ -167,4 +170,13 @@ export function openStore(options: StoreOptions, clock: Clock, log: Log): OpenSt
       file.close();
     },
   };
+}
+
+/** Whether a path names a file, also through a linked folder. */
+function leadsTo(path: string, file: string): boolean {
+  try {
+    return join(Deno.realPathSync(dirname(path)), basename(path)) === file;
+  } catch {
+    return false;
+  }
 }

@@ -74,8 +74,10 @@ export interface KeyValues<T> extends KeyValueStore<T> {
 /**
  * The database. A read sees every write that was acknowledged before it. All errors are `PlugboardError`s;
  * `code` is one of
- * - `disk_full`, `read_only`, `disk_error`, `corrupt`, `database_locked`, `cannot_open`, `file_moved`: the file cannot be
- *   written or read now;
+ * - `disk_full`, `read_only`, `disk_error`, `corrupt`, `database_locked`, `cannot_open`: the file cannot be written or
+ *   read now;
+ * - `file_moved`, `file_overwritten`, `lock_lost`: another program interfered with the file, and it is not written any
+ *   more;
  * - `constraint`, `bad_sql`, `bad_parameter`, `too_many_rows`: the statement or its data is wrong;
  * - `not_a_read`, `refused_sql`, `async_write`, `transaction_over`, `transaction_lost`: it is used wrongly;
  * - `overloaded`, `not_started`, `stopped`: it is not available now.

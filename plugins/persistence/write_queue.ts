@@ -31,6 +31,8 @@ export interface WriteQueue {
   /** Runs no more writes until `resume`. */
   pause(): void;
   resume(): void;
+  /** Rejects all writes that are not acknowledged yet, and all later ones. */
+  fail(error: PlugboardError): void;
   /** Refuses new writes; resolves when all others have ended. */
   end(): Promise<void>;
 }
@@ -66,6 +68,7 @@ export function writeQueue(parts: WriteQueueParts): WriteQueue {
   let flushing = false;
   let paused = 0;
   let retryMs = RETRY_MS.first;
+  let failed: PlugboardError | undefined;
   let ended: { promise: Promise<void>; resolve: () => void } | undefined;
 
   function schedule(): void {
@@ -116,7 +119,8 @@ export function writeQueue(parts: WriteQueueParts): WriteQueue {
     ranMs = 0;
     flushing = true;
     const begun = performance.now();
-    flush!().catch((thrown) => fail(groups, thrown)).then(() => {
+    flush!().catch((thrown) => rejectAll(groups, flushFailure(thrown))).then(() => {
+      if (failed !== undefined) rejectAll(groups, failed);
       flushMs = performance.now() - begun;
       flushing = false;
       groups.forEach(settle);
@@ -139,9 +143,8 @@ export function writeQueue(parts: WriteQueueParts): WriteQueue {
     settled(problem, wrote);
   }
 
-  /** The groups are committed, but may not be durable. */
-  function fail(groups: readonly Group[], cause: unknown): void {
-    const error = new PlugboardError("disk_error", "The disk failed to flush the database", { cause });
+  /** Lets groups fail that are committed, but may not be durable. */
+  function rejectAll(groups: readonly Group[], error: PlugboardError): void {
     for (const job of groups.flatMap(({ jobs }) => jobs)) {
       if (job.outcome !== undefined && "value" in job.outcome) job.outcome = { error };
     }
@@ -164,6 +167,7 @@ export function writeQueue(parts: WriteQueueParts): WriteQueue {
 
   return {
     add<T>(run: (tx: Transaction) => unknown) {
+      if (failed !== undefined) return Promise.reject(failed);
       if (ended !== undefined) return Promise.reject(new PlugboardError("stopped", "The database is closed"));
       if (waiting.length >= maxQueuedWrites) {
         const sentence = `More than ${maxQueuedWrites} writes wait for the disk`;
@@ -181,10 +185,21 @@ export function writeQueue(parts: WriteQueueParts): WriteQueue {
       paused--;
       schedule();
     },
+    fail(error) {
+      failed = error;
+      const jobs = waiting.splice(0);
+      for (const job of jobs) job.outcome = { error };
+      finish({ jobs, wrote: false });
+      schedule();
+    },
     async end() {
       ended ??= Promise.withResolvers<void>();
       schedule();
       await ended.promise;
     },
   };
+}
+
+function flushFailure(cause: unknown): PlugboardError {
+  return new PlugboardError("disk_error", "The disk failed to flush the database", { cause });
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { lockFor } from "../../../plugins/persistence/lock.ts";
 import { persistence } from "../../../plugins/persistence.ts";
-import { serve } from "../../kit/mod.ts";
+import { FakeClock, serve } from "../../kit/mod.ts";
 
 Deno.test("a second server on the same database is refused with the reason", async () => {
   const dir = Deno.makeTempDirSync();
@@ -21,13 +21,48 @@ Deno.test("a second server on the same database is refused with the reason", asy
   Deno.removeSync(dir, { recursive: true });
 });
 
+Deno.test("a second server is refused when links lead it to the database", async () => {
+  const dir = Deno.makeTempDirSync();
+  Deno.mkdirSync(`${dir}/data`);
+  Deno.symlinkSync(`${dir}/data`, `${dir}/folder`);
+  Deno.symlinkSync(`data/a.db`, `${dir}/link.db`); // the file does not exist yet
+  {
+    await using _first = await serve({}, persistence({ path: `${dir}/link.db` }));
+    for (const path of ["data/a.db", "folder/a.db", "folder/../data/a.db", "link.db"]) {
+      await assert.rejects(serve({}, persistence({ path: `${dir}/${path}`, lockTimeoutMs: 1 })), {
+        code: "database_locked",
+      });
+    }
+  }
+  assert.deepEqual([...Deno.readDirSync(`${dir}/data`)].map(({ name }) => name), ["a.db"]);
+  Deno.removeSync(dir, { recursive: true });
+});
+
+Deno.test("a server whose lock file was removed leaves the database to the next one", async () => {
+  const dir = Deno.makeTempDirSync();
+  const path = `${dir}/a.db`;
+  const clock = new FakeClock();
+  const first = persistence({ path });
+  const server = await serve({ clock }, first);
+  {
+    Deno.removeSync(`${path}.lock`);
+    await using _second = await serve({}, persistence({ path }));
+    clock.advance(250);
+    await assert.rejects(first.api.exec("CREATE TABLE a (x)"), { code: "lock_lost" });
+    await server[Symbol.asyncDispose]();
+    assert.ok(Deno.statSync(`${path}.lock`), "the lock file of the second is not removed");
+    await assert.rejects(serve({}, persistence({ path, lockTimeoutMs: 1 })), { code: "database_locked" });
+  }
+  Deno.removeSync(dir, { recursive: true });
+});
+
 Deno.test("a server that starts while another one stops waits for the database", async () => {
   const dir = Deno.makeTempDirSync();
   const path = `${dir}/a.db`;
-  const unlock = lockFor(path, 0);
+  const lock = lockFor(path, 0);
   const worker = new Worker(new URL("lock_waiter.ts", import.meta.url), { type: "module" });
   const { promise, resolve } = Promise.withResolvers<string>();
-  worker.onmessage = ({ data }) => data === "waiting" ? unlock() : resolve(data);
+  worker.onmessage = ({ data }) => data === "waiting" ? lock.release() : resolve(data);
   worker.postMessage(path);
   assert.equal(await promise, "locked");
   worker.terminate();

@@ -4,6 +4,6 @@ const scope = self as unknown as { onmessage(event: MessageEvent): void; postMes
 
 scope.onmessage = ({ data: path }) => {
   scope.postMessage("waiting");
-  lockFor(path, 5_000)();
+  lockFor(path, 5_000).release();
   scope.postMessage("locked");
 };

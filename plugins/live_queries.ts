@@ -67,6 +67,7 @@ export interface LiveQueriesOptions {
   >;
   /**
    * Runs the SQL of clients with the permission `query:*`, in processes of its own: without `--allow-run` it is refused.
+   * It can read every table except those of plugins.
    * Without this option, clients can only subscribe to declared queries.
    */
   clientSql?: Pick<IsolatedReads, "inspect" | "read"> | undefined;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { OWN_TABLES } from "../shared/own_tables.ts";
 import type { Changes, Reader, Store, Transaction } from "../persistence.ts";
 import type { SqlEventType, TableEventData } from "./types.ts";
 
@@ -76,15 +77,12 @@ function differences(
   ];
 }
 
-/** The server's own tables in the app's file. */
-const OWN = /^(sqlite|plugboard)_/i;
-
 function definitions(reader: Pick<Reader, "all">): Definitions {
   const found = new Map<string, string>();
   const names = reader.all<{ name: string }>(
     "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'virtual')",
   );
-  for (const { name } of names) if (!OWN.test(name)) found.set(name, "");
+  for (const { name } of names) if (!OWN_TABLES.test(name)) found.set(name, "");
   const parts = reader.all<{ tbl_name: string; sql: string | null }>(
     "SELECT tbl_name, sql FROM sqlite_schema WHERE type <> 'view' ORDER BY type, name",
   );

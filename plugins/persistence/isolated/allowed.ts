@@ -5,6 +5,7 @@
  */
 
 import type { DatabaseSync } from "node:sqlite";
+import { OWN_TABLES } from "../../shared/own_tables.ts";
 
 /** Names in lower case. */
 export interface Allowed {
@@ -17,6 +18,8 @@ export interface Allowed {
   readonly tables: readonly string[];
   /** Modules of virtual tables. */
   readonly modules: readonly string[];
+  /** A pattern of the names of tables that are hidden. */
+  readonly hidden: string;
 }
 
 /** Splits a list of names. */
@@ -46,6 +49,7 @@ export const ALLOWED: Allowed = {
   innerPragmas: names("data_version"),
   tables: names("json_each json_tree jsonb_each jsonb_tree sqlite_master sqlite_schema"),
   modules: names("fts3 fts4 fts5"),
+  hidden: OWN_TABLES.source,
 };
 
 /** Checks the actions of statements, with names in lower case. */
@@ -72,14 +76,15 @@ export function guard(native: DatabaseSync, allowed: Allowed): Guard {
   // SQLite stores it in this form; the name and what follows are as they were written.
   const declaration =
     /^CREATE VIRTUAL TABLE\s+(?:"(?:[^"]|"")*"|'(?:[^']|'')*'|`(?:[^`]|``)*`|\[[^\]]*\]|[^\s"'`[]+)\s+USING\s+(\w+)/i;
+  const hidden = new RegExp(allowed.hidden, "i");
   const schema = native.prepare("SELECT name, type, rootpage, sql FROM sqlite_schema").all();
   for (const { name, type, rootpage, sql } of schema) {
     const table = (name as string).toLowerCase();
     const virtual = type === "table" && rootpage === 0;
     const module = virtual ? declaration.exec(sql as string)?.[1]?.toLowerCase() : undefined;
-    const fine = type === "view" || (type === "table" && !table.startsWith("sqlite_"));
+    const fine = !hidden.test(table) && (type === "view" || type === "table");
     if (fine && (!virtual || allowed.modules.includes(module ?? ""))) readable.add(table);
-    else if (type === "table") refused.add(table);
+    else if (type !== "index") refused.add(table);
   }
 
   return {

@@ -53,6 +53,7 @@ Deno.test("Q10 definitions announce created, altered and dropped tables", async 
     ["CREATE VIEW ones AS SELECT * FROM one; DROP VIEW ones", []],
     ["INSERT INTO one VALUES (1); DELETE FROM one", []],
     ["CREATE TABLE plugboard_own (x); DROP TABLE plugboard_own", []],
+    ["CREATE TABLE paths_own (x); CREATE TABLE Home_own (x); CREATE TABLE channel_logs (x)", []],
   ];
   for (const [script, expected] of cases) {
     await exec(script);

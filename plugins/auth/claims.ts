@@ -95,8 +95,6 @@ function subscription(about: Record<string, unknown>, expiresAt?: number): Subsc
       chanInfo: jsonClaim(about, "info", "b64info"),
       data: jsonClaim(about, "data", "b64data"),
       expiresAt,
-    }),
-    ...defined({
       recoverable: forced("force_recovery"),
       positioned: forced("force_positioning"),
       joinLeave: forced("force_push_join_leave"),

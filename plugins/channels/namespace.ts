@@ -18,12 +18,18 @@ export interface NamespaceOptions {
   historyMs?: number;
   /** Whether subscribers can be listed. @default {true} */
   presence?: boolean;
-  /** Who receives joins and leaves: clients that `ask`, `all` subscribers, or nobody (`off`). @default {"ask"} */
+  /**
+   * Who receives joins and leaves: clients that `ask` and may list who is present, `all` subscribers, or nobody (`off`).
+   * @default {"ask"}
+   */
   joinLeave?: "off" | "ask" | "all";
   /** The number of subscribers above which joins and leaves are not sent; each costs one message per subscriber. @default {500} */
   joinLeaveLimit?: number;
-  /** Whether a client that reconnects gets what it missed: `always`, on `request`, or never (`off`). @default {"always"} */
-  recovery?: "off" | "request" | "always";
+  /**
+   * Which clients that reconnect get what they missed: all that may read the history (`readers`), those of them that
+   * `request` it, all subscribers (`always`), or none (`off`). @default {"readers"}
+   */
+  recovery?: "off" | "request" | "readers" | "always";
   /** `stream` recovers every publication, `cache` only the latest. @default {"stream"} */
   recoveryMode?: "stream" | "cache";
   /** The maximum number of publications in one recovery; a client that missed more cannot recover. @default {300} */

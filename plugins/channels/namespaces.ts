@@ -16,7 +16,7 @@ const DEFAULTS = {
   presence: true,
   joinLeave: "ask",
   joinLeaveLimit: 500,
-  recovery: "always",
+  recovery: "readers",
   recoveryMode: "stream",
   recoveryLimit: 300,
   subscribe: "permission",
@@ -89,7 +89,7 @@ function namespace(
   check.positiveInteger("recoveryLimit", rest.recoveryLimit);
   check.positiveInteger("maxNameBytes", rest.maxNameBytes);
   check.oneOf("joinLeave", rest.joinLeave, ["off", "ask", "all"]);
-  check.oneOf("recovery", rest.recovery, ["off", "request", "always"]);
+  check.oneOf("recovery", rest.recovery, ["off", "request", "readers", "always"]);
   check.oneOf("recoveryMode", rest.recoveryMode, ["stream", "cache"]);
   const rules = { subscribe, publish, presence: presenceAccess, history: historyAccess };
   for (const [action, rule] of Object.entries(rules)) {

@@ -10,7 +10,8 @@
 import { type MaybePromise, PlugboardError } from "../../core/mod.ts";
 import type { Channel } from "./channel.ts";
 import type { SubscribeAddition } from "./extensions.ts";
-import type { ClientInfo, History, Position, Publication } from "./publications.ts";
+import { decide } from "./namespaces.ts";
+import type { History, Position, Publication } from "./publications.ts";
 import type { Client, Subscribed, SubscribeRequest, Subscription } from "./types.ts";
 
 /** A subscription that is ready to begin. */
@@ -29,7 +30,7 @@ export interface Prepared {
 export interface Preparing {
   readonly channel: Channel;
   readonly request: SubscribeRequest;
-  readonly client: Pick<Client, "conn" | "info">;
+  readonly client: Pick<Client, "conn" | "info" | "identity">;
   readonly now: number;
   readonly addition: SubscribeAddition | undefined;
   /** Subscribes this node at the broker. */
@@ -38,17 +39,17 @@ export interface Preparing {
 
 /** Prepares a subscription: subscribes at the broker and reads the history that the answer needs. */
 export async function prepare(
-  { channel, request, client: { conn, info }, now, addition, subscribe }: Preparing,
+  { channel, request, client, now, addition, subscribe }: Preparing,
 ): Promise<Prepared> {
   const buffer = channel.startBuffer();
   try {
     const subscribing = subscribe(channel);
     if (subscribing !== undefined) await subscribing;
-    const subscription = describe(channel, request, info, now);
+    const subscription = describe(channel, request, client, now);
     const page = readPage(channel, request, subscription);
     const history = page instanceof Promise ? await page : page;
     const read = answer(channel, request, subscription, history);
-    if (request.mustRecover && read.wasRecovering && !read.recovered) {
+    if (request.mustRecover && subscription.recoverable && read.wasRecovering && !read.recovered) {
       throw new PlugboardError("unrecoverable_position", "Publications after this position are lost");
     }
     let covered = history?.top;
@@ -59,7 +60,7 @@ export async function prepare(
         const added = addition?.data?.(read);
         const offset = added?.offset;
         if (covered !== undefined && offset !== undefined) covered = { ...covered, offset };
-        if (covered !== undefined) channel.setPosition(conn, lastPosition(buffer, covered));
+        if (covered !== undefined) channel.setPosition(client.conn, lastPosition(buffer, covered));
         return {
           ...read,
           ...(added !== undefined && { data: added.json }),
@@ -96,22 +97,32 @@ function lastPosition(
 
 function describe(
   { name, namespace }: Channel,
-  { grant, recoverable: asked, recover, positioned, joinLeave, serverSide, resumed }: SubscribeRequest,
-  info: ClientInfo,
+  request: SubscribeRequest,
+  { info, identity }: Preparing["client"],
   now: number,
 ): Subscription {
-  const { keep, recovery } = namespace;
+  const { keep, recovery, joinLeave } = namespace;
+  const { grant, recover, serverSide, resumed } = request;
+  const granted = serverSide === true || grant !== undefined;
+  // To recover is to read the history, and joins and leaves tell who is present.
+  const mayRead = (action: "history" | "presence") =>
+    decide(namespace, action, name, identity, { granted }).allowed;
+  const recoverable = recovery === "always" || grant?.recoverable === true ||
+    (recovery === "readers" || request.recoverable === true || recover !== undefined) && mayRead("history");
+  const positioned = recoverable || grant?.positioned === true ||
+    request.positioned === true && mayRead("history");
   const allowed = keep !== undefined && recovery !== "off";
-  const recoverable = allowed && (recovery === "always" || asked === true || recover !== undefined);
   return {
     channel: name,
     namespace,
     info: grant?.chanInfo === undefined ? info : { ...info, chanInfo: grant.chanInfo },
-    recoverable,
-    positioned: recoverable || (allowed && positioned === true),
-    joinLeave: namespace.joinLeave === "all" || (namespace.joinLeave === "ask" && joinLeave === true),
+    recoverable: allowed && recoverable,
+    positioned: allowed && positioned,
+    joinLeave: joinLeave === "all" ||
+      joinLeave === "ask" &&
+        (grant?.joinLeave === true || request.joinLeave === true && mayRead("presence")),
     serverSide: serverSide === true || resumed === true,
-    granted: serverSide === true || grant !== undefined,
+    granted,
     since: now,
     expiresAt: grant?.expiresAt,
   };
@@ -135,8 +146,8 @@ function answer(
   { positioned, recoverable, expiresAt }: Subscription,
   history: History | undefined,
 ): Subscribed {
-  const wasRecovering = recover !== undefined && recoverable;
-  const missed = wasRecovering ? missedSince(recover, history!, namespace) : undefined;
+  const wasRecovering = recover !== undefined;
+  const missed = wasRecovering && recoverable ? missedSince(recover, history!, namespace) : undefined;
   return {
     recoverable,
     positioned,
@@ -155,14 +166,15 @@ function missedSince(
   { publications, top }: History,
   { recoveryMode, recoveryLimit }: Channel["namespace"],
 ): { publications: readonly Publication[]; position: Position } | undefined {
-  const sameEpoch = from.epoch === "" || from.epoch === top.epoch;
-  const atTop = sameEpoch && from.offset === top.offset;
-  if (recoveryMode === "cache") {
-    if (atTop) return { publications: [], position: top };
-    return publications[0]?.offset === top.offset ? { publications, position: top } : undefined;
-  }
   const position = { offset: from.offset, epoch: top.epoch };
-  if (atTop) return { publications: [], position };
+  if (recoveryMode === "cache") {
+    if (from.offset > 0 && from.offset === top.offset && from.epoch === top.epoch) {
+      return { publications: [], position };
+    }
+    return publications[0]?.offset === top.offset ? { publications, position } : undefined;
+  }
+  const sameEpoch = from.epoch === "" || from.epoch === top.epoch;
+  if (sameEpoch && from.offset === top.offset) return { publications: [], position };
   const complete = sameEpoch && publications.length <= recoveryLimit &&
     publications[0]?.offset === from.offset + 1 && publications.at(-1)!.offset === top.offset;
   return complete ? { publications, position } : undefined;

@@ -80,6 +80,12 @@ export interface SubscribeGrant {
   readonly expiresAt?: number;
   /** Data for the client, sent with the reply, as JSON text. */
   readonly data?: string;
+  /** Whether the client can recover, even if it may not read the history. */
+  readonly recoverable?: boolean;
+  /** Whether the server detects gaps, even if the client may not read the history. */
+  readonly positioned?: boolean;
+  /** Whether the client receives joins and leaves, even if it may not list who is present. */
+  readonly joinLeave?: boolean;
 }
 
 /** The answer to a subscribe. */

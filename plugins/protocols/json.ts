@@ -131,7 +131,8 @@ export function json(options: JsonOptions): Plugin<Json> {
       if (!conn.open) throw new PlugboardError("closed", "The connection has ended");
       const subscriptions = new Map(autoSubscribe.map((channel) => [channel, requestFor(channel)]));
       for (const [channel, request] of granted) {
-        subscriptions.set(channel, { ...requestFor(channel), ...request, serverSide: true });
+        const grant = { ...requestFor(channel), ...request.grant };
+        subscriptions.set(channel, { ...request, grant, serverSide: true });
       }
       return { client: channels.connect(conn, { identity, encoder: format, refreshed }), subscriptions };
     },

@@ -154,7 +154,7 @@ export function awaySessions(
       const position = entry?.user === user ? entry.positions[channel] : undefined;
       return {
         serverSide: true,
-        recoverable: session !== undefined,
+        grant: { recoverable: session !== undefined },
         ...(position !== undefined && { recover: position }),
       };
     },

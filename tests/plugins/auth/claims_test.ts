@@ -54,8 +54,8 @@ Deno.test("subs take precedence over channels, and have their own data and optio
   const { channels } = connectionClaims({ sub: "alice", subs, channels: ["other"] });
   assert.deepEqual([...channels], [
     ["news", { serverSide: true, grant: {} }],
-    ["game", { serverSide: true, grant: { chanInfo: `{"color":"red"}`, data: "[1]" }, recoverable: true }],
-    ["raw", { serverSide: true, grant: { chanInfo: `{"a":1}`, data: `"x"` }, joinLeave: true }],
+    ["game", { serverSide: true, grant: { chanInfo: `{"color":"red"}`, data: "[1]", recoverable: true } }],
+    ["raw", { serverSide: true, grant: { chanInfo: `{"a":1}`, data: `"x"`, joinLeave: true } }],
   ]);
 });
 

@@ -120,23 +120,30 @@ everywhere("a recovery beyond the limit fails, it is not cut", async (where) => 
   assert.deepEqual([three.recovered, three.publications], [false, []]);
 });
 
-everywhere("a cache recovery gives the latest publication only", async (where) => {
+everywhere("a cache recovery gives the latest publication only, and the client's position", async (where) => {
   await using server = await serveChannels(where, { namespaces: { price: { recoveryMode: "cache" } } });
-  const { epoch } = await server.bus.publish("price:x", 1);
-  await server.bus.publish("price:x", 2);
   await using client = await server.connect("/t");
-  const behind = await ask(client, {
-    do: "subscribe",
-    channel: "price:x",
-    recover: { offset: 0, epoch: "" },
-  });
-  assert.deepEqual([behind.recovered, behind.publications.map((each: { json: string }) => each.json)], [
-    true,
-    ["2"],
-  ]);
-  await ask(client, { do: "unsubscribe", channel: "price:x" });
-  const there = await ask(client, { do: "subscribe", channel: "price:x", recover: { offset: 2, epoch } });
-  assert.deepEqual([there.recovered, there.publications], [true, []]);
+  const recover = async (position: object) => {
+    const reply = await ask(client, { do: "subscribe", channel: "price:x", recover: position });
+    await ask(client, { do: "unsubscribe", channel: "price:x" });
+    assert.equal(reply.wasRecovering, true);
+    return [reply.recovered, reply.publications.map((each: { json: string }) => each.json), reply.position];
+  };
+  const [recovered, publications, start] = await recover({ offset: 0, epoch: "" });
+  const { epoch } = start;
+  assert.deepEqual([recovered, publications, start.offset], [false, [], 0], "there is no latest one");
+  assert.deepEqual(await recover({ offset: 0, epoch }), [false, [], { offset: 0, epoch }]);
+
+  await server.bus.publish("price:x", 1);
+  await server.bus.publish("price:x", 2);
+  assert.deepEqual(await recover({ offset: 0, epoch: "" }), [true, ["2"], { offset: 0, epoch }]);
+  assert.deepEqual(await recover({ offset: 1, epoch }), [true, ["2"], { offset: 1, epoch }]);
+  assert.deepEqual(await recover({ offset: 2, epoch }), [true, [], { offset: 2, epoch }]);
+  assert.deepEqual(await recover({ offset: 2, epoch: "other" }), [true, ["2"], { offset: 2, epoch }]);
+
+  await server.bus.removeHistory("price:x");
+  assert.deepEqual(await recover({ offset: 1, epoch }), [false, [], { offset: 2, epoch }]);
+  assert.deepEqual(await recover({ offset: 2, epoch }), [true, [], { offset: 2, epoch }]);
 });
 
 everywhere(

@@ -52,6 +52,9 @@ interface Group {
 /** How long a group may block the event loop. The overhead of a transaction is a thirtieth of that. */
 const GROUP_MS = 0.5;
 
+/** How long groups may follow each other before the event loop reads from sockets. */
+const MAX_BLOCKING_MS = 10;
+
 /** The delay before a locked file is tried again. */
 const RETRY_MS = { first: 2, max: 50 };
 
@@ -65,6 +68,8 @@ export function writeQueue(parts: WriteQueueParts): WriteQueue {
   let unflushed: Group[] = [];
   let ranMs = 0;
   let flushMs = 0;
+  /** When the event loop last could read from sockets. */
+  let readAt = 0;
   let flushing = false;
   let paused = 0;
   let retryMs = RETRY_MS.first;
@@ -75,8 +80,15 @@ export function writeQueue(parts: WriteQueueParts): WriteQueue {
     if (scheduled || paused > 0) return;
     if (waiting.length > 0 || (unflushed.length > 0 && !flushing)) {
       scheduled = true;
-      setImmediate(turn);
+      if (performance.now() - readAt < MAX_BLOCKING_MS) setImmediate(turn);
+      // Not `setImmediate`: between two of those, the runtime hardly reads from sockets.
+      else setTimeout(read, 0);
     } else if (!flushing) ended?.resolve();
+  }
+
+  function read(): void {
+    readAt = performance.now();
+    turn();
   }
 
   function turn(): void {
@@ -123,6 +135,7 @@ export function writeQueue(parts: WriteQueueParts): WriteQueue {
       if (failed !== undefined) rejectAll(groups, failed);
       flushMs = performance.now() - begun;
       flushing = false;
+      readAt = performance.now();
       groups.forEach(settle);
       if (paused > 0) flushAll();
       else schedule();
@@ -174,6 +187,7 @@ export function writeQueue(parts: WriteQueueParts): WriteQueue {
         return Promise.reject(new PlugboardError("overloaded", sentence));
       }
       return new Promise<T>((resolve, reject) => {
+        if (!scheduled && !flushing) readAt = performance.now();
         waiting.push({ run, alone: false, outcome: undefined, since: clock.now(), resolve, reject });
         schedule();
       });

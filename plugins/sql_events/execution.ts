@@ -57,7 +57,8 @@ export function readingInMemory(
   { sql, params, maxRows }: { sql: string; params: Params; maxRows: number },
 ): Execution {
   return stoppable(async (check) => {
-    await new Promise((resolve) => setImmediate(resolve)); // lets `query:started` go out, and a cancellation in
+    // Lets `query:started` go out, and a cancellation in, which `setImmediate` would not.
+    await new Promise((resolve) => setTimeout(resolve, 0));
     check();
     const { columns, recursive } = store.inspect(sql);
     if (recursive) {

@@ -3,6 +3,7 @@ export { Child } from "./child.ts";
 export { Client, type ClientClosed } from "./client.ts";
 export { FakeClock } from "./clock.ts";
 export { RawClient } from "./raw_client.ts";
+export { roundTrips } from "./round_trips.ts";
 export { serve, started, type TestServer } from "./server.ts";
 export { offline, type OfflineServer } from "./offline.ts";
 export { FakeTransport } from "./transport.ts";

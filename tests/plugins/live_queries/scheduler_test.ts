@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Scheduler } from "../../../plugins/live_queries/scheduler.ts";
-import { FakeClock, turn, until } from "../../kit/mod.ts";
+import { FakeClock, roundTrips, turn, until } from "../../kit/mod.ts";
 
 interface Fake {
   readonly name: string;
@@ -148,4 +148,24 @@ Deno.test("many slow jobs yield to the event loop", async () => {
     return count === 20;
   });
   assert.ok(turns > 1);
+});
+
+Deno.test("sockets are read while many jobs run", async () => {
+  await using trips = await roundTrips();
+  const clock = new FakeClock();
+  let ran = 0;
+  const scheduler = new Scheduler<Fake>({
+    clock,
+    burstMs: 1,
+    run() {
+      ran++;
+      const end = performance.now() + 11;
+      while (performance.now() < end);
+    },
+  });
+  for (let i = 0; i < 60; i++) scheduler.wake({ name: String(i), tookMs: 0, ranAt: 0 });
+  const before = trips.count;
+  clock.advance(1);
+  await until("all jobs", () => ran === 60);
+  assert.ok(trips.count - before >= 15, `${trips.count - before} round trips during 60 jobs`);
 });

@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { systemClock } from "../../../core/mod.ts";
 import type { Transaction } from "../../../plugins/persistence.ts";
 import { writeQueue } from "../../../plugins/persistence/write_queue.ts";
-import { DEADLINE_MS, turn, until, within } from "../../kit/mod.ts";
+import { DEADLINE_MS, roundTrips, turn, until, within } from "../../kit/mod.ts";
 import { INSERT, ITEMS, outcomes, transactionCounter } from "./items.ts";
 import { folder, opened, value } from "./kit.ts";
 
@@ -147,4 +147,27 @@ Deno.test("a write fails with a message while the file stays locked, and works w
   other.exec("ROLLBACK");
   await store.run(INSERT, ["b"]);
   await until("the problem to be cleared", () => store.problem === undefined, DEADLINE_MS);
+});
+
+Deno.test("sockets are read while many writes wait", async () => {
+  await using trips = await roundTrips();
+  const queue = writeQueue({
+    transactions: {
+      run(jobs) {
+        const end = performance.now() + 5;
+        while (performance.now() < end);
+        jobs[0]!.outcome = { value: jobs[0]!.run(undefined as never) };
+        return { taken: 1, wrote: true };
+      },
+    },
+    clock: systemClock,
+    flush: undefined,
+    maxQueuedWrites: 1_000,
+    lockTimeoutMs: 10,
+    settled() {},
+  });
+  const before = trips.count;
+  await Promise.all(Array.from({ length: 120 }, () => queue.add(() => 1)));
+  assert.ok(trips.count - before >= 10, `${trips.count - before} round trips during 120 writes`);
+  await queue.end();
 });

@@ -25,6 +25,7 @@ import type {
   Published,
   PublishOptions,
 } from "./publications.ts";
+import { Pages } from "./pages.ts";
 import type { ChannelCallback } from "./service.ts";
 import { prepare, type Prepared } from "./subscribing.ts";
 import type { Client, SubscribeRequest, Subscription, UnsubscribeCode } from "./types.ts";
@@ -39,6 +40,7 @@ export class ChannelNode implements ClientNode, BrokerEvents {
   /** The channels in use. */
   readonly channels = new Map<string, Channel>();
   readonly extensions: Extensions;
+  readonly pages = new Pages();
   readonly #clients: LocalClients;
   readonly #namespaces: Namespaces;
   readonly #failed: OnFailure = (what, error) => this.#host?.log.error(`${what} failed`, { error });

@@ -6,11 +6,13 @@
 
 import { closeCode, type Connection, type MaybePromise, PlugboardError } from "../../core/mod.ts";
 import type { Identity, Verdict } from "../shared/identity.ts";
+import { chain } from "../shared/maybe_promise.ts";
 import type { Channel } from "./channel.ts";
 import type { Extensions } from "./extensions.ts";
 import type { ChannelAction, Namespace } from "./namespace.ts";
 import { decide, offers } from "./namespaces.ts";
 import type { ClientInfo, History, HistoryQuery, Published, PublishOptions } from "./publications.ts";
+import type { Pages } from "./pages.ts";
 import { denied, type Prepared } from "./subscribing.ts";
 import type {
   ChannelEncoder,
@@ -26,6 +28,7 @@ import type {
 export interface ClientNode {
   readonly maxChannelsPerClient: number;
   readonly extensions: Pick<Extensions, "beforeRead" | "emit">;
+  readonly pages: Pick<Pages, "of">;
   namespaceOf(channel: string): Namespace;
   prepare(client: Client, channel: string, request: SubscribeRequest): Promise<Prepared>;
   joined(client: Client, channel: Channel, subscription: Subscription): void;
@@ -130,7 +133,8 @@ export class ChannelClient implements Client {
   history(channel: string, query?: HistoryQuery): MaybePromise<History> {
     const namespace = this.#node.namespaceOf(channel);
     this.#check("history", channel, namespace);
-    return this.#node.history(channel, namespace, query);
+    const { pages } = this.#node;
+    return chain(this.#node.history(channel, namespace, query), (history) => pages.of(channel, history));
   }
 
   verdict(action: ChannelAction, channel: string): Verdict {

@@ -70,6 +70,8 @@ interface Members {
   readonly clients: Map<string, Present>;
   /** The number of clients by user. */
   readonly users: Map<string, number>;
+  /** The list, until a client changes: a list that is the same object is encoded once. */
+  list?: readonly Present[] | undefined;
 }
 
 /**
@@ -96,6 +98,7 @@ export function memoryPresenceStore(): MemoryPresenceStore {
       let members = channels.get(channel);
       if (members === undefined) channels.set(channel, members = { clients: new Map(), users: new Map() });
       const { clients, users } = members;
+      members.list = undefined;
       const before = clients.get(client);
       clients.set(client, present);
       if (before?.user === user) return;
@@ -106,12 +109,16 @@ export function memoryPresenceStore(): MemoryPresenceStore {
       const members = channels.get(channel);
       const present = members?.clients.get(client);
       if (members === undefined || present === undefined) return;
+      members.list = undefined;
       members.clients.delete(client);
       decrement(members.users, present.user);
       if (members.clients.size === 0) channels.delete(channel);
     },
     get: (channel, client) => channels.get(channel)?.clients.get(client),
-    list: (channel) => [...channels.get(channel)?.clients.values() ?? []],
+    list(channel) {
+      const members = channels.get(channel);
+      return members === undefined ? [] : members.list ??= [...members.clients.values()];
+    },
     count(channel) {
       const { clients, users } = channels.get(channel) ?? { clients: new Map(), users: new Map() };
       return { clients: clients.size, users: users.size, anonymous: users.get("") ?? 0 };

@@ -7,6 +7,7 @@
 import type { Message } from "../../../core/mod.ts";
 import type { ClientInfo, Publication, Subscribed } from "../../channels.ts";
 import type { Present } from "../../presence.ts";
+import { encodeOnce } from "../../shared/encode_once.ts";
 import { memberText } from "../../shared/json_text.ts";
 import { Payload } from "../../shared/payload.ts";
 import type { Codec, Command, Result, StreamFraming, SubscribeResult } from "./codec.ts";
@@ -105,10 +106,10 @@ function resultText(result: Result): string {
     case "history": {
       // The SDK reads all three fields.
       const { publications, top: { epoch, offset } } = result;
-      return `{"publications":${list(publications)},"epoch":${quote(epoch)},"offset":${offset}}`;
+      return `{"publications":${pageText(publications)},"epoch":${quote(epoch)},"offset":${offset}}`;
     }
     case "presence":
-      return `{"presence":{${result.clients.map(presentText).join(",")}}}`;
+      return presenceText(result.clients);
     case "presence_stats":
       return `{"num_clients":${result.clients},"num_users":${result.users}}`;
     case "refresh":
@@ -179,6 +180,12 @@ function infoText({ user, client, connInfo, chanInfo }: ClientInfo): string {
   if (chanInfo !== undefined) text += `,"chan_info":${chanInfo}`;
   return text + "}";
 }
+
+const pageText = encodeOnce(list);
+
+const presenceText = encodeOnce((clients: readonly Present[]) =>
+  `{"presence":{${clients.map(presentText).join(",")}}}`
+);
 
 function list(publications: readonly Publication[]): string {
   return `[${publications.map(publicationText).join(",")}]`;

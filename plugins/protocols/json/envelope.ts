@@ -6,6 +6,8 @@
 
 import { exceedsBytes, type Message, PlugboardError } from "../../../core/mod.ts";
 import type { ChannelEncoder, ClientInfo, History, Publication, Subscribed } from "../../channels.ts";
+import type { Present } from "../../presence.ts";
+import { encodeOnce } from "../../shared/encode_once.ts";
 import { memberText } from "../../shared/json_text.ts";
 import { Payload } from "../../shared/payload.ts";
 import { invalid } from "./codes.ts";
@@ -111,16 +113,29 @@ export function encodeSubscribed(channel: string, subscribed: Subscribed, id?: s
 
 /** Encodes the reply to `history`. */
 export function encodeHistory(channel: string, { publications, top }: History, id?: string): string {
+  const { offset, epoch } = top;
+  const data = `{"offset":${offset},"epoch":${quote(epoch)},"publications":${pageText(publications)}}`;
+  return encodeText("history", channel, data, id);
+}
+
+const pageText = encodeOnce((publications: History["publications"]) => {
   const list = publications.map((publication) => {
     const { offset, time, payload, info } = publication;
     const publisher = info === undefined ? "" : `,"userId":${quote(info.user)}`;
     const type = quote(typeOf(publication));
     return `{"offset":${offset},"timestamp":${time},"type":${type},"data":${payload.text}${publisher}}`;
   });
-  const { offset, epoch } = top;
-  const data = `{"offset":${offset},"epoch":${quote(epoch)},"publications":[${list.join(",")}]}`;
-  return encodeText("history", channel, data, id);
+  return `[${list.join(",")}]`;
+});
+
+/** Encodes the reply to `presence`. */
+export function encodePresence(channel: string, clients: readonly Present[], id?: string): string {
+  return encodeText("presence", channel, presenceText(clients), id);
 }
+
+const presenceText = encodeOnce((clients: readonly Present[]) =>
+  JSON.stringify({ clients } satisfies MessageData["presence"])
+);
 
 /** An event of the server has its type as a tag, which clients cannot set. */
 function typeOf({ tags }: Publication): MessageType {

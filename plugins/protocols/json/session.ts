@@ -23,6 +23,7 @@ import {
   decode,
   encode,
   encodeHistory,
+  encodePresence,
   encodeSubscribed,
   payloadOf,
   type ReceivedMessage,
@@ -168,7 +169,7 @@ export class JsonSession implements Session<Message> {
 
   async presence({ id, channel }: ReceivedMessage): Promise<void> {
     this.#client!.check("presence", channel);
-    this.#send("presence", channel, { clients: await this.#services.presence!.list(channel) }, id);
+    this.#conn.send(encodePresence(channel, await this.#services.presence!.list(channel), id));
   }
 
   async history({ id, channel, data }: ReceivedMessage): Promise<void> {

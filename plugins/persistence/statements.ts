@@ -16,26 +16,24 @@ export class Statement {
     this.native = native;
     this.#empty = empty;
     this.facts = facts;
-    // A write cannot run again with bigints when it has returned a large integer.
-    if (!facts.readOnly) native.setReadBigInts(true);
+    // Without, an integer beyond 2^53 ends an iteration early, and -2^63 is rounded. It costs nothing measurable.
+    native.setReadBigInts(true);
   }
 
   /** Returns all rows; throws if there are more than `maxRows`. */
   all<R>(params?: Params, maxRows = Infinity): R[] {
     const bound = bind(params);
-    return this.#read((native) => {
-      const rows = maxRows === Infinity ? undefined : firstOf(native, bound, maxRows, this.#empty);
-      return rows ?? native.all(...bound) as Row[];
+    return translated(() => {
+      const rows = maxRows === Infinity ? undefined : firstOf(this.native, bound, maxRows, this.#empty);
+      return narrowRows(rows ?? this.native.all(...bound) as Row[]);
     }) as R[];
   }
 
   /** Returns the first row. */
   get<R>(params?: Params): R | undefined {
     const bound = bind(params);
-    return this.#read((native) => {
-      const row = native.get(...bound) as Row | undefined;
-      return row === undefined ? [] : [row];
-    })[0] as R | undefined;
+    const row = translated(() => this.native.get(...bound)) as Row | undefined;
+    return row && narrowRows([row])[0] as R;
   }
 
   /** Runs a write. */
@@ -46,21 +44,6 @@ export class Statement {
       return { changes: Number(changes), lastId: narrowed(lastInsertRowid) as number | bigint };
     } catch (thrown) {
       throw failure(thrown);
-    }
-  }
-
-  #read(read: (native: StatementSync) => Row[]): Row[] {
-    if (!this.facts.readOnly) return narrowRows(translated(() => read(this.native)));
-    try {
-      return read(this.native);
-    } catch (thrown) {
-      if (!isTooLarge(thrown)) throw failure(thrown);
-    }
-    this.native.setReadBigInts(true);
-    try {
-      return narrowRows(translated(() => read(this.native)));
-    } finally {
-      this.native.setReadBigInts(false);
     }
   }
 }
@@ -171,10 +154,6 @@ export function iterationFailure(empty: StatementSync): string | undefined {
     if (message !== "not an error") return message;
   }
   return undefined;
-}
-
-function isTooLarge(thrown: unknown): boolean {
-  return thrown instanceof RangeError && (thrown as { code?: string }).code === "ERR_OUT_OF_RANGE";
 }
 
 function narrowRows(rows: Row[]): Row[] {

@@ -280,3 +280,16 @@ Deno.test("results that nobody reads any more are kept only up to a size", async
   for (let n = 0; n < 20; n++) server.queries.watch("long", { n }, () => {}).stop();
   assert.equal(server.queries.size, 11, "of 3 MB each");
 });
+
+Deno.test("integers beyond 2^53 reach subscribers exactly, as text, with all rows after them", async () => {
+  await using server = await serveQueries();
+  await server.store.exec("CREATE TABLE large (id INTEGER PRIMARY KEY, x INTEGER)");
+  server.queries.define("large", { sql: "SELECT id, x FROM large ORDER BY id" });
+  await using client = await server.connect("/t");
+  const live = await follow(client, "live:large");
+  await server.store.exec(
+    `INSERT INTO large (x) VALUES (1), (9007199254740993), (-9223372036854775808), (4)`,
+  );
+  await live.next();
+  assert.deepEqual(live.rows().map(({ x }) => x), [1, "9007199254740993", "-9223372036854775808", 4]);
+});

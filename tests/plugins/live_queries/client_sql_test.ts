@@ -1,62 +1,11 @@
 /** SQL of clients: permissions, limits, refusals; subscriptions and recovery work as in any channel. */
 
 import assert from "node:assert/strict";
-import { channels } from "../../../plugins/channels.ts";
-import { liveQueries, type LiveQueriesOptions, sqlChannel } from "../../../plugins/live_queries.ts";
-import { persistence } from "../../../plugins/persistence.ts";
-import { json } from "../../../plugins/protocols/json.ts";
-import { anonymousIdentity, type Verb } from "../../../plugins/shared/identity.ts";
-import { channelProtocol } from "../../kit/channel_protocol.ts";
-import { serve, until, within } from "../../kit/mod.ts";
-import { folder } from "../persistence/kit.ts";
+import { sqlChannel } from "../../../plugins/live_queries.ts";
+import type { Verb } from "../../../plugins/shared/identity.ts";
+import { until, within } from "../../kit/mod.ts";
+import { serveSql } from "./client_sql_kit.ts";
 import { follow } from "./kit.ts";
-
-const ROWS = `
-  CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT, total REAL);
-  CREATE TABLE other (id INTEGER PRIMARY KEY, x TEXT);
-  WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 5000) INSERT INTO other SELECT n, 'x' FROM c;
-`;
-
-async function serveSql(options: Partial<LiveQueriesOptions> = {}) {
-  const files = folder();
-  const store = persistence({ path: files.file("a.db"), pollMs: 20 });
-  const bus = channels();
-  let inspections = 0;
-  const gate: { beforeRead?: () => Promise<void> } = {};
-  const isolated = store.api.isolated();
-  const queries = liveQueries({
-    store: store.api,
-    channels: bus.api,
-    clientSql: {
-      inspect(sql, limits) {
-        inspections++;
-        return isolated.inspect(sql, limits);
-      },
-      async read(...args) {
-        await gate.beforeRead?.();
-        return await isolated.read(...args);
-      },
-    },
-    ...options,
-  });
-  const can = (user: string) => (verb: Verb) => user === "ann" ? true : verb !== "query";
-  const protocol = channelProtocol(bus.api, (user) => ({ ...anonymousIdentity, user, can: can(user) }));
-  const server = await serve({}, store, bus, queries, protocol, json({ channels: bus.api }));
-  await store.api.exec(ROWS);
-  return {
-    ...server,
-    store: store.api,
-    bus: bus.api,
-    queries: queries.api,
-    files,
-    gate,
-    inspections: () => inspections,
-    async [Symbol.asyncDispose]() {
-      await server[Symbol.asyncDispose]();
-      files[Symbol.dispose]();
-    },
-  };
-}
 
 Deno.test("S04 B07 a client with the permission subscribes to its own SQL and recovers missed changes", async () => {
   await using server = await serveSql();

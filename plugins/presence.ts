@@ -141,6 +141,14 @@ export function presence(
     });
   }
 
+  function informed({ channel, info }: Subscription): void {
+    changeInBackground(channel, info.client, (known) => {
+      if (known === undefined) return;
+      const present = { ...known, info, lastSeenAt: clock().now() };
+      return chain(store.put(channel, present, timeoutMs), () => emit("update", channel, present));
+    });
+  }
+
   function remove(channel: string, known: Present, key: string): MaybePromise<true> {
     return chain(store.remove(channel, known.client), () => {
       updates.delete(key);
@@ -216,6 +224,7 @@ export function presence(
         channels.extend({
           name: "presence",
           joined: (_client, subscription) => joined(subscription),
+          informed: (_client, subscription) => informed(subscription),
           left({ id }, { channel }) {
             changeInBackground(channel, id, (known, key) => known && remove(channel, known, key));
           },

@@ -156,9 +156,14 @@ export class ChannelNode implements ClientNode, BrokerEvents {
   joined(client: Client, channel: Channel, subscription: Subscription): void {
     const first = channel.audience.size === 0;
     channel.add(client.conn, subscription);
-    if (subscription.expiresAt !== undefined) this.#expiring.set(subscription, client);
+    this.expires(client, subscription);
     if (first) this.extensions.emit("occupied", channel.name);
     this.extensions.emit("joined", client, subscription);
+  }
+
+  expires(client: Client, subscription: Subscription): void {
+    if (subscription.expiresAt === undefined) this.#expiring.delete(subscription);
+    else this.#expiring.set(subscription, client);
   }
 
   announceJoin(channel: Channel, { info }: Subscription): void {

@@ -19,6 +19,7 @@ import type {
   Client,
   ClientOptions,
   Subscribed,
+  SubscribeGrant,
   SubscribeRequest,
   Subscription,
   UnsubscribeCode,
@@ -32,6 +33,8 @@ export interface ClientNode {
   namespaceOf(channel: string): Namespace;
   prepare(client: Client, channel: string, request: SubscribeRequest): Promise<Prepared>;
   joined(client: Client, channel: Channel, subscription: Subscription): void;
+  /** Ends the subscription after its `expiresAt`. */
+  expires(client: Client, subscription: Subscription): void;
   /** Sends the join to others, once the client has its answer. */
   announceJoin(channel: Channel, subscription: Subscription): void;
   left(client: Client, subscription: Subscription): void;
@@ -148,11 +151,21 @@ export class ChannelClient implements Client {
   identify(identity: Identity): void {
     this.#identity = identity;
     this.#refreshed?.(identity.expiresAt);
-    for (const { channel, namespace, granted } of this.subscriptions.values()) {
+    for (const subscription of this.subscriptions.values()) {
+      const { channel, namespace, granted, info } = subscription;
       const allowed = granted || decide(namespace, "subscribe", channel, identity).allowed;
-      if (!allowed) this.expel(channel, unsubscribeCodes.server);
+      if (allowed) this.#inform(subscription, info.chanInfo);
+      else this.expel(channel, unsubscribeCodes.server);
     }
     this.#node.extensions.emit("identified", this);
+  }
+
+  renew(channel: string, { expiresAt, chanInfo }: SubscribeGrant): void {
+    const subscription = this.subscriptions.get(channel);
+    if (subscription === undefined) return;
+    subscription.expiresAt = expiresAt;
+    this.#node.expires(this, subscription);
+    this.#inform(subscription, chanInfo);
   }
 
   expel(channel: string, why: UnsubscribeCode): boolean {
@@ -207,6 +220,14 @@ export class ChannelClient implements Client {
     if (!decide(namespace, "subscribe", channel, this.#identity).allowed) throw denied();
   }
 
+  /** Shows others what the latest tokens say about the client. */
+  #inform(subscription: Subscription, chanInfo: string | undefined): void {
+    const { info } = subscription;
+    if (info.connInfo === this.#identity.info && info.chanInfo === chanInfo) return;
+    subscription.info = { ...this.info, ...(chanInfo !== undefined && { chanInfo }) };
+    this.#node.extensions.emit("informed", this, subscription);
+  }
+
   #cancel({ channel, cancel }: Prepared): void {
     cancel();
     this.#node.releaseIfUnused(channel);
@@ -215,6 +236,7 @@ export class ChannelClient implements Client {
   #begin({ channel, subscription, begin }: Prepared): Subscribed {
     this.subscriptions.set(subscription.channel, subscription);
     this.#node.joined(this, channel, subscription);
+    this.#inform(subscription, subscription.info.chanInfo); // The identity may have changed meanwhile.
     const subscribed = begin();
     const { wasRecovering, recovered } = subscribed;
     if (wasRecovering) this.#node.extensions.emit("recovered", this, channel.name, recovered);

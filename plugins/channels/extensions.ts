@@ -62,6 +62,8 @@ export interface ChannelExtension {
   left?(client: Client, subscription: Subscription): Nothing;
   /** A client has another identity. Extensions that allow subscriptions decide again. */
   identified?(client: Client): Nothing;
+  /** Others see something else of a subscriber: `subscription.info`. */
+  informed?(client: Client, subscription: Subscription): Nothing;
   /** Returns the number of people in a channel, for the join or leave of a client. */
   people?(channel: string, client: ClientInfo): MaybePromise<number>;
   /** A channel has its first subscriber on this node. */

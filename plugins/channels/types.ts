@@ -115,7 +115,7 @@ export interface Subscription {
   /** The channel's namespace. */
   readonly namespace: Namespace;
   /** The client as others see it. */
-  readonly info: ClientInfo;
+  info: ClientInfo;
   /** Whether the server detects gaps. */
   readonly positioned: boolean;
   /** Whether the client can recover later. */
@@ -172,6 +172,8 @@ export interface Client {
   check(action: ChannelAction, channel: string): void;
   /** Replaces the identity after a refresh; ends the subscriptions that it does not allow. */
   identify(identity: Identity): void;
+  /** Replaces the grant of a subscription after a refresh: when it ends, and what others see. */
+  renew(channel: string, grant: SubscribeGrant): void;
   /** Ends a subscription and sends the reason to the client; returns `false` if there is none. */
   expel(channel: string, why: UnsubscribeCode): boolean;
 }

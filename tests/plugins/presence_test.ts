@@ -77,6 +77,39 @@ everywhere(
 );
 
 everywhere(
+  "what a refresh says about a client is shown in presence, publications, joins and leaves",
+  async (where) => {
+    await using server = await servePresence(where);
+    const ann = await server.join("ann", "lobby");
+    await server.present("lobby", 1);
+    const [client] = server.bus.clients.values();
+    const shown = async () =>
+      (await server.people.list("lobby")).map(({ info }) => [info?.connInfo, info?.chanInfo]);
+    const infos: unknown[] = [];
+    const end = server.bus.subscribe("lobby", (_data, { info }) => void infos.push(info?.connInfo ?? null));
+
+    client!.identify({ ...client!.identity, info: `"busy"` });
+    await until("the new info", async () => (await shown())[0]?.[0] === `"busy"`);
+    client!.renew("lobby", { chanInfo: `"editor"` });
+    await until("the info of the channel", async () => (await shown())[0]?.[1] === `"editor"`);
+    assert.deepEqual(server.events, ["join lobby ann", "update lobby ann", "update lobby ann"]);
+    client!.identify({ ...client!.identity, expiresAt: 1 });
+    assert.deepEqual(await shown(), [[`"busy"`, `"editor"`]]);
+    ann.sendJson({ do: "publish", channel: "lobby", data: 1 });
+    await until("the publication", () => infos.length === 1);
+    assert.deepEqual(infos, [`"busy"`]);
+
+    const left: unknown[] = [];
+    const stop = server.bus.extend({ name: "test", left: (_, { info }) => void left.push(info) });
+    await ann.close();
+    await server.present("lobby", 0);
+    assert.deepEqual(left, [{ user: "ann", client: client!.id, connInfo: `"busy"`, chanInfo: `"editor"` }]);
+    stop();
+    end();
+  },
+);
+
+everywhere(
   "S03 an update adds, changes and keeps a client without a connection, until the timeout",
   async (where) => {
     await using server = await servePresence(where);

@@ -170,9 +170,9 @@ async function refreshSubscription(caller: Caller, command: Command<"sub_refresh
   if (token === "") throw new PlugboardError("bad_request", "The token is missing");
   if (access === undefined || subscription.expiresAt === undefined) throw malformed("sub_refresh");
   try {
-    const { grant } = await verify(access, token, channel, client);
-    subscription.expiresAt = grant?.expiresAt;
-    return { name: "sub_refresh", ttl: ttlOf(grant?.expiresAt, clock().now()) };
+    const { grant = {} } = await verify(access, token, channel, client);
+    client.renew(channel, grant);
+    return { name: "sub_refresh", ttl: ttlOf(grant.expiresAt, clock().now()) };
   } catch (error) {
     // The SDK ends the subscription for good after the error "token expired". If it reconnects, it fetches a new token.
     throw asDisconnect(error, {

@@ -365,8 +365,8 @@ overEach("renews its sign-in and its subscriptions before they expire", async (t
   const access = fakeAccess({
     short: { user: "alice", expiresInMs: 1_000 },
     long: { user: "alice", expiresInMs: 60_000 },
-    sub: { user: "alice", grant: { expiresInMs: 1_000 } },
-    sub2: { user: "alice", grant: { expiresInMs: 60_000 } },
+    sub: { user: "alice", grant: { expiresInMs: 1_000, chanInfo: `"reader"` } },
+    sub2: { user: "alice", grant: { expiresInMs: 60_000, chanInfo: `"editor"` } },
   });
   await using server = await centrifugeServer({ centrifuge: { access } });
   const [asked, askedSub] = [new Inbox<void>(), new Inbox<void>()];
@@ -400,4 +400,11 @@ overEach("renews its sign-in and its subscriptions before they expire", async (t
     return renewed(identity.expiresAt) && renewed(subscriptions.get("$doc")!.expiresAt);
   });
   assert.deepEqual([gone.size, connecting.size, ended.size], [0, 1, 0]);
+
+  // Others see what the new tokens say.
+  const published = heard(doc, "publication");
+  await doc.publish(1);
+  assert.equal((await published.next()).info?.chanInfo, "editor");
+  const { clients } = await doc.presence();
+  assert.equal(clients[id]!.chanInfo, "editor");
 });

@@ -66,6 +66,7 @@ server.use(logging({ level: settings.LOG_LEVEL }));
 const metrics = metricsRegistry();
 const store = server.use(persistence({ path: `${settings.DATA_DIR}/plugboard.db`, metrics }));
 const limits = server.use(rateLimits({ enabled: limited, limits: limitsFrom(settings), metrics }));
+server.use({ name: "requests", routes: (app) => void app.use(limits.middleware()) });
 const access = server.use(auth({
   jwt: JWT_SECRET || JWKS_URL ? { secret: JWT_SECRET, jwks: JWKS_URL } : undefined,
   apiKeys: parseApiKeys(settings.API_KEYS ?? ""),

@@ -1,7 +1,7 @@
 /** Tests of invalid settings, `--help` and `--print-config`. */
 
 import assert from "node:assert/strict";
-import { dataFolder, runMain } from "./kit.ts";
+import { dataFolder, OPEN, runMain, startMain, stopsCleanly } from "./kit.ts";
 
 /** Invalid settings, and the beginning of the error. */
 const WRONG: [name: string, value: string, sentence: string][] = [
@@ -27,7 +27,9 @@ const WRONG: [name: string, value: string, sentence: string][] = [
     'Cannot start the server: "trusted" must be addresses and networks such as 10.0.0.0/8',
   ],
   ["DRAIN_MS", "99999999999", 'Cannot start the server: "drainMs" must be at most 24 days, got 99999999999'],
-  ["API_KEYS", "ops:a-long-enough-key:reed:x", "API_KEYS must have permissions such as"],
+  ["API_KEYS", "ops:a-long-enough-key:reed:x", "API_KEYS must be name:key:permission+permission, with"],
+  ["API_KEYS", "a-long-enough-key", "API_KEYS must be name:key:permission+permission, with"],
+  ["API_KEYS", "ops:a-long-enough-key", "API_KEYS must be name:key:permission+permission, with"],
   [
     "LIMIT_CONNECTIONS_PER_IP",
     "0",
@@ -71,4 +73,23 @@ Deno.test("--print-config shows flags before the environment, without secrets", 
   for (const line of ["PORT=2", "DURABLE=a,b", "JWT_SECRET=(hidden)", "API_KEYS=(hidden)", "LIMITS=on"]) {
     assert.ok(lines.includes(line), line);
   }
+});
+
+Deno.test("LIMIT_REQUESTS limits the requests of an address to all routes", async () => {
+  using data = dataFolder();
+  await using server = await startMain({ DATA_DIR: data.path, LIMIT_REQUESTS: "6/1h" });
+  const get = async (path: string) => {
+    const response = await fetch(server.url + path);
+    await response.body?.cancel();
+    return response;
+  };
+  for (const path of ["/", "/metrics", "/chat/rooms", "/hub/health", "/nothing"]) {
+    assert.notEqual((await get(path)).status, 429, path);
+  }
+  assert.equal((await get("/health")).headers.get("ratelimit"), `"requests";r=0;t=3600`);
+  for (const path of ["/", "/metrics", "/chat/rooms", "/hub/health", "/nothing", "/health"]) {
+    const { status, headers } = await get(path);
+    assert.deepEqual([path, status, headers.get("retry-after")], [path, 429, "600"]);
+  }
+  await stopsCleanly(server, [OPEN]);
 });

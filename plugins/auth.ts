@@ -29,13 +29,21 @@ import {
   type Plugin,
   systemClock,
 } from "../core/mod.ts";
-import { type ApiKey, ApiKeys } from "./auth/api_keys.ts";
+import { type ApiKey, ApiKeys, SAFE_KEY_LENGTH } from "./auth/api_keys.ts";
 import { Revocations, type StoredRevocation } from "./auth/revocations.ts";
 import { Sessions } from "./auth/sessions.ts";
 import { signInFlow } from "./auth/sign_in_flow.ts";
 import { type AnonymousOptions, signer } from "./auth/signer.ts";
 import { type JwtOptions, tokenVerifier } from "./auth/tokens.ts";
-import type { Access, AppUser, Credentials, Question, SignIn, SignInGuard } from "./auth/types.ts";
+import type {
+  Access,
+  ApiKeyOptions,
+  AppUser,
+  Credentials,
+  Question,
+  SignIn,
+  SignInGuard,
+} from "./auth/types.ts";
 import { isLoopback } from "./shared/client_ip.ts";
 import { refusalFor } from "./shared/http_errors.ts";
 import type { Identity } from "./shared/identity.ts";
@@ -110,7 +118,9 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
   const now = () => (host?.clock ?? systemClock).now();
 
   const keys = new ApiKeys();
-  for (const { key, ...about } of apiKeys) keys.add(key, about, now());
+  /** The names of short keys, until the server has started. */
+  const shortKeys: string[] = [];
+  for (const { key, ...about } of apiKeys) addKey(key, about);
   const tokens = jwt && tokenVerifier(jwt);
   const signIns = options.metrics?.counter("plugboard_sign_ins_total", "Checked credentials, by result", [
     "result",
@@ -136,6 +146,20 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
   });
   const { upgrade, open: opened, ...flow } = signInFlow({ open, sign, sessions, limits, origins });
   const { refusal, authorize } = flow;
+
+  function addKey(key: string, about: ApiKeyOptions): void {
+    keys.add(key, about, now());
+    if (key.length < SAFE_KEY_LENGTH) shortKeys.push(about.name);
+    if (host !== undefined) warnOfShortKeys(host);
+  }
+
+  function warnOfShortKeys({ log }: Host): void {
+    for (const name of shortKeys.splice(0)) {
+      log.warn(
+        `the API key "${name}" has fewer than ${SAFE_KEY_LENGTH} characters and can be guessed; use a longer one`,
+      );
+    }
+  }
 
   function waysToSignIn(): string[] {
     const ways = { tokens, "API keys": keys.list()[0], "the app's own check": options.signIn };
@@ -199,7 +223,7 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
       }
     },
 
-    addApiKey: (key, about) => keys.add(key, about, now()),
+    addApiKey: addKey,
     apiKeys: () => keys.list(),
     async revokeApiKey(name) {
       const hash = keys.remove(name);
@@ -222,6 +246,7 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
       if (open && exposedOn !== undefined) throw needsSignIn(exposedOn);
       for (const stored of await keep?.load() ?? []) revocations.restore(stored);
       tokens?.start(given.clock, given.log);
+      warnOfShortKeys(given);
       const failed = (error: unknown) => given.log.error("a protocol failed to warn its client", { error });
       release = [
         given.clock.every(SWEEP_MS, () => sessions.sweep(now(), failed)),

@@ -8,6 +8,9 @@ export type ApiKey = ApiKeyOptions & { readonly key: string };
 /** Longer keys are refused before they are hashed. */
 const MAX_KEY_LENGTH = 512;
 
+/** Shorter keys can be guessed. */
+export const SAFE_KEY_LENGTH = 16;
+
 /**
  * API keys by name. Only the SHA-256 of a key is stored: keys are random, a slow hash would protect nothing more. A key
  * is compared with all entries in constant time.
@@ -60,31 +63,37 @@ function digestOf(key: string): Uint8Array {
 }
 
 /**
- * Parses keys from a setting: `key`, `name:key` or `name:key:permission+permission`, separated by commas. Keys without
- * permissions are admins, as backends usually are. Throws on an invalid permission.
+ * Parses keys from a setting: `name:key:permission+permission`, separated by commas. Throws if one of the three parts is
+ * missing, or a permission is invalid.
  *
  * ```ts
  * import { parseApiKeys } from "@plugboard/server/auth";
  * import assert from "node:assert/strict";
  *
- * assert.deepEqual(parseApiKeys("backend:c2VjcmV0, metrics:bW9yZQ:read:metrics+read:news"), [
- *   { name: "backend", key: "c2VjcmV0", permissions: ["admin"] },
- *   { name: "metrics", key: "bW9yZQ", permissions: ["read:metrics", "read:news"] },
+ * assert.deepEqual(parseApiKeys("ops:c2VjcmV0LW9mLW9wcw:admin, news:c2VjcmV0LW9mLW5ld3M:read:news+write:news"), [
+ *   { name: "ops", key: "c2VjcmV0LW9mLW9wcw", permissions: ["admin"] },
+ *   { name: "news", key: "c2VjcmV0LW9mLW5ld3M", permissions: ["read:news", "write:news"] },
  * ]);
  * ```
  */
 export function parseApiKeys(text: string): ApiKey[] {
   return text.split(",").map((part) => part.trim()).filter(Boolean).map((part, i) => {
-    const [, name = `key ${i + 1}`, key = "", permissions = "admin"] = part.match(KEY) ?? [];
-    const list = permissions.split("+");
-    if (list.every((permission) => PERMISSION.test(permission))) return { name, key, permissions: list };
+    const [, name, key, permissions] = part.match(KEY) ?? [];
+    const list = permissions?.split("+") ?? [];
+    if (name !== undefined && key !== undefined && list.length > 0 && list.every(isPermission)) {
+      return { name, key, permissions: list };
+    }
     // The invalid text may be a part of a key, so the error does not show it.
-    const rule = "permissions such as read:news, write:chat:*, admin or *, joined by +";
-    throw new PlugboardError("bad_setting", `API_KEYS must have ${rule} after key ${i + 1}`);
+    const rule = "with permissions such as read:news, write:chat:*, admin or *, joined by +";
+    throw new PlugboardError(
+      "bad_setting",
+      `API_KEYS must be name:key:permission+permission, ${rule}; see key ${i + 1}`,
+    );
   });
 }
 
-const PERMISSION = /^(?:\*|admin|(?:read|write|query|admin):.+)$/;
+function isPermission(text: string): boolean {
+  return /^(?:\*|admin|(?:read|write|query|admin):.+)$/.test(text);
+}
 
-/** A key with permissions needs a name: `a:b` is a name and a key. */
-const KEY = /^(?:([^:]+):)?([^:]*)(?::(.+))?$/;
+const KEY = /^([^:]+):([^:]+):(.+)$/;

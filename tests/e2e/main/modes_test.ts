@@ -83,7 +83,7 @@ Deno.test("an open server serves local clients by every protocol, and refuses fo
 
 Deno.test("a server with tokens serves only clients with a valid token, by every protocol", async () => {
   using data = dataFolder();
-  const secrets = { JWT_SECRET: SECRET, API_KEYS, HUB_API_KEY: "key-of-the-hub" };
+  const secrets = { JWT_SECRET: SECRET, API_KEYS, HUB_API_KEY: "key-of-the-backend" };
   const env = { ...secrets, DATA_DIR: data.path, LOG_LEVEL: "debug" };
   await using server = await startMain({
     ...env,
@@ -93,7 +93,7 @@ Deno.test("a server with tokens serves only clients with a valid token, by every
   const { url } = server;
   const ada = await token({ sub: "ada" });
   await everywhere({ url, user: "ada", token: ada }, OPERATOR, false);
-  await byHub({ url, user: "ada", token: ada }, { "x-api-key": "key-of-the-hub" });
+  await byHub({ url, user: "ada", token: ada }, { "x-api-key": "key-of-the-backend" });
 
   const expired = await token({ sub: "ada", exp: 1 });
   const other = await token({ sub: "ada" }, { secret: "the secret of another issuer, and long" });
@@ -138,7 +138,15 @@ Deno.test("a server with tokens serves only clients with a valid token, by every
   }
   await stopsCleanly(server);
   for (
-    const secret of [SECRET, "key-of-the-operators", "key-of-the-news", "key-of-the-hub", ada, bob, expired]
+    const secret of [
+      SECRET,
+      "key-of-the-operators",
+      "key-of-the-news",
+      "key-of-the-backend",
+      ada,
+      bob,
+      expired,
+    ]
   ) {
     assert.ok(!server.printed().includes(secret), secret);
   }

@@ -63,21 +63,29 @@ Deno.test("keys are compared in constant time", () => {
 });
 
 Deno.test("keys are parsed from settings", () => {
-  assert.deepEqual(parseApiKeys(" , a, backend:b:read:x+write:y:* ,c+/==,"), [
-    { name: "key 1", key: "a", permissions: ["admin"] },
+  assert.deepEqual(parseApiKeys(" , backend:b:read:x+write:y:* ,c:c+/==:admin,"), [
     { name: "backend", key: "b", permissions: ["read:x", "write:y:*"] },
-    { name: "key 3", key: "c+/==", permissions: ["admin"] },
+    { name: "c", key: "c+/==", permissions: ["admin"] },
   ]);
   assert.deepEqual(parseApiKeys(""), []);
 });
 
-Deno.test("invalid permissions are refused, and the error shows no part of a key", () => {
-  const bad = ["a, geheim:b:banana", "a, geheim:b:c:d", "a, geheim:b:read:x+", "a, geheim:b:read:"];
+Deno.test("a key without a name or permissions is refused, and the error shows no part of it", () => {
+  const parts = ["geheim", "ops:geheim", ":geheim:admin", "ops::admin", "ops:geheim:", "geheim:admin"];
+  const permissions = [
+    "a:geheim:banana",
+    "geheim:b:c:d",
+    "geheim:b:read:x+",
+    "geheim:b:read:",
+    "a:geheim:read",
+  ];
+  const bad = [...parts, ...permissions].map((text) => `a:b:admin, ${text}`);
   for (const text of bad) {
     assert.throws(() => parseApiKeys(text), {
       code: "bad_setting",
       message:
-        "API_KEYS must have permissions such as read:news, write:chat:*, admin or *, joined by + after key 2",
+        "API_KEYS must be name:key:permission+permission, with permissions such as read:news, write:chat:*, " +
+        "admin or *, joined by +; see key 2",
     }, text);
   }
 });

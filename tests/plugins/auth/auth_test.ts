@@ -190,6 +190,23 @@ Deno.test("S08 an API key signs in by header or query", async () => {
   );
 });
 
+Deno.test("the server warns of keys that are too short, once each", async () => {
+  const key = (length: number) => ({ key: "k".repeat(length), name: `of ${length}`, permissions: [] });
+  await using server = await serveAuth({ apiKeys: [key(15), key(16)] }, {
+    more: (access) => {
+      access.addApiKey("a", { name: "added before the start", permissions: [] });
+      return [];
+    },
+  });
+  server.access.addApiKey("b", { name: "added later", permissions: [] });
+  const warning = (name: string) =>
+    `the API key "${name}" has fewer than 16 characters and can be guessed; use a longer one`;
+  assert.deepEqual(
+    server.log.take().map(({ message }) => message),
+    ["of 15", "added before the start", "added later"].map(warning),
+  );
+});
+
 Deno.test("S08 revoking a key closes its connections and makes it invalid", async () => {
   await using server = await serveAuth({ apiKeys: [{ key: "one", name: "one", permissions: ["*"] }] });
   server.access.addApiKey("two", { name: "two", permissions: ["*"] });

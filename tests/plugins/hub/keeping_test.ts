@@ -7,7 +7,7 @@ import { auth } from "../../../plugins/auth.ts";
 import { hub, type KeepOptions } from "../../../plugins/protocols/hub.ts";
 import { type Client, FakeClock, RawClient, serve, until } from "../../kit/mod.ts";
 
-const apiKey = "secret";
+const apiKey = "a-long-secret-key";
 
 async function keepingHub(keep: KeepOptions = {}, broker = memoryBroker()) {
   const clock = new FakeClock();

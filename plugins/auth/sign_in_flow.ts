@@ -47,7 +47,11 @@ export function signInFlow({ open, sign, sessions, limits, origins }: SignInFlow
 
   async function signIn(request: RequestHead, ip: string, offered?: readonly string[]): Promise<SignIn> {
     const { url, headers } = request;
-    const proven = await sign.signIn({ ...findCredentials(url, headers, offered), url, headers, ip });
+    const credentials = findCredentials(url, headers, offered);
+    const { token = credentials.apiKey } = credentials;
+    // Otherwise any page could use up the failed sign-ins of its visitors' address, by images for example.
+    if (token !== undefined && !origins.admitsCredentials(headers)) throw originRefused();
+    const proven = await sign.signIn({ ...credentials, url, headers, ip });
     return proven ?? sign.anonymous(undefined, !open || isLocal({ headers, ip }));
   }
 
@@ -88,8 +92,8 @@ export function signInFlow({ open, sign, sessions, limits, origins }: SignInFlow
       try {
         outcomes.set(upgrade, await signIn(upgrade, upgrade.ip, upgrade.offered));
       } catch (error) {
-        if (!byMessage.has(upgrade.endpoint)) return refusalFor(error);
-        if (!(error instanceof PlugboardError)) throw error;
+        const known = error instanceof PlugboardError && error.code !== "origin_not_allowed";
+        if (!known || !byMessage.has(upgrade.endpoint)) return refusalFor(error);
         outcomes.set(upgrade, error);
       }
     },

@@ -28,6 +28,11 @@ export interface OriginCheck {
   allowsHost(headers: Headers): boolean;
   /** Both. */
   admits(headers: Headers): boolean;
+  /**
+   * Whether the request may have credentials: not if a browser says that a page of another site sent it, with an image
+   * or a link for example, unless the page's origin is allowed.
+   */
+  admitsCredentials(headers: Headers): boolean;
 }
 
 /**
@@ -54,7 +59,14 @@ export function originCheck(plugin: string, { allowed, exposed, open }: OriginOp
       return listed(`http://${host}`) || listed(`https://${host}`); // the page's origin is allowed anyway
     },
   };
-  return { ...check, admits: (headers) => check.allowsOrigin(headers) && check.allowsHost(headers) };
+  return {
+    ...check,
+    admits: (headers) => check.allowsOrigin(headers) && check.allowsHost(headers),
+    admitsCredentials(headers) {
+      if (headers.has("origin")) return check.allowsOrigin(headers);
+      return headers.get("sec-fetch-site") !== "cross-site";
+    },
+  };
 }
 
 /** Makes a function that tells whether an origin matches one of the patterns. */

@@ -10,6 +10,7 @@ import {
   type RateLimitsOptions,
 } from "../../../plugins/rate_limits.ts";
 import { clientIpFrom } from "../../../plugins/shared/client_ip.ts";
+import { refusalFor } from "../../../plugins/shared/http_errors.ts";
 import { metricsRegistry } from "../../../plugins/shared/metrics.ts";
 import { channelProtocol } from "../../kit/channel_protocol.ts";
 import { type Client, FakeClock, Inbox, started, type TestServer, until } from "../../kit/mod.ts";
@@ -37,6 +38,24 @@ async function serveLimits(
 }
 
 const from = (ip: string) => ({ "x-forwarded-for": ip });
+
+/** Sign-in with `/me`, and two routes: `/guarded` for admins, and `/who` that tells who asks. */
+function withRoutes(limits: RateLimits): AnyPlugin[] {
+  const access = auth({ jwt: { secret: SECRET }, limits: limits.signIns });
+  return [access, me(access.api), {
+    name: "routes",
+    routes(app) {
+      app.get("/guarded", access.api.requireAuth(), (c) => c.text("welcome"));
+      app.all("/who", async (c) => {
+        try {
+          return c.text((await access.api.requestIdentity(c.req.raw, c.env.ip)).user);
+        } catch (error) {
+          return refusalFor(error);
+        }
+      });
+    },
+  }];
+}
 
 /** Sends a message and returns the answer. */
 async function ask(client: Client, message: unknown) {
@@ -289,6 +308,33 @@ Deno.test("expired tokens do not count as guesses", async () => {
   for (let i = 0; i < 5; i++) {
     assert.equal((await refusedUpgrade(server, `/me?token=${expired}`)).code, "token_expired");
   }
+});
+
+Deno.test("pages of other sites cannot use up the failed sign-ins of their visitors", async () => {
+  await using server = await serveLimits({ limits: { failedSignIns: "2/1h" } }, withRoutes);
+  const status = async (path: string, headers: Record<string, string>, method = "GET") => {
+    const response = await server.fetch(path, { method, headers: { ...from("203.0.113.7"), ...headers } });
+    await response.body?.cancel();
+    return response.status;
+  };
+  const good = await token({ sub: "alice", permissions: ["admin"] });
+  const image = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors", "sec-fetch-dest": "image" };
+  for (let i = 0; i < 10; i++) {
+    for (const credentials of ["token=x", "api_key=x", `token=${good}`]) {
+      assert.equal(await status(`/guarded?${credentials}`, image), 403);
+      assert.equal(await status(`/who?${credentials}`, image), 403);
+      assert.equal(await status(`/who?${credentials}`, { origin: "https://evil.com" }, "POST"), 403);
+      const socket = await refusedUpgrade(server, `/me?${credentials}`, { ...from("203.0.113.7"), ...image });
+      assert.equal(socket.status, 403, "even without an origin");
+    }
+  }
+  for (const site of ["same-origin", "same-site", "none"]) {
+    assert.equal(await status(`/guarded?token=${good}`, { "sec-fetch-site": site }), 200, site);
+  }
+  assert.equal(await status("/who", image), 401, "without credentials nothing is checked");
+  const guess = () => passing(server.clock, status("/guarded?token=x", {}));
+  for (let i = 0; i < 2; i++) assert.equal(await guess(), 401);
+  assert.equal(await guess(), 429, "other guesses count");
 });
 
 Deno.test("stopping the server ends the delays", async () => {

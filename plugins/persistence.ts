@@ -61,7 +61,7 @@ export interface PersistenceOptions {
   maxStatements?: number;
   /** Maximum writes that wait for the disk; more are refused with `overloaded`. @default {10000} */
   maxQueuedWrites?: number;
-  /** How long a write waits while another process keeps the file locked. @default {5000} */
+  /** For how long writes wait while another process keeps the file locked; later ones fail at once. @default {5000} */
   lockTimeoutMs?: number;
   /** The size of the write-ahead log at which a checkpoint in the background begins. @default {16777216} */
   checkpointBytes?: number;

@@ -167,7 +167,7 @@ export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: 
         if (store.problem === undefined) throw error;
       }
       const failed = (error: unknown) => {
-        if (!migrated) return;
+        if (!migrated || store.problem !== undefined) return; // the store reports its own problems
         const report = onError ?? host.log.warn;
         report(`Old publications were not removed: ${messageOf(error)}`);
       };

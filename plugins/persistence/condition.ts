@@ -15,56 +15,69 @@ export interface Condition {
   end(): void;
 }
 
-/** Codes of failures that last until a restart. */
-const LASTING = new Set(["corrupt"]);
+/** What a condition works with. */
+export interface ConditionParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Writes something, to check whether the file works again. */
+  readonly probe: () => Promise<void>;
+  /** Reads the whole file; rejects if it is damaged or cannot be read. */
+  readonly check: () => Promise<void>;
+  /** Returns what the system says about a failure. */
+  readonly reasonFor: (code: string) => string;
+}
 
 /** How often to check whether a file that failed works again. */
 const PROBE_MS = 1_000;
 
-/**
- * Starts healthy. `probe` writes something, to check whether the file works again. `reasonFor` returns what the system
- * says about a failure.
- */
-export function condition(
-  clock: Clock,
-  log: Log,
-  probe: () => Promise<void>,
-  reasonFor: (code: string) => string,
-): Condition {
-  let lasting: string | undefined;
+/** How long to wait before the whole file is read again. A large file takes minutes. */
+const CHECK_MS = { first: 1_000, max: 600_000 };
+
+/** Starts healthy. */
+export function condition({ clock, log, probe, check, reasonFor }: ConditionParts): Condition {
+  /** SQLite also takes a page that the disk failed to read for damage, so this lasts until the file has been checked. */
+  let damage: string | undefined;
   let problem: string | undefined;
   /** The latest failure, without the reason. */
   let latest: string | undefined;
+  let checkMs = CHECK_MS.first;
   let cancel: (() => void) | undefined;
   let ended = false;
 
-  function probeLater(): void {
+  async function recover(): Promise<void> {
+    if (damage !== undefined) {
+      checkMs = Math.min(checkMs * 2, CHECK_MS.max);
+      await check();
+      damage = undefined;
+    }
+    await probe();
+    if (damage !== undefined) return; // reported meanwhile
+    problem = latest = undefined;
+    checkMs = CHECK_MS.first;
+    log.warn("The database can be written again");
+  }
+
+  function recoverLater(): void {
     if (ended || cancel !== undefined) return;
-    cancel = clock.after(PROBE_MS, async () => {
-      try {
-        await probe();
-        problem = latest = undefined;
-        log.warn("The database can be written again");
-      } catch { /* the queue reports the failure */ }
+    cancel = clock.after(damage === undefined ? PROBE_MS : checkMs, async () => {
+      await recover().catch(() => {}); // the failures are reported where they happen
       cancel = undefined;
-      if (problem !== undefined) probeLater();
+      if ((damage ?? problem) !== undefined) recoverLater();
     });
   }
 
   return {
     get problem() {
-      return lasting ?? problem;
+      return damage ?? problem;
     },
     failed({ message, code }) {
       if (message === latest) return;
       latest = message;
       const sentence = message + reasonFor(code);
       log.error(sentence, { code });
-      if (LASTING.has(code)) lasting = sentence;
-      else {
-        problem = sentence;
-        probeLater();
-      }
+      if (code === "corrupt") damage = sentence;
+      else problem = sentence;
+      recoverLater();
     },
     end() {
       ended = true;

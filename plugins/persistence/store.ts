@@ -23,7 +23,7 @@ import { writeQueue } from "./write_queue.ts";
 export interface StoreOptions extends FileOptions {
   readonly maxStatements: number;
   readonly maxQueuedWrites: number;
-  /** How long a write waits while another process keeps the file locked. */
+  /** For how long writes wait while another process keeps the file locked; later ones fail at once. */
   readonly lockTimeoutMs: number;
   readonly pollMs: number;
   readonly committed: ((writes: number, ms: number) => void) | undefined;
@@ -55,7 +55,7 @@ export function openStore(options: StoreOptions, clock: Clock, log: Log): OpenSt
   const { native, inMemory } = file;
   const feed = changeFeed({ native, log, outdated: () => prepared.clear() });
   const prepared = statements(native, authorizer(native), maxStatements, feed.hooked);
-  const state = condition(clock, log, probe, (code) => reasonFor(code, path));
+  const state = condition({ clock, log, probe, check, reasonFor: (code) => reasonFor(code, path) });
   const queue = writeQueue({
     transactions: transactions(native, prepared, feed),
     clock,
@@ -65,12 +65,14 @@ export function openStore(options: StoreOptions, clock: Clock, log: Log): OpenSt
     committed: options.committed,
     settled(failed, wrote) {
       if (failed !== undefined) state.failed(failed);
+      if (failed?.code === "disk_full") checkpointing?.full();
       if (wrote) checkpointing?.wrote();
     },
   });
   const upkeep = inMemory ? undefined : maintenance(path, options.durability);
   const walBytes = options.checkpointBytes;
-  const checkpointing = upkeep && checkpoints({ native, maintenance: upkeep, queue, clock, log, walBytes });
+  const checkpointing = upkeep &&
+    checkpoints({ native, path, maintenance: upkeep, queue, clock, log, walBytes });
   const timers = inMemory
     ? []
     : [clock.every(options.pollMs, pollOutside), clock.every(GUARD_MS, checkFiles)];
@@ -83,10 +85,19 @@ export function openStore(options: StoreOptions, clock: Clock, log: Log): OpenSt
     await queue.add((tx) => tx.run("DELETE FROM plugboard_probe"));
   }
 
+  async function check(): Promise<void> {
+    const [finding] = await upkeep?.check() ?? [];
+    if (finding !== undefined) throw damaged(finding);
+  }
+
   /** Stops writing when the files are not SQLite's alone any more. */
   function checkFiles(): void {
     if (lost !== undefined) return;
-    lost = file.guard?.look();
+    try {
+      lost = file.guard?.look();
+    } catch (cause) {
+      state.failed(new PlugboardError("disk_error", "The files of the database cannot be read", { cause }));
+    }
     if (lost === undefined) return;
     log.error(lost.message, { code: lost.code });
     queue.fail(lost);
@@ -113,12 +124,6 @@ export function openStore(options: StoreOptions, clock: Clock, log: Log): OpenSt
     }
     const sentence = "The statement does more than read; write(fn) and run are for that";
     throw new PlugboardError("not_a_read", sentence);
-  }
-
-  function reportCheck(finding: string | undefined): void {
-    if (finding === undefined) return log.info("The database is not damaged");
-    const sentence = `The database file is damaged; restore it from a backup (${finding})`;
-    state.failed(new PlugboardError("corrupt", sentence));
   }
 
   return {
@@ -149,12 +154,12 @@ export function openStore(options: StoreOptions, clock: Clock, log: Log): OpenSt
       return native.isTransaction;
     },
     get problem() {
-      return lost?.message ?? state.problem;
+      return lost?.message ?? state.problem ?? checkpointing?.problem;
     },
     checkUnlessClean() {
       if (!file.unclean || upkeep === undefined) return;
       log.info("The database was not closed properly the last time; it was recovered and is being checked");
-      upkeep.check().then(([finding]) => reportCheck(finding), (thrown) => {
+      check().then(() => log.info("The database is not damaged"), (thrown) => {
         const error = failure(thrown);
         if (concernsFile(error)) state.failed(error);
         else if (!ended) log.error("The database could not be checked", { error });
@@ -170,6 +175,11 @@ export function openStore(options: StoreOptions, clock: Clock, log: Log): OpenSt
       file.close();
     },
   };
+}
+
+function damaged(finding: string): PlugboardError {
+  const sentence = `The database file is damaged; restore it from a backup (${finding})`;
+  return new PlugboardError("corrupt", sentence);
 }
 
 /** Whether a path names a file, also through a linked folder. */

@@ -90,6 +90,9 @@ export interface Store extends Reader {
    * the event loop share a transaction, and writes that wait for the disk share a flush. They take effect and resolve in
    * the order of the calls. If `fn` throws, only its own writes are undone. `fn` may run twice when another write of the
    * same transaction fails, so apart from its writes it must have no side effects.
+   *
+   * If it rejects with `disk_error` because the disk failed to flush, or with `file_moved`, `file_overwritten` or
+   * `lock_lost`, its changes may be in the file: they were committed, but it is not certain that they will survive.
    */
   write<T>(fn: (tx: Transaction) => Sync<T>): Promise<T>;
   /** Runs one statement as a write of its own. */

@@ -38,7 +38,6 @@ export interface WriteQueue {
 }
 
 interface QueuedWrite extends Job {
-  readonly since: number;
   readonly resolve: (value: never) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -61,7 +60,7 @@ const RETRY_MS = { first: 2, max: 50 };
 /** Makes an empty queue. */
 export function writeQueue(parts: WriteQueueParts): WriteQueue {
   const { transactions, clock, flush, maxQueuedWrites, lockTimeoutMs, settled, committed } = parts;
-  let waiting: QueuedWrite[] = [];
+  const waiting: QueuedWrite[] = [];
   /** Whether `turn` will be called, by `setImmediate` or a timer. */
   let scheduled = false;
   /** Groups that have run and will share the next flush, how long they ran, and how long the last flush took. */
@@ -73,6 +72,8 @@ export function writeQueue(parts: WriteQueueParts): WriteQueue {
   let flushing = false;
   let paused = 0;
   let retryMs = RETRY_MS.first;
+  /** Since when another process keeps the file locked, as far as was noticed. */
+  let lockedSince: number | undefined;
   let failed: PlugboardError | undefined;
   let ended: { promise: Promise<void>; resolve: () => void } | undefined;
 
@@ -105,6 +106,7 @@ export function writeQueue(parts: WriteQueueParts): WriteQueue {
     if (group.wrote) committed?.(group.jobs.length, ms);
     ranMs += ms;
     retryMs = RETRY_MS.first;
+    lockedSince = undefined;
     const again = group.jobs.filter(({ outcome }) => outcome === undefined);
     if (again.length > 0) waiting.unshift(...again);
     finish(group);
@@ -163,15 +165,19 @@ export function writeQueue(parts: WriteQueueParts): WriteQueue {
     }
   }
 
-  /** Handles a transaction that cannot begin. While another process writes, it is retried. */
+  /**
+   * Handles a transaction that cannot begin. While another process writes, it is retried. The time counts from the
+   * beginning of the lock, so that clients whose publications wait in a row do not wait for each one.
+   */
   function refuse(thrown: unknown): void {
     const error = failure(thrown);
     const locked = error instanceof PlugboardError && error.code === "database_locked";
-    const oldest = locked ? clock.now() - lockTimeoutMs : Infinity;
-    const refused = waiting.filter(({ since }) => since <= oldest);
-    waiting = waiting.filter(({ since }) => since > oldest);
-    for (const job of refused) job.outcome = { error };
-    if (refused.length > 0) finish({ jobs: refused, wrote: false });
+    lockedSince ??= clock.now();
+    if (!locked || clock.now() - lockedSince >= lockTimeoutMs) {
+      const jobs = waiting.splice(0);
+      for (const job of jobs) job.outcome = { error };
+      finish({ jobs, wrote: false });
+    }
     if (waiting.length === 0) return endTurn();
     flushAll();
     clock.after(retryMs, endTurn);
@@ -188,7 +194,7 @@ export function writeQueue(parts: WriteQueueParts): WriteQueue {
       }
       return new Promise<T>((resolve, reject) => {
         if (!scheduled && !flushing) readAt = performance.now();
-        waiting.push({ run, alone: false, outcome: undefined, since: clock.now(), resolve, reject });
+        waiting.push({ run, alone: false, outcome: undefined, resolve, reject });
         schedule();
       });
     },

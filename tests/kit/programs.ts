@@ -4,6 +4,7 @@ export const programs = {
   chromium: ["chromium", "chromium-browser", "google-chrome"],
   nginx: ["nginx"],
   caddy: ["caddy"],
+  cc: ["cc", "gcc", "clang"],
   systemd: ["systemd-analyze"],
 } as const satisfies Record<string, readonly string[]>;
 

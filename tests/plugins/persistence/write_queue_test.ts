@@ -134,7 +134,7 @@ Deno.test("a write waits for another process without blocking the event loop", a
 
 Deno.test("a write fails with a message while the file stays locked, and works when it is unlocked", async () => {
   using dir = folder();
-  await using db = await opened({ path: dir.file("a.db"), lockTimeoutMs: 50 });
+  await using db = await opened({ path: dir.file("a.db"), lockTimeoutMs: 500 });
   const { store } = db;
   await store.exec(ITEMS);
   using other = new DatabaseSync(dir.file("a.db"));
@@ -144,6 +144,11 @@ Deno.test("a write fails with a message while the file stays locked, and works w
     message: /^Another process keeps the database locked/,
   });
   assert.match(store.problem!, /^Another process/);
+  const begun = performance.now();
+  for (let i = 0; i < 20; i++) {
+    await assert.rejects(store.run(INSERT, ["later"]), { code: "database_locked" });
+  }
+  assert.ok(performance.now() - begun < 1_000, "later ones fail at once: each would wait 500 ms");
   other.exec("ROLLBACK");
   await store.run(INSERT, ["b"]);
   await until("the problem to be cleared", () => store.problem === undefined, DEADLINE_MS);

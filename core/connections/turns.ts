@@ -23,6 +23,8 @@ const CHECK_MS = 10;
 /** The connections that wait for their next turn, in the order in which they came. */
 export class Turns {
   readonly #waiting = new Map<TurnTaker, PromiseWithResolvers<void>>();
+  /** Whether a connection has begun to wait since the last run. */
+  #added = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** When this turn of the event loop was first looked at. */
   #startedAt: number | undefined;
@@ -40,6 +42,7 @@ export class Turns {
   /** Resolves when others had a turn and the client has read what was sent, or when the connection has ended. */
   wait(conn: TurnTaker): Promise<void> {
     const wait = this.#waiting.getOrInsertComputed(conn, () => Promise.withResolvers<void>());
+    this.#added = true;
     this.#schedule(0);
     return wait.promise;
   }
@@ -62,6 +65,7 @@ export class Turns {
   async #run(): Promise<void> {
     const deadline = performance.now() + SLICE_MS;
     let late = false;
+    this.#added = false;
     for (const conn of [...this.#waiting.keys()]) {
       if (conn.open && conn.queuedBytes > DRAINED_BYTES) continue;
       late = performance.now() > deadline;
@@ -72,6 +76,6 @@ export class Turns {
       await new Promise((resolve) => setImmediate(resolve));
     }
     this.#timer = undefined;
-    if (this.#waiting.size > 0) this.#schedule(late ? 0 : CHECK_MS);
+    if (this.#waiting.size > 0) this.#schedule(late || this.#added ? 0 : CHECK_MS);
   }
 }

@@ -213,7 +213,9 @@ export class Gate {
     let wiring = wirings.get(format);
     if (wiring === undefined) {
       const { hooks, limits } = this.#options;
-      const { maxWaitingMessages, maxWaitingBytes } = limits;
+      const { maxWaitingMessages } = limits;
+      // The largest message of an endpoint may wait.
+      const maxWaitingBytes = Math.max(limits.maxWaitingBytes, endpoint.maxMessageBytes ?? 0);
       const { maxMessageBytes = limits.maxMessageBytes, maxQueuedBytes = limits.maxQueuedBytes } = endpoint;
       let sent = this.sent.get(endpoint);
       if (sent === undefined) this.sent.set(endpoint, sent = { frames: 0, chars: 0 });

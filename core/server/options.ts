@@ -22,7 +22,7 @@ export interface ServerOptions {
   maxQueuedBytes?: number;
   /** Messages of one client that may wait for a handler or a turn. @default {16384} */
   maxWaitingMessages?: number;
-  /** Bytes of these messages. @default {1048576} */
+  /** Bytes of these messages. An endpoint with a larger `maxMessageBytes` allows as many. @default {1048576} */
   maxWaitingBytes?: number;
   /** How often a connection is pinged. @default {25000} */
   pingIntervalMs?: number;

@@ -1,10 +1,52 @@
+import type { Clock } from "../../../core/mod.ts";
 import type { CellHashes, MergeableStore, RowHashes, TableHashes, ValueHashes } from "tinybase";
-import { messageTypes, type SyncMessage } from "./messages.ts";
+import { encodeBody, messageTypes, type SyncMessage } from "./messages.ts";
 import type { Content } from "./parts.ts";
 import { isEmpty } from "../../shared/records.ts";
 
+/** A longer request is not remembered with its answer. */
+const MAX_REQUEST_CHARS = 4_096;
+
+/** How long an answer is remembered. It may be as large as the store. */
+const MAX_AGE_MS = 5_000;
+
+/** Answers requests. The latest answer is remembered, because 14 bytes can ask for the content of the whole store. */
+export class Answers {
+  readonly #clock: Clock;
+  #latest: { readonly request: string; readonly answer: string } | undefined;
+  #cancel = () => {};
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Returns the encoded response to a request; `undefined` if the message is not a request. */
+  to(message: SyncMessage, length: number, store: MergeableStore): string | undefined {
+    if (length > MAX_REQUEST_CHARS) return encodeAnswer(message, store);
+    const request = JSON.stringify([message.type, message.body]);
+    if (this.#latest?.request === request) return this.#latest.answer;
+    const answer = encodeAnswer(message, store);
+    if (answer === undefined) return undefined;
+    this.forget();
+    this.#latest = { request, answer };
+    this.#cancel = this.#clock.after(MAX_AGE_MS, () => this.forget());
+    return answer;
+  }
+
+  /** Forgets the answer, because the store has changed. */
+  forget(): void {
+    this.#cancel();
+    this.#latest = undefined;
+  }
+}
+
+function encodeAnswer(message: SyncMessage, store: MergeableStore): string | undefined {
+  const answer = answerTo(message, store);
+  return answer === undefined ? undefined : encodeBody(answer);
+}
+
 /** Returns the response to a request; `undefined` if the message is not a request. */
-export function answerTo({ type, body }: SyncMessage, store: MergeableStore): unknown {
+function answerTo({ type, body }: SyncMessage, store: MergeableStore): unknown {
   switch (type) {
     case messageTypes.getContentHashes:
       return store.getMergeableContentHashes();

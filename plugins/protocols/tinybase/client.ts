@@ -1,4 +1,4 @@
-import type { Clock, CloseCode } from "../../../core/mod.ts";
+import type { Clock, CloseCode, MaybePromise } from "../../../core/mod.ts";
 import type { Member } from "../../paths.ts";
 import { tinybaseCodes } from "./close_codes.ts";
 import type { Assembler } from "./fragments.ts";
@@ -31,8 +31,14 @@ export class SyncClient {
     this.#options = options;
   }
 
-  /** Handles `<to>\n<message or fragment>`. */
-  receive(payload: string): void {
+  /** Handles `<to>\n<message or fragment>`. It waits while the path's store merges a large change. */
+  receive(payload: string): MaybePromise<void> {
+    const merging = this.#options.store()?.merging;
+    if (merging !== undefined) return merging.then(() => this.receive(payload));
+    this.#receive(payload);
+  }
+
+  #receive(payload: string): void {
     const { assembler, scope, close } = this.#options;
     const split = payload.indexOf("\n");
     if (split < 0) return close(tinybaseCodes.invalid);

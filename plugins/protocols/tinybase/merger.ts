@@ -8,8 +8,21 @@ import { chunksOf, type Content } from "./parts.ts";
 /** TinyBase declares this enum for its own compiler only, so the value is repeated here. */
 const MERGEABLE_ONLY: Persists.MergeableStoreOnly = 2;
 
-/** How long loading may block the event loop. */
+/** How long merging may block the event loop. */
 const MAX_BLOCKING_MS = 10;
+
+/** Splits content into small chunks, with pauses in which the event loop reads from sockets. */
+export async function* slicesOf(changes: Changes): AsyncGenerator<Changes> {
+  let nextPause = 0;
+  for (const chunk of chunksOf(changes)) {
+    if (performance.now() >= nextPause) {
+      // Not `setImmediate`: between two of those, the runtime hardly reads input.
+      await new Promise<void>((resolve) => setTimeout(resolve, 0));
+      nextPause = performance.now() + MAX_BLOCKING_MS;
+    }
+    yield chunk;
+  }
+}
 
 type Merge = (content: undefined, changes: Changes) => unknown;
 
@@ -61,13 +74,7 @@ export class Merger {
     const listener = this.store.addDidFinishTransactionListener(() => void merged++);
     // Stored content was accepted before, so it is accepted even if the clock has been set back since.
     this.#now = () => Math.max(this.#clock.now(), timeOf(latest));
-    let nextPause = 0;
-    for (const chunk of chunksOf(changes)) {
-      if (performance.now() >= nextPause) {
-        // Not `setImmediate`: between two of those, the runtime hardly reads input.
-        await new Promise<void>((resolve) => setTimeout(resolve, 0));
-        nextPause = performance.now() + MAX_BLOCKING_MS;
-      }
+    for await (const chunk of slicesOf(changes)) {
       const before = merged;
       await this.#merge(undefined, chunk);
       if (merged === before) {

@@ -74,7 +74,17 @@ export function parseMessage(text: string): SyncMessage | undefined {
 
 /** Encodes a message. */
 export function encodeMessage(requestId: string | null, type: number, body: unknown): string {
-  return JSON.stringify([requestId, type, body], encodeUndefined);
+  return encodeEncoded(requestId, type, encodeBody(body));
+}
+
+/** Encodes the body of a message. */
+export function encodeBody(body: unknown): string {
+  return JSON.stringify(body, encodeUndefined);
+}
+
+/** Encodes a message whose body is encoded. */
+export function encodeEncoded(requestId: string | null, type: number, body: string): string {
+  return `[${JSON.stringify(requestId)},${type},${body}]`;
 }
 
 /** Encodes a stamp. */

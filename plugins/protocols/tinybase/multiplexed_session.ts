@@ -1,4 +1,4 @@
-import { type CloseCode, exceedsBytes, type Session } from "../../../core/mod.ts";
+import { type CloseCode, exceedsBytes, type MaybePromise, type Session } from "../../../core/mod.ts";
 import type { SyncClient } from "./client.ts";
 import { tinybaseCodes } from "./close_codes.ts";
 
@@ -58,17 +58,17 @@ export function multiplexedSession({ join, send, close }: {
     if (client !== "joining") client?.leave();
   }
 
-  function data(payload: string): void {
+  function data(payload: string): MaybePromise<void> {
     const split = payload.indexOf("\n");
     const client = split < 0 ? undefined : channels.get(payload.slice(0, split));
     if (client === undefined || client === "joining") return close(tinybaseCodes.invalid);
-    client.receive(payload.slice(split + 1));
+    return client.receive(payload.slice(split + 1));
   }
 
   return {
     message(frame) {
-      if (frame.startsWith("M\n")) data(frame.slice(2));
-      else if (frame.startsWith("S\n")) control(frame);
+      if (frame.startsWith("M\n")) return data(frame.slice(2));
+      if (frame.startsWith("S\n")) control(frame);
       else close(tinybaseCodes.invalid);
     },
     close() {

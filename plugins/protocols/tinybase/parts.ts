@@ -101,23 +101,53 @@ export function contentOf(parts: Iterable<readonly [key: string, text: string]>)
   return { changes, latest, hashes };
 }
 
-const ROWS_PER_CHUNK = 100;
+/** Merging a cell takes about 15 µs. */
+const CELLS_PER_CHUNK = 500;
 
-/** Splits content into chunks of rows. The last one has the values and the clocks of tables. */
+/** Splits content into chunks of cells. The last one has the clocks of tables and of values. */
 export function* chunksOf([[tables, tablesHlc = ""], [values, valuesHlc = ""]]: Changes): Iterable<Changes> {
-  for (const [tableId, [rows]] of Object.entries(tables)) {
-    const all = Object.entries(rows);
-    for (let from = 0; from < all.length; from += ROWS_PER_CHUNK) {
-      const chunk = recordOf(all.slice(from, from + ROWS_PER_CHUNK));
-      yield [[recordOf([[tableId, [chunk] as TableStamp]])], [{}], 1];
+  const hlcs: [string, TableStamp][] = [];
+  for (const [tableId, [rows, hlc = ""]] of Object.entries(tables)) {
+    if (hlc !== "") hlcs.push([tableId, [{}, hlc]]);
+    let chunk: [string, ThingsStamp][] = [];
+    let cells = 0;
+    for (const [rowId, row] of Object.entries(rows)) {
+      for (const part of partsOf(row)) {
+        const count = Object.keys(part[0]).length;
+        if (cells + count > CELLS_PER_CHUNK && chunk.length > 0) {
+          yield [[recordOf([[tableId, [recordOf(chunk)] as TableStamp]])], [{}], 1];
+          chunk = [];
+          cells = 0;
+        }
+        chunk.push([rowId, part]);
+        cells += count + 1;
+      }
     }
+    if (chunk.length > 0) yield [[recordOf([[tableId, [recordOf(chunk)] as TableStamp]])], [{}], 1];
   }
-  const hlcs = Object.entries(tables).flatMap(([id, [, hlc = ""]]): [string, TableStamp][] => {
-    return hlc === "" ? [] : [[id, [{}, hlc]]];
-  });
-  if (hlcs.length > 0 || tablesHlc !== "" || !isEmpty(values) || valuesHlc !== "") {
-    yield [[recordOf(hlcs), tablesHlc], [values, valuesHlc], 1];
+  const [...parts] = partsOf([values]);
+  const last = parts.pop() ?? [{}];
+  for (const part of parts) yield [[{}], part, 1];
+  if (hlcs.length > 0 || tablesHlc !== "" || !isEmpty(last[0]) || valuesHlc !== "") {
+    yield [[recordOf(hlcs), tablesHlc], [last[0], valuesHlc], 1];
   }
+}
+
+/** Whether content is small enough to be merged at once. */
+export function isOneChunk(changes: Changes): boolean {
+  const chunks = chunksOf(changes)[Symbol.iterator]();
+  chunks.next();
+  return chunks.next().done === true;
+}
+
+/** Splits a row, or the values, into parts of at most one chunk. The last one has the clock. */
+function* partsOf(things: ThingsStamp): Iterable<ThingsStamp> {
+  const all = Object.entries(things[0]);
+  let from = 0;
+  for (; all.length - from > CELLS_PER_CHUNK; from += CELLS_PER_CHUNK) {
+    yield [recordOf(all.slice(from, from + CELLS_PER_CHUNK))];
+  }
+  yield from === 0 ? things : [recordOf(all.slice(from)), ...things.slice(1)] as ThingsStamp;
 }
 
 const MAX_KEY_LENGTH: Readonly<Record<string, number>> = { t: 3, v: 2, h: 1 };

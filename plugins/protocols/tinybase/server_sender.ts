@@ -2,7 +2,14 @@ import type { MergeableStore } from "tinybase";
 import { byteLength, type Log } from "../../../core/mod.ts";
 import type { Sender, ServerSide } from "../../paths.ts";
 import { fragmentsOf } from "./fragments.ts";
-import { type Changes, encodeMessage, MAX_MESSAGE_BYTES, messageTypes } from "./messages.ts";
+import {
+  type Changes,
+  encodeBody,
+  encodeEncoded,
+  encodeMessage,
+  MAX_MESSAGE_BYTES,
+  messageTypes,
+} from "./messages.ts";
 import type { Saver } from "./saver.ts";
 
 /** What a {@linkcode ServerSender} needs. */
@@ -29,7 +36,12 @@ export class ServerSender {
 
   /** Sends a message to one client. */
   send(member: Sender, requestId: string | null, type: number, body: unknown): void {
-    this.#afterSaved(encodeMessage(requestId, type, body), (fragment) => member.deliver(fragment));
+    this.sendEncoded(member, requestId, type, encodeBody(body));
+  }
+
+  /** Sends a message whose body is encoded. */
+  sendEncoded(member: Sender, requestId: string | null, type: number, body: string): void {
+    this.#afterSaved(encodeEncoded(requestId, type, body), (fragment) => member.deliver(fragment));
   }
 
   /** Sends the store's hashes to one client. */

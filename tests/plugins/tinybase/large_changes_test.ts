@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import { createMergeableStore } from "tinybase";
+import { chunksOf } from "../../../plugins/protocols/tinybase/parts.ts";
+import type { Changes } from "../../../plugins/protocols/tinybase/messages.ts";
+import { roundTrips } from "../../kit/mod.ts";
+import { stored, syncServer } from "./kit.ts";
+
+/** The change of a client that has filled its store. */
+function filled(rows: number, cells: number): { changes: Changes; hashes: unknown } {
+  const store = createMergeableStore("a");
+  store.transaction(() => {
+    for (let row = 0; row < rows; row++) {
+      for (let cell = 0; cell < cells; cell++) store.setCell("t", `r${row}`, `c${cell}`, row * cell);
+    }
+    for (let value = 0; value < cells; value++) store.setValue(`v${value}`, value);
+  });
+  return {
+    changes: [...store.getMergeableContent(), 1] as unknown as Changes,
+    hashes: store.getMergeableContentHashes(),
+  };
+}
+
+/** The change without the hashes in it, as clients send it. */
+function sent(changes: Changes): string {
+  const store = createMergeableStore("b");
+  store.applyMergeableChanges(changes as never);
+  const tables = store.getMergeableTableDiff({}) as unknown as [Changes[0], unknown];
+  return JSON.stringify(["c1", 3, [tables[0], store.getMergeableValueDiff({}), 1]]);
+}
+
+Deno.test("sockets are read while a large change is merged, and requests are answered from all of it", async () => {
+  await using server = await syncServer(stored());
+  await using writer = await server.connect("/sync/large");
+  await using reader = await server.connect("/sync/large");
+  const { changes, hashes } = filled(4_000, 8);
+  const change = sent(changes);
+  await using trips = await roundTrips();
+  writer.send(`\n${change}`);
+  writer.send('S\n["r1",1,""]');
+  while (!(await reader.nextText()).endsWith(change));
+  const before = trips.count;
+  reader.send('S\n["r2",1,""]');
+  const answered = async (client: typeof reader, id: string) => {
+    for (;;) {
+      const [requestId, type, body] = JSON.parse((await client.nextText()).split("\n")[1]!);
+      if (requestId === id && type === 0) return body;
+    }
+  };
+  assert.deepEqual(await answered(reader, "r2"), hashes);
+  assert.ok(trips.count - before >= 5, `${trips.count - before} round trips during the merge`);
+  assert.deepEqual(await answered(writer, "r1"), hashes);
+});
+
+Deno.test("an answer is encoded anew after a change of the store", async () => {
+  await using server = await syncServer(stored());
+  await using reader = await server.connect("/sync/same");
+  await using opened = await server.sync.open("same");
+  const ask = async (id: string) => {
+    reader.send(`S\n["${id}",4,{}]`);
+    for (;;) {
+      const message = (await reader.nextText()).split("\n")[1]!;
+      if (message.startsWith(`["${id}",0,`)) return message.slice(`["${id}",0,`.length, -1);
+    }
+  };
+  opened.store.setCell("t", "r", "c", 1);
+  const first = await ask("q1");
+  assert.equal(await ask("q2"), first);
+  opened.store.setCell("t", "r", "c", 2);
+  const second = await ask("q3");
+  assert.notEqual(second, first);
+  assert.equal(JSON.parse(second)[0][0].t[0].r[0].c[0], 2);
+});
+
+Deno.test("chunks are small, even of one row and of values, and together they are the content", () => {
+  for (const [rows, cells] of [[1_000, 3], [1, 4_000], [3, 700]] as const) {
+    const { changes, hashes } = filled(rows, cells);
+    const whole = JSON.parse(sent(changes))[2] as Changes;
+    const store = createMergeableStore("c");
+    let chunks = 0;
+    for (const chunk of chunksOf(whole)) {
+      const [[tables], [values]] = chunk;
+      const sizes = Object.values(tables).flatMap(([all]) => Object.values(all))
+        .map(([each]) => Object.keys(each).length);
+      assert.ok(sizes.reduce((a, b) => a + b, Object.keys(values).length) <= 500);
+      store.applyMergeableChanges(chunk as never);
+      chunks++;
+    }
+    assert.ok(chunks > 1);
+    assert.deepEqual(store.getMergeableContentHashes(), hashes, `${rows} rows of ${cells} cells`);
+  }
+});

@@ -88,7 +88,10 @@ export interface AuthOptions {
   metrics?: Pick<Metrics, "counter">;
   /** How long before its sign-in expires a client is warned, if its protocol can. @default {30000} */
   warnMs?: number;
-  /** How long after the expiry a client may still refresh. @default {25000} */
+  /**
+   * How long after the expiry a client may still refresh, if its protocol can; it can do nothing else.
+   * @default {25000}
+   */
   graceMs?: number;
 }
 

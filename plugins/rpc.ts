@@ -23,6 +23,7 @@ import {
   type MaybePromise,
   PlugboardError,
   type Plugin,
+  systemClock,
   within,
 } from "../core/mod.ts";
 import type { Identity } from "./shared/identity.ts";
@@ -102,6 +103,9 @@ export function rpc({ timeoutMs = 30_000, limits }: RpcOptions = {}): Plugin<Rpc
 
   async function call(name: string, value: unknown, caller: Caller): Promise<unknown> {
     if (caller.conn !== undefined) limits?.spend(caller.conn, "call");
+    if ((caller.identity.expiresAt ?? Infinity) <= (host?.clock ?? systemClock).now()) {
+      throw new PlugboardError("token_expired", "Token expired");
+    }
     const method = methods.get(name);
     if (method === undefined) {
       throw methods.size === 0

@@ -7,6 +7,8 @@ interface Session {
   warned: boolean;
   readonly expiring: ((expiresAt: number) => void) | undefined;
   readonly expired: CloseCode;
+  /** How long after the expiry the client may still refresh. */
+  readonly graceMs: number;
 }
 
 /** The sessions of connections that have signed in, until their sign-in expires. */
@@ -21,13 +23,16 @@ export class Sessions {
     this.#graceMs = graceMs;
   }
 
-  /** Begins a session, or replaces it. */
+  /** Begins a session, or replaces it. Without options, its client cannot refresh it. */
   begin(
     conn: Connection,
     signIn: SignIn,
-    { expiring, expired = closeCodes.connectionExpired }: ConnectOptions = {},
+    options?: ConnectOptions,
   ): void {
-    if (conn.open) this.#sessions.set(conn, { signIn, warned: false, expiring, expired });
+    if (!conn.open) return;
+    const { expiring, expired = closeCodes.connectionExpired } = options ?? {};
+    const graceMs = options === undefined ? 0 : this.#graceMs;
+    this.#sessions.set(conn, { signIn, warned: false, expiring, expired, graceMs });
   }
 
   get(conn: Connection): SignIn | undefined {
@@ -68,7 +73,7 @@ export class Sessions {
     for (const [conn, session] of this.#sessions) {
       const { expiresAt } = session.signIn.identity;
       if (expiresAt === undefined || now < expiresAt - this.#warnMs) continue;
-      if (now >= expiresAt + this.#graceMs) {
+      if (now >= expiresAt + session.graceMs) {
         conn.close(session.expired);
       } else if (!session.warned) {
         session.warned = true;

@@ -86,6 +86,10 @@ export class ChannelNode implements ClientNode, BrokerEvents {
     return this.channels.get(channel)?.namespace ?? this.#namespaces.of(channel);
   }
 
+  now(): number {
+    return this.#clock.now();
+  }
+
   publish(
     channel: string,
     namespace: Namespace,

@@ -31,6 +31,7 @@ export interface ClientNode {
   readonly extensions: Pick<Extensions, "beforeRead" | "emit">;
   readonly pages: Pick<Pages, "of">;
   namespaceOf(channel: string): Namespace;
+  now(): number;
   prepare(client: Client, channel: string, request: SubscribeRequest): Promise<Prepared>;
   joined(client: Client, channel: Channel, subscription: Subscription): void;
   /** Ends the subscription after its `expiresAt`. */
@@ -181,7 +182,14 @@ export class ChannelClient implements Client {
     return true;
   }
 
+  /** A client whose sign-in has expired can only refresh it. */
+  #checkExpiry(): void {
+    if ((this.#identity.expiresAt ?? Infinity) > this.#node.now()) return;
+    throw new PlugboardError("token_expired", "Token expired");
+  }
+
   #check(action: ChannelAction, channel: string, namespace: Namespace): void {
+    this.#checkExpiry();
     if (!offers(namespace, action)) {
       throw new PlugboardError("not_available", `The channel has no ${action}`);
     }
@@ -216,7 +224,9 @@ export class ChannelClient implements Client {
     if (!serverSide && count >= maxChannelsPerClient) {
       throw new PlugboardError("limit_exceeded", `More than ${maxChannelsPerClient} channels`);
     }
-    if (grant !== undefined || serverSide) return;
+    if (serverSide) return;
+    this.#checkExpiry();
+    if (grant !== undefined) return;
     if (!decide(namespace, "subscribe", channel, this.#identity).allowed) throw denied();
   }
 

@@ -100,3 +100,11 @@ Deno.test("the calls of a connection are counted, and refused beyond the limit",
     "a call without a connection is counted elsewhere",
   );
 });
+
+Deno.test("a caller whose sign-in has expired is told so", async () => {
+  const plugin = rpc();
+  plugin.api.define("add", { run: () => 1 });
+  const caller = (expiresAt: number) => ({ identity: { ...anonymousIdentity, expiresAt } });
+  assert.equal(await plugin.api.call("add", {}, caller(Date.now() + 60_000)), 1);
+  await assert.rejects(plugin.api.call("add", {}, caller(Date.now())), { code: "token_expired" });
+});

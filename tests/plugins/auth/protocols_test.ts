@@ -7,7 +7,7 @@ import { centrifuge } from "../../../plugins/protocols/centrifuge.ts";
 import { json } from "../../../plugins/protocols/json.ts";
 import { type Client, FakeClock, started, type TestServer } from "../../kit/mod.ts";
 import { ACTIONS, allowed, IDENTITIES, NAMESPACES, QUESTIONS } from "./decisions.ts";
-import { closed, SECRET, stopping, token } from "./kit.ts";
+import { closed, SECRET, serveAuth, stopping, token } from "./kit.ts";
 
 /** A server with sign-in and the protocols for channels. */
 async function serveProtocols(
@@ -214,7 +214,45 @@ Deno.test("a Centrifuge client refreshes its token, or is closed with 3005", asy
   });
   assert.equal((refresh as { ttl: number }).ttl, 90);
   clock.advance(114_000);
-  assert.ok("history" in await answered(client, { id: 3, history: { channel: "a" } }), "the grace period");
+  const { error } = await answered(client, { id: 3, history: { channel: "a" } });
+  assert.deepEqual(error, { code: 109, message: "Token expired" }, "the grace period");
+  clock.advance(1_000);
+  assert.equal((await closed(client)).code, 3005);
+});
+
+for (const { name, connect, ask } of protocolClients) {
+  Deno.test(`${name}: a client whose sign-in has expired can only refresh it`, async () => {
+    await using server = await serveProtocols({});
+    const { clock } = server;
+    const jwt = (seconds: number) => token({ sub: "alice", exp: clock.now() / 1000 + seconds });
+    await using client = await connect(server, await jwt(60));
+    assert.equal(await ask(client, "subscribe", "anyone:a"), "allowed");
+    clock.advance(60_000);
+    for (const rule of ["permission", "anyone", "signed_in", "subscriber"]) {
+      for (const action of ACTIONS) {
+        const answer = await ask(client, action, `${rule}:${action === "subscribe" ? "b" : "a"}`);
+        assert.match(answer, /109|TOKEN_EXPIRED/, `${action}, ${rule}`);
+      }
+    }
+    const refresh = { token: await jwt(60) };
+    const id = name === "json" ? String(++lastId) : ++lastId;
+    await answered(client, name === "json" ? { id, type: "refresh", data: refresh } : { id, refresh });
+    for (const action of ["publish", "history", "presence"] as const) {
+      assert.equal(await ask(client, action, "anyone:a"), "allowed", `${action} after the refresh`);
+    }
+  });
+}
+
+Deno.test("a client of a protocol without refreshes is closed when its sign-in expires", async () => {
+  const clock = new FakeClock();
+  await using server = await serveAuth(undefined, { clock });
+  await using client = await server.connect(
+    `/me?token=${await token({ sub: "alice", exp: clock.now() / 1000 + 60 })}`,
+  );
+  await client.next();
+  clock.advance(59_000);
+  client.send("still here");
+  assert.equal(await client.nextText(), "still here");
   clock.advance(1_000);
   assert.equal((await closed(client)).code, 3005);
 });

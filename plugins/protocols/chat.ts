@@ -59,10 +59,11 @@ export interface ChatOptions {
   /** What carries the messages. */
   channels: Pick<Channels, "addNamespace" | "connect" | "publish" | "history">;
   /**
-   * Signs clients in. A client with a proven user id must use it as its name. Listing rooms requires `read:chat`,
+   * Signs clients in. A client with a proven user id must use it as its name; if there is a way to sign in, the names of
+   * all others begin with `guest-`. Listing rooms requires `read:chat`,
    * creating one `write:chat`, entering a room `read:chat:ROOMID`, and sending messages there `write:chat:ROOMID`.
    */
-  access?: Pick<Access, "identityOf" | "refusal" | "requireAuth" | "allowsOrigin"> | undefined;
+  access?: Pick<Access, "signsIn" | "identityOf" | "refusal" | "requireAuth" | "allowsOrigin"> | undefined;
   /** Limits the messages of clients. */
   limits?: Pick<RateLimits, "spend" | "answerWith"> | undefined;
   /** Traces every operation. */
@@ -157,6 +158,10 @@ export function chat(options: ChatOptions): Plugin<Chat> {
       if (refused !== undefined) return refused;
       const { user } = proven(upgrade) ?? { user: username };
       if (user !== username) return refusal(403, "permission_denied", "The name is not that of your sign-in");
+      const anonymous = access?.signsIn === true && access.identityOf(upgrade)?.anonymous === true;
+      if (anonymous && !username.startsWith(GUEST)) {
+        return refusal(403, "permission_denied", `Names without sign-in begin with ${GUEST}`);
+      }
     },
     open(conn, upgrade) {
       const { roomId = "", username = "" } = upgrade.params;
@@ -198,6 +203,9 @@ export function chat(options: ChatOptions): Plugin<Chat> {
 
 /** A room's resource in permissions. */
 const resourceOf = (roomId: string) => `${RESOURCE}:${roomId}`;
+
+/** Where others sign in, the names of anonymous clients begin with this: they could take the name of a user. */
+const GUEST = "guest-";
 
 /** The chat's own ids are shorter. */
 const MAX_ROOM_ID = 64;

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import type { AnyPlugin, ServerOptions } from "../../core/mod.ts";
 import { channels, memoryBroker } from "../../plugins/channels.ts";
-import { auth } from "../../plugins/auth.ts";
+import { auth, type AuthOptions } from "../../plugins/auth.ts";
 import { chat, type ChatMessage, type ChatOptions, type ChatRoom } from "../../plugins/protocols/chat.ts";
 import { rateLimits } from "../../plugins/rate_limits.ts";
 import { trace, type TraceRecord } from "../../plugins/trace.ts";
@@ -516,6 +516,7 @@ Deno.test("options allow typing notifications and private messages", async () =>
 
 Deno.test("with sign-in, a client cannot use the name of another user", async () => {
   const access: ChatOptions["access"] = {
+    signsIn: true,
     identityOf(who) {
       const user = "headers" in who ? who.headers.get("x-user") : null;
       return user === null ? undefined : { user, can: () => true };
@@ -531,6 +532,19 @@ Deno.test("with sign-in, a client cannot use the name of another user", async ()
   };
   assert.equal(await status("Alice", "Alice"), "101");
   assert.equal(await status("Bob", "Alice"), "403");
+});
+
+Deno.test("where others sign in, the names of anonymous clients cannot be those of users", async () => {
+  const statuses = async (options: AuthOptions) => {
+    const access = auth({ anonymous: true, ...options });
+    await using server = await chatServer({ access: access.api }, {}, undefined, access);
+    return await Promise.all(["Alice", "guest-Alice", "Guest-Alice"].map(async (name) => {
+      using raw = await RawClient.connect(server.port);
+      return (await raw.request(server.path("general", name))).split(" ")[1];
+    }));
+  };
+  assert.deepEqual(await statuses({ jwt: { secret: "x".repeat(32) } }), ["403", "101", "403"]);
+  assert.deepEqual(await statuses({}), ["101", "101", "101"], "nobody can sign in");
 });
 
 Deno.test("with sign-in, rooms require the permission to read and messages the permission to write", async () => {

@@ -35,7 +35,8 @@ export function cachedPermissions(): (list: readonly string[]) => Permissions {
  */
 export function permissionsOf(list: readonly string[]): Permissions {
   if (list.length > MAX_PERMISSIONS) {
-    throw new PlugboardError("bad_permissions", `More than ${MAX_PERMISSIONS} permissions`);
+    const cause = new Error(`more than ${MAX_PERMISSIONS} permissions`);
+    throw new PlugboardError("invalid_token", "Invalid token", { cause });
   }
   const patterns: Record<Verb, Patterns> = {
     read: new Patterns(),

@@ -14,7 +14,8 @@
  * ```
  *
  * If `run` throws, its writes are rolled back; an `RpcError` reaches the caller with its number. A call with an
- * idempotency key runs once: when the same caller repeats it, the first reply is sent again.
+ * idempotency key runs once: when the same caller repeats it, the first reply is sent again. A caller without a proven
+ * user id is the same only on the same connection.
  *
  * @module
  */
@@ -24,6 +25,7 @@ import type { LiveQueries } from "./live_queries.ts";
 import type { KeyValues, Store, Sync, Transaction } from "./persistence.ts";
 import type { Caller, Method, Rpc } from "./rpc.ts";
 import { once } from "./shared/idempotency.ts";
+import { isProven } from "./shared/identity.ts";
 
 /** Options of {@linkcode mutations}. */
 export interface MutationsOptions {
@@ -73,10 +75,7 @@ export function mutations(options: MutationsOptions): Plugin<Mutations> {
           },
           ...(allow !== undefined && { allow: (caller, call) => allow(caller, call.args) }),
           async run(call, caller) {
-            // Users have their own keys.
-            const id = call.key === undefined
-              ? undefined
-              : JSON.stringify([caller.identity.user, name, call.key]);
+            const id = call.key === undefined ? undefined : JSON.stringify([ownerOf(caller), name, call.key]);
             /** Absent for a repeated call: the diffs of the first one may still be pending. */
             let commit: object | undefined;
             const { answer } = await store.write((tx) => {
@@ -95,6 +94,11 @@ export function mutations(options: MutationsOptions): Plugin<Mutations> {
       },
     },
   };
+}
+
+/** Users have their own keys. Callers who prove no user id have those of their connection. */
+function ownerOf({ identity, conn }: Caller): string | readonly string[] {
+  return isProven(identity) || conn === undefined ? identity.user : [conn.id];
 }
 
 function isKeyed(value: unknown): value is Keyed {

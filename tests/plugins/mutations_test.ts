@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import type { Connection } from "../../core/mod.ts";
 import { RpcError } from "../../plugins/rpc.ts";
-import { anonymousIdentity } from "../../plugins/shared/identity.ts";
+import { anonymousIdentity, type Identity, unprovenIdentity } from "../../plugins/shared/identity.ts";
 import { FakeClock, turn } from "../kit/mod.ts";
 import { byStatus, follow, serveQueries } from "./live_queries/kit.ts";
 
@@ -58,6 +59,25 @@ Deno.test("B11 a mutation with an idempotency key runs once for each caller", as
   assert.equal(await call("ann", "other"), 2);
   assert.equal(await call("bob", "k"), 3);
   await assert.rejects(call("ann", ""), { code: "bad_request" });
+});
+
+Deno.test("callers without a proven user id do not share their idempotency keys", async () => {
+  await using server = await serveQueries();
+  let calls = 0;
+  server.mutations.define("count", { run: () => ++calls });
+  await using _one = await server.connect("/t");
+  await using _two = await server.connect("/t");
+  const [one, two] = server.server.connections;
+  const call = (identity: Identity, conn: Connection) =>
+    server.methods.call("count", { idempotencyKey: "k", args: {} }, { identity, conn });
+  for (const identity of [anonymousIdentity, unprovenIdentity("ann")]) {
+    const first = await call(identity, one!);
+    assert.equal(await call(identity, two!), 2, "another connection");
+    assert.equal(await call(identity, one!), first, "the same connection");
+  }
+  const ann = { ...anonymousIdentity, user: "ann" };
+  assert.equal(await call(ann, one!), 3);
+  assert.equal(await call(ann, two!), 3, "a user on two connections");
 });
 
 Deno.test("B08 a mutation waits for the expensive queries that it affects, and for no others", async () => {

@@ -65,10 +65,10 @@ export function isLoopback(host: string): boolean {
 
 /**
  * Whether a request comes from this machine. A local proxy that forwards requests of other machines usually names their
- * sender in a header. Without an address, the request did not come over the network.
+ * sender in a header. A client whose address is unknown may be anywhere.
  */
 export function isLocal({ headers, ip }: { readonly headers: Headers; readonly ip: string }): boolean {
-  if (ip !== "unknown" && !isLoopback(ip)) return false;
+  if (!isLoopback(ip)) return false;
   const [listed, forwarded] = [headers.get("x-forwarded-for"), headers.get("forwarded")];
   const senders = [
     ...(listed === null ? [] : listed.split(",")),

@@ -444,6 +444,14 @@ Deno.test("a server without sign-in refuses clients of other machines behind a l
   assert.deepEqual(await local.nextJson(), { user: "" });
 });
 
+Deno.test("a mounted server without sign-in takes nobody for local whose address it does not know", async () => {
+  await using server = await serveAuth({});
+  const request = () => new Request("http://127.0.0.1/", { headers: { host: "127.0.0.1" } });
+  assert.equal(await codeOf(server.access.authorize(request(), "unknown", "read", "a")), "unauthorized");
+  assert.equal(await codeOf(server.access.requestIdentity(request())), "unauthorized");
+  await server.access.authorize(request(), "127.0.0.1", "read", "a");
+});
+
 Deno.test("a server that listens beyond this machine requires sign-in or an explicit option", async () => {
   for (const hostname of ["0.0.0.0", "::", "192.168.1.5", "example.com"]) {
     await assert.rejects(

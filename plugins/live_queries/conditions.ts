@@ -172,8 +172,13 @@ function operandIn(tokens: readonly Token[]): Operand | undefined {
   // `?` has no name, so its value is unknown here.
   if (token.type === "param") return token.text === "?" ? undefined : { param: token.text };
   if (token.type === "string") return { value: token.text };
-  if (token.type === "number") return { value: Number(token.text) };
+  if (token.type === "number") return { value: numberIn(token.text) };
   return isWord(token, "null") ? { value: null } : undefined;
+}
+
+/** SQLite reads hexadecimal numbers as signed ones of 64 bits. */
+function numberIn(text: string): number {
+  return Number(/^0x/i.test(text) ? BigInt.asIntN(64, BigInt(text)) : text);
 }
 
 /** The table of a column, if there is only one candidate. */

@@ -6,9 +6,11 @@
 
 import { PlugboardError } from "../../core/mod.ts";
 import type { Inspection, Store, TableInfo } from "../persistence.ts";
+import { lowerName } from "../shared/sql_text.ts";
 import { conditionsOf } from "./conditions.ts";
 import type { QueryDefinition } from "./definition.ts";
-import { isSymbol, isWord, type Token, tokenize } from "./tokens.ts";
+import { refuseUnseen } from "./refusals.ts";
+import { tokenize } from "./tokens.ts";
 import type { Dependency } from "./wake_index.ts";
 
 /** The facts about a query that hold for any parameters. */
@@ -23,19 +25,14 @@ export interface Plan {
 /** Where tables are looked up. */
 export type Tables = Pick<Store, "table">;
 
-/** Functions that return another value on each call. */
-const VOLATILE = ["random", "randomblob", "last_insert_rowid", "changes", "total_changes"];
-const CLOCKS = ["current_timestamp", "current_date", "current_time"];
-const DATES = ["date", "time", "datetime", "julianday", "unixepoch", "strftime", "timediff"];
-
-/** Plans a query. Refuses one that depends on the time, unless it also runs at an interval. */
+/** Plans a query. Refuses one that can change without a write, unless it also runs at an interval. */
 export function planOf(
   { sql, key, refreshMs }: QueryDefinition,
   inspection: Inspection,
   tables: Tables,
 ): Plan {
   const tokens = tokenize(sql);
-  if (refreshMs === undefined) refuseVolatile(tokens, inspection);
+  if (refreshMs === undefined) refuseUnseen(tokens, inspection, tables);
   return {
     dependencies: dependenciesOf(sql, inspection, tables),
     key: key ?? keyIn(inspection, tables),
@@ -75,27 +72,7 @@ function dependenciesOf(sql: string, { reads, viaView }: Inspection, tables: Tab
 /** The stored columns of a base table, by name in lower case. Changes contain no others. */
 function storedColumns(table: TableInfo | undefined): ReadonlyMap<string, string> | undefined {
   if (table === undefined || table.virtual) return undefined;
-  return new Map(table.stored.map((column) => [column.toLowerCase(), column]));
-}
-
-function refuseVolatile(tokens: readonly Token[], { functions }: Inspection): void {
-  const found = [...VOLATILE, ...CLOCKS].find((name) => functions.has(name)) ??
-    DATES.find((name) => functions.has(name) && readsClock(tokens, name));
-  if (found === undefined) return;
-  throw new PlugboardError(
-    "bad_request",
-    `The query calls ${found}, so its result changes without a write; give it a refresh interval`,
-  );
-}
-
-/** Whether a date function uses the current time: it says `now`, or has no date at all. */
-function readsClock(tokens: readonly Token[], name: string): boolean {
-  if (tokens.some((token) => token.type === "string" && token.text.toLowerCase() === "now")) return true;
-  return tokens.some((token, i) => {
-    if (!isWord(token, name) || !isSymbol(tokens[i + 1], "(")) return false;
-    const bare = isSymbol(tokens[i + 2], ")");
-    return bare || (name === "strftime" && tokens[i + 2]?.type === "string" && isSymbol(tokens[i + 3], ")"));
-  });
+  return new Map(table.stored.map((column) => [lowerName(column), column]));
 }
 
 /**

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { lowerName } from "../shared/sql_text.ts";
+
 /** A token. The `text` of identifiers and keywords is in lower case and without quotes, as SQLite compares them. */
 export interface Token {
   /** A `word` can be a keyword; a `name` is quoted, so it cannot. */
@@ -13,12 +15,12 @@ export interface Token {
 
 const PATTERN = new RegExp(
   [
-    /(?<space>\s+|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$))/u,
+    /(?<space>[ \t\n\f\r]+|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$))/u,
     /(?<string>'(?:[^']|'')*')/u,
     /(?<name>"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\])/u,
-    /(?<param>[:@$][\p{L}\p{N}_$]+|\?\d*)/u,
+    /(?<param>[:@$][\w$\u{80}-\u{10ffff}]+|\?\d*)/u,
     /(?<number>0[xX][0-9a-fA-F]+|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+\-]?\d+)?)/u,
-    /(?<word>[\p{L}_][\p{L}\p{N}_$]*)/u,
+    /(?<word>[a-zA-Z_\u{80}-\u{10ffff}][\w$\u{80}-\u{10ffff}]*)/u,
     /(?<symbol>\|\||->>?|<=|>=|<>|!=|==|<<|>>|\S)/u,
   ].map(({ source }) => source).join("|"),
   "gu",
@@ -38,12 +40,12 @@ export function tokenize(sql: string): Token[] {
 }
 
 function plain(type: string, text: string): string {
-  if (type === "word") return text.toLowerCase();
+  if (type === "word") return lowerName(text);
   if (type === "string") return text.slice(1, -1).replaceAll("''", "'");
   if (type !== "name") return text;
   const quote = text[0]!;
   const inside = text.slice(1, -1);
-  return (quote === "[" ? inside : inside.replaceAll(quote + quote, quote)).toLowerCase();
+  return lowerName(quote === "[" ? inside : inside.replaceAll(quote + quote, quote));
 }
 
 /** Reports whether a token is one of these keywords. */

@@ -52,6 +52,12 @@ export function keyOf(value: SqlValue | boolean | undefined): string {
   if (typeof value === "boolean") return value ? "1" : "0";
   if (typeof value !== "string") return String(Number(value));
   const text = value.trim();
-  const number = text === "" ? NaN : Number(text);
+  const number = text === "" ? NaN : numberIn(text);
   return Number.isNaN(number) ? `'${text.toLowerCase()}` : String(number);
+}
+
+/** SQLite reads "inf" and "infinity" as numbers, in any case. */
+function numberIn(text: string): number {
+  const [, minus, infinite] = /^([+-]?)(inf(?:inity)?)$/i.exec(text) ?? [];
+  return infinite === undefined ? Number(text) : minus === "-" ? -Infinity : Infinity;
 }

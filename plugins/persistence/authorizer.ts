@@ -63,6 +63,9 @@ export function authorizer(native: DatabaseSync, guard?: Guard): Authorizer {
   /** Functions that take addresses in memory or load code: a statement of any origin could end the process with them. */
   const pointerFunctions = /^(fts3_tokenizer|load_extension)$/i;
 
+  /** SQLite compares names like this; see `lowerName`. */
+  const lower = (name: string) => name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+
   let current = facts();
   let observing = false;
 
@@ -83,26 +86,33 @@ export function authorizer(native: DatabaseSync, guard?: Guard): Authorizer {
     };
   }
 
-  function noteRead(table: string, column: string, via: string | null): void {
+  function noteRead(name: string, column: string, database: string | null, via: string | null): void {
+    const table = database === "temp" ? `temp.${name}` : name;
     const columns = current.reads.get(table) ?? new Set();
     current.reads.set(table, column === "" ? columns : columns.add(column));
     if (via !== null) current.viaView.add(table);
   }
 
   /** Notes what a read consists of; `false` if the action is no part of a read. */
-  function noteReading(action: number, first: string, second: string | null, via: string | null): boolean {
-    const name = (second ?? "").toLowerCase();
+  function noteReading(
+    action: number,
+    first: string,
+    second: string | null,
+    database: string | null,
+    via: string | null,
+  ): boolean {
+    const name = lower(second ?? "");
     if (action === SELECT) current.asks = true;
-    else if (action === READ) noteRead(first.toLowerCase(), name, via);
+    else if (action === READ) noteRead(lower(first), name, database, via);
     else if (action === FUNCTION) current.functions.add(name);
     else if (action === RECURSIVE) current.recursive = true;
-    else if (action === PRAGMA && schemaPragmas.test(first.toLowerCase())) current.asks = true;
+    else if (action === PRAGMA && schemaPragmas.test(lower(first))) current.asks = true;
     else return false;
     return true;
   }
 
   function noteOther(action: number, first: string, second: string | null, database: string | null): void {
-    const name = first.toLowerCase();
+    const name = lower(first);
     if (action === PRAGMA) notePragma(name, second);
     else if (action === TRANSACTION || action === SAVEPOINT) {
       current.refused = "A statement cannot begin or end a transaction; write(fn) and savepoint(fn) do";
@@ -130,25 +140,26 @@ export function authorizer(native: DatabaseSync, guard?: Guard): Authorizer {
     action: number,
     first: string,
     second: string,
+    database: string | null,
     via: string | null,
-  ) {
+  ): boolean {
     const refusal = action === FUNCTION ? call(second) : action === READ ? read(first, second) : undefined;
     current.refused ??= refusal;
     if (refusal !== undefined) return false;
-    if (action !== PRAGMA) return noteReading(action, first, second, via);
+    if (action !== PRAGMA) return noteReading(action, first, second, database, via);
     return current.asks = pragma(first, observing);
   }
 
   // SQLite also calls it when it prepares a statement again while running it. That changes no facts.
   (native as unknown as Authorizing).setAuthorizer((action, first, second, database, via) => {
     if (guard !== undefined) {
-      const names = [first ?? "", second ?? ""].map((name) => name.toLowerCase()) as [string, string];
-      return allows(guard, action, ...names, via) ? OK : DENY;
+      const names = [first ?? "", second ?? ""].map(lower) as [string, string];
+      return allows(guard, action, ...names, database, via) ? OK : DENY;
     }
     if (!observing) return OK;
     if (action === FUNCTION && pointerFunctions.test(second ?? "")) {
       current.refused = `A statement cannot call ${second}`;
-    } else if (!noteReading(action, first ?? "", second, via)) {
+    } else if (!noteReading(action, first ?? "", second, database, via)) {
       noteOther(action, first ?? "", second, database);
     }
     return current.refused === undefined ? OK : DENY;
@@ -175,8 +186,8 @@ export function authorizer(native: DatabaseSync, guard?: Guard): Authorizer {
 
 /** Returns what is known about a reading statement. Views are replaced by the tables they read. */
 export function inspection(native: DatabaseSync, statement: StatementSync, facts: Facts): Inspection {
-  const views = native.prepare("SELECT name FROM sqlite_schema WHERE type = 'view'").all()
-    .map(({ name }) => (name as string).toLowerCase());
+  const views = native.prepare("SELECT lower(name) AS name FROM sqlite_schema WHERE type = 'view'").all()
+    .map(({ name }) => name);
   const { viaView, functions, recursive } = facts;
   return {
     columns: statement.columns().map(({ name, table, column }) => ({ name, table, column })),

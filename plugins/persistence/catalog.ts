@@ -1,5 +1,5 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { quoted } from "../shared/sql_text.ts";
+import { quoted, VIRTUAL_TABLE } from "../shared/sql_text.ts";
 import type { Row, TableInfo, Value } from "./sql_types.ts";
 
 /** A table, with what the change feed needs. */
@@ -71,6 +71,8 @@ function readTable(native: DatabaseSync, wanted: string): Table | undefined {
     info: {
       name,
       virtual,
+      module: virtual ? moduleOf(native, name) : null,
+      shadow: table.type === "shadow",
       columns: all.filter(({ hidden }) => hidden !== 1).map((column) => column.name),
       stored,
       primaryKey: key.map((column) => column.name),
@@ -83,6 +85,12 @@ function readTable(native: DatabaseSync, wanted: string): Table | undefined {
       return row && stored.map((column) => row[column]!);
     },
   };
+}
+
+/** The module of a virtual table; empty if its SQL has an unusual form. */
+function moduleOf(native: DatabaseSync, name: string): string {
+  const row = native.prepare("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?").get(name);
+  return VIRTUAL_TABLE.exec(String(row?.sql))?.[1]?.toLowerCase() ?? "";
 }
 
 /**

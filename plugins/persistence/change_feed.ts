@@ -9,6 +9,7 @@
 
 import type { DatabaseSync, Session, StatementSync } from "node:sqlite";
 import type { Log } from "../../core/mod.ts";
+import { lowerName } from "../shared/sql_text.ts";
 import { catalog } from "./catalog.ts";
 import { recordedRows } from "./change_rows.ts";
 import type { ChangeListener, Changes, TableChange, TableInfo, Watch } from "./sql_types.ts";
@@ -137,7 +138,7 @@ export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFe
     },
     table(name) {
       if (watching.none) noteOutside(); // with a watch, it is checked all the time
-      return tables.get(name.toLowerCase())?.info;
+      return tables.get(lowerName(name))?.info;
     },
     hooked(prepare) {
       if (watching.none) return prepare();

@@ -90,6 +90,10 @@ export interface TableInfo {
   readonly name: string;
   /** Whether it is a virtual table. */
   readonly virtual: boolean;
+  /** The module of a virtual table, in lower case; `null` for others. */
+  readonly module: string | null;
+  /** Whether it is a part of a virtual table, written by its module. */
+  readonly shadow: boolean;
   /** Its columns, including generated ones. */
   readonly columns: readonly string[];
   /** The columns that it stores: all except generated ones. */

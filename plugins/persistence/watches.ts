@@ -1,4 +1,5 @@
 import type { Log } from "../../core/mod.ts";
+import { lowerName } from "../shared/sql_text.ts";
 import type { ChangeListener, Changes, Watch } from "./sql_types.ts";
 
 /** All watches of one database. Tables have their names in lower case. */
@@ -50,12 +51,12 @@ export function watches(log: Log, added: (table: string | undefined) => void): W
       const stop = () => void entries.delete(entry);
       return {
         add(table) {
-          const name = table.toLowerCase();
+          const name = lowerName(table);
           const first = !includes(name);
           entry.tables.add(name);
           if (first && entries.has(entry)) added(name);
         },
-        delete: (table) => void entry.tables.delete(table.toLowerCase()),
+        delete: (table) => void entry.tables.delete(lowerName(table)),
         stop,
         [Symbol.dispose]: stop,
       };

@@ -44,3 +44,15 @@ export function checkText(code: string, what: string, text: string): void {
 export function quoted(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
+
+/** Returns a name as SQLite compares it: only the letters A to Z are the same in both cases. */
+export function lowerName(name: string): string {
+  return name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+}
+
+/**
+ * Matches the SQL of a virtual table as SQLite stores it, and captures the module. The name and what follows are as they
+ * were written.
+ */
+export const VIRTUAL_TABLE =
+  /^CREATE VIRTUAL TABLE\s+(?:"(?:[^"]|"")*"|'(?:[^']|'')*'|`(?:[^`]|``)*`|\[[^\]]*\]|[^\s"'`[]+)\s+USING\s+(\w+)/i;

@@ -248,6 +248,8 @@ Deno.test("table returns columns and primary key as they were declared", async (
   assert.deepEqual(store.table("PAIRS"), {
     name: "Pairs",
     virtual: false,
+    module: null,
+    shadow: false,
     columns: ["b", "a", "c"],
     stored: ["b", "a"],
     primaryKey: ["a", "b"],

@@ -6,6 +6,7 @@
 
 import type { DatabaseSync } from "node:sqlite";
 import { OWN_TABLES } from "../../shared/own_tables.ts";
+import { VIRTUAL_TABLE } from "../../shared/sql_text.ts";
 
 /** Names in lower case. */
 export interface Allowed {
@@ -20,6 +21,8 @@ export interface Allowed {
   readonly modules: readonly string[];
   /** A pattern of the names of tables that are hidden. */
   readonly hidden: string;
+  /** The pattern of the SQL of virtual tables. */
+  readonly virtual: string;
 }
 
 /** Splits a list of names. */
@@ -50,6 +53,7 @@ export const ALLOWED: Allowed = {
   tables: names("json_each json_tree jsonb_each jsonb_tree sqlite_master sqlite_schema"),
   modules: names("fts3 fts4 fts5"),
   hidden: OWN_TABLES.source,
+  virtual: VIRTUAL_TABLE.source,
 };
 
 /** Checks the actions of statements, with names in lower case. */
@@ -73,13 +77,11 @@ export function guard(native: DatabaseSync, allowed: Allowed): Guard {
   /** Names that may be those of modules which are tables too, for example `dbstat`. */
   const modules = native.prepare("SELECT lower(name) AS name FROM pragma_module_list").all();
   const refused = new Set(modules.map(({ name }) => name as string).filter((name) => !readable.has(name)));
-  // SQLite stores it in this form; the name and what follows are as they were written.
-  const declaration =
-    /^CREATE VIRTUAL TABLE\s+(?:"(?:[^"]|"")*"|'(?:[^']|'')*'|`(?:[^`]|``)*`|\[[^\]]*\]|[^\s"'`[]+)\s+USING\s+(\w+)/i;
+  const declaration = new RegExp(allowed.virtual, "i");
   const hidden = new RegExp(allowed.hidden, "i");
-  const schema = native.prepare("SELECT name, type, rootpage, sql FROM sqlite_schema").all();
+  const schema = native.prepare("SELECT lower(name) AS name, type, rootpage, sql FROM sqlite_schema").all();
   for (const { name, type, rootpage, sql } of schema) {
-    const table = (name as string).toLowerCase();
+    const table = name as string;
     const virtual = type === "table" && rootpage === 0;
     const module = virtual ? declaration.exec(sql as string)?.[1]?.toLowerCase() : undefined;
     const fine = !hidden.test(table) && (type === "view" || type === "table");

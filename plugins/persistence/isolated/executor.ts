@@ -70,7 +70,7 @@ export function settle(pending: PromiseWithResolvers<ReadResult>, answer: ReadAn
 }
 
 /** SQLite's result codes. */
-const [ERROR, NO_MEMORY, DENIED, OUT_OF_RANGE] = [1, 7, 23, 25];
+const [ERROR, NO_MEMORY, TOO_BIG, DENIED, OUT_OF_RANGE] = [1, 7, 18, 23, 25];
 
 const MESSAGES: Readonly<Record<string, string>> = {
   not_a_read: "The query does more than read; only one that may write can do that",
@@ -84,7 +84,7 @@ function failure({ error, code, errcode }: Exclude<ReadAnswer, { result: unknown
 
 function kindOf(code: string | undefined, errcode: number | undefined): string {
   if (errcode === DENIED) return "not_a_read";
-  if (errcode === NO_MEMORY) return "out_of_memory";
+  if (errcode === NO_MEMORY || errcode === TOO_BIG) return "out_of_memory";
   if (errcode === OUT_OF_RANGE || code?.startsWith("ERR_INVALID_")) return "bad_parameter";
   if (errcode !== undefined) return (errcode & 255) === ERROR ? "bad_sql" : "query_failed";
   return code === undefined || code.startsWith("ERR_") ? "query_failed" : code; // the reader's own codes

@@ -129,7 +129,8 @@ async function work(tools: typeof TOOLS, allowed: Allowed, rowsAt: number, stopA
       }
       const failure = tools.iterationFailure(empty);
       if (failure === undefined) return result();
-      throw failed(failure === "out of memory" ? "out_of_memory" : "bad_sql", failure);
+      const size = ["out of memory", "string or blob too big"].includes(failure);
+      throw failed(size ? "out_of_memory" : "bad_sql", failure);
     } finally {
       db.close();
     }

@@ -101,7 +101,7 @@ if (on.has("home") && on.has("centrifuge")) {
   server.use(home({ demo: access.open && { store, queries, changes } }));
 }
 const clients = { channels: bus, presence: people, rpc: methods, access };
-if (on.has("centrifuge")) server.use(centrifuge(clients));
+if (on.has("centrifuge")) server.use(centrifuge({ ...clients, limits }));
 if (on.has("json")) server.use(json({ ...clients, limits }));
 if (on.has("tinybase")) {
   const tenants = server.use(paths({ allow: access.allowPath }));

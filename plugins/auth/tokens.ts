@@ -119,8 +119,9 @@ export function tokenVerifier(options: JwtOptions): Tokens {
         return await verifyWithAny(token, now);
       } catch (error) {
         if (error instanceof PlugboardError) throw error;
-        if (!(error instanceof errors.JWTExpired)) throw invalid(error);
-        throw new PlugboardError("token_expired", "Token expired", { cause: error });
+        if (error instanceof errors.JWTExpired) throw outOfTime("Token expired", error);
+        if (isEarly(error)) throw outOfTime("Token not valid yet", error);
+        throw invalid(error);
       }
     },
   };
@@ -146,6 +147,16 @@ async function verifyWithOthers(
 
 function isHmac(alg: Algorithm): alg is keyof typeof HASHES {
   return alg in HASHES;
+}
+
+function isEarly(error: unknown): boolean {
+  return error instanceof errors.JWTClaimValidationFailed && error.claim === "nbf" &&
+    error.reason === "check_failed";
+}
+
+/** The SDKs fetch another token then, and try again. */
+function outOfTime(message: string, cause: unknown): PlugboardError {
+  return new PlugboardError("token_expired", message, { cause });
 }
 
 function invalid(cause: unknown): PlugboardError {

@@ -34,15 +34,18 @@ import {
   type Endpoint,
   type Host,
   type MaybePromise,
+  type Message,
   type Plugin,
   refusal,
   type Upgrade,
 } from "../../core/mod.ts";
 import type { Channels, Client } from "../channels.ts";
 import type { Presence } from "../presence.ts";
+import type { RateLimits } from "../rate_limits.ts";
 import type { Rpc } from "../rpc.ts";
 import { Payload } from "../shared/payload.ts";
 import type { Codec } from "./centrifuge/codec.ts";
+import { type ErrorReply, errorReply } from "./centrifuge/codes.ts";
 import { localOrigins } from "./centrifuge/cors.ts";
 import { jsonCodec } from "./centrifuge/json_codec.ts";
 import { CentrifugeSession, type Shared } from "./centrifuge/session.ts";
@@ -64,6 +67,8 @@ export interface CentrifugeOptions {
   rpc?: Pick<Rpc, "call"> | undefined;
   /** Checks tokens; without it everybody may connect, and tokens are ignored. */
   access?: CentrifugeAccess | undefined;
+  /** Answers commands beyond a rate limit; without it they get no reply. */
+  limits?: Pick<RateLimits, "answerWith"> | undefined;
   /** Receives messages that belong to no channel; without it a client that sends one is disconnected. */
   onMessage?: (data: unknown, client: Client) => MaybePromise<void>;
   /** Encodings, the default one first. @default {[jsonCodec]} */
@@ -100,6 +105,7 @@ export function centrifuge(options: CentrifugeOptions): Plugin<Centrifuge> {
     presence,
     rpc,
     access,
+    limits,
     onMessage,
     codecs = [jsonCodec],
     personalChannels = false,
@@ -135,6 +141,7 @@ export function centrifuge(options: CentrifugeOptions): Plugin<Centrifuge> {
   };
   const codecOf = (request: Parameters<Codec["chosenBy"]>[0]) =>
     codecs.find((codec) => codec.chosenBy(request)) ?? codecs[0];
+  const codecIn = ({ format }: Connection) => codecs.find(({ framing }) => framing.format === format);
   const websocket: Endpoint = {
     name: "centrifuge",
     path: websocketPath,
@@ -147,11 +154,20 @@ export function centrifuge(options: CentrifugeOptions): Plugin<Centrifuge> {
         return refusal(400, "not_available", "The Protobuf encoding is not available here");
       }
     },
-    open: (conn, upgrade) => new CentrifugeSession(shared, conn, codecOf(upgrade)),
+    open: (conn, upgrade) =>
+      new CentrifugeSession(shared, conn, codecOf(upgrade), { ownPings: !wantsFramePings(upgrade) }),
   };
   const allows = access?.allowsOrigin ?? localOrigins;
   const paths = { httpStreamPath, ssePath, emulationPath };
   const overHttp = streams(shared, { ...paths, maxMessageBytes, allows, codecOf });
+
+  /** Replies to commands that were not run. */
+  function refuse(conn: Connection, frame: Message, error: ErrorReply): void {
+    const codec = codecIn(conn);
+    try {
+      for (const { id } of codec?.decode(frame) ?? []) if (id > 0) conn.send(codec!.error(id, error));
+    } catch { /* The rest of the frame is malformed. */ }
+  }
 
   function disconnectUnauthenticated(): void {
     const now = host.clock.now();
@@ -166,19 +182,27 @@ export function centrifuge(options: CentrifugeOptions): Plugin<Centrifuge> {
     api: {
       send(conn, data) {
         const payload = Payload.of(data);
-        const codec = codecs.find(({ framing }) => framing.format === conn.format);
+        const codec = codecIn(conn);
         return codec !== undefined && conn.send(codec.message(payload));
       },
     },
     endpoints: [websocket],
     start(given) {
       host = given;
-      for (const endpoint of [websocket, ...overHttp.endpoints]) access?.signsInByMessage(endpoint);
+      for (const endpoint of [websocket, ...overHttp.endpoints]) {
+        access?.signsInByMessage(endpoint);
+        limits?.answerWith(endpoint, (conn, frame, error) => refuse(conn, frame, errorReply(error)!));
+      }
       endSweep = given.clock.every(SIGN_IN_SWEEP_MS, disconnectUnauthenticated);
     },
     stop: () => endSweep(),
     routes: overHttp.routes,
   };
+}
+
+/** Whether the client wants to be pinged by frames of the WebSocket, which browsers answer by themselves. */
+function wantsFramePings({ url }: Upgrade): boolean {
+  return new URL(url).searchParams.get("cf_ws_frame_ping_pong") === "true";
 }
 
 const PROTOBUF = "centrifuge-protobuf";

@@ -103,7 +103,7 @@ export class RealtimeServer {
     this.#checks = server.use(messageChecks({ channels: bus, script: "refuse" }));
     this.stats = server.use(stats({ channels: bus }));
     const services = { channels: bus, presence: people, rpc: this.rpc, access };
-    server.use(centrifuge(services));
+    server.use(centrifuge({ ...services, limits }));
     server.use(json({ ...services, limits, heartbeatMs: pingInterval, path: ["/ws", "/"] }));
     this.#inProcess = server.use(inProcess({ channels: bus, access }));
   }

@@ -21,6 +21,15 @@ export function memberText(json: string, ...path: readonly string[]): string | u
   return found.end === -1 ? undefined : json.slice(found.start, found.end);
 }
 
+/** Returns the texts of the values in a text, which need nothing between them. Invalid JSON is in one of the texts. */
+export function* valueTexts(json: string): Generator<string> {
+  for (let start = skipSpace(json, 0); start < json.length;) {
+    const end = Math.max(endOfValue(json, start), start + 1);
+    yield json.slice(start, end);
+    start = skipSpace(json, end);
+  }
+}
+
 interface Range {
   start: number;
   end: number;

@@ -1,5 +1,5 @@
 import { Centrifuge, type EventMap, type Options, type TypedEventEmitter } from "centrifuge";
-import { type Connection, PlugboardError, type ServerOptions } from "../../core/mod.ts";
+import { type AnyPlugin, type Connection, PlugboardError, type ServerOptions } from "../../core/mod.ts";
 import type { SignIn } from "../../plugins/auth.ts";
 import { type Channels, channels, type ChannelsOptions } from "../../plugins/channels.ts";
 import { type Presence, presence } from "../../plugins/presence.ts";
@@ -45,6 +45,7 @@ export async function centrifugeServer(
     channels?: ChannelsOptions;
     centrifuge?: Partial<CentrifugeOptions>;
     rpcTimeoutMs?: number;
+    plugins?: readonly AnyPlugin[];
   } = {},
 ): Promise<CentrifugeServer> {
   const bus = channels(options.channels);
@@ -57,7 +58,7 @@ export async function centrifugeServer(
     codecs: [jsonCodec, binaryCodec],
     ...options.centrifuge,
   });
-  const test = await serve(options.server ?? {}, bus, people, methods, protocol);
+  const test = await serve(options.server ?? {}, ...options.plugins ?? [], bus, people, methods, protocol);
   return {
     test,
     url: test.url,

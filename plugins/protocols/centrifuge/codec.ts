@@ -60,7 +60,8 @@ export type Results = {
   connect: ClientResult & {
     /** What the server subscribes the client to. */
     readonly subs: ReadonlyMap<string, SubscribeResult>;
-    readonly pingSeconds: number;
+    /** The interval of the protocol's pings; absent if it sends none. */
+    readonly pingSeconds: number | undefined;
     /** What a client of a stream sends with each request. */
     readonly stream: { readonly session: string; readonly node: string } | undefined;
   };

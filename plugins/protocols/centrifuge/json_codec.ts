@@ -8,7 +8,7 @@ import type { Message } from "../../../core/mod.ts";
 import type { ClientInfo, Publication, Subscribed } from "../../channels.ts";
 import type { Present } from "../../presence.ts";
 import { encodeOnce } from "../../shared/encode_once.ts";
-import { memberText } from "../../shared/json_text.ts";
+import { memberText, valueTexts } from "../../shared/json_text.ts";
 import { Payload } from "../../shared/payload.ts";
 import type { Codec, Command, Result, StreamFraming, SubscribeResult } from "./codec.ts";
 import { malformed } from "./codes.ts";
@@ -19,12 +19,13 @@ const SUBPROTOCOL = "centrifuge-json";
 const PING = "{}";
 /** Shared by all transports, so that a message is encoded once for all of them. */
 const format = Symbol(SUBPROTOCOL);
+const utf8 = new TextDecoder("utf-8", { fatal: true });
 const quote: (text: string) => string = JSON.stringify;
 
 /** The JSON encoding. */
 export const jsonCodec: Codec = {
   subprotocol: SUBPROTOCOL,
-  framing: { accepts: "text", format, join: (messages) => messages.join("\n") },
+  framing: { accepts: "any", format, join: (messages) => messages.join("\n") },
   httpStream: streamFraming("application/x-ndjson", "", "", "\n"),
   // The empty line makes proxies forward the headers at once.
   sse: streamFraming("text/event-stream", "\r\n", "data: ", "\n\n"),
@@ -32,8 +33,9 @@ export const jsonCodec: Codec = {
   chosenBy: ({ protocol }) => protocol === SUBPROTOCOL,
 
   decode(frame) {
-    if (typeof frame !== "string") throw malformed("frame");
-    return frame.includes("\n") ? decodeLines(frame) : [decodeLine(frame)];
+    const text = typeof frame === "string" ? frame : textOf(frame);
+    const only = text.includes("\n") ? undefined : commandIn(text);
+    return only === undefined ? decodeLines(text) : [only];
   },
   decodeEmulation(body) {
     return readEmulation(JSON.parse(body as string));
@@ -56,21 +58,47 @@ export const jsonCodec: Codec = {
   disconnect: (code, reason) => `{"push":{"disconnect":{"code":${code},"reason":${quote(reason)}}}}`,
 };
 
-function* decodeLines(frame: string): Generator<Command> {
-  const lines = frame.split("\n");
-  if (lines.at(-1) === "") lines.pop(); // a frame may end with the separator
-  for (const line of lines) yield decodeLine(line);
+/** SDKs put each command on a line. Other clients may use several lines, or put several on one. */
+function* decodeLines(text: string): Generator<Command> {
+  let start = 0;
+  do {
+    const end = text.indexOf("\n", start) + 1 || text.length;
+    const command = commandIn(text.slice(start, end));
+    if (command === undefined) return yield* decodeValues(text.slice(start), start === 0);
+    yield command;
+    start = end;
+  } while (start < text.length);
 }
 
-function decodeLine(line: string): Command {
-  if (line === PING) return { name: "pong", id: 0 };
+function* decodeValues(text: string, required: boolean): Generator<Command> {
+  for (const value of valueTexts(text)) {
+    const command = commandIn(value);
+    if (command === undefined) throw malformed("command");
+    yield command;
+    required = false;
+  }
+  if (required) throw malformed("frame");
+}
+
+/** Decodes the command of a text; `undefined` if that is not one JSON value. */
+function commandIn(text: string): Command | undefined {
+  if (text === PING) return { name: "pong", id: 0 };
   let value: unknown;
   try {
-    value = JSON.parse(line);
+    value = JSON.parse(text);
   } catch {
-    throw malformed("command");
+    return undefined;
   }
-  return readCommand(value, (name) => Payload.fromValidJson(memberText(line, name, "data")!));
+  return readCommand(value, (name) => Payload.fromValidJson(memberText(text, name, "data")!));
+}
+
+/** Some clients send text in binary frames. */
+function textOf(frame: Uint8Array): string {
+  try {
+    return utf8.decode(frame);
+  } catch {
+    throw malformed("frame");
+  }
 }
 
 /** Text frames with something before and after each. The latest frame is kept, because many streams get the same. */
@@ -127,7 +155,7 @@ function connectText(result: Result<"connect">): string {
   return object(
     clientMembers(result),
     entries.length > 0 && `"subs":{${entries.join(",")}}`,
-    `"ping":${pingSeconds},"pong":true`,
+    pingSeconds !== undefined && `"ping":${pingSeconds},"pong":true`,
     stream && `"session":"${stream.session}","node":"${stream.node}"`,
   );
 }

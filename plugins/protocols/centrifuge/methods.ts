@@ -165,10 +165,9 @@ function history(
 async function refreshSubscription(caller: Caller, command: Command<"sub_refresh">): Promise<Result> {
   const { client, services: { access, clock } } = caller;
   const { channel, token } = command;
-  const subscription = client.subscriptions.get(channel);
-  if (subscription === undefined) throw new PlugboardError("permission_denied", "Not subscribed");
+  if (!client.subscriptions.has(channel)) throw new PlugboardError("permission_denied", "Not subscribed");
   if (token === "") throw new PlugboardError("bad_request", "The token is missing");
-  if (access === undefined || subscription.expiresAt === undefined) throw malformed("sub_refresh");
+  if (access === undefined) return { name: "sub_refresh", ttl: undefined };
   try {
     const { grant = {} } = await verify(access, token, channel, client);
     client.renew(channel, grant);

@@ -45,6 +45,8 @@ const STREAM_REFUSAL_MS = 50;
 export class CentrifugeSession implements Session<Message>, Caller {
   readonly conn: Connection;
   readonly services: Shared;
+  /** Sends the protocol's ping. Absent if the client wants WebSocket pings: the kernel sends them. */
+  readonly ping?: () => void;
   readonly #codec: Codec;
   /** The secret for requests to the emulation endpoint; absent over a WebSocket. */
   readonly #secret: string | undefined;
@@ -55,10 +57,11 @@ export class CentrifugeSession implements Session<Message>, Caller {
   #renewing = false;
   #endPause: (() => void) | undefined;
 
-  constructor(shared: Shared, conn: Connection, codec: Codec, overStream = false) {
+  constructor(shared: Shared, conn: Connection, codec: Codec, { overStream = false, ownPings = true } = {}) {
     this.conn = conn;
     this.services = shared;
     this.#codec = codec;
+    if (ownPings) this.ping = CentrifugeSession.#ping;
     this.#secret = overStream ? crypto.randomUUID() : undefined;
     if (this.#secret !== undefined) shared.streams.set(this.#secret, conn);
     shared.unauthenticated.set(this, shared.clock().now() + SIGN_IN_TIMEOUT_MS);
@@ -70,6 +73,8 @@ export class CentrifugeSession implements Session<Message>, Caller {
   }
 
   message(frame: Message): void | Promise<void> {
+    // The SDK may have sent more before it got the refusal, and goes by what the refusal says.
+    if (this.#stopped) return;
     let commands: Iterable<Command>;
     try {
       commands = this.#codec.decode(frame);
@@ -79,7 +84,8 @@ export class CentrifugeSession implements Session<Message>, Caller {
     return this.#runAll(commands[Symbol.iterator]());
   }
 
-  ping(): void {
+  /** One function for all sessions. */
+  static #ping(this: CentrifugeSession): void {
     if (this.#state !== "connected") return;
     this.#pendingPongs++;
     this.conn.send(this.#codec.ping);
@@ -132,7 +138,7 @@ export class CentrifugeSession implements Session<Message>, Caller {
     }
   }
 
-  /** Whether the rest of a frame is ignored. */
+  /** Whether the rest of a frame, and what follows it, is ignored. */
   get #stopped(): boolean {
     return !this.conn.open || this.#state === "refused";
   }
@@ -207,7 +213,7 @@ export class CentrifugeSession implements Session<Message>, Caller {
       }
       const stream = this.#secret === undefined ? undefined : { session: this.#secret, node };
       const ttl = this.#ttlOf(identity.expiresAt);
-      const pingSeconds = Math.ceil(host().pingIntervalMs / 1000);
+      const pingSeconds = this.ping && Math.ceil(host().pingIntervalMs / 1000);
       this.reply(id, { name: "connect", client: client.id, ttl, subs, pingSeconds, stream });
     });
   }

@@ -90,7 +90,7 @@ export function streams(
           ? refusal(400, "not_available", "This encoding is not available here")
           : undefined,
       framing: (upgrade) => framing(upgrade)!,
-      open: (conn, upgrade) => new CentrifugeSession(shared, conn, codecOf(upgrade), true),
+      open: (conn, upgrade) => new CentrifugeSession(shared, conn, codecOf(upgrade), { overStream: true }),
     };
     return { endpoint, framingOf };
   }

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type Broker, memoryBroker } from "../../../plugins/channels.ts";
+import { rateLimits } from "../../../plugins/rate_limits.ts";
 import { BINARY, type LineClient } from "../../kit/binary_codec.ts";
 import {
   type CentrifugeServer,
@@ -13,7 +14,7 @@ import {
   inEach,
   TRANSPORTS,
 } from "../../kit/centrifuge.ts";
-import { FakeClock, RawClient, until, within } from "../../kit/mod.ts";
+import { type Client, FakeClock, RawClient, until, within } from "../../kit/mod.ts";
 
 /** A client that has signed in. */
 async function connected(server: CentrifugeServer, encoding: Encoding): Promise<LineClient> {
@@ -31,7 +32,10 @@ async function answers(client: LineClient, frame: string | undefined, count: num
   return lines.map((line) => JSON.parse(line));
 }
 
-const error = (id: number, code: number) => ({ id, error: { code } });
+const error = (id: number, code: number, temporary = false) => ({
+  id,
+  error: { code, ...(temporary && { temporary }) },
+});
 
 /** Replies without their messages, which are for people. */
 function codesOf(replies: unknown[]): unknown[] {
@@ -83,7 +87,6 @@ inEach("a frame with connect and later commands gets its replies in order", asyn
 const fatal: Record<string, { first?: string[]; then?: string[]; code?: number }> = {
   "nothing": { first: [""], then: [""] },
   "only a separator": { first: ["\n"], then: ["\n"] },
-  "an empty line between commands": { then: [`{"rpc":{},"id":2}\n\n{"rpc":{},"id":3}`] },
   "text that is not JSON": { first: ["hello"], then: ["{", `{"id":1,}`] },
   "JSON that is not an object": { first: ["1", "null", "[]", `"x"`], then: ["[{}]"] },
   "a million open brackets": { then: ["[".repeat(1_000_000)] },
@@ -286,11 +289,38 @@ Deno.test("the replies of a client that does not read them do not pile up", asyn
   assert.ok(read < 1_000, `it was closed only after ${read} of them`);
 });
 
+Deno.test("JSON may be in binary frames, over several lines, or without a line break between commands", async () => {
+  await using server = await centrifugeServer();
+  const frames = [
+    `{"rpc":{},"id":2}{"rpc":{},"id":3}`,
+    ` {"rpc":{},"id":2}\t{"rpc":{},"id":3}\r\n`,
+    `{"rpc":{},"id":2}\n\n{"rpc":{},"id":3}\n`,
+    `{"rpc":{},"id":2}\n{\n  "rpc": { "data": "}{" },\n  "id": 3\n}`,
+  ];
+  for (const frame of frames) {
+    for (const sent of [frame, new TextEncoder().encode(frame)]) {
+      await using client = await connected(server, "json");
+      (client as unknown as Client).send(sent);
+      const replies = await answers(client, undefined, 2);
+      assert.deepEqual(codesOf(replies), [error(2, 108), error(3, 108)], frame);
+    }
+  }
+  await using client = await connected(server, "json");
+  client.send(
+    `{"publish":{"channel":"a","data":{"x":"é"}},"id":2}{"unsubscribe":{"channel":"b"},"id":3}{"rpc":`,
+  );
+  const replies = await answers(client, undefined, 2);
+  assert.deepEqual(replies, [{ id: 2, publish: {} }, { id: 3, unsubscribe: {} }]);
+  assert.equal((await within("the close", client.closed)).code, 3501);
+  const { publications: [kept] } = await server.bus.history("a");
+  assert.equal(kept!.payload.text, `{"x":"é"}`);
+});
+
 Deno.test("frames of the wrong kind end the connection", async () => {
   await using server = await centrifugeServer();
   await using json = await server.test.connect(TRANSPORTS.websocket);
-  json.send(Uint8Array.of(0));
-  assert.equal((await within("the close", json.closed)).code, 1003);
+  json.send(Uint8Array.of(0xff));
+  assert.equal((await within("the close", json.closed)).code, 3501);
   await using binary = await server.test.connect(TRANSPORTS.websocket, [BINARY]);
   binary.send(`{"connect":{},"id":1}`);
   assert.equal((await within("the close", binary.closed)).code, 1003);
@@ -316,15 +346,50 @@ Deno.test("Protobuf is refused before anything is sent", async () => {
   assert.match(await asking("?format=json") ?? "", /101/);
 });
 
-inEach("a client whose sign-in was refused can send nothing more", async (encoding) => {
-  await using server = await centrifugeServer({ centrifuge: { access: fakeAccess({}) } });
-  await using client = await connectIn(server, encoding);
-  const replies = await answers(client, `{"connect":{},"id":1}\n{"subscribe":{"channel":"a"},"id":2}`, 1);
-  assert.deepEqual(codesOf(replies), [error(1, 101)]);
-  assert.equal(server.test.server.connections.size, 1);
-  client.send(`{"connect":{},"id":3}`);
-  assert.equal((await within("the close", client.closed)).code, 3501);
-  assert.equal(client.waiting, 0);
+inEach("what a client sends after its sign-in was refused is ignored", async (encoding) => {
+  const clock = new FakeClock();
+  const access = fakeAccess({ good: { user: "alice" } });
+  await using server = await centrifugeServer({ server: { clock }, centrifuge: { access } });
+  for (const [token, code] of [["", 101], ["expired", 109]] as const) {
+    await using client = await connectIn(server, encoding);
+    client.send(`{"connect":{"token":"${token}"},"id":1}\n{"subscribe":{"channel":"a"},"id":2}`);
+    client.send(`{"subscribe":{"channel":"b"},"id":3}`);
+    client.send(`{"connect":{"token":"good"},"id":4}`);
+    assert.deepEqual(codesOf(await answers(client, "{}", 1)), [error(1, code)]);
+    clock.advance(11_000);
+    assert.equal((await within("the close", client.closed)).code, 3502);
+    assert.equal(client.waiting, 0);
+  }
+  assert.equal(server.bus.clients.size, 0);
+});
+
+inEach("commands beyond a rate limit get an error, and the SDK may retry", async (encoding) => {
+  const clock = new FakeClock();
+  const limits = rateLimits({ limits: { messages: "2/1m" } });
+  await using server = await centrifugeServer({
+    server: { clock, pingIntervalMs: 1_000_000 },
+    centrifuge: { limits: limits.api },
+    plugins: [limits],
+  });
+  await using client = await connected(server, encoding);
+  assert.deepEqual(codesOf(await answers(client, `{"rpc":{},"id":2}`, 1)), [error(2, 108)]);
+  const beyond = `{"rpc":{},"id":3}\n{"send":{}}\n{"publish":{"channel":"a","data":1},"id":4}`;
+  assert.deepEqual(codesOf(await answers(client, beyond, 2)), [error(3, 111, true), error(4, 111, true)]);
+  clock.advance(60_000);
+  assert.deepEqual(codesOf(await answers(client, `{"rpc":{},"id":5}`, 1)), [error(5, 108)]);
+});
+
+Deno.test("a client that wants WebSocket pings gets no others, and is disconnected if it does not answer", async () => {
+  await using server = await centrifugeServer({ server: { pingIntervalMs: 300, pongTimeoutMs: 150 } });
+  using raw = await server.test.raw(`${TRANSPORTS.websocket}?cf_ws_frame_ping_pong=true`);
+  await raw.frame(1, `{"connect":{},"id":1}`);
+  const { connect } = JSON.parse(new TextDecoder().decode(await raw.nextFrame(1)));
+  assert.deepEqual(Object.keys(connect), ["client", "version"]);
+  for (let pings = 0; pings < 2; pings++) {
+    await raw.nextFrame(9);
+    await raw.frame(10);
+  }
+  assert.equal(await raw.closeCode(), 3012);
 });
 
 inEach("a client that does not sign in within ten seconds is disconnected", async (encoding) => {

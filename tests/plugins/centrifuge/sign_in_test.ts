@@ -13,7 +13,7 @@ import {
   inEach,
   TRANSPORTS,
 } from "../../kit/centrifuge.ts";
-import { until, within } from "../../kit/mod.ts";
+import { FakeClock, until, within } from "../../kit/mod.ts";
 
 const tokens: Record<string, FakeToken> = {
   alice: { user: "alice", expiresInMs: 60_000 },
@@ -206,10 +206,6 @@ const renewals: [what: string, command: Record<string, unknown>, close: [number,
     3006,
     "subscription expired",
   ]],
-  ["a token for a subscription that does not expire", { sub_refresh: { channel: "open", token: "sub" } }, [
-    3501,
-    "bad request",
-  ]],
 ];
 
 for (const [what, command, close] of renewals) {
@@ -234,9 +230,33 @@ inEach("the reply to a renewed subscription has its time to live", async (encodi
   assert.deepEqual((await renew("plain")).sub_refresh, {});
 });
 
+inEach(
+  "a subscription that does not expire can be renewed by a token, and expires if that does",
+  async (encoding) => {
+    const clock = new FakeClock(Date.now());
+    await using server = await centrifugeServer({
+      server: { clock, pingIntervalMs: 1_000_000 },
+      centrifuge: { access: fakeAccess(tokens) },
+    });
+    await using client = await signedIn(server, encoding, "forever");
+    assert.ok((await ask(client, { id: 2, subscribe: { channel: "open" } })).subscribe);
+    const renew = async (token: string) =>
+      (await ask(client, { id: 3, sub_refresh: { channel: "open", token } })).sub_refresh;
+    assert.deepEqual(await renew("plain"), {});
+    assert.equal((await renew("sub")).expires, true);
+    clock.advance(90_000);
+    const { push } = await client.nextJson();
+    assert.deepEqual(push, { channel: "open", unsubscribe: { code: 2501, reason: "expired" } });
+  },
+);
+
 inEach("without sign-in tokens are ignored", async (encoding) => {
   await using server = await centrifugeServer();
   await using client = await signedIn(server, encoding, "whatever");
   assert.ok((await ask(client, { id: 2, subscribe: { channel: "$doc", token: "sub" } })).subscribe);
   assert.ok((await ask(client, { id: 3, subscribe: { channel: "doc", token: "sub" } })).subscribe);
+  assert.deepEqual(await ask(client, { id: 4, sub_refresh: { channel: "doc", token: "sub" } }), {
+    id: 4,
+    sub_refresh: {},
+  });
 });

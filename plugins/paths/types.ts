@@ -20,7 +20,8 @@ export type PathState = "starting" | "configured" | "ready" | "failed" | "stoppi
  *
  * - `delivered`: sent to its recipients; a broadcast may have none
  * - `held`: delivered to the server client when that is ready
- * - `kept`: the recipient is away and receives it on return
+ * - `kept`: the recipient is away and receives it on return. It is stored after this result, so a kill of the server in
+ *   the moment until then loses it
  * - `unknown_client`: no such client on this path, present or expected back
  * - `no_server`: the path has no server client
  * - `server_failed`: the server client could not be started

@@ -25,7 +25,8 @@
  *
  * A client that connects to `/ws/<path>?clientId=new` receives `S||welcome|{"clientId", "clientToken"}`. When it
  * reconnects with `?clientId=…&clientToken=…`, it keeps its id and receives the messages that were kept for it; an
- * older connection with the same id is closed. Without these parameters, a client gets a new id each time and no
+ * older connection with the same id is closed. There are no acknowledgements: a kept message is on disk shortly after it
+ * was sent, and a kill of the server before that loses it. Without these parameters, a client gets a new id each time and no
  * welcome.
  *
  * @module

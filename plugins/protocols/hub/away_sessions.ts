@@ -1,8 +1,9 @@
-import { checkOptions, type Clock, closeCodes, type Closed, type MaybePromise } from "../../../core/mod.ts";
+import { checkOptions, type Clock, closeCodes, type Closed } from "../../../core/mod.ts";
 import type { ChannelExtension, Position, Subscribed, SubscribeRequest } from "../../channels.ts";
 import type { KeyValueStore } from "../../shared/key_value_store.ts";
 import type { Member } from "./members.ts";
 import { NAMESPACE } from "./names.ts";
+import { positionWriter } from "./position_writer.ts";
 import { isSlow } from "./slow_clients.ts";
 
 /** How messages are kept. */
@@ -19,7 +20,7 @@ export interface KeepOptions {
   doubtMs?: number;
   /** Maximum number of sessions that are away; the oldest is evicted. @default {100000} */
   maxAway?: number;
-  /** Stores positions across restarts. Useful only if the history of the channels survives too. */
+  /** Stores positions across restarts and kills. Useful only if the history of the channels survives too. */
   store?: KeyValueStore;
 }
 
@@ -71,6 +72,10 @@ interface Confirmed {
   certain: Positions;
   /** What is certain at the next sweep, if the connection still works. */
   next: Positions;
+  /** What was sent at the last sweep, or when it joined. */
+  sent: Positions;
+  /** Until when the stored position is kept if the process is killed. */
+  storedUntil: number;
 }
 
 interface AwaySession {
@@ -95,7 +100,7 @@ export function awaySessions(
   const connected = new Map<Member, Confirmed>();
   /** The latest delivered offset, by channel. */
   const latest = new Map<string, number>();
-  const writes = new Set<Promise<void>>();
+  const writer = positionWriter(store, failed);
 
   function current(positions: Positions): Positions {
     const moved = Object.entries(positions).map(([channel, { offset, epoch }]) => {
@@ -124,12 +129,14 @@ export function awaySessions(
   /** Removes a session from the store too. */
   function drop(session: string): void {
     remove(session);
-    write(() => store?.delete(session));
+    writer.write(session, undefined);
   }
 
-  function write(work: () => MaybePromise<void>): void {
-    const done = (async () => await work())().catch(failed).finally(() => writes.delete(done));
-    writes.add(done);
+  /** Stores the position of a connected session: after a kill it is one that is away. */
+  function save({ user, session }: Member, confirmed: Confirmed): void {
+    confirmed.storedUntil = clock().now() + 2 * ms;
+    const entry: AwaySession = { user, positions: confirmed.certain, until: confirmed.storedUntil };
+    if (!away.has(session!)) writer.write(session!, JSON.stringify(entry));
   }
 
   return {
@@ -161,10 +168,19 @@ export function awaySessions(
 
     joined(member, subscribed) {
       if (member.session === undefined) return;
-      const start = [...subscribed].map(([channel, { position }]) => [channel, position!] as const);
-      const positions: Positions = Object.fromEntries(start);
-      connected.set(member, { certain: positions, next: positions });
-      if (away.get(member.session)?.user === member.user) drop(member.session);
+      const sent: Record<string, Position> = {};
+      const certain: Record<string, Position> = {};
+      const entry = away.get(member.session);
+      for (const [channel, { position, publications, recovered }] of subscribed) {
+        const last = publications.at(-1)?.offset ?? 0;
+        sent[channel] = { ...position!, offset: Math.max(position!.offset, last) };
+        // The missed messages have been sent now, and may not arrive.
+        certain[channel] = recovered ? entry?.positions[channel] ?? position! : position!;
+      }
+      const confirmed = { certain, next: certain, sent, storedUntil: 0 };
+      connected.set(member, confirmed);
+      if (entry?.user === member.user) remove(member.session);
+      save(member, confirmed);
     },
 
     left(member, { by, code }, last) {
@@ -172,28 +188,37 @@ export function awaySessions(
       connected.delete(member);
       if (confirmed === undefined || !last) return;
       const uncertain = by === "network" || UNCERTAIN.has(code);
-      const positions = uncertain ? confirmed.certain : current(confirmed.next);
+      const positions = uncertain ? confirmed.certain : current(confirmed.sent);
       const entry: AwaySession = { user: member.user, positions, until: clock().now() + ms };
       add(member.session!, entry);
-      write(() => store?.set(member.session!, JSON.stringify(entry)));
+      writer.write(member.session!, JSON.stringify(entry));
     },
 
     userOf: (session) => away.get(session)?.user,
     hasUser: (user) => users.has(user),
 
     sweep() {
+      const now = clock().now();
       for (const [member, confirmed] of connected) {
         if (isSlow(member)) continue;
+        const moved = !isEqual(confirmed.certain, confirmed.next);
         confirmed.certain = confirmed.next;
-        confirmed.next = current(confirmed.next);
+        confirmed.next = confirmed.sent = current(confirmed.sent);
+        if (moved || confirmed.storedUntil - now < ms) save(member, confirmed);
       }
-      const now = clock().now();
       for (const [session, { until }] of away) {
         if (until > now) break;
         drop(session);
       }
     },
 
-    settled: async () => void await Promise.all(writes),
+    settled: () => writer.settled(),
   };
+}
+
+/** Whether two positions in the same channels are the same. */
+function isEqual(a: Positions, b: Positions): boolean {
+  return Object.entries(a).every(([channel, { offset, epoch }]) =>
+    offset === b[channel]?.offset && epoch === b[channel].epoch
+  );
 }

@@ -1,11 +1,13 @@
 /** Messages for sessions that are away. */
 
 import assert from "node:assert/strict";
-import { closeCodes } from "../../../core/mod.ts";
+import { closeCodes, type Connection } from "../../../core/mod.ts";
 import { channels, memoryBroker } from "../../../plugins/channels.ts";
 import { auth } from "../../../plugins/auth.ts";
 import { hub, type KeepOptions } from "../../../plugins/protocols/hub.ts";
-import { type Client, FakeClock, RawClient, serve, until } from "../../kit/mod.ts";
+import { awaySessions, prepareKeep } from "../../../plugins/protocols/hub/away_sessions.ts";
+import { positionWriter } from "../../../plugins/protocols/hub/position_writer.ts";
+import { type Client, FakeClock, RawClient, serve, turn, until } from "../../kit/mod.ts";
 
 const apiKey = "a-long-secret-key";
 
@@ -219,8 +221,108 @@ Deno.test("positions of sessions survive a restart", async () => {
     await server.users.sendToUser("ann", note(1));
     await using ann = await server.join("userId=ann&sessionId=tab");
     assert.deepEqual(await numbers(ann, 1), [1]);
-    assert.equal(kept.size, 0);
   }
+});
+
+Deno.test("a session that is connected when the server is killed gets what was sent before its return", async () => {
+  const kept = new Map<string, string>();
+  const storeIn = (map: Map<string, string>) => ({
+    load: () => map,
+    set: (key: string, value: string) => void map.set(key, value),
+    delete: (key: string) => void map.delete(key),
+  });
+  const durable = { ...memoryBroker(), stop() {} };
+  await using server = await keepingHub({ store: storeIn(kept) }, durable);
+  await using first = await server.join("userId=ann&sessionId=tab");
+  await server.users.sendToUser("ann", note(1));
+  server.clock.advance(100_000); // it has certainly arrived
+  await server.users.sendToUser("ann", note(2));
+  assert.deepEqual(await numbers(first, 2), [1, 2]);
+  await until("the position to be stored", () => JSON.stringify([...kept]).includes('offset\\":1'));
+  const killed = new Map(kept);
+
+  await using next = await keepingHub({ store: storeIn(killed) }, durable);
+  next.clock.advance(200_000);
+  const { targets } = await next.users.sendToUser("ann", note(3));
+  assert.equal(targets.user!.known, true);
+  await using ann = await next.join("userId=ann&sessionId=tab");
+  assert.deepEqual(await numbers(ann, 2), [2, 3]);
+});
+
+Deno.test("the stored position of a session that stays connected does not expire", async () => {
+  const kept = new Map<string, string>();
+  const store = {
+    load: () => kept,
+    set: (key: string, value: string) => void kept.set(key, value),
+    delete: (key: string) => void kept.delete(key),
+  };
+  const clock = new FakeClock();
+  const away = awaySessions(prepareKeep({ store }), () => clock, (error) => assert.fail(String(error)));
+  const conn = { queuedBytes: 0 } as Connection;
+  away.joined({ conn, user: "ann", session: "tab" }, new Map());
+  for (let passed = 0; passed < 3_600_000; passed += 25_000) {
+    away.sweep();
+    await away.settled();
+    const left = JSON.parse(kept.get("tab")!).until - clock.now();
+    assert.ok(left >= 300_000, `${left} ms left`);
+    clock.advance(25_000);
+  }
+});
+
+Deno.test("a session that has got the missed messages does not get them again on each return", async () => {
+  await using server = await keepingHub({ messages: 2 });
+  const { users, clock } = server;
+  await server.leave(await server.join("userId=ann&sessionId=tab"));
+  for (let n = 1; n < 9; n += 2) {
+    await users.sendToUser("ann", note(n));
+    await users.sendToUser("ann", note(n + 1));
+    const ann = await server.join("userId=ann&sessionId=tab");
+    // Not `messages_lost`: the messages beyond the limit had arrived.
+    assert.deepEqual(await numbers(ann, 2), [n, n + 1]);
+    await server.leave(ann);
+  }
+  const raw = await RawClient.upgrade(server.port, "/ws?userId=ann&sessionId=tab");
+  await until("it to be subscribed", () => server.clients().some((one) => one.subscriptions.size === 3));
+  clock.advance(100_000);
+  raw.tcp.close(); // no close frame
+  await until("the end of the connection", () => users.stats().total_connections === 0);
+  await users.sendToUser("ann", note(9));
+  await using ann = await server.join("userId=ann&sessionId=tab");
+  assert.deepEqual(await numbers(ann, 1), [9]);
+});
+
+Deno.test("missed messages that are sent to a broken connection are sent again", async () => {
+  await using server = await keepingHub();
+  const { users } = server;
+  await server.leave(await server.join("userId=ann&sessionId=tab"));
+  await users.sendToUser("ann", note(1));
+  const raw = await RawClient.upgrade(server.port, "/ws?userId=ann&sessionId=tab");
+  await until("it to be subscribed", () => server.clients().some((one) => one.subscriptions.size === 3));
+  raw.tcp.close();
+  await until("the end of the connection", () => users.stats().total_connections === 0);
+  await using ann = await server.join("userId=ann&sessionId=tab");
+  assert.deepEqual(await numbers(ann, 1), [1]);
+});
+
+Deno.test("the positions of any number of sessions are stored without flooding the store", async () => {
+  let running = 0;
+  let most = 0;
+  const stored = new Map<string, string>();
+  const writer = positionWriter({
+    load: () => [],
+    async set(key, value) {
+      most = Math.max(most, ++running);
+      await turn();
+      running--;
+      stored.set(key, value);
+    },
+    delete: (key) => void stored.delete(key),
+  }, (error) => assert.fail(String(error)));
+  for (let i = 0; i < 3_000; i++) writer.write(`${i}`, "first");
+  for (let i = 0; i < 3_000; i++) writer.write(`${i}`, i < 2_000 ? "last" : undefined);
+  await writer.settled();
+  assert.deepEqual([stored.size, new Set(stored.values()).size], [2_000, 1]);
+  assert.ok(most <= 500, `${most} writes at once`);
 });
 
 Deno.test("a failure of the store is logged and affects no client", async () => {

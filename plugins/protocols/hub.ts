@@ -23,7 +23,8 @@
  * client is closed with code 3008 instead of losing messages silently. With `keep` its session gets them when it
  * returns, or a message of the type `messages_lost` if there were too many.
  *
- * If clients need no token, a session id belongs to every client that sends it, so it must be unguessable. With several
+ * If clients need a token, each user has its own session ids. A message to a session that several users have is refused
+ * unless it names the user. If clients need no token, a session id belongs to every client that sends it, so it must be unguessable. With several
  * nodes, `delivered` counts the connections of the node that handles the call, and a client of another node that
  * matches both the user and the session of one message gets it twice.
  *
@@ -121,10 +122,9 @@ export function hub(options: HubOptions): Plugin<Hub> {
   const away = keep && awaySessions(keep, clock, (error) => {
     host?.log.error("cannot store the positions of sessions", { error });
   });
-  const sender = senderOf({ channels, members, away, clock });
+  const sender = senderOf({ channels, members, away, perUser: requireToken, clock });
   const join = joining({ channels, members, away, clock, log: () => host?.log });
-  const ownerOf = (session: string) => members.ownerOf(session) ?? away?.userOf(session);
-  const { check: checkUpgrade, accepted } = handshake({ access, requireToken, allowedOrigins, ownerOf });
+  const { check: checkUpgrade, accepted } = handshake({ access, requireToken, allowedOrigins });
 
   return {
     name: "hub",

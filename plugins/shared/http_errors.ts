@@ -17,6 +17,7 @@ const STATUSES: Readonly<Record<string, number>> = {
   origin_not_allowed: 403,
   timeout: 408,
   too_many_rooms: 409,
+  ambiguous_session: 409,
   too_large: 413,
   connection_limit: 429,
   too_many_requests: 429,

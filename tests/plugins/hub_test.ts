@@ -6,7 +6,9 @@ import { auth } from "../../plugins/auth.ts";
 import { type Channels, channels } from "../../plugins/channels.ts";
 import { hub, type HubOptions, type SendReport } from "../../plugins/protocols/hub.ts";
 import { channelProtocol } from "../kit/channel_protocol.ts";
-import { type Client, RawClient, serve, type TestServer, until } from "../kit/mod.ts";
+import { rateLimits } from "../../plugins/rate_limits.ts";
+import { passing } from "./auth/kit.ts";
+import { type Client, FakeClock, RawClient, serve, type TestServer, until } from "../kit/mod.ts";
 import type { AnyPlugin, ServerOptions } from "../../core/mod.ts";
 
 const apiKey = "the-key-of-the-backend";
@@ -475,18 +477,59 @@ Deno.test("with sign-in, a token must be for the user that the client names", as
   assert.equal(await status("userId=ann"), "401");
 
   await using ann = await server.join("userId=ann&sessionId=s&token=ann");
-  assert.equal(
-    await status("userId=bob&sessionId=s&token=bob"),
-    "403",
-    "a session belongs to its first user",
-  );
-  assert.equal(await status("userId=ann&sessionId=s&token=ann"), "101");
 
   const body = { targetUserId: "ann", message: note() };
   assert.equal((await server.call("/api/send", body, { "x-api-key": "ann" })).status, 401);
   assert.equal((await server.call("/api/send", body, { authorization: "Bearer ann" })).status, 403);
   assert.equal((await server.call("/api/send", body, { "x-api-key": "admin-key" })).status, 200);
   assert.deepEqual(await ann.nextJson(), note());
+});
+
+Deno.test("with sign-in, a client that takes another user's session id first gets none of its messages", async () => {
+  const access = auth({ signIn: ({ token }) => token === undefined ? undefined : { user: token } });
+  await using server = await hubServer({ access: access.api, keep: {} }, {}, access);
+  const join = (user: string) => server.join(`userId=${user}&sessionId=s&token=${user}`);
+  await using eve = await join("eve");
+  assert.equal((await server.hub.sendToSession("s", note(1))).delivered, 1, "only one user has the id");
+  assert.equal((await eve.nextJson()).payload.n, 1);
+  const ann = await join("ann");
+  await using tab = await join("ann");
+  const { status, body } = await server.call("/api/send", { targetSessionId: "s", message: note(2) });
+  assert.deepEqual([status, body.code], [409, "ambiguous_session"]);
+  const report = await server.hub.send({ user: "ann", session: "s" }, note(3));
+  assert.deepEqual([report.delivered, report.targets.session], [2, { delivered: 2, known: true }]);
+  for (const client of [ann, tab]) assert.equal((await client.nextJson()).payload.n, 3);
+
+  await Promise.all([ann.close(), tab.close()]);
+  await until("Ann's session to be away", () => server.hub.stats().total_connections === 1);
+  await assert.rejects(server.hub.sendToSession("s", note(4)), { code: "ambiguous_session" });
+  await server.hub.send({ user: "ann", session: "s" }, note(5));
+  await using back = await join("ann");
+  assert.equal((await back.nextJson()).payload.n, 5);
+  await nothingBefore(server, eve, back);
+});
+
+Deno.test("guesses of the hub's key are slowed down, then refused", async () => {
+  const limits = rateLimits({ limits: { failedSignIns: "3/1h" } });
+  const access = auth({ anonymous: { permissions: [] }, limits: limits.api.signIns });
+  const clock = new FakeClock();
+  const bus = channels();
+  const plugin = hub({ channels: bus.api, access: access.api, apiKey });
+  await using server = await serve({ clock }, limits, access, bus, plugin);
+  const guess = async (headers: Record<string, string>, query = "") => {
+    const body = JSON.stringify(note());
+    const call = server.fetch(`/api/broadcast${query}`, { method: "POST", headers, body });
+    const response = await passing(clock, call);
+    await response.body?.cancel();
+    return response.status;
+  };
+  assert.equal(await guess({ "x-api-key": apiKey }), 200);
+  const started = clock.now();
+  assert.equal(await guess({ "x-api-key": "a guess" }), 401);
+  assert.equal(await guess({ authorization: "apikey guess" }), 401);
+  assert.equal(await guess({}, "?api_key=guess"), 401);
+  assert.ok(clock.now() - started > 200, "each guess takes longer");
+  for (const key of ["another guess", apiKey]) assert.equal(await guess({ "x-api-key": key }), 429);
 });
 
 Deno.test("without sign-in, a client may name any user, and every local client may send", async () => {

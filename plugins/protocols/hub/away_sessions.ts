@@ -2,7 +2,7 @@ import { checkOptions, type Clock, closeCodes, type Closed } from "../../../core
 import type { ChannelExtension, Position, Subscribed, SubscribeRequest } from "../../channels.ts";
 import type { KeyValueStore } from "../../shared/key_value_store.ts";
 import type { Member } from "./members.ts";
-import { NAMESPACE } from "./names.ts";
+import { NAMESPACE, type SessionKey, withoutUser } from "./names.ts";
 import { positionWriter } from "./position_writer.ts";
 import { isSlow } from "./slow_clients.ts";
 
@@ -55,7 +55,9 @@ export interface AwaySessions {
   /** A member has left; `last` if its session has no other connection. */
   left(member: Member, why: Closed, last: boolean): void;
   /** Returns the user of a session that is away. */
-  userOf(session: string): string | undefined;
+  userOf(session: SessionKey): string | undefined;
+  /** Returns the keys of the sessions with an id that are away. */
+  sessionsWithId(id: string): readonly SessionKey[];
   /** Whether a user has a session that is away. */
   hasUser(user: string): boolean;
   /** Confirms delivered positions and removes expired sessions. Call it twice in `doubtMs`. */
@@ -94,7 +96,8 @@ export function awaySessions(
   failed: (error: unknown) => void,
 ): AwaySessions {
   /** By session, the oldest first. */
-  const away = new Map<string, AwaySession>();
+  const away = new Map<SessionKey, AwaySession>();
+  const byId = new Map<string, Set<SessionKey>>();
   /** Number of sessions that are away, by user. */
   const users = new Map<string, number>();
   const connected = new Map<Member, Confirmed>();
@@ -109,25 +112,29 @@ export function awaySessions(
     return Object.fromEntries(moved);
   }
 
-  function add(session: string, entry: AwaySession): void {
+  function add(session: SessionKey, entry: AwaySession): void {
     remove(session);
     away.set(session, entry);
+    byId.getOrInsertComputed(withoutUser(session), () => new Set()).add(session);
     users.set(entry.user, (users.get(entry.user) ?? 0) + 1);
     const [oldest] = away.keys();
     if (away.size > maxAway) drop(oldest!);
   }
 
-  function remove(session: string): void {
+  function remove(session: SessionKey): void {
     const entry = away.get(session);
     if (entry === undefined) return;
     away.delete(session);
+    const sameId = byId.get(withoutUser(session));
+    sameId?.delete(session);
+    if (sameId?.size === 0) byId.delete(withoutUser(session));
     const left = users.get(entry.user)! - 1;
     if (left === 0) users.delete(entry.user);
     else users.set(entry.user, left);
   }
 
   /** Removes a session from the store too. */
-  function drop(session: string): void {
+  function drop(session: SessionKey): void {
     remove(session);
     writer.write(session, undefined);
   }
@@ -150,7 +157,7 @@ export function awaySessions(
 
     async load() {
       const stored = [...await store?.load() ?? []].map(([session, value]) => {
-        return [session, JSON.parse(value) as AwaySession] as const;
+        return [session as SessionKey, JSON.parse(value) as AwaySession] as const;
       });
       for (const [session, entry] of stored.sort(([, a], [, b]) => a.until - b.until)) add(session, entry);
     },
@@ -195,6 +202,7 @@ export function awaySessions(
     },
 
     userOf: (session) => away.get(session)?.user,
+    sessionsWithId: (id) => [...byId.get(id) ?? []],
     hasUser: (user) => users.has(user),
 
     sweep() {

@@ -3,24 +3,20 @@ import type { Access } from "../../auth/types.ts";
 import { refusalFor } from "../../shared/http_errors.ts";
 import { type Identity, isProven, unprovenIdentity } from "../../shared/identity.ts";
 import { originMatcher, originRefused } from "../../shared/origins.ts";
-import { idProblem } from "./names.ts";
+import { idProblem, type SessionKey, sessionKey } from "./names.ts";
 
 /** An accepted client. */
 export interface Accepted {
   readonly user: string;
-  readonly session: string | undefined;
+  readonly session: SessionKey | undefined;
   readonly identity: Identity;
 }
 
-/**
- * Checks which user and session a client is, and stores the result until the connection opens. `ownerOf` returns the
- * user of a session.
- */
-export function handshake({ access, requireToken, allowedOrigins, ownerOf }: {
+/** Checks which user and session a client is, and stores the result until the connection opens. */
+export function handshake({ access, requireToken, allowedOrigins }: {
   access: Pick<Access, "identityOf">;
   requireToken: boolean;
   allowedOrigins: readonly string[] | undefined;
-  ownerOf: (session: string) => string | undefined;
 }): {
   check(upgrade: Upgrade): Response | undefined;
   accepted(upgrade: Upgrade): Accepted;
@@ -43,10 +39,12 @@ export function handshake({ access, requireToken, allowedOrigins, ownerOf }: {
     if (!proven && requireToken) {
       throw new PlugboardError("unauthorized", "A token must prove that you are this user");
     }
-    const owner = session && ownerOf(session);
-    if (requireToken && owner !== undefined && owner !== user) throw denied("The session is another user's");
     // Clients of the hub send no requests, so they need no permissions.
-    return { user, session, identity: proven ? identity : unprovenIdentity(user) };
+    return {
+      user,
+      session: session === undefined ? undefined : sessionKey(session, requireToken ? user : undefined),
+      identity: proven ? identity : unprovenIdentity(user),
+    };
   }
 
   return {

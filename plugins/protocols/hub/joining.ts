@@ -55,7 +55,7 @@ export function joining({ channels, members, away, clock, log }: {
       message() {}, // messages of clients only show that they are alive
       close(why) {
         members.delete(member);
-        if (session !== undefined) away?.left(member, why, members.ownerOf(session) === undefined);
+        if (session !== undefined) away?.left(member, why, members.ofSession(session).length === 0);
       },
     };
   };

@@ -1,10 +1,11 @@
 import type { Connection } from "../../../core/mod.ts";
+import { type SessionKey, withoutUser } from "./names.ts";
 
 /** A connected client. */
 export interface Member {
   readonly conn: Connection;
   readonly user: string;
-  readonly session: string | undefined;
+  readonly session: SessionKey | undefined;
 }
 
 /** Counts, with the names of `/health`. */
@@ -21,28 +22,34 @@ export interface HubStats {
 export class Members {
   readonly #users = new Groups();
   readonly #sessions = new Groups();
+  /** By session id, of whichever user. */
+  readonly #sessionIds = new Groups();
   readonly #all = new Set<Member>();
 
   add(member: Member): void {
     this.#all.add(member);
     this.#users.add(member.user, member);
-    if (member.session !== undefined) this.#sessions.add(member.session, member);
+    if (member.session === undefined) return;
+    this.#sessions.add(member.session, member);
+    this.#sessionIds.add(withoutUser(member.session), member);
   }
 
   delete(member: Member): void {
     this.#all.delete(member);
     this.#users.delete(member.user, member);
-    if (member.session !== undefined) this.#sessions.delete(member.session, member);
+    if (member.session === undefined) return;
+    this.#sessions.delete(member.session, member);
+    this.#sessionIds.delete(withoutUser(member.session), member);
   }
 
   /** Returns a session's members. Without sign-in, they may have different users. */
-  ofSession(session: string): readonly Member[] {
-    return this.#sessions.of(session);
+  ofSession(key: SessionKey): readonly Member[] {
+    return this.#sessions.of(key);
   }
 
-  /** Returns the user of a connected session. */
-  ownerOf(session: string): string | undefined {
-    return this.#sessions.of(session)[0]?.user;
+  /** Returns the keys of the connected sessions with an id. */
+  sessionsWithId(id: string): readonly SessionKey[] {
+    return this.#sessionIds.of(id).flatMap(({ session }) => session ?? []);
   }
 
   [Symbol.iterator](): IterableIterator<Member> {

@@ -11,6 +11,7 @@ export function namespaceOptions(keep: { messages: number; ms: number } | undefi
     historyMs: keep?.ms ?? 0,
     recovery: keep === undefined ? "off" : "request",
     ...(keep && { recoveryLimit: keep.messages }),
+    maxNameBytes: MAX_NAME_BYTES,
     presence: false,
     joinLeave: "off",
     subscribe: "nobody",
@@ -23,8 +24,9 @@ export function namespaceOptions(keep: { messages: number; ms: number } | undefi
 /** The channel of all clients. */
 export const BROADCASTS = `${NAMESPACE}:all`;
 
-/** Maximum bytes of an id within a channel's name, which may have 255. */
+/** Maximum bytes of an id within a channel's name, which may have two. */
 const MAX_ID_BYTES = 200;
+const MAX_NAME_BYTES = 2 * MAX_ID_BYTES + 55;
 
 /** Returns what is wrong with an id, if anything. `name` is the parameter's name. */
 export function idProblem(name: string, id: string): string | undefined {
@@ -38,9 +40,25 @@ export function userChannel(user: string): string {
   return `${NAMESPACE}:user:${escaped(user)}`;
 }
 
+/**
+ * A session's key. Where users prove who they are, it contains the user, so that sessions of two users with the same id
+ * are different sessions.
+ */
+export type SessionKey = string & { readonly sessionKey: true };
+
+/** Returns a session's key. */
+export function sessionKey(session: string, user?: string): SessionKey {
+  return (user === undefined ? escaped(session) : `${escaped(session)}?${escaped(user)}`) as SessionKey;
+}
+
+/** Returns the key without the user: it is the same for all sessions with the same id. */
+export function withoutUser(key: SessionKey): string {
+  return key.split("?", 1)[0]!;
+}
+
 /** Returns a session's channel. */
-export function sessionChannel(session: string): string {
-  return `${NAMESPACE}:session:${escaped(session)}`;
+export function sessionChannel(key: SessionKey): string {
+  return `${NAMESPACE}:session:${key}`;
 }
 
 // deno-lint-ignore no-control-regex -- it matches control characters

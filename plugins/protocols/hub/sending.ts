@@ -3,7 +3,7 @@ import type { Channels } from "../../channels.ts";
 import type { AwaySessions } from "./away_sessions.ts";
 import type { Members } from "./members.ts";
 import { complete, type HubMessage, type SentMessage } from "./message.ts";
-import { BROADCASTS, idProblem, sessionChannel, userChannel } from "./names.ts";
+import { BROADCASTS, idProblem, sessionChannel, type SessionKey, sessionKey, userChannel } from "./names.ts";
 
 /** The receivers of a message; a connection that matches both gets it once. */
 export interface Targets {
@@ -36,10 +36,12 @@ export interface Sender {
 }
 
 /** Makes a sender. */
-export function sender({ channels, members, away, clock }: {
+export function sender({ channels, members, away, perUser, clock }: {
   channels: Pick<Channels, "publish">;
   members: Members;
   away: AwaySessions | undefined;
+  /** Whether each user has session ids of its own. */
+  perUser: boolean;
   clock: () => Clock;
 }): Sender {
   let sent = 0;
@@ -59,9 +61,23 @@ export function sender({ channels, members, away, clock }: {
     return { delivered, known: delivered > 0 || away?.hasUser(user) === true };
   }
 
+  /** Returns the key of the session that a backend means. */
+  function keyOf(session: string, user: string | undefined): SessionKey {
+    if (!perUser || user !== undefined) return sessionKey(session, perUser ? user : undefined);
+    const id = sessionKey(session);
+    const keys = new Set([...members.sessionsWithId(id), ...away?.sessionsWithId(id) ?? []]);
+    if (keys.size > 1) {
+      throw new PlugboardError(
+        "ambiguous_session",
+        "Several users have this session id; targetUserId is required",
+      );
+    }
+    return [...keys][0] ?? id;
+  }
+
   /** Sends to a session. Connections of `servedUser` already have the message and are only counted. */
   async function toSession(
-    session: string,
+    session: SessionKey,
     message: SentMessage,
     servedUser: string | undefined,
   ): Promise<{ report: TargetReport; more: number }> {
@@ -84,9 +100,10 @@ export function sender({ channels, members, away, clock }: {
   return {
     async send({ user, session }, message) {
       check({ user, session });
+      const key = session === undefined ? undefined : keyOf(session, user);
       const one = completed(message);
       const byUser = user === undefined ? undefined : await toUser(user, one);
-      const bySession = session === undefined ? undefined : await toSession(session, one, user);
+      const bySession = key === undefined ? undefined : await toSession(key, one, user);
       return {
         delivered: (byUser?.delivered ?? 0) + (bySession?.more ?? 0),
         targets: { ...(byUser && { user: byUser }), ...(bySession && { session: bySession.report }) },

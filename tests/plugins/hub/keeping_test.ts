@@ -5,6 +5,7 @@ import { closeCodes, type Connection } from "../../../core/mod.ts";
 import { channels, memoryBroker } from "../../../plugins/channels.ts";
 import { auth } from "../../../plugins/auth.ts";
 import { hub, type KeepOptions } from "../../../plugins/protocols/hub.ts";
+import { sessionKey } from "../../../plugins/protocols/hub/names.ts";
 import { awaySessions, prepareKeep } from "../../../plugins/protocols/hub/away_sessions.ts";
 import { positionWriter } from "../../../plugins/protocols/hub/position_writer.ts";
 import { type Client, FakeClock, RawClient, serve, turn, until } from "../../kit/mod.ts";
@@ -259,7 +260,7 @@ Deno.test("the stored position of a session that stays connected does not expire
   const clock = new FakeClock();
   const away = awaySessions(prepareKeep({ store }), () => clock, (error) => assert.fail(String(error)));
   const conn = { queuedBytes: 0 } as Connection;
-  away.joined({ conn, user: "ann", session: "tab" }, new Map());
+  away.joined({ conn, user: "ann", session: sessionKey("tab") }, new Map());
   for (let passed = 0; passed < 3_600_000; passed += 25_000) {
     away.sweep();
     await away.settled();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { channels } from "../../../plugins/channels.ts";
-import { idProblem, sessionChannel, userChannel } from "../../../plugins/protocols/hub/names.ts";
+import { idProblem, sessionChannel, sessionKey, userChannel } from "../../../plugins/protocols/hub/names.ts";
 
 const ids = fc.string({ unit: "binary", minLength: 1, maxLength: 60 });
 
@@ -11,8 +11,10 @@ Deno.test("every valid id has its own channel with a valid name", () => {
     fc.property(ids, ids, (a, b) => {
       fc.pre(idProblem("userId", a) === undefined && idProblem("userId", b) === undefined);
       assert.equal(userChannel(a) === userChannel(b), a === b);
-      assert.notEqual(userChannel(a), sessionChannel(b));
-      for (const channel of [userChannel(a), sessionChannel(a)]) {
+      assert.notEqual(userChannel(a), sessionChannel(sessionKey(b)));
+      for (
+        const channel of [userChannel(a), sessionChannel(sessionKey(a)), sessionChannel(sessionKey(a, b))]
+      ) {
         assert.doesNotThrow(() => api.namespaceOf(channel));
       }
     }),

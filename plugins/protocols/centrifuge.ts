@@ -36,7 +36,6 @@ import {
   type MaybePromise,
   type Message,
   type Plugin,
-  refusal,
   type Upgrade,
 } from "../../core/mod.ts";
 import type { Channels, Client } from "../channels.ts";
@@ -45,7 +44,7 @@ import type { RateLimits } from "../rate_limits.ts";
 import type { Rpc } from "../rpc.ts";
 import { Payload } from "../shared/payload.ts";
 import type { Codec } from "./centrifuge/codec.ts";
-import { type ErrorReply, errorReply } from "./centrifuge/codes.ts";
+import { disconnects, type ErrorReply, errorReply } from "./centrifuge/codes.ts";
 import { localOrigins } from "./centrifuge/cors.ts";
 import { jsonCodec } from "./centrifuge/json_codec.ts";
 import { CentrifugeSession, type Shared } from "./centrifuge/session.ts";
@@ -145,17 +144,17 @@ export function centrifuge(options: CentrifugeOptions): Plugin<Centrifuge> {
   const websocket: Endpoint = {
     name: "centrifuge",
     path: websocketPath,
-    protocols: codecs.map(({ subprotocol }) => subprotocol),
+    protocols: [...new Set([...codecs.map(({ subprotocol }) => subprotocol), PROTOBUF])],
     maxMessageBytes,
     framing: (upgrade) => codecOf(upgrade).framing,
-    upgrade(upgrade) {
-      // No connection is better than one in an encoding that the client does not understand.
+    open(conn, upgrade) {
       if (wantsProtobuf(upgrade) && codecOf(upgrade).subprotocol !== PROTOBUF) {
-        return refusal(400, "not_available", "The Protobuf encoding is not available here");
+        // The client understands only a close code. After a refused request it would retry for ever.
+        conn.close(disconnects.noProtobuf);
+        return { message() {} };
       }
+      return new CentrifugeSession(shared, conn, codecOf(upgrade), { ownPings: !wantsFramePings(upgrade) });
     },
-    open: (conn, upgrade) =>
-      new CentrifugeSession(shared, conn, codecOf(upgrade), { ownPings: !wantsFramePings(upgrade) }),
   };
   const allows = access?.allowsOrigin ?? localOrigins;
   const paths = { httpStreamPath, ssePath, emulationPath };

@@ -118,8 +118,8 @@ export function sdkClient(
 ): SdkClient {
   const open = new Set<object>();
   class TrackedSocket extends WebSocket {
-    constructor(endpoint: string) {
-      super(endpoint);
+    constructor(endpoint: string, protocols: string | string[] = []) {
+      super(endpoint, protocols);
       open.add(this);
       this.addEventListener("close", () => open.delete(this));
     }

@@ -10,6 +10,8 @@ import { type CloseCode, closeCode, closeCodes, PlugboardError } from "../../../
 export const disconnects = {
   /** No sign-in in time. */
   stale: closeCode(3502, "stale"),
+  /** The client speaks Protobuf. */
+  noProtobuf: closeCode(3506, "Protobuf is not supported, use JSON"),
   /** The server does not accept messages without a channel. */
   notAvailable: closeCode(3508, "not available"),
 } as const satisfies Record<string, CloseCode>;

@@ -14,7 +14,7 @@ import {
   inEach,
   TRANSPORTS,
 } from "../../kit/centrifuge.ts";
-import { type Client, FakeClock, RawClient, until, within } from "../../kit/mod.ts";
+import { type Client, FakeClock, until, within } from "../../kit/mod.ts";
 
 /** A client that has signed in. */
 async function connected(server: CentrifugeServer, encoding: Encoding): Promise<LineClient> {
@@ -333,17 +333,26 @@ inEach("frames above the limit end the connection", async (encoding) => {
   assert.equal((await within("the close", large.closed)).code, 1009);
 });
 
-Deno.test("Protobuf is refused before anything is sent", async () => {
+Deno.test("a Protobuf client is closed with a code that it understands, and one that also speaks JSON is not", async () => {
   await using server = await centrifugeServer();
-  const asking = async (query: string, headers: Record<string, string> = {}) => {
-    using client = await RawClient.connect(server.test.port);
-    return (await client.request(TRANSPORTS.websocket + query, headers)).split("\r\n")[0];
-  };
-  const refused = "HTTP/1.1 400 Bad Request";
-  assert.equal(await asking("?format=protobuf"), refused);
-  assert.equal(await asking("?cf_protocol=protobuf"), refused);
-  assert.equal(await asking("", { "sec-websocket-protocol": "centrifuge-protobuf" }), refused);
-  assert.match(await asking("?format=json") ?? "", /101/);
+  const protobuf = "centrifuge-protobuf";
+  for (
+    const [query, protocols] of [["?format=protobuf", []], ["?cf_protocol=protobuf", []], ["", [
+      protobuf,
+    ]]] as const
+  ) {
+    await using client = await server.test.connect(TRANSPORTS.websocket + query, [...protocols]);
+    assert.equal(client.socket.protocol, protocols[0] ?? "");
+    const { code, reason } = await within("the close", client.closed);
+    assert.deepEqual([code, reason], [3506, "Protobuf is not supported, use JSON"]);
+    assert.equal(client.waiting, 0);
+  }
+  for (const protocols of [[protobuf, "centrifuge-json"], ["centrifuge-json", protobuf]]) {
+    await using client = await server.test.connect(TRANSPORTS.websocket, protocols);
+    assert.equal(client.socket.protocol, "centrifuge-json");
+    client.send(`{"connect":{},"id":1}`);
+    assert.ok((await client.nextJson()).connect);
+  }
 });
 
 inEach("what a client sends after its sign-in was refused is ignored", async (encoding) => {

@@ -68,7 +68,7 @@ function openMemory(options: FileOptions): OpenFile {
   };
 }
 
-/** Its path has no links. */
+/** The path itself is no link. */
 function openOnDisk(options: FileOptions): OpenFile {
   const { path, durability, openTimeoutMs } = options;
   /** In the order in which they must be closed. Closing a file of SQLite's would release its locks. */
@@ -100,21 +100,38 @@ function openOnDisk(options: FileOptions): OpenFile {
   }
 }
 
-/** Returns the path without links, so that all programs use the same files beside it. Creates the folder. */
+/**
+ * Returns the path, or where it leads if it is a link, so that all programs use the same files beside it. Links to its
+ * folder stay: they lead to the same files, and the program may have the permission for them only. Creates the folder.
+ */
 export function realPathOf(path: string): string {
   if (path === ":memory:") return path;
   try {
     Deno.mkdirSync(dirname(path), { recursive: true });
-    try {
-      return Deno.realPathSync(path);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-      // A link may lead to a file that does not exist yet.
-      Deno.openSync(path, { write: true, create: true }).close();
-      return Deno.realPathSync(path);
-    }
+    if (!isLink(path)) return path;
+    // It may lead to a file that does not exist yet.
+    if (!exists(path)) Deno.openSync(path, { write: true, create: true }).close();
+    return Deno.realPathSync(path);
   } catch (thrown) {
     throw openFailure(path, thrown);
+  }
+}
+
+function isLink(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isSymlink;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+function exists(path: string): boolean {
+  try {
+    return Deno.statSync(path) !== undefined;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }
 

@@ -77,7 +77,7 @@ export function guard({ path, native, database, log, index, lock }: GuardParts):
   function logIsWhole({ salts, frames, copied }: LogState, before: LogState): boolean {
     if (frames === copied) return true;
     const start = (frame: number) => LOG_HEADER_BYTES + (frame - 1) * (FRAME_HEADER_BYTES + pageBytes);
-    if (log.statSync().size < start(frames + 1) || saltsAt(log, SALTS.inLog) !== salts) return false;
+    if (sizeOf(log) < start(frames + 1) || saltsAt(log, SALTS.inLog) !== salts) return false;
     // A log that was truncated and written again has a hole before the new frames.
     const known = before.salts === salts ? Math.min(before.frames, frames) : frames;
     return known === 0 || saltsAt(log, start(known) + SALTS.inFrame) === salts;
@@ -126,7 +126,7 @@ function copyLog(native: DatabaseSync): boolean {
 }
 
 /** Identifies the file at a path; "unknown" if the system has no number for it or denies access. */
-function placeOf(path: string): string {
+export function placeOf(path: string): string {
   try {
     const { dev, ino } = Deno.statSync(path);
     return ino === null ? "unknown" : `${dev} ${ino}`;
@@ -136,7 +136,7 @@ function placeOf(path: string): string {
 }
 
 function databaseState(file: Deno.FsFile): DatabaseState {
-  return { bytes: file.statSync().size, header: hex(readAt(file, 0, HEADER_BYTES)) };
+  return { bytes: sizeOf(file), header: hex(readAt(file, 0, HEADER_BYTES)) };
 }
 
 /** Reads the index; `undefined` while another process changes it. The format is part of SQLite's file format. */
@@ -153,6 +153,11 @@ function readIndex(index: Deno.FsFile): LogState | undefined {
 
 function same(a: LogState, b: LogState | undefined): boolean {
   return a.salts === b?.salts && a.frames === b.frames && a.copied === b.copied && a.copying === b.copying;
+}
+
+/** Not by `statSync`, for which the runtime asks for the permission to the real path, also below a linked folder. */
+function sizeOf(file: Deno.FsFile): number {
+  return file.seekSync(0, Deno.SeekMode.End);
 }
 
 function saltsAt(file: Deno.FsFile, offset: number): string {

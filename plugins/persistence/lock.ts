@@ -1,4 +1,5 @@
 import { PlugboardError } from "../../core/mod.ts";
+import { placeOf } from "./guard.ts";
 
 const RETRY_MS = 20;
 
@@ -22,12 +23,14 @@ export function lockFor(path: string, waitMs: number): Lock {
     if (file === undefined) return { held: () => true, release() {} };
     // On a file system without locks, locking succeeds always.
     if (attempt(() => file.tryLockSync(true), true) && isCurrent(lockPath, file)) {
+      const place = placeOf(lockPath);
+      const held = () => placeOf(lockPath) === place;
       return {
-        held: () => isCurrent(lockPath, file),
+        held,
         release() {
           // Only its own: after a loss, another server's file may have this name. Fails in a read-only folder; closing
           // the file unlocks it too.
-          if (isCurrent(lockPath, file)) attempt(() => Deno.removeSync(lockPath), undefined);
+          if (held()) attempt(() => Deno.removeSync(lockPath), undefined);
           file.close();
         },
       };
@@ -40,9 +43,16 @@ export function lockFor(path: string, waitMs: number): Lock {
   }
 }
 
-/** The previous owner removes its lock file. A lock on the removed file is worthless. */
+/**
+ * The previous owner removes its lock file. A lock on the removed file is worthless. So what is written to the file must
+ * be found at its path. (For `file.statSync`, the runtime asks for the permission to the real path of a linked folder.)
+ */
 function isCurrent(lockPath: string, file: Deno.FsFile): boolean {
-  return attempt(() => Deno.statSync(lockPath).ino === file.statSync().ino, false);
+  const token = crypto.randomUUID();
+  return attempt(() => {
+    file.writeSync(new TextEncoder().encode(token));
+    return Deno.readTextFileSync(lockPath) === token;
+  }, false);
 }
 
 function attempt<T>(run: () => T, otherwise: T): T {

@@ -185,7 +185,7 @@ function damaged(finding: string): PlugboardError {
 /** Whether a path names a file, also through a linked folder. */
 function leadsTo(path: string, file: string): boolean {
   try {
-    return join(Deno.realPathSync(dirname(path)), basename(path)) === file;
+    return join(Deno.realPathSync(dirname(path)), basename(path)) === Deno.realPathSync(file);
   } catch {
     return false;
   }

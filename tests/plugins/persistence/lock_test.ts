@@ -78,3 +78,17 @@ Deno.test("the lock file of a killed process does not prevent a start", async ()
   assert.deepEqual([...Deno.readDirSync(dir)].map(({ name }) => name), ["a.db"]);
   Deno.removeSync(dir, { recursive: true });
 });
+
+// For some calls the runtime asks for the permission to the real path.
+Deno.test("a database in a linked folder opens with the permission to the link only", () => {
+  const dir = Deno.makeTempDirSync();
+  Deno.mkdirSync(`${dir}/real`);
+  Deno.symlinkSync(`${dir}/real`, `${dir}/data`);
+  const allowed = [`--allow-read=${dir}/data`, `--allow-write=${dir}/data`];
+  const script = new URL("linked_child.ts", import.meta.url).pathname;
+  const args = ["run", "--no-prompt", "--no-check", ...allowed, script, `${dir}/data/a.db`];
+  const { success, stderr } = new Deno.Command(Deno.execPath(), { args }).outputSync();
+  assert.ok(success, new TextDecoder().decode(stderr));
+  assert.deepEqual([...Deno.readDirSync(`${dir}/real`)].map(({ name }) => name), ["a.db"]);
+  Deno.removeSync(dir, { recursive: true });
+});

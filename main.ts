@@ -104,11 +104,15 @@ const clients = { channels: bus, presence: people, rpc: methods, access };
 if (on.has("centrifuge")) server.use(centrifuge({ ...clients, limits }));
 if (on.has("json")) server.use(json({ ...clients, limits }));
 if (on.has("tinybase")) {
-  const tenants = server.use(paths({ allow: access.allowPath }));
+  const tenants = server.use(paths({ allow: access.allowPath, identityOf: access.identityOf }));
   server.use(tinybase({ paths: tenants, createPersisterForPath: sqlitePersister(store) }));
 }
 if (on.has("pipe")) {
-  const tenants = server.use(paths({ allow: access.allowPath, mailStore: storedMail(store) }));
+  const tenants = server.use(paths({
+    allow: access.allowPath,
+    identityOf: access.identityOf,
+    mailStore: storedMail(store),
+  }));
   server.use(pipe({ paths: tenants, path: "/relay" }));
 }
 if (on.has("hub")) server.use(hub({ channels: bus, access, path: "/hub", apiKey: settings.HUB_API_KEY }));

@@ -28,6 +28,7 @@ import {
   checkOptions,
   type CloseCode,
   closeCode,
+  type Connection,
   type Host,
   type MaybePromise,
   PlugboardError,
@@ -42,7 +43,7 @@ import { Mailboxes, type MailLimits, type MailStore } from "./paths/mailboxes.ts
 import { Path } from "./paths/path.ts";
 import { checkPathId, pathIdOf } from "./paths/path_id.ts";
 import type { ServerClientFactory } from "./paths/types.ts";
-import type { Verb } from "./shared/identity.ts";
+import { accountOf, type Identity, type Verb } from "./shared/identity.ts";
 
 export type { OpenPath, PathGrant, Paths } from "./paths/api.ts";
 export type { ClientTokens } from "./paths/client_tokens.ts";
@@ -57,6 +58,8 @@ export interface PathsOptions {
   maxConnectionsPerPath?: number;
   /** Maximum paths. @default {10000} */
   maxPaths?: number;
+  /** Maximum paths that one user has opened, or clients of one address without a user. @default {a quarter of all} */
+  maxPathsPerClient?: number;
   /** Timeout for creating, loading, starting, flushing or stopping a server client. @default {30000} */
   operationTimeoutMs?: number;
   /** Whether a path's server client is stopped when its last client has left. @default {true} */
@@ -71,10 +74,13 @@ export interface PathsOptions {
   mailStore?: MailStore;
   /** Returns what a client may do on a path, or a response (401, 403) that refuses it. @default {all may write} */
   allow?: (upgrade: Upgrade, path: string) => MaybePromise<Verb | Response>;
+  /** Returns who a client is, to count its paths. @default {clients are known by their address} */
+  identityOf?: (who: Connection | Upgrade) => Identity | undefined;
 }
 
 const pathFull = closeCode(1013, "too many clients on this path");
 const tooManyPaths = closeCode(1013, "too many paths");
+const tooManyPathsOfOne = closeCode(1013, "too many paths of one client");
 
 /** Routes messages between the clients of a path. */
 export function paths(options: PathsOptions = {}): Plugin<Paths> {
@@ -87,15 +93,27 @@ export function paths(options: PathsOptions = {}): Plugin<Paths> {
     maxHeldBytes = 16_777_216,
     mailStore,
     allow = () => "write",
+    identityOf = () => undefined,
   } = options;
+  const { maxPathsPerClient = Math.ceil(maxPaths / 4) } = options;
   const mailboxes = new Mailboxes(options.mail, mailStore);
-  const numbers = { maxConnectionsPerPath, maxPaths, operationTimeoutMs, maxHeldMessages, maxHeldBytes };
+  const numbers = {
+    maxConnectionsPerPath,
+    maxPaths,
+    maxPathsPerClient,
+    operationTimeoutMs,
+    maxHeldMessages,
+    maxHeldBytes,
+  };
   const check = checkOptions("paths");
   for (const [option, value] of Object.entries({ ...numbers, ...mailboxes.limits })) {
     check.positiveInteger(option, value);
   }
 
   const all = new Map<string, Path>();
+  /** How many paths each user or network has opened. */
+  const opened = new Map<string, number>();
+  const accountFor = (who: Connection | Upgrade) => accountOf(identityOf(who), who.ip);
   const listeners = new Listeners((event, error) => host?.log.error("a listener failed", { event, error }));
   let host: Host | undefined;
   let clientTokens: ClientTokens | undefined;
@@ -108,8 +126,15 @@ export function paths(options: PathsOptions = {}): Plugin<Paths> {
     throw new PlugboardError("not_started", "Paths can be used once the server has started");
   }
 
-  /** Returns a path; adds it if it is new. */
-  function ensurePath(id: string): Path {
+  function countPath(account: string | undefined, by: 1 | -1): void {
+    if (account === undefined) return;
+    const count = (opened.get(account) ?? 0) + by;
+    if (count === 0) opened.delete(account);
+    else opened.set(account, count);
+  }
+
+  /** Returns a path; adds it if it is new. `account` is who opens it; absent for the app. */
+  function ensurePath(id: string, account?: string): Path {
     const known = all.get(id);
     if (known !== undefined) return known;
     const { clock, log } = startedHost();
@@ -126,25 +151,35 @@ export function paths(options: PathsOptions = {}): Plugin<Paths> {
       onMessage,
       onUnused() {
         all.delete(id);
+        countPath(account, -1);
         listeners.emit("pathRemoved", { path: id });
       },
     });
     all.set(id, path);
+    countPath(account, 1);
     listeners.emit("pathAdded", { path: id });
     return path;
   }
 
   /** Returns why a client cannot join. A client that is on the path already can always reconnect. */
-  function noRoom(id: string, client?: string): CloseCode | undefined {
+  function noRoom(who: Connection | Upgrade, id: string, client?: string): CloseCode | undefined {
     const path = all.get(id);
-    if (path === undefined) return all.size >= maxPaths ? tooManyPaths : undefined;
+    if (path === undefined) {
+      if (all.size >= maxPaths) return tooManyPaths;
+      return (opened.get(accountFor(who)) ?? 0) >= maxPathsPerClient ? tooManyPathsOfOne : undefined;
+    }
     if (client !== undefined && path.has(client)) return undefined;
     return path.size >= maxConnectionsPerPath ? pathFull : undefined;
   }
 
-  function grant(path: string, verdict: Verb | Response, client?: string): PathGrant | Response {
+  function grant(
+    upgrade: Upgrade,
+    path: string,
+    verdict: Verb | Response,
+    client?: string,
+  ): PathGrant | Response {
     if (verdict instanceof Response) return verdict;
-    const full = noRoom(path, client);
+    const full = noRoom(upgrade, path, client);
     if (full === undefined) return { path, permission: verdict };
     const code = full === pathFull ? "path_full" : "too_many_paths";
     return refusal(503, code, full.reason, { "retry-after": "5" });
@@ -159,10 +194,13 @@ export function paths(options: PathsOptions = {}): Plugin<Paths> {
       const checked = checkPathId(path);
       if ("problem" in checked) return badPath(checked);
       const verdict = allow(upgrade, path);
-      if (!(verdict instanceof Promise)) return grant(path, verdict, client);
-      return verdict.then((resolved) => grant(path, resolved, client));
+      if (!(verdict instanceof Promise)) return grant(upgrade, path, verdict, client);
+      return verdict.then((resolved) => grant(upgrade, path, resolved, client));
     },
-    join: (path, client) => noRoom(path, client.id) ?? ensurePath(path).join(client),
+    join(path, client) {
+      const account = accountFor(client.conn);
+      return noRoom(client.conn, path, client.id) ?? ensurePath(path, account).join(client, account);
+    },
     serve(factory) {
       if (createServerClient !== undefined) {
         throw new PlugboardError(

@@ -9,9 +9,9 @@ export interface MailLimits {
   maxBytes?: number;
   /** How long a mailbox is kept after its client has left. @default {3600000} */
   maxAgeMs?: number;
-  /** Number of mailboxes. Beyond it, the oldest is evicted. @default {10000} */
+  /** Number of mailboxes. Beyond it, the oldest one of the client with the most is evicted. @default {10000} */
   maxClients?: number;
-  /** Characters of all messages. @default {67108864} */
+  /** Characters of all messages; those for one client's mailboxes may have a quarter. @default {67108864} */
   maxTotalBytes?: number;
 }
 
@@ -50,9 +50,19 @@ export interface MailStore {
 }
 
 interface OpenMailbox extends Mailbox {
+  readonly account: string;
   readonly messages: MailMessage[];
   bytes: number;
 }
+
+/** The mailboxes of one user or network, the oldest first, and the characters of their messages. */
+interface Account {
+  readonly boxes: Set<OpenMailbox>;
+  bytes: number;
+}
+
+/** The part of all messages that one user or network may have. */
+const SHARE = 1 / 4;
 
 /**
  * The messages kept for clients that are away and can prove their id when they return. Mailboxes have equal lifetimes,
@@ -62,6 +72,7 @@ export class Mailboxes {
   readonly limits: Required<MailLimits>;
   readonly #store: MailStore | undefined;
   readonly #boxes = new Map<string, OpenMailbox>();
+  readonly #accounts = new Map<string, Account>();
   #host: Pick<Host, "clock" | "log"> | undefined;
   #bytes = 0;
   #messages = 0;
@@ -89,7 +100,7 @@ export class Mailboxes {
     this.#host = host;
     const stored = [...await this.#store?.load() ?? []].sort((a, b) => a.until - b.until);
     for (const { path, client, until, messages } of stored) {
-      const box = this.#create(path, client, until);
+      const box = this.#create(path, client, until, `path ${path}`); // who had it is not stored
       for (const message of messages) this.#append(box, message);
     }
     this.#expire();
@@ -100,15 +111,15 @@ export class Mailboxes {
     this.#cancelExpiry?.();
     this.#cancelExpiry = undefined;
     this.#boxes.clear();
+    this.#accounts.clear();
     this.#bytes = this.#messages = 0;
   }
 
   /** Creates the mailbox of a client that has left. */
-  open(path: string, client: string): void {
-    const oldest = this.#boxes.values().next().value;
-    if (oldest !== undefined && this.#boxes.size >= this.limits.maxClients) this.#remove(oldest);
+  open(path: string, client: string, account: string): void {
+    if (this.#boxes.size >= this.limits.maxClients) this.#evict(account);
     const until = this.#host!.clock.now() + this.limits.maxAgeMs;
-    this.#create(path, client, until);
+    this.#create(path, client, until, account);
     this.#write((store) => store.open(path, client, until));
     this.#scheduleExpiry();
   }
@@ -120,7 +131,8 @@ export class Mailboxes {
     const { maxMessages, maxBytes, maxTotalBytes } = this.limits;
     const size = message.payload.length;
     const full = box.messages.length >= maxMessages || box.bytes + size > maxBytes ||
-      this.#bytes + size > maxTotalBytes;
+      this.#bytes + size > maxTotalBytes ||
+      this.#accounts.get(box.account)!.bytes + size > Math.max(maxTotalBytes * SHARE, maxBytes);
     if (full) return "mailbox_full";
     this.#append(box, message);
     this.#write((store) => store.add(path, client, message));
@@ -135,21 +147,36 @@ export class Mailboxes {
     return box.messages;
   }
 
-  #create(path: string, client: string, until: number): OpenMailbox {
-    const box: OpenMailbox = { path, client, until, messages: [], bytes: 0 };
+  #create(path: string, client: string, until: number, account: string): OpenMailbox {
+    const box: OpenMailbox = { path, client, until, account, messages: [], bytes: 0 };
     this.#boxes.set(keyOf(path, client), box);
+    this.#accounts.getOrInsertComputed(account, () => ({ boxes: new Set(), bytes: 0 })).boxes.add(box);
     return box;
+  }
+
+  /** Removes the oldest mailbox of whoever has most, so that one client cannot evict those of all others. */
+  #evict(newcomer: string): void {
+    let most = this.#accounts.get(newcomer)?.boxes;
+    for (const { boxes } of this.#accounts.values()) {
+      if (most === undefined || boxes.size > most.size) most = boxes;
+    }
+    for (const oldest of most?.values().take(1) ?? []) this.#remove(oldest);
   }
 
   #append(box: OpenMailbox, message: MailMessage): void {
     box.messages.push(message);
     box.bytes += message.payload.length;
+    this.#accounts.get(box.account)!.bytes += message.payload.length;
     this.#bytes += message.payload.length;
     this.#messages++;
   }
 
   #remove(box: OpenMailbox): void {
     this.#boxes.delete(keyOf(box.path, box.client));
+    const mail = this.#accounts.get(box.account)!;
+    mail.boxes.delete(box);
+    mail.bytes -= box.bytes;
+    if (mail.boxes.size === 0) this.#accounts.delete(box.account);
     this.#bytes -= box.bytes;
     this.#messages -= box.messages.length;
     this.#write((store) => store.remove(box.path, box.client));

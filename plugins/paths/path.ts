@@ -68,9 +68,9 @@ export class Path implements ServerSide {
   }
 
   /** Adds a member and delivers the messages that were kept for it. */
-  join(options: JoinOptions): Member {
+  join(options: JoinOptions, account: string): Member {
     const { mailboxes, listeners } = this.#options;
-    const member = new PathMember(this, options);
+    const member = new PathMember(this, options, account);
     const former = this.#members.get(member.id);
     this.#members.set(member.id, member);
     if (former === undefined) listeners.emit("clientJoined", { path: this.path, client: member.id });
@@ -101,7 +101,7 @@ export class Path implements ServerSide {
   leave(member: PathMember, resumable: boolean): void {
     if (this.#members.get(member.id) !== member) return;
     this.#members.delete(member.id);
-    if (resumable) this.#options.mailboxes.open(this.path, member.id);
+    if (resumable) this.#options.mailboxes.open(this.path, member.id, member.account);
     this.serverClient.notify("left", member);
     this.#options.listeners.emit("clientLeft", { path: this.path, client: member.id });
     this.#releaseIfUnused();
@@ -156,13 +156,20 @@ class PathMember implements Member {
   readonly id: string;
   readonly permission: Verb;
   readonly conn: Connection;
+  /** Under which name its mailbox counts. */
+  readonly account: string;
   readonly encoder: FrameEncoder;
   readonly #path: Path;
   readonly #resumable: boolean;
   /** Whether it has left, or was replaced by a newer connection of the same client. */
   #gone = false;
 
-  constructor(path: Path, { conn, encoder, id, permission = "write", resumable = false }: JoinOptions) {
+  constructor(
+    path: Path,
+    { conn, encoder, id, permission = "write", resumable = false }: JoinOptions,
+    account: string,
+  ) {
+    this.account = account;
     this.id = id ?? crypto.randomUUID();
     this.permission = permission;
     this.conn = conn;

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { networkOf } from "../../core/mod.ts";
+
 /**
  * What a client does with a resource. `query` means reading with SQL of one's own, `admin` means operating the server.
  * The permission to read and write everything includes neither.
@@ -41,6 +43,11 @@ export const anonymousSignIn = { identity: anonymousIdentity, channels: new Map<
 /** Whether the sign-in proves a user id. Anonymous clients and clients of a server without sign-in prove none. */
 export function isProven(identity: Identity | undefined): identity is Identity {
   return identity !== undefined && !identity.anonymous && identity.user !== "";
+}
+
+/** Returns the name under which a client's part of a shared limit counts: its proven user id, or its network. */
+export function accountOf(identity: Identity | undefined, ip: string): string {
+  return isProven(identity) ? `user ${identity.user}` : `network ${networkOf(ip)}`;
 }
 
 /** Returns the identity of a client with a name that it gave without proof. It has no permissions. */

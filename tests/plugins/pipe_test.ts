@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { PlugboardError } from "../../core/mod.ts";
+import { type AnyPlugin, type Connection, PlugboardError, type Upgrade } from "../../core/mod.ts";
 import { type Paths, paths, type PathsOptions } from "../../plugins/paths.ts";
 import {
   MessagePayload,
@@ -536,7 +536,9 @@ Deno.test("T12 a token is checked before the upgrade: 401 without one, 403 for a
 });
 
 Deno.test("T13 a connection beyond the path's limit is refused with a reason", async () => {
-  await using server = await pipeServer({ paths: { maxConnectionsPerPath: 2, maxPaths: 2 } });
+  await using server = await pipeServer({
+    paths: { maxConnectionsPerPath: 2, maxPaths: 2, maxPathsPerClient: 2 },
+  });
   await using _a = await server.connect("/ws/room");
   const b = await server.connect("/ws/room");
   const refused = await fetch(`${server.url}/ws/room`, { headers: { upgrade: "websocket" } });
@@ -549,6 +551,33 @@ Deno.test("T13 a connection beyond the path's limit is refused with a reason", a
   await b.close();
   await until("the clients to leave", () => server.paths.getClientIds("room").length === 1);
   await using _c = await server.connect("/ws/room");
+});
+
+Deno.test("one user or address cannot open all paths, and paths are given back", async () => {
+  const identityOf = (who: Connection | Upgrade) => {
+    const user = "headers" in who ? who.headers.get("x-user") : users.get(who.id);
+    return user ? { user, can: () => true } : undefined;
+  };
+  const users = new Map<string, string>();
+  const tenants = paths({ maxPaths: 8, identityOf }); // two for each
+  const remember: AnyPlugin = {
+    name: "remember",
+    open: (conn, { headers }) => void users.set(conn.id, headers.get("x-user") ?? ""),
+  };
+  await using server = await serve({}, remember, tenants, pipe({ paths: tenants.api }));
+  const join = (path: string, user?: string) =>
+    server.connect(`/ws/${path}`, [], user ? { "x-user": user } : {});
+  const first = await join("1", "eve");
+  await using _second = await join("2", "eve");
+  await assert.rejects(join("3", "eve"));
+  await using _shared = await join("2", "eve");
+  await using _ann = await join("3", "ann");
+  await using _joined = await join("3", "eve");
+  await using _address = await join("4");
+  await first.close();
+  await until("the path to end", () => !tenants.api.getPathIds().includes("1"));
+  await using _third = await join("5", "eve");
+  await assert.rejects(join("6", "eve"));
 });
 
 Deno.test("T13 a client that stops responding is removed", async () => {

@@ -21,7 +21,7 @@ import {
 } from "./journeys.ts";
 import { dataFolder, OPEN, runMain, startMain, stopsCleanly } from "./kit.ts";
 
-const API_KEYS = "ops:key-of-the-operators:admin,news:key-of-the-news:read:news+write:news";
+const API_KEYS = "ops:key-of-the-operators:admin,news:key-of-the-newsroom:read:news+write:news";
 const OPERATOR = { "x-api-key": "key-of-the-operators" };
 const REQUIRED = "Authentication required for WebSocket connection";
 
@@ -133,7 +133,7 @@ Deno.test("a server with tokens serves only clients with a valid token, by every
   const post = { method: "POST", body: '{"type":"x","targetUserId":"ada","message":{"type":"x"}}' };
   for (const path of ["/hub/api/send", "/hub/api/broadcast", "/chat/rooms"]) {
     assert.equal(await statusOf(url + path, post), 401, path);
-    const news = { ...post, headers: { "x-api-key": "key-of-the-news" } };
+    const news = { ...post, headers: { "x-api-key": "key-of-the-newsroom" } };
     assert.equal(await statusOf(url + path, news), 403, path);
   }
   await stopsCleanly(server);
@@ -141,7 +141,7 @@ Deno.test("a server with tokens serves only clients with a valid token, by every
     const secret of [
       SECRET,
       "key-of-the-operators",
-      "key-of-the-news",
+      "key-of-the-newsroom",
       "key-of-the-backend",
       ada,
       bob,
@@ -177,8 +177,8 @@ Deno.test("a server with only API keys serves backends within their permissions"
   await byHttp(url, OPERATOR);
   for (const path of ENDPOINTS) assert.equal((await refusedUpgrade(url + path)).status, 401, path);
   assert.equal((await connectOverCentrifuge(url)).error.code, 101);
-  assert.ok((await connectOverCentrifuge(url, {}, "?api_key=key-of-the-news")).connect.client);
-  await using news = await Client.connect(`${url}/ws`, [], { "x-api-key": "key-of-the-news" });
+  assert.ok((await connectOverCentrifuge(url, {}, "?api_key=key-of-the-newsroom")).connect.client);
+  await using news = await Client.connect(`${url}/ws`, [], { "x-api-key": "key-of-the-newsroom" });
   await news.nextJson();
   for (const [channel, answer] of [["news", "published"], ["orders", "error"]]) {
     news.sendJson({ type: "publish", channel, data: 1 });
@@ -202,7 +202,7 @@ Deno.test("a server with ALLOW_ANONYMOUS lets clients without a token read", asy
   assert.equal((await reader.nextJson()).type, "subscribed");
   reader.sendJson({ type: "publish", channel: "news", data: 1 });
   assert.equal((await reader.nextJson()).data.code, "PERMISSION_DENIED");
-  await using listener = await Client.connect(`${url}/chat/ws/general/Guest`);
+  await using listener = await Client.connect(`${url}/chat/ws/general/guest-1`);
   assert.match((await listener.nextJson()).Content, /^Welcome/);
   listener.send("hello");
   assert.equal((await listener.nextJson()).Content, "Your message was not sent: Permission denied");

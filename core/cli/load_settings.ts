@@ -75,10 +75,12 @@ function environment(names: readonly string[]): Record<string, string | undefine
 }
 
 function readFile(path: string): string {
+  // On a terminal, the runtime would stop and ask.
+  if (Deno.permissions.querySync({ name: "read", path }).state !== "granted") return "";
   try {
     return Deno.readTextFileSync(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotCapable) return "";
+    if (error instanceof Deno.errors.NotFound) return "";
     throw error;
   }
 }

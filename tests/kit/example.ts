@@ -22,15 +22,26 @@ export interface ExampleOptions {
   /** The user; only root can set it. */
   uid?: number;
   gid?: number;
+  /** Runs it on a terminal, where the runtime asks for missing permissions. */
+  terminal?: boolean;
 }
 
 /** Runs Deno, by default in the project's folder. */
 export function deno(
   args: string[],
-  { env, cwd = root, program = Deno.execPath(), ...user }: ExampleOptions = {},
+  { env, cwd = root, program = Deno.execPath(), terminal = false, ...user }: ExampleOptions = {},
 ): Deno.Command {
   const io = { env: { NO_COLOR: "1", ...env }, stdout: "piped", stderr: "piped" } as const;
-  return new Deno.Command(program, { args, cwd, ...io, ...user });
+  if (!terminal) return new Deno.Command(program, { args, cwd, ...io, ...user });
+  const command = ["exec", program, ...args].join(" ");
+  // Input that stays open: its end would answer a question.
+  return new Deno.Command("script", {
+    args: ["-qec", command, "/dev/null"],
+    cwd,
+    stdin: "piped",
+    ...io,
+    ...user,
+  });
 }
 
 /** Starts an example, or `main.ts`, and waits until it answers. It must read its port from `PORT`. */
@@ -55,6 +66,7 @@ export async function startExample(
   const stop = async (signal: Deno.Signal = "SIGTERM") => {
     if (!exited) child.kill(signal);
     const { code } = await within("the program's end", child.status, 15_000);
+    if (options.terminal) await child.stdin.close().catch(() => {}); // It has ended with the program.
     await reading;
     return code;
   };

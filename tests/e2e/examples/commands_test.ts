@@ -23,8 +23,9 @@ for (const name of examples.sort()) {
     const cwd = await Deno.makeTempDir(); // receives the files it writes
     try {
       const path = new URL(name, folder).pathname;
-      await using example = await startExample(["run", "--no-prompt", ...permissions, path], { cwd, env });
-      assert.equal(await example.stop(), 0);
+      await using example = await startExample(["run", ...permissions, path], { cwd, env, terminal: true });
+      assert.doesNotMatch(example.printed(), /Deno requests/);
+      await example.stop();
     } finally {
       await Deno.remove(cwd, { recursive: true });
     }

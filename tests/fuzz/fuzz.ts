@@ -38,7 +38,7 @@ async function sendMessages(run: FuzzRun, target: SocketTarget, random: Random):
   const url = new URL(target.path, run.url.replace("http", "ws"));
   const token = run.token !== undefined && random.chance(0.5) ? run.token : undefined;
   if (token !== undefined) url.searchParams.set("token", token);
-  const socket = new WebSocket(url);
+  const socket = new WebSocket(url, target.protocol ?? []);
   socket.onerror = (event) => event.preventDefault();
   const closed = new Promise<void>((resolve) => socket.onclose = () => resolve());
   const opened = new Promise<void>((resolve) => socket.onopen = () => resolve());

@@ -9,6 +9,8 @@ import type { Random } from "./random.ts";
 /** A socket's path, and messages it understands. `TEXT` becomes a random text, `VALUE` a random value. */
 export interface SocketTarget {
   readonly path: string;
+  /** The subprotocol. */
+  readonly protocol?: string;
   readonly messages: readonly string[];
 }
 
@@ -33,6 +35,7 @@ const JSON_PROTOCOL = [
   '{"type":"presence","channel":"chat:a"}',
   '{"type":"history","channel":"chat:a","data":{"limit":VALUE,"reverse":true}}',
   '{"type":"query:subscribe","data":{"query":TEXT,"params":VALUE}}',
+  '{"type":"query:subscribe","data":{"sql":TEXT,"params":VALUE,"since":VALUE}}',
   '{"type":"query:unsubscribe","data":{"query":"home.ideas"}}',
   '{"type":"rpc","data":{"method":"home.vote","params":VALUE}}',
   '{"type":"user:cursor","channel":"collaboration","data":{"x":VALUE}}',
@@ -52,6 +55,15 @@ const TINYBASE = [
   'TEXT\n["r7",0,VALUE]',
 ];
 
+/** TinyBase's messages on a socket with several channels. */
+const MULTIPLEXED = [
+  'S\n["m1",-1,[0,1]]',
+  'S\n["m2",-1,[1,"fuzz"]]',
+  'S\n["m3",-1,[1,TEXT]]',
+  'S\n[null,-1,[2,"fuzz"]]',
+  ...TINYBASE.map((message) => `M\nfuzz\n${message}`),
+];
+
 const PIPE = ["|r1|chat|VALUE", "S|r2|TEXT|VALUE", "TEXT|r3|chat|hello", "|||"];
 
 /** Every endpoint for WebSockets. */
@@ -59,6 +71,7 @@ export const SOCKETS: readonly SocketTarget[] = [
   { path: "/connection/websocket", messages: CENTRIFUGE },
   { path: "/ws", messages: JSON_PROTOCOL },
   { path: "/sync/fuzz", messages: TINYBASE },
+  { path: "/sync", protocol: "tinybase", messages: MULTIPLEXED },
   { path: "/relay/fuzz", messages: PIPE },
   { path: "/hub/ws?userId=eve", messages: ['{"type":"x","payload":VALUE}', '{"type":"ack","payload":TEXT}'] },
   { path: "/chat/ws/general/Eve", messages: ["hello", "TEXT", '{"Type":"message","Content":TEXT}'] },
@@ -72,6 +85,10 @@ export const ROUTES: readonly { path: string; bodies?: readonly string[] }[] = [
   { path: "/live_rows.js" },
   { path: "/health" },
   { path: "/health/ready" },
+  { path: "/health/live" },
+  ...["channel.js", "dom.js", "icon.svg", "ideas.js", "main.js", "style.css"].map((file) => ({
+    path: `/home/${file}`,
+  })),
   { path: "/metrics" },
   { path: "/api/stats" },
   { path: "/api/trace?channel=TEXT" },
@@ -83,6 +100,8 @@ export const ROUTES: readonly { path: string; bodies?: readonly string[] }[] = [
   { path: "/hub/api/broadcast", bodies: ['{"type":TEXT,"payload":VALUE,"timestamp":TEXT}', "VALUE"] },
   { path: "/chat/rooms", bodies: ['{"name":TEXT}', "VALUE"] },
   { path: "/chat/rooms/TEXT" },
+  { path: "/chat/rooms/TEXT/messages?limit=VALUE&before=VALUE" },
+  { path: "/relay" },
   { path: "/connection/http_stream", bodies: CENTRIFUGE },
   { path: "/connection/sse", bodies: CENTRIFUGE },
   { path: "/connection/sse?cf_connect=TEXT" },

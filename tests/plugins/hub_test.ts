@@ -274,6 +274,24 @@ Deno.test("H06 a message without a timestamp gets one, and unknown fields are re
   assert.deepEqual((await ann.nextJson()).payload, {});
 });
 
+Deno.test("payloads arrive as they were written, numbers included", async () => {
+  await using server = await hubServer({ keep: { messages: 10, ms: 60_000 } });
+  await using ann = await server.join("userId=ann&sessionId=1");
+  const payload = `{ "big": 12345678901234567890, "exp": 1e400, "float": 1.0, "x": "}" }`;
+  const message = `{"type":"update","payload":${payload}}`;
+  const calls: [path: string, body: string][] = [
+    ["/api/send", `{"targetUserId":"ann","message":${message}}`],
+    ["/api/send", `{"targetSessionId":"1","message":${message}}`],
+    ["/api/broadcast", message],
+  ];
+  for (const [path, body] of calls) {
+    assert.equal((await server.call(path, body)).status, 200);
+    const text = await ann.nextText();
+    assert.ok(text.includes(`"payload":${payload},`), text);
+    assert.equal(JSON.parse(text).type, "update");
+  }
+});
+
 Deno.test("H06 an invalid message is refused with 400 and a reason", async () => {
   await using server = await hubServer();
   const bad: [unknown, RegExp][] = [

@@ -4,6 +4,8 @@ import type { Access } from "../../auth/types.ts";
 import { type BodyLimits, readText } from "../../shared/body.ts";
 import { httpError } from "../../shared/http_errors.ts";
 import { memoryResults, once } from "../../shared/idempotency.ts";
+import { memberText } from "../../shared/json_text.ts";
+import { Payload } from "../../shared/payload.ts";
 import { isRecord } from "../../shared/records.ts";
 import type { HubMessage } from "./message.ts";
 import type { Sender, SendReport, Targets } from "./sending.ts";
@@ -29,13 +31,14 @@ export function addRoutes(app: App, parts: ApiParts): void {
   const { sender, base, clock } = parts;
   const results = memoryResults<Promise<object>>(MAX_RESULTS, clock);
 
-  const route = (path: string, work: (body: unknown) => Promise<object>) => {
+  const route = (path: string, work: (body: unknown, text: string) => Promise<object>) => {
     app.post(base + path, async (c) => {
       try {
         await authorize(c, parts);
-        const body = parse(await readText(c.req.raw, { ...parts.limits, clock: clock() }));
+        const text = await readText(c.req.raw, { ...parts.limits, clock: clock() });
+        const body = parse(text);
         const key = c.req.header("idempotency-key");
-        const run = () => work(body);
+        const run = () => work(body, text);
         const result = await (key === undefined ? run() : once(results, `${path} ${key}`, RESULT_MS, run));
         return c.json({ status: "success", ...result });
       } catch (error) {
@@ -44,20 +47,27 @@ export function addRoutes(app: App, parts: ApiParts): void {
     });
   };
 
-  route("/api/send", async (body) => {
+  route("/api/send", async (body, text) => {
     const { targetUserId, targetSessionId, message } = objectFrom(body);
     const targets = {
       ...target("user", "targetUserId", targetUserId),
       ...target("session", "targetSessionId", targetSessionId),
     };
-    const report = await sender.send(targets, message as HubMessage);
+    const report = await sender.send(targets, messageFrom(message, text, "message"));
     return { message: summary(report), ...report };
   });
 
-  route("/api/broadcast", async (body) => {
-    const delivered = await sender.broadcast(body as HubMessage);
+  route("/api/broadcast", async (body, text) => {
+    const delivered = await sender.broadcast(messageFrom(body, text));
     return { message: "Broadcast sent successfully", delivered };
   });
+}
+
+/** Takes the payload as it was written: numbers stay exact. The sender checks the message. */
+function messageFrom(message: unknown, body: string, ...path: string[]): HubMessage {
+  const text = isRecord(message) ? memberText(body, ...path, "payload") : undefined;
+  if (text === undefined) return message as HubMessage;
+  return { ...message as HubMessage, payload: Payload.fromValidJson(text) };
 }
 
 /** Admits backends with the hub's key, and admins. */

@@ -11,7 +11,7 @@ import type { AwaySessions } from "./away_sessions.ts";
 import { encoder } from "./encoder.ts";
 import type { Accepted } from "./handshake.ts";
 import type { Member, Members } from "./members.ts";
-import { complete } from "./message.ts";
+import { complete, encoded } from "./message.ts";
 import { BROADCASTS, sessionChannel, userChannel } from "./names.ts";
 
 /**
@@ -41,7 +41,7 @@ export function joining({ channels, members, away, clock, log }: {
     for (const { payload } of missed.sort(bySendOrder)) conn.send(payload.text);
     if (subscribed.every(({ wasRecovering, recovered }) => recovered || !wasRecovering)) return;
     log()?.info("a session was away too long: some of its messages are lost", { user });
-    conn.send(JSON.stringify(complete({ type: "messages_lost" }, clock().now())));
+    conn.send(encoded(complete({ type: "messages_lost" }, clock().now())).text);
   }
 
   return (conn, { user, session, identity }) => {

@@ -1,11 +1,12 @@
 import { PlugboardError } from "../../../core/mod.ts";
+import { Payload } from "../../shared/payload.ts";
 import { isRecord } from "../../shared/records.ts";
 
 /** A message of the hub, as its sender gives it. */
 export interface HubMessage {
   /** What it is: `notification`, `update`, `announcement` … */
   readonly type: string;
-  /** Any JSON value. @default {{}} */
+  /** Any JSON value, or a `Payload`. @default {{}} */
   readonly payload?: unknown;
   /** ISO 8601. @default {now} */
   readonly timestamp?: string;
@@ -26,6 +27,13 @@ export function complete(message: unknown, now: number): SentMessage {
     throw bad("a message's timestamp must be in ISO 8601, such as 2024-01-01T00:00:00Z");
   }
   return { type, payload, timestamp };
+}
+
+/** Returns a message as clients get it, with its payload as it was written. */
+export function encoded({ type, payload, timestamp, id }: SentMessage): Payload {
+  const start = `{"type":${JSON.stringify(type)},"payload":${Payload.of(payload).text}`;
+  const end = id === undefined ? "}" : `,"id":"${id}"}`;
+  return Payload.fromValidJson(`${start},"timestamp":${JSON.stringify(timestamp)}${end}`);
 }
 
 function bad(message: string): PlugboardError {

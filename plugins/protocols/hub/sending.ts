@@ -1,8 +1,9 @@
 import { type Clock, PlugboardError } from "../../../core/mod.ts";
 import type { Channels } from "../../channels.ts";
+import type { Payload } from "../../shared/payload.ts";
 import type { AwaySessions } from "./away_sessions.ts";
 import type { Members } from "./members.ts";
-import { complete, type HubMessage, type SentMessage } from "./message.ts";
+import { complete, encoded, type HubMessage } from "./message.ts";
 import { BROADCASTS, idProblem, sessionChannel, type SessionKey, sessionKey, userChannel } from "./names.ts";
 
 /** The receivers of a message; a connection that matches both gets it once. */
@@ -46,17 +47,17 @@ export function sender({ channels, members, away, perUser, clock }: {
 }): Sender {
   let sent = 0;
 
-  function completed(message: HubMessage): SentMessage {
+  function completed(message: HubMessage): Payload {
     const whole = complete(message, clock().now());
-    return away === undefined ? whole : { ...whole, id: crypto.randomUUID() };
+    return encoded(away === undefined ? whole : { ...whole, id: crypto.randomUUID() });
   }
 
-  async function publish(channel: string, message: SentMessage): Promise<number> {
+  async function publish(channel: string, message: Payload): Promise<number> {
     const options = away === undefined ? {} : { tags: { n: String(sent++) } };
     return (await channels.publish(channel, message, options)).receivers;
   }
 
-  async function toUser(user: string, message: SentMessage): Promise<TargetReport> {
+  async function toUser(user: string, message: Payload): Promise<TargetReport> {
     const delivered = await publish(userChannel(user), message);
     return { delivered, known: delivered > 0 || away?.hasUser(user) === true };
   }
@@ -78,7 +79,7 @@ export function sender({ channels, members, away, perUser, clock }: {
   /** Sends to a session. Connections of `servedUser` already have the message and are only counted. */
   async function toSession(
     session: SessionKey,
-    message: SentMessage,
+    message: Payload,
     servedUser: string | undefined,
   ): Promise<{ report: TargetReport; more: number }> {
     const all = members.ofSession(session);
@@ -88,8 +89,7 @@ export function sender({ channels, members, away, perUser, clock }: {
     let more = 0;
     if (served > 0) {
       // Other users with the same session id: the session's channel would reach the served ones again.
-      const text = JSON.stringify(message);
-      more = others.filter(({ conn }) => conn.send(text)).length;
+      more = others.filter(({ conn }) => conn.send(message.text)).length;
     } else if (servedUser === undefined || awayUser !== servedUser) {
       more = await publish(sessionChannel(session), message);
     }

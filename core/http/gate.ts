@@ -23,8 +23,10 @@ import type { Framing } from "../contract/framing.ts";
 import { networkOf } from "../contract/network.ts";
 import type { Admission, Sent, ServerState } from "../contract/plugin.ts";
 import type { Transport } from "../contract/transport.ts";
+import { ClosingSockets } from "./closing_sockets.ts";
+import { stopIdleTimer } from "./socket_internals.ts";
 import { Tally } from "./tally.ts";
-import { rejectSocket, SocketTransport, stopIdleTimer, upgradeWebSocket, whenOpen } from "./websocket.ts";
+import { rejectSocket, SocketTransport, upgradeWebSocket, whenOpen } from "./websocket.ts";
 
 /** The limits of all connections together and of each of them. */
 export interface GateLimits extends Limits, LivenessOptions {
@@ -68,6 +70,7 @@ export class Gate {
   readonly #outbox = new Outbox();
   readonly #turns = new Turns();
   readonly #liveness: Liveness;
+  readonly #closing: ClosingSockets;
   /** By endpoint and format. */
   readonly #wirings = new Map<Endpoint, Map<unknown, Wiring>>();
   /** Counts connections, pending admissions, and closed connections whose socket is not gone yet. */
@@ -78,6 +81,7 @@ export class Gate {
   constructor(options: GateOptions) {
     this.#options = options;
     this.#liveness = new Liveness(options.clock, options.limits);
+    this.#closing = new ClosingSockets(options.clock);
   }
 
   /** Starts to ping the connections. */
@@ -123,8 +127,9 @@ export class Gate {
     const early = new Inbox(limits);
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => {
-      const { code, reason } = closeCodes.tooManyRequests;
-      if (!early.push(typeof data === "string" ? data : new Uint8Array(data))) socket.close(code, reason);
+      if (early.push(typeof data === "string" ? data : new Uint8Array(data))) return;
+      socket.onmessage = null;
+      rejectSocket(socket, closeCodes.tooManyRequests, this.#closing);
     };
     const place = await this.#reserve(applicant);
     if (place instanceof Response) return place;
@@ -185,10 +190,10 @@ export class Gate {
   /** Opens a connection on an open socket. */
   #takeOver(socket: WebSocket, place: Place): ServerConnection | undefined {
     if (this.#options.state() !== "ready") {
-      rejectSocket(socket, closeCodes.shutdown, place.release);
+      rejectSocket(socket, closeCodes.shutdown, this.#closing, place.release);
       return;
     }
-    const transport = new SocketTransport(socket);
+    const transport = new SocketTransport(socket, this.#closing);
     const conn = this.#open(place, transport);
     transport.listen(conn, this.#gone);
     return conn;

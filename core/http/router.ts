@@ -1,4 +1,5 @@
 import { Hono } from "@hono/hono";
+import { METHOD_NAME_ALL } from "@hono/hono/router";
 import { getPath } from "@hono/hono/utils/url";
 import type { Connection } from "../contract/connection.ts";
 import type { Endpoint } from "../contract/endpoint.ts";
@@ -45,7 +46,7 @@ export class Router {
     for (const { path } of plugins.flatMap(({ endpoints = [] }) => endpoints)) {
       this.#app.on("GET", [path].flat(), upgradeRequired);
     }
-    this.#app.notFound(() => refusal(404, "not_found", "There is nothing at this path"));
+    this.#app.notFound(({ env, req }) => env.original === undefined ? this.#refuse(req) : notFound());
     this.#app.onError((error) => {
       // Hono's middleware throws errors that have a response.
       if ("getResponse" in error) return error.getResponse();
@@ -75,8 +76,10 @@ export class Router {
   }
 
   #mount(endpoint: Endpoint): void {
-    this.#app.on(SOCKET, [endpoint.path].flat(), async ({ env, req }) => {
-      const original = env.original!;
+    this.#app.on(SOCKET, [endpoint.path].flat(), async ({ env, req }, next) => {
+      const { original } = env;
+      // A client's own method of this name.
+      if (original === undefined) return await next();
       const { headers } = req.raw;
       const applicant = { endpoint, url: original.url, headers, params: req.param(), ip: env.ip };
       const result = env.socket === undefined
@@ -89,11 +92,29 @@ export class Router {
       return new Response();
     });
   }
+
+  /** Refuses a request that no route answered: either its path is unknown, or its method. */
+  #refuse({ method, path }: { method: string; path: string }): Response {
+    const { router, routes } = this.#app;
+    const routesOf = (method: string) => router.match(method, path)[0].length;
+    const middleware = routesOf(METHOD_NAME_ALL);
+    const methods = new Set(routes.map(({ method }) => method));
+    const allowed = [...methods].filter((name) => name !== SOCKET && routesOf(name) > middleware);
+    // Hono answers HEAD as GET.
+    if (allowed.includes("GET")) allowed.push("HEAD");
+    if (allowed.length === 0 || allowed.includes(method)) return notFound();
+    const allow = allowed.join(", ");
+    return refusal(405, "method_not_allowed", `Methods allowed at this path: ${allow}`, { allow });
+  }
 }
 
 /** Copies a request, so that its headers stay readable after the runtime's request has ended. */
 function toSocketRequest(url: string, headers: Headers): Request {
   return new Request(url, { method: SOCKET, headers });
+}
+
+function notFound(): Response {
+  return refusal(404, "not_found", "There is nothing at this path");
 }
 
 function upgradeRequired(): Response {

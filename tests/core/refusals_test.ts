@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Endpoint, Framing } from "../../core/mod.ts";
+import type { AnyPlugin, Endpoint, Framing } from "../../core/mod.ts";
 import { echo } from "../../plugins/protocols/echo.ts";
 import { type Client, RawClient, serve, until, within } from "../kit/mod.ts";
 
@@ -37,8 +37,43 @@ Deno.test("a plain request gets 426 at an endpoint and 404 at an unknown path, i
   assert.equal(plain.headers.get("upgrade"), "websocket");
   await refused(plain, 426, "upgrade_required");
   await refused(await server.fetch("/nowhere"), 404, "not_found");
-  await refused(await server.fetch("/echo", { method: "POST" }), 404, "not_found");
   assert.match(await upgrade(server.port, "/nowhere"), /^HTTP\/1.1 404/);
+});
+
+Deno.test("a wrong method gets 405 with the methods of the path, and an unknown path 404", async () => {
+  const page: AnyPlugin = {
+    name: "page",
+    routes(app) {
+      app.use(async (_, next) => await next());
+      app.use("/guarded/*", async (c, next) => {
+        if (c.req.query("key") !== "x") return c.text("who are you?", 401);
+        await next();
+      });
+      app.get("/page", (c) => c.text("a page"));
+      app.post("/page", (c) => c.text("posted"));
+      app.put("/guarded/page/:id", (c) => c.req.param("id") === "1" ? c.text("put") : c.notFound());
+      app.all("/any", (c) => c.text(c.req.method));
+    },
+  };
+  await using server = await serve({}, page, echo());
+  const ask = async (method: string, path: string) => {
+    const response = await server.fetch(path, { method });
+    const text = await response.text();
+    if (response.ok || response.status === 401) return [response.status, text];
+    return [response.status, response.headers.get("allow") ?? JSON.parse(text).error.code];
+  };
+  for (const method of ["DELETE", "OPTIONS", "SOCKET", "FOO"]) {
+    assert.deepEqual(await ask(method, "/page?x=1"), [405, "GET, POST, HEAD"], method);
+    // The method under which WebSocket requests are routed does not reach an endpoint.
+    assert.deepEqual(await ask(method, "/echo"), [405, "GET, HEAD"], method);
+    assert.deepEqual(await ask(method, "/nowhere"), [404, "not_found"], method);
+    assert.deepEqual(await ask(method, "/any"), [200, method], method);
+  }
+  assert.deepEqual(await ask("GET", "/guarded/page/1?key=x"), [405, "PUT"]);
+  assert.deepEqual(await ask("PUT", "/guarded/page/1?key=x"), [200, "put"]);
+  assert.deepEqual(await ask("PUT", "/guarded/page/2?key=x"), [404, "not_found"]);
+  assert.deepEqual(await ask("GET", "/guarded/page/1"), [401, "who are you?"]);
+  assert.deepEqual(server.log.take(), []);
 });
 
 Deno.test("an invalid handshake gets 400 and takes no place", async () => {

@@ -66,7 +66,7 @@ export function streams(
       app.post(ssePath, (c) => open(sse, c.req.raw, c.env.ip, body));
       app.get(ssePath, (c) => {
         // The sender of a HEAD request never reads, or ends, a stream.
-        return c.req.raw.method === "HEAD" ? methodNotAllowed() : open(sse, c.req.raw, c.env.ip, fromQuery);
+        return c.req.raw.method === "HEAD" ? headNotAllowed() : open(sse, c.req.raw, c.env.ip, fromQuery);
       });
       app.post(emulationPath, async (c) => {
         const cors = corsHeaders(c.req.raw, allows);
@@ -74,7 +74,6 @@ export function streams(
       });
       for (const path of [httpStreamPath, ssePath, emulationPath]) {
         app.options(path, (c) => preflight(c.req.raw, allows));
-        app.all(path, methodNotAllowed);
       }
     },
   };
@@ -156,8 +155,8 @@ export function streams(
   }
 }
 
-function methodNotAllowed(): Response {
-  return refusal(405, "method_not_allowed", "Use POST", { allow: "POST, OPTIONS" });
+function headNotAllowed(): Response {
+  return refusal(405, "method_not_allowed", "Use POST or GET", { allow: "POST, GET, OPTIONS" });
 }
 
 /** The connect command in the URL: an event source cannot send a body. */

@@ -12,29 +12,39 @@ import type { ServerConnection } from "./server_connection.ts";
 
 const SLOTS = 50;
 
+/** Turns that a late tick catches up with. After more, all connections are pinged. */
+const STALL_TURNS = SLOTS / 10;
+
 /** When to ping, and how long to wait for an answer. */
 export interface LivenessOptions {
   readonly pingIntervalMs: number;
   readonly pongTimeoutMs: number;
 }
 
+/** The connections that are pinged at the same time. */
+class Slot {
+  readonly connections = new Set<ServerConnection>();
+  /** When their answers are due, in ticks. */
+  due = Infinity;
+}
+
 /**
  * Pings every connection once per interval, and closes those that do not answer.
  *
- * The timeout of an answer is counted in ticks, not in milliseconds. There are no ticks while the event loop is
+ * The wheel turns with the clock, so pings are on time although ticks are late. Clients count their own time, and
+ * leave without a ping. The timeout of an answer is counted in ticks. There are no ticks while the event loop is
  * blocked, so the time in which answers could not be read does not count.
  */
 export class Liveness {
-  readonly #slots: Set<ServerConnection>[] = Array.from({ length: SLOTS }, () => new Set());
-  readonly #slotOf = new Map<ServerConnection, Set<ServerConnection>>();
+  readonly #slots = Array.from({ length: SLOTS }, () => new Slot());
+  readonly #slotOf = new Map<ServerConnection, Slot>();
   readonly #clock: Clock;
   readonly #tickMs: number;
   readonly #pongTicks: number;
+  #startedAt = 0;
   #turn = 0;
   /** Ticks before which the event loop has turned, so that answers could be read. */
   #freeTicks = 0;
-  /** The value of `#freeTicks` when each slot was pinged. */
-  readonly #pingedAt: number[] = new Array(SLOTS).fill(0);
   #loopTurned = true;
   #cancel: (() => void) | undefined;
 
@@ -45,6 +55,7 @@ export class Liveness {
   }
 
   start(): void {
+    this.#startedAt = this.#clock.now();
     this.#cancel = this.#clock.every(this.#tickMs, () => this.#tick());
   }
 
@@ -55,13 +66,13 @@ export class Liveness {
   /** Adds a connection. Its first ping comes at a random time between half an interval and a whole one. */
   add(conn: ServerConnection): void {
     const ahead = Math.ceil(SLOTS / 2 + Math.random() * (SLOTS / 2));
-    const slot = this.#slots[(this.#turn + ahead) % SLOTS]!;
-    slot.add(conn);
+    const slot = this.#slotAt(this.#turn + ahead);
+    slot.connections.add(conn);
     this.#slotOf.set(conn, slot);
   }
 
   delete(conn: ServerConnection): void {
-    this.#slotOf.get(conn)?.delete(conn);
+    this.#slotOf.get(conn)?.connections.delete(conn);
     this.#slotOf.delete(conn);
   }
 
@@ -71,12 +82,33 @@ export class Liveness {
       this.#freeTicks++;
       setImmediate(() => this.#loopTurned = true);
     }
-    this.#turn = (this.#turn + 1) % SLOTS;
-    const due = (this.#turn - this.#pongTicks + SLOTS) % SLOTS;
-    if (this.#freeTicks - this.#pingedAt[due]! >= this.#pongTicks) {
-      for (const conn of this.#slots[due]!) conn.checkPong();
+    for (const slot of this.#slots) if (slot.due <= this.#freeTicks) this.#check(slot);
+    const from = this.#turn;
+    this.#turn = Math.round((this.#clock.now() - this.#startedAt) / this.#tickMs);
+    if (this.#turn - from > STALL_TURNS) return this.#pingAll();
+    for (let turn = from + 1; turn <= this.#turn; turn++) {
+      const slot = this.#slotAt(turn);
+      for (const conn of slot.connections) conn.checkReader();
+      this.#ping(slot);
     }
-    this.#pingedAt[this.#turn] = this.#freeTicks;
-    for (const conn of this.#slots[this.#turn]!) conn.ping();
+  }
+
+  /** After a stall, many clients are about to leave. Their readers were not slow: nothing was sent to them. */
+  #pingAll(): void {
+    for (const slot of this.#slots) this.#ping(slot);
+  }
+
+  #slotAt(turn: number): Slot {
+    return this.#slots[turn % SLOTS]!;
+  }
+
+  #ping(slot: Slot): void {
+    slot.due = this.#freeTicks + this.#pongTicks;
+    for (const conn of slot.connections) conn.ping();
+  }
+
+  #check(slot: Slot): void {
+    slot.due = Infinity;
+    for (const conn of slot.connections) conn.checkPong();
   }
 }

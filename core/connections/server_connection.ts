@@ -190,14 +190,20 @@ export class ServerConnection implements Connection, TransportEvents {
     this.#heard = true;
   }
 
+  /** Closes the connection if the network has taken nothing since the last check, although something waits. */
+  checkReader(): void {
+    if (this.#backlog.stalled()) this.close(closeCodes.slow);
+  }
+
   /** Asks for a sign of life with the protocol's ping, else with the transport's. */
   ping(): void {
-    if (this.#backlog.stalled()) return this.close(closeCodes.slow);
+    if (!this.open) return;
     const session = this.#session;
     try {
       this.#heard = false;
-      if (session?.ping !== undefined) this.#wiring.hooks.contain(this.endpoint.name, "ping", session.ping());
-      else this.#heard = this.#backlog.transport.ping?.() !== true;
+      const sent = session?.ping === undefined ? this.#backlog.transport.ping?.() ?? false : session.ping();
+      if (sent === false) this.#heard = true;
+      this.#wiring.hooks.contain(this.endpoint.name, "ping", sent);
     } catch (error) {
       this.#fail("ping", error);
     }

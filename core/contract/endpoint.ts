@@ -7,7 +7,7 @@
 import type { Closed } from "./close_codes.ts";
 import type { Connection, EndpointInfo } from "./connection.ts";
 import type { DataOf, FrameKind, Framing, Message } from "./framing.ts";
-import type { MaybePromise } from "./promises.ts";
+import type { MaybePromise, Nothing } from "./promises.ts";
 
 /** A request to open a connection. Unlike the runtime's request, it stays readable and can be kept. */
 export interface Upgrade {
@@ -34,8 +34,11 @@ export interface Session<Data extends Message = string> {
    * rejection closes the connection with `internalError`. When the connection ends, waiting messages are dropped.
    */
   readonly message: (data: Data) => void | Promise<void>;
-  /** Sends the protocol's own ping, which the client answers with any message. The default is a WebSocket ping. */
-  ping?(): void;
+  /**
+   * Sends the protocol's own ping, which the client answers with any message. The default is a WebSocket ping. `false`
+   * if none was sent, so that no answer is expected.
+   */
+  ping?(): boolean | Nothing;
   /** The connection has ended. */
   close?(why: Closed): void;
 }

@@ -144,6 +144,86 @@ Deno.test("an event loop that is repeatedly blocked for longer than the timeout 
   }
 });
 
+Deno.test("after a stall of the event loop, every connection is pinged at once, and none is closed for it", async () => {
+  const clock = new FakeClock();
+  const options = { clock, pingIntervalMs: 25_000, pongTimeoutMs: 8_000 };
+  await using server = await offline(options, { name: "test", endpoints: [pinging, plain] });
+  const all = await Promise.all(
+    Array.from({ length: 100 }, (_, i) => server.connect(i % 2 ? pinging : plain)),
+  );
+  const pings = () => all.map(({ transport }) => transport.pings + transport.frames.length);
+  for (let i = 0; i < 100; i++) {
+    clock.advance(500);
+    await turn();
+    for (const { conn } of all) conn.heard();
+  }
+  // A message is on its way to half of them.
+  for (const { transport } of all.slice(50)) transport.buffered = 1;
+  for (const stallMs of [3_000, 20_000, 60_000]) {
+    const before = pings();
+    clock.block(stallMs);
+    clock.advance(0);
+    await turn();
+    assert.deepEqual(pings(), before.map((count) => count + 1), `after ${stallMs} ms`);
+    for (const { conn } of all) conn.heard();
+  }
+  for (const { transport } of all) transport.buffered = 0;
+  for (let i = 0; i < 20; i++) {
+    clock.advance(500);
+    await turn();
+  }
+  assert.ok(all.every(({ conn }) => conn.open));
+});
+
+Deno.test("peers that do not answer after a stall are closed after the timeout", async () => {
+  const clock = new FakeClock();
+  const options = { clock, pingIntervalMs: 25_000, pongTimeoutMs: 8_000 };
+  await using server = await offline(options, { name: "test", endpoints: [plain] });
+  const { conn, transport } = await server.connect(plain);
+  clock.block(20_000);
+  const since = clock.now();
+  // The regular ping may come soon after the first one, and starts the timeout again.
+  for (let i = 0; i < 40 && conn.open; i++) {
+    clock.advance(500);
+    await turn();
+  }
+  assert.equal(transport.closed?.code, 3012);
+  const took = clock.now() - since;
+  assert.ok(took >= 8_000 && took <= 17_000, `it took ${took} ms`);
+});
+
+Deno.test("late ticks delay no pings: a client counts its own time", async () => {
+  const clock = new FakeClock();
+  const options = { clock, pingIntervalMs: 25_000, pongTimeoutMs: 8_000 };
+  await using server = await offline(options, { name: "test", endpoints: [plain] });
+  const { conn, transport } = await server.connect(plain);
+  const times: number[] = [];
+  for (let i = 0; i < 300; i++) {
+    const before = transport.pings;
+    clock.block(900);
+    clock.advance(500);
+    await turn();
+    conn.heard();
+    if (transport.pings > before) times.push(clock.now());
+  }
+  const gaps = times.slice(1).map((time, i) => time - times[i]!);
+  assert.ok(gaps.length > 10 && Math.max(...gaps) < 27_000, gaps.join());
+});
+
+Deno.test("a connection whose protocol sends no ping needs no answer", async () => {
+  const silent: Endpoint = {
+    name: "silent",
+    path: "/silent",
+    open: () => ({ ping: () => false, message() {} }),
+  };
+  const clock = new FakeClock();
+  const options = { clock, pingIntervalMs: INTERVAL_MS, pongTimeoutMs: TIMEOUT_MS };
+  await using server = await offline(options, { name: "test", endpoints: [silent] });
+  const { conn } = await server.connect(silent);
+  await pass(clock, 4 * INTERVAL_MS);
+  assert.equal(conn.open, true);
+});
+
 Deno.test("pings stop with the connection and with the server", async () => {
   const clock = new FakeClock();
   const options = { clock, pingIntervalMs: INTERVAL_MS, pongTimeoutMs: TIMEOUT_MS };

@@ -27,7 +27,7 @@ export class FakeClock implements Clock {
     for (let due = this.#due(end); due !== undefined; due = this.#due(end)) {
       this.#now = Math.max(this.#now, due.at);
       if (due.every === undefined) this.#timers.delete(due);
-      else due.at += due.every;
+      else due.at = this.#now + due.every;
       due.run();
     }
     this.#now = end;

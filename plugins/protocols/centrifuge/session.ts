@@ -46,7 +46,7 @@ export class CentrifugeSession implements Session<Message>, Caller {
   readonly conn: Connection;
   readonly services: Shared;
   /** Sends the protocol's ping. Absent if the client wants WebSocket pings: the kernel sends them. */
-  readonly ping?: () => void;
+  readonly ping?: () => boolean;
   readonly #codec: Codec;
   /** The secret for requests to the emulation endpoint; absent over a WebSocket. */
   readonly #secret: string | undefined;
@@ -85,10 +85,10 @@ export class CentrifugeSession implements Session<Message>, Caller {
   }
 
   /** One function for all sessions. */
-  static #ping(this: CentrifugeSession): void {
-    if (this.#state !== "connected") return;
+  static #ping(this: CentrifugeSession): boolean {
+    if (this.#state !== "connected") return false;
     this.#pendingPongs++;
-    this.conn.send(this.#codec.ping);
+    return this.conn.send(this.#codec.ping);
   }
 
   close(): void {

@@ -14,7 +14,7 @@ import {
   inEach,
   TRANSPORTS,
 } from "../../kit/centrifuge.ts";
-import { type Client, FakeClock, until, within } from "../../kit/mod.ts";
+import { type Client, FakeClock, turn, until, within } from "../../kit/mod.ts";
 
 /** A client that has signed in. */
 async function connected(server: CentrifugeServer, encoding: Encoding): Promise<LineClient> {
@@ -412,6 +412,25 @@ inEach("a client that does not sign in within ten seconds is disconnected", asyn
   assert.equal((await within("the close", silent.closed)).code, 3502);
   await answers(good, `{"publish":{"channel":"a","data":1},"id":2}`, 1);
 });
+
+inEach(
+  "a client that has not signed in gets no ping, and is not closed for a missing answer",
+  async (encoding) => {
+    const clock = new FakeClock();
+    await using server = await centrifugeServer({
+      server: { clock, pingIntervalMs: 2_000, pongTimeoutMs: 500 },
+    });
+    await using silent = await connectIn(server, encoding);
+    await until("the connection", () => server.test.server.connections.size === 1);
+    for (let passed = 0; passed < 9_000; passed += 100) {
+      clock.advance(100);
+      await turn();
+    }
+    assert.deepEqual([server.test.server.connections.size, silent.waiting], [1, 0]);
+    clock.advance(2_000);
+    assert.equal((await within("the close", silent.closed)).code, 3502);
+  },
+);
 
 inEach("each ping needs one pong, and a client without a pong is disconnected", async (encoding) => {
   const clock = new FakeClock();

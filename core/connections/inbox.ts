@@ -1,37 +1,40 @@
 import type { Message } from "../contract/framing.ts";
 
-/** The limits of an inbox. */
+/** The limit of an inbox. */
 export interface InboxLimits {
-  /** Messages that may wait. */
-  readonly maxWaitingMessages: number;
-  /** Their bytes; a character of text counts as one. */
+  /** Bytes that may wait; a character of text counts as one, and each message as some more. */
   readonly maxWaitingBytes: number;
 }
 
-/** A bounded queue of messages. */
+/** What a message takes in memory in addition to its bytes. */
+const MESSAGE_BYTES = 64;
+
+/** A queue of messages, bounded by their bytes. */
 export class Inbox {
   readonly #waiting: Message[] = [];
   /** Messages before this index were removed. */
   #start = 0;
-  readonly #limits: InboxLimits;
+  readonly #maxBytes: number;
   #bytes = 0;
 
-  constructor(limits: InboxLimits) {
-    this.#limits = limits;
+  constructor({ maxWaitingBytes }: InboxLimits) {
+    this.#maxBytes = maxWaitingBytes;
   }
 
-  /** Adds a message. Returns `false` if the limits are exceeded. */
+  /** Adds a message. Returns `false` if it does not fit; a single one always fits. */
   push(message: Message): boolean {
-    this.#bytes += message.length;
-    const { maxWaitingMessages, maxWaitingBytes } = this.#limits;
-    return this.#waiting.push(message) - this.#start <= maxWaitingMessages && this.#bytes <= maxWaitingBytes;
+    const bytes = this.#bytes + message.length + MESSAGE_BYTES;
+    if (bytes > this.#maxBytes && this.#bytes > 0) return false;
+    this.#bytes = bytes;
+    this.#waiting.push(message);
+    return true;
   }
 
   /** Removes and returns the oldest message. */
   shift(): Message | undefined {
     const message = this.#waiting[this.#start];
     if (message === undefined) return undefined;
-    this.#bytes -= message.length;
+    this.#bytes -= message.length + MESSAGE_BYTES;
     if (++this.#start > this.#waiting.length >> 1) {
       this.#waiting.splice(0, this.#start);
       this.#start = 0;

@@ -52,6 +52,9 @@ export interface Wiring {
 /** After this much was sent to a client, others have a turn before its next request. A character of text counts as one. */
 const TURN_BYTES = 65_536;
 
+/** Pings until which a connection that leaves may wait for answers. Its handler may hang. */
+const MAX_PINGS = 2;
+
 /** A connection: plugins see a {@linkcode Connection}, the transport sees {@linkcode TransportEvents}. */
 export class ServerConnection implements Connection, TransportEvents {
   readonly id: string = crypto.randomUUID();
@@ -66,6 +69,7 @@ export class ServerConnection implements Connection, TransportEvents {
   #batch: Batch | undefined;
   #inbox: Inbox | undefined;
   #working: Promise<void> | undefined;
+  #leaving: { readonly why: CloseCode; pings: number } | undefined;
   #heard = true;
   /** Bytes that were sent since its last turn. */
   #sentBytes = 0;
@@ -122,10 +126,16 @@ export class ServerConnection implements Connection, TransportEvents {
     }
   }
 
-  /** Handles no more messages, and closes when the message that is being handled is done. */
+  /** Accepts no more messages, and closes when those that have arrived are answered. */
   async leave(why: CloseCode): Promise<void> {
     if (this.#state === "open") this.#state = "leaving";
+    this.#leaving ??= { why, pings: 0 };
     await this.#working;
+    try {
+      await this.#session?.answered?.();
+    } catch (error) {
+      return this.#fail("answered", error);
+    }
     this.close(why);
   }
 
@@ -173,13 +183,13 @@ export class ServerConnection implements Connection, TransportEvents {
   }
 
   receive(data: Message): void {
-    if (this.#state !== "open") return;
     this.#heard = true;
+    if (this.#state !== "open") return;
     const refusal = this.#refusal(data);
     if (refusal !== undefined) return this.close(refusal);
     if (this.#wiring.hooks.message(this, data) || !this.open) return;
     if (this.#inbox === undefined) this.#handle(data);
-    else if (!this.#inbox.push(data)) this.close(closeCodes.tooManyRequests);
+    else if (!this.#inbox.push(data)) void this.leave(closeCodes.tooManyRequests);
   }
 
   ended(why: Closed): void {
@@ -198,6 +208,9 @@ export class ServerConnection implements Connection, TransportEvents {
   /** Asks for a sign of life with the protocol's ping, else with the transport's. */
   ping(): void {
     if (!this.open) return;
+    if (this.#leaving !== undefined && ++this.#leaving.pings > MAX_PINGS) {
+      return this.close(this.#leaving.why);
+    }
     const session = this.#session;
     try {
       this.#heard = false;

@@ -39,6 +39,11 @@ export interface Session<Data extends Message = string> {
    * if none was sent, so that no answer is expected.
    */
   ping?(): boolean | Nothing;
+  /**
+   * Resolves when all handled messages are answered, before the server closes the connection. Needed if answers come
+   * after the promises of their messages.
+   */
+  answered?(): MaybePromise<void>;
   /** The connection has ended. */
   close?(why: Closed): void;
 }

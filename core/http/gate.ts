@@ -218,7 +218,6 @@ export class Gate {
     let wiring = wirings.get(format);
     if (wiring === undefined) {
       const { hooks, limits } = this.#options;
-      const { maxWaitingMessages } = limits;
       // The largest message of an endpoint may wait.
       const maxWaitingBytes = Math.max(limits.maxWaitingBytes, endpoint.maxMessageBytes ?? 0);
       const { maxMessageBytes = limits.maxMessageBytes, maxQueuedBytes = limits.maxQueuedBytes } = endpoint;
@@ -232,7 +231,7 @@ export class Gate {
         outbox: this.#outbox,
         turns: this.#turns,
         lane: this.#outbox.lane(join),
-        limits: { maxMessageBytes, maxQueuedBytes, maxWaitingMessages, maxWaitingBytes },
+        limits: { maxMessageBytes, maxQueuedBytes, maxWaitingBytes },
         sent,
         ended: this.#ended,
       };

@@ -13,9 +13,6 @@ import {
   waitForAnswer,
 } from "./socket_internals.ts";
 
-/** Frames that a client may send without an answer to the close frame. */
-const MAX_LATE_FRAMES = 1_000;
-
 /** How long a socket may take to open after its upgrade. */
 const HANDSHAKE_MS = 10_000;
 
@@ -75,7 +72,6 @@ export class SocketTransport implements Transport, EventListenerObject {
   readonly #closing: ClosingSockets;
   #conn: ServerConnection | undefined;
   #gone: ((conn: ServerConnection) => void) | undefined;
-  #lateFrames = 0;
 
   constructor(socket: WebSocket, closing: ClosingSockets) {
     this.#socket = socket;
@@ -125,7 +121,6 @@ export class SocketTransport implements Transport, EventListenerObject {
   #message({ data }: MessageEvent): void {
     const conn = this.#conn!;
     if (conn.open) conn.receive(typeof data === "string" ? data : new Uint8Array(data));
-    else if (++this.#lateFrames === MAX_LATE_FRAMES) waitForAnswer(this.#socket, false);
   }
 
   #close({ code, reason, wasClean }: CloseEvent): void {

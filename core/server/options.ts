@@ -20,9 +20,10 @@ export interface ServerOptions {
   maxMessageBytes?: number;
   /** Bytes that may wait for a slow reader before it is closed. @default {1048576} */
   maxQueuedBytes?: number;
-  /** Messages of one client that may wait for a handler or a turn. @default {16384} */
-  maxWaitingMessages?: number;
-  /** Bytes of these messages. An endpoint with a larger `maxMessageBytes` allows as many. @default {1048576} */
+  /**
+   * Bytes of one client's messages that may wait for a handler or a turn; each counts 64 more. An endpoint with a larger
+   * `maxMessageBytes` allows as many. @default {8388608}
+   */
   maxWaitingBytes?: number;
   /** How often a connection is pinged. @default {25000} */
   pingIntervalMs?: number;
@@ -41,8 +42,7 @@ const DEFAULTS = {
   maxConnectionsPerIp: 1_000,
   maxMessageBytes: 65_536,
   maxQueuedBytes: 1_048_576,
-  maxWaitingMessages: 16_384,
-  maxWaitingBytes: 1_048_576,
+  maxWaitingBytes: 8_388_608,
   pingIntervalMs: 25_000,
   pongTimeoutMs: 8_000,
   drainMs: 10_000,

@@ -119,7 +119,7 @@ Deno.test("a socket that closes during the upgrade hooks leaves no connection an
 
 Deno.test("messages of a socket before its connection are bounded", async () => {
   const considered = Promise.withResolvers<void>();
-  const server = new Server({ port: false, maxWaitingMessages: 10 });
+  const server = new Server({ port: false, maxWaitingBytes: 10 * 65 });
   server.use({ name: "slow", upgrade: () => considered.promise.then(() => undefined) });
   server.use(echo());
   await server.start();

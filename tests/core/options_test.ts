@@ -11,7 +11,7 @@ const bad: [ServerOptions, string][] = [
   [{ maxConnectionsPerIp: 1.5 }, '"maxConnectionsPerIp" must be a positive integer, got 1.5'],
   [{ maxMessageBytes: -5 }, '"maxMessageBytes" must be a positive integer, got -5'],
   [{ maxQueuedBytes: "1MB" as never }, '"maxQueuedBytes" must be a positive integer, got "1MB"'],
-  [{ maxWaitingMessages: Infinity }, '"maxWaitingMessages" must be a positive integer, got Infinity'],
+  [{ maxWaitingBytes: Infinity }, '"maxWaitingBytes" must be a positive integer, got Infinity'],
   [{ maxWaitingBytes: null as never }, '"maxWaitingBytes" must be a positive integer, got null'],
   [{ pingIntervalMs: 0 }, '"pingIntervalMs" must be a positive integer, got 0'],
   [{ pingIntervalMs: 2 ** 31 }, '"pingIntervalMs" must be at most 24 days, got 2147483648'],

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Endpoint, Session } from "../../core/mod.ts";
-import { offline, serve, turn, until } from "../kit/mod.ts";
+import { FakeClock, offline, serve, turn, until } from "../kit/mod.ts";
 
 /** An endpoint whose messages are handled by `message`. */
 function handledBy(message: Session["message"]): Endpoint {
@@ -56,30 +56,63 @@ Deno.test("a slow handler delays only its own connection", async () => {
   await until("the message behind it", () => handled.length === 2);
 });
 
-for (
-  const [bound, options, message, fits] of [
-    ["number", { maxWaitingMessages: 10 }, "x", 10],
-    ["bytes", { maxWaitingBytes: 1_000 }, "x".repeat(100), 10],
-  ] as const
-) {
-  Deno.test(`messages that wait for a handler are bounded by ${bound}`, async () => {
-    const blocked = Promise.withResolvers<void>();
-    let handled = 0;
-    const endpoint = handledBy(() => {
-      handled++;
-      return blocked.promise;
-    });
-    await using server = await offline(options, { name: "test", endpoints: [endpoint] });
-    const { conn, transport } = await server.connect(endpoint);
-    for (let i = 0; i < 1 + fits; i++) conn.receive(message);
-    assert.equal(conn.open, true);
-    conn.receive(message);
-    assert.equal(transport.closed?.code, 3013);
-    blocked.resolve();
+Deno.test("messages that wait for a handler are bounded by bytes, and those that arrived are answered first", async () => {
+  const blocked = Promise.withResolvers<void>();
+  const endpoint: Endpoint = {
+    name: "test",
+    path: "/test",
+    open: (conn) => ({ message: (data) => blocked.promise.then(() => void conn.send(data)) }),
+  };
+  // A message counts 64 bytes more than its length.
+  await using server = await offline({ maxWaitingBytes: 1_640 }, { name: "test", endpoints: [endpoint] });
+  const { conn, transport } = await server.connect(endpoint);
+  const messages = Array.from({ length: 11 }, (_, i) => `${i}`.padEnd(100));
+  // One is being handled, ten wait.
+  for (const message of messages) conn.receive(message);
+  assert.equal(conn.open, true);
+  for (const late of ["too", "much"]) conn.receive(late);
+  await turn();
+  assert.equal(conn.open, true);
+  blocked.resolve();
+  await until("the close", () => transport.closed !== undefined);
+  assert.deepEqual([transport.closed?.code, transport.frames], [3013, messages]);
+});
+
+Deno.test("a connection with too many messages is closed although its handler hangs", async () => {
+  const clock = new FakeClock();
+  const endpoint = handledBy(() => new Promise(() => {}));
+  const options = { clock, maxWaitingBytes: 1_000, pingIntervalMs: 25_000 };
+  await using server = await offline(options, { name: "test", endpoints: [endpoint] });
+  const { conn, transport } = await server.connect(endpoint);
+  for (let i = 0; i < 20; i++) conn.receive("x");
+  for (let i = 0; i < 200 && conn.open; i++) {
+    clock.advance(500);
+    conn.heard();
     await turn();
-    assert.equal(handled, 1, "waiting messages are dropped");
-  });
-}
+  }
+  assert.equal(transport.closed?.code, 3013);
+});
+
+Deno.test("a connection that leaves waits for answers that come after their messages were handled", async () => {
+  const work = Promise.withResolvers<void>();
+  const endpoint: Endpoint = {
+    name: "test",
+    path: "/test",
+    open: (conn) => ({
+      message: (data) => void work.promise.then(() => conn.send(`done ${data}`)),
+      answered: () => work.promise,
+    }),
+  };
+  const server = await offline({}, { name: "test", endpoints: [endpoint] });
+  const { conn, transport } = await server.connect(endpoint);
+  conn.receive("one");
+  const stopping = server.server.stop();
+  await turn();
+  assert.equal(conn.open, true);
+  work.resolve();
+  await stopping;
+  assert.deepEqual(transport.frames, ["done one"]);
+});
 
 Deno.test("the bound counts waiting messages, not handled ones", async () => {
   let handled = 0;
@@ -94,8 +127,7 @@ Deno.test("the bound counts waiting messages, not handled ones", async () => {
       },
     }),
   };
-  const options = { maxWaitingMessages: 3, maxWaitingBytes: 3 };
-  await using server = await offline(options, { name: "test", endpoints: [endpoint] });
+  await using server = await offline({ maxWaitingBytes: 3 * 65 }, { name: "test", endpoints: [endpoint] });
   const { conn } = await server.connect(endpoint);
   for (let i = 0; i < 3; i++) conn.receive("x");
   await until("all", () => handled === 52);
@@ -138,8 +170,8 @@ Deno.test("thousands of small messages over a socket arrive in order", async () 
     if (received.length % 100 === 0) await turn();
     received.push(Number(data));
   });
-  const count = 5_000;
-  await using server = await serve({ maxWaitingMessages: count }, { name: "test", endpoints: [endpoint] });
+  const count = 20_000;
+  await using server = await serve({}, { name: "test", endpoints: [endpoint] });
   await using client = await server.connect("/test");
   for (let i = 0; i < count; i++) client.send(String(i));
   await until("all messages", () => received.length === count);

@@ -53,6 +53,7 @@ export class CentrifugeSession implements Session<Message>, Caller {
   #state: "new" | "connecting" | "connected" | "refused" = "new";
   #client: Client | undefined;
   #concurrent = 0;
+  #allDone: (() => void) | undefined;
   #pendingPongs = 0;
   #renewing = false;
   #endPause: (() => void) | undefined;
@@ -89,6 +90,10 @@ export class CentrifugeSession implements Session<Message>, Caller {
     if (this.#state !== "connected") return false;
     this.#pendingPongs++;
     return this.conn.send(this.#codec.ping);
+  }
+
+  answered(): Promise<void> | undefined {
+    if (this.#concurrent > 0) return new Promise((resolve) => this.#allDone = resolve);
   }
 
   close(): void {
@@ -174,7 +179,7 @@ export class CentrifugeSession implements Session<Message>, Caller {
     } catch (error) {
       this.#fail(id, error);
     } finally {
-      this.#concurrent--;
+      if (--this.#concurrent === 0) this.#allDone?.();
     }
   }
 

@@ -37,7 +37,7 @@ export function slowMode({ channels, namespace, waitMs = 10_000 }: SlowModeOptio
         name: "slow_mode",
         beforePublish({ channel, client }) {
           if (client === undefined || !channel.startsWith(`${namespace}:`)) return; // the server is not limited
-          const now = clock.now();
+          const now = clock.monotonicTime();
           for (const [who, until] of waiting) {
             if (until > now) break;
             waiting.delete(who);

@@ -118,7 +118,7 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
   const origins = originCheck("auth", { allowed: options.origins ?? [], exposed, open });
 
   let release: (() => void)[] = [];
-  const now = () => (host?.clock ?? systemClock).now();
+  const now = () => (host?.clock ?? systemClock).wallTime();
 
   const keys = new ApiKeys();
   /** The names of short keys, until the server has started. */

@@ -73,7 +73,7 @@ export function logging({
   const withinLimit = getThrottlingFilter({
     limit: maxRepeats,
     windowMs: 1_000,
-    clock: () => clock.now(),
+    clock: () => clock.monotonicTime(),
     summary: {
       message: ({ suppressed }) => `left out ${suppressed} times`,
       logger: { warning: writeSummary },
@@ -82,7 +82,7 @@ export function logging({
 
   function writeSummary(message: string, { lastRecord }: Record<string, unknown>): void {
     const { rawMessage, ...last } = lastRecord as LogTapeRecord;
-    output.write({ ...last, ...textOf(`${rawMessage} (${message})`), timestamp: clock.now() });
+    output.write({ ...last, ...textOf(`${rawMessage} (${message})`), timestamp: clock.wallTime() });
   }
 
   return {
@@ -96,7 +96,7 @@ export function logging({
         category: [plugin],
         level: LOGTAPE_LEVELS[level],
         ...textOf(writer.text(message)),
-        timestamp: clock.now(),
+        timestamp: clock.wallTime(),
         properties: {}, // without the fields, since the filter keeps records
       };
       if (level !== "debug" && !withinLimit(record)) return;

@@ -115,9 +115,9 @@ export function persistence(options: PersistenceOptions = {}): Plugin<Store> {
     exec: (script) => store.write((tx) => tx.exec(script)),
     inspect: (sql) => open().inspect(sql),
     table: (name) => open().table(name),
-    migrate: (owner, migrations) => migrate(store, owner, migrations, () => host.clock.now()),
+    migrate: (owner, migrations) => migrate(store, owner, migrations, () => host.clock.wallTime()),
     watch: (listener, tables) => open().watch(listener, tables),
-    keyValues: (namespace, limits = {}) => keyValues(store, namespace, limits, () => host.clock.now()),
+    keyValues: (namespace, limits = {}) => keyValues(store, namespace, limits, () => host.clock.wallTime()),
     isolated(how = {}) {
       const reads = isolatedReads(settings.path, how, open, () => host.clock);
       isolated.add(reads);
@@ -170,7 +170,7 @@ export function persistence(options: PersistenceOptions = {}): Plugin<Store> {
     if (sweeping || missing !== undefined) return;
     sweeping = true;
     try {
-      while (await sweep(store, host.clock.now())); // each pass is one small write
+      while (await sweep(store, host.clock.wallTime())); // each pass is one small write
     } catch (error) {
       host.log.warn("Expired entries could not be removed", { error });
     } finally {

@@ -82,6 +82,14 @@ export interface Presence {
   listen(listener: (event: PresenceEvent) => Nothing): () => void;
 }
 
+/** The latest update of a client, at a time of this node's monotonic clock. */
+interface Update {
+  readonly channel: string;
+  readonly client: string;
+  readonly time: number;
+  readonly lastSeenAt: number;
+}
+
 /** Keeps track of who is in which channel. */
 export function presence(
   { channels, store = memoryPresenceStore(), timeoutMs = 60_000 }: PresenceOptions,
@@ -89,10 +97,7 @@ export function presence(
   checkOptions("presence").positiveInteger("timeoutMs", timeoutMs);
 
   /** The latest updates of clients without a connection on this node, the oldest first. */
-  const updates = new Map<
-    string,
-    { readonly channel: string; readonly client: string; readonly time: number }
-  >();
+  const updates = new Map<string, Update>();
   const listeners = new Set<(event: PresenceEvent) => Nothing>();
   let host: Host | undefined;
   let release: (() => void)[] = [];
@@ -129,7 +134,7 @@ export function presence(
 
   function joined({ channel, info, namespace }: Subscription): void {
     if (!namespace.presence) return;
-    const now = clock().now();
+    const now = clock().wallTime();
     changeInBackground(channel, info.client, (known, key) => {
       const { client, user } = info;
       const present = { client, user, data: known?.data, info, joinedAt: now, lastSeenAt: now };
@@ -144,7 +149,7 @@ export function presence(
   function informed({ channel, info }: Subscription): void {
     changeInBackground(channel, info.client, (known) => {
       if (known === undefined) return;
-      const present = { ...known, info, lastSeenAt: clock().now() };
+      const present = { ...known, info, lastSeenAt: clock().wallTime() };
       return chain(store.put(channel, present, timeoutMs), () => emit("update", channel, present));
     });
   }
@@ -159,12 +164,13 @@ export function presence(
 
   /** Removes clients without a connection that were not updated in time, on this node or on another. */
   function expire(): void {
-    const due = clock().now() - timeoutMs;
-    for (const [key, { channel, client, time }] of updates) {
+    const due = clock().monotonicTime() - timeoutMs;
+    for (const [key, { channel, client, time, lastSeenAt }] of updates) {
       if (time > due) break;
       updates.delete(key);
       changeInBackground(channel, client, (known) => {
-        if (known !== undefined && known.info === undefined && known.lastSeenAt <= due) {
+        // Another time is that of an update on another node, which it expires itself.
+        if (known !== undefined && known.info === undefined && known.lastSeenAt === lastSeenAt) {
           return remove(channel, known, key);
         }
       });
@@ -173,7 +179,7 @@ export function presence(
 
   /** Stores all subscribers again: a client that is connected is seen, since the kernel closes dead connections. */
   function seeSubscribers(): void {
-    const lastSeenAt = clock().now();
+    const lastSeenAt = clock().wallTime();
     for (const { subscriptions } of channels.clients.values()) {
       for (const { channel, namespace, info, since } of subscriptions.values()) {
         if (!namespace.presence) continue;
@@ -195,12 +201,13 @@ export function presence(
       count: (channel) => chain(store.count(channel), ({ clients, users }) => ({ clients, users })),
       update(channel, client, data) {
         channels.namespaceOf(channel); // Throws for an invalid name.
-        const now = clock().now();
+        const now = clock().wallTime();
         return change(channel, client, (known, key) => {
           const present = { client, user: client, joinedAt: now, ...known, data, lastSeenAt: now };
           return chain(store.put(channel, present, timeoutMs), () => {
             updates.delete(key);
-            if (known?.info === undefined) updates.set(key, { channel, client, time: now });
+            const time = clock().monotonicTime();
+            if (known?.info === undefined) updates.set(key, { channel, client, time, lastSeenAt: now });
             emit(known === undefined ? "join" : "update", channel, present);
           });
         });

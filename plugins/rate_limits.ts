@@ -104,7 +104,7 @@ export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> 
   const pace: typeof paceOf = (name) => enabled ? paceOf(name) : undefined;
 
   let host: Host | undefined;
-  const now = () => (host?.clock ?? systemClock).now();
+  const now = () => (host?.clock ?? systemClock).monotonicTime();
   const refusals = options.metrics?.counter("plugboard_rate_limited_total", "Refused because of a limit", [
     "what",
   ]);

@@ -103,7 +103,7 @@ export function rpc({ timeoutMs = 30_000, limits }: RpcOptions = {}): Plugin<Rpc
 
   async function call(name: string, value: unknown, caller: Caller): Promise<unknown> {
     if (caller.conn !== undefined) limits?.spend(caller.conn, "call");
-    if ((caller.identity.expiresAt ?? Infinity) <= (host?.clock ?? systemClock).now()) {
+    if ((caller.identity.expiresAt ?? Infinity) <= (host?.clock ?? systemClock).wallTime()) {
       throw new PlugboardError("token_expired", "Token expired");
     }
     const method = methods.get(name);

@@ -136,7 +136,10 @@ export function sqlEvents(options: SqlEventsOptions): Plugin<SqlEvents> {
   function begin({ clock, log }: Host, database: NonNullable<typeof store>): typeof running {
     const { runIn, maxMemoryBytes, maxRows, maxBytes, ...limits } = settings;
     const reads = database.isolated({ plugin: "sql_events", runIn, trusted: true, maxMemoryBytes });
-    const following = tables(database, (type, data) => publish(type, { ...data, timestamp: clock.now() }));
+    const following = tables(
+      database,
+      (type, data) => publish(type, { ...data, timestamp: clock.wallTime() }),
+    );
 
     function execute(sql: string, params: Params, { write, user = "" }: QueryOptions): Execution {
       const read = database.path === ":memory:"

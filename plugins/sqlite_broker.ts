@@ -122,7 +122,7 @@ export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: 
   }
 
   async function publish(channel: string, draft: Draft, keep: Retention): Promise<Published> {
-    const time = clock.now();
+    const time = clock.wallTime();
     const tables = migrated ? undefined : migrate();
     // Writes resolve in the order of the calls, so deliveries keep it.
     const stored = store.write((tx) => append(tx, channel, draft, keep, time));
@@ -151,7 +151,7 @@ export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: 
       `SELECT offset, time, json, bytes, info, tags FROM channel_publications
        WHERE log = ? AND offset > ? AND offset < ? AND time > ?
        ORDER BY offset ${reverse ? "DESC" : "ASC"} LIMIT ?`,
-      [log.id, after, before, clock.now() - keep.ageMs, limit],
+      [log.id, after, before, clock.wallTime() - keep.ageMs, limit],
     );
     return { publications: rows.map(toPublication), top };
   }
@@ -178,7 +178,7 @@ export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: 
     },
     publish(channel, draft, { keep }) {
       if (keep !== undefined) return publish(channel, draft, keep);
-      const publication = { ...draft, offset: 0, time: clock.now() };
+      const publication = { ...draft, offset: 0, time: clock.wallTime() };
       return { offset: 0, epoch: "", receivers: events?.publication(channel, publication, "") ?? 0 };
     },
     announce: (channel, announcement) => events?.presence(channel, announcement),

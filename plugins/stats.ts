@@ -146,7 +146,7 @@ export function stats(options: StatsOptions): Plugin<Stats> {
       const { clock } = given;
       stops = [
         startMeasuring(given),
-        clock.every(1_000, () => history.add({ time: clock.now(), totals: metrics.totals() })),
+        clock.every(1_000, () => history.add({ time: clock.wallTime(), totals: metrics.totals() })),
         otel ? exportByOpenTelemetry(metrics) : () => {},
       ];
     },

@@ -111,7 +111,7 @@ export function trace(options: TraceOptions = {}): Plugin<Trace> {
   if (output !== undefined) {
     arounds.push(recordCalls({
       writer,
-      now: () => clock().now(),
+      now: () => clock().wallTime(),
       write: (record) => write(JSON.stringify(record)),
     }));
   }

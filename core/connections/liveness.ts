@@ -55,7 +55,7 @@ export class Liveness {
   }
 
   start(): void {
-    this.#startedAt = this.#clock.now();
+    this.#startedAt = this.#clock.monotonicTime();
     this.#cancel = this.#clock.every(this.#tickMs, () => this.#tick());
   }
 
@@ -84,7 +84,7 @@ export class Liveness {
     }
     for (const slot of this.#slots) if (slot.due <= this.#freeTicks) this.#check(slot);
     const from = this.#turn;
-    this.#turn = Math.round((this.#clock.now() - this.#startedAt) / this.#tickMs);
+    this.#turn = Math.round((this.#clock.monotonicTime() - this.#startedAt) / this.#tickMs);
     if (this.#turn - from > STALL_TURNS) return this.#pingAll();
     for (let turn = from + 1; turn <= this.#turn; turn++) {
       const slot = this.#slotAt(turn);

@@ -6,8 +6,10 @@
 
 /** Returns the time and calls back later. */
 export interface Clock {
-  /** Milliseconds since 1970. */
-  now(): number;
+  /** Milliseconds since 1970, for people and for what is stored. Somebody may set it, forward and back. */
+  wallTime(): number;
+  /** Milliseconds since any moment, for durations and timeouts. It only goes forward. */
+  monotonicTime(): number;
   /** Calls `run` after `ms`. Returns a function that cancels it. */
   after(ms: number, run: () => void): () => void;
   /** Calls `run` every `ms`. Returns a function that cancels it. */
@@ -16,7 +18,8 @@ export interface Clock {
 
 /** The system time. */
 export const systemClock: Clock = {
-  now: Date.now,
+  wallTime: Date.now,
+  monotonicTime: () => performance.now(),
   after(ms, run) {
     const timer = setTimeout(run, ms);
     return () => clearTimeout(timer);
@@ -38,7 +41,8 @@ export function guardedClock(clock: Clock, failed: (error: unknown) => void): Cl
     }
   };
   return {
-    now: () => clock.now(),
+    wallTime: () => clock.wallTime(),
+    monotonicTime: () => clock.monotonicTime(),
     after: (ms, run) => clock.after(ms, guarded(run)),
     every: (ms, run) => clock.every(ms, guarded(run)),
   };

@@ -202,7 +202,7 @@ export class Gate {
   readonly #gone = (conn: ServerConnection): void => this.#releasePlace(conn.ip);
 
   #open({ upgrade, wiring }: Place, transport: Transport): ServerConnection {
-    const conn = new ServerConnection(wiring, transport, upgrade.ip, this.#options.clock.now());
+    const conn = new ServerConnection(wiring, transport, upgrade.ip, this.#options.clock.wallTime());
     this.connections.add(conn);
     this.#liveness.add(conn);
     conn.begin(upgrade);

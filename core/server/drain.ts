@@ -28,11 +28,15 @@ const MIN_CLOSE_MS = 100;
 
 /** Calls the `drain` hooks, and closes each connection when its pending message is handled. */
 export async function drain({ gate, hooks, clock, ms }: DrainOptions): Promise<void> {
-  const end = clock.now() + ms;
+  const end = clock.monotonicTime() + ms;
   await settlesWithin(clock, ms, Promise.all([hooks.drain(), closeAll([...gate.connections], clock, ms)]));
   for (const conn of gate.connections) conn.close(closeCodes.shutdown);
   // When the runtime stops listening, it drops all sockets and the frames they have not sent.
-  await settlesWithin(clock, Math.min(CLOSE_MS, Math.max(end - clock.now(), MIN_CLOSE_MS)), gate.empty());
+  await settlesWithin(
+    clock,
+    Math.min(CLOSE_MS, Math.max(end - clock.monotonicTime(), MIN_CLOSE_MS)),
+    gate.empty(),
+  );
 }
 
 /** Closes the connections one after the other, over up to four fifths of the time. */

@@ -89,7 +89,7 @@ export function completeOptions(
   const rule = "shorter than the ping interval";
   check.that(pongTimeoutMs < pingIntervalMs, "pongTimeoutMs", rule, pongTimeoutMs);
   check.that(typeof clientIp === "function", "clientIp", "a function", clientIp);
-  check.that(typeof clock?.now === "function", "clock", "a clock", clock);
+  check.that(typeof clock?.monotonicTime === "function", "clock", "a clock", clock);
   return { ...options, listeners: complete };
 }
 

@@ -215,8 +215,8 @@ export class Server {
     if (this.#state === "stopped") return;
     this.#state = "draining";
     const { drainMs, clock } = this.#options;
-    const end = clock.now() + drainMs;
-    const left = () => Math.max(0, end - clock.now());
+    const end = clock.monotonicTime() + drainMs;
+    const left = () => Math.max(0, end - clock.monotonicTime());
     await settlesWithin(clock, left(), this.#starting!);
     if (this.#router !== undefined) {
       await drain({ gate: this.#gate!, hooks: this.#hooks!, clock, ms: left() });

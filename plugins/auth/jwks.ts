@@ -1,5 +1,5 @@
 import { createLocalJWKSet, errors, type JWTHeaderParameters } from "jose";
-import { checkOptions, type Clock, type Log, PlugboardError } from "../../core/mod.ts";
+import { checkOptions, type Clock, type Log, PlugboardError, systemClock } from "../../core/mod.ts";
 import { backoffMs } from "../shared/backoff.ts";
 import { readText } from "../shared/body.ts";
 
@@ -23,7 +23,7 @@ export interface RemoteKeys {
   start(clock: Clock, log: Log): void;
   stop(): void;
   /** Returns the candidate keys for a token; none if the provider does not know the key. */
-  keysFor(header: JWTHeaderParameters, now: number): Promise<CryptoKey[]>;
+  keysFor(header: JWTHeaderParameters): Promise<CryptoKey[]>;
 }
 
 /** A key set usually has a few kilobytes. */
@@ -49,23 +49,23 @@ export function remoteKeys(options: JwksOptions): RemoteKeys {
   }
 
   let host: { clock: Clock; log: Log } | undefined;
+  let now = systemClock.monotonicTime;
   let known: { keys: KeySet; fetchedAt: number } | undefined;
   let fetching: Promise<void> | undefined;
   let abort: AbortController | undefined;
   let failures = 0;
-  let notBefore = 0;
+  let notBefore = -Infinity;
 
   /** Fetches the keys; concurrent callers share one request. Never rejects. */
   function refresh({ clock, log }: { clock: Clock; log: Log }): Promise<void> {
     return fetching ??= fetchKeys(clock).then((keys) => {
-      const now = clock.now();
-      known = { keys, fetchedAt: now };
+      known = { keys, fetchedAt: now() };
       failures = 0;
-      notBefore = now + cooldownMs;
+      notBefore = now() + cooldownMs;
     }).catch((error) => {
       if (host === undefined) return;
       const waitMs = backoffMs(failures++, 1_000, 60_000);
-      notBefore = clock.now() + waitMs;
+      notBefore = now() + waitMs;
       log.warn(`cannot fetch the keys at ${url}; next attempt in ${waitMs} ms`, { error });
     }).finally(() => fetching = undefined);
   }
@@ -90,30 +90,31 @@ export function remoteKeys(options: JwksOptions): RemoteKeys {
   }
 
   /** Joins the current request or starts one; `undefined` during the cooldown. */
-  function ask(now: number): Promise<void> | undefined {
+  function ask(): Promise<void> | undefined {
     if (host === undefined) return undefined;
-    return fetching ?? (now >= notBefore ? refresh(host) : undefined);
+    return fetching ?? (now() >= notBefore ? refresh(host) : undefined);
   }
 
   return {
     start(clock, log) {
       host = { clock, log };
+      now = () => clock.monotonicTime();
       refresh(host);
     },
     stop() {
       host = undefined;
       abort?.abort(new Error("the server is stopping"));
     },
-    async keysFor(header, now) {
-      const age = known === undefined ? Infinity : now - known.fetchedAt;
-      const refreshed = age > maxAgeMs / 2 ? ask(now) : undefined;
-      if (age > maxAgeMs) await refreshed;
-      if (known === undefined || now - known.fetchedAt > maxAgeMs + maxStaleMs) {
+    async keysFor(header) {
+      const age = () => known === undefined ? Infinity : now() - known.fetchedAt;
+      const refreshed = age() > maxAgeMs / 2 ? ask() : undefined;
+      if (age() > maxAgeMs) await refreshed;
+      if (known === undefined || age() > maxAgeMs + maxStaleMs) {
         throw new PlugboardError("unavailable", "Sign-in is not available at the moment");
       }
       const found = await candidates(known.keys, header);
       if (found.length > 0) return found;
-      await ask(now);
+      await ask();
       return await candidates(known.keys, header);
     },
   };

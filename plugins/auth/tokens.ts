@@ -80,20 +80,20 @@ export function tokenVerifier(options: JwtOptions): Tokens {
   const hmacKeys = new Map<string, Promise<CryptoKey[]>>();
 
   /** Returns the candidate keys. The algorithm is an accepted one. */
-  async function keysFor(header: JWTHeaderParameters, now: number): Promise<Key[]> {
+  async function keysFor(header: JWTHeaderParameters): Promise<Key[]> {
     const alg = header.alg as Algorithm;
     if (isHmac(alg)) {
       return await hmacKeys.getOrInsertComputed(alg, () => importSecrets(secrets, alg));
     }
     const local = publicKeys.filter((each) => each.algorithms.includes(alg)).map(({ key }) => key);
-    return remote === undefined ? local : [...local, ...await remote.keysFor(header, now)];
+    return remote === undefined ? local : [...local, ...await remote.keysFor(header)];
   }
 
   async function verifyWithAny(token: string, now: number): Promise<JWTPayload> {
     const options = { ...rules, currentDate: new Date(now) };
     let others: Key[] = [];
     const firstKey = async (header: JWTHeaderParameters) => {
-      const [first, ...rest] = await keysFor(header, now);
+      const [first, ...rest] = await keysFor(header);
       if (first === undefined) throw new Error(`no key for the algorithm ${header.alg}`);
       others = rest;
       return first;

@@ -86,8 +86,8 @@ export class ChannelNode implements ClientNode, BrokerEvents {
     return this.channels.get(channel)?.namespace ?? this.#namespaces.of(channel);
   }
 
-  now(): number {
-    return this.#clock.now();
+  wallTime(): number {
+    return this.#clock.wallTime();
   }
 
   publish(
@@ -150,7 +150,7 @@ export class ChannelNode implements ClientNode, BrokerEvents {
     const channel = this.#use(name);
     const subscribe = () => this.#subscriptions.subscribe(channel);
     try {
-      return await prepare({ channel, request, client, now: this.#clock.now(), addition, subscribe });
+      return await prepare({ channel, request, client, now: this.#clock.wallTime(), addition, subscribe });
     } catch (error) {
       this.releaseIfUnused(channel);
       throw error;
@@ -286,7 +286,7 @@ export class ChannelNode implements ClientNode, BrokerEvents {
   }
 
   #endExpired(): void {
-    const due = this.#clock.now() - EXPIRY_GRACE_MS;
+    const due = this.#clock.wallTime() - EXPIRY_GRACE_MS;
     for (const [{ channel, expiresAt }, client] of this.#expiring) {
       if (expiresAt !== undefined && expiresAt <= due) client.expel(channel, unsubscribeCodes.expired);
     }

@@ -31,7 +31,7 @@ export interface ClientNode {
   readonly extensions: Pick<Extensions, "beforeRead" | "emit">;
   readonly pages: Pick<Pages, "of">;
   namespaceOf(channel: string): Namespace;
-  now(): number;
+  wallTime(): number;
   prepare(client: Client, channel: string, request: SubscribeRequest): Promise<Prepared>;
   joined(client: Client, channel: Channel, subscription: Subscription): void;
   /** Ends the subscription after its `expiresAt`. */
@@ -184,7 +184,7 @@ export class ChannelClient implements Client {
 
   /** A client whose sign-in has expired can only refresh it. */
   #checkExpiry(): void {
-    if ((this.#identity.expiresAt ?? Infinity) > this.#node.now()) return;
+    if ((this.#identity.expiresAt ?? Infinity) > this.#node.wallTime()) return;
     throw new PlugboardError("token_expired", "Token expired");
   }
 

@@ -92,10 +92,10 @@ export function memoryBroker(options: MemoryBrokerOptions = {}): Broker {
 
   function append(channel: string, draft: Draft, keep: Retention): { log: Log; publication: Publication } {
     const log = use(channel, draft.info?.user);
-    const publication = { ...draft, offset: ++log.offset, time: clock.now() };
-    log.usedAt = publication.time;
+    const publication = { ...draft, offset: ++log.offset, time: clock.wallTime() };
+    log.usedAt = clock.monotonicTime();
     log.ageMs = keep.ageMs;
-    change(log, () => log.append(publication, keep.size));
+    change(log, () => log.append(publication, log.usedAt, keep.size));
     if (size > maxChars) evict();
     return { log, publication };
   }
@@ -124,7 +124,7 @@ export function memoryBroker(options: MemoryBrokerOptions = {}): Broker {
   }
 
   function sweep(): void {
-    const now = clock.now();
+    const now = clock.monotonicTime();
     for (let i = 0; i < SWEEP_LOGS; i++) {
       const { value: log, done } = sweeping.next();
       if (done) {
@@ -153,7 +153,7 @@ export function memoryBroker(options: MemoryBrokerOptions = {}): Broker {
     },
     publish(channel, draft, { keep }) {
       if (keep === undefined) {
-        const publication = { ...draft, offset: 0, time: clock.now() };
+        const publication = { ...draft, offset: 0, time: clock.wallTime() };
         return { offset: 0, epoch: "", receivers: events?.publication(channel, publication, "") ?? 0 };
       }
       const { log, publication } = append(channel, draft, keep);
@@ -168,7 +168,7 @@ export function memoryBroker(options: MemoryBrokerOptions = {}): Broker {
     history(channel, query): History {
       const log = logs.get(channel);
       if (log === undefined) return { publications: [], top: { offset: 0, epoch: epoch.of(channel) } };
-      change(log, () => log.expire(clock.now()));
+      change(log, () => log.expire(clock.monotonicTime()));
       return { publications: log.read(query), top: { offset: log.offset, epoch: log.epoch } };
     },
     removeHistory(channel) {

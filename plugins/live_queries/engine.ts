@@ -259,12 +259,12 @@ export class LiveQueryEngine {
   #noteCost(instance: Instance, tookMs: number): void {
     instance.tookMs = tookMs;
     instance.hasRun = true;
-    instance.ranAt = this.#options.clock.now();
+    instance.ranAt = this.#options.clock.monotonicTime();
     this.#options.metrics?.runs.observe(tookMs / 1000);
   }
 
   #publish(instance: Instance, result: Result): void {
-    const diff = instance.update(result, this.#options.clock.now());
+    const diff = instance.update(result, this.#options.clock.wallTime());
     this.broker.resized(instance);
     if (diff === undefined) return;
     this.#options.metrics?.diffs.add(1);

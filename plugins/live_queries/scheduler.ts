@@ -177,6 +177,6 @@ export class Scheduler<J extends Job> {
   /** The remaining rest of an expensive job; a cheap one has none. */
   #restMs({ tookMs, ranAt }: J): number {
     if (tookMs < EXPENSIVE_MS) return 0;
-    return ranAt + tookMs / MAX_SHARE - this.#options.clock.now();
+    return ranAt + tookMs / MAX_SHARE - this.#options.clock.monotonicTime();
   }
 }

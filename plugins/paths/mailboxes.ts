@@ -118,7 +118,7 @@ export class Mailboxes {
   /** Creates the mailbox of a client that has left. */
   open(path: string, client: string, account: string): void {
     if (this.#boxes.size >= this.limits.maxClients) this.#evict(account);
-    const until = this.#host!.clock.now() + this.limits.maxAgeMs;
+    const until = this.#host!.clock.wallTime() + this.limits.maxAgeMs;
     this.#create(path, client, until, account);
     this.#write((store) => store.open(path, client, until));
     this.#scheduleExpiry();
@@ -183,7 +183,7 @@ export class Mailboxes {
   }
 
   #expire(): void {
-    const now = this.#host!.clock.now();
+    const now = this.#host!.clock.wallTime();
     for (const box of this.#boxes.values()) {
       if (box.until > now) break;
       this.#remove(box);
@@ -195,7 +195,9 @@ export class Mailboxes {
     const { clock } = this.#host!;
     const next = this.#boxes.values().next().value;
     if (this.#cancelExpiry !== undefined || next === undefined) return;
-    this.#cancelExpiry = clock.after(Math.max(0, next.until - clock.now()), () => {
+    // Not longer, although the clock may have been set back by years.
+    const waitMs = Math.min(Math.max(0, next.until - clock.wallTime()), this.limits.maxAgeMs);
+    this.#cancelExpiry = clock.after(waitMs, () => {
       this.#cancelExpiry = undefined;
       this.#expire();
     });

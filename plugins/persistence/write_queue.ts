@@ -172,8 +172,8 @@ export function writeQueue(parts: WriteQueueParts): WriteQueue {
   function refuse(thrown: unknown): void {
     const error = failure(thrown);
     const locked = error instanceof PlugboardError && error.code === "database_locked";
-    lockedSince ??= clock.now();
-    if (!locked || clock.now() - lockedSince >= lockTimeoutMs) {
+    lockedSince ??= clock.monotonicTime();
+    if (!locked || clock.monotonicTime() - lockedSince >= lockTimeoutMs) {
       const jobs = waiting.splice(0);
       for (const job of jobs) job.outcome = { error };
       finish({ jobs, wrote: false });

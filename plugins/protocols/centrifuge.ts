@@ -169,7 +169,7 @@ export function centrifuge(options: CentrifugeOptions): Plugin<Centrifuge> {
   }
 
   function disconnectUnauthenticated(): void {
-    const now = host.clock.now();
+    const now = host.clock.monotonicTime();
     for (const [session, until] of shared.unauthenticated) {
       if (until > now) return;
       session.timeOut();

@@ -114,7 +114,7 @@ export function chat(options: ChatOptions): Plugin<Chat> {
 
   let host: Host | undefined;
   const clock = () => host?.clock ?? systemClock;
-  const now = () => clock().now();
+  const now = () => clock().wallTime();
   const failed = (what: string, error: unknown) => host?.log.error(what, { error });
   const traced: Trace["traced"] = (name, service) => trace?.traced(name, service) ?? service;
 

@@ -146,7 +146,9 @@ export function hub(options: HubOptions): Plugin<Hub> {
       host = given;
       await channels.addNamespace(NAMESPACE, namespaceOptions(keep));
       await away?.load();
-      release = [given.clock.every(Math.ceil(writeTimeoutMs / 4), () => closeSlow(members, clock().now()))];
+      release = [
+        given.clock.every(Math.ceil(writeTimeoutMs / 4), () => closeSlow(members, clock().monotonicTime())),
+      ];
       if (keep === undefined || away === undefined) return;
       const sweepMs = Math.ceil(keep.doubtMs / 2);
       release.push(channels.extend(away.extension), given.clock.every(sweepMs, () => away.sweep()));

@@ -21,6 +21,9 @@ export function paceOf(name: string, rate: string): Pace | undefined {
   return { limit: Number(limit), windowMs, eachMs: windowMs / Number(limit) };
 }
 
+/** Sums of fractions of milliseconds are not exact. */
+const TOLERANCE_MS = 0.001;
+
 /**
  * Spends from a token bucket that is one number: the time at which it is full again (GCRA). The bucket holds a whole
  * window's worth and refills evenly: it allows bursts, and holds a steady stream to the rate.
@@ -30,7 +33,7 @@ export function paceOf(name: string, rate: string): Pace | undefined {
 export function spend({ eachMs, windowMs }: Pace, fullAt: number, cost: number, now: number): number {
   const next = Math.max(fullAt, now) + cost * eachMs;
   const waitMs = next - now - windowMs;
-  return waitMs > 0 ? -waitMs : next;
+  return waitMs > TOLERANCE_MS ? -waitMs : next;
 }
 
 /** Returns how many are spent. */

@@ -42,7 +42,7 @@ export function failedSignIns({ pace, maxTracked, clock, refused }: {
 
   return {
     attempt(ip) {
-      const [address, now] = [networkOf(ip), clock().now()];
+      const [address, now] = [networkOf(ip), clock().monotonicTime()];
       const waitMs = failures.waitMs(address, now);
       if (waitMs > 0) {
         refused();
@@ -51,7 +51,7 @@ export function failedSignIns({ pace, maxTracked, clock, refused }: {
       const excess = Math.ceil(failures.spent(address, now) - free);
       if (excess > 0) return delay(Math.min(excess * DELAY_STEP_MS, MAX_DELAY_MS));
     },
-    failed: (ip) => void failures.take(networkOf(ip), clock().now()),
+    failed: (ip) => void failures.take(networkOf(ip), clock().monotonicTime()),
     stop() {
       for (const resolve of delayed) resolve();
     },

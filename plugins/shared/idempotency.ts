@@ -33,7 +33,7 @@ export function memoryResults<T>(max: number, clock: () => Clock): ResultStore<T
 
   function evict(): void {
     for (const [key, { expiresAt }] of entries) {
-      if (expiresAt > clock().now() && entries.size < max) break;
+      if (expiresAt > clock().monotonicTime() && entries.size < max) break;
       entries.delete(key);
     }
   }
@@ -43,7 +43,8 @@ export function memoryResults<T>(max: number, clock: () => Clock): ResultStore<T
       evict();
       return entries.get(key)?.result;
     },
-    set: (key, result, { ttlMs }) => void entries.set(key, { result, expiresAt: clock().now() + ttlMs }),
+    set: (key, result, { ttlMs }) =>
+      void entries.set(key, { result, expiresAt: clock().monotonicTime() + ttlMs }),
     delete: (key) => entries.delete(key),
   };
 }

@@ -40,6 +40,7 @@ export class Query implements RunningQuery {
   readonly #parts: QueryParts;
   readonly #execution: Execution;
   readonly #totalRows: number | undefined;
+  readonly #begunAt: number;
   readonly #outcome = Promise.withResolvers<QueryResult>();
   /** Run when it ends. */
   readonly #release: (() => void)[];
@@ -57,7 +58,8 @@ export class Query implements RunningQuery {
     this.queryId = queryId;
     this.query = sql.length > MAX_EVENT_SQL_CHARS ? `${sql.slice(0, MAX_EVENT_SQL_CHARS)}…` : sql;
     this.user = user;
-    this.startedAt = clock.now();
+    this.startedAt = clock.wallTime();
+    this.#begunAt = clock.monotonicTime();
     this.result.catch(() => {}); // the error is published as an event
     const aborted = () => void this.cancel();
     signal?.addEventListener("abort", aborted);
@@ -100,7 +102,7 @@ export class Query implements RunningQuery {
 
   #publishProgress(): void {
     const { queryId, rowCount } = this;
-    const seconds = (this.#parts.clock.now() - this.startedAt) / 1_000;
+    const seconds = (this.#parts.clock.monotonicTime() - this.#begunAt) / 1_000;
     const percent = this.#totalRows === undefined ? undefined : Math.floor(100 * rowCount / this.#totalRows);
     this.#parts.publish("query:progress", {
       queryId,

@@ -66,7 +66,7 @@ export function sweep({ store, clock, forgetAfterMs, failed }: SweepParts): Swee
 
   /** Checks the next logs. Writes only if there is something to remove. */
   function work(): Promise<void>[] {
-    const now = clock.now();
+    const now = clock.wallTime();
     const logs = store.all<SweptLog>(CHECK, [sweptTo, now]);
     sweptTo = logs.length < SWEEP_LOGS ? 0 : logs.at(-1)!.id;
     const unused = now - forgetAfterMs;

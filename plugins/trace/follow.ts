@@ -83,7 +83,7 @@ export function followers({ clock, watch, failed }: {
         if (channel !== undefined && channel !== about.channel) continue;
         if (client !== undefined && client !== about.client && !concerns?.(client)) continue;
         try {
-          listener(event ??= { time: clock().now(), ...about, detail: detail() });
+          listener(event ??= { time: clock().wallTime(), ...about, detail: detail() });
         } catch (error) {
           failed(error);
         }

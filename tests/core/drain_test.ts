@@ -87,6 +87,24 @@ Deno.test("all clients are closed at the deadline, even with pending messages", 
   assert.equal(transport.closed?.code, 3001);
 });
 
+Deno.test("a stop takes its time, although the clock is set meanwhile", async () => {
+  for (const ms of [-3_600_000, 3_600_000]) {
+    const clock = new FakeClock();
+    const { endpoint } = held();
+    const server = await offline({ clock, drainMs: 5_000 }, { name: "held", endpoints: [endpoint] });
+    const { conn } = await server.connect(endpoint);
+    conn.receive("never done");
+    const stopping = server.server.stop();
+    await turn();
+    clock.set(ms);
+    clock.advance(4_999);
+    await turn();
+    assert.equal(conn.open, true);
+    clock.advance(1);
+    await stopping;
+  }
+});
+
 Deno.test("many clients are closed one after the other, over most of the drain time", async () => {
   const clock = new FakeClock();
   const server = await offline({ clock, drainMs: 1_000, maxConnectionsPerIp: 5_000 }, echo());

@@ -96,7 +96,7 @@ export function brokerSuite(name: string, make: () => Promise<BrokerUnderTest>):
     assert.deepEqual(publications, [{
       offset: 1,
       payload: Payload.of({ y: [2] }),
-      time: clock.now(),
+      time: clock.wallTime(),
       info,
       tags: { z: "3" },
     }]);

@@ -2,15 +2,27 @@ import type { Clock } from "../../core/mod.ts";
 
 /** A clock that tests advance. */
 export class FakeClock implements Clock {
-  #now: number;
+  /** The monotonic time. */
+  #now = 1_000_000;
+  /** How far the wall time is ahead of it. */
+  #ahead: number;
   #timers = new Set<{ at: number; every: number | undefined; run: () => void }>();
 
-  constructor(now = 1_700_000_000_000) {
-    this.#now = now;
+  constructor(wallTime = 1_700_000_000_000) {
+    this.#ahead = wallTime - this.#now;
   }
 
-  now(): number {
+  wallTime(): number {
+    return this.#now + this.#ahead;
+  }
+
+  monotonicTime(): number {
     return this.#now;
+  }
+
+  /** Somebody sets the clock, forward or back. */
+  set(ms: number): void {
+    this.#ahead += ms;
   }
 
   after(ms: number, run: () => void): () => void {

@@ -542,11 +542,11 @@ Deno.test("guesses of the hub's key are slowed down, then refused", async () => 
     return response.status;
   };
   assert.equal(await guess({ "x-api-key": apiKey }), 200);
-  const started = clock.now();
+  const started = clock.wallTime();
   assert.equal(await guess({ "x-api-key": "a guess" }), 401);
   assert.equal(await guess({ authorization: "apikey guess" }), 401);
   assert.equal(await guess({}, "?api_key=guess"), 401);
-  assert.ok(clock.now() - started > 200, "each guess takes longer");
+  assert.ok(clock.wallTime() - started > 200, "each guess takes longer");
   for (const key of ["another guess", apiKey]) assert.equal(await guess({ "x-api-key": key }), 429);
 });
 

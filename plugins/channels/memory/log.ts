@@ -18,6 +18,8 @@ export class Log {
   #chars = 0;
   /** Publications, the oldest first; those before `#start` are removed and cleared. */
   readonly #publications: (Publication | undefined)[] = [];
+  /** When each was appended, by a clock that nobody sets back. */
+  readonly #times: number[] = [];
   #start = 0;
 
   constructor(channel: string, epoch: string) {
@@ -34,18 +36,23 @@ export class Log {
     return LOG_SIZE + this.channel.length + this.length * PUBLICATION_SIZE + this.#chars;
   }
 
-  append(publication: Publication, size: number): void {
+  append(publication: Publication, now: number, size: number): void {
     this.#publications.push(publication);
+    this.#times.push(now);
     this.#chars += publication.payload.content.length;
     while (this.length > size) this.#removeOldest();
   }
 
   expire(now: number): void {
-    while (this.length > 0 && this.#publications[this.#start]!.time <= now - this.ageMs) this.#removeOldest();
+    while (this.length > 0 && this.#times[this.#start]! <= now - this.ageMs) this.#removeOldest();
   }
 
   clear(): void {
-    this.#publications.length = this.#start = this.#chars = 0;
+    this.#publications.length =
+      this.#times.length =
+      this.#start =
+      this.#chars =
+        0;
   }
 
   /** Reads what a query asks for. Offsets have no gaps, so a position is an index. */
@@ -71,6 +78,7 @@ export class Log {
     this.#publications[this.#start++] = undefined;
     if (this.#start > this.length) {
       this.#publications.splice(0, this.#start);
+      this.#times.splice(0, this.#start);
       this.#start = 0;
     }
   }

@@ -117,7 +117,7 @@ async function subscribe(caller: Caller, command: Command<"subscribe">): Promise
     ? undefined
     : await verify(access, token, channel, client);
   await client.subscribe(channel, { ...request, ...grant }, (subscribed) => {
-    const ttl = ttlOf(subscribed.expiresAt, clock().now());
+    const ttl = ttlOf(subscribed.expiresAt, clock().wallTime());
     caller.reply(id, { name: "subscribe", subscribed, ttl });
   });
 }
@@ -171,7 +171,7 @@ async function refreshSubscription(caller: Caller, command: Command<"sub_refresh
   try {
     const { grant = {} } = await verify(access, token, channel, client);
     client.renew(channel, grant);
-    return { name: "sub_refresh", ttl: ttlOf(grant.expiresAt, clock().now()) };
+    return { name: "sub_refresh", ttl: ttlOf(grant.expiresAt, clock().wallTime()) };
   } catch (error) {
     // The SDK ends the subscription for good after the error "token expired". If it reconnects, it fetches a new token.
     throw asDisconnect(error, {

@@ -65,7 +65,7 @@ export class CentrifugeSession implements Session<Message>, Caller {
     if (ownPings) this.ping = CentrifugeSession.#ping;
     this.#secret = overStream ? crypto.randomUUID() : undefined;
     if (this.#secret !== undefined) shared.streams.set(this.#secret, conn);
-    shared.unauthenticated.set(this, shared.clock().now() + SIGN_IN_TIMEOUT_MS);
+    shared.unauthenticated.set(this, shared.clock().monotonicTime() + SIGN_IN_TIMEOUT_MS);
   }
 
   /** The client; methods run only after its sign-in. */
@@ -241,7 +241,7 @@ export class CentrifugeSession implements Session<Message>, Caller {
   }
 
   #ttlOf(expiresAt: number | undefined): number | undefined {
-    return ttlOf(expiresAt, this.services.clock().now());
+    return ttlOf(expiresAt, this.services.clock().wallTime());
   }
 
   /** The sign-in has another expiry. A client that asked for it gets a reply instead. */

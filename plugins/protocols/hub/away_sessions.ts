@@ -141,7 +141,7 @@ export function awaySessions(
 
   /** Stores the position of a connected session: after a kill it is one that is away. */
   function save({ user, session }: Member, confirmed: Confirmed): void {
-    confirmed.storedUntil = clock().now() + 2 * ms;
+    confirmed.storedUntil = clock().wallTime() + 2 * ms;
     const entry: AwaySession = { user, positions: confirmed.certain, until: confirmed.storedUntil };
     if (!away.has(session!)) writer.write(session!, JSON.stringify(entry));
   }
@@ -196,7 +196,7 @@ export function awaySessions(
       if (confirmed === undefined || !last) return;
       const uncertain = by === "network" || UNCERTAIN.has(code);
       const positions = uncertain ? confirmed.certain : current(confirmed.sent);
-      const entry: AwaySession = { user: member.user, positions, until: clock().now() + ms };
+      const entry: AwaySession = { user: member.user, positions, until: clock().wallTime() + ms };
       add(member.session!, entry);
       writer.write(member.session!, JSON.stringify(entry));
     },
@@ -206,7 +206,7 @@ export function awaySessions(
     hasUser: (user) => users.has(user),
 
     sweep() {
-      const now = clock().now();
+      const now = clock().wallTime();
       for (const [member, confirmed] of connected) {
         if (isSlow(member)) continue;
         const moved = !isEqual(confirmed.certain, confirmed.next);

@@ -41,7 +41,7 @@ export function joining({ channels, members, away, clock, log }: {
     for (const { payload } of missed.sort(bySendOrder)) conn.send(payload.text);
     if (subscribed.every(({ wasRecovering, recovered }) => recovered || !wasRecovering)) return;
     log()?.info("a session was away too long: some of its messages are lost", { user });
-    conn.send(encoded(complete({ type: "messages_lost" }, clock().now())).text);
+    conn.send(encoded(complete({ type: "messages_lost" }, clock().wallTime())).text);
   }
 
   return (conn, { user, session, identity }) => {

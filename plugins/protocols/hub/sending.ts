@@ -48,7 +48,7 @@ export function sender({ channels, members, away, perUser, clock }: {
   let sent = 0;
 
   function completed(message: HubMessage): Payload {
-    const whole = complete(message, clock().now());
+    const whole = complete(message, clock().wallTime());
     return encoded(away === undefined ? whole : { ...whole, id: crypto.randomUUID() });
   }
 

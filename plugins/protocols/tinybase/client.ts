@@ -89,7 +89,7 @@ export class SyncClient {
   }
 
   #isAhead(hlc: string): boolean {
-    this.#latestAllowed = latestAllowedHlc(this.#options.clock.now());
+    this.#latestAllowed = latestAllowedHlc(this.#options.clock.wallTime());
     return hlc > this.#latestAllowed;
   }
 }

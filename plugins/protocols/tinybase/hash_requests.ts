@@ -44,7 +44,7 @@ export class HashRequests {
   /** Schedules a request for when all clients have stopped changing the store. */
   changed(member: Sender): void {
     this.#changed.set(member.id, member);
-    this.#lastChange = this.#clock.now();
+    this.#lastChange = this.#clock.monotonicTime();
     this.#cancelIdle ??= this.#clock.after(IDLE_MS, () => this.#sendIfIdle());
   }
 
@@ -94,7 +94,7 @@ export class HashRequests {
   }
 
   #sendIfIdle(): void {
-    const remainingMs = this.#lastChange + IDLE_MS - this.#clock.now();
+    const remainingMs = this.#lastChange + IDLE_MS - this.#clock.monotonicTime();
     this.#cancelIdle = remainingMs > 0 ? this.#clock.after(remainingMs, () => this.#sendIfIdle()) : undefined;
     if (remainingMs > 0) return;
     const changed = this.#changed;

@@ -45,7 +45,7 @@ export class Merger {
   constructor(clock: Clock, onError: (error: unknown) => void) {
     this.#clock = clock;
     this.#onError = onError;
-    this.#now = () => clock.now();
+    this.#now = () => clock.wallTime();
     this.store = createMergeableStore(undefined, () => this.#now());
     this.#persister = createCustomPersister<number, Persists.MergeableStoreOnly>(
       this.store,
@@ -73,7 +73,7 @@ export class Merger {
     let merged = 0;
     const listener = this.store.addDidFinishTransactionListener(() => void merged++);
     // Stored content was accepted before, so it is accepted even if the clock has been set back since.
-    this.#now = () => Math.max(this.#clock.now(), timeOf(latest));
+    this.#now = () => Math.max(this.#clock.wallTime(), timeOf(latest));
     for await (const chunk of slicesOf(changes)) {
       const before = merged;
       await this.#merge(undefined, chunk);
@@ -81,7 +81,7 @@ export class Merger {
         throw new PlugboardError("content_refused", "TinyBase refuses the stored content");
       }
     }
-    this.#now = () => this.#clock.now();
+    this.#now = () => this.#clock.wallTime();
     this.store.delListener(listener);
   }
 

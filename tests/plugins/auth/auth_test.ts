@@ -18,7 +18,7 @@ async function signIn(client: Client, connect?: string) {
   return user ?? error;
 }
 
-const seconds = (clock: FakeClock, after: number) => clock.now() / 1000 + after;
+const seconds = (clock: FakeClock, after: number) => clock.wallTime() / 1000 + after;
 
 Deno.test("a client sends its token in a header, the query or a subprotocol", async () => {
   await using server = await serveAuth();
@@ -287,7 +287,7 @@ Deno.test("the server changes the expiry of a sign-in", async () => {
   clock.advance(86_000);
   client.send("still here");
   assert.equal(await client.next(), "still here");
-  assert.equal(server.access.prolong(conn!, clock.now() - 25_000)?.user, "alice");
+  assert.equal(server.access.prolong(conn!, clock.wallTime() - 25_000)?.user, "alice");
   clock.advance(1_000);
   assert.equal((await closed(client)).code, 3005);
 });
@@ -335,7 +335,7 @@ Deno.test("tokens are revoked by id, by user and by age, and their connections a
     assert.deepEqual(await closed(clients["t1"]!), { code: 3500, reason: "token revoked" });
     assert.equal(await server.access.revoke({ user: "alice" }), 2);
     await Promise.all([closed(clients["t2"]!), closed(clients["undated"]!)]);
-    assert.equal(await server.access.revoke({ issuedBefore: clock.now() - 50_000 }), 1);
+    assert.equal(await server.access.revoke({ issuedBefore: clock.wallTime() - 50_000 }), 1);
     await closed(clients["eve"]!);
     clients["bob"]!.send("still here");
     assert.equal(await clients["bob"]!.next(), "still here");
@@ -368,11 +368,11 @@ Deno.test("a revocation expires, and a shorter one does not replace a longer one
   const clock = new FakeClock();
   const keep = memory();
   await using server = await serveAuth({ jwt, keep }, { clock });
-  await server.access.revoke({ jti: "short", until: clock.now() + 1_000 });
+  await server.access.revoke({ jti: "short", until: clock.wallTime() + 1_000 });
   await server.access.revoke({ jti: "long" });
-  await server.access.revoke({ jti: "long", until: clock.now() + 1_000 });
-  await server.access.revoke({ user: "alice", issuedBefore: clock.now() });
-  await server.access.revoke({ user: "alice", issuedBefore: clock.now() - 100_000 });
+  await server.access.revoke({ jti: "long", until: clock.wallTime() + 1_000 });
+  await server.access.revoke({ user: "alice", issuedBefore: clock.wallTime() });
+  await server.access.revoke({ user: "alice", issuedBefore: clock.wallTime() - 100_000 });
   clock.advance(3_600_000);
   assert.deepEqual([...keep.entries.keys()], ["jti:long", "user:alice"]);
   const old = await token({ sub: "alice", iat: seconds(clock, -3_610) });

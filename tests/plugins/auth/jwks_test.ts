@@ -66,7 +66,7 @@ function checked(
     ...tokens,
     /** The user, or the error's code. */
     of: async (jwt) => {
-      const verified = tokens.verify(jwt, clock.now());
+      const verified = tokens.verify(jwt, clock.wallTime());
       return await verified.then(({ sub }) => sub ?? "", () => codeOf(verified));
     },
     [Symbol.dispose]: () => tokens.stop(),

@@ -184,7 +184,7 @@ async function connectWith(server: TestServer, jwt?: string): Promise<number | "
 
 Deno.test("S07 a Centrifuge client gets the protocol's code for a token that is refused", async () => {
   await using server = await serveProtocols({});
-  const now = server.clock.now() / 1000;
+  const now = server.clock.wallTime() / 1000;
   assert.equal(await connectWith(server, await token({ sub: "alice", exp: now + 60 })), "connected");
   assert.equal(await connectWith(server, await token({ sub: "alice", exp: now - 60 })), 109);
   for (
@@ -202,7 +202,7 @@ Deno.test("a Centrifuge client refreshes its token, or is closed with 3005", asy
   await using server = await serveProtocols({});
   const { clock } = server;
   const client = await server.connect("/connection/websocket");
-  const exp = (seconds: number) => clock.now() / 1000 + seconds;
+  const exp = (seconds: number) => clock.wallTime() / 1000 + seconds;
   const { connect } = await answered(client, {
     id: 1,
     connect: { token: await token({ sub: "alice", exp: exp(60) }) },
@@ -224,7 +224,7 @@ for (const { name, connect, ask } of protocolClients) {
   Deno.test(`${name}: a client whose sign-in has expired can only refresh it`, async () => {
     await using server = await serveProtocols({});
     const { clock } = server;
-    const jwt = (seconds: number) => token({ sub: "alice", exp: clock.now() / 1000 + seconds });
+    const jwt = (seconds: number) => token({ sub: "alice", exp: clock.wallTime() / 1000 + seconds });
     await using client = await connect(server, await jwt(60));
     assert.equal(await ask(client, "subscribe", "anyone:a"), "allowed");
     clock.advance(60_000);
@@ -247,7 +247,7 @@ Deno.test("a client of a protocol without refreshes is closed when its sign-in e
   const clock = new FakeClock();
   await using server = await serveAuth(undefined, { clock });
   await using client = await server.connect(
-    `/me?token=${await token({ sub: "alice", exp: clock.now() / 1000 + 60 })}`,
+    `/me?token=${await token({ sub: "alice", exp: clock.wallTime() / 1000 + 60 })}`,
   );
   await client.next();
   clock.advance(59_000);

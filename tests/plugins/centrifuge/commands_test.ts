@@ -432,6 +432,21 @@ inEach(
   },
 );
 
+inEach("the time to sign in does not change with the clock", async (encoding) => {
+  for (const ms of [-3_600_000, 3_600_000]) {
+    const clock = new FakeClock();
+    await using server = await centrifugeServer({ server: { clock } });
+    await using silent = await connectIn(server, encoding);
+    await until("the connection", () => server.test.server.connections.size === 1);
+    clock.set(ms);
+    clock.advance(9_000);
+    await turn();
+    assert.equal(server.test.server.connections.size, 1);
+    clock.advance(2_000);
+    assert.equal((await within("the close", silent.closed)).code, 3502);
+  }
+});
+
 inEach("each ping needs one pong, and a client without a pong is disconnected", async (encoding) => {
   const clock = new FakeClock();
   await using server = await centrifugeServer({ server: { clock } });

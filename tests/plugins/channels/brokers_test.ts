@@ -26,6 +26,21 @@ Deno.test("the memory broker forgets unused histories, and their positions are n
   assert.notEqual(after.epoch, before.epoch);
 });
 
+Deno.test("the memory broker keeps histories for their age, although the clock is set", async () => {
+  await using under = await underTest(memoryBroker());
+  const { broker, clock } = under;
+  const keep = { size: 10, ageMs: 60_000 };
+  const length = async () => (await broker.history("a", {}, keep)).publications.length;
+  for (const ms of [-3_600_000, 7_200_000]) {
+    await broker.publish("a", { payload: Payload.of(1) }, { keep });
+    clock.set(ms);
+    clock.advance(59_000);
+    assert.equal(await length(), 1);
+    clock.advance(1_000);
+    assert.equal(await length(), 0);
+  }
+});
+
 const LARGE = { payload: Payload.of("x".repeat(10_000)) };
 const KEEP = { size: 10, ageMs: 60_000 };
 

@@ -17,7 +17,7 @@ function scheduled({ elsewhere }: { elsewhere?: Map<string, PromiseWithResolvers
     burstMs: 5,
     run(job) {
       ran.push(job.name);
-      job.ranAt = clock.now();
+      job.ranAt = clock.monotonicTime();
       return elsewhere?.get(job.name)?.promise;
     },
   });
@@ -53,6 +53,17 @@ Deno.test("an expensive job rests, and the others do not wait for it", () => {
     { cheap: 200, expensive: 8 },
     "a fifth of the time is 8 times 50 ms in two seconds",
   );
+});
+
+Deno.test("an expensive job rests no longer because the clock was set back", () => {
+  const { clock, scheduler, make, ran } = scheduled();
+  const expensive = make("expensive", 50);
+  scheduler.wake(expensive);
+  clock.advance(5);
+  clock.set(-3_600_000);
+  scheduler.wake(expensive);
+  clock.advance(250);
+  assert.deepEqual(ran(), ["expensive", "expensive"]);
 });
 
 Deno.test("a resting job can be awaited, and runs at once for a new subscriber", async () => {

@@ -195,7 +195,7 @@ Deno.test("T06 stored content that cannot be read is refused, not overwritten", 
 Deno.test("T06 content is loaded even if the clock has been set back", async () => {
   const { createPersisterForPath } = stored();
   const clock = new FakeClock(Date.now() + 3_600_000);
-  const ahead = createMergeableStore(undefined, () => clock.now());
+  const ahead = createMergeableStore(undefined, () => clock.wallTime());
   {
     await using server = await syncServer({ clock, createPersisterForPath });
     await using a = await synced(`${server.url}/sync/pets`, { store: ahead });

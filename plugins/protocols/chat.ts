@@ -42,28 +42,35 @@ import type { Channels, Identity } from "../channels.ts";
 import type { RateLimits } from "../rate_limits.ts";
 import type { Trace } from "../trace.ts";
 import { isProven, unprovenIdentity } from "../shared/identity.ts";
-import { NAMESPACE } from "./chat/channels.ts";
+import { logChannel, NAMESPACE } from "./chat/channels.ts";
 import { chatHistory, type HistoryOptions, namespaceOptions, prepareHistory } from "./chat/history.ts";
 import { messageWriter } from "./chat/messages.ts";
 import { userNameErrors } from "./chat/names.ts";
 import { type ChatRoom, roomManager, type RoomStore } from "./chat/rooms.ts";
 import { addRoutes, RESOURCE } from "./chat/routes.ts";
-import { type ChatService, chatService } from "./chat/service.ts";
+import { type ChatService, chatService, roomNotFound } from "./chat/service.ts";
 
 export type { HistoryOptions } from "./chat/history.ts";
 export type { ChatMessage, ChatMessageType } from "./chat/messages.ts";
 export type { ChatRoom, RoomStore } from "./chat/rooms.ts";
 
+/** What the chat needs of sign-in. */
+export type ChatAccess = Pick<
+  Access,
+  "signsIn" | "identityOf" | "refusal" | "requireAuth" | "requestIdentity" | "allowsOrigin"
+>;
+
 /** Options of {@linkcode chat}. */
 export interface ChatOptions {
   /** What carries the messages. */
-  channels: Pick<Channels, "addNamespace" | "connect" | "publish" | "history">;
+  channels: Pick<Channels, "addNamespace" | "connect" | "publish" | "history" | "removeHistory">;
   /**
    * Signs clients in. A client with a proven user id must use it as its name; if there is a way to sign in, the names of
-   * all others begin with `guest-`. Listing rooms requires `read:chat`,
-   * creating one `write:chat`, entering a room `read:chat:ROOMID`, and sending messages there `write:chat:ROOMID`.
+   * all others begin with `guest-`. Listing rooms requires `read:chat`, creating one and deleting an own one
+   * `write:chat`, deleting any one `admin:chat`, entering a room `read:chat:ROOMID`, and sending messages there
+   * `write:chat:ROOMID`. Without `access`, only the app deletes rooms.
    */
-  access?: Pick<Access, "signsIn" | "identityOf" | "refusal" | "requireAuth" | "allowsOrigin"> | undefined;
+  access?: ChatAccess | undefined;
   /** Limits the messages of clients. */
   limits?: Pick<RateLimits, "spend" | "answerWith"> | undefined;
   /** Traces every operation. */
@@ -84,6 +91,10 @@ export interface ChatOptions {
   mayCreate?: (request: Request, ip: string) => MaybePromise<boolean>;
   /** Maximum number of rooms. @default {1000} */
   maxRooms?: number;
+  /** Maximum number of rooms of one user, or of the clients of one address without a user. @default {a quarter of all} */
+  maxRoomsPerClient?: number;
+  /** How long a room that a client has created is kept without members. @default {604800000} seven days */
+  emptyRoomMs?: number;
   /** Maximum number of connections in one room. @default {1000} */
   maxUsersPerRoom?: number;
   /** Maximum bytes of one message. @default {4096} */
@@ -96,6 +107,8 @@ export interface Chat {
   rooms(): ChatRoom[];
   /** Creates a room; rejects if its name is invalid or taken. */
   createRoom(name: string): Promise<ChatRoom>;
+  /** Deletes a room with its messages, and closes its connections; `false` if there is none, or it is `general`. */
+  deleteRoom(roomId: string): Promise<boolean>;
   /** Sends a system message to a room. */
   announce(roomId: string, content: string): Promise<void>;
 }
@@ -107,12 +120,13 @@ export function chat(options: ChatOptions): Plugin<Chat> {
   const { maxRooms = 1_000, maxUsersPerRoom = 1_000, maxMessageBytes = 4_096 } = options;
   const check = checkOptions("chat");
   check.that(path === "" || /^\/.*[^/]$/.test(path), "path", "empty or a path such as /chat", path);
-  for (const [name, value] of Object.entries({ maxRooms, maxUsersPerRoom, maxMessageBytes })) {
-    check.positiveInteger(name, value);
-  }
+  const { maxRoomsPerClient = Math.ceil(maxRooms / 4), emptyRoomMs = 604_800_000 } = options;
+  const numbers = { maxRooms, maxRoomsPerClient, emptyRoomMs, maxUsersPerRoom, maxMessageBytes };
+  for (const [name, value] of Object.entries(numbers)) check.positiveInteger(name, value);
   const stored = options.history && prepareHistory(options.history);
 
   let host: Host | undefined;
+  let endExpiry: (() => void) | undefined;
   const clock = () => host?.clock ?? systemClock;
   const now = () => clock().wallTime();
   const failed = (what: string, error: unknown) => host?.log.error(what, { error });
@@ -121,7 +135,18 @@ export function chat(options: ChatOptions): Plugin<Chat> {
   const messages = messageWriter(now);
   const rooms = traced(
     "ChatRoomManager",
-    roomManager({ store, maxRooms, maxUsersPerRoom, uniqueNames, now }),
+    roomManager({
+      store,
+      maxRooms,
+      maxRoomsPerClient,
+      emptyRoomMs,
+      maxUsersPerRoom,
+      uniqueNames,
+      now,
+      removed: async (roomId) => {
+        if (history !== undefined) await channels.removeHistory(logChannel(roomId));
+      },
+    }),
   );
   const history = stored && chatHistory(channels, stored);
   const service: ChatService = traced(
@@ -170,6 +195,12 @@ export function chat(options: ChatOptions): Plugin<Chat> {
     },
   };
 
+  async function deleteRoom(roomId: string): Promise<boolean> {
+    const members = await rooms.deleteRoom(roomId);
+    for (const { conn } of members ?? []) conn.close(roomNotFound);
+    return members !== undefined;
+  }
+
   /** Returns the identity of a client with a proven user id. */
   function proven(upgrade: Upgrade): Identity | undefined {
     const identity = access?.identityOf(upgrade);
@@ -186,6 +217,7 @@ export function chat(options: ChatOptions): Plugin<Chat> {
         if (errors.length > 0) throw new PlugboardError("bad_request", errors.join(". "));
         return await rooms.createRoom(name);
       },
+      deleteRoom,
       announce: (roomId, content) =>
         service.broadcastToRoom({ roomId, message: messages.system("system", roomId, content) }),
     },
@@ -196,8 +228,13 @@ export function chat(options: ChatOptions): Plugin<Chat> {
         conn.send(JSON.stringify(messages.system("error", "", message)));
       });
       await rooms.loadRooms();
+      endExpiry = given.clock.every(Math.min(emptyRoomMs, EXPIRY_SWEEP_MS), () => {
+        rooms.expireRooms().catch((error) => failed("cannot delete an empty room", error));
+      });
     },
-    routes: (app) => addRoutes(app, { base: path, access, rooms, history, mayCreate, clock, failed }),
+    stop: () => endExpiry?.(),
+    routes: (app) =>
+      addRoutes(app, { base: path, access, rooms, deleteRoom, history, mayCreate, clock, failed }),
   };
 }
 
@@ -206,6 +243,9 @@ const resourceOf = (roomId: string) => `${RESOURCE}:${roomId}`;
 
 /** Where others sign in, the names of anonymous clients begin with this: they could take the name of a user. */
 const GUEST = "guest-";
+
+/** How often empty rooms are looked for. */
+const EXPIRY_SWEEP_MS = 60_000;
 
 /** The chat's own ids are shorter. */
 const MAX_ROOM_ID = 64;

@@ -8,7 +8,8 @@ import { chat, type ChatMessage, type ChatOptions, type ChatRoom } from "../../p
 import { rateLimits } from "../../plugins/rate_limits.ts";
 import { trace, type TraceRecord } from "../../plugins/trace.ts";
 import { channelProtocol } from "../kit/channel_protocol.ts";
-import { type Client, RawClient, serve, until, within } from "../kit/mod.ts";
+import { anonymousIdentity } from "../../plugins/shared/identity.ts";
+import { type Client, FakeClock, RawClient, serve, until, within } from "../kit/mod.ts";
 import { Network, remoteBrokers } from "../kit/remote.ts";
 
 async function chatServer(
@@ -133,13 +134,75 @@ Deno.test("C02 an invalid room name is refused with 400 and the reasons", async 
 });
 
 Deno.test("C02 the number of rooms is limited, and so is who may create one", async () => {
-  await using server = await chatServer({ maxRooms: 2, mayCreate: () => true });
+  await using server = await chatServer({ maxRooms: 2, maxRoomsPerClient: 2, mayCreate: () => true });
   assert.equal((await server.post({ name: "One" })).status, 201);
   assert.equal((await server.post({ name: "Two" })).status, 409);
   await using closed = await chatServer({ mayCreate: (request) => request.headers.has("x-admin") });
   assert.equal((await closed.post({ name: "One" })).status, 403);
   await assert.rejects(closed.chat.createRoom("x"), { code: "bad_request" });
   assert.equal((await closed.chat.createRoom("By the app")).name, "By the app");
+});
+
+Deno.test("one user cannot create all rooms; the creator and admins delete them", async () => {
+  const people: Record<string, string[]> = { Eve: ["*"], Ann: ["*"], Root: ["admin"] };
+  const access = auth({
+    signIn: ({ headers }) => {
+      const user = headers.get("x-user");
+      return user === null ? undefined : { user, permissions: people[user]! };
+    },
+  });
+  const rooms = new Map<string, string>();
+  const store = {
+    load: () => rooms,
+    set: (id: string, room: string) => void rooms.set(id, room),
+    delete: (id: string) => void rooms.delete(id),
+  };
+  const options = { access: access.api, maxRooms: 8, store, history: {} };
+  await using server = await chatServer(options, {}, undefined, access);
+  const ask = async (method: string, path: string, user: string, name?: string) => {
+    const init = { method, headers: { "x-user": user }, ...(name && { body: JSON.stringify({ name }) }) };
+    const response = await server.fetch(path, init);
+    const text = await response.text();
+    return { status: response.status, id: text === "" ? "" : JSON.parse(text).id };
+  };
+  const [first] = [await ask("POST", "/rooms", "Eve", "One"), await ask("POST", "/rooms", "Eve", "Two")];
+  assert.equal((await ask("POST", "/rooms", "Eve", "Three")).status, 409);
+  assert.equal((await ask("POST", "/rooms", "Ann", "Three")).status, 201);
+
+  await using member = await server.connect(server.path(first.id, "Eve"), [], { "x-user": "Eve" });
+  await member.next();
+  member.send("hello");
+  await until("the message", async () => {
+    const response = await server.fetch(`/rooms/${first.id}/messages`, { headers: { "x-user": "Eve" } });
+    return (await response.json()).messages.length === 1;
+  });
+  assert.equal((await ask("DELETE", `/rooms/${first.id}`, "Ann")).status, 403);
+  assert.equal((await ask("DELETE", `/rooms/${first.id}`, "Eve")).status, 204);
+  assert.deepEqual(await within("the close", member.closed), { code: 1000, reason: "Room not found" });
+  assert.equal((await server.bus.history(`@chat:log:${first.id}`)).publications.length, 0);
+  assert.equal((await ask("DELETE", `/rooms/${first.id}`, "Eve")).status, 404);
+  assert.ok(!rooms.has(first.id));
+  const { id } = await ask("POST", "/rooms", "Eve", "Three again");
+  assert.equal((await ask("DELETE", `/rooms/${id}`, "Root")).status, 204);
+  assert.equal((await ask("DELETE", "/rooms/general", "Root")).status, 403, "general always exists");
+});
+
+Deno.test("a room that a client has created expires when it is empty, those of the app do not", async () => {
+  const clock = new FakeClock();
+  await using server = await chatServer({ emptyRoomMs: 3_600_000 }, { clock, pingIntervalMs: 86_000_000 });
+  const { body: room } = await server.post({ name: "Short-lived" });
+  await server.chat.createRoom("The app's");
+  const ann = await server.join("Ann", room.id);
+  clock.advance(4_000_000);
+  assert.equal((await server.rooms()).length, 3, "not while it has members");
+  await ann.close();
+  await until("Ann to leave", async () => (await server.get(`/rooms/${room.id}`)).body.activeUsers === 0);
+  clock.advance(3_500_000);
+  assert.equal((await server.rooms()).length, 3);
+  clock.advance(200_000);
+  assert.deepEqual((await server.rooms()).map(({ name }) => name), ["General Chat", "The app's"]);
+  const refused = await server.fetch("/rooms/general", { method: "DELETE" });
+  assert.deepEqual([refused.status, (await refused.json()).error.code], [403, "permission_denied"]);
 });
 
 Deno.test("C03 messages have the seed's format and reach the right clients", async () => {
@@ -370,7 +433,11 @@ Deno.test("C07 every operation of the chat is in the trace, in the seed's format
 
 Deno.test("rooms survive a restart", async () => {
   const entries = new Map<string, string>();
-  const store = { load: () => entries, set: (key: string, value: string) => void entries.set(key, value) };
+  const store = {
+    load: () => entries,
+    set: (key: string, value: string) => void entries.set(key, value),
+    delete: (key: string) => void entries.delete(key),
+  };
   let before: ChatRoom[];
   {
     await using server = await chatServer({ store });
@@ -385,6 +452,7 @@ Deno.test("a room that cannot be stored is not created", async () => {
   const store = {
     load: () =>
       [["general", JSON.stringify({ name: "General Chat", createdAt: "2024-01-01T00:00:00Z" })]] as const,
+    delete: () => {},
     set: () => Promise.reject(new Error("disk full")),
   };
   await using server = await chatServer({ store });
@@ -523,6 +591,7 @@ Deno.test("with sign-in, a client cannot use the name of another user", async ()
     },
     refusal: () => undefined,
     requireAuth: () => (_, next) => next(),
+    requestIdentity: () => Promise.resolve(anonymousIdentity),
     allowsOrigin: () => true,
   };
   await using server = await chatServer({ access });

@@ -1,4 +1,4 @@
-import { type Connection, PlugboardError } from "../../../core/mod.ts";
+import { type Connection, type MaybePromise, PlugboardError } from "../../../core/mod.ts";
 import type { KeyValueStore } from "../../shared/key_value_store.ts";
 import { roomNameErrors, sameName } from "./names.ts";
 
@@ -15,7 +15,7 @@ export interface ChatRoom {
 }
 
 /** Keeps rooms by id across restarts. */
-export type RoomStore = Pick<KeyValueStore, "load" | "set">;
+export type RoomStore = KeyValueStore;
 
 /** A client in a room. */
 export interface Member {
@@ -36,8 +36,14 @@ export interface ChatRoomManager {
   getRoom(roomId: string): ChatRoom | undefined;
   /** Returns what is wrong with the name of a new room. */
   validateRoomName(name: unknown): string[];
-  /** Creates a room with a valid name. Resolves when it is stored. */
-  createRoom(name: string): Promise<ChatRoom>;
+  /** Creates a room with a valid name. Resolves when it is stored. The rooms of the app have no creator. */
+  createRoom(name: string, creator?: string): Promise<ChatRoom>;
+  /** Whether a client has created a room. */
+  isCreator(roomId: string, creator: string): boolean;
+  /** Removes a room and returns its members; `undefined` if there is no such room, or it is the first one. */
+  deleteRoom(roomId: string): Promise<readonly Member[] | undefined>;
+  /** Removes the rooms of clients that have been empty for too long. */
+  expireRooms(): Promise<void>;
   /** Adds a member to its room; returns the reason if it cannot enter. */
   enterRoom(member: Member): Refusal | undefined;
   /** Removes a member from its room; `false` if it is not there. */
@@ -46,40 +52,62 @@ export interface ChatRoomManager {
   getRoomClients(roomId: string): ReadonlySet<Member>;
 }
 
-type StoredRoom = Pick<ChatRoom, "name" | "createdAt">;
+interface StoredRoom extends Pick<ChatRoom, "name" | "createdAt"> {
+  /** The client that created it; absent for a room of the app. */
+  readonly creator?: string;
+}
 
 interface Room extends StoredRoom {
   readonly id: string;
   readonly members: Set<Member>;
+  /** When it was empty last, in milliseconds since 1970. */
+  emptySince: number;
 }
 
 /** The room that always exists. */
 const FIRST = { id: "general", name: "General Chat" };
 
 /** Makes a manager. */
-export function roomManager({ store, maxRooms, maxUsersPerRoom, uniqueNames, now }: {
-  store: RoomStore | undefined;
-  maxRooms: number;
-  maxUsersPerRoom: number;
-  uniqueNames: boolean;
-  now: () => number;
-}): ChatRoomManager {
+export function roomManager(
+  { store, maxRooms, maxRoomsPerClient, emptyRoomMs, maxUsersPerRoom, uniqueNames, now, removed }: {
+    store: RoomStore | undefined;
+    maxRooms: number;
+    maxRoomsPerClient: number;
+    emptyRoomMs: number;
+    maxUsersPerRoom: number;
+    uniqueNames: boolean;
+    now: () => number;
+    /** Called when a room was removed. */
+    removed: (roomId: string) => MaybePromise<void>;
+  },
+): ChatRoomManager {
   const rooms = new Map<string, Room>();
 
   function describe({ id, name, createdAt, members }: Room): ChatRoom {
     return { id, name, createdAt, activeUsers: members.size };
   }
 
-  async function add(id: string, name: string): Promise<Room> {
-    const room: Room = { id, name, createdAt: new Date(now()).toISOString(), members: new Set() };
+  async function add(id: string, name: string, creator?: string): Promise<Room> {
+    const createdAt = new Date(now()).toISOString();
+    const stored: StoredRoom = { name, createdAt, ...(creator !== undefined && { creator }) };
+    const room: Room = { ...stored, id, members: new Set(), emptySince: now() };
+    // Addresses of clients are not stored.
+    const kept = creator?.startsWith("network") ? { ...stored, creator: "network" } : stored;
     rooms.set(id, room); // before it is stored, so that its name is taken
     try {
-      await store?.set(id, JSON.stringify({ name, createdAt: room.createdAt } satisfies StoredRoom));
+      await store?.set(id, JSON.stringify(kept));
     } catch (error) {
       rooms.delete(id);
       throw error;
     }
     return room;
+  }
+
+  async function remove({ id, members }: Room): Promise<readonly Member[]> {
+    rooms.delete(id);
+    await store?.delete(id);
+    await removed(id);
+    return [...members];
   }
 
   function newId(): string {
@@ -90,7 +118,7 @@ export function roomManager({ store, maxRooms, maxUsersPerRoom, uniqueNames, now
   return {
     async loadRooms() {
       for (const [id, value] of await store?.load() ?? []) {
-        rooms.set(id, { id, ...JSON.parse(value) as StoredRoom, members: new Set() });
+        rooms.set(id, { id, ...JSON.parse(value) as StoredRoom, members: new Set(), emptySince: now() });
       }
       if (!rooms.has(FIRST.id)) await add(FIRST.id, FIRST.name);
     },
@@ -113,9 +141,28 @@ export function roomManager({ store, maxRooms, maxUsersPerRoom, uniqueNames, now
       return [];
     },
 
-    async createRoom(name) {
+    async createRoom(name, creator) {
       if (rooms.size >= maxRooms) throw new PlugboardError("too_many_rooms", "There are too many rooms");
-      return describe(await add(newId(), name.trim()));
+      const own = [...rooms.values()].filter((room) => creator !== undefined && room.creator === creator);
+      if (own.length >= maxRoomsPerClient) {
+        throw new PlugboardError("too_many_rooms", "You have created too many rooms");
+      }
+      return describe(await add(newId(), name.trim(), creator));
+    },
+
+    isCreator: (roomId, creator) => rooms.get(roomId)?.creator === creator,
+
+    async deleteRoom(roomId) {
+      const room = rooms.get(roomId);
+      return room === undefined || roomId === FIRST.id ? undefined : await remove(room);
+    },
+
+    async expireRooms() {
+      const due = now() - emptyRoomMs;
+      for (const room of rooms.values()) {
+        const { creator, members, emptySince } = room;
+        if (creator !== undefined && members.size === 0 && emptySince <= due) await remove(room);
+      }
     },
 
     enterRoom(member) {
@@ -127,7 +174,13 @@ export function roomManager({ store, maxRooms, maxUsersPerRoom, uniqueNames, now
       room.members.add(member);
     },
 
-    leaveRoom: (member) => rooms.get(member.roomId)?.members.delete(member) === true,
+    leaveRoom(member) {
+      const room = rooms.get(member.roomId);
+      if (room?.members.delete(member) !== true) return false;
+      room.emptySince = now();
+      return true;
+    },
+
     getRoomClients: (roomId) => rooms.get(roomId)?.members ?? new Set(),
   };
 }

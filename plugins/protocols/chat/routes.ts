@@ -3,6 +3,7 @@ import { cors } from "@hono/hono/cors";
 import { type App, type Clock, type MaybePromise, messageOf, refusal } from "../../../core/mod.ts";
 import type { Access } from "../../auth/types.ts";
 import { readText } from "../../shared/body.ts";
+import { accountOf, isProven } from "../../shared/identity.ts";
 import { httpError, refusalFor } from "../../shared/http_errors.ts";
 import type { ChatHistory } from "./history.ts";
 import type { ChatRoomManager } from "./rooms.ts";
@@ -10,8 +11,9 @@ import type { ChatRoomManager } from "./rooms.ts";
 /** What the routes need. */
 export interface RouteParts {
   readonly base: string;
-  readonly access: Pick<Access, "requireAuth" | "allowsOrigin"> | undefined;
+  readonly access: Pick<Access, "requireAuth" | "requestIdentity" | "allowsOrigin"> | undefined;
   readonly rooms: ChatRoomManager;
+  readonly deleteRoom: (roomId: string) => Promise<boolean>;
   readonly history: ChatHistory | undefined;
   readonly mayCreate: (request: Request, ip: string) => MaybePromise<boolean>;
   readonly clock: () => Clock;
@@ -29,7 +31,7 @@ const MAX_PAGE = 500;
 
 /** Adds the routes of the REST API: rooms and their messages. */
 export function addRoutes(app: App, parts: RouteParts): void {
-  const { base, access, rooms, history, mayCreate, clock, failed } = parts;
+  const { base, access, rooms, deleteRoom, history, mayCreate, clock, failed } = parts;
   if (access !== undefined) guard(app, `${base}/rooms/*`, access);
 
   app.get(`${base}/rooms`, (c) => c.json(rooms.getAllRooms()));
@@ -43,7 +45,8 @@ export function addRoutes(app: App, parts: RouteParts): void {
       const name = nameFrom(await readText(c.req.raw, limits));
       const errors = rooms.validateRoomName(name);
       if (errors.length > 0) return c.json({ errors }, 400);
-      const room = await rooms.createRoom(name as string);
+      const identity = await access?.requestIdentity(c.req.raw, c.env.ip);
+      const room = await rooms.createRoom(name as string, accountOf(identity, c.env.ip));
       return c.json(room, 201, { location: `${base}/rooms/${room.id}` });
     } catch (error) {
       if (httpError(error) !== undefined) return refusalFor(error);
@@ -55,6 +58,22 @@ export function addRoutes(app: App, parts: RouteParts): void {
   app.get(`${base}/rooms/:id`, (c) => {
     const room = rooms.getRoom(c.req.param("id"));
     return room === undefined ? roomNotFound() : c.json(room);
+  });
+
+  app.delete(`${base}/rooms/:id`, async (c) => {
+    const id = c.req.param("id");
+    if (rooms.getRoom(id) === undefined) return roomNotFound();
+    try {
+      const identity = await access?.requestIdentity(c.req.raw, c.env.ip);
+      const may = identity?.can("admin", RESOURCE) === true ||
+        isProven(identity) && rooms.isCreator(id, accountOf(identity, c.env.ip));
+      if (may && await deleteRoom(id)) return c.body(null, 204);
+      return refusal(403, "permission_denied", "You may not delete this room");
+    } catch (error) {
+      if (httpError(error) !== undefined) return refusalFor(error);
+      failed("cannot delete a room", error);
+      return refusal(500, "internal", "Internal server error");
+    }
   });
 
   app.get(`${base}/rooms/:id/messages`, async (c) => {
@@ -80,9 +99,9 @@ export function addRoutes(app: App, parts: RouteParts): void {
 /** Checks permissions, and allows the pages that may connect to read the responses. */
 function guard(app: App, path: string, access: NonNullable<RouteParts["access"]>): void {
   const origin = (origin: string, { req }: Context) => access.allowsOrigin(req.raw.headers) ? origin : null;
-  app.use(path, cors({ origin, allowMethods: ["GET", "POST"] }));
+  app.use(path, cors({ origin, allowMethods: ["GET", "POST", "DELETE"] }));
   const [mayRead, mayWrite] = [access.requireAuth("read", RESOURCE), access.requireAuth("write", RESOURCE)];
-  app.use(path, (c, next) => (c.req.method === "POST" ? mayWrite : mayRead)(c, next));
+  app.use(path, (c, next) => (["POST", "DELETE"].includes(c.req.method) ? mayWrite : mayRead)(c, next));
 }
 
 function roomNotFound(): Response {

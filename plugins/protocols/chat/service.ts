@@ -181,9 +181,12 @@ export function chatService(parts: ServiceParts): ChatService {
   };
 }
 
+/** How clients of a room that does not exist are closed, or of one that was deleted. */
+export const roomNotFound = closeCode(1000, "Room not found");
+
 /** The answers to clients that cannot enter. Clients may reconnect after codes below 4500. */
 const REFUSALS: Record<Refusal, { text: (room: string, user: string) => string; code: CloseCode }> = {
-  not_found: { text: (room) => `Room '${room}' not found`, code: closeCode(1000, "Room not found") },
+  not_found: { text: (room) => `Room '${room}' not found`, code: roomNotFound },
   full: { text: (room) => `Room '${room}' is full`, code: closeCode(4001, "Room is full") },
   name_taken: {
     text: (_, user) => `Username '${user}' is taken`,

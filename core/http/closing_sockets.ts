@@ -19,6 +19,7 @@ export class ClosingSockets {
   readonly #left = new Map<WebSocket, number>();
   readonly #clock: Clock;
   #cancel: (() => void) | undefined;
+  #loopTurned = true;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -43,6 +44,10 @@ export class ClosingSockets {
   }
 
   #sweep(): void {
+    // While the event loop is blocked, answers cannot be read.
+    if (!this.#loopTurned) return;
+    this.#loopTurned = false;
+    setImmediate(() => this.#loopTurned = true);
     for (const [socket, left] of this.#left) {
       if (left > 1) this.#left.set(socket, left - 1);
       // Until a stuck reader takes its last frames, its connection cannot end and has to be counted.

@@ -173,6 +173,7 @@ export const OTHER_OPERATIONS: readonly Operation[] = [
   route("GET /chat/rooms", ["read", "chat"]),
   route("POST /chat/rooms", ["write", "chat"], { body: '{"name":"a room"}' }),
   route("GET /chat/rooms/:id", ["read", "chat"], { path: "/chat/rooms/general" }),
+  route("DELETE /chat/rooms/:id", NEVER, { path: "/chat/rooms/general" }), // it is always there
   route("GET /chat/rooms/:id/messages", ["read", "chat"], { path: "/chat/rooms/general/messages" }),
   { place: "SOCKET /chat/ws/:roomId/:username", name: "say something", needs: WRITES_CHAT, run: say },
 

@@ -93,7 +93,7 @@ everywhere(
     client!.renew("lobby", { chanInfo: `"editor"` });
     await until("the info of the channel", async () => (await shown())[0]?.[1] === `"editor"`);
     assert.deepEqual(server.events, ["join lobby ann", "update lobby ann", "update lobby ann"]);
-    client!.identify({ ...client!.identity, expiresAt: 1 });
+    client!.identify({ ...client!.identity, expiresAt: Date.UTC(2100, 0) });
     assert.deepEqual(await shown(), [[`"busy"`, `"editor"`]]);
     ann.sendJson({ do: "publish", channel: "lobby", data: 1 });
     await until("the publication", () => infos.length === 1);

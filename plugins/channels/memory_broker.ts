@@ -92,7 +92,8 @@ export function memoryBroker(options: MemoryBrokerOptions = {}): Broker {
 
   function append(channel: string, draft: Draft, keep: Retention): { log: Log; publication: Publication } {
     const log = use(channel, draft.info?.user);
-    const publication = { ...draft, offset: ++log.offset, time: clock.wallTime() };
+    const payload = draft.payload.detached();
+    const publication = { ...draft, payload, offset: ++log.offset, time: clock.wallTime() };
     log.usedAt = clock.monotonicTime();
     log.ageMs = keep.ageMs;
     change(log, () => log.append(publication, log.usedAt, keep.size));

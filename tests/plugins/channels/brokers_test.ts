@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type Broker, memoryBroker, Payload } from "../../../plugins/channels.ts";
+import { Child } from "../../kit/child.ts";
 import { brokerSuite, underTest } from "../../kit/broker_suite.ts";
 import { persistent, remoteBrokers } from "../../kit/remote.ts";
 
@@ -113,4 +114,11 @@ Deno.test("many users together do not empty what the server has published", asyn
   assert.ok((await lengths(broker, news)).every((length) => length === 1));
   for (const name of numbered("more", 200)) await broker.publish(name, LARGE, { keep: KEEP });
   assert.deepEqual(await lengths(broker, ["news0", "own:4999", "more199"]), [0, 0, 1], "it has a bound, too");
+});
+
+Deno.test("a small publication does not keep the large message that it came in", async () => {
+  const script = new URL("children/small_parts.ts", import.meta.url);
+  await using child = new Child(script, { flags: ["--v8-flags=--expose-gc"] });
+  const megabytes = Number(await child.line());
+  assert.ok(megabytes < 60, `${megabytes} MB for 3,000 small publications in messages of 60 KB`);
 });

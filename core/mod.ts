@@ -29,6 +29,7 @@ export type {
   Hooks,
   Host,
   Plugin,
+  RequestInfo,
   Sent,
   ServerState,
 } from "./contract/plugin.ts";

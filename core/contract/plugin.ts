@@ -14,8 +14,19 @@ import type { Log, LogRecord } from "./log.ts";
 import type { MaybePromise, Nothing } from "./promises.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
 
-/** The Hono app of a listener. Handlers find the client's address in `c.env.ip`. */
-export type App = Hono<{ Bindings: { ip: string } }>;
+/** What handlers find in `c.env`. */
+export interface RequestInfo {
+  /** The client's address, as far as the server trusts proxies. */
+  readonly ip: string;
+  /**
+   * Resolves when the response was sent or its connection has ended; call it before the handler returns. A reader that
+   * stops can delay it for ever. Absent if the server is mounted without `info`.
+   */
+  readonly completed?: (() => Promise<void>) | undefined;
+}
+
+/** The Hono app of a listener. */
+export type App = Hono<{ Bindings: RequestInfo }>;
 
 /** Where the server is in its life. */
 export type ServerState = "idle" | "starting" | "ready" | "draining" | "stopped";

@@ -4,12 +4,11 @@ import { getPath } from "@hono/hono/utils/url";
 import type { Connection } from "../contract/connection.ts";
 import type { Endpoint } from "../contract/endpoint.ts";
 import { PlugboardError, refusal, startFailed } from "../contract/errors.ts";
-import type { AnyPlugin, App } from "../contract/plugin.ts";
+import type { AnyPlugin, App, RequestInfo } from "../contract/plugin.ts";
 import type { Gate, GateHooks } from "./gate.ts";
 
 /** What a WebSocket request needs on its way to the endpoint, and its result. */
-interface SocketBindings {
-  readonly ip: string;
+interface SocketBindings extends RequestInfo {
   /** The runtime's request. The runtime cannot upgrade a copy. */
   readonly original?: Request;
   /** A socket that was accepted elsewhere. */
@@ -56,12 +55,12 @@ export class Router {
   }
 
   /** Answers a request. */
-  async fetch(request: Request, ip: string): Promise<Response> {
+  async fetch(request: Request, info: RequestInfo): Promise<Response> {
     const { url, method, headers } = request;
     if (!URL.canParse(url)) return refusal(400, "bad_request", "The URL is not valid");
     const isUpgrade = method === "GET" && headers.get("upgrade")?.toLowerCase() === "websocket";
-    if (!isUpgrade) return await this.#app.fetch(request, { ip });
-    const env: SocketBindings = { ip, original: request };
+    if (!isUpgrade) return await this.#app.fetch(request, info);
+    const env: SocketBindings = { ip: info.ip, original: request };
     const response = await this.#app.fetch(toSocketRequest(url, headers), env);
     return env.upgraded ?? response;
   }

@@ -131,7 +131,8 @@ export class Server {
     try {
       const addr = info?.remoteAddr;
       const peer = addr !== undefined && "hostname" in addr ? addr.hostname : "unknown";
-      return await router.fetch(request, this.#options.clientIp(request, peer));
+      const completed = info && (() => info.completed.catch(() => {}));
+      return await router.fetch(request, { ip: this.#options.clientIp(request, peer), completed });
     } catch (error) {
       this.#hooks!.failed("kernel", "request", error);
       return refusal(500, "internal", "Internal server error");

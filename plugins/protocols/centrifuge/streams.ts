@@ -11,6 +11,7 @@ import {
   type Endpoint,
   type Message,
   refusal,
+  type RequestInfo,
   type TransportEvents,
   type Upgrade,
 } from "../../../core/mod.ts";
@@ -62,11 +63,11 @@ export function streams(
   return {
     endpoints: [httpStream.endpoint, sse.endpoint],
     routes(app) {
-      app.post(httpStreamPath, (c) => open(httpStream, c.req.raw, c.env.ip, body));
-      app.post(ssePath, (c) => open(sse, c.req.raw, c.env.ip, body));
+      app.post(httpStreamPath, (c) => open(httpStream, c.req.raw, c.env, body));
+      app.post(ssePath, (c) => open(sse, c.req.raw, c.env, body));
       app.get(ssePath, (c) => {
         // The sender of a HEAD request never reads, or ends, a stream.
-        return c.req.raw.method === "HEAD" ? headNotAllowed() : open(sse, c.req.raw, c.env.ip, fromQuery);
+        return c.req.raw.method === "HEAD" ? headNotAllowed() : open(sse, c.req.raw, c.env, fromQuery);
       });
       app.post(emulationPath, async (c) => {
         const cors = corsHeaders(c.req.raw, allows);
@@ -98,7 +99,7 @@ export function streams(
   async function open(
     { endpoint, framingOf }: Stream,
     request: Request,
-    ip: string,
+    { ip, completed }: RequestInfo,
     read: (request: Request, codec: Codec) => Promise<Message | Response> | Message | Response,
   ): Promise<Response> {
     const cors = corsHeaders(request, allows);
@@ -112,12 +113,14 @@ export function streams(
       admission.release();
       return withHeaders(command, cors);
     }
+    // A client that stops reading keeps its socket, so it keeps its place too.
+    const sent = completed?.() ?? Promise.resolve();
     const transport = streamTransport({
       framing,
       clock: shared.clock(),
       disconnect: codec.disconnect,
       ended(byClient) {
-        admission.release();
+        void sent.then(admission.release);
         if (byClient) incoming.ended({ code: 1006, reason: "", by: "network" });
       },
     });

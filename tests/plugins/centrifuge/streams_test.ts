@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { type CentrifugeServer, centrifugeServer, fakeAccess, TRANSPORTS } from "../../kit/centrifuge.ts";
-import { FakeClock, RawClient, until, within } from "../../kit/mod.ts";
+import { FakeClock, RawClient, turn, until, within } from "../../kit/mod.ts";
 
 const CONNECT = `{"connect":{},"id":1}`;
 
@@ -88,6 +88,37 @@ Deno.test("server-sent events arrive in the order of a stream", async () => {
   const { status, body } = await server.test.fetch(TRANSPORTS.sse);
   assert.equal(status, 400);
   await body?.cancel();
+});
+
+Deno.test("a stream that is closed as slow keeps its place until its socket is gone", async () => {
+  const clock = new FakeClock();
+  const options = { clock, maxConnections: 2, maxQueuedBytes: 100_000, drainMs: 0 };
+  await using server = await centrifugeServer({ server: options });
+  const body = `${CONNECT}\n{"subscribe":{"channel":"a"},"id":2}`;
+  const stuck = await RawClient.connect(server.test.port);
+  const head =
+    `POST ${TRANSPORTS.http_stream} HTTP/1.1\r\nhost: test\r\ncontent-length: ${body.length}\r\n\r\n`;
+  await stuck.write(new TextEncoder().encode(head + body));
+  await until("the subscription", () => server.bus.clients.size === 1);
+  const [conn] = server.test.server.connections;
+  while (conn!.open) {
+    await server.bus.publish("a", "x".repeat(60_000));
+    await turn();
+  }
+  clock.advance(10_000);
+  await turn();
+  assert.equal(server.test.server.connections.size, 0);
+  await using stream = await Stream.open(server);
+  await stream.next();
+  const refused = await server.test.fetch(TRANSPORTS.http_stream, { method: "POST", body: CONNECT });
+  assert.equal(refused.status, 503);
+  await refused.body?.cancel();
+  stuck[Symbol.dispose]();
+  await until("a free place", async () => {
+    const next = await server.test.fetch(TRANSPORTS.http_stream, { method: "POST", body: CONNECT });
+    await next.body?.cancel();
+    return next.status === 200;
+  });
 });
 
 Deno.test("the status of an emulation request depends on its body", async () => {

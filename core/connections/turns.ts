@@ -4,6 +4,9 @@
  * @module
  */
 
+import { systemClock } from "../contract/clock.ts";
+import { afterReading } from "../contract/reading.ts";
+
 /** A connection that can wait for a turn. */
 export interface TurnTaker {
   readonly open: boolean;
@@ -25,7 +28,8 @@ export class Turns {
   readonly #waiting = new Map<TurnTaker, PromiseWithResolvers<void>>();
   /** Whether a connection has begun to wait since the last run. */
   #added = false;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #running = false;
+  #cancel: (() => void) | undefined;
   /** When this turn of the event loop was first looked at. */
   #startedAt: number | undefined;
 
@@ -43,7 +47,7 @@ export class Turns {
   wait(conn: TurnTaker): Promise<void> {
     const wait = this.#waiting.getOrInsertComputed(conn, () => Promise.withResolvers<void>());
     this.#added = true;
-    this.#schedule(0);
+    this.#cancel ??= afterReading(() => this.#run());
     return wait.promise;
   }
 
@@ -51,20 +55,16 @@ export class Turns {
   end(conn: TurnTaker): void {
     this.#waiting.get(conn)?.resolve();
     this.#waiting.delete(conn);
-    if (this.#waiting.size > 0) return;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-  }
-
-  /** A timer, because the runtime hardly reads from sockets between calls of `setImmediate`. */
-  #schedule(ms: number): void {
-    this.#timer ??= setTimeout(() => this.#run(), ms);
+    if (this.#waiting.size > 0 || this.#running) return;
+    this.#cancel?.();
+    this.#cancel = undefined;
   }
 
   /** Lets connections go on until the slice is used up. */
   async #run(): Promise<void> {
     const deadline = performance.now() + SLICE_MS;
     let late = false;
+    this.#running = true;
     this.#added = false;
     for (const conn of [...this.#waiting.keys()]) {
       if (conn.open && conn.queuedBytes > DRAINED_BYTES) continue;
@@ -75,7 +75,9 @@ export class Turns {
       // The requests of the connection run before this continues.
       await new Promise((resolve) => setImmediate(resolve));
     }
-    this.#timer = undefined;
-    if (this.#waiting.size > 0) this.#schedule(late || this.#added ? 0 : CHECK_MS);
+    this.#running = false;
+    if (this.#waiting.size === 0) this.#cancel = undefined;
+    else if (late || this.#added) this.#cancel = afterReading(() => this.#run());
+    else this.#cancel = systemClock.after(CHECK_MS, () => this.#run());
   }
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Clock, MaybePromise } from "../../core/mod.ts";
+import { afterReading, type Clock, type MaybePromise } from "../../core/mod.ts";
 
 /** The cost of a job's latest run. */
 export interface Job {
@@ -62,7 +62,7 @@ export class Scheduler<J extends Job> {
   readonly #running = new Map<J, Run>();
   #cancelBurst: (() => void) | undefined;
   #slicing = false;
-  #nextSlice: ReturnType<typeof setTimeout> | undefined;
+  #cancelSlice: (() => void) | undefined;
 
   constructor(options: SchedulerOptions<J>) {
     this.#options = options;
@@ -110,7 +110,7 @@ export class Scheduler<J extends Job> {
   /** Cancels all runs. */
   stop(): void {
     this.#cancelBurst?.();
-    clearTimeout(this.#nextSlice);
+    this.#cancelSlice?.();
     for (const job of [...this.#next.keys(), ...this.#running.keys()]) this.cancel(job);
   }
 
@@ -154,8 +154,7 @@ export class Scheduler<J extends Job> {
       this.#start(job);
       if (performance.now() > deadline) break;
     }
-    // Not `setImmediate`: between two of those, the runtime hardly reads from sockets.
-    if (this.#due.size > 0) this.#nextSlice = setTimeout(() => this.#runSlice(), 0);
+    if (this.#due.size > 0) this.#cancelSlice = afterReading(() => this.#runSlice());
     else this.#slicing = false;
   }
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Clock, PlugboardError } from "../../core/mod.ts";
+import { afterReading, type Clock, PlugboardError } from "../../core/mod.ts";
 import { concernsFile, failure } from "./failures.ts";
 import type { Transaction } from "./sql_types.ts";
 import type { Job, Transactions } from "./transactions.ts";
@@ -82,8 +82,7 @@ export function writeQueue(parts: WriteQueueParts): WriteQueue {
     if (waiting.length > 0 || (unflushed.length > 0 && !flushing)) {
       scheduled = true;
       if (performance.now() - readAt < MAX_BLOCKING_MS) setImmediate(turn);
-      // Not `setImmediate`: between two of those, the runtime hardly reads from sockets.
-      else setTimeout(read, 0);
+      else afterReading(read);
     } else if (!flushing) ended?.resolve();
   }
 

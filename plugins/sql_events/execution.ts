@@ -1,4 +1,4 @@
-import { PlugboardError } from "../../core/mod.ts";
+import { afterReading, PlugboardError } from "../../core/mod.ts";
 import type { IsolatedRead, Params, Row, Store, Transaction } from "../persistence.ts";
 import type { Tables } from "./tables.ts";
 import type { QueryResult } from "./types.ts";
@@ -57,8 +57,8 @@ export function readingInMemory(
   { sql, params, maxRows }: { sql: string; params: Params; maxRows: number },
 ): Execution {
   return stoppable(async (check) => {
-    // Lets `query:started` go out, and a cancellation in, which `setImmediate` would not.
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    // Lets `query:started` go out, and a cancellation in.
+    await new Promise<void>((resolve) => void afterReading(resolve));
     check();
     const { columns, recursive } = store.inspect(sql);
     if (recursive) {

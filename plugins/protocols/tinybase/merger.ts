@@ -1,6 +1,6 @@
 import { createMergeableStore, type MergeableStore } from "tinybase";
 import { createCustomPersister, type Persister, type Persists } from "tinybase/persisters";
-import { type Clock, PlugboardError } from "../../../core/mod.ts";
+import { afterReading, type Clock, PlugboardError } from "../../../core/mod.ts";
 import { timeOf } from "./hlc.ts";
 import type { Changes } from "./messages.ts";
 import { chunksOf, type Content } from "./parts.ts";
@@ -16,8 +16,7 @@ export async function* slicesOf(changes: Changes): AsyncGenerator<Changes> {
   let nextPause = 0;
   for (const chunk of chunksOf(changes)) {
     if (performance.now() >= nextPause) {
-      // Not `setImmediate`: between two of those, the runtime hardly reads input.
-      await new Promise<void>((resolve) => setTimeout(resolve, 0));
+      await new Promise<void>((resolve) => void afterReading(resolve));
       nextPause = performance.now() + MAX_BLOCKING_MS;
     }
     yield chunk;

@@ -1,9 +1,3 @@
-/**
- * A connection as the kernel runs it.
- *
- * @module
- */
-
 import { type CloseCode, closeCodes, type Closed } from "../contract/close_codes.ts";
 import type { Connection } from "../contract/connection.ts";
 import type { Endpoint, Session, Upgrade } from "../contract/endpoint.ts";

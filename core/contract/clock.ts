@@ -6,7 +6,7 @@
 
 /** Returns the time and calls back later. */
 export interface Clock {
-  /** Milliseconds since 1970, for people and for what is stored. Somebody may set it, forward and back. */
+  /** Milliseconds since 1970, for display and for stored times. The system may set it forward or back. */
   wallTime(): number;
   /** Milliseconds since any moment, for durations and timeouts. It only goes forward. */
   monotonicTime(): number;

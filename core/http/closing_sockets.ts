@@ -38,11 +38,6 @@ export class ClosingSockets {
     this.#cancel = undefined;
   }
 
-  /** Ends all of them at once, to free memory. */
-  endAll(): void {
-    for (const socket of this.#left.keys()) end(socket);
-  }
-
   #sweep(): void {
     // While the event loop is blocked, answers cannot be read.
     if (!this.#loopTurned) return;

@@ -154,7 +154,7 @@ export class Mailboxes {
     return box;
   }
 
-  /** Removes the oldest mailbox of whoever has most, so that one client cannot evict those of all others. */
+  /** Removes the oldest mailbox of the account with the most, so that one client cannot evict all others. */
   #evict(newcomer: string): void {
     let most = this.#accounts.get(newcomer)?.boxes;
     for (const { boxes } of this.#accounts.values()) {

@@ -101,7 +101,7 @@ export class Payload {
       : content.byteLength;
   }
 
-  /** Returns the value, parsed anew on each call; for bytes, a copy of them. */
+  /** Returns the value, which each call parses again; for bytes, a copy of them. */
   value(): unknown {
     const { content } = this;
     return typeof content === "string" ? JSON.parse(content) : content.slice();

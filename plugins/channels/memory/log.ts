@@ -18,7 +18,7 @@ export class Log {
   #chars = 0;
   /** Publications, the oldest first; those before `#start` are removed and cleared. */
   readonly #publications: (Publication | undefined)[] = [];
-  /** When each was appended, by a clock that nobody sets back. */
+  /** When each was appended, in monotonic time. */
   readonly #times: number[] = [];
   #start = 0;
 

@@ -55,8 +55,9 @@ export function guard({ path, native, database, log, index, lock }: GuardParts):
   const files = [path, `${path}-wal`, `${path}-shm`] as const;
   const places = files.map(placeOf);
   const pageBytes = Number(native.prepare("PRAGMA page_size").get()!.page_size);
-  let state = databaseState(database);
-  let logState = readIndex(index);
+  // What the last look found; `undefined` before the first look that no other process disturbed.
+  let state: DatabaseState | undefined;
+  let logState: LogState | undefined;
 
   function moved(): PlugboardError | undefined {
     const away = files.map((file, i) => ![places[i], "unknown"].includes(placeOf(file)));
@@ -74,41 +75,39 @@ export function guard({ path, native, database, log, index, lock }: GuardParts):
   }
 
   /** The log must have all frames that are in the index and not in the database yet. */
-  function logIsWhole({ salts, frames, copied }: LogState, before: LogState): boolean {
+  function logIsWhole({ salts, frames, copied }: LogState, before: LogState | undefined): boolean {
     if (frames === copied) return true;
     const start = (frame: number) => LOG_HEADER_BYTES + (frame - 1) * (FRAME_HEADER_BYTES + pageBytes);
     if (sizeOf(log) < start(frames + 1) || saltsAt(log, SALTS.inLog) !== salts) return false;
     // A log that was truncated and written again has a hole before the new frames.
-    const known = before.salts === salts ? Math.min(before.frames, frames) : frames;
+    const known = before?.salts === salts ? Math.min(before.frames, frames) : frames;
     return known === 0 || saltsAt(log, start(known) + SALTS.inFrame) === salts;
   }
 
-  return {
-    look() {
-      if (!lock.held()) {
-        const sentence =
-          `The lock file of the database was removed or replaced: ${OVER}, since another server may use it; ` +
-          "start the server again";
-        return new PlugboardError("lock_lost", sentence);
-      }
-      const away = moved();
-      if (away !== undefined) return away;
-      const now = readIndex(index);
-      if (now === undefined || logState === undefined) {
-        logState = now;
-        return undefined;
-      }
-      const found = databaseState(database);
-      const whole = logIsWhole(now, logState);
-      if (!same(now, readIndex(index))) return undefined; // another process has written meanwhile
-      if (!whole) return overwritten("write-ahead log of the database");
-      const quiet = !now.copying && !logState.copying && now.salts === logState.salts &&
-        now.copied === logState.copied;
-      const unchanged = found.bytes === state.bytes && found.header === state.header;
-      if (quiet && !unchanged) return overwritten("database file");
-      [state, logState] = [found, now];
-    },
-  };
+  function look(): PlugboardError | undefined {
+    if (!lock.held()) {
+      const sentence =
+        `The lock file of the database was removed or replaced: ${OVER}, since another server may use it; ` +
+        "start the server again";
+      return new PlugboardError("lock_lost", sentence);
+    }
+    const away = moved();
+    if (away !== undefined) return away;
+    const now = readIndex(index);
+    if (now === undefined) return undefined; // another process is writing
+    const found = databaseState(database);
+    const whole = logIsWhole(now, logState);
+    if (!same(now, readIndex(index))) return undefined; // another process has written meanwhile
+    if (!whole) return overwritten("write-ahead log of the database");
+    const quiet = logState !== undefined && !now.copying && !logState.copying &&
+      now.salts === logState.salts && now.copied === logState.copied;
+    const unchanged = found.bytes === state?.bytes && found.header === state.header;
+    if (quiet && !unchanged) return overwritten("database file");
+    [state, logState] = [found, now];
+  }
+
+  look();
+  return { look };
 }
 
 function overwritten(what: string): PlugboardError {

@@ -5,6 +5,14 @@ import { FakeClock } from "../../kit/mod.ts";
 import { ITEMS } from "./items.ts";
 import { folder, opened, value } from "./kit.ts";
 
+const OPTIONS = {
+  durability: "normal",
+  maxBytes: Infinity,
+  cacheBytes: 1_000_000,
+  openTimeoutMs: 100,
+  maxWalBytes: 500_000,
+  checkpointBytes: 100_000,
+} as const;
 const INSERT = "INSERT INTO items (name) VALUES (?)";
 
 /** Runs a command in the folder as another program does: this process must not close the database file. */
@@ -113,19 +121,24 @@ Deno.test("what was acknowledged before the log was removed survives a kill", as
   assert.equal(killed.prepare("SELECT count(*) AS n FROM items").get()!.n, 600);
 });
 
+Deno.test("a checkpoint of another program that writes during a look is not reported", () => {
+  using dir = folder();
+  const { native, guard, close } = openFile({ ...OPTIONS, path: dir.file("a.db") });
+  native.exec("CREATE TABLE blobs (id INTEGER PRIMARY KEY, x)");
+  assert.equal(guard!.look(), undefined);
+  // The two copies of the index's header differ while a program writes.
+  shell(dir.path, "printf x | dd of=a.db-shm bs=1 seek=56 conv=notrunc");
+  assert.equal(guard!.look(), undefined);
+  native.exec("INSERT INTO blobs (x) VALUES (1); PRAGMA wal_checkpoint(FULL)");
+  for (let i = 0; i < 3; i++) assert.equal(guard!.look(), undefined);
+  close();
+});
+
 // Other programs may write the database, move the log, and compact the file.
 Deno.test("what SQLite does to the files is not reported", async () => {
   using dir = folder();
   const path = dir.file("a.db");
-  const { native, guard, close } = openFile({
-    path,
-    durability: "normal",
-    maxBytes: Infinity,
-    cacheBytes: 1_000_000,
-    openTimeoutMs: 100,
-    maxWalBytes: 500_000,
-    checkpointBytes: 100_000,
-  });
+  const { native, guard, close } = openFile({ ...OPTIONS, path });
   native.exec("CREATE TABLE blobs (id INTEGER PRIMARY KEY, x)");
   const worker = new Worker(new URL("other_program.ts", import.meta.url), { type: "module" });
   let ended = false;

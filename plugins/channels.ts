@@ -89,9 +89,9 @@ export function channels(options: ChannelsOptions = {}): Plugin<Channels> {
     async publish(channel, data, publishOptions) {
       return node.publish(channel, node.namespaceOf(channel), data, publishOptions);
     },
-    broadcast(names, data) {
+    broadcast(names, data, publishOptions) {
       let payload: Payload | undefined;
-      const publish = (name: string) => api.publish(name, payload ??= Payload.of(data));
+      const publish = (name: string) => api.publish(name, payload ??= Payload.of(data), publishOptions);
       return Promise.allSettled(names.map((name) => Promise.try(publish, name)));
     },
     subscribe: (channel, callback) => node.listen(channel, callback),

@@ -28,6 +28,7 @@ import type {
 import { Pages } from "./pages.ts";
 import type { ChannelCallback } from "./service.ts";
 import { prepare, type Prepared } from "./subscribing.ts";
+import { checkTags } from "./tags.ts";
 import type { Client, SubscribeRequest, Subscription, UnsubscribeCode } from "./types.ts";
 
 /** How often expired subscriptions are ended, and how long a client has to renew one. */
@@ -101,6 +102,7 @@ export class ChannelNode implements ClientNode, BrokerEvents {
     if (except !== undefined && !ephemeral) {
       throw new PlugboardError("bad_request", "Only ephemeral publications can exclude a client");
     }
+    if (tags !== undefined) checkTags(tags);
     const draft: Draft = {
       payload: Payload.of(data),
       ...(client !== undefined && { info: client.subscriptions.get(channel)?.info ?? client.info }),

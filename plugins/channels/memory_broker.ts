@@ -14,7 +14,7 @@ import type { Draft, History, Publication } from "./publications.ts";
 /** Options of {@linkcode memoryBroker}. */
 export interface MemoryBrokerOptions {
   /**
-   * The maximum size of all histories together, in characters: a publication counts as 300 and its payload, a channel as
+   * The maximum size of all histories together, in characters: a publication counts as 300, its payload and its tags, a channel as
    * 800. Beyond it, histories are removed: of the users who have most, the longest unused first; those of channels that
    * the server published to first come last. @default {268435456}
    */

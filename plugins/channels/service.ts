@@ -22,7 +22,11 @@ export interface Bus {
    */
   publish(channel: string, data: unknown, options?: PublishOptions): Promise<Published>;
   /** Publishes the same data to several channels; each has its own result. */
-  broadcast(channels: readonly string[], data: unknown): Promise<PromiseSettledResult<Published>[]>;
+  broadcast(
+    channels: readonly string[],
+    data: unknown,
+    options?: PublishOptions,
+  ): Promise<PromiseSettledResult<Published>[]>;
   /** Calls back for every publication, after the clients have been sent to. Returns the function that ends it. */
   subscribe(channel: string, callback: ChannelCallback): () => void;
   /** Reads a channel's history. */

@@ -39,7 +39,7 @@ export class Log {
   append(publication: Publication, now: number, size: number): void {
     this.#publications.push(publication);
     this.#times.push(now);
-    this.#chars += publication.payload.content.length;
+    this.#chars += charsOf(publication);
     while (this.length > size) this.#removeOldest();
   }
 
@@ -74,7 +74,7 @@ export class Log {
 
   /** Moves the start rather than all others: `shift` took a fifth of a publish. */
   #removeOldest(): void {
-    this.#chars -= this.#publications[this.#start]!.payload.content.length;
+    this.#chars -= charsOf(this.#publications[this.#start]!);
     this.#publications[this.#start++] = undefined;
     if (this.#start > this.length) {
       this.#publications.splice(0, this.#start);
@@ -82,6 +82,12 @@ export class Log {
       this.#start = 0;
     }
   }
+}
+
+function charsOf({ payload, tags }: Publication): number {
+  let chars = payload.content.length;
+  if (tags !== undefined) { for (const name in tags) chars += name.length + tags[name]!.length; }
+  return chars;
 }
 
 function clamp(index: number, length: number): number {

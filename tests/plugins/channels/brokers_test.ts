@@ -69,6 +69,19 @@ Deno.test("the memory broker removes the longest unused histories when all toget
   assert.equal((await broker.history("a", {}, KEEP)).top.offset, 2, "offsets of a channel in use go on");
 });
 
+Deno.test("large tags count", async () => {
+  await using under = await underTest(memoryBroker({ maxChars: 35_000 }));
+  const tags = { name: "x".repeat(9_000) };
+  for (const channel of ["a", "b", "c", "d"]) {
+    await under.broker.publish(channel, { payload: Payload.of(1), tags }, { keep: KEEP });
+  }
+  assert.deepEqual(await lengths(under.broker, ["a", "b", "c", "d"]), [0, 1, 1, 1]);
+  for (let i = 0; i < 100; i++) {
+    await under.broker.publish("d", { payload: Payload.of(1), tags }, { keep: { ...KEEP, size: 1 } });
+  }
+  assert.deepEqual(await lengths(under.broker, ["b", "c", "d"]), [1, 1, 1], "only tags that are stored");
+});
+
 Deno.test("names that were published to once count, and are forgotten in the order of their use", async () => {
   await using under = await underTest(memoryBroker({ maxChars: 1_500_000 }));
   const { broker, clock } = under;

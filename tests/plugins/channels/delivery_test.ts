@@ -265,6 +265,21 @@ everywhere("a broadcast stringifies once, and each channel has its own result", 
   assert.deepEqual(refused.map(({ status }) => status), ["rejected", "rejected"]);
 });
 
+everywhere("publishes and broadcasts store tags, which must be texts", async (where) => {
+  await using server = await serveChannels(where);
+  await server.bus.publish("a", 1, { tags: { kind: "first" } });
+  await server.bus.broadcast(["a", "b"], 2, { tags: { kind: "second" } });
+  for (const tags of [{ n: 1 }, { n: null }, ["x"], "text", null] as never[]) {
+    await assert.rejects(
+      server.bus.publish("a", 3, { tags }),
+      (error: PlugboardError) => error.code === "bad_request",
+    );
+  }
+  const kinds = async (channel: string) =>
+    (await server.bus.history(channel)).publications.map(({ tags }) => tags?.kind);
+  assert.deepEqual([await kinds("a"), await kinds("b")], [["first", "second"], ["second"]]);
+});
+
 everywhere("payloads that JSON cannot express are refused", async (where) => {
   await using server = await serveChannels(where);
   const circular: Record<string, unknown> = {};

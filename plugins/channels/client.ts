@@ -75,6 +75,7 @@ export class ChannelClient implements Client {
   readonly #node: ClientNode;
   readonly #refreshed: ((expiresAt: number | undefined) => void) | undefined;
   #identity: Identity;
+  #info: ClientInfo | undefined;
   #preparing: Set<string> | undefined;
 
   constructor(node: ClientNode, conn: Connection, { identity, encoder, refreshed }: ClientOptions) {
@@ -93,9 +94,9 @@ export class ChannelClient implements Client {
     return this.#identity;
   }
 
+  /** The same object until the identity changes, so that codecs encode it once. */
   get info(): ClientInfo {
-    const { user, info } = this.#identity;
-    return { user, client: this.id, ...(info !== undefined && { connInfo: info }) };
+    return this.#info ??= this.#describe();
   }
 
   async subscribe(
@@ -151,6 +152,7 @@ export class ChannelClient implements Client {
 
   identify(identity: Identity): void {
     this.#identity = identity;
+    this.#info = undefined;
     this.#refreshed?.(identity.expiresAt);
     for (const subscription of this.subscriptions.values()) {
       const { channel, namespace, granted, info } = subscription;
@@ -230,11 +232,16 @@ export class ChannelClient implements Client {
     if (!decide(namespace, "subscribe", channel, this.#identity).allowed) throw denied();
   }
 
+  #describe(): ClientInfo {
+    const { user, info } = this.#identity;
+    return { user, client: this.id, ...(info !== undefined && { connInfo: info }) };
+  }
+
   /** Shows others what the latest tokens say about the client. */
   #inform(subscription: Subscription, chanInfo: string | undefined): void {
     const { info } = subscription;
     if (info.connInfo === this.#identity.info && info.chanInfo === chanInfo) return;
-    subscription.info = { ...this.info, ...(chanInfo !== undefined && { chanInfo }) };
+    subscription.info = chanInfo === undefined ? this.info : { ...this.info, chanInfo };
     this.#node.extensions.emit("informed", this, subscription);
   }
 

@@ -202,12 +202,12 @@ function publicationText({ payload, info, offset, tags }: Publication): string {
   return text + "}";
 }
 
-function infoText({ user, client, connInfo, chanInfo }: ClientInfo): string {
+const infoText = encodeOnce(({ user, client, connInfo, chanInfo }: ClientInfo) => {
   let text = `{"user":${quote(user)},"client":${quote(client)}`;
   if (connInfo !== undefined) text += `,"conn_info":${connInfo}`;
   if (chanInfo !== undefined) text += `,"chan_info":${chanInfo}`;
   return text + "}";
-}
+});
 
 const pageText = encodeOnce(list);
 

@@ -38,7 +38,7 @@ export function health({ checks = [] }: HealthOptions = {}): Plugin {
     routes(app) {
       app.get(
         "/health",
-        () => healthResponse(host.state, { total_connections: host.connections.size }, checks),
+        () => healthResponse(host, { total_connections: host.connections.size }, checks),
       );
     },
   };

@@ -128,7 +128,7 @@ export function stats(options: StatsOptions): Plugin<Stats> {
       total_connections: connections().size,
       total_sessions: channels.clients.size,
     };
-    return healthResponse(host?.state ?? "idle", counts, checks);
+    return healthResponse(host, counts, checks);
   }
 
   return {

@@ -5,14 +5,16 @@
  */
 
 import { messageOf } from "../contract/errors.ts";
-import { exitOnError } from "./load_settings.ts";
 import type { Log } from "../contract/log.ts";
+import type { Host } from "../contract/plugin.ts";
+import { maxOpenFiles } from "./file_limit.ts";
+import { exitOnError } from "./load_settings.ts";
 import type { Server } from "../server/server.ts";
 
 /**
  * Starts a server and stops it at SIGTERM or SIGINT. A second signal exits at once. A failed start prints one sentence
- * and exits with 1. Uncaught errors and rejections, such as those of a plugin's own timers, are logged and do not end
- * the process.
+ * and exits with 1. So does a server that cannot recover from a problem, after its stop; a supervisor should restart it.
+ * Uncaught errors and rejections, such as those of a plugin's own timers, are logged and do not end the process.
  *
  * ```ts ignore
  * import { run, Server } from "@plugboard/server";
@@ -24,14 +26,14 @@ export async function run(server: Pick<Server, "use" | "start" | "stop">): Promi
   removeEventListener("unhandledrejection", exitOnError);
   let log: Log | undefined;
   let stopping = false;
-  const stop = async () => {
-    if (stopping) Deno.exit(130);
+  const stop = async (exitCode: number) => {
     stopping = true;
     await server.stop();
-    Deno.exit(0);
+    Deno.exit(exitCode);
   };
+  const interrupt = () => stopping ? Deno.exit(130) : stop(0);
   const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
-  for (const signal of signals) Deno.addSignalListener(signal, stop);
+  for (const signal of signals) Deno.addSignalListener(signal, interrupt);
   const survive = (event: Event, error: unknown) => {
     if (log === undefined) return; // still starting: the process ends
     event.preventDefault();
@@ -39,8 +41,16 @@ export async function run(server: Pick<Server, "use" | "start" | "stop">): Promi
   };
   addEventListener("unhandledrejection", (event) => survive(event, event.reason));
   addEventListener("error", (event) => survive(event, event.error));
+  const start = (host: Host) => {
+    log = host.log;
+    warnOfFileLimit(host);
+    void host.failed.then((error) => {
+      host.log.error("the server cannot recover, and exits", { error });
+      if (!stopping) return stop(1);
+    });
+  };
   try {
-    server.use({ name: "process", start: (host) => void (log = host.log) });
+    server.use({ name: "process", start });
     await server.start();
   } catch (error) {
     if (stopping) return;
@@ -48,4 +58,10 @@ export async function run(server: Pick<Server, "use" | "start" | "stop">): Promi
     console.error(messageOf(error));
     Deno.exit(1);
   }
+}
+
+function warnOfFileLimit({ log, maxConnections }: Host): void {
+  const maxFiles = maxOpenFiles();
+  if (maxFiles === undefined || maxFiles > maxConnections) return;
+  log.warn(`the process may open only ${maxFiles} files, but each connection takes one`, { maxConnections });
 }

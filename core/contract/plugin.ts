@@ -51,6 +51,12 @@ export interface Host {
   readonly state: ServerState;
   /** What was sent to the clients of each endpoint. */
   readonly sent: ReadonlyMap<Endpoint, Sent>;
+  /** Sentences about what is wrong with the server at the moment. Empty if all is well. */
+  readonly problems: readonly string[];
+  /** Resolves when the server cannot recover from a problem and should be restarted. */
+  readonly failed: Promise<Error>;
+  /** Maximum connections of all clients. */
+  readonly maxConnections: number;
   /** How often connections are pinged. */
   readonly pingIntervalMs: number;
   /** The addresses of all listeners, as they were requested. */

@@ -48,6 +48,7 @@ export class Server {
   /** The main router. */
   #router: Router | undefined;
   readonly #listeners = new Map<string, Listener>();
+  readonly #failed = Promise.withResolvers<Error>();
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
 
@@ -175,7 +176,9 @@ export class Server {
       const options = this.#options.listeners.get(name);
       if (options === undefined) continue;
       const handler = (request: Request, info: Deno.ServeHandlerInfo) => this.#answer(router, request, info);
-      this.#listeners.set(name, new Listener(options, handler));
+      const { clock } = this.#options;
+      const events = { clock, log: hooks.logOf("kernel"), gaveUp: this.#failed.resolve };
+      this.#listeners.set(name, new Listener(options, handler, events));
     }
   }
 
@@ -194,16 +197,22 @@ export class Server {
     const hooks = this.#hooks!;
     const gate = this.#gate!;
     const state = () => this.#state;
-    const { clock, pingIntervalMs, listeners } = this.#options;
+    const problems = () => [...this.#listeners.values()].flatMap(({ problem }) => problem ?? []);
+    const { clock, maxConnections, pingIntervalMs, listeners } = this.#options;
     return {
       log: hooks.logOf(plugin),
       clock: guardedClock(clock, (error) => hooks.failed(plugin, "timer", error)),
       connections: gate.connections,
       sent: gate.sent,
+      failed: this.#failed.promise,
+      maxConnections,
       pingIntervalMs,
       hostnames: [...listeners.values()].flatMap((listener) => listener?.hostname ?? []),
       get state() {
         return state();
+      },
+      get problems() {
+        return problems();
       },
       connectionsFrom: (ip) => gate.connectionsFrom(ip),
       admit: (endpoint, { url, headers }, ip) =>

@@ -167,7 +167,7 @@ export function hub(options: HubOptions): Plugin<Hub> {
         hasKey,
         failed: (error) => host?.log.error("a call of a backend failed", { error }),
       });
-      app.get(`${path}/health`, () => healthResponse(host?.state ?? "idle", members.stats));
+      app.get(`${path}/health`, () => healthResponse(host, members.stats));
     },
   };
 }

@@ -3,6 +3,15 @@ import { Inbox, within } from "./wait.ts";
 /** A process starts slowly on a busy machine. */
 const CHILD_MS = 60_000;
 
+/** How to run a script. */
+export interface ChildOptions {
+  args?: string[];
+  /** Flags of the runtime. */
+  flags?: string[];
+  /** Files and sockets it may have open. */
+  maxFiles?: number;
+}
+
 /** A script in its own process, for what would end or disturb the process of the tests. */
 export class Child implements AsyncDisposable {
   /** The lines of its standard output. */
@@ -11,9 +20,11 @@ export class Child implements AsyncDisposable {
   readonly ended: Promise<{ code: number; stderr: string }>;
   readonly #process: Deno.ChildProcess;
 
-  constructor(script: URL, { args = [], flags = [] }: { args?: string[]; flags?: string[] } = {}) {
-    this.#process = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--allow-all", "--quiet", ...flags, script.href, ...args],
+  constructor(script: URL, { args = [], flags = [], maxFiles }: ChildOptions = {}) {
+    const command = ["run", "--allow-all", "--quiet", ...flags, script.href, ...args];
+    const limited = ["-c", `ulimit -n ${maxFiles} && exec "$0" "$@"`, Deno.execPath(), ...command];
+    this.#process = new Deno.Command(maxFiles === undefined ? Deno.execPath() : "sh", {
+      args: maxFiles === undefined ? command : limited,
       env: { NO_COLOR: "1" },
       stdout: "piped",
       stderr: "piped",

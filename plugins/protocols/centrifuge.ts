@@ -23,7 +23,7 @@
  * client.connect();
  * ```
  *
- * Map subscriptions, polled subscriptions, delta compression and the Protobuf encoding are not supported.
+ * Clients choose JSON or Protobuf. Map subscriptions, polled subscriptions and delta compression are not supported.
  *
  * @module
  */
@@ -47,6 +47,7 @@ import type { Codec } from "./centrifuge/codec.ts";
 import { disconnects, type ErrorReply, errorReply } from "./centrifuge/codes.ts";
 import { localOrigins } from "./centrifuge/cors.ts";
 import { jsonCodec } from "./centrifuge/json_codec.ts";
+import { protobufCodec } from "./centrifuge/protobuf_codec.ts";
 import { CentrifugeSession, type Shared } from "./centrifuge/session.ts";
 import type { CentrifugeAccess } from "./centrifuge/sign_in.ts";
 import { streams } from "./centrifuge/streams.ts";
@@ -54,6 +55,7 @@ import { streams } from "./centrifuge/streams.ts";
 export type * from "./centrifuge/codec.ts";
 export { DisconnectError, type ErrorReply } from "./centrifuge/codes.ts";
 export { jsonCodec } from "./centrifuge/json_codec.ts";
+export { protobufCodec } from "./centrifuge/protobuf_codec.ts";
 export type { CentrifugeAccess } from "./centrifuge/sign_in.ts";
 
 /** Options of {@linkcode centrifuge}. */
@@ -70,7 +72,7 @@ export interface CentrifugeOptions {
   limits?: Pick<RateLimits, "answerWith"> | undefined;
   /** Receives messages that belong to no channel; without it a client that sends one is disconnected. */
   onMessage?: (data: unknown, client: Client) => MaybePromise<void>;
-  /** Encodings, the default one first. @default {[jsonCodec]} */
+  /** Encodings, the default one first. @default {[jsonCodec, protobufCodec]} */
   codecs?: readonly [Codec, ...Codec[]];
   /** Subscribe each user to the channel `#` and their id. @default {false} */
   personalChannels?: boolean;
@@ -106,7 +108,7 @@ export function centrifuge(options: CentrifugeOptions): Plugin<Centrifuge> {
     access,
     limits,
     onMessage,
-    codecs = [jsonCodec],
+    codecs = [jsonCodec, protobufCodec],
     personalChannels = false,
     maxHistory = 300,
     maxMessageBytes = 65_536,
@@ -144,11 +146,11 @@ export function centrifuge(options: CentrifugeOptions): Plugin<Centrifuge> {
   const websocket: Endpoint = {
     name: "centrifuge",
     path: websocketPath,
-    protocols: [...new Set([...codecs.map(({ subprotocol }) => subprotocol), PROTOBUF])],
+    protocols: [...new Set([...codecs, protobufCodec].map(({ subprotocol }) => subprotocol))],
     maxMessageBytes,
     framing: (upgrade) => codecOf(upgrade).framing,
     open(conn, upgrade) {
-      if (wantsProtobuf(upgrade) && codecOf(upgrade).subprotocol !== PROTOBUF) {
+      if (protobufCodec.chosenBy(upgrade) && codecOf(upgrade).subprotocol !== protobufCodec.subprotocol) {
         // The client understands only a close code. After a refused request it would retry for ever.
         conn.close(disconnects.noProtobuf);
         return { message() {} };
@@ -202,13 +204,4 @@ export function centrifuge(options: CentrifugeOptions): Plugin<Centrifuge> {
 /** Whether the client wants to be pinged by frames of the WebSocket, which browsers answer by themselves. */
 function wantsFramePings({ url }: Upgrade): boolean {
   return new URL(url).searchParams.get("cf_ws_frame_ping_pong") === "true";
-}
-
-const PROTOBUF = "centrifuge-protobuf";
-
-/** Whether the client asks for Protobuf, in the URL as the SDKs do or by a subprotocol alone. */
-function wantsProtobuf({ url, offered }: Upgrade): boolean {
-  const query = new URL(url).searchParams;
-  return query.get("format") === "protobuf" || query.get("cf_protocol") === "protobuf" ||
-    offered.includes(PROTOBUF) && !offered.includes(jsonCodec.subprotocol);
 }

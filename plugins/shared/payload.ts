@@ -8,6 +8,7 @@ import { Buffer } from "node:buffer";
 import { messageOf, PlugboardError } from "../../core/mod.ts";
 
 const encoder = new TextEncoder();
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
  * A payload: one JSON value as text, or bytes.
@@ -59,6 +60,15 @@ export class Payload {
   /** The same for a text that is known to be one JSON value; it is not checked again. */
   static fromValidJson(text: string): Payload {
     return new Payload(/[\r\n]/.test(text) ? text.replaceAll(/[\r\n]+/g, "") : text);
+  }
+
+  /** Takes bytes: as JSON if they are JSON text in UTF-8, otherwise as they are. */
+  static ofBytes(bytes: Uint8Array): Payload {
+    try {
+      return Payload.fromJson(utf8.decode(bytes));
+    } catch {
+      return Payload.fromBytes(bytes);
+    }
   }
 
   /** Takes bytes that are no JSON. They must not change afterwards. */

@@ -8,10 +8,9 @@ import {
   centrifuge,
   type CentrifugeAccess,
   type CentrifugeOptions,
-  jsonCodec,
 } from "../../plugins/protocols/centrifuge.ts";
 import { type Rpc, rpc } from "../../plugins/rpc.ts";
-import { BINARY, binaryClient, binaryCodec, type LineClient } from "./binary_codec.ts";
+import { type LineClient, PROTOBUF, protobufClient } from "./protobuf_client.ts";
 import { serve, type TestServer } from "./server.ts";
 import { Inbox, until } from "./wait.ts";
 
@@ -55,7 +54,6 @@ export async function centrifugeServer(
     channels: bus.api,
     presence: people.api,
     rpc: methods.api,
-    codecs: [jsonCodec, binaryCodec],
     ...options.centrifuge,
   });
   const test = await serve(options.server ?? {}, ...options.plugins ?? [], bus, people, methods, protocol);
@@ -71,7 +69,7 @@ export async function centrifugeServer(
 }
 
 /** The encodings that tests use. */
-const encodings = ["json", "binary"] as const;
+const encodings = ["json", "protobuf"] as const;
 
 /** The name of an encoding. */
 export type Encoding = typeof encodings[number];
@@ -83,8 +81,8 @@ export function inEach(promise: string, run: (encoding: Encoding) => Promise<voi
 
 /** Opens a WebSocket that uses an encoding; the client has not signed in yet. */
 export async function connectIn({ test }: CentrifugeServer, encoding: Encoding): Promise<LineClient> {
-  const client = await test.connect(TRANSPORTS.websocket, encoding === "binary" ? [BINARY] : []);
-  return encoding === "binary" ? binaryClient(client) : client;
+  const client = await test.connect(TRANSPORTS.websocket, encoding === "protobuf" ? [PROTOBUF] : []);
+  return encoding === "protobuf" ? protobufClient(client) : client;
 }
 
 /** Collects the events of an SDK object, to be awaited one by one. */

@@ -12,7 +12,8 @@ import { memberText, valueTexts } from "../../shared/json_text.ts";
 import { Payload } from "../../shared/payload.ts";
 import type { Codec, Command, Result, StreamFraming, SubscribeResult } from "./codec.ts";
 import { malformed } from "./codes.ts";
-import { readCommand, readEmulation } from "./json_commands.ts";
+import { readCommand, readEmulation } from "./commands.ts";
+import { infoOf } from "./present.ts";
 
 const SUBPROTOCOL = "centrifuge-json";
 /** Ping and pong look the same. */
@@ -186,12 +187,8 @@ function positionMembers({ recoverable, positioned, position, data }: Subscribed
   ];
 }
 
-function presentText({ client, user, info, data }: Present): string {
-  // What an update said is shown where a token says nothing.
-  const chanInfo = info?.chanInfo ?? (data === undefined ? undefined : JSON.stringify(data));
-  return `${quote(client)}:${
-    infoText({ user, client, ...info, ...(chanInfo !== undefined && { chanInfo }) })
-  }`;
+function presentText(present: Present): string {
+  return `${quote(present.client)}:${infoText(infoOf(present))}`;
 }
 
 function publicationText({ payload, info, offset, tags }: Publication): string {

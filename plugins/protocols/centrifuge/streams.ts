@@ -149,9 +149,9 @@ export function streams(
     return new Response(null, { status: 204 });
   }
 
-  function body(request: Request, { framing }: Codec): Promise<Message | Response> {
+  function body(request: Request, { httpStream }: Codec): Promise<Message | Response> {
     const limits = { maxBytes: maxMessageBytes, timeoutMs: BODY_TIMEOUT_MS, clock: shared.clock() };
-    const read: Promise<Message> = framing.accepts === "binary"
+    const read: Promise<Message> = httpStream.accepts === "binary"
       ? readBytes(request, limits)
       : readText(request, limits);
     return read.catch(refusalFor);

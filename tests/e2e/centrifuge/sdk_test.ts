@@ -1,8 +1,6 @@
 /** The features of the official SDK, over each transport. */
 
 import assert from "node:assert/strict";
-import type { Centrifuge } from "centrifuge";
-import { Centrifuge as ProtobufCentrifuge } from "centrifuge/build/protobuf";
 import { closeCode } from "../../../core/mod.ts";
 import { type Broker, type BrokerEvents, memoryBroker } from "../../../plugins/channels.ts";
 import { RpcError } from "../../../plugins/rpc.ts";
@@ -409,18 +407,4 @@ overEach("renews its sign-in and its subscriptions before they expire", async (t
   assert.equal((await published.next()).info?.chanInfo, "editor");
   const { clients } = await doc.presence();
   assert.equal(clients[id]!.chanInfo, "editor");
-});
-
-Deno.test("B01 the SDK in Protobuf learns that it is not spoken here, and does not retry", async () => {
-  await using server = await centrifugeServer();
-  await using client = sdkClient(
-    server.url,
-    "websocket",
-    {},
-    ProtobufCentrifuge as unknown as typeof Centrifuge,
-  );
-  const gone = heard(client.sdk, "disconnected");
-  client.sdk.connect();
-  const { code, reason } = await gone.next();
-  assert.deepEqual([code, reason], [3506, "Protobuf is not supported, use JSON"]);
 });

@@ -2,16 +2,15 @@
 
 import assert from "node:assert/strict";
 import { Payload } from "../../../plugins/channels.ts";
-import { jsonCodec } from "../../../plugins/protocols/centrifuge.ts";
+import { jsonCodec, protobufCodec } from "../../../plugins/protocols/centrifuge.ts";
 import {
-  BINARY,
-  binaryCodec,
   decodeLines,
   encodeCommand,
   encodeEmulation,
   encodeLines,
   type LineClient,
-} from "../../kit/binary_codec.ts";
+  PROTOBUF,
+} from "../../kit/protobuf_client.ts";
 import {
   type CentrifugeServer,
   centrifugeServer,
@@ -31,8 +30,8 @@ async function subscriber(server: CentrifugeServer, encoding: Encoding): Promise
   return client;
 }
 
-/** The response of a stream in the binary encoding. */
-function binaryStream(
+/** The response of a stream in Protobuf. */
+function protobufStream(
   { test }: CentrifugeServer,
   path: string,
   body: Uint8Array<ArrayBuffer>,
@@ -49,38 +48,38 @@ Deno.test("a publication is encoded once per encoding, and shares frames in each
       return codec.publication(channel, publication);
     },
   });
-  const codecs = [counted(jsonCodec, "json"), counted(binaryCodec, "binary")] as const;
+  const codecs = [counted(jsonCodec, "json"), counted(protobufCodec, "protobuf")] as const;
   await using server = await centrifugeServer({ centrifuge: { codecs } });
   await using first = await subscriber(server, "json");
-  await using second = await subscriber(server, "binary");
+  await using second = await subscriber(server, "protobuf");
   await using third = await subscriber(server, "json");
-  await using fourth = await subscriber(server, "binary");
+  await using fourth = await subscriber(server, "protobuf");
   await turn();
   await Promise.all([1, 2, 3].map((n) => server.bus.publish("a", { n })));
   const lines = [1, 2, 3].map((n) => `{"push":{"channel":"a","pub":{"data":{"n":${n}},"offset":${n}}}}`);
   for (const client of [first, second, third, fourth]) {
     assert.equal(await client.nextText(), lines.join("\n"));
   }
-  assert.deepEqual(encoded.sort(), ["binary 1", "binary 2", "binary 3", "json 1", "json 2", "json 3"]);
+  assert.deepEqual(encoded.sort(), ["json 1", "json 2", "json 3", "protobuf 1", "protobuf 2", "protobuf 3"]);
 });
 
 Deno.test("bytes arrive as bytes, or as base64 in JSON", async () => {
   await using server = await centrifugeServer();
   await using json = await subscriber(server, "json");
-  await using binary = await server.test.connect(TRANSPORTS.websocket, [BINARY]);
-  binary.send(encodeLines(`${CONNECT}\n{"subscribe":{"channel":"a"},"id":2}`));
+  await using protobuf = await server.test.connect(TRANSPORTS.websocket, [PROTOBUF]);
+  protobuf.send(encodeLines(`${CONNECT}\n{"subscribe":{"channel":"a"},"id":2}`));
   await until("the subscription", async () => (await server.people.count("a")).clients === 2);
   await server.bus.publish("a", Payload.fromBytes(Uint8Array.of(0, 255, 10)));
   assert.equal((await json.nextJson()).push.pub.data, "AP8K");
-  let frame = await binary.next() as Uint8Array;
-  while (!decodeLines(frame).includes("push")) frame = await binary.next() as Uint8Array;
-  assert.deepEqual(frame.slice(-5), Uint8Array.of(1, 3, 0, 255, 10));
+  let frame = await protobuf.next() as Uint8Array;
+  while (!decodeLines(frame).includes("push")) frame = await protobuf.next() as Uint8Array;
+  assert.deepEqual(frame.slice(-7, -2), Uint8Array.of(4 << 3 | 2, 3, 0, 255, 10), "the field data");
 });
 
 Deno.test("line breaks in a payload do not break a frame, wherever it comes from", async () => {
   await using server = await centrifugeServer();
   await using json = await subscriber(server, "json");
-  await using binary = await subscriber(server, "binary");
+  await using protobuf = await subscriber(server, "protobuf");
   const events = await server.test.fetch(`${TRANSPORTS.sse}?cf_connect=${encodeURIComponent(CONNECT)}`);
   const reader = events.body!.pipeThrough(new TextDecoderStream()).getReader();
   const nextEvent = async () => {
@@ -96,7 +95,7 @@ Deno.test("line breaks in a payload do not break a frame, wherever it comes from
   });
   await emulated.body?.cancel();
   await nextEvent();
-  await using writer = await server.test.connect(TRANSPORTS.websocket, [BINARY]);
+  await using writer = await server.test.connect(TRANSPORTS.websocket, [PROTOBUF]);
   writer.send(encodeLines(CONNECT));
   await writer.next();
   const forged = `[1,\r\n\r\n{"push":{"disconnect":{"code":3500}}}\n]`;
@@ -108,7 +107,7 @@ Deno.test("line breaks in a payload do not break a frame, wherever it comes from
   for (const enter of entrances) {
     await enter();
     const line = `{"push":{"channel":"a","pub":{"data":[1,{"push":{"disconnect":{"code":3500}}}]`;
-    for (const client of [json, binary]) {
+    for (const client of [json, protobuf]) {
       const [push = "", ...more] = (await client.nextText()).split("\n");
       assert.ok(push.startsWith(line), push);
       assert.ok(more.every((each) => each.startsWith(`{"id":`)));
@@ -122,14 +121,14 @@ Deno.test("line breaks in a payload do not break a frame, wherever it comes from
 
 Deno.test("an HTTP stream uses the encoding of its request", async () => {
   await using server = await centrifugeServer();
-  const response = await binaryStream(server, TRANSPORTS.http_stream, encodeLines(CONNECT));
+  const response = await protobufStream(server, TRANSPORTS.http_stream, encodeLines(CONNECT));
   assert.equal(response.headers.get("content-type"), "application/octet-stream");
   const reader = response.body!.getReader();
   const next = async () => decodeLines((await reader.read()).value!);
   const { connect: { session, node } } = JSON.parse(await next());
   const commands = `{"subscribe":{"channel":"a"},"id":2}\n{"publish":{"channel":"a","data":1.0},"id":3}`;
   const request = encodeEmulation(session, node, encodeLines(commands));
-  const emulated = await binaryStream(server, "/emulation", request);
+  const emulated = await protobufStream(server, "/emulation", request);
   assert.equal(emulated.status, 204);
   const lines = (await next()).split("\n");
   assert.deepEqual(lines.map((line) => Object.keys(JSON.parse(line)).at(-1)), [
@@ -138,7 +137,7 @@ Deno.test("an HTTP stream uses the encoding of its request", async () => {
     "publish",
   ]);
   assert.ok(lines[1]!.includes(`"data":1.0,`));
-  const malformed = await binaryStream(server, "/emulation", Uint8Array.of(1));
+  const malformed = await protobufStream(server, "/emulation", Uint8Array.of(1));
   assert.equal(malformed.status, 400);
   await malformed.body?.cancel();
   const conns = [...server.test.server.connections];
@@ -149,15 +148,15 @@ Deno.test("an HTTP stream uses the encoding of its request", async () => {
 
 Deno.test("server-sent events refuse an encoding that does not support them", async () => {
   await using server = await centrifugeServer();
-  const response = await binaryStream(server, TRANSPORTS.sse, encodeLines(CONNECT));
+  const response = await protobufStream(server, TRANSPORTS.sse, encodeLines(CONNECT));
   assert.deepEqual([response.status, (await response.json()).error.code], [400, "not_available"]);
 });
 
 Deno.test("a client that asks for no encoding gets the first codec", async () => {
-  await using server = await centrifugeServer({ centrifuge: { codecs: [binaryCodec, jsonCodec] } });
-  await using binary = await server.test.connect(TRANSPORTS.websocket);
-  binary.send(encodeLines(CONNECT));
-  assert.ok(await binary.next() instanceof Uint8Array);
+  await using server = await centrifugeServer({ centrifuge: { codecs: [protobufCodec, jsonCodec] } });
+  await using protobuf = await server.test.connect(TRANSPORTS.websocket);
+  protobuf.send(encodeLines(CONNECT));
+  assert.ok(await protobuf.next() instanceof Uint8Array);
   await using json = await server.test.connect(TRANSPORTS.websocket, [jsonCodec.subprotocol]);
   json.send(CONNECT);
   assert.equal(typeof await json.next(), "string");
@@ -165,7 +164,7 @@ Deno.test("a client that asks for no encoding gets the first codec", async () =>
 
 Deno.test("a message without a channel is sent in the client's encoding", async () => {
   await using server = await centrifugeServer();
-  for (const encoding of ["json", "binary"] as const) {
+  for (const encoding of ["json", "protobuf"] as const) {
     await using client = await connectIn(server, encoding);
     client.send(CONNECT);
     await client.nextText();

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type Broker, memoryBroker } from "../../../plugins/channels.ts";
 import { rateLimits } from "../../../plugins/rate_limits.ts";
-import { BINARY, type LineClient } from "../../kit/binary_codec.ts";
+import { jsonCodec } from "../../../plugins/protocols/centrifuge.ts";
+import { type LineClient, PROTOBUF, protobufClient } from "../../kit/protobuf_client.ts";
 import {
   type CentrifugeServer,
   centrifugeServer,
@@ -209,8 +210,8 @@ inEach("payloads of any form arrive as they were sent, in each encoding", async 
   await using writer = await connected(server, encoding);
   await using same = await connected(server, encoding);
   await using json = await connected(server, "json");
-  await using binary = await connected(server, "binary");
-  const readers = [same, json, binary];
+  await using protobuf = await connected(server, "protobuf");
+  const readers = [same, json, protobuf];
   for (const reader of readers) await answers(reader, `{"subscribe":{"channel":"a"},"id":2}`, 1);
   const payloads = [
     "12345678901234567890",
@@ -321,9 +322,9 @@ Deno.test("frames of the wrong kind end the connection", async () => {
   await using json = await server.test.connect(TRANSPORTS.websocket);
   json.send(Uint8Array.of(0xff));
   assert.equal((await within("the close", json.closed)).code, 3501);
-  await using binary = await server.test.connect(TRANSPORTS.websocket, [BINARY]);
-  binary.send(`{"connect":{},"id":1}`);
-  assert.equal((await within("the close", binary.closed)).code, 1003);
+  await using protobuf = await server.test.connect(TRANSPORTS.websocket, [PROTOBUF]);
+  protobuf.send(`{"connect":{},"id":1}`);
+  assert.equal((await within("the close", protobuf.closed)).code, 3501);
 });
 
 inEach("frames above the limit end the connection", async (encoding) => {
@@ -333,21 +334,36 @@ inEach("frames above the limit end the connection", async (encoding) => {
   assert.equal((await within("the close", large.closed)).code, 1009);
 });
 
-Deno.test("a Protobuf client is closed with a code that it understands, and one that also speaks JSON is not", async () => {
-  await using server = await centrifugeServer();
-  const protobuf = "centrifuge-protobuf";
-  for (
-    const [query, protocols] of [["?format=protobuf", []], ["?cf_protocol=protobuf", []], ["", [
-      protobuf,
-    ]]] as const
-  ) {
-    await using client = await server.test.connect(TRANSPORTS.websocket + query, [...protocols]);
+/** How a client asks for Protobuf: parameters of the URL, and subprotocols. */
+const protobufRequests: [query: string, protocols: string[]][] = [
+  ["?format=protobuf", []],
+  ["?cf_protocol=protobuf", []],
+  ["", [PROTOBUF]],
+];
+
+for (const [query, protocols] of protobufRequests) {
+  Deno.test(`B17 a client gets Protobuf by "${query || protocols}"`, async () => {
+    await using server = await centrifugeServer();
+    await using client = await server.test.connect(TRANSPORTS.websocket + query, protocols);
+    assert.equal(client.socket.protocol, protocols[0] ?? "");
+    // The first frame of npm `centrifuge` without options.
+    client.send(Uint8Array.fromHex("080801220422026a73"));
+    assert.ok((await protobufClient(client).nextJson()).connect);
+  });
+
+  Deno.test(`without Protobuf, a client that asks by "${query || protocols}" gets a code that it understands`, async () => {
+    await using server = await centrifugeServer({ centrifuge: { codecs: [jsonCodec] } });
+    await using client = await server.test.connect(TRANSPORTS.websocket + query, protocols);
     assert.equal(client.socket.protocol, protocols[0] ?? "");
     const { code, reason } = await within("the close", client.closed);
     assert.deepEqual([code, reason], [3506, "Protobuf is not supported, use JSON"]);
     assert.equal(client.waiting, 0);
-  }
-  for (const protocols of [[protobuf, "centrifuge-json"], ["centrifuge-json", protobuf]]) {
+  });
+}
+
+Deno.test("a client that offers both encodings gets JSON", async () => {
+  await using server = await centrifugeServer();
+  for (const protocols of [[PROTOBUF, "centrifuge-json"], ["centrifuge-json", PROTOBUF]]) {
     await using client = await server.test.connect(TRANSPORTS.websocket, protocols);
     assert.equal(client.socket.protocol, "centrifuge-json");
     client.send(`{"connect":{},"id":1}`);

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { PlugboardError } from "../../../core/mod.ts";
-import type { LineClient } from "../../kit/binary_codec.ts";
+import type { LineClient } from "../../kit/protobuf_client.ts";
 import {
   type CentrifugeServer,
   centrifugeServer,

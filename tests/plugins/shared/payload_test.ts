@@ -78,3 +78,15 @@ Deno.test("a binary payload is its bytes, and base64 where only JSON is possible
   assert.notEqual(payload.value(), payload.bytes);
   assert.equal(payload.text, '"AAr/"');
 });
+
+Deno.test("bytes are taken as JSON if they are JSON text, otherwise as they are", () => {
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  for (const [text, json] of [['{"a":1.10}', '{"a":1.10}'], ["[1,\n2]", "[1,2]"], ['"ü"', '"ü"']] as const) {
+    const payload = Payload.ofBytes(bytes(text));
+    assert.deepEqual([payload.isBinary, payload.text], [false, json]);
+  }
+  for (const other of [bytes(""), bytes("hello"), bytes("\ufeff1"), Uint8Array.of(34, 255, 34)]) {
+    const payload = Payload.ofBytes(other);
+    assert.deepEqual([payload.isBinary, payload.bytes], [true, other]);
+  }
+});

@@ -1,5 +1,5 @@
 /**
- * Reads commands from JSON objects. An absent field and `null` stand for the zero value, and unknown fields are
+ * Reads commands from decoded objects, whose fields have the same names in each encoding. An absent field and `null` stand for the zero value, and unknown fields are
  * ignored. A field of another type is an error that no SDK makes.
  *
  * @module
@@ -10,7 +10,7 @@ import type { Payload } from "../../shared/payload.ts";
 import type { Command, EmulationRequest, Params } from "./codec.ts";
 import { malformed } from "./codes.ts";
 
-/** A JSON object from a client. */
+/** An object from a client. */
 type Fields = Readonly<Record<string, unknown>>;
 
 const readers: {
@@ -54,15 +54,17 @@ const readers: {
 
 const MAX_ID = 0xffff_ffff;
 
-/** Reads the one command that an object holds. `payload` returns the payload of the command with a name. */
-export function readCommand(value: unknown, payload: (name: string) => Payload): Command {
+/** Reads the one command that an object holds. `payload` returns the payload of the command with a name, from its `data`. */
+export function readCommand(value: unknown, payload: (name: string, data: unknown) => Payload): Command {
   const command = asObject(value);
   const id = integer(command, "id");
   if (id < 0 || id > MAX_ID) throw malformed("id");
   for (const name in command) {
     if (!isCommand(name)) continue;
     const fields = asObject(command[name]);
-    const params = readers[name](fields, () => fields.data === undefined ? undefined : payload(name));
+    const params = readers[name](fields, () => {
+      return fields.data === undefined ? undefined : payload(name, fields.data);
+    });
     return { name, id, ...params } as Command;
   }
   if (id === 0) return { name: "pong", id };

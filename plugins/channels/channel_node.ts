@@ -6,7 +6,6 @@ import {
   systemClock,
 } from "../../core/mod.ts";
 import { chain } from "../shared/maybe_promise.ts";
-import { Payload } from "../shared/payload.ts";
 import type { Broker, BrokerEvents } from "./broker.ts";
 import { BrokerSubscriptions } from "./broker_subscriptions.ts";
 import { callbackQueue } from "./callbacks.ts";
@@ -26,6 +25,7 @@ import type {
   PublishOptions,
 } from "./publications.ts";
 import { Pages } from "./pages.ts";
+import { payloadFor } from "./payloads.ts";
 import type { ChannelCallback } from "./service.ts";
 import { prepare, type Prepared } from "./subscribing.ts";
 import { checkTags } from "./tags.ts";
@@ -104,7 +104,7 @@ export class ChannelNode implements ClientNode, BrokerEvents {
     }
     if (tags !== undefined) checkTags(tags);
     const draft: Draft = {
-      payload: Payload.of(data),
+      payload: payloadFor(namespace, data),
       ...(client !== undefined && { info: client.subscriptions.get(channel)?.info ?? client.info }),
       ...(tags !== undefined && { tags }),
       ...(except !== undefined && { except }),
@@ -205,6 +205,7 @@ export class ChannelNode implements ClientNode, BrokerEvents {
     const accepted = channel.accept(publication, epoch);
     if (accepted === "duplicate") return 0;
     if (accepted === "gap") this.#expelPositioned(channel);
+    if (publication.payload.isBinary) this.#clients.refuse(publication.payload, channel.audience);
     let receivers = this.#send(channel, publication);
     if (channel.callbacks.size > 0) {
       receivers += channel.callbacks.size;

@@ -1,3 +1,5 @@
+import type { Connection } from "../../core/mod.ts";
+import type { Payload } from "../shared/payload.ts";
 import type { Target } from "./service.ts";
 import type { Client } from "./types.ts";
 
@@ -29,5 +31,13 @@ export class LocalClients {
     if ("user" in target) return [...this.#byUser.get(target.user) ?? []];
     const client = this.all.get(target.client);
     return client === undefined ? [] : [client];
+  }
+
+  /** Closes the connections whose encoding cannot express the payload. */
+  refuse(payload: Payload, conns: Iterable<Connection>): void {
+    for (const conn of conns) {
+      const why = this.all.get(conn.id)?.encoder.refusal?.(payload);
+      if (why !== undefined) conn.close(why);
+    }
   }
 }

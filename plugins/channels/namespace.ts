@@ -34,6 +34,11 @@ export interface NamespaceOptions {
   recoveryMode?: "stream" | "cache";
   /** The maximum number of publications in one recovery; a client that missed more cannot recover. @default {300} */
   recoveryLimit?: number;
+  /**
+   * What is published: one JSON value each, or any bytes (`binary`). A client that speaks JSON is closed if it would receive
+   * bytes that are no JSON. @default {"json"}
+   */
+  payloads?: "json" | "binary";
   /** Stores the history of this namespace. @default {the broker of all channels} */
   broker?: Broker;
   /** Who may subscribe. @default {"permission"} */

@@ -19,6 +19,7 @@ const DEFAULTS = {
   recovery: "readers",
   recoveryMode: "stream",
   recoveryLimit: 300,
+  payloads: "json",
   subscribe: "permission",
   publish: "permission",
   presenceAccess: "permission",
@@ -91,6 +92,7 @@ function namespace(
   check.oneOf("joinLeave", rest.joinLeave, ["off", "ask", "all"]);
   check.oneOf("recovery", rest.recovery, ["off", "request", "readers", "always"]);
   check.oneOf("recoveryMode", rest.recoveryMode, ["stream", "cache"]);
+  check.oneOf("payloads", rest.payloads, ["json", "binary"]);
   const rules = { subscribe, publish, presence: presenceAccess, history: historyAccess };
   for (const [action, rule] of Object.entries(rules)) {
     for (const one of [rule].flat()) check.oneOf(action, one, RULES);

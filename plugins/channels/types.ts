@@ -4,8 +4,9 @@
  * @module
  */
 
-import type { Connection, MaybePromise, Message } from "../../core/mod.ts";
+import type { CloseCode, Connection, MaybePromise, Message } from "../../core/mod.ts";
 import type { Identity, Verdict } from "../shared/identity.ts";
+import type { Payload } from "../shared/payload.ts";
 import type { ChannelAction, Namespace } from "./namespace.ts";
 import type {
   ClientInfo,
@@ -19,6 +20,8 @@ import type {
 
 /** How a protocol encodes the events of channels. */
 export interface ChannelEncoder {
+  /** Returns the code that closes the connection of a client, if the encoding cannot express the payload. */
+  refusal?(payload: Payload): CloseCode | undefined;
   /** Encodes a publication. */
   publication(channel: string, publication: Publication): Message;
   /** Encodes a join. `people` is the number of people in the channel now; absent without presence. */

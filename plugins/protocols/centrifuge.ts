@@ -184,7 +184,8 @@ export function centrifuge(options: CentrifugeOptions): Plugin<Centrifuge> {
       send(conn, data) {
         const payload = Payload.of(data);
         const codec = codecIn(conn);
-        return codec !== undefined && conn.send(codec.message(payload));
+        if (codec === undefined || codec.refusal?.(payload) !== undefined) return false;
+        return conn.send(codec.message(payload));
       },
     },
     endpoints: [websocket],

@@ -24,6 +24,8 @@ export class Payload {
   /** The payload as it travels: JSON text without line breaks, or bytes. */
   readonly content: string | Uint8Array;
   #text: string | undefined;
+  /** For bytes, their JSON text, or `null` if they are no JSON. */
+  #json: string | null | undefined;
   #bytes: Uint8Array | undefined;
   #byteLength: number | undefined;
 
@@ -31,9 +33,13 @@ export class Payload {
     this.content = content;
   }
 
-  /** Returns a payload as it is, and stringifies any other value; throws `bad_request` if JSON cannot express it. */
+  /**
+   * Returns a payload as it is, takes bytes as bytes, and stringifies any other value; throws `bad_request` if JSON cannot
+   * express it.
+   */
   static of(value: unknown): Payload {
     if (value instanceof Payload) return value;
+    if (value instanceof Uint8Array) return Payload.fromBytes(value);
     let json: string | undefined;
     try {
       json = JSON.stringify(value);
@@ -59,36 +65,43 @@ export class Payload {
 
   /** The same for a text that is known to be one JSON value; it is not checked again. */
   static fromValidJson(text: string): Payload {
-    return new Payload(/[\r\n]/.test(text) ? text.replaceAll(/[\r\n]+/g, "") : text);
+    return new Payload(withoutLineBreaks(text));
   }
 
-  /** Takes bytes: as JSON if they are JSON text in UTF-8, otherwise as they are. */
-  static ofBytes(bytes: Uint8Array): Payload {
-    try {
-      return Payload.fromJson(utf8.decode(bytes));
-    } catch {
-      return Payload.fromBytes(bytes);
-    }
-  }
-
-  /** Takes bytes that are no JSON. They must not change afterwards. */
+  /** Takes bytes. They must not change afterwards. */
   static fromBytes(bytes: Uint8Array): Payload {
     return new Payload(bytes);
   }
 
-  /** Whether it is bytes rather than JSON. */
+  /** Returns the payload as JSON; throws `bad_request` if it is bytes that are no JSON text in UTF-8. */
+  asJson(): Payload {
+    const { json } = this;
+    if (json === undefined) throw notJson("it is bytes");
+    return this.isBinary ? new Payload(json) : this;
+  }
+
+  /** Whether it is bytes, which may be JSON text too. */
   get isBinary(): boolean {
     return typeof this.content !== "string";
   }
 
   /**
-   * Returns the payload for keeping it. V8 takes a part of a text without copying it, so that a small payload would keep
-   * the whole message of its client in memory.
+   * Returns the payload for keeping it. V8 takes a part of a text, or of bytes, without copying it, so that a small payload
+   * would keep the whole message of its client in memory.
    */
   detached(): Payload {
     const { content } = this;
+    if (typeof content !== "string") return new Payload(content.slice());
     // The longer text is a copy, and the part of it keeps only the copy.
-    return typeof content === "string" ? new Payload(`${content} `.slice(0, -1)) : this;
+    return new Payload(`${content} `.slice(0, -1));
+  }
+
+  /** The JSON text, without line breaks; `undefined` for bytes that are none. */
+  get json(): string | undefined {
+    const { content } = this;
+    if (typeof content === "string") return content;
+    if (this.#json === undefined) this.#json = jsonIn(content) ?? null;
+    return this.#json ?? undefined;
   }
 
   /** The JSON text; for bytes, a JSON string with their base64. */
@@ -115,6 +128,20 @@ export class Payload {
   value(): unknown {
     const { content } = this;
     return typeof content === "string" ? JSON.parse(content) : content.slice();
+  }
+}
+
+function withoutLineBreaks(text: string): string {
+  return /[\r\n]/.test(text) ? text.replaceAll(/[\r\n]+/g, "") : text;
+}
+
+function jsonIn(bytes: Uint8Array): string | undefined {
+  try {
+    const text = utf8.decode(bytes);
+    JSON.parse(text);
+    return withoutLineBreaks(text);
+  } catch {
+    return undefined;
   }
 }
 

@@ -40,12 +40,9 @@ export function encodeLines(text: string): Uint8Array<ArrayBuffer> {
   return new Uint8Array(lines.flatMap((line) => [...encodeLine(line)]));
 }
 
-/** Encodes a command with the id 3 and a payload in JSON, which may have line breaks. */
-export function encodeCommand(name: string, params: object, data: string): Uint8Array<ArrayBuffer> {
-  return encodeDelimited(schema.Command, {
-    id: 3,
-    [name]: { ...params, data: new TextEncoder().encode(data) },
-  });
+/** Encodes a message with its length. */
+export function encodeMessage(type: keyof typeof schema, fields: Fields): Uint8Array<ArrayBuffer> {
+  return encodeDelimited(schema[type], fields);
 }
 
 /** Encodes the body of an emulation request. */
@@ -53,9 +50,14 @@ export function encodeEmulation(session: string, node: string, data: Uint8Array)
   return encode(schema.EmulationRequest, { session, node, data });
 }
 
+/** Decodes the messages of a frame. */
+export function decodeReplies(frame: Uint8Array): Record<string, unknown>[] {
+  return [...decodeDelimited(schema.Reply, frame)];
+}
+
 /** Decodes a frame to lines of JSON, as a client of the JSON encoding gets them. */
 export function decodeLines(frame: Uint8Array): string {
-  return Array.from(decodeDelimited(schema.Reply, frame), (reply) => jsonOf(schema.Reply, reply)).join("\n");
+  return decodeReplies(frame).map((reply) => jsonOf(schema.Reply, reply)).join("\n");
 }
 
 /** A message that ends in the middle of a field. It stands for JSON that Protobuf cannot express. */
@@ -141,7 +143,9 @@ function jsonObject(fields: Fields, json: (value: unknown, name: string) => stri
 
 function jsonOfValue(type: Field["type"], value: unknown): string {
   if (typeof type !== "string") return jsonOf(type, value as Fields);
-  return type === "bytes" ? Payload.ofBytes(value as Uint8Array).text : JSON.stringify(value);
+  if (type !== "bytes") return JSON.stringify(value);
+  const payload = Payload.fromBytes(value as Uint8Array);
+  return payload.json ?? payload.text;
 }
 
 function valueType({ type }: Field): Field["type"] {

@@ -12,6 +12,8 @@ export const disconnects = {
   stale: closeCode(3502, "stale"),
   /** The client speaks Protobuf. */
   noProtobuf: closeCode(3506, "Protobuf is not supported, use JSON"),
+  /** The client speaks JSON, and the payload is no JSON. */
+  inappropriateProtocol: closeCode(3506, "inappropriate protocol"),
   /** The server does not accept messages without a channel. */
   notAvailable: closeCode(3508, "not available"),
 } as const satisfies Record<string, CloseCode>;

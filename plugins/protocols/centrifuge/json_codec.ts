@@ -11,7 +11,7 @@ import { encodeOnce } from "../../shared/encode_once.ts";
 import { memberText, valueTexts } from "../../shared/json_text.ts";
 import { Payload } from "../../shared/payload.ts";
 import type { Codec, Command, Result, StreamFraming, SubscribeResult } from "./codec.ts";
-import { malformed } from "./codes.ts";
+import { DisconnectError, disconnects, malformed } from "./codes.ts";
 import { readCommand, readEmulation } from "./commands.ts";
 import { infoOf } from "./present.ts";
 
@@ -48,13 +48,14 @@ export const jsonCodec: Codec = {
     return `{"id":${id},"error":{"code":${code},"message":${quote(message)}${flag}}}`;
   },
 
+  refusal: ({ json }) => json === undefined ? disconnects.inappropriateProtocol : undefined,
   publication: (channel, publication) => push(channel, "pub", publicationText(publication)),
   join: (channel, info) => push(channel, "join", `{"info":${infoText(info)}}`),
   leave: (channel, info) => push(channel, "leave", `{"info":${infoText(info)}}`),
   subscribed: (channel, subscribed) => push(channel, "subscribe", object(...positionMembers(subscribed))),
   unsubscribed: (channel, { code, reason }) =>
     push(channel, "unsubscribe", `{"code":${code},"reason":${quote(reason)}}`),
-  message: ({ text }) => `{"push":{"message":{"data":${text}}}}`,
+  message: (data) => `{"push":{"message":{"data":${jsonOf(data)}}}}`,
   refreshed: (ttl) => `{"push":{"refresh":${object(expiry(ttl))}}}`,
   disconnect: (code, reason) => `{"push":{"disconnect":{"code":${code},"reason":${quote(reason)}}}}`,
 };
@@ -131,7 +132,7 @@ function resultText(result: Result): string {
     case "subscribe":
       return subscribeText(result);
     case "rpc":
-      return object(result.data && `"data":${result.data.text}`);
+      return object(result.data && `"data":${jsonOf(result.data)}`);
     case "history": {
       // The SDK reads all three fields.
       const { publications, top: { epoch, offset } } = result;
@@ -187,12 +188,18 @@ function positionMembers({ recoverable, positioned, position, data }: Subscribed
   ];
 }
 
+/** Bytes that are no JSON end the connection of the client that would receive them. */
+function jsonOf({ json }: Payload): string {
+  if (json !== undefined) return json;
+  throw new DisconnectError(disconnects.inappropriateProtocol, "The payload is no JSON");
+}
+
 function presentText(present: Present): string {
   return `${quote(present.client)}:${infoText(infoOf(present))}`;
 }
 
 function publicationText({ payload, info, offset, tags }: Publication): string {
-  let text = `{"data":${payload.text}`;
+  let text = `{"data":${jsonOf(payload)}`;
   if (info !== undefined) text += `,"info":${infoText(info)}`;
   if (offset > 0) text += `,"offset":${offset}`;
   if (tags !== undefined) text += `,"tags":${JSON.stringify(tags)}`;

@@ -76,8 +76,10 @@ function inQuery(url: string): boolean {
   return query.get("format") === "protobuf" || query.get("cf_protocol") === "protobuf";
 }
 
-function payloadOf(_: string, data: unknown): Payload {
-  return Payload.ofBytes(data as Uint8Array);
+/** Methods get JSON as a value, and other bytes as bytes. In channels the namespace decides. */
+function payloadOf(command: string, data: unknown): Payload {
+  const payload = Payload.fromBytes(data as Uint8Array);
+  return command === "publish" || payload.json === undefined ? payload : payload.asJson();
 }
 
 function reply(fields: Fields): Message {

@@ -5,9 +5,10 @@ import { Payload } from "../../../plugins/channels.ts";
 import { jsonCodec, protobufCodec } from "../../../plugins/protocols/centrifuge.ts";
 import {
   decodeLines,
-  encodeCommand,
+  decodeReplies,
   encodeEmulation,
   encodeLines,
+  encodeMessage,
   type LineClient,
   PROTOBUF,
 } from "../../kit/protobuf_client.ts";
@@ -18,7 +19,7 @@ import {
   type Encoding,
   TRANSPORTS,
 } from "../../kit/centrifuge.ts";
-import { turn, until } from "../../kit/mod.ts";
+import { type Client, turn, until } from "../../kit/mod.ts";
 
 const CONNECT = `{"connect":{},"id":1}`;
 
@@ -63,17 +64,96 @@ Deno.test("a publication is encoded once per encoding, and shares frames in each
   assert.deepEqual(encoded.sort(), ["json 1", "json 2", "json 3", "protobuf 1", "protobuf 2", "protobuf 3"]);
 });
 
-Deno.test("bytes arrive as bytes, or as base64 in JSON", async () => {
+const BYTES = Uint8Array.of(0, 255, 10);
+const binaryNamespace = { channels: { namespaces: { raw: { payloads: "binary" } } } } as const;
+
+/** The messages that a client gets, until one has a field. */
+async function untilReply(client: Client, field: string): Promise<Record<string, Record<string, unknown>>> {
+  for (;;) {
+    for (const reply of decodeReplies(await client.next() as Uint8Array)) {
+      if (Object.hasOwn(reply, field)) return reply as Record<string, Record<string, unknown>>;
+    }
+  }
+}
+
+Deno.test("B17 in a binary namespace any bytes arrive as they were published", async () => {
+  await using server = await centrifugeServer(binaryNamespace);
+  await using client = await server.test.connect(TRANSPORTS.websocket, [PROTOBUF]);
+  client.send(encodeLines(`${CONNECT}\n{"subscribe":{"channel":"raw:a"},"id":2}`));
+  const published = [BYTES, new Uint8Array(), new TextEncoder().encode("[1,\n2]")];
+  for (const data of published) {
+    client.send(encodeMessage("Command", { id: 3, publish: { channel: "raw:a", data } }));
+    const { push } = await untilReply(client, "push");
+    assert.deepEqual((push!.pub as { data?: Uint8Array }).data ?? new Uint8Array(), data);
+  }
+  await server.bus.publish("raw:a", BYTES);
+  assert.deepEqual(((await untilReply(client, "push")).push!.pub as { data: Uint8Array }).data, BYTES);
+  client.send(encodeLines(`{"history":{"channel":"raw:a","limit":10},"id":4}`));
+  const { history } = await untilReply(client, "history");
+  const kept = (history!.publications as { data?: Uint8Array }[]).map(({ data }) => data ?? new Uint8Array());
+  assert.deepEqual(kept, [...published, BYTES]);
+});
+
+/** What a JSON client does that would get bytes. */
+const receptions: Record<string, (server: CentrifugeServer, client: LineClient) => void> = {
+  "a publication": ({ bus }) => void bus.publish("raw:a", BYTES),
+  "a history": (_, client) => client.send(`{"history":{"channel":"raw:kept","limit":1},"id":3}`),
+  "a recovery": (_, client) =>
+    client.send(`{"subscribe":{"channel":"raw:kept","recover":true,"offset":0,"epoch":""},"id":3}`),
+  "a result": (_, client) => client.send(`{"rpc":{"method":"bytes"},"id":3}`),
+};
+
+for (const [what, receive] of Object.entries(receptions)) {
+  Deno.test(`B17 a JSON client that would get bytes with ${what} is disconnected, and others are not`, async () => {
+    await using server = await centrifugeServer(binaryNamespace);
+    server.methods.define("bytes", { run: () => BYTES });
+    await server.bus.publish("raw:kept", BYTES);
+    await using json = await connectIn(server, "json");
+    await using protobuf = await connectIn(server, "protobuf");
+    for (const client of [json, protobuf]) {
+      client.send(`${CONNECT}\n{"subscribe":{"channel":"raw:a"},"id":2}`);
+      for (let lines = 0; lines < 2;) lines += (await client.nextText()).split("\n").length;
+      receive(server, client);
+    }
+    const { code, reason } = await json.closed;
+    assert.deepEqual([code, reason], [3506, "inappropriate protocol"]);
+    assert.match(await protobuf.nextText(), /"AP8K"/);
+    assert.equal(server.test.log.size, 0);
+  });
+}
+
+Deno.test("B17 a JSON client of a binary namespace gets what is JSON", async () => {
+  await using server = await centrifugeServer(binaryNamespace);
+  await using json = await connectIn(server, "json");
+  json.send(`${CONNECT}\n{"subscribe":{"channel":"raw:a"},"id":2}`);
+  for (let lines = 0; lines < 2;) lines += (await json.nextText()).split("\n").length;
+  await server.bus.publish("raw:a", new TextEncoder().encode("[1,\n2.0]"));
+  assert.equal(await json.nextText(), `{"push":{"channel":"raw:a","pub":{"data":[1,2.0],"offset":1}}}`);
+});
+
+Deno.test("B17 without a binary namespace, a publication that is no JSON is refused", async () => {
   await using server = await centrifugeServer();
-  await using json = await subscriber(server, "json");
-  await using protobuf = await server.test.connect(TRANSPORTS.websocket, [PROTOBUF]);
-  protobuf.send(encodeLines(`${CONNECT}\n{"subscribe":{"channel":"a"},"id":2}`));
-  await until("the subscription", async () => (await server.people.count("a")).clients === 2);
-  await server.bus.publish("a", Payload.fromBytes(Uint8Array.of(0, 255, 10)));
-  assert.equal((await json.nextJson()).push.pub.data, "AP8K");
-  let frame = await protobuf.next() as Uint8Array;
-  while (!decodeLines(frame).includes("push")) frame = await protobuf.next() as Uint8Array;
-  assert.deepEqual(frame.slice(-7, -2), Uint8Array.of(4 << 3 | 2, 3, 0, 255, 10), "the field data");
+  await using client = await server.test.connect(TRANSPORTS.websocket, [PROTOBUF]);
+  client.send(encodeLines(CONNECT));
+  for (const data of [BYTES, new Uint8Array(), new TextEncoder().encode("{"), Uint8Array.of(34, 255, 34)]) {
+    client.send(encodeMessage("Command", { id: 3, publish: { channel: "a", data } }));
+    assert.equal((await untilReply(client, "error")).error!.code, 107);
+    await assert.rejects(server.bus.publish("a", data), { code: "bad_request" });
+  }
+  assert.equal((await server.bus.history("a")).top.offset, 0);
+});
+
+Deno.test("B17 a method gets JSON as a value, and other bytes as bytes", async () => {
+  await using server = await centrifugeServer();
+  server.methods.define("same", { run: (value) => value });
+  await using client = await server.test.connect(TRANSPORTS.websocket, [PROTOBUF]);
+  client.send(encodeLines(CONNECT));
+  for (const [sent, got] of [["[1.0]", "[1]"], ["not JSON", "not JSON"]] as const) {
+    const data = new TextEncoder().encode(sent);
+    client.send(encodeMessage("Command", { id: 3, rpc: { method: "same", data } }));
+    const { rpc } = await untilReply(client, "rpc");
+    assert.equal(new TextDecoder().decode(rpc!.data as Uint8Array), got);
+  }
 });
 
 Deno.test("line breaks in a payload do not break a frame, wherever it comes from", async () => {
@@ -102,7 +182,11 @@ Deno.test("line breaks in a payload do not break a frame, wherever it comes from
   const entrances = [
     () => server.bus.publish("a", Payload.fromJson(forged)),
     () => json.send(`{"publish":{"channel":"a","data":${forged.replaceAll("\n", "\r")}},"id":3}`),
-    () => writer.send(encodeCommand("publish", { channel: "a" }, forged)),
+    () =>
+      writer.send(encodeMessage("Command", {
+        id: 3,
+        publish: { channel: "a", data: new TextEncoder().encode(forged) },
+      })),
   ];
   for (const enter of entrances) {
     await enter();

@@ -79,14 +79,22 @@ Deno.test("a binary payload is its bytes, and base64 where only JSON is possible
   assert.equal(payload.text, '"AAr/"');
 });
 
-Deno.test("bytes are taken as JSON if they are JSON text, otherwise as they are", () => {
+Deno.test("bytes have JSON text if they are JSON in UTF-8, and stay as they are", () => {
   const bytes = (text: string) => new TextEncoder().encode(text);
   for (const [text, json] of [['{"a":1.10}', '{"a":1.10}'], ["[1,\n2]", "[1,2]"], ['"ü"', '"ü"']] as const) {
-    const payload = Payload.ofBytes(bytes(text));
-    assert.deepEqual([payload.isBinary, payload.text], [false, json]);
+    const payload = Payload.of(bytes(text));
+    assert.deepEqual([payload.isBinary, payload.json, payload.bytes], [true, json, bytes(text)]);
+    assert.equal(payload.asJson().content, json);
   }
   for (const other of [bytes(""), bytes("hello"), bytes("\ufeff1"), Uint8Array.of(34, 255, 34)]) {
-    const payload = Payload.ofBytes(other);
-    assert.deepEqual([payload.isBinary, payload.bytes], [true, other]);
+    const payload = Payload.of(other);
+    assert.equal(payload.json, undefined);
+    assert.throws(() => payload.asJson(), { code: "bad_request" });
   }
+});
+
+Deno.test("bytes that are kept do not keep the message around them", () => {
+  const message = new Uint8Array(60_000);
+  const kept = Payload.fromBytes(message.subarray(10, 20)).detached();
+  assert.deepEqual([kept.bytes.length, kept.bytes.buffer.byteLength], [10, 10]);
 });

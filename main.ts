@@ -79,7 +79,12 @@ const access = server.use(auth({
 
 const durable = { broker: sqliteBroker({ store }) };
 const namespaces = Object.fromEntries(settings.DURABLE.map((name) => [name, durable]));
-const bus = server.use(channels({ namespaces, limits, access }));
+const bus = server.use(channels({
+  namespaces,
+  defaults: { delta: "fossil", maxTagFilters: 1_000 },
+  limits,
+  access,
+}));
 server.use(messageChecks({ channels: bus }));
 const people = server.use(presence({ channels: bus }));
 

@@ -4,7 +4,9 @@
  * @module
  */
 
-import { Audience, type Connection } from "../../core/mod.ts";
+import { Audience, type Connection, PlugboardError } from "../../core/mod.ts";
+import type { Payload } from "../shared/payload.ts";
+import { Groups } from "./groups.ts";
 import type { Namespace } from "./namespace.ts";
 import type { Position, Publication } from "./publications.ts";
 import type { ChannelCallback, ChannelStats } from "./service.ts";
@@ -17,11 +19,14 @@ export type Buffer = { publication: Publication; epoch: string }[];
 export class Channel {
   readonly name: string;
   readonly namespace: Namespace;
-  /** The connections of the subscribed clients. */
+  /** Stands for the name, to clients that understand it. */
+  readonly id: number;
+  /** The connections that get plain publications. */
   readonly audience = new Audience();
   readonly callbacks = new Set<ChannelCallback>();
   /** The state of this node's subscription at the broker: `true`, or a promise while it is being made. */
   subscribed: boolean | Promise<void> = false;
+  #groups: Groups | undefined;
   #joinLeaveAudience: Audience | undefined;
   #buffers: Set<Buffer> | undefined;
   /** The position of the latest delivery; absent until a subscriber has a position. */
@@ -31,14 +36,31 @@ export class Channel {
   #publications = 0;
   #lastPublishedAt: number | undefined;
 
-  constructor(name: string, namespace: Namespace) {
+  constructor(name: string, namespace: Namespace, id: number) {
     this.name = name;
     this.namespace = namespace;
+    this.id = id;
+  }
+
+  /** The number of subscribed clients. */
+  get size(): number {
+    return this.audience.size + (this.#groups?.size ?? 0);
+  }
+
+  /** The connections of the subscribed clients. */
+  *connections(): Generator<Connection> {
+    yield* this.audience;
+    if (this.#groups !== undefined) yield* this.#groups;
+  }
+
+  /** The connections that get other publications than {@linkcode audience}. */
+  get groups(): Groups | undefined {
+    return this.#groups;
   }
 
   /** Whether it has no subscribers, and no subscription is being prepared. */
   get unused(): boolean {
-    return this.audience.size === 0 && this.callbacks.size === 0 && this.#buffers === undefined;
+    return this.size === 0 && this.callbacks.size === 0 && this.#buffers === undefined;
   }
 
   /** Records a publication and decides what to do with it. With a `gap`, earlier publications are missing. */
@@ -99,13 +121,31 @@ export class Channel {
     if (this.#buffers?.size === 0) this.#buffers = undefined;
   }
 
-  add(conn: Connection, { joinLeave }: Subscription): void {
-    this.audience.add(conn);
+  /** Throws `limit_exceeded` if the subscription has one filter too many. */
+  checkFilters({ filter }: Subscription): void {
+    const { maxTagFilters } = this.namespace;
+    const filters = this.#groups?.filters ?? 0;
+    if (filter === undefined || filters < maxTagFilters || this.#groups?.hasFilter(filter)) return;
+    throw new PlugboardError("limit_exceeded", `More than ${maxTagFilters} different filters`);
+  }
+
+  add(conn: Connection, subscription: Subscription): void {
+    const { joinLeave, delta, filter, channelId } = subscription;
+    if (delta || filter !== undefined || channelId > 0) {
+      (this.#groups ??= new Groups(this.id)).add(conn, subscription);
+    } else this.audience.add(conn);
     if (joinLeave) (this.#joinLeaveAudience ??= new Audience()).add(conn);
   }
 
-  delete(conn: Connection): void {
-    this.audience.delete(conn);
+  /** A new subscriber with deltas has received this payload with the answer. */
+  received(conn: Connection, payload: Payload): void {
+    // One that has read ahead gets the next publications of others later.
+    if (!this.#ahead?.has(conn)) this.#groups?.received(conn, payload);
+  }
+
+  delete(conn: Connection, subscription: Subscription): void {
+    if (!this.audience.delete(conn)) this.#groups?.delete(conn, subscription);
+    if (this.#groups?.size === 0) this.#groups = undefined;
     this.#ahead?.delete(conn);
     this.#joinLeaveAudience?.delete(conn);
     if (this.#joinLeaveAudience?.size === 0) this.#joinLeaveAudience = undefined;
@@ -114,7 +154,7 @@ export class Channel {
   /** Whether joins and leaves are sent, with the current number of subscribers. */
   get announces(): boolean {
     const { joinLeave, joinLeaveLimit } = this.namespace;
-    return joinLeave !== "off" && this.audience.size <= joinLeaveLimit;
+    return joinLeave !== "off" && this.size <= joinLeaveLimit;
   }
 
   /** The subscribers that receive joins and leaves. */
@@ -125,7 +165,7 @@ export class Channel {
   get stats(): ChannelStats {
     return {
       channel: this.name,
-      subscribers: this.audience.size,
+      subscribers: this.size,
       callbacks: this.callbacks.size,
       publications: this.#publications,
       lastPublishedAt: this.#lastPublishedAt,

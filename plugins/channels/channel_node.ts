@@ -1,16 +1,11 @@
-import {
-  type Connection,
-  type Host,
-  type MaybePromise,
-  PlugboardError,
-  systemClock,
-} from "../../core/mod.ts";
+import { type Host, type MaybePromise, PlugboardError, systemClock } from "../../core/mod.ts";
 import { chain } from "../shared/maybe_promise.ts";
 import type { Broker, BrokerEvents } from "./broker.ts";
 import { BrokerSubscriptions } from "./broker_subscriptions.ts";
 import { callbackQueue } from "./callbacks.ts";
 import { Channel } from "./channel.ts";
 import { type ClientNode, unsubscribeCodes } from "./client.ts";
+import { RecoveryDeltas } from "./deltas.ts";
 import { Extensions, type OnFailure, type Publishing } from "./extensions.ts";
 import type { LocalClients } from "./local_clients.ts";
 import type { Namespace, NamespaceOptions } from "./namespace.ts";
@@ -27,6 +22,7 @@ import type {
 import { Pages } from "./pages.ts";
 import { payloadFor } from "./payloads.ts";
 import type { ChannelCallback } from "./service.ts";
+import { sendPublication } from "./sending.ts";
 import { prepare, type Prepared } from "./subscribing.ts";
 import { checkTags } from "./tags.ts";
 import type { Client, SubscribeRequest, Subscription, UnsubscribeCode } from "./types.ts";
@@ -48,9 +44,11 @@ export class ChannelNode implements ClientNode, BrokerEvents {
   readonly #callbacks = callbackQueue(this.#failed);
   readonly #started = new Set<Broker>();
   readonly #subscriptions = new BrokerSubscriptions(() => this.#clock, this.#failed);
+  readonly #deltas = new RecoveryDeltas();
   readonly #expiring = new Map<Subscription, Client>();
   #host: Host | undefined;
   #endSweep: (() => void) | undefined;
+  #lastChannelId = 0;
 
   constructor(clients: LocalClients, namespaces: Namespaces, maxChannelsPerClient: number) {
     this.#clients = clients;
@@ -152,7 +150,8 @@ export class ChannelNode implements ClientNode, BrokerEvents {
     const channel = this.#use(name);
     const subscribe = () => this.#subscriptions.subscribe(channel);
     try {
-      return await prepare({ channel, request, client, now: this.#clock.wallTime(), addition, subscribe });
+      const now = this.#clock.wallTime();
+      return await prepare({ channel, request, client, now, addition, subscribe, deltas: this.#deltas });
     } catch (error) {
       this.releaseIfUnused(channel);
       throw error;
@@ -160,7 +159,7 @@ export class ChannelNode implements ClientNode, BrokerEvents {
   }
 
   joined(client: Client, channel: Channel, subscription: Subscription): void {
-    const first = channel.audience.size === 0;
+    const first = channel.size === 0;
     channel.add(client.conn, subscription);
     this.expires(client, subscription);
     if (first) this.extensions.emit("occupied", channel.name);
@@ -178,17 +177,17 @@ export class ChannelNode implements ClientNode, BrokerEvents {
 
   left(client: Client, subscription: Subscription): void {
     const channel = this.channels.get(subscription.channel)!;
-    channel.delete(client.conn);
+    channel.delete(client.conn, subscription);
     this.#expiring.delete(subscription);
     this.extensions.emit("left", client, subscription);
     this.#announce(channel, "leave", subscription.info);
-    if (channel.audience.size === 0) this.extensions.emit("vacated", channel.name);
+    if (channel.size === 0) this.extensions.emit("vacated", channel.name);
     this.releaseIfUnused(channel);
   }
 
   /** Ends all clients' subscriptions to a channel; returns their number. */
   close(name: string, why: UnsubscribeCode): number {
-    const subscribers = [...this.channels.get(name)?.audience ?? []];
+    const subscribers = [...this.channels.get(name)?.connections() ?? []];
     return subscribers.filter(({ id }) => this.#clientOf(id).expel(name, why)).length;
   }
 
@@ -205,8 +204,7 @@ export class ChannelNode implements ClientNode, BrokerEvents {
     const accepted = channel.accept(publication, epoch);
     if (accepted === "duplicate") return 0;
     if (accepted === "gap") this.#expelPositioned(channel);
-    if (publication.payload.isBinary) this.#clients.refuse(publication.payload, channel.audience);
-    let receivers = this.#send(channel, publication);
+    let receivers = sendPublication(channel, publication, this.#clients);
     if (channel.callbacks.size > 0) {
       receivers += channel.callbacks.size;
       this.#callbacks.add(name, channel.callbacks, publication);
@@ -247,25 +245,14 @@ export class ChannelNode implements ClientNode, BrokerEvents {
   #use(name: string): Channel {
     let channel = this.channels.get(name);
     if (channel === undefined) {
-      this.channels.set(name, channel = new Channel(name, this.#namespaces.of(name)));
+      this.channels.set(name, channel = new Channel(name, this.#namespaces.of(name), ++this.#lastChannelId));
     }
     return channel;
   }
 
-  #send(channel: Channel, publication: Publication): number {
-    const { audience, name } = channel;
-    const encode = ({ id }: Connection) => this.#clientOf(id).encoder.publication(name, publication);
-    const { except } = publication;
-    const ahead = channel.connectionsAhead(publication);
-    if (ahead === undefined) {
-      return audience.send(encode, except === undefined ? undefined : this.#clients.all.get(except)?.conn);
-    }
-    return [...audience].filter((conn) => !ahead.has(conn) && conn.send(encode(conn))).length;
-  }
-
   /** Ends the subscriptions that must not have a gap. Their clients subscribe again and recover. */
   #expelPositioned(channel: Channel): void {
-    for (const { id } of channel.audience) {
+    for (const { id } of channel.connections()) {
       const client = this.#clientOf(id);
       if (client.subscriptions.get(channel.name)?.positioned) {
         client.expel(channel.name, unsubscribeCodes.insufficient);

@@ -106,8 +106,9 @@ export class ChannelClient implements Client {
   ): Promise<void> {
     const prepared = await this.#prepare(channel, request);
     if (!this.conn.open) return this.#cancel(prepared);
-    reply(this.#begin(prepared));
-    this.#follow(prepared);
+    const subscribed = this.#begin(prepared);
+    reply(subscribed);
+    this.#follow(prepared, subscribed);
   }
 
   async subscribeAll(
@@ -117,8 +118,9 @@ export class ChannelClient implements Client {
     const settled = await Promise.allSettled([...requests].map((each) => this.#prepare(...each)));
     const prepared = settled.flatMap((each) => each.status === "fulfilled" ? [each.value] : []);
     if (!this.conn.open) return prepared.forEach((each) => this.#cancel(each));
-    reply(new Map(prepared.map((each) => [each.subscription.channel, this.#begin(each)])));
-    for (const each of prepared) this.#follow(each);
+    const begun = new Map(prepared.map((each) => [each, this.#begin(each)]));
+    reply(new Map(Array.from(begun, ([{ subscription }, subscribed]) => [subscription.channel, subscribed])));
+    for (const each of begun) this.#follow(...each);
   }
 
   unsubscribe(channel: string): boolean {
@@ -217,7 +219,11 @@ export class ChannelClient implements Client {
     }
   }
 
-  #checkSubscribe(namespace: Namespace, channel: string, { grant, serverSide }: SubscribeRequest): void {
+  #checkSubscribe(
+    namespace: Namespace,
+    channel: string,
+    { grant, serverSide, filter }: SubscribeRequest,
+  ): void {
     if (this.subscriptions.has(channel) || this.#preparing?.has(channel)) {
       throw new PlugboardError("already_subscribed", "Already subscribed");
     }
@@ -228,8 +234,11 @@ export class ChannelClient implements Client {
     }
     if (serverSide) return;
     this.#checkExpiry();
-    if (grant !== undefined) return;
-    if (!decide(namespace, "subscribe", channel, this.#identity).allowed) throw denied();
+    const allowed = grant !== undefined || decide(namespace, "subscribe", channel, this.#identity).allowed;
+    if (!allowed) throw denied();
+    if (filter !== undefined && namespace.maxTagFilters === 0) {
+      throw new PlugboardError("bad_request", "The channel has no tag filters");
+    }
   }
 
   #describe(): ClientInfo {
@@ -250,7 +259,14 @@ export class ChannelClient implements Client {
     this.#node.releaseIfUnused(channel);
   }
 
-  #begin({ channel, subscription, begin }: Prepared): Subscribed {
+  #begin(prepared: Prepared): Subscribed {
+    const { channel, subscription, begin } = prepared;
+    try {
+      channel.checkFilters(subscription);
+    } catch (error) {
+      this.#cancel(prepared);
+      throw error;
+    }
     this.subscriptions.set(subscription.channel, subscription);
     this.#node.joined(this, channel, subscription);
     this.#inform(subscription, subscription.info.chanInfo); // The identity may have changed meanwhile.
@@ -260,10 +276,12 @@ export class ChannelClient implements Client {
     return subscribed;
   }
 
-  #follow({ channel, subscription, later }: Prepared): void {
-    for (const publication of later()) {
-      this.conn.send(this.encoder.publication(subscription.channel, publication));
-    }
+  #follow({ channel, subscription, later }: Prepared, { publications }: Subscribed): void {
+    const { delta, channelId } = subscription;
+    const form = delta || channelId > 0 ? { deltas: delta, channelId } : undefined;
+    let last = publications.at(-1);
+    for (last of later()) this.conn.send(this.encoder.publication(channel.name, last, form));
+    if (delta && last !== undefined) channel.received(this.conn, last.payload);
     if (this.conn.open) this.#node.announceJoin(channel, subscription);
   }
 }

@@ -39,6 +39,18 @@ export interface NamespaceOptions {
    * bytes that are no JSON. @default {"json"}
    */
   payloads?: "json" | "binary";
+  /**
+   * Whether subscribers that ask for it receive what has changed since the publication before instead of all of it: in
+   * the format `fossil`, or never (`off`). It needs a history. @default {"off"}
+   */
+  delta?: "off" | "fossil";
+  /**
+   * The maximum number of different tag filters of a channel's subscribers; 0 allows none. Each is evaluated once for a
+   * publication, however many subscribers share it. @default {0}
+   */
+  maxTagFilters?: number;
+  /** Whether publications carry a number in place of the channel's name, to clients that understand it. @default {false} */
+  compaction?: boolean;
   /** Stores the history of this namespace. @default {the broker of all channels} */
   broker?: Broker;
   /** Who may subscribe. @default {"permission"} */

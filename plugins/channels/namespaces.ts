@@ -20,6 +20,9 @@ const DEFAULTS = {
   recoveryMode: "stream",
   recoveryLimit: 300,
   payloads: "json",
+  delta: "off",
+  maxTagFilters: 0,
+  compaction: false,
   subscribe: "permission",
   publish: "permission",
   presenceAccess: "permission",
@@ -87,12 +90,14 @@ function namespace(
   check.wholeNumber("historySize", historySize);
   check.wholeNumber("historyMs", historyMs);
   check.wholeNumber("joinLeaveLimit", rest.joinLeaveLimit);
+  check.wholeNumber("maxTagFilters", rest.maxTagFilters);
   check.positiveInteger("recoveryLimit", rest.recoveryLimit);
   check.positiveInteger("maxNameBytes", rest.maxNameBytes);
   check.oneOf("joinLeave", rest.joinLeave, ["off", "ask", "all"]);
   check.oneOf("recovery", rest.recovery, ["off", "request", "readers", "always"]);
   check.oneOf("recoveryMode", rest.recoveryMode, ["stream", "cache"]);
   check.oneOf("payloads", rest.payloads, ["json", "binary"]);
+  check.oneOf("delta", rest.delta, ["off", "fossil"]);
   const rules = { subscribe, publish, presence: presenceAccess, history: historyAccess };
   for (const [action, rule] of Object.entries(rules)) {
     for (const one of [rule].flat()) check.oneOf(action, one, RULES);

@@ -36,14 +36,17 @@ export interface Announcement {
   readonly people?: number;
 }
 
+/** Short labels of a publication. */
+export type Tags = Readonly<Record<string, string>>;
+
 /** A message to publish. It has no position yet. */
 export interface Draft {
   /** The payload. */
   readonly payload: Payload;
   /** The publishing client; absent when the server publishes. */
   readonly info?: ClientInfo;
-  /** Short labels sent with the payload. */
-  readonly tags?: Readonly<Record<string, string>>;
+  /** Labels sent with the payload; subscribers can filter by them. */
+  readonly tags?: Tags;
   /** A client that does not receive it. */
   readonly except?: string;
 }
@@ -82,8 +85,8 @@ export interface HistoryQuery {
 
 /** How to publish. */
 export interface PublishOptions {
-  /** Short labels sent with the payload. */
-  readonly tags?: Readonly<Record<string, string>>;
+  /** Labels sent with the payload; subscribers can filter by them. */
+  readonly tags?: Tags;
   /** Publishes to current subscribers only, without history. @default {false} */
   readonly ephemeral?: boolean;
   /** The id of a client that does not receive it. Requires `ephemeral`: the history is the same for all clients. */

@@ -9,9 +9,11 @@
 
 import { type MaybePromise, PlugboardError } from "../../core/mod.ts";
 import type { Channel } from "./channel.ts";
+import type { RecoveryDeltas } from "./deltas.ts";
 import type { SubscribeAddition } from "./extensions.ts";
 import { decide } from "./namespaces.ts";
 import type { History, Position, Publication } from "./publications.ts";
+import { CompiledFilter } from "./tag_filter.ts";
 import type { Client, Subscribed, SubscribeRequest, Subscription } from "./types.ts";
 
 /** A subscription that is ready to begin. */
@@ -30,25 +32,27 @@ export interface Prepared {
 export interface Preparing {
   readonly channel: Channel;
   readonly request: SubscribeRequest;
-  readonly client: Pick<Client, "conn" | "info" | "identity">;
+  readonly client: Pick<Client, "conn" | "info" | "identity" | "encoder">;
   readonly now: number;
   readonly addition: SubscribeAddition | undefined;
   /** Subscribes this node at the broker. */
   readonly subscribe: (channel: Channel) => MaybePromise<void>;
+  readonly deltas: RecoveryDeltas;
 }
 
 /** Prepares a subscription: subscribes at the broker and reads the history that the answer needs. */
 export async function prepare(
-  { channel, request, client, now, addition, subscribe }: Preparing,
+  { channel, request, client, now, addition, subscribe, deltas }: Preparing,
 ): Promise<Prepared> {
+  const filter = request.filter && new CompiledFilter(request.filter);
   const buffer = channel.startBuffer();
   try {
     const subscribing = subscribe(channel);
     if (subscribing !== undefined) await subscribing;
-    const subscription = describe(channel, request, client, now);
+    const subscription = describe(channel, request, client, now, filter);
     const page = readPage(channel, request, subscription);
     const history = page instanceof Promise ? await page : page;
-    const read = answer(channel, request, subscription, history);
+    const read = answer(channel, request, subscription, history, deltas);
     if (request.mustRecover && subscription.recoverable && read.wasRecovering && !read.recovered) {
       throw new PlugboardError("unrecoverable_position", "Publications after this position are lost");
     }
@@ -72,7 +76,9 @@ export async function prepare(
         const from = covered;
         if (from === undefined) return [];
         return buffer.flatMap(({ publication, epoch }) =>
-          epoch === from.epoch && publication.offset > from.offset ? [publication] : []
+          epoch === from.epoch && publication.offset > from.offset && passes(subscription, publication)
+            ? [publication]
+            : []
         );
       },
       cancel: () => channel.endBuffer(buffer),
@@ -95,13 +101,19 @@ function lastPosition(
   return { offset: last.publication.offset, epoch: last.epoch };
 }
 
+/** Whether a subscription gets a publication. */
+function passes({ filter }: Subscription, { tags }: Publication): boolean {
+  return filter === undefined || filter.matches(tags);
+}
+
 function describe(
-  { name, namespace }: Channel,
+  { name, namespace, id }: Channel,
   request: SubscribeRequest,
-  { info, identity }: Preparing["client"],
+  { info, identity, encoder }: Preparing["client"],
   now: number,
+  filter: CompiledFilter | undefined,
 ): Subscription {
-  const { keep, recovery, joinLeave } = namespace;
+  const { keep, recovery, joinLeave, delta, compaction } = namespace;
   const { grant, recover, serverSide, resumed } = request;
   const granted = serverSide === true || grant !== undefined;
   // To recover is to read the history, and joins and leaves tell who is present.
@@ -121,6 +133,11 @@ function describe(
     joinLeave: joinLeave === "all" ||
       joinLeave === "ask" &&
         (grant?.joinLeave === true || request.joinLeave === true && mayRead("presence")),
+    // With a filter, the client may not have the publication that a delta starts from.
+    delta: request.delta !== undefined && request.delta === delta && keep !== undefined &&
+      filter === undefined,
+    filter,
+    channelId: compaction && request.compact === true && encoder.channelIds === true ? id : 0,
     serverSide: serverSide === true || resumed === true,
     granted,
     since: now,
@@ -141,20 +158,28 @@ function readPage(
 }
 
 function answer(
-  { namespace }: Channel,
+  { name, namespace }: Channel,
   { recover, grant }: SubscribeRequest,
-  { positioned, recoverable, expiresAt }: Subscription,
+  subscription: Subscription,
   history: History | undefined,
+  deltas: RecoveryDeltas,
 ): Subscribed {
+  const { positioned, recoverable, expiresAt, delta, filter, channelId } = subscription;
   const wasRecovering = recover !== undefined;
   const missed = wasRecovering && recoverable ? missedSince(recover, history!, namespace) : undefined;
+  const all = missed?.publications ?? [];
+  const publications = filter === undefined ? all : all.filter(({ tags }) => filter.matches(tags));
+  // The client moves its position with each publication that it gets.
+  const position = publications.length === 0 ? history?.top : missed?.position;
   return {
     recoverable,
     positioned,
     wasRecovering,
     recovered: missed !== undefined,
-    publications: missed?.publications ?? [],
-    ...(history !== undefined && { position: missed?.position ?? history.top }),
+    publications,
+    ...(delta && { deltas: deltas.of(name, position?.epoch, publications) }),
+    ...(channelId > 0 && { channelId }),
+    ...(position !== undefined && { position }),
     ...(grant?.data !== undefined && { data: grant.data }),
     ...(expiresAt !== undefined && { expiresAt }),
   };

@@ -8,6 +8,7 @@ import type { CloseCode, Connection, MaybePromise, Message } from "../../core/mo
 import type { Identity, Verdict } from "../shared/identity.ts";
 import type { Payload } from "../shared/payload.ts";
 import type { ChannelAction, Namespace } from "./namespace.ts";
+import type { Delta } from "./deltas.ts";
 import type {
   ClientInfo,
   History,
@@ -17,13 +18,16 @@ import type {
   Published,
   PublishOptions,
 } from "./publications.ts";
+import type { CompiledFilter, TagFilter } from "./tag_filter.ts";
 
 /** How a protocol encodes the events of channels. */
 export interface ChannelEncoder {
   /** Returns the code that closes the connection of a client, if the encoding cannot express the payload. */
   refusal?(payload: Payload): CloseCode | undefined;
-  /** Encodes a publication. */
-  publication(channel: string, publication: Publication): Message;
+  /** Whether publications can carry a number in place of the channel's name. */
+  readonly channelIds?: boolean;
+  /** Encodes a publication. Without a `form`, with the channel's name and the payload as it is. */
+  publication(channel: string, publication: Publication, form?: PushForm): Message;
   /** Encodes a join. `people` is the number of people in the channel now; absent without presence. */
   join(channel: string, info: ClientInfo, people?: number): Message;
   /** Encodes a leave. */
@@ -32,6 +36,16 @@ export interface ChannelEncoder {
   subscribed(channel: string, subscribed: Subscribed): Message;
   /** Encodes the end of a subscription by the server. */
   unsubscribed(channel: string, why: UnsubscribeCode): Message;
+}
+
+/** How a publication is sent to subscribers that asked for deltas, or for numbers in place of channel names. */
+export interface PushForm {
+  /** The number that stands for the channel's name; 0 to send the name. */
+  readonly channelId: number;
+  /** Whether the subscriber gets deltas. In JSON, Centrifuge's SDKs then expect every payload in a text. */
+  readonly deltas: boolean;
+  /** Leads from the publication that the subscriber received before to this one; absent to send the payload. */
+  readonly delta?: Delta;
 }
 
 /** Why the server ends a subscription. From 2500 on, Centrifuge's SDKs subscribe again. */
@@ -64,6 +78,12 @@ export interface SubscribeRequest {
   readonly positioned?: boolean;
   /** Whether the client receives joins and leaves. */
   readonly joinLeave?: boolean;
+  /** The format of the deltas that the client understands. A client with a filter gets none. */
+  readonly delta?: "fossil";
+  /** The client gets only the publications that match. */
+  readonly filter?: TagFilter;
+  /** Whether the client understands numbers in place of the channel's name. */
+  readonly compact?: boolean;
   /** Proof that allows this subscription, whatever the rules say. */
   readonly grant?: SubscribeGrant;
   /** Whether the server subscribes the client. */
@@ -103,8 +123,15 @@ export interface Subscribed {
   readonly wasRecovering: boolean;
   /** Whether `publications` is everything that the client missed. */
   readonly recovered: boolean;
-  /** What the client missed; empty unless recovered. */
+  /** What the client missed and its filter lets pass; empty unless recovered. */
   readonly publications: readonly Publication[];
+  /**
+   * Leads from the one before to each of `publications`, where that is shorter than the payload. Absent if the client
+   * gets no deltas.
+   */
+  readonly deltas?: readonly (Delta | undefined)[];
+  /** The number that will stand for the channel's name; absent if the name is sent. */
+  readonly channelId?: number;
   /** Data for the client, as JSON text. */
   readonly data?: string;
   /** When the subscription ends, in milliseconds since 1970. */
@@ -125,6 +152,12 @@ export interface Subscription {
   readonly recoverable: boolean;
   /** Whether the client receives joins and leaves. */
   readonly joinLeave: boolean;
+  /** Whether the client receives deltas. */
+  readonly delta: boolean;
+  /** Which publications the client receives; absent if all. */
+  readonly filter: CompiledFilter | undefined;
+  /** The number that stands for the channel's name in publications; 0 if the name is sent. */
+  readonly channelId: number;
   /** Whether the server subscribed the client, or an earlier connection of it. */
   readonly serverSide: boolean;
   /** Whether a grant or the server allowed it, whatever the rules say. */

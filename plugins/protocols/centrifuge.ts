@@ -23,7 +23,7 @@
  * client.connect();
  * ```
  *
- * Clients choose JSON or Protobuf. Map subscriptions, polled subscriptions and delta compression are not supported.
+ * Clients choose JSON or Protobuf. Map subscriptions and polled subscriptions are not supported.
  *
  * @module
  */

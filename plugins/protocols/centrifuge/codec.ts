@@ -6,7 +6,7 @@
  */
 
 import type { Framing, Message, Upgrade } from "../../../core/mod.ts";
-import type { ChannelEncoder, History, Position, Subscribed } from "../../channels.ts";
+import type { ChannelEncoder, History, Position, Subscribed, TagFilter } from "../../channels.ts";
 import type { Present } from "../../presence.ts";
 import type { Payload } from "../../shared/payload.ts";
 import type { ErrorReply } from "./codes.ts";
@@ -30,8 +30,8 @@ export type Params = {
     readonly type: number;
     readonly flag: number;
     readonly delta: string;
-    /** Whether there is a tags filter. */
-    readonly filtered: boolean;
+    /** The tags filter, as far as it is an object: the channels check the rest. */
+    readonly filter: TagFilter | undefined;
   };
   sub_refresh: { readonly channel: string; readonly token: string };
   unsubscribe: { readonly channel: string };

@@ -35,7 +35,7 @@ const readers: {
     type: integer(fields, "type"),
     flag: integer(fields, "flag"),
     delta: text(fields, "delta"),
-    filtered: object(fields, "tf") !== undefined,
+    filter: object(fields, "tf"),
   }),
   sub_refresh: (fields) => ({ channel: text(fields, "channel"), token: text(fields, "token") }),
   unsubscribe: channelIn,

@@ -5,7 +5,7 @@
  */
 
 import type { Message } from "../../../core/mod.ts";
-import type { ClientInfo, Publication, Subscribed } from "../../channels.ts";
+import type { ClientInfo, Delta, Publication, PushForm, Subscribed } from "../../channels.ts";
 import type { Present } from "../../presence.ts";
 import { encodeOnce } from "../../shared/encode_once.ts";
 import { memberText, valueTexts } from "../../shared/json_text.ts";
@@ -49,7 +49,13 @@ export const jsonCodec: Codec = {
   },
 
   refusal: ({ json }) => json === undefined ? disconnects.inappropriateProtocol : undefined,
-  publication: (channel, publication) => push(channel, "pub", publicationText(publication)),
+  channelIds: true,
+  publication(channel, publication, form) {
+    const body = publicationText(publication, form);
+    return form === undefined || form.channelId === 0
+      ? push(channel, "pub", body)
+      : `{"push":{"id":${form.channelId},"pub":${body}}}`;
+  },
   join: (channel, info) => push(channel, "join", `{"info":${infoText(info)}}`),
   leave: (channel, info) => push(channel, "leave", `{"info":${infoText(info)}}`),
   subscribed: (channel, subscribed) => push(channel, "subscribe", object(...positionMembers(subscribed))),
@@ -168,13 +174,15 @@ function clientMembers({ client, ttl }: Pick<Result<"refresh">, "client" | "ttl"
 }
 
 function subscribeText({ subscribed, ttl }: SubscribeResult): string {
-  const { wasRecovering, recovered, publications } = subscribed;
+  const { wasRecovering, recovered, publications, deltas, channelId } = subscribed;
   return object(
     expiry(ttl),
     ...positionMembers(subscribed),
     wasRecovering && `"was_recovering":true`,
     recovered && `"recovered":true`,
-    publications.length > 0 && `"publications":${list(publications)}`,
+    deltas && `"delta":true`,
+    channelId !== undefined && `"id":${channelId}`,
+    publications.length > 0 && `"publications":${list(publications, deltas)}`,
   );
 }
 
@@ -198,12 +206,22 @@ function presentText(present: Present): string {
   return `${quote(present.client)}:${infoText(infoOf(present))}`;
 }
 
-function publicationText({ payload, info, offset, tags }: Publication): string {
-  let text = `{"data":${jsonOf(payload)}`;
+function publicationText({ payload, info, offset, tags }: Publication, form?: TextForm): string {
+  let text = `{"data":${form?.deltas ? dataText(payload, form.delta) : jsonOf(payload)}`;
   if (info !== undefined) text += `,"info":${infoText(info)}`;
   if (offset > 0) text += `,"offset":${offset}`;
   if (tags !== undefined) text += `,"tags":${JSON.stringify(tags)}`;
   return text + "}";
+}
+
+/** Whether a publication is for a subscriber with deltas, and the delta that it gets. */
+type TextForm = Pick<PushForm, "deltas" | "delta">;
+
+/** Where the SDK expects deltas, it expects payloads as texts, too. A delta of bytes is no text. */
+function dataText(payload: Payload, delta: Delta | undefined): string {
+  return delta === undefined || payload.isBinary
+    ? quote(jsonOf(payload))
+    : `${quote(delta.text)},"delta":true`;
 }
 
 const infoText = encodeOnce(({ user, client, connInfo, chanInfo }: ClientInfo) => {
@@ -213,14 +231,19 @@ const infoText = encodeOnce(({ user, client, connInfo, chanInfo }: ClientInfo) =
   return text + "}";
 });
 
-const pageText = encodeOnce(list);
+const pageText = encodeOnce((publications: readonly Publication[]) => list(publications));
 
 const presenceText = encodeOnce((clients: readonly Present[]) =>
   `{"presence":{${clients.map(presentText).join(",")}}}`
 );
 
-function list(publications: readonly Publication[]): string {
-  return `[${publications.map(publicationText).join(",")}]`;
+function list(publications: readonly Publication[], deltas?: Subscribed["deltas"]): string {
+  const texts = deltas === undefined
+    ? publications.map((each) => publicationText(each))
+    : publications.map((each, i) =>
+      publicationText(each, { deltas: true, ...(deltas[i] && { delta: deltas[i] }) })
+    );
+  return `[${texts.join(",")}]`;
 }
 
 function expiry(ttl: number | undefined): Member {

@@ -52,7 +52,8 @@ export const concurrentMethods: ReadonlySet<MethodName> = new Set<MethodName>(["
 /** The SDKs' timers end at 2^31 ms; a client with a shorter lifetime only renews earlier. */
 const MAX_TTL_SECONDS = 2_147_000;
 
-/** The bit in a subscribe's `flag` that asks for an error if the recovery is not complete. */
+/** The bits in a subscribe's `flag`: publications may carry a number, and an incomplete recovery is an error. */
+const CHANNEL_IDS = 1;
 const REJECT_UNRECOVERED = 2;
 
 const PUBLISHED: Result = { name: "publish" };
@@ -123,14 +124,21 @@ async function subscribe(caller: Caller, command: Command<"subscribe">): Promise
 }
 
 function subscribeRequest(command: Command<"subscribe">): SubscribeRequest {
-  const { type, filtered, delta, recover, flag, recoverable, positioned, joinLeave } = command;
+  const { type, filter, delta, recover, flag, recoverable, positioned, joinLeave } = command;
   if (type === 4) throw new PlugboardError("not_available", "There are no polled channels");
   if (type !== 0) throw new PlugboardError("permission_denied", "There are no map channels");
-  if (filtered) throw new PlugboardError("bad_request", "There are no tag filters");
   // A known kind of delta that is not granted is no error: full publications are always valid.
   if (delta !== "" && delta !== "fossil") throw malformed("delta");
-  const mustRecover = (flag & REJECT_UNRECOVERED) !== 0;
-  return { ...(recover && { recover }), mustRecover, recoverable, positioned, joinLeave };
+  return {
+    ...(recover && { recover }),
+    ...(delta !== "" && { delta }),
+    ...(filter && { filter }),
+    mustRecover: (flag & REJECT_UNRECOVERED) !== 0,
+    compact: (flag & CHANNEL_IDS) !== 0,
+    recoverable,
+    positioned,
+    joinLeave,
+  };
 }
 
 async function verify(

@@ -6,7 +6,7 @@
 
 import { Buffer } from "node:buffer";
 import type { Framing, Message } from "../../../core/mod.ts";
-import type { ClientInfo, Publication, Subscribed } from "../../channels.ts";
+import type { ClientInfo, Delta, Publication, Subscribed } from "../../channels.ts";
 import type { Present } from "../../presence.ts";
 import { encodeOnce } from "../../shared/encode_once.ts";
 import { Payload } from "../../shared/payload.ts";
@@ -59,7 +59,9 @@ export const protobufCodec: Codec = {
   reply: (id, result) => reply({ id, [result.name]: resultFields(result) }),
   error: (id, { code, message, temporary }) => reply({ id, error: { code, message, temporary } }),
 
-  publication: (channel, publication) => push({ channel, pub: publicationFields(publication) }),
+  // Without numbers for channels: SDKs that decode them as 64-bit objects do not find the channel.
+  publication: (channel, publication, form) =>
+    push({ channel, pub: publicationFields(publication, form?.delta) }),
   join: (channel, info) => push({ channel, join: { info: infoFields(info) } }),
   leave: (channel, info) => push({ channel, leave: { info: infoFields(info) } }),
   subscribed: (channel, subscribed) => push({ channel, subscribe: positionFields(subscribed) }),
@@ -132,13 +134,14 @@ function clientFields({ client, ttl }: Pick<Result<"refresh">, "client" | "ttl">
 }
 
 function subscribeFields({ subscribed, ttl }: SubscribeResult): Fields {
-  const { wasRecovering, recovered, publications } = subscribed;
+  const { wasRecovering, recovered, publications, deltas } = subscribed;
   return {
     ...expiry(ttl),
     ...positionFields(subscribed),
-    publications: publications.map(publicationFields),
+    publications: publications.map((each, i) => publicationFields(each, deltas?.[i])),
     recovered,
     was_recovering: wasRecovering,
+    delta: deltas !== undefined,
   };
 }
 
@@ -147,8 +150,9 @@ function positionFields({ recoverable, positioned, position, data }: Subscribed)
   return { recoverable, epoch, offset, positioned, data: data && bytesOf(data) };
 }
 
-function publicationFields({ payload, info, offset, tags }: Publication): Fields {
-  return { data: payload.bytes, info: info && infoFields(info), offset, tags };
+function publicationFields({ payload, info, offset, tags }: Publication, delta?: Delta): Fields {
+  const data = delta?.bytes ?? payload.bytes;
+  return { data, info: info && infoFields(info), offset, tags, delta: delta !== undefined };
 }
 
 function infoFields({ user, client, connInfo, chanInfo }: ClientInfo): Fields {

@@ -97,7 +97,7 @@ server.use(stats({
   allow: access.allowRequest("admin", "metrics"),
 }));
 
-const methods = tracing.traced("rpc", server.use(rpc({ limits })));
+const methods = tracing.traced("rpc", server.use(rpc({ limits, keep: store.keyValues("rpc") })));
 server.use(sqlEvents({ channels: bus, store }));
 const queries = server.use(liveQueries({ store, channels: bus, metrics, clientSql: store.isolated() }));
 const changes = server.use(mutations({ store, rpc: methods, queries }));

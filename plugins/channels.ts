@@ -41,6 +41,7 @@ export type * from "./channels/service.ts";
 export type { CompiledFilter, TagFilter } from "./channels/tag_filter.ts";
 export type * from "./channels/types.ts";
 export type * from "./shared/cluster.ts";
+export type { Repeatable, ResultOptions } from "./shared/idempotency.ts";
 export type { Identity, Verb, Verdict } from "./shared/identity.ts";
 export { localCluster, Payload };
 
@@ -58,6 +59,8 @@ export interface ChannelsOptions {
   maxChannelsPerClient?: number;
   /** The maximum bytes of a channel's name. @default {255} */
   maxNameBytes?: number;
+  /** How long an idempotency key is stored. @default {300000} five minutes */
+  idempotencyMs?: number;
   /** Reaches the other nodes. @default {this node alone} */
   cluster?: Cluster;
   /** Limits what clients do: {@linkcode rateLimits}. */
@@ -71,15 +74,17 @@ export interface ChannelsOptions {
 /** Publishes and subscribes, and keeps histories. */
 export function channels(options: ChannelsOptions = {}): Plugin<Channels> {
   const { broker = memoryBroker(), cluster = localCluster() } = options;
-  const { maxChannelsPerClient = 128, maxNameBytes = 255, limits, access, extensions = [] } = options;
+  const { maxChannelsPerClient = 128, maxNameBytes = 255, idempotencyMs = 300_000 } = options;
+  const { limits, access, extensions = [] } = options;
   const check = checkOptions("channels");
   check.positiveInteger("maxChannelsPerClient", maxChannelsPerClient);
   check.positiveInteger("maxNameBytes", maxNameBytes);
+  check.positiveInteger("idempotencyMs", idempotencyMs);
   const { defaults, namespaces, onlyKnown } = options;
   const prepared = prepareNamespaces({ broker, defaults, namespaces, onlyKnown, maxNameBytes });
 
   const clients = new LocalClients();
-  const node = new ChannelNode(clients, prepared, maxChannelsPerClient);
+  const node = new ChannelNode(clients, prepared, { maxChannelsPerClient, idempotencyMs });
   const { localStats, start, ...remote } = control(node, clients, cluster);
   if (limits !== undefined) node.extensions.add(limits.extension);
   if (access !== undefined) node.extensions.add(access.extension);

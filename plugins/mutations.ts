@@ -20,12 +20,11 @@
  * @module
  */
 
-import { checkOptions, PlugboardError, type Plugin } from "../core/mod.ts";
+import { checkOptions, type Plugin } from "../core/mod.ts";
 import type { LiveQueries } from "./live_queries.ts";
 import type { KeyValues, Store, Sync, Transaction } from "./persistence.ts";
 import type { Caller, Method, Rpc } from "./rpc.ts";
-import { once } from "./shared/idempotency.ts";
-import { isProven } from "./shared/identity.ts";
+import { checkIdempotencyKey, keyOf, once, ownerOf } from "./shared/idempotency.ts";
 
 /** Options of {@linkcode mutations}. */
 export interface MutationsOptions {
@@ -73,9 +72,13 @@ export function mutations(options: MutationsOptions): Plugin<Mutations> {
             const checked = args === undefined ? keyed.args as Args : args(keyed.args);
             return { key: keyed.idempotencyKey, args: checked };
           },
+          idempotent: true,
           ...(allow !== undefined && { allow: (caller, call) => allow(caller, call.args) }),
           async run(call, caller) {
-            const id = call.key === undefined ? undefined : JSON.stringify([ownerOf(caller), name, call.key]);
+            const owner = ownerOf(caller.identity, caller.conn);
+            const given = call.key ?? caller.idempotencyKey;
+            if (given !== undefined) checkIdempotencyKey(given);
+            const key = given === undefined ? undefined : keyOf(owner, name, given);
             /** Absent for a repeated call: the diffs of the first one may still be pending. */
             let commit: object | undefined;
             const { answer } = await store.write((tx) => {
@@ -84,7 +87,8 @@ export function mutations(options: MutationsOptions): Plugin<Mutations> {
                 commit = tx.commit;
                 return { answer: jsonOf(run(tx, call.args, caller)) };
               };
-              return id === undefined ? work() : once(replies.within(tx), id, rememberMs, work);
+              if (key === undefined) return work();
+              return once(replies.within(tx), { key, owner, ttlMs: rememberMs }, work);
             });
             await queries?.settled(caller.conn, commit);
             return answer;
@@ -96,18 +100,10 @@ export function mutations(options: MutationsOptions): Plugin<Mutations> {
   };
 }
 
-/** Users have their own keys. Callers who prove no user id have those of their connection. */
-function ownerOf({ identity, conn }: Caller): string | readonly string[] {
-  return isProven(identity) || conn === undefined ? identity.user : [conn.id];
-}
-
 function isKeyed(value: unknown): value is Keyed {
   if (typeof value !== "object" || value === null || !("idempotencyKey" in value)) return false;
-  const { idempotencyKey } = value;
-  if (typeof idempotencyKey === "string" && idempotencyKey !== "" && idempotencyKey.length <= 200) {
-    return true;
-  }
-  throw new PlugboardError("bad_request", "An idempotency key is a string of 1 to 200 characters");
+  checkIdempotencyKey(value.idempotencyKey);
+  return true;
 }
 
 /** JSON has no form for a large integer. */

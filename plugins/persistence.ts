@@ -29,7 +29,7 @@ import { concernsFile } from "./persistence/failures.ts";
 import type { Durability } from "./persistence/file.ts";
 import { isolatedReads } from "./persistence/isolated/reads.ts";
 import type { IsolatedReads } from "./persistence/isolated/types.ts";
-import { KEY_VALUE_TABLES, keyValues, sweep } from "./persistence/key_values.ts";
+import { KEY_VALUE_TABLES, keyValues, OWNER_TABLES, sweep } from "./persistence/key_values.ts";
 import { migrate } from "./persistence/migrations.ts";
 import { type OpenStore, openStore, STORE_TABLES } from "./persistence/store.ts";
 import type { Store } from "./persistence/types.ts";
@@ -135,7 +135,7 @@ export function persistence(options: PersistenceOptions = {}): Plugin<Store> {
   async function openFile(lockTimeoutMs: number): Promise<void> {
     opened = openStore({ ...settings, committed, openTimeoutMs: lockTimeoutMs }, host.clock, host.log);
     try {
-      await store.migrate("persistence", [STORE_TABLES, KEY_VALUE_TABLES]);
+      await store.migrate("persistence", [STORE_TABLES, KEY_VALUE_TABLES, OWNER_TABLES]);
       opened.checkUnlessClean();
     } catch (error) {
       await closeFile();

@@ -18,6 +18,7 @@
 
 import {
   checkOptions,
+  type Clock,
   type Connection,
   type Host,
   type MaybePromise,
@@ -26,6 +27,7 @@ import {
   systemClock,
   within,
 } from "../core/mod.ts";
+import { checkIdempotencyKey, keyOf, memoryResults, ownerOf } from "./shared/idempotency.ts";
 import type { Identity } from "./shared/identity.ts";
 
 /** Options of {@linkcode rpc}. */
@@ -34,6 +36,22 @@ export interface RpcOptions {
   limits?: { spend(conn: Connection, operation: "call"): void };
   /** How long a call may take before it fails with `timeout`. @default {30000} */
   timeoutMs?: number;
+  /** How long the reply for an idempotency key is stored. @default {300000} five minutes */
+  rememberMs?: number;
+  /** Stores these replies across restarts: `store.keyValues("rpc")`. @default {in memory, at most 10,000} */
+  keep?: ReplyStore;
+}
+
+/** Stores replies by idempotency key. */
+export interface ReplyStore {
+  /** Returns a reply. */
+  get(key: string): { readonly reply: unknown } | undefined;
+  /** Stores a reply for a time, in the share of an owner. */
+  set(
+    key: string,
+    reply: { readonly reply: unknown },
+    options: { readonly ttlMs: number; readonly owner: string },
+  ): MaybePromise<void>;
 }
 
 /** The caller of a method. */
@@ -42,6 +60,11 @@ export interface Caller {
   readonly identity: Identity;
   /** The caller's connection; absent for a call over the HTTP API. */
   readonly conn?: Connection;
+  /**
+   * The caller's key for this call, of 1 to 200 characters: a repeated call with the same key gets the first reply. While
+   * the first one runs, it waits for it. A failed call can be repeated.
+   */
+  readonly idempotencyKey?: string;
 }
 
 /** A method that clients can call. */
@@ -50,6 +73,11 @@ export interface Method<Args, Result> {
   args?(value: unknown): Args;
   /** Whether the caller may call the method. @default {everybody} */
   allow?(caller: Caller, args: Args): MaybePromise<boolean>;
+  /**
+   * Whether `run` itself takes care of {@linkcode Caller.idempotencyKey}, for example in its transaction. Otherwise the
+   * reply is stored when it is there: a call that a crash interrupts runs again when it is repeated. @default {false}
+   */
+  idempotent?: boolean;
   /** Does the work. An {@linkcode RpcError} reaches the caller; the reason of any other error is only logged. */
   run(args: Args, caller: Caller): MaybePromise<Result>;
 }
@@ -95,15 +123,22 @@ export interface Rpc {
 }
 
 /** Lets clients call methods. */
-export function rpc({ timeoutMs = 30_000, limits }: RpcOptions = {}): Plugin<Rpc> {
-  checkOptions("rpc").positiveInteger("timeoutMs", timeoutMs);
+export function rpc(options: RpcOptions = {}): Plugin<Rpc> {
+  const { timeoutMs = 30_000, rememberMs = 300_000, limits } = options;
+  const check = checkOptions("rpc");
+  check.positiveInteger("timeoutMs", timeoutMs);
+  check.positiveInteger("rememberMs", rememberMs);
+  const clock = () => host?.clock ?? systemClock;
+  const replies = options.keep ?? memoryReplies(clock);
+  /** Calls with an idempotency key that run now. */
+  const running = new Map<string, Promise<unknown>>();
   const methods = new Map<string, Method<unknown, unknown>>();
   const names = new Set<string>();
   let host: Host | undefined;
 
   async function call(name: string, value: unknown, caller: Caller): Promise<unknown> {
     if (caller.conn !== undefined) limits?.spend(caller.conn, "call");
-    if ((caller.identity.expiresAt ?? Infinity) <= (host?.clock ?? systemClock).wallTime()) {
+    if ((caller.identity.expiresAt ?? Infinity) <= clock().wallTime()) {
       throw new PlugboardError("token_expired", "Token expired");
     }
     const method = methods.get(name);
@@ -117,7 +152,9 @@ export function rpc({ timeoutMs = 30_000, limits }: RpcOptions = {}): Plugin<Rpc
       if (method.allow !== undefined && await method.allow(caller, args) !== true) {
         throw new PlugboardError("permission_denied", "Permission denied");
       }
-      const result = method.run(args, caller);
+      const run = () => method.run(args, caller);
+      const { idempotencyKey: key } = caller;
+      const result = key === undefined || method.idempotent ? run() : runOnce(name, key, caller, run);
       return host === undefined
         ? await result
         : await within(host.clock, timeoutMs, `The method ${name}`, result);
@@ -126,6 +163,33 @@ export function rpc({ timeoutMs = 30_000, limits }: RpcOptions = {}): Plugin<Rpc
       host?.log.error(`the method ${name} failed`, { method: name, error });
       throw new PlugboardError("internal", "Internal server error");
     }
+  }
+
+  function runOnce(
+    name: string,
+    idempotencyKey: string,
+    { identity, conn }: Caller,
+    run: () => MaybePromise<unknown>,
+  ): MaybePromise<unknown> {
+    checkIdempotencyKey(idempotencyKey);
+    const owner = ownerOf(identity, conn);
+    const key = keyOf(owner, name, idempotencyKey);
+    const stored = replies.get(key);
+    if (stored !== undefined) return stored.reply;
+    const earlier = running.get(key);
+    if (earlier !== undefined) return earlier;
+    // The timeout does not end it: the method goes on.
+    const call = Promise.try(run).then(async (reply) => {
+      try {
+        await replies.set(key, { reply }, { ttlMs: rememberMs, owner });
+      } catch (error) {
+        host?.log.error(`the reply of ${name} was not stored for its idempotency key`, { error });
+      }
+      return reply;
+    });
+    running.set(key, call);
+    call.catch(() => {}).then(() => running.delete(key));
+    return call;
   }
 
   function checked({ args }: Method<unknown, unknown>, value: unknown): unknown {
@@ -158,4 +222,13 @@ export function rpc({ timeoutMs = 30_000, limits }: RpcOptions = {}): Plugin<Rpc
       host = given;
     },
   };
+}
+
+/** Limits of the replies in memory. */
+const MAX_REPLIES = 10_000;
+const MAX_REPLY_CHARS = 67_108_864;
+
+function memoryReplies(clock: () => Clock): ReplyStore {
+  const sizeOf = ({ reply }: { reply: unknown }) => JSON.stringify(reply)?.length ?? 0;
+  return memoryResults({ maxEntries: MAX_REPLIES, maxChars: MAX_REPLY_CHARS, clock, sizeOf });
 }

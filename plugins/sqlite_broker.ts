@@ -30,14 +30,20 @@ import type {
 } from "./channels.ts";
 import type { Migration, Store, Transaction } from "./persistence.ts";
 import { Payload } from "./shared/payload.ts";
-import { cut, type Sweep, sweep } from "./sqlite_broker/sweep.ts";
+import { type Sweep, sweep } from "./sqlite_broker/sweep.ts";
+import { append, appendOnce, type Stored } from "./sqlite_broker/writes.ts";
 
 /** Options of {@linkcode sqliteBroker}. */
 export interface SqliteBrokerOptions {
   /** The database. */
-  store: Pick<Store, "all" | "get" | "write" | "migrate" | "problem">;
+  store: Pick<Store, "all" | "get" | "write" | "migrate" | "keyValues" | "problem">;
   /** How long the position of an unused history is kept, so that its offsets go on. @default {2592000000} 30 days */
   forgetAfterMs?: number;
+  /**
+   * The maximum number of idempotency keys, of all brokers on the database. Beyond it, keys are forgotten before their
+   * time: of the user who has most, the oldest first. @default {100000}
+   */
+  maxKeys?: number;
   /** Called when background work fails. It is retried. @default {a warning in the log} */
   onError?: (message: string) => void;
 }
@@ -66,10 +72,8 @@ const MIGRATIONS: readonly Migration[] = [
   INSERT INTO channel_epoch VALUES (lower(hex(randomblob(4))));
 `,
   "ALTER TABLE channel_publications ADD COLUMN bytes BLOB",
+  "ALTER TABLE channel_logs ADD COLUMN version INTEGER; ALTER TABLE channel_logs ADD COLUMN version_epoch TEXT",
 ];
-
-/** A log is cut when it is half as long again as its size, within these bounds. Readers do not see the surplus. */
-const SURPLUS = { least: 8, most: 32 };
 
 interface LogRow {
   readonly id: number;
@@ -87,8 +91,12 @@ interface PublicationRow {
 }
 
 /** Creates a broker on a database. */
-export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: SqliteBrokerOptions): Broker {
-  checkOptions("the SQLite broker").positiveInteger("forgetAfterMs", forgetAfterMs);
+export function sqliteBroker(options: SqliteBrokerOptions): Broker {
+  const { store, forgetAfterMs = 2_592_000_000, maxKeys = 100_000, onError } = options;
+  const check = checkOptions("the SQLite broker");
+  check.positiveInteger("forgetAfterMs", forgetAfterMs);
+  check.positiveInteger("maxKeys", maxKeys);
+  const keys = store.keyValues<Stored>("channel_keys", { maxEntries: maxKeys });
   let events: BrokerEvents | undefined;
   let clock: Clock = systemClock;
   let migrated = false;
@@ -99,35 +107,19 @@ export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: 
     migrated = true;
   }
 
-  function append(tx: Transaction, channel: string, draft: Draft, keep: Retention, time: number): LogRow {
-    const log = tx.get<LogRow>(
-      `INSERT INTO channel_logs (channel, epoch, top, size, age_ms, used_at)
-       VALUES (?1, (SELECT epoch FROM channel_epoch), 1, ?2, ?3, ?4)
-       ON CONFLICT (channel) DO UPDATE SET top = top + 1, size = ?2, age_ms = ?3, used_at = ?4
-       RETURNING id, epoch, top`,
-      [channel, keep.size, keep.ageMs, time],
-    )!;
-    const { payload, info, tags } = draft;
-    tx.run("INSERT INTO channel_publications VALUES (?, ?, ?, ?, ?, ?, ?)", [
-      log.id,
-      log.top,
-      time,
-      payload.isBinary ? "" : payload.text,
-      info === undefined ? null : JSON.stringify(info),
-      tags === undefined ? null : JSON.stringify(tags),
-      payload.isBinary ? payload.bytes : null,
-    ]);
-    if (log.top % surplusOf(keep) === 0) cut(tx, log.id, log.top - keep.size);
-    return log;
-  }
-
-  async function publish(channel: string, draft: Draft, keep: Retention): Promise<Published> {
+  /** Writes, then delivers. Writes resolve in the order of the calls, so deliveries keep it. */
+  async function publish(
+    channel: string,
+    draft: Draft,
+    write: (tx: Transaction, time: number) => Stored,
+  ): Promise<Published> {
     const time = clock.wallTime();
     const tables = migrated ? undefined : migrate();
-    // Writes resolve in the order of the calls, so deliveries keep it.
-    const stored = store.write((tx) => append(tx, channel, draft, keep, time));
-    if (tables !== undefined) await Promise.all([tables, stored]);
-    const { top: offset, epoch } = await stored;
+    const writing = store.write((tx) => write(tx, time));
+    if (tables !== undefined) await Promise.all([tables, writing]);
+    const stored = await writing;
+    if (stored.suppressed !== undefined) return { ...stored, receivers: 0 };
+    const { offset, epoch } = stored;
     const receivers = events?.publication(channel, { ...draft, offset, time }, epoch) ?? 0;
     return { offset, epoch, receivers };
   }
@@ -176,8 +168,14 @@ export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: 
     async stop() {
       await sweeping?.end();
     },
-    publish(channel, draft, { keep }) {
-      if (keep !== undefined) return publish(channel, draft, keep);
+    publish(channel, draft, how) {
+      const { keep } = how;
+      if (how.repeatable !== undefined || how.version !== undefined) {
+        return publish(channel, draft, (tx, time) => appendOnce(tx, keys, channel, draft, how, time));
+      }
+      if (keep !== undefined) {
+        return publish(channel, draft, (tx, time) => append(tx, channel, draft, keep, time));
+      }
       const publication = { ...draft, offset: 0, time: clock.wallTime() };
       return { offset: 0, epoch: "", receivers: events?.publication(channel, publication, "") ?? 0 };
     },
@@ -197,10 +195,6 @@ export function sqliteBroker({ store, forgetAfterMs = 2_592_000_000, onError }: 
       });
     },
   };
-}
-
-function surplusOf({ size }: Retention): number {
-  return Math.min(SURPLUS.most, Math.max(SURPLUS.least, size >> 1));
 }
 
 function toPublication({ offset, time, json, bytes, info, tags }: PublicationRow): Publication {

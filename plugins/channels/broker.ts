@@ -5,6 +5,7 @@
  */
 
 import type { Clock, Log, MaybePromise } from "../../core/mod.ts";
+import type { Repeatable } from "../shared/idempotency.ts";
 import type { Announcement, Draft, History, HistoryQuery, Publication, Published } from "./publications.ts";
 
 /** How much of a channel's history is kept. */
@@ -33,10 +34,29 @@ export interface BrokerHost {
   readonly log: Log;
 }
 
+/** The version of what a publication tells. */
+export interface PublicationVersion {
+  /** Counts from 1. */
+  readonly number: number;
+  /** Versions of different epochs are not compared. */
+  readonly epoch: string;
+}
+
 /** How a broker publishes. */
 export interface BrokerPublishOptions {
   /** The history to append to; absent where none is kept. */
   readonly keep: Retention | undefined;
+  /**
+   * Publishes once: while the key is stored, a repeated publish has no effect and returns the position of the first,
+   * also when both run at once. A broker whose histories survive a restart stores keys in the same way. The memory for
+   * keys is bounded, and shared fairly between the owners.
+   */
+  readonly repeatable?: Repeatable;
+  /**
+   * Drops the publication if the latest one with a version is of the same epoch and not older; returns the position of
+   * the history. A dropped publication also uses up its key. Requires `keep`.
+   */
+  readonly version?: PublicationVersion;
 }
 
 /**

@@ -21,10 +21,10 @@ import type {
 } from "./publications.ts";
 import { Pages } from "./pages.ts";
 import { payloadFor } from "./payloads.ts";
+import { brokerOptions } from "./publish_options.ts";
 import type { ChannelCallback } from "./service.ts";
 import { sendPublication } from "./sending.ts";
 import { prepare, type Prepared } from "./subscribing.ts";
-import { checkTags } from "./tags.ts";
 import type { Client, SubscribeRequest, Subscription, UnsubscribeCode } from "./types.ts";
 
 /** How often expired subscriptions are ended, and how long a client has to renew one. */
@@ -34,6 +34,7 @@ const EXPIRY_GRACE_MS = 25_000;
 /** All channels of this node. */
 export class ChannelNode implements ClientNode, BrokerEvents {
   readonly maxChannelsPerClient: number;
+  readonly #idempotencyMs: number;
   /** The channels in use. */
   readonly channels = new Map<string, Channel>();
   readonly extensions: Extensions;
@@ -50,10 +51,15 @@ export class ChannelNode implements ClientNode, BrokerEvents {
   #endSweep: (() => void) | undefined;
   #lastChannelId = 0;
 
-  constructor(clients: LocalClients, namespaces: Namespaces, maxChannelsPerClient: number) {
+  constructor(
+    clients: LocalClients,
+    namespaces: Namespaces,
+    options: { readonly maxChannelsPerClient: number; readonly idempotencyMs: number },
+  ) {
     this.#clients = clients;
     this.#namespaces = namespaces;
-    this.maxChannelsPerClient = maxChannelsPerClient;
+    this.maxChannelsPerClient = options.maxChannelsPerClient;
+    this.#idempotencyMs = options.idempotencyMs;
     this.extensions = new Extensions(this.#failed);
   }
 
@@ -93,14 +99,12 @@ export class ChannelNode implements ClientNode, BrokerEvents {
     channel: string,
     namespace: Namespace,
     data: unknown,
-    { tags, except, ephemeral }: PublishOptions = {},
+    options: PublishOptions = {},
     client?: Client,
   ): MaybePromise<Published> {
     const startedAt = performance.now();
-    if (except !== undefined && !ephemeral) {
-      throw new PlugboardError("bad_request", "Only ephemeral publications can exclude a client");
-    }
-    if (tags !== undefined) checkTags(tags);
+    const { tags, except } = options;
+    const how = brokerOptions(options, { channel, namespace, client }, this.#idempotencyMs);
     const draft: Draft = {
       payload: payloadFor(namespace, data),
       ...(client !== undefined && { info: client.subscriptions.get(channel)?.info ?? client.info }),
@@ -109,7 +113,7 @@ export class ChannelNode implements ClientNode, BrokerEvents {
     };
     const publishing: Publishing = { channel, namespace, client, draft, startedAt };
     this.extensions.beforePublish(publishing);
-    const result = namespace.broker.publish(channel, draft, { keep: ephemeral ? undefined : namespace.keep });
+    const result = namespace.broker.publish(channel, draft, how);
     return chain(result, (published) => {
       this.extensions.emit("published", publishing, published);
       return published;

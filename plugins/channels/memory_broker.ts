@@ -5,11 +5,12 @@
  */
 
 import { checkOptions, type Clock, systemClock } from "../../core/mod.ts";
-import type { Broker, BrokerEvents, Retention } from "./broker.ts";
+import { memoryResults, once } from "../shared/idempotency.ts";
+import { Shares } from "../shared/shares.ts";
+import type { Broker, BrokerEvents, BrokerPublishOptions, PublicationVersion, Retention } from "./broker.ts";
 import { epochs } from "./memory/epochs.ts";
 import { Log } from "./memory/log.ts";
-import { Shares } from "./memory/shares.ts";
-import type { Draft, History, Publication } from "./publications.ts";
+import type { Draft, History, Publication, Published } from "./publications.ts";
 
 /** Options of {@linkcode memoryBroker}. */
 export interface MemoryBrokerOptions {
@@ -21,7 +22,15 @@ export interface MemoryBrokerOptions {
   maxChars?: number;
   /** How long the position of an unused history is kept, so that its offsets go on. @default {2592000000} 30 days */
   forgetAfterMs?: number;
+  /**
+   * The maximum number of idempotency keys, which take at most 500 characters each on average. Beyond it, keys are
+   * forgotten before their time: of the users who have most, the oldest first; those of the server last. @default {100000}
+   */
+  maxKeys?: number;
 }
+
+/** The average size of a key, with which the size of all is bounded. */
+const KEY_CHARS = 500;
 
 /** How often expired publications are removed, and how many histories are checked each time. */
 const SWEEP_MS = 1_000;
@@ -42,13 +51,19 @@ const EVICT_TO = 0.95;
  * ```
  */
 export function memoryBroker(options: MemoryBrokerOptions = {}): Broker {
-  const { maxChars = 268_435_456, forgetAfterMs = 2_592_000_000 } = options;
+  const { maxChars = 268_435_456, forgetAfterMs = 2_592_000_000, maxKeys = 100_000 } = options;
   const check = checkOptions("the memory broker");
   check.positiveInteger("maxChars", maxChars);
   check.positiveInteger("forgetAfterMs", forgetAfterMs);
+  check.positiveInteger("maxKeys", maxKeys);
 
   const logs = new Map<string, Log>();
-  const shares = new Shares();
+  const shares = new Shares<Log>();
+  const results = memoryResults<Published>({
+    maxEntries: maxKeys,
+    maxChars: maxKeys * KEY_CHARS,
+    clock: () => clock,
+  });
   /** Logs without publications, the longest empty first. */
   const empty = new Set<Log>();
   /** Channels with subscribers on this node. Their positions are kept. */
@@ -72,8 +87,8 @@ export function memoryBroker(options: MemoryBrokerOptions = {}): Broker {
       empty.delete(log);
       shares.assign(log, user);
     } else if (log !== newest) {
-      log.owner.logs.delete(log);
-      log.owner.logs.add(log);
+      log.owner.items.delete(log);
+      log.owner.items.add(log);
     }
     return newest = log;
   }
@@ -90,15 +105,39 @@ export function memoryBroker(options: MemoryBrokerOptions = {}): Broker {
     empty.add(log);
   }
 
-  function append(channel: string, draft: Draft, keep: Retention): { log: Log; publication: Publication } {
+  function append(
+    channel: string,
+    draft: Draft,
+    keep: Retention,
+    version: PublicationVersion | undefined,
+  ): { log: Log; publication: Publication } {
     const log = use(channel, draft.info?.user);
     const payload = draft.payload.detached();
     const publication = { ...draft, payload, offset: ++log.offset, time: clock.wallTime() };
     log.usedAt = clock.monotonicTime();
     log.ageMs = keep.ageMs;
-    change(log, () => log.append(publication, log.usedAt, keep.size));
+    change(log, () => {
+      if (version !== undefined) log.version = version;
+      log.append(publication, log.usedAt, keep.size);
+    });
     if (size > maxChars) evict();
     return { log, publication };
+  }
+
+  function publish(channel: string, draft: Draft, { keep, version }: BrokerPublishOptions): Published {
+    if (keep === undefined) {
+      const publication = { ...draft, offset: 0, time: clock.wallTime() };
+      return { offset: 0, epoch: "", receivers: events?.publication(channel, publication, "") ?? 0 };
+    }
+    if (version !== undefined) {
+      const log = logs.get(channel);
+      if (log !== undefined && isOutdated(version, log.version)) {
+        return { offset: log.offset, epoch: log.epoch, receivers: 0, suppressed: "version" };
+      }
+    }
+    const { log, publication } = append(channel, draft, keep, version);
+    const receivers = events?.publication(channel, publication, log.epoch) ?? 0;
+    return { offset: publication.offset, epoch: log.epoch, receivers };
   }
 
   /** Forgets a log without publications; `false` if its channel has subscribers. */
@@ -152,14 +191,14 @@ export function memoryBroker(options: MemoryBrokerOptions = {}): Broker {
     stop() {
       endSweep?.();
     },
-    publish(channel, draft, { keep }) {
-      if (keep === undefined) {
-        const publication = { ...draft, offset: 0, time: clock.wallTime() };
-        return { offset: 0, epoch: "", receivers: events?.publication(channel, publication, "") ?? 0 };
-      }
-      const { log, publication } = append(channel, draft, keep);
-      const receivers = events?.publication(channel, publication, log.epoch) ?? 0;
-      return { offset: publication.offset, epoch: log.epoch, receivers };
+    publish(channel, draft, options) {
+      if (options.repeatable === undefined) return publish(channel, draft, options);
+      let repeated = true;
+      const first = once(results, options.repeatable, () => {
+        repeated = false;
+        return publish(channel, draft, options);
+      });
+      return repeated ? { ...first, receivers: 0, suppressed: "idempotency" } : first;
     },
     announce(channel, announcement) {
       events?.presence(channel, announcement);
@@ -177,4 +216,9 @@ export function memoryBroker(options: MemoryBrokerOptions = {}): Broker {
       if (log !== undefined) change(log, () => log.clear());
     },
   };
+}
+
+/** Whether a publication of this version is dropped. */
+function isOutdated(version: PublicationVersion, latest: PublicationVersion | undefined): boolean {
+  return latest !== undefined && latest.epoch === version.epoch && latest.number >= version.number;
 }

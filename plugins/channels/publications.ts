@@ -63,6 +63,8 @@ export interface Publication extends Draft {
 export interface Published extends Position {
   /** The number of receivers on this node; a callback counts as one. */
   readonly receivers: number;
+  /** Why nothing was published: the idempotency key was used before, or the version is not newer. Absent otherwise. */
+  readonly suppressed?: "idempotency" | "version";
 }
 
 /** A part of a channel's history. */
@@ -87,8 +89,24 @@ export interface HistoryQuery {
 export interface PublishOptions {
   /** Labels sent with the payload; subscribers can filter by them. */
   readonly tags?: Tags;
-  /** Publishes to current subscribers only, without history. @default {false} */
+  /** Publishes to current subscribers only, without history (`skip_history` in the HTTP API). @default {false} */
   readonly ephemeral?: boolean;
   /** The id of a client that does not receive it. Requires `ephemeral`: the history is the same for all clients. */
   readonly except?: string;
+  /**
+   * Publishes once: a repeated publish with the same key, to the same channel, has no effect and resolves to the position
+   * of the first. Every user has their own keys, and so has the server.
+   */
+  readonly idempotencyKey?: string;
+  /** How long the key is stored. @default {as in the options of channels} */
+  readonly idempotencyMs?: number;
+  /** Who has the key when the server publishes for somebody, such as the user of an HTTP request. @default {the server} */
+  readonly idempotencyOwner?: string;
+  /**
+   * Drops the publication if the latest one of the channel with a version has the same version or a higher one, and the
+   * same `versionEpoch`. Requires a history.
+   */
+  readonly version?: number;
+  /** Versions of different epochs are not compared. The first one of another epoch is published. @default {""} */
+  readonly versionEpoch?: string;
 }

@@ -21,7 +21,7 @@ export interface Bus {
    * was published earlier to the same channel arrives earlier.
    */
   publish(channel: string, data: unknown, options?: PublishOptions): Promise<Published>;
-  /** Publishes the same data to several channels; each has its own result. */
+  /** Publishes the same data to several channels; each has its own result, also for an idempotency key. */
   broadcast(
     channels: readonly string[],
     data: unknown,

@@ -7,7 +7,7 @@
 import { checkOptions, PlugboardError } from "../../core/mod.ts";
 import { checkText } from "../shared/sql_text.ts";
 import type { Migration, Reader, Transaction, Value } from "./sql_types.ts";
-import type { Entry, KeyValueOptions, KeyValues, ListOptions, Store } from "./types.ts";
+import type { Entry, KeyValueOptions, KeyValues, ListOptions, SetOptions, Store } from "./types.ts";
 
 /** The tables. Triggers maintain the totals, so that limits need no counting. */
 export const KEY_VALUE_TABLES: Migration = `
@@ -32,20 +32,52 @@ export const KEY_VALUE_TABLES: Migration = `
   END;
 `;
 
+/** The shares of owners, for {@linkcode SetOptions.owner}. */
+export const OWNER_TABLES: Migration = `
+  ALTER TABLE plugboard_entries ADD COLUMN owner TEXT;
+  CREATE INDEX plugboard_entries_owner ON plugboard_entries (namespace, owner, expires_at) WHERE owner IS NOT NULL;
+  CREATE TABLE plugboard_owners (
+    namespace TEXT NOT NULL, owner TEXT NOT NULL, entries INTEGER NOT NULL, bytes INTEGER NOT NULL,
+    PRIMARY KEY (namespace, owner)
+  ) WITHOUT ROWID;
+  CREATE INDEX plugboard_owners_size ON plugboard_owners (namespace, bytes);
+  CREATE TRIGGER plugboard_owners_insert AFTER INSERT ON plugboard_entries WHEN new.owner IS NOT NULL BEGIN
+    INSERT INTO plugboard_owners
+      VALUES (new.namespace, new.owner, 1, octet_length(new.key) + octet_length(new.value))
+      ON CONFLICT DO UPDATE SET entries = entries + 1, bytes = bytes + excluded.bytes;
+  END;
+  CREATE TRIGGER plugboard_owners_update AFTER UPDATE ON plugboard_entries WHEN old.owner IS NOT NULL BEGIN
+    UPDATE plugboard_owners SET bytes = bytes + octet_length(new.value) - octet_length(old.value)
+      WHERE namespace = old.namespace AND owner = old.owner;
+  END;
+  CREATE TRIGGER plugboard_owners_delete AFTER DELETE ON plugboard_entries WHEN old.owner IS NOT NULL BEGIN
+    UPDATE plugboard_owners SET entries = entries - 1, bytes = bytes - octet_length(old.key) - octet_length(old.value)
+      WHERE namespace = old.namespace AND owner = old.owner;
+    DELETE FROM plugboard_owners WHERE namespace = old.namespace AND owner = old.owner AND entries = 0;
+  END;
+`;
+
 /** Expired entries that one write removes. */
 const SWEEP_ENTRIES = 500;
+
+/** Entries of the largest owner that are removed at once when a namespace is full. */
+const EVICT_ENTRIES = 100;
 
 /** Entries that one read of `load` returns. */
 const PAGE_ENTRIES = 1_000;
 
 const SELECT = "SELECT key, value, expires_at FROM plugboard_entries WHERE namespace = :namespace";
 const ALIVE = "(expires_at IS NULL OR expires_at > :now)";
-const UPSERT = "INSERT INTO plugboard_entries VALUES (?, ?, ?, ?) " +
+const UPSERT =
+  "INSERT INTO plugboard_entries (namespace, key, value, expires_at, owner) VALUES (?, ?, ?, ?, ?) " +
   "ON CONFLICT DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at";
 const BYTES = "SELECT octet_length(key) + octet_length(value) AS bytes FROM plugboard_entries " +
   "WHERE namespace = ? AND key = ?";
 const SWEEP = "DELETE FROM plugboard_entries WHERE rowid IN " +
   "(SELECT rowid FROM plugboard_entries WHERE expires_at <= :now LIMIT :limit)";
+const LARGEST = "SELECT owner FROM plugboard_owners WHERE namespace = ? ORDER BY bytes DESC LIMIT 1";
+const EVICT = "DELETE FROM plugboard_entries WHERE rowid IN (SELECT rowid FROM plugboard_entries " +
+  `WHERE namespace = ? AND owner = ? ORDER BY expires_at LIMIT ${EVICT_ENTRIES})`;
 const SWEEP_NAMESPACE = "DELETE FROM plugboard_entries WHERE namespace = :namespace AND expires_at <= :now";
 
 interface EntryRow {
@@ -80,7 +112,7 @@ export function keyValues<T>(
     return row === undefined ? undefined : decode<T>(row.value);
   }
 
-  function set(tx: Transaction, key: string, value: T, ttlMs: number | undefined): void {
+  function set(tx: Transaction, key: string, value: T, { ttlMs, owner }: SetOptions = {}): void {
     const encoded = encode(value);
     const size = bytesOf(encoded);
     if (size > maxValueBytes) {
@@ -94,13 +126,19 @@ export function keyValues<T>(
       entries: before === undefined ? 1 : 0,
       bytes: bytesOf(key) + size - (before?.bytes ?? 0),
     };
-    if (!hasRoom(tx, added)) {
-      tx.run(SWEEP_NAMESPACE, { namespace, now: now() });
-      if (!hasRoom(tx, added)) {
+    makeRoom(tx, added);
+    tx.run(UPSERT, [namespace, key, encoded, ttlMs === undefined ? null : now() + ttlMs, owner ?? null]);
+  }
+
+  function makeRoom(tx: Transaction, added: Totals): void {
+    while (!hasRoom(tx, added)) {
+      const largest = tx.get<{ owner: string }>(LARGEST, [namespace]);
+      if (largest !== undefined) {
+        tx.run(EVICT, [namespace, largest.owner]);
+      } else if (tx.run(SWEEP_NAMESPACE, { namespace, now: now() }).changes === 0) {
         throw new PlugboardError("namespace_full", `${namespace} holds as many entries or bytes as it may`);
       }
     }
-    tx.run(UPSERT, [namespace, key, encoded, ttlMs === undefined ? null : now() + ttlMs]);
   }
 
   function hasRoom(reader: Reader, added: Totals): boolean {
@@ -145,11 +183,11 @@ export function keyValues<T>(
     get size() {
       return totals(store).entries;
     },
-    set: (key, value, { ttlMs } = {}) => store.write((tx) => set(tx, key, value, ttlMs)),
+    set: (key, value, how) => store.write((tx) => set(tx, key, value, how)),
     delete: (key) => store.write((tx) => void remove(tx, key)),
     within: (tx) => ({
       get: (key) => get(tx, key),
-      set: (key, value, { ttlMs } = {}) => set(tx, key, value, ttlMs),
+      set: (key, value, how) => set(tx, key, value, how),
       delete: (key) => remove(tx, key),
     }),
   };

@@ -43,12 +43,23 @@ export interface ListOptions {
   limit?: number;
 }
 
+/** How to store a value. */
+export interface SetOptions {
+  /** When it expires, in milliseconds from now. @default {never} */
+  readonly ttlMs?: number;
+  /**
+   * Whose share of the namespace it takes. When the namespace is full, entries with an owner are removed: of the owner
+   * who has most bytes, those that expire first. A key keeps its first owner. @default {nobody's: it is not removed}
+   */
+  readonly owner?: string;
+}
+
 /** Entries within a transaction of the caller's. */
 export interface KeyValueTransaction<T> {
   /** Returns the value, unless it has expired. */
   get(key: string): T | undefined;
-  /** Stores a value; it expires after `ttlMs`. */
-  set(key: string, value: T, options?: { ttlMs?: number }): void;
+  /** Stores a value. */
+  set(key: string, value: T, options?: SetOptions): void;
   /** Removes a key; `false` if it did not exist. */
   delete(key: string): boolean;
 }
@@ -63,8 +74,8 @@ export interface KeyValues<T> extends KeyValueStore<T> {
   load(): Iterable<readonly [key: string, value: T]>;
   /** The number of entries, including expired ones that are not removed yet. */
   readonly size: number;
-  /** Stores a value; it expires after `ttlMs`. */
-  set(key: string, value: T, options?: { ttlMs?: number }): Promise<void>;
+  /** Stores a value. */
+  set(key: string, value: T, options?: SetOptions): Promise<void>;
   /** Removes a key. */
   delete(key: string): Promise<void>;
   /** Returns the same entries within a transaction, to change them together with other data. */

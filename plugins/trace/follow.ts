@@ -115,8 +115,8 @@ export function channelEvents(
       const detail = () => ({ data: writer.text(payload.text), ...(tags && { tags }) });
       emit({ event: "publish", ...(from !== undefined && { client: from }), channel, detail });
     },
-    published({ channel, draft: { except } }, { offset, receivers }) {
-      const detail = () => ({ offset, receivers });
+    published({ channel, draft: { except } }, { offset, receivers, suppressed }) {
+      const detail = () => ({ offset, receivers, ...(suppressed && { suppressed }) });
       emit({ event: "published", ...(except !== undefined && { client: except }), channel, detail });
     },
     delivered({ name: channel }, { payload, offset, except }, receivers) {

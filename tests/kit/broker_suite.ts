@@ -18,8 +18,11 @@ export interface BrokerUnderTest extends AsyncDisposable {
 }
 
 /** Starts a broker with its own clock and collects what it delivers. */
-export async function underTest(broker: Broker, end: () => unknown = () => {}): Promise<BrokerUnderTest> {
-  const clock = new FakeClock();
+export async function underTest(
+  broker: Broker,
+  end: () => unknown = () => {},
+  clock: FakeClock = new FakeClock(),
+): Promise<BrokerUnderTest> {
   const delivered: BrokerUnderTest["delivered"] = [];
   const presence: BrokerUnderTest["presence"] = [];
   await broker.start?.({

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { type Connection, PlugboardError } from "../../core/mod.ts";
 import { rpc, RpcError } from "../../plugins/rpc.ts";
 import { anonymousIdentity } from "../../plugins/shared/identity.ts";
-import { FakeClock, serve } from "../kit/mod.ts";
+import { FakeClock, serve, until } from "../kit/mod.ts";
+import { opened } from "./persistence/kit.ts";
 
 const caller = { identity: { ...anonymousIdentity, user: "ann" } };
 const refused = (code: string) => (error: PlugboardError) => error.code === code;
@@ -107,4 +108,68 @@ Deno.test("a caller whose sign-in has expired is told so", async () => {
   const caller = (expiresAt: number) => ({ identity: { ...anonymousIdentity, expiresAt } });
   assert.equal(await plugin.api.call("add", {}, caller(Date.now() + 60_000)), 1);
   await assert.rejects(plugin.api.call("add", {}, caller(Date.now())), { code: "token_expired" });
+});
+
+Deno.test("B11 calls with the same idempotency key run once and get the same reply, one after the other or at once", async () => {
+  for (const keep of ["in memory", "in a store"]) {
+    const clock = new FakeClock();
+    await using db = await opened({}, clock);
+    const plugin = rpc({
+      timeoutMs: 1_000,
+      rememberMs: 60_000,
+      ...(keep === "in a store" && { keep: db.store.keyValues("rpc") }),
+    });
+    await using _server = await serve({ clock }, plugin);
+    let runs = 0;
+    const started: PromiseWithResolvers<void>[] = [];
+    plugin.api.define("order", {
+      allow: (_, args) => args !== "denied",
+      async run(args) {
+        const gate = started[runs++] = Promise.withResolvers<void>();
+        await gate.promise;
+        if (args === "fails") throw new RpcError(1001, "failed");
+        return args === "nothing" ? undefined : { order: runs };
+      },
+    });
+    const call = (key: string, args: unknown = {}, user = "ann") =>
+      plugin.api.call("order", args, { identity: { ...anonymousIdentity, user }, idempotencyKey: key });
+    const settle = async (n: number) => {
+      await until("the run", () => started[n] !== undefined);
+      started[n]!.resolve();
+    };
+
+    const both = [call("k"), call("k")];
+    await settle(0);
+    assert.deepEqual(await Promise.all(both), [{ order: 1 }, { order: 1 }]);
+    assert.deepEqual(await call("k", "other arguments"), { order: 1 });
+    await assert.rejects(call("k", "denied"), refused("permission_denied"));
+    const other = call("k", {}, "bob");
+    await settle(1);
+    assert.deepEqual(await other, { order: 2 }, "another user");
+
+    const failing = call("f", "fails");
+    await settle(2);
+    await assert.rejects(failing, { number: 1001 });
+    const retried = call("f");
+    await settle(3);
+    assert.deepEqual(await retried, { order: 4 });
+
+    const late = call("t");
+    await until("the run", () => started[4] !== undefined);
+    clock.advance(1_000);
+    await assert.rejects(late, refused("timeout"));
+    const afterTimeout = call("t");
+    await settle(4);
+    assert.deepEqual(await afterTimeout, { order: 5 }, "the first run goes on");
+
+    const nothing = call("n", "nothing");
+    await settle(5);
+    assert.deepEqual([await nothing, await call("n")], [undefined, undefined]);
+    await assert.rejects(call(""), refused("bad_request"));
+
+    clock.advance(60_000);
+    const expired = call("k");
+    await settle(6);
+    assert.deepEqual(await expired, { order: 7 });
+  }
 });

@@ -4,17 +4,20 @@ import { channels, Payload } from "../../plugins/channels.ts";
 import { persistence } from "../../plugins/persistence.ts";
 import { sqliteBroker, type SqliteBrokerOptions } from "../../plugins/sqlite_broker.ts";
 import { brokerSuite, underTest } from "../kit/broker_suite.ts";
-import { until } from "../kit/mod.ts";
+import { FakeClock, until } from "../kit/mod.ts";
+import { publishOnceSuite } from "../kit/publish_once_suite.ts";
 
 async function sqlite(path = ":memory:", options: Partial<SqliteBrokerOptions> = {}) {
-  const server = new Server({ port: false });
+  const clock = new FakeClock();
+  const server = new Server({ port: false, clock });
   const store = server.use(persistence({ path }));
   await server.start();
-  const under = await underTest(sqliteBroker({ store, ...options }), () => server.stop());
+  const under = await underTest(sqliteBroker({ store, ...options }), () => server.stop(), clock);
   return Object.assign(under, { store });
 }
 
 brokerSuite("SQLite", () => sqlite());
+publishOnceSuite("SQLite", () => sqlite());
 
 const keep = { size: 5, ageMs: 60_000 };
 

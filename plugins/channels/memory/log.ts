@@ -1,5 +1,6 @@
+import type { Owned, Owner } from "../../shared/shares.ts";
+import type { PublicationVersion } from "../broker.ts";
 import type { HistoryQuery, Publication } from "../publications.ts";
-import type { Owner } from "./shares.ts";
 
 /** The memory that a log without publications takes, in bytes. */
 const LOG_SIZE = 800;
@@ -7,14 +8,16 @@ const LOG_SIZE = 800;
 const PUBLICATION_SIZE = 300;
 
 /** The history of one channel. */
-export class Log {
+export class Log implements Owned<Log> {
   readonly channel: string;
   readonly epoch: string;
   offset = 0;
   usedAt = 0;
   ageMs = 0;
+  /** The version of the latest publication that has one. */
+  version: PublicationVersion | undefined;
   /** Who began the history; absent while it is empty. */
-  owner: Owner | undefined;
+  owner: Owner<Log> | undefined;
   #chars = 0;
   /** Publications, the oldest first; those before `#start` are removed and cleared. */
   readonly #publications: (Publication | undefined)[] = [];
@@ -33,7 +36,8 @@ export class Log {
 
   /** The memory that it takes, as an estimate. */
   get size(): number {
-    return LOG_SIZE + this.channel.length + this.length * PUBLICATION_SIZE + this.#chars;
+    const versionSize = this.version?.epoch.length ?? 0;
+    return LOG_SIZE + this.channel.length + versionSize + this.length * PUBLICATION_SIZE + this.#chars;
   }
 
   append(publication: Publication, now: number, size: number): void {

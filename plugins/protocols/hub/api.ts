@@ -3,7 +3,7 @@ import { type App, type Clock, PlugboardError } from "../../../core/mod.ts";
 import type { Access } from "../../auth/types.ts";
 import { type BodyLimits, readText } from "../../shared/body.ts";
 import { httpError } from "../../shared/http_errors.ts";
-import { memoryResults, once } from "../../shared/idempotency.ts";
+import { memoryResults, once, serverOwner } from "../../shared/idempotency.ts";
 import { memberText } from "../../shared/json_text.ts";
 import { Payload } from "../../shared/payload.ts";
 import { isRecord } from "../../shared/records.ts";
@@ -22,14 +22,19 @@ export interface ApiParts {
   failed(error: unknown): void;
 }
 
-/** How long results of calls with an `Idempotency-Key` are kept, and the maximum number. */
+/** How long results of calls with an `Idempotency-Key` are kept, their maximum number, and the size of their keys. */
 const RESULT_MS = 120_000;
 const MAX_RESULTS = 10_000;
+const MAX_RESULT_CHARS = 8_388_608;
 
 /** Adds the hub's HTTP routes for backends. */
 export function addRoutes(app: App, parts: ApiParts): void {
   const { sender, base, clock } = parts;
-  const results = memoryResults<Promise<object>>(MAX_RESULTS, clock);
+  const results = memoryResults<Promise<object>>({
+    maxEntries: MAX_RESULTS,
+    maxChars: MAX_RESULT_CHARS,
+    clock,
+  });
 
   const route = (path: string, work: (body: unknown, text: string) => Promise<object>) => {
     app.post(base + path, async (c) => {
@@ -39,7 +44,8 @@ export function addRoutes(app: App, parts: ApiParts): void {
         const body = parse(text);
         const key = c.req.header("idempotency-key");
         const run = () => work(body, text);
-        const result = await (key === undefined ? run() : once(results, `${path} ${key}`, RESULT_MS, run));
+        const repeatable = { key: `${path} ${key}`, owner: serverOwner, ttlMs: RESULT_MS };
+        const result = await (key === undefined ? run() : once(results, repeatable, run));
         return c.json({ status: "success", ...result });
       } catch (error) {
         return errorResponse(error, parts);

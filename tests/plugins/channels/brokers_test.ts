@@ -2,10 +2,13 @@ import assert from "node:assert/strict";
 import { type Broker, memoryBroker, Payload } from "../../../plugins/channels.ts";
 import { Child } from "../../kit/child.ts";
 import { brokerSuite, underTest } from "../../kit/broker_suite.ts";
+import { publishOnceSuite } from "../../kit/publish_once_suite.ts";
 import { persistent, remoteBrokers } from "../../kit/remote.ts";
 
 brokerSuite("memory", () => underTest(memoryBroker()));
 brokerSuite("remote", () => underTest(persistent(remoteBrokers(1)[0]!)));
+publishOnceSuite("memory", () => underTest(memoryBroker()));
+publishOnceSuite("remote", () => underTest(persistent(remoteBrokers(1)[0]!)));
 
 Deno.test("the memory broker stores nothing for channels that are only read", async () => {
   const { broker } = await underTest(memoryBroker());

@@ -143,3 +143,32 @@ Deno.test("the totals are correct after any sequence of writes", async () => {
     { numRuns: 100 },
   );
 });
+
+Deno.test("a full namespace removes entries of the owner who has most, and no others", async () => {
+  const clock = new FakeClock();
+  await using db = await opened({}, clock);
+  for (const limits of [{ maxEntries: 300 }, { maxBytes: 300 * 10 }]) {
+    const name = JSON.stringify(limits);
+    const entries = db.store.keyValues<number>(name, limits);
+    const add = (prefix: string, count: number, owner?: string) =>
+      Promise.all(Array.from({ length: count }, (_, n) => {
+        const key = `${prefix}${String(100_000 + n)}`.padEnd(9);
+        return entries.set(key, 1, { ttlMs: 60_000 + n, ...(owner && { owner }) });
+      }));
+    await add("own", 50);
+    await add("ann", 50, "ann");
+    await add("mal", 1_000, "mallory");
+    const count = (prefix: string) => entries.list({ prefix, limit: 1_000 }).length;
+    assert.deepEqual([count("own"), count("ann")], [50, 50]);
+    assert.ok(count("mal") >= 100 && count("mal") <= 200, `${count("mal")} of mallory`);
+    assert.equal(entries.list({ prefix: "mal", limit: 1_000 }).at(-1)!.key, "mal100999", "the latest stay");
+    const [owners, counted] = [
+      "SELECT owner, entries, bytes FROM plugboard_owners WHERE namespace = ? ORDER BY owner",
+      `SELECT owner, count(*) AS entries, sum(octet_length(key) + octet_length(value)) AS bytes
+       FROM plugboard_entries WHERE namespace = ? AND owner IS NOT NULL GROUP BY owner ORDER BY owner`,
+    ].map((sql) => db.store.all(sql, [name]));
+    assert.deepEqual(owners, counted);
+    await Promise.all(entries.list({ limit: 1_000 }).map(({ key }) => entries.delete(key)));
+    assert.deepEqual(db.store.all("SELECT * FROM plugboard_owners WHERE namespace = ?", [name]), []);
+  }
+});

@@ -191,10 +191,14 @@ const VALUES: Record<Column["type"], readonly SqlValue[]> = {
   "": [0, 1, "a", "1", 0.5],
 };
 
+/** Neighbors that are equal as numbers of JavaScript. */
+const BIG: readonly SqlValue[] = [2n ** 53n + 1n, 2n ** 53n + 2n, -(2n ** 63n)];
+
 /** A value for a column. There are few values, so that rows share them. */
 export function valueFor({ type, name }: Column, dice: Dice): SqlValue {
   if (dice.oneIn(name === "id" || name === "n" ? 15 : 6)) return null;
   if (dice.oneIn(12)) return dice.pick(VALUES[""]);
+  if (dice.oneIn(25)) return dice.pick(BIG);
   return dice.pick(VALUES[type]);
 }
 

@@ -57,7 +57,7 @@ export interface PersistenceOptions {
   maxBytes?: number;
   /** Memory for pages of the file. @default {16777216} */
   cacheBytes?: number;
-  /** Maximum cached prepared statements. @default {500} */
+  /** Maximum cached prepared statements. @default {2000} */
   maxStatements?: number;
   /** Maximum writes that wait for the disk; more are refused with `overloaded`. @default {10000} */
   maxQueuedWrites?: number;
@@ -218,7 +218,7 @@ function checked(options: PersistenceOptions) {
     durability: "normal" as const,
     maxBytes: Infinity,
     cacheBytes: 16_777_216,
-    maxStatements: 500,
+    maxStatements: 2_000,
     maxQueuedWrites: 10_000,
     lockTimeoutMs: 5_000,
     checkpointBytes: 16_777_216,

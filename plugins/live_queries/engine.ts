@@ -123,7 +123,7 @@ export class LiveQueryEngine {
 
   /** Replaces the rows of an instance whose database this server cannot read. */
   setRows(instance: Instance, rows: readonly Row[]): void {
-    this.#publish(instance, Result.of(rows, null));
+    this.#publish(instance, Result.ofValues(rows));
   }
 
   /** Wakes the instances that a commit can affect. */
@@ -229,7 +229,7 @@ export class LiveQueryEngine {
       return source.read(definition.sql, params, plan!, how).then(succeeded).catch(failed);
     }
     try {
-      succeeded(source.read(definition.sql, params, plan!));
+      succeeded(source.read(definition.sql, params, plan!, instance.size));
     } catch (error) {
       failed(error);
     }

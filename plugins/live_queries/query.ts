@@ -93,6 +93,11 @@ export class Instance {
     return this.#result.snapshot;
   }
 
+  /** The number of rows. */
+  get size(): number {
+    return this.#result.size;
+  }
+
   /** The length of the whole result. */
   get chars(): number {
     return this.#result.chars;

@@ -19,7 +19,8 @@ export interface Source {
   readonly isolated: false;
   /** Throws a sentence if the query is wrong. */
   plan(definition: QueryDefinition): Plan;
-  read(sql: string, params: Arguments, plan: Plan): readonly Row[];
+  /** Returns the rows, with integers of any form. `before` is how many there were at the last time. */
+  read(sql: string, params: Arguments, plan: Plan, before?: number): readonly Row[];
 }
 
 /** Runs queries in a worker or another process, where they can be stopped. */
@@ -40,7 +41,11 @@ export function storeSource(store: LiveStore, maxRows: number): Source {
   return {
     isolated: false,
     plan: (definition) => planOf(definition, store.inspect(definition.sql), store),
-    read: (sql, params, { byPosition }) => store.all(sql, bound(params, byPosition), { maxRows }),
+    read(sql, params, { byPosition }, before = Infinity) {
+      // A commit seldom doubles a result.
+      const atOnce = before <= maxRows / 2;
+      return store.all(sql, bound(params, byPosition), { maxRows, atOnce, bigints: true });
+    },
   };
 }
 

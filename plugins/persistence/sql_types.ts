@@ -24,6 +24,13 @@ export type Sync<T> = T extends PromiseLike<unknown> ? never : T;
 export interface ReadOptions {
   /** A read with more rows fails with `too_many_rows` instead of filling the memory. @default {Infinity} */
   maxRows?: number;
+  /**
+   * Reads all rows before it counts them, in about half of the time. For queries that have few rows, since a read of too many
+   * fills the memory before it fails. @default {false}
+   */
+  atOnce?: boolean;
+  /** Returns all integers as `bigint`, not only those beyond 2^53, which is faster. @default {false} */
+  bigints?: boolean;
 }
 
 /** The result of a writing statement. */

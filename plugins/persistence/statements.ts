@@ -3,7 +3,7 @@ import { PlugboardError } from "../../core/mod.ts";
 import { checkText, startOfStatement } from "../shared/sql_text.ts";
 import type { Authorizer, Facts } from "./authorizer.ts";
 import { failure, translated } from "./failures.ts";
-import type { Params, Row, Value, WriteResult } from "./sql_types.ts";
+import type { Params, ReadOptions, Row, Value, WriteResult } from "./sql_types.ts";
 
 /** A prepared statement. */
 export class Statement {
@@ -21,11 +21,16 @@ export class Statement {
   }
 
   /** Returns all rows; throws if there are more than `maxRows`. */
-  all<R>(params?: Params, maxRows = Infinity): R[] {
+  all<R>(
+    params?: Params,
+    { maxRows = Infinity, atOnce = maxRows === Infinity, bigints }: ReadOptions = {},
+  ): R[] {
     const bound = bind(params);
     return translated(() => {
-      const rows = maxRows === Infinity ? undefined : firstOf(this.native, bound, maxRows, this.#empty);
-      return narrowRows(rows ?? this.native.all(...bound) as Row[]);
+      const first = atOnce ? undefined : firstOf(this.native, bound, maxRows, this.#empty);
+      const rows = first ?? this.native.all(...bound) as Row[];
+      if (rows.length > maxRows) throw tooManyRows(maxRows);
+      return bigints ? rows : narrowRows(rows);
     }) as R[];
   }
 
@@ -133,11 +138,15 @@ function firstOf(
   const rows: Row[] = [];
   for (const row of native.iterate(...bound)) {
     if (rows.length >= maxRows) {
-      throw new PlugboardError("too_many_rows", `The query gives more than ${maxRows} rows`);
+      throw tooManyRows(maxRows);
     }
     rows.push(row as Row);
   }
   return iterationFailure(empty) === undefined ? rows : undefined;
+}
+
+function tooManyRows(maxRows: number): PlugboardError {
+  return new PlugboardError("too_many_rows", `The query gives more than ${maxRows} rows`);
 }
 
 /**

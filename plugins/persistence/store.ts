@@ -127,7 +127,7 @@ export function openStore(options: StoreOptions, clock: Clock, log: Log): OpenSt
   }
 
   return {
-    all: (sql, params, limits) => reading(sql, (statement) => statement.all(params, limits?.maxRows)),
+    all: (sql, params, limits) => reading(sql, (statement) => statement.all(params, limits)),
     get: (sql, params) => reading(sql, (statement) => statement.get(params)),
     write: (fn) => queue.add(fn),
     inspect: (sql) => reading(sql, (statement) => inspection(native, statement.native, statement.facts)),

@@ -32,7 +32,7 @@ export class Handle implements Transaction {
   }
 
   all<R extends object>(sql: string, params?: Params, options?: ReadOptions): R[] {
-    return this.#use(this.#get(sql), (statement) => statement.all<R>(params, options?.maxRows));
+    return this.#use(this.#get(sql), (statement) => statement.all<R>(params, options));
   }
 
   get<R extends object>(sql: string, params?: Params): R | undefined {

@@ -75,12 +75,17 @@ Deno.test("a large integer in any row neither ends a limited read nor is rounded
   const values = [1, 2n ** 53n, -(2n ** 63n), 2n ** 63n - 1n, -(2n ** 53n) - 1n, 2 ** 53 - 1, -5];
   await store.exec("CREATE TABLE n (id INTEGER PRIMARY KEY, x INTEGER, r REAL)");
   for (const x of values) await store.run("INSERT INTO n (x, r) VALUES (?, -9223372036854775808.0)", [x]);
-  for (const limits of [{}, { maxRows: 7 }]) {
+  for (const limits of [{}, { maxRows: 7 }, { maxRows: 7, atOnce: true }]) {
     const rows = store.all<{ x: number | bigint; r: number }>("SELECT x, r FROM n ORDER BY id", [], limits);
     assert.deepEqual(rows.map(({ x }) => x), values);
     assert.deepEqual(new Set(rows.map(({ r }) => r)), new Set([-(2 ** 63)]));
   }
-  assert.throws(() => store.all("SELECT x FROM n", [], { maxRows: 6 }), { code: "too_many_rows" });
+  for (const atOnce of [false, true]) {
+    const read = () => store.all("SELECT x FROM n", [], { maxRows: 6, atOnce });
+    assert.throws(read, { code: "too_many_rows" });
+  }
+  const [first] = store.all("SELECT id, x, r FROM n ORDER BY id", [], { bigints: true });
+  assert.deepEqual({ ...first }, { id: 1n, x: 1n, r: -(2 ** 63) });
   assert.equal(store.get<{ x: bigint }>("SELECT min(x) AS x FROM n")!.x, -(2n ** 63n));
 });
 

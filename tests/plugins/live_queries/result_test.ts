@@ -57,3 +57,22 @@ Deno.test("large integers become strings and bytes become base64", () => {
   const { snapshot } = Result.of([{ id: 2n ** 60n, small: 5n, bytes: Uint8Array.of(1, 2) }], ["id"]);
   assert.deepEqual(JSON.parse(snapshot).rows, [{ id: "1152921504606846976", small: 5, bytes: "AQI=" }]);
 });
+
+Deno.test("rows from SQL have the same text as other objects", () => {
+  const value = fc.oneof(
+    fc.double(),
+    fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+    fc.bigInt({ min: -(2n ** 53n) - 2n, max: 2n ** 53n + 2n }),
+    fc.string({ unit: "binary" }),
+    fc.uint8Array(),
+    fc.constant(null),
+  );
+  const names = fc.uniqueArray(fc.string({ unit: "binary" }), { minLength: 1, maxLength: 4 });
+  const rows = names.chain((all) => {
+    const model = Object.fromEntries(all.map((name) => [name, value]));
+    return fc.array(fc.record(model, { noNullPrototype: true }));
+  });
+  fc.assert(fc.property(rows, (all) => {
+    assert.equal(Result.of(all, null).snapshot, Result.ofValues(all).snapshot);
+  }));
+});

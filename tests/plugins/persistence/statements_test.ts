@@ -77,8 +77,11 @@ Deno.test("a read with a limit that fails at a later row is an error, not a shor
   native.exec("CREATE TABLE t (n INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2), (3)");
   const statement = cache.get("SELECT json(iif(n = ?, '{', n)) AS n FROM t");
   for (const bad of [1, 2, 3]) {
-    assert.throws(() => statement.all([bad], 10), { code: "bad_sql", message: "malformed JSON" });
-    assert.equal(statement.all([0], 10).length, 3);
+    assert.throws(() => statement.all([bad], { maxRows: 10 }), {
+      code: "bad_sql",
+      message: "malformed JSON",
+    });
+    assert.equal(statement.all([0], { maxRows: 10 }).length, 3);
   }
-  assert.throws(() => statement.all([0], 2), { code: "too_many_rows" });
+  assert.throws(() => statement.all([0], { maxRows: 2 }), { code: "too_many_rows" });
 });

@@ -1,8 +1,9 @@
 import type { Connection, Message } from "../../core/mod.ts";
 import type { Channels, Client, Position, SubscribeRequest } from "../../plugins/channels.ts";
-import { jsonCodec } from "../../plugins/protocols/centrifuge.ts";
+import { type Codec, jsonCodec } from "../../plugins/protocols/centrifuge.ts";
 import { anonymousIdentity } from "../../plugins/shared/identity.ts";
 import { applyDelta } from "./fossil.ts";
+import { decodeReplies } from "./protobuf_client.ts";
 import { persistently } from "./remote.ts";
 
 const encoder = new TextEncoder();
@@ -37,12 +38,14 @@ export class Subscriber {
   readonly #bus: Channels;
   readonly #channel: string;
   readonly #request: SubscribeRequest;
+  readonly #codec: Codec;
   #conn: { open: boolean } & Partial<Connection> = { open: false };
   #client: Client | undefined;
   #base: Uint8Array | undefined;
 
-  constructor(bus: Channels, channel: string, request: SubscribeRequest = {}) {
+  constructor(bus: Channels, channel: string, request: SubscribeRequest = {}, codec: Codec = jsonCodec) {
     this.#bus = bus;
+    this.#codec = codec;
     this.#channel = channel;
     this.#request = request;
   }
@@ -60,7 +63,7 @@ export class Subscriber {
     const request = { ...this.#request, ...(recover && { recover }) };
     await persistently(() =>
       client.subscribe(this.#channel, request, (subscribed) => {
-        const reply = jsonCodec.reply(1, { name: "subscribe", subscribed, ttl: undefined });
+        const reply = this.#codec.reply(1, { name: "subscribe", subscribed, ttl: undefined });
         conn.send!(reply);
       })
     );
@@ -76,23 +79,25 @@ export class Subscriber {
   #connect(): Partial<Connection> {
     const conn = {
       id: `connection ${connections++}`,
-      format: jsonCodec.framing.format,
+      format: this.#codec.framing.format,
       open: true,
       send: (message: Message) => {
-        if (conn.open) this.#receive(message as string);
+        if (conn.open) this.#receive(message);
         return conn.open;
       },
     };
     this.#conn = conn;
     this.#client = this.#bus.connect(conn as unknown as Connection, {
       identity: anonymousIdentity,
-      encoder: jsonCodec,
+      encoder: this.#codec,
     });
     return conn;
   }
 
-  #receive(text: string): void {
-    const { subscribe, push } = JSON.parse(text);
+  #receive(message: Message): void {
+    const { subscribe, push } = typeof message === "string"
+      ? JSON.parse(message)
+      : decodeReplies(message)[0]!;
     if (subscribe !== undefined) {
       this.reply = subscribe;
       this.subscribed = true;
@@ -112,14 +117,15 @@ export class Subscriber {
 
   #see({ data, delta, offset = 0 }: Pub): void {
     if (!this.subscribed) throw new Error("A publication before the reply");
-    let text = this.reply.delta ? data as string : JSON.stringify(data);
+    const json = this.reply.delta ? data as string : JSON.stringify(data);
+    let bytes = data instanceof Uint8Array ? data : encoder.encode(json);
     if (delta) {
       if (this.#base === undefined) throw new Error("A delta without a base");
-      text = decoder.decode(applyDelta(this.#base, encoder.encode(data as string)));
+      bytes = applyDelta(this.#base, bytes);
       this.deltas++;
     }
-    this.#base = encoder.encode(text);
+    this.#base = bytes;
     if (offset > 0) this.position = { ...this.position!, offset };
-    this.seen.push({ offset, text: JSON.stringify(JSON.parse(text)) });
+    this.seen.push({ offset, text: JSON.stringify(JSON.parse(decoder.decode(bytes))) });
   }
 }

@@ -10,6 +10,7 @@ import {
   type PublishOptions,
   type SubscribeRequest,
 } from "../../../plugins/channels.ts";
+import { type Codec, jsonCodec, protobufCodec } from "../../../plugins/protocols/centrifuge.ts";
 import { serve, until } from "../../kit/mod.ts";
 import { everywhere, lateDelivery } from "../../kit/remote.ts";
 import { Subscriber } from "../../kit/subscriber.ts";
@@ -43,15 +44,17 @@ async function serveBus(broker: Broker, defaults: NamespaceOptions = {}) {
   };
 }
 
-/** What the subscribers of the property ask for. */
-const REQUESTS: readonly SubscribeRequest[] = [
-  {},
-  { delta: "fossil" },
-  { delta: "fossil", compact: true },
-  { compact: true },
-  { filter: { key: "even", cmp: "eq", val: "yes" } },
-  { delta: "fossil", filter: { key: "even", cmp: "neq", val: "yes" }, compact: true },
-];
+/** What the subscribers of the property ask for, and in which encoding. */
+const PARTIES: readonly { request: SubscribeRequest; codec: Codec }[] = [
+  ...[
+    {},
+    { delta: "fossil" },
+    { delta: "fossil", compact: true },
+    { compact: true },
+    { filter: { key: "even", cmp: "eq", val: "yes" } },
+    { delta: "fossil", filter: { key: "even", cmp: "neq", val: "yes" }, compact: true },
+  ] as const,
+].flatMap((request) => [{ request, codec: jsonCodec }, { request, codec: protobufCodec }]);
 
 /** Whether a subscriber with this request gets the n-th publication. */
 const wants = ({ filter }: SubscribeRequest, n: number) =>
@@ -71,7 +74,7 @@ const anyStep: fc.Arbitrary<Step> = fc.record({
     ...["cut", "cut", "return", "return", "turn", "turn"] as const,
   ),
   kind: fc.nat(9),
-  who: fc.nat(2 * REQUESTS.length - 1),
+  who: fc.nat(2 * PARTIES.length - 1),
 });
 
 /** A document that changes a little each time, or something else. */
@@ -93,8 +96,8 @@ everywhere(
     await fc.assert(
       fc.asyncProperty(fc.array(anyStep, { maxLength: 60, size: "max" }), async (steps) => {
         const channel = `doc${round++}`;
-        const subscribers = [...REQUESTS, ...REQUESTS].map((request) =>
-          new Subscriber(bus, channel, request)
+        const subscribers = [...PARTIES, ...PARTIES].map(({ request, codec }) =>
+          new Subscriber(bus, channel, request, codec)
         );
         /** What is stored, by its offset, and what is not. */
         const stored: string[] = [];
@@ -108,7 +111,7 @@ everywhere(
           const tags = { even: stored.length % 2 === 0 ? "yes" : "no" };
           pending.push(bus.publish(channel, payload, { tags, ...options }));
         };
-        for (const subscriber of subscribers.slice(0, REQUESTS.length)) await subscriber.subscribe();
+        for (const subscriber of subscribers.slice(0, PARTIES.length)) await subscriber.subscribe();
         for (const { do: what, kind, who } of steps) {
           const subscriber = subscribers[who]!;
           if (what === "publish") publish(kind);
@@ -129,12 +132,12 @@ everywhere(
         publish(5);
         await Promise.all(pending);
         for (const [i, subscriber] of subscribers.entries()) {
-          const request = REQUESTS[i % REQUESTS.length]!;
+          const { request, codec } = PARTIES[i % PARTIES.length]!;
           const last = stored.findLastIndex((_, index) => wants(request, index + 1)) + 1;
           await until("the last publication", () => subscriber.position!.offset >= last);
           const { seen, reply } = subscriber;
           assert.equal(reply.delta === true, request.delta === "fossil" && request.filter === undefined);
-          assert.equal(reply.id !== undefined, request.compact === true);
+          assert.equal(reply.id !== undefined, request.compact === true && codec === jsonCodec);
           const kept = seen.filter(({ offset }) => offset > 0);
           for (const { offset, text } of kept) assert.equal(text, stored[offset - 1]);
           for (const { offset, text } of seen) assert.ok(offset > 0 || passing.has(text));

@@ -11,6 +11,7 @@ import {
 } from "../../plugins/protocols/centrifuge.ts";
 import { type Rpc, rpc } from "../../plugins/rpc.ts";
 import { type LineClient, PROTOBUF, protobufClient } from "./protobuf_client.ts";
+import { JsonProtobufSdk } from "./protobuf_sdk.ts";
 import { serve, type TestServer } from "./server.ts";
 import { Inbox, until } from "./wait.ts";
 
@@ -26,6 +27,22 @@ export type TransportName = keyof typeof TRANSPORTS;
 
 /** The names of all transports. */
 export const transportNames = Object.keys(TRANSPORTS) as TransportName[];
+
+/** How a client of the SDK connects: over a transport, in JSON or Protobuf. */
+export type Way = TransportName | "websocket in Protobuf" | "http_stream in Protobuf";
+
+/** All ways to connect. */
+export const ways: readonly Way[] = [...transportNames, "websocket in Protobuf", "http_stream in Protobuf"];
+
+/** The transport of a way to connect. */
+export function transportOf(way: Way): TransportName {
+  return way.split(" ")[0] as TransportName;
+}
+
+/** The row of the table of features that a way to connect belongs to. */
+export function rowOf(way: Way): string {
+  return way.endsWith("Protobuf") ? "B17" : way === "websocket" ? "B01" : "B03";
+}
 
 /** A server with the protocol, and the services behind it. */
 export interface CentrifugeServer extends AsyncDisposable {
@@ -107,13 +124,14 @@ export async function tidyFetch(...request: Parameters<typeof fetch>): Promise<R
   return response;
 }
 
-/** Makes a client of the official SDK for one transport. It is not connected yet. */
+/** Makes a client of the official SDK. It is not connected yet. */
 export function sdkClient(
   url: string,
-  transport: TransportName = "websocket",
+  way: Way = "websocket",
   options: Partial<Options> = {},
-  Sdk: typeof Centrifuge = Centrifuge,
+  Sdk: typeof Centrifuge = way.endsWith("Protobuf") ? JsonProtobufSdk : Centrifuge,
 ): SdkClient {
+  const transport = transportOf(way);
   const open = new Set<object>();
   class TrackedSocket extends WebSocket {
     constructor(endpoint: string, protocols: string | string[] = []) {

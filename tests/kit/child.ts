@@ -3,7 +3,7 @@ import { Inbox, within } from "./wait.ts";
 /** A process starts slowly on a busy machine. */
 const CHILD_MS = 60_000;
 
-/** How to run a script. */
+/** How to run a script; another program takes only `maxFiles`. */
 export interface ChildOptions {
   args?: string[];
   /** Flags of the runtime. */
@@ -12,7 +12,7 @@ export interface ChildOptions {
   maxFiles?: number;
 }
 
-/** A script in its own process, for what would end or disturb the process of the tests. */
+/** A script, or another program with its arguments, in a process of its own. */
 export class Child implements AsyncDisposable {
   /** The lines of its standard output. */
   readonly lines = new Inbox<string>();
@@ -20,11 +20,15 @@ export class Child implements AsyncDisposable {
   readonly ended: Promise<{ code: number; stderr: string }>;
   readonly #process: Deno.ChildProcess;
 
-  constructor(script: URL, { args = [], flags = [], maxFiles }: ChildOptions = {}) {
-    const command = ["run", "--allow-all", "--quiet", ...flags, script.href, ...args];
-    const limited = ["-c", `ulimit -n ${maxFiles} && exec "$0" "$@"`, Deno.execPath(), ...command];
-    this.#process = new Deno.Command(maxFiles === undefined ? Deno.execPath() : "sh", {
-      args: maxFiles === undefined ? command : limited,
+  constructor(script: URL | readonly string[], { args = [], flags = [], maxFiles }: ChildOptions = {}) {
+    const command = script instanceof URL
+      ? [Deno.execPath(), "run", "--allow-all", "--quiet", ...flags, script.href, ...args]
+      : script;
+    const [program, ...rest] = maxFiles === undefined
+      ? command
+      : ["sh", "-c", `ulimit -n ${maxFiles} && exec "$0" "$@"`, ...command];
+    this.#process = new Deno.Command(program!, {
+      args: rest,
       env: { NO_COLOR: "1" },
       stdout: "piped",
       stderr: "piped",

@@ -23,8 +23,12 @@ export function testWith(
 ): void {
   const names = programs[program];
   const path = findProgram(names);
-  if (path !== undefined) return Deno.test(name, () => run(path));
-  const reason = `${names[0]} is not installed`;
+  if (path !== undefined) Deno.test(name, () => run(path));
+  else skip(`${names[0]} is not installed`, name);
+}
+
+/** Skips a test for a reason, which its name says. It fails if `PLUGBOARD_CI` is set. */
+export function skip(reason: string, name: string): void {
   const mayBeSkipped = !Deno.env.get("PLUGBOARD_CI");
   Deno.test({
     name: mayBeSkipped ? `${name} (skipped: ${reason})` : name,

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import type { Subscription } from "centrifuge";
 import { type Broker, type BrokerEvents, memoryBroker } from "../../../plugins/channels.ts";
 import { until } from "../../kit/mod.ts";
-import { centrifugeServer, heard, sdkClient, transportNames } from "../../kit/centrifuge.ts";
+import { centrifugeServer, heard, sdkClient, ways } from "../../kit/centrifuge.ts";
 import { wireTo } from "./proxy.ts";
 
 /** Collects the payloads of a subscription. */
@@ -17,11 +17,11 @@ function collect(subscription: Subscription): number[] {
 const numbers = (count: number) => Array.from({ length: count }, (_, i) => i + 1);
 const plenty = { channels: { defaults: { historySize: 40_000, recoveryLimit: 40_000 } } };
 
-for (const transport of transportNames) {
-  Deno.test(`B02 a client that is disconnected over ${transport} during 1,000 publications gets all of them`, async () => {
+for (const way of ways) {
+  Deno.test(`B02 a client that is disconnected over ${way} during 1,000 publications gets all of them`, async () => {
     await using server = await centrifugeServer(plenty);
     await using wire = wireTo(server.url);
-    await using client = sdkClient(wire.url, transport);
+    await using client = sdkClient(wire.url, way);
     const news = client.sdk.newSubscription("news", { minResubscribeDelay: 1 });
     const subscribed = heard(news, "subscribed");
     const got = collect(news);
@@ -46,10 +46,10 @@ for (const transport of transportNames) {
     assert.ok(again.every(({ wasRecovering, recovered }) => wasRecovering && recovered));
   });
 
-  Deno.test(`B02 a client that was disconnected for too long over ${transport} learns that it missed publications`, async () => {
+  Deno.test(`B02 a client that was disconnected for too long over ${way} learns that it missed publications`, async () => {
     await using server = await centrifugeServer({ channels: { defaults: { historySize: 10 } } });
     await using wire = wireTo(server.url);
-    await using client = sdkClient(wire.url, transport);
+    await using client = sdkClient(wire.url, way);
     const news = client.sdk.newSubscription("news");
     const subscribed = heard(news, "subscribed");
     const got = collect(news);

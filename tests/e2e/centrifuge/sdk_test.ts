@@ -8,30 +8,29 @@ import {
   centrifugeServer,
   fakeAccess,
   heard,
+  rowOf,
   sdkClient,
-  type TransportName,
-  transportNames,
+  transportOf,
+  type Way,
+  ways,
 } from "../../kit/centrifuge.ts";
 import { Inbox, until } from "../../kit/mod.ts";
 
-/** The same test over each transport. Those other than WebSocket belong to row B03. */
-function overEach(promise: string, run: (transport: TransportName) => Promise<void>): void {
-  for (const transport of transportNames) {
-    const row = transport === "websocket" ? "B01" : "B03";
-    Deno.test(`${row} the SDK over ${transport} ${promise}`, () => run(transport));
-  }
+/** The same test for each way to connect. */
+function overEach(promise: string, run: (way: Way) => Promise<void>): void {
+  for (const way of ways) Deno.test(`${rowOf(way)} the SDK over ${way} ${promise}`, () => run(way));
 }
 
-overEach("connects, subscribes, publishes and unsubscribes", async (transport) => {
+overEach("connects, subscribes, publishes and unsubscribes", async (way) => {
   await using server = await centrifugeServer();
-  await using client = sdkClient(server.url, transport);
+  await using client = sdkClient(server.url, way);
   const { sdk } = client;
   const connected = heard(sdk, "connected");
   const news = sdk.newSubscription("news");
   const [subscribed, publications] = [heard(news, "subscribed"), heard(news, "publication")];
   news.subscribe();
   sdk.connect();
-  assert.equal((await connected.next()).transport, transport);
+  assert.equal((await connected.next()).transport, transportOf(way));
   const { positioned, recoverable, wasRecovering, streamPosition } = await subscribed.next();
   assert.deepEqual([positioned, recoverable, wasRecovering, streamPosition?.offset], [true, true, false, 0]);
   await news.publish({ text: "grüße 🌍\n" });
@@ -46,17 +45,17 @@ overEach("connects, subscribes, publishes and unsubscribes", async (transport) =
   assert.equal(publications.size, 0);
 });
 
-overEach("gets presence, joins and leaves", async (transport) => {
+overEach("gets presence, joins and leaves", async (way) => {
   const access = fakeAccess({ a: { user: "alice" }, b: { user: "bob" } });
   await using server = await centrifugeServer({ centrifuge: { access } });
-  await using alice = sdkClient(server.url, transport, { token: "a" });
+  await using alice = sdkClient(server.url, way, { token: "a" });
   const room = alice.sdk.newSubscription("room", { joinLeave: true });
   const [subscribed, joins, leaves] = [heard(room, "subscribed"), heard(room, "join"), heard(room, "leave")];
   room.subscribe();
   alice.sdk.connect();
   await subscribed.next();
   assert.equal((await joins.next()).info.user, "alice");
-  const bob = sdkClient(server.url, transport, { token: "b" });
+  const bob = sdkClient(server.url, way, { token: "b" });
   const his = bob.sdk.newSubscription("room");
   his.subscribe();
   bob.sdk.connect();
@@ -72,10 +71,10 @@ overEach("gets presence, joins and leaves", async (transport) => {
   assert.deepEqual(await room.presenceStats(), { numClients: 1, numUsers: 1 });
 });
 
-overEach("reads the history from any position, in both directions", async (transport) => {
+overEach("reads the history from any position, in both directions", async (way) => {
   await using server = await centrifugeServer();
   for (let n = 1; n <= 5; n++) await server.bus.publish("log", n);
-  await using client = sdkClient(server.url, transport);
+  await using client = sdkClient(server.url, way);
   const { sdk } = client;
   sdk.connect();
   const read = async (options: Parameters<typeof sdk.history>[1]) => {
@@ -95,7 +94,7 @@ overEach("reads the history from any position, in both directions", async (trans
   });
 });
 
-overEach("calls methods and gets their errors", async (transport) => {
+overEach("calls methods and gets their errors", async (way) => {
   await using server = await centrifugeServer({ rpcTimeoutMs: 20 });
   const { methods } = server;
   methods.define("add", {
@@ -115,7 +114,7 @@ overEach("calls methods and gets their errors", async (transport) => {
   methods.define("broken", { run: () => Promise.reject(new Error("the password is 1234")) });
   methods.define("hangs", { run: () => new Promise(() => {}) });
   methods.define("endless", { run: () => 1n });
-  await using client = sdkClient(server.url, transport);
+  await using client = sdkClient(server.url, way);
   const { sdk } = client;
   sdk.connect();
   assert.deepEqual(await sdk.rpc("add", [1, 2, 3]), { data: 6 });
@@ -132,11 +131,11 @@ overEach("calls methods and gets their errors", async (transport) => {
   await assert.rejects(sdk.rpc("endless", []), { code: 100 });
 });
 
-overEach("does not wait for its own slow call", async (transport) => {
+overEach("does not wait for its own slow call", async (way) => {
   await using server = await centrifugeServer();
   const slow = Promise.withResolvers<string>();
   server.methods.define("slow", { run: () => slow.promise });
-  await using client = sdkClient(server.url, transport);
+  await using client = sdkClient(server.url, way);
   const { sdk } = client;
   sdk.connect();
   const called = sdk.rpc("slow", null);
@@ -145,10 +144,10 @@ overEach("does not wait for its own slow call", async (transport) => {
   assert.deepEqual(await called, { data: "done" });
 });
 
-overEach("sends and receives messages without a channel", async (transport) => {
+overEach("sends and receives messages without a channel", async (way) => {
   const received = new Inbox<unknown>();
   await using server = await centrifugeServer({ centrifuge: { onMessage: (data) => received.put(data) } });
-  await using client = sdkClient(server.url, transport);
+  await using client = sdkClient(server.url, way);
   const messages = heard(client.sdk, "message");
   const connected = heard(client.sdk, "connected");
   client.sdk.connect();
@@ -159,7 +158,7 @@ overEach("sends and receives messages without a channel", async (transport) => {
   assert.deepEqual((await messages.next()).data, { hello: "client" });
 });
 
-overEach("gets the code of each error", async (transport) => {
+overEach("gets the code of each error", async (way) => {
   await using server = await centrifugeServer({
     channels: {
       onlyKnown: true,
@@ -170,7 +169,7 @@ overEach("gets the code of each error", async (transport) => {
       },
     },
   });
-  await using client = sdkClient(server.url, transport);
+  await using client = sdkClient(server.url, way);
   const { sdk } = client;
   sdk.connect();
   const subscribe = async (channel: string) => {
@@ -198,10 +197,10 @@ overEach("gets the code of each error", async (transport) => {
   assert.equal(await subscribe("c"), 106);
 });
 
-overEach("learns what the server does with its subscriptions and its connection", async (transport) => {
+overEach("learns what the server does with its subscriptions and its connection", async (way) => {
   const access = fakeAccess({ a: { user: "alice" } });
   await using server = await centrifugeServer({ centrifuge: { access } });
-  await using client = sdkClient(server.url, transport, { token: "a" });
+  await using client = sdkClient(server.url, way, { token: "a" });
   const { sdk } = client;
   const [added, removed, connecting] = [
     heard(sdk, "subscribed"),
@@ -241,10 +240,10 @@ overEach("learns what the server does with its subscriptions and its connection"
   assert.deepEqual([last, why], [3503, "force disconnect"]);
 });
 
-overEach("gets the server's subscriptions when it connects, and recovers them", async (transport) => {
+overEach("gets the server's subscriptions when it connects, and recovers them", async (way) => {
   const access = fakeAccess({ a: { user: "alice", channels: ["company"] } });
   await using server = await centrifugeServer({ centrifuge: { access, personalChannels: true } });
-  await using client = sdkClient(server.url, transport, { token: "a" });
+  await using client = sdkClient(server.url, way, { token: "a" });
   const { sdk } = client;
   const [subscribed, publications] = [heard(sdk, "subscribed"), heard(sdk, "publication")];
   sdk.connect();
@@ -267,7 +266,7 @@ overEach("gets the server's subscriptions when it connects, and recovers them", 
   assert.deepEqual([channel, data, offset], ["company", "while you were away", 2]);
 });
 
-overEach("keeps what the app has subscribed it to when it reconnects, and recovers it", async (transport) => {
+overEach("keeps what the app has subscribed it to when it reconnects, and recovers it", async (way) => {
   const access = fakeAccess({ a: { user: "alice" } });
   const memory = memoryBroker();
   let events: BrokerEvents;
@@ -276,7 +275,7 @@ overEach("keeps what the app has subscribed it to when it reconnects, and recove
     channels: { broker, namespaces: { ask: { recovery: "request" }, closed: { subscribe: "nobody" } } },
     centrifuge: { access },
   });
-  await using client = sdkClient(server.url, transport, { token: "a" });
+  await using client = sdkClient(server.url, way, { token: "a" });
   const { sdk } = client;
   const [subscribed, ended] = [heard(sdk, "subscribed"), heard(sdk, "unsubscribed")];
   const publications = heard(sdk, "publication");
@@ -316,14 +315,14 @@ overEach("keeps what the app has subscribed it to when it reconnects, and recove
   assert.ok((await subscribed.next()).recovered);
 });
 
-overEach("signs in by token, and fetches another when it has expired", async (transport) => {
+overEach("signs in by token, and fetches another when it has expired", async (way) => {
   const access = fakeAccess({
     good: { user: "alice" },
     sub: { user: "alice", grant: { chanInfo: `{"role":"editor"}`, data: `{"since":1}` } },
   });
   await using server = await centrifugeServer({ centrifuge: { access } });
   const tokens = ["expired", "good"];
-  await using client = sdkClient(server.url, transport, { getToken: () => Promise.resolve(tokens.shift()!) });
+  await using client = sdkClient(server.url, way, { getToken: () => Promise.resolve(tokens.shift()!) });
   const { sdk } = client;
   const subscriptionTokens = ["expired", "sub"];
   const doc = sdk.newSubscription("$doc", {
@@ -340,16 +339,16 @@ overEach("signs in by token, and fetches another when it has expired", async (tr
   assert.deepEqual([tokens, subscriptionTokens], [[], []]);
 });
 
-overEach("does not reconnect after an invalid token", async (transport) => {
+overEach("does not reconnect after an invalid token", async (way) => {
   const access = fakeAccess({ good: { user: "alice" }, other: { user: "bob" } });
   await using server = await centrifugeServer({ centrifuge: { access } });
   for (const [token, code] of [["bad", 3500], ["", 101]] as const) {
-    await using client = sdkClient(server.url, transport, { token });
+    await using client = sdkClient(server.url, way, { token });
     const gone = heard(client.sdk, "disconnected");
     client.sdk.connect();
     assert.equal((await gone.next()).code, code);
   }
-  await using client = sdkClient(server.url, transport, { token: "good" });
+  await using client = sdkClient(server.url, way, { token: "good" });
   const { sdk } = client;
   const gone = heard(sdk, "disconnected");
   const bad = sdk.newSubscription("$a", { token: "bad" });
@@ -361,7 +360,7 @@ overEach("does not reconnect after an invalid token", async (transport) => {
   assert.equal((await gone.next()).code, 3500);
 });
 
-overEach("renews its sign-in and its subscriptions before they expire", async (transport) => {
+overEach("renews its sign-in and its subscriptions before they expire", async (way) => {
   const access = fakeAccess({
     short: { user: "alice", expiresInMs: 1_000 },
     long: { user: "alice", expiresInMs: 60_000 },
@@ -370,7 +369,7 @@ overEach("renews its sign-in and its subscriptions before they expire", async (t
   });
   await using server = await centrifugeServer({ centrifuge: { access } });
   const [asked, askedSub] = [new Inbox<void>(), new Inbox<void>()];
-  await using client = sdkClient(server.url, transport, {
+  await using client = sdkClient(server.url, way, {
     token: "short",
     getToken() {
       asked.put();

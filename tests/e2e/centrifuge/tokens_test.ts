@@ -5,7 +5,7 @@ import { type JWTPayload, SignJWT } from "jose";
 import { auth } from "../../../plugins/auth.ts";
 import { channels } from "../../../plugins/channels.ts";
 import { centrifuge } from "../../../plugins/protocols/centrifuge.ts";
-import { heard, sdkClient, transportNames } from "../../kit/centrifuge.ts";
+import { heard, rowOf, sdkClient, ways } from "../../kit/centrifuge.ts";
 import { serve, until } from "../../kit/mod.ts";
 
 const secret = "a secret of the tests, forty bytes long.";
@@ -18,9 +18,8 @@ function token(claims: JWTPayload, expiresInSeconds: number): Promise<string> {
   );
 }
 
-for (const transport of transportNames) {
-  const row = transport === "websocket" ? "B01" : "B03";
-  Deno.test(`${row} tokens are fetched, renewed and revoked over ${transport}`, async () => {
+for (const way of ways) {
+  Deno.test(`${rowOf(way)} tokens are fetched, renewed and revoked over ${way}`, async () => {
     const access = auth({ jwt: { secret } });
     const bus = channels();
     const protocol = centrifuge({ channels: bus.api, access: access.api, personalChannels: true });
@@ -28,7 +27,7 @@ for (const transport of transportNames) {
     const alice = { sub: "alice", info: { name: "Alice" }, channels: ["company"] };
     // The first has expired, the second expires soon, the third does not.
     const tokens = [await token(alice, -10), await token(alice, 2), await token(alice, 600)];
-    await using client = sdkClient(server.url, transport, {
+    await using client = sdkClient(server.url, way, {
       getToken: () => Promise.resolve(tokens.shift()!),
     });
     const { sdk } = client;

@@ -1,0 +1,92 @@
+/**
+ * Centrifuge's SDKs for Python, Go and Java. Each tells the same story: it connects with a token that expires soon,
+ * subscribes, publishes, reads presence and history, calls a method, renews its token, loses its connection, and recovers
+ * what it missed. `build.sh` fetches the SDKs.
+ */
+
+import assert from "node:assert/strict";
+import { centrifugeServer, fakeAccess, TRANSPORTS } from "../../kit/centrifuge.ts";
+import { Child } from "../../kit/child.ts";
+import { until } from "../../kit/mod.ts";
+import { findProgram, skip } from "../../kit/programs.ts";
+import { wireTo } from "../centrifuge/proxy.ts";
+
+const FOLDER = Deno.env.get("PLUGBOARD_SDKS") ??
+  `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/plugboard/sdks`;
+
+const source = (path: string) => new URL(path, import.meta.url).pathname;
+
+/** An SDK: what has to be there, in the folder or as a program, and how its client is run. */
+interface Sdk {
+  readonly needs: string;
+  readonly encodings: readonly ("json" | "protobuf")[];
+  readonly command: readonly string[];
+}
+
+const sdks: Record<string, Sdk> = {
+  Python: {
+    needs: `${FOLDER}/python/bin/python`,
+    encodings: ["json", "protobuf"],
+    command: [`${FOLDER}/python/bin/python`, source("python/client.py")],
+  },
+  Go: { needs: `${FOLDER}/go/client`, encodings: ["json", "protobuf"], command: [`${FOLDER}/go/client`] },
+  Java: {
+    needs: `${FOLDER}/java`,
+    encodings: ["protobuf"],
+    command: ["java", "-cp", `${FOLDER}/java/*`, source("java/Client.java")],
+  },
+};
+
+for (const [name, { needs, encodings, command }] of Object.entries(sdks)) {
+  for (const encoding of encodings) {
+    const title = `B17 the SDK for ${name} works in ${encoding === "json" ? "JSON" : "Protobuf"}`;
+    if (!exists(needs)) skip("tests/e2e/sdks/build.sh did not fetch it", title);
+    else if (findProgram([command[0]!.split("/").at(-1)!]) === undefined && !exists(command[0]!)) {
+      skip(`${command[0]} is not installed`, title);
+    } else Deno.test(title, () => story(command, encoding));
+  }
+}
+
+function exists(path: string): boolean {
+  try {
+    return Deno.statSync(path) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+async function story(command: readonly string[], encoding: string): Promise<void> {
+  const access = fakeAccess({
+    short: { user: "alice", expiresInMs: 1_000 },
+    long: { user: "alice", expiresInMs: 600_000 },
+  });
+  await using server = await centrifugeServer({ centrifuge: { access } });
+  server.methods.define("echo", { run: (value) => value });
+  await using wire = wireTo(server.url);
+  const url = wire.url.replace("http", "ws") + TRANSPORTS.websocket;
+  await using client = new Child([...command, url, encoding]);
+  const next = async () => JSON.parse(await client.line());
+
+  assert.deepEqual(await next(), ["subscribed", true]);
+  assert.deepEqual(await next(), ["publication", { n: 1 }, 1, "alice"]);
+  assert.deepEqual(await next(), ["presence", ["alice"], 1, 1]);
+  assert.deepEqual(await next(), ["history", [{ n: 1 }], 1]);
+  assert.deepEqual(await next(), ["rpc", { text: "grüße" }]);
+  assert.deepEqual(await next(), ["error", 104]);
+  assert.deepEqual(await next(), ["refreshed"]);
+  await until("the renewal", () => {
+    const [{ identity } = assert.fail()] = server.bus.clients.values();
+    return identity.expiresAt! > Date.now() + 60_000;
+  });
+
+  wire.refuse(true);
+  wire.cut();
+  for (const n of [2, 3]) await server.bus.publish("news", { n });
+  wire.refuse(false);
+  assert.deepEqual(await next(), ["recovered", true, true]);
+  assert.deepEqual(await next(), ["publication", { n: 2 }, 2]);
+  assert.deepEqual(await next(), ["publication", { n: 3 }, 3]);
+  const { code, stderr } = await client.end();
+  assert.equal(code, 0, stderr);
+  assert.equal(server.test.log.size, 0);
+}

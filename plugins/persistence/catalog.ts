@@ -87,10 +87,14 @@ function readTable(native: DatabaseSync, wanted: string): Table | undefined {
   };
 }
 
-/** The module of a virtual table; empty if its SQL has an unusual form. */
+/** The option of full-text tables that names the table of their content. */
+const CONTENT = /\bcontent\s*=/i;
+
+/** The module of a virtual table; empty if its content is in another table, or its SQL has an unusual form. */
 function moduleOf(native: DatabaseSync, name: string): string {
   const row = native.prepare("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?").get(name);
-  return VIRTUAL_TABLE.exec(String(row?.sql))?.[1]?.toLowerCase() ?? "";
+  const sql = String(row?.sql);
+  return CONTENT.test(sql) ? "" : VIRTUAL_TABLE.exec(sql)?.[1]?.toLowerCase() ?? "";
 }
 
 /**

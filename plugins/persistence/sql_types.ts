@@ -97,7 +97,7 @@ export interface TableInfo {
   readonly name: string;
   /** Whether it is a virtual table. */
   readonly virtual: boolean;
-  /** The module of a virtual table, in lower case; `null` for others. */
+  /** The module of a virtual table, in lower case; `null` for others. Empty if its content is in another table. */
   readonly module: string | null;
   /** Whether it is a part of a virtual table, written by its module. */
   readonly shadow: boolean;

@@ -63,6 +63,25 @@ Deno.test("S05 full-text search is followed", async () => {
   );
 });
 
+Deno.test("full-text search of another table's content is refused, since changes of that are not reported", async () => {
+  await using server = await serveQueries();
+  await server.store.exec(`
+    CREATE TABLE texts (id INTEGER PRIMARY KEY, body);
+    CREATE VIRTUAL TABLE search USING fts5 (body, content="texts", content_rowid=id);
+    CREATE VIRTUAL TABLE search4 USING fts4 (body, content = texts);
+    CREATE VIRTUAL TABLE own USING fts5 (title, content);
+  `);
+  for (const table of ["search", "search4"]) {
+    const sql = `SELECT body FROM ${table} WHERE ${table} MATCH 'hello'`;
+    assert.throws(
+      () => server.queries.define("q", { sql }),
+      new RegExp(`reads "${table}".*refresh interval`),
+    );
+    server.queries.define(`${table}Now`, { sql, refreshMs: 1_000 });
+  }
+  server.queries.define("own", { sql: "SELECT content FROM own WHERE own MATCH 'hello'" });
+});
+
 Deno.test("S05 a query of JSON in a column is followed", async () => {
   await follows(
     TABLES,

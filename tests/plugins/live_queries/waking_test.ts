@@ -67,8 +67,8 @@ Deno.test("full-text search of another table's content is refused, since changes
   await using server = await serveQueries();
   await server.store.exec(`
     CREATE TABLE texts (id INTEGER PRIMARY KEY, body);
-    CREATE VIRTUAL TABLE search USING fts5 (body, content="texts", content_rowid=id);
-    CREATE VIRTUAL TABLE search4 USING fts4 (body, content = texts);
+    CREATE VIRTUAL TABLE search USING fts5 (body, content = texts, content_rowid=id);
+    CREATE VIRTUAL TABLE search4 USING fts4 (body, content=texts);
     CREATE VIRTUAL TABLE own USING fts5 (title, content);
   `);
   for (const table of ["search", "search4"]) {

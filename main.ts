@@ -40,6 +40,9 @@ const settings = loadSettings({
   ALLOWED_ORIGINS: setting.list("Origins that may connect, in addition to the server's own"),
   TRUSTED_PROXIES: setting.list("Proxies whose X-Forwarded-For is trusted"),
   DRAIN_MS: setting.integer(10_000, "Maximum milliseconds for a graceful stop"),
+  MAX_MEMORY: setting.optionalBytes(
+    "Maximum memory of the process; by default three quarters of the machine's",
+  ),
   PLUGINS: setting.without(
     ["centrifuge", "json", "tinybase", "pipe", "hub", "chat", "echo", "home"],
     "Plugins to disable",
@@ -57,6 +60,7 @@ const server = new Server({
   port: settings.PORT,
   hostname: HOST,
   drainMs: settings.DRAIN_MS,
+  ...(settings.MAX_MEMORY !== undefined && { maxMemoryBytes: settings.MAX_MEMORY }),
   tls: TLS_CERT || TLS_KEY ? { certFile: TLS_CERT, keyFile: TLS_KEY } : undefined,
   clientIp: clientIpFrom({ trusted: TRUSTED_PROXIES }),
   ...(!limited && { maxConnections: 1_000_000, maxConnectionsPerIp: 1_000_000 }),

@@ -28,6 +28,7 @@ export type {
   HookName,
   Hooks,
   Host,
+  MemoryState,
   Plugin,
   RequestInfo,
   Sent,

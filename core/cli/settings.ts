@@ -66,6 +66,9 @@ export const setting = {
   /** A size such as `512KB` or `1MB`, in bytes. */
   bytes: (fallback: number, help: string): Setting<number> =>
     make((text) => bounded(parseBytes(text), "a size such as 512KB"), fallback, help),
+  /** An optional size such as `512MB` or `2GB`, in bytes. */
+  optionalBytes: (help: string): Setting<number | undefined> =>
+    make((text): number | undefined => checked(parseBytes(text), "a size such as 512MB"), undefined, help),
   /** One of a few words. */
   oneOf: <const Word extends string>(words: readonly Word[], fallback: Word, help: string): Setting<Word> =>
     make((text) => parseWord(words, text), fallback, `${help}: ${words.join(", ")}`),
@@ -230,13 +233,17 @@ export function parseDuration(text: string): number {
 }
 
 function parseBytes(text: string): number {
-  const [, amount, unit] = text.trim().toUpperCase().match(/^(\d+) ?([KM]?)B?$/) ?? [];
-  return Number(amount) * (unit === "M" ? 1024 ** 2 : unit === "K" ? 1024 : 1);
+  const [, amount, unit] = text.trim().toUpperCase().match(/^(\d+) ?([KMG]?)B?$/) ?? [];
+  return Number(amount) * 1024 ** ["", "K", "M", "G"].indexOf(unit ?? "");
 }
 
 /** Bounds a number to what timers and buffers accept. */
 function bounded(value: number, rule: string): number {
-  if (value > 0 && value < 2 ** 31) return value;
+  return checked(value < 2 ** 31 ? value : NaN, rule);
+}
+
+function checked(value: number, rule: string): number {
+  if (value > 0 && Number.isSafeInteger(value)) return value;
   throw new Error(rule);
 }
 

@@ -34,6 +34,11 @@ export class Backlog {
     return this.#waiting !== undefined;
   }
 
+  /** Bytes that wait here. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
+  }
+
   /** Bytes that wait here and in the transport. */
   get bytes(): number {
     return this.#waitingBytes + this.transport.buffered;

@@ -21,6 +21,11 @@ export class Inbox {
     this.#maxBytes = maxWaitingBytes;
   }
 
+  /** Bytes that wait. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Adds a message. Returns `false` if it does not fit; a single one always fits. */
   push(message: Message): boolean {
     const bytes = this.#bytes + message.length + MESSAGE_BYTES;

@@ -71,6 +71,11 @@ export class Liveness {
     this.#slotOf.set(conn, slot);
   }
 
+  /** Pings all connections now. */
+  pingAll(): void {
+    for (const slot of this.#slots) this.#ping(slot);
+  }
+
   delete(conn: ServerConnection): void {
     this.#slotOf.get(conn)?.connections.delete(conn);
     this.#slotOf.delete(conn);
@@ -85,17 +90,13 @@ export class Liveness {
     for (const slot of this.#slots) if (slot.due <= this.#freeTicks) this.#check(slot);
     const from = this.#turn;
     this.#turn = Math.round((this.#clock.monotonicTime() - this.#startedAt) / this.#tickMs);
-    if (this.#turn - from > STALL_TURNS) return this.#pingAll();
+    // After a stall, many clients are about to leave. Their readers were not slow: nothing was sent to them.
+    if (this.#turn - from > STALL_TURNS) return this.pingAll();
     for (let turn = from + 1; turn <= this.#turn; turn++) {
       const slot = this.#slotAt(turn);
       for (const conn of slot.connections) conn.checkReader();
       this.#ping(slot);
     }
-  }
-
-  /** After a stall, many clients are about to leave. Their readers were not slow: nothing was sent to them. */
-  #pingAll(): void {
-    for (const slot of this.#slots) this.#ping(slot);
   }
 
   #slotAt(turn: number): Slot {

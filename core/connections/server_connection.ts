@@ -5,7 +5,9 @@ import { exceedsBytes, type FrameKind, type Message } from "../contract/framing.
 import type { Sent } from "../contract/plugin.ts";
 import type { Transport, TransportEvents } from "../contract/transport.ts";
 import { Backlog, type BacklogLimits } from "./backlog.ts";
+import type { ConnectionHooks } from "./connection_hooks.ts";
 import { Inbox, type InboxLimits } from "./inbox.ts";
+import type { Guarded } from "./memory_guard.ts";
 import type { Batch, Lane, Outbox } from "./outbox.ts";
 import type { Turns } from "./turns.ts";
 
@@ -13,18 +15,6 @@ import type { Turns } from "./turns.ts";
 export interface Limits extends BacklogLimits, InboxLimits {
   /** Bytes of one message from a client. */
   readonly maxMessageBytes: number;
-}
-
-/** The plugins' hooks, as connections call them. */
-export interface ConnectionHooks {
-  open(conn: Connection, upgrade: Upgrade): void;
-  close(conn: Connection, why: Closed): void;
-  /** Returns whether a plugin dropped the message. */
-  message(conn: Connection, data: Message): boolean;
-  /** Logs a failure with the plugin's and the hook's name. */
-  failed(plugin: string, hook: string, error: unknown): void;
-  /** Logs a rejection of what a hook returned. */
-  contain(plugin: string, hook: string, returned: unknown): void;
 }
 
 /** What the connections of one endpoint and format share, so that each of them stays small. */
@@ -50,10 +40,11 @@ const TURN_BYTES = 65_536;
 const MAX_PINGS = 2;
 
 /** A connection: plugins see a {@linkcode Connection}, the transport sees {@linkcode TransportEvents}. */
-export class ServerConnection implements Connection, TransportEvents {
+export class ServerConnection implements Connection, Guarded, TransportEvents {
   readonly id: string = crypto.randomUUID();
   readonly ip: string;
   readonly openedAt: number;
+  quietPings: number;
   readonly #wiring: Wiring;
   readonly #backlog: Backlog;
   #session: Session<Message> | undefined;
@@ -73,6 +64,8 @@ export class ServerConnection implements Connection, TransportEvents {
     this.#backlog = new Backlog(transport, wiring.limits);
     this.ip = ip;
     this.openedAt = openedAt;
+    // The client cannot send on an HTTP stream, which has no ping.
+    this.quietPings = transport.ping === undefined ? 0 : Infinity;
   }
 
   get endpoint(): Endpoint {
@@ -89,6 +82,10 @@ export class ServerConnection implements Connection, TransportEvents {
 
   get queuedBytes(): number {
     return this.#backlog.bytes;
+  }
+
+  get heldBytes(): number {
+    return this.#backlog.waitingBytes + (this.#inbox?.bytes ?? 0);
   }
 
   send(message: Message): boolean {
@@ -178,6 +175,7 @@ export class ServerConnection implements Connection, TransportEvents {
 
   receive(data: Message): void {
     this.#heard = true;
+    this.quietPings = 0;
     if (this.#state !== "open") return;
     const refusal = this.#refusal(data);
     if (refusal !== undefined) return this.close(refusal);
@@ -202,6 +200,7 @@ export class ServerConnection implements Connection, TransportEvents {
   /** Asks for a sign of life with the protocol's ping, else with the transport's. */
   ping(): void {
     if (!this.open) return;
+    if (this.#backlog.transport.ping !== undefined) this.quietPings++;
     if (this.#leaving !== undefined && ++this.#leaving.pings > MAX_PINGS) {
       return this.close(this.#leaving.why);
     }

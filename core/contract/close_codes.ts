@@ -73,6 +73,8 @@ export const closeCodes = {
   noPong: { code: 3012, reason: "no pong" },
   /** Too many messages wait for a handler. */
   tooManyRequests: { code: 3013, reason: "too many requests" },
+  /** The server is short of memory, and the client sends nothing that is complete. Reconnect later. */
+  outOfMemory: { code: 3014, reason: "server out of memory" },
   /** The token is invalid. */
   invalidToken: { code: 3500, reason: "invalid token" },
   /** The client does not follow the protocol. */

@@ -39,6 +39,14 @@ export interface Sent {
   chars: number;
 }
 
+/** How much memory is left. */
+export interface MemoryState {
+  /** 0: enough. 1: new clients are refused. 2: also, clients that send nothing complete are disconnected. */
+  readonly level: 0 | 1 | 2;
+  /** Maximum bytes of the process. */
+  readonly maxBytes: number;
+}
+
 /** The kernel, as a plugin uses it between `start` and `stop`. */
 export interface Host {
   /** The plugin's log. Records carry the plugin's name. */
@@ -55,6 +63,8 @@ export interface Host {
   readonly problems: readonly string[];
   /** Resolves when the server cannot recover from a problem and should be restarted. */
   readonly failed: Promise<Error>;
+  /** How much memory is left. */
+  readonly memory: MemoryState;
   /** Maximum connections of all clients. */
   readonly maxConnections: number;
   /** How often connections are pinged. */

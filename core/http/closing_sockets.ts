@@ -38,6 +38,11 @@ export class ClosingSockets {
     this.#cancel = undefined;
   }
 
+  /** Ends all of them now. */
+  endAll(): void {
+    for (const socket of this.#left.keys()) end(socket);
+  }
+
   #sweep(): void {
     // While the event loop is blocked, answers cannot be read.
     if (!this.#loopTurned) return;

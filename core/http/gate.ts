@@ -5,27 +5,25 @@
  */
 
 import { Inbox } from "../connections/inbox.ts";
+import { collectGarbage, readMemory } from "../connections/memory.ts";
+import { MemoryGuard } from "../connections/memory_guard.ts";
 import { Liveness, type LivenessOptions } from "../connections/liveness.ts";
 import { Outbox } from "../connections/outbox.ts";
 import { Turns } from "../connections/turns.ts";
-import {
-  type ConnectionHooks,
-  type Limits,
-  ServerConnection,
-  type Wiring,
-} from "../connections/server_connection.ts";
+import type { ConnectionHooks } from "../connections/connection_hooks.ts";
+import { type Limits, ServerConnection, type Wiring } from "../connections/server_connection.ts";
 import type { Clock } from "../contract/clock.ts";
 import { closeCodes } from "../contract/close_codes.ts";
 import type { Connection } from "../contract/connection.ts";
 import type { Endpoint, Upgrade } from "../contract/endpoint.ts";
 import { refusal } from "../contract/errors.ts";
 import type { Framing } from "../contract/framing.ts";
-import { networkOf } from "../contract/network.ts";
+import type { Log } from "../contract/log.ts";
 import type { Admission, Sent, ServerState } from "../contract/plugin.ts";
 import type { Transport } from "../contract/transport.ts";
 import { ClosingSockets } from "./closing_sockets.ts";
+import { Places } from "./places.ts";
 import { stopIdleTimer } from "./socket_internals.ts";
-import { Tally } from "./tally.ts";
 import { rejectSocket, SocketTransport, upgradeWebSocket, whenOpen } from "./websocket.ts";
 
 /** The limits of all connections together and of each of them. */
@@ -34,6 +32,8 @@ export interface GateLimits extends Limits, LivenessOptions {
   readonly maxConnections: number;
   /** Connections from one address. */
   readonly maxConnectionsPerIp: number;
+  /** Memory of the process. */
+  readonly maxMemoryBytes: number;
 }
 
 /** The plugins' hooks, as the gate calls them. */
@@ -45,6 +45,7 @@ export interface GateHooks extends ConnectionHooks {
 /** What the gate needs from the server. */
 export interface GateOptions {
   readonly hooks: GateHooks;
+  readonly log: Log;
   readonly clock: Clock;
   readonly limits: GateLimits;
   readonly state: () => ServerState;
@@ -66,6 +67,8 @@ export class Gate {
   readonly connections = new Set<ServerConnection>();
   /** What was sent to the clients of each endpoint. */
   readonly sent = new Map<Endpoint, Sent>();
+  /** Keeps clients from using up the memory. */
+  readonly memory: MemoryGuard;
   readonly #options: GateOptions;
   readonly #outbox = new Outbox();
   readonly #turns = new Turns();
@@ -73,25 +76,35 @@ export class Gate {
   readonly #closing: ClosingSockets;
   /** By endpoint and format. */
   readonly #wirings = new Map<Endpoint, Map<unknown, Wiring>>();
-  /** Counts connections, pending admissions, and closed connections whose socket is not gone yet. */
-  readonly #places = new Tally();
-  /** By network. */
-  readonly #placesFrom = new Map<string, number>();
+  readonly #places = new Places();
 
   constructor(options: GateOptions) {
     this.#options = options;
-    this.#liveness = new Liveness(options.clock, options.limits);
-    this.#closing = new ClosingSockets(options.clock);
+    const { clock, log, limits } = options;
+    this.#liveness = new Liveness(clock, limits);
+    this.#closing = new ClosingSockets(clock);
+    this.memory = new MemoryGuard({
+      clock,
+      log,
+      maxBytes: limits.maxMemoryBytes,
+      connections: this.connections,
+      pingAll: () => this.#liveness.pingAll(),
+      endClosing: () => this.#closing.endAll(),
+      read: readMemory,
+      collectGarbage,
+    });
   }
 
-  /** Starts to ping the connections. */
+  /** Starts to ping the connections, and to watch the memory. */
   start(): void {
     this.#liveness.start();
+    this.memory.start();
   }
 
-  /** Stops the pings, when the last connection has gone. */
+  /** Stops both, when the last connection has gone. */
   stop(): void {
     this.#liveness.stop();
+    this.memory.stop();
   }
 
   /** Resolves when all sockets are gone, including those of closed connections. */
@@ -101,7 +114,7 @@ export class Gate {
 
   /** Counts the places that an address and its network take. */
   connectionsFrom(ip: string): number {
-    return this.#placesFrom.get(networkOf(ip)) ?? 0;
+    return this.#places.from(ip);
   }
 
   /** Answers an upgrade request with a WebSocket or a refusal. */
@@ -170,7 +183,7 @@ export class Gate {
     const { endpoint, ip } = applicant;
     const full = this.#refusalIfFull(ip);
     if (full !== undefined) return full;
-    const release = this.#takePlace(ip);
+    const release = this.#places.take(ip);
     const upgrade = toUpgrade(applicant);
     try {
       const refused = await hooks.upgrade(upgrade) ?? await endpoint.upgrade?.(upgrade);
@@ -199,7 +212,7 @@ export class Gate {
     return conn;
   }
 
-  readonly #gone = (conn: ServerConnection): void => this.#releasePlace(conn.ip);
+  readonly #gone = (conn: ServerConnection): void => this.#places.release(conn.ip);
 
   #open({ upgrade, wiring }: Place, transport: Transport): ServerConnection {
     const conn = new ServerConnection(wiring, transport, upgrade.ip, this.#options.clock.wallTime());
@@ -248,29 +261,11 @@ export class Gate {
   #refusalIfFull(ip: string): Response | undefined {
     const { limits, state } = this.#options;
     if (state() !== "ready") return notReady();
-    if (this.#places.count >= limits.maxConnections) return tooMany("Too many connections");
+    if (this.memory.level > 0) return refuse("out_of_memory", "The server is short of memory");
+    if (this.#places.count >= limits.maxConnections) return refuse(TOO_MANY, "Too many connections");
     if (this.connectionsFrom(ip) >= limits.maxConnectionsPerIp) {
-      return tooMany("Too many connections from your address");
+      return refuse(TOO_MANY, "Too many connections from your address");
     }
-  }
-
-  /** Returns a function that releases the place once, however often it is called. */
-  #takePlace(ip: string): () => void {
-    this.#places.add();
-    this.#placesFrom.set(networkOf(ip), this.connectionsFrom(ip) + 1);
-    let released = false;
-    return () => {
-      if (!released) this.#releasePlace(ip);
-      released = true;
-    };
-  }
-
-  #releasePlace(ip: string): void {
-    this.#places.remove();
-    const network = networkOf(ip);
-    const left = this.#placesFrom.get(network)! - 1;
-    if (left === 0) this.#placesFrom.delete(network);
-    else this.#placesFrom.set(network, left);
   }
 }
 
@@ -285,6 +280,8 @@ export function notReady(): Response {
   return refusal(503, "not_ready", "The server is starting or stopping", { "retry-after": "1" });
 }
 
-function tooMany(message: string): Response {
-  return refusal(503, "too_many_connections", message, { "retry-after": "5" });
+const TOO_MANY = "too_many_connections";
+
+function refuse(code: string, message: string): Response {
+  return refusal(503, code, message, { "retry-after": "5" });
 }

@@ -1,3 +1,4 @@
+import { defaultMaxMemory } from "../connections/memory.ts";
 import { type Clock, systemClock } from "../contract/clock.ts";
 import { checkOptions, type OptionGuards } from "../contract/errors.ts";
 import type { ListenOptions, TlsFiles } from "../http/listener.ts";
@@ -25,6 +26,11 @@ export interface ServerOptions {
    * `maxMessageBytes` allows as many. @default {8388608}
    */
   maxWaitingBytes?: number;
+  /**
+   * Maximum memory of the process. From 80 % of it on, new clients are refused. By default three quarters of the memory of
+   * the container or the machine; without the permission to read that, the limit of V8's heap.
+   */
+  maxMemoryBytes?: number;
   /** How often a connection is pinged. @default {25000} */
   pingIntervalMs?: number;
   /** How long a ping may stay unanswered. Must be shorter than the interval. @default {8000} */
@@ -71,7 +77,7 @@ export function completeOptions(
   { port = 8080, hostname, tls, listeners = {}, ...given }: ServerOptions,
 ): CompleteOptions {
   const check = checkOptions("the server");
-  const options = { ...DEFAULTS, ...given };
+  const options = { ...DEFAULTS, ...given, maxMemoryBytes: given.maxMemoryBytes ?? defaultMaxMemory() };
   const { drainMs, clientIp, clock, ...positive } = options;
   const complete = new Map<string, Listening | undefined>();
   complete.set(MAIN, port === false ? undefined : completeListener(check, "", { port, hostname, tls }));
@@ -82,6 +88,7 @@ export function completeOptions(
   for (const [name, value] of Object.entries(positive)) {
     if (name in DEFAULTS) check.positiveInteger(name, value);
   }
+  check.positiveInteger("maxMemoryBytes", options.maxMemoryBytes);
   check.wholeNumber("drainMs", drainMs);
   const { pingIntervalMs, pongTimeoutMs } = positive;
   check.that(drainMs <= MAX_TIMEOUT_MS, "drainMs", "at most 24 days", drainMs);

@@ -143,7 +143,13 @@ export class Server {
   async #start(): Promise<void> {
     const { clock } = this.#options;
     const hooks = this.#hooks = new HookRunner(this.#plugins);
-    const gate = this.#gate = new Gate({ hooks, clock, limits: this.#options, state: () => this.#state });
+    const gate = this.#gate = new Gate({
+      hooks,
+      log: hooks.logOf("kernel"),
+      clock,
+      limits: this.#options,
+      state: () => this.#state,
+    });
     try {
       for (const plugin of this.#plugins) await this.#startPlugin(plugin);
       this.#listen(gate, hooks);
@@ -197,7 +203,7 @@ export class Server {
     const hooks = this.#hooks!;
     const gate = this.#gate!;
     const state = () => this.#state;
-    const problems = () => [...this.#listeners.values()].flatMap(({ problem }) => problem ?? []);
+    const problems = () => [gate.memory, ...this.#listeners.values()].flatMap(({ problem }) => problem ?? []);
     const { clock, maxConnections, pingIntervalMs, listeners } = this.#options;
     return {
       log: hooks.logOf(plugin),
@@ -205,6 +211,7 @@ export class Server {
       connections: gate.connections,
       sent: gate.sent,
       failed: this.#failed.promise,
+      memory: gate.memory,
       maxConnections,
       pingIntervalMs,
       hostnames: [...listeners.values()].flatMap((listener) => listener?.hostname ?? []),

@@ -42,6 +42,12 @@ export function measure(metrics: Metrics, channels: Pick<Channels, "clients">) {
 
   const lag = metrics.histogram("plugboard_event_loop_lag_seconds", "Delay of timers", SECONDS);
   const startedAt = (Date.now() - performance.now()) / 1000;
+  metrics.gauge(
+    "plugboard_memory_level",
+    "0 enough, 1 refuses clients, 2 ends some",
+    () => host?.memory.level ?? 0,
+  );
+  metrics.gauge("plugboard_memory_max_bytes", "Limit of the memory", () => host?.memory.maxBytes ?? 0);
   metrics.gauge("process_resident_memory_bytes", "Resident memory", () => Deno.memoryUsage().rss);
   metrics.gauge("process_heap_bytes", "Heap in use", () => Deno.memoryUsage().heapUsed);
   metrics.gauge("process_start_time_seconds", "Start of the process, seconds since 1970", () => startedAt);

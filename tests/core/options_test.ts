@@ -13,6 +13,8 @@ const bad: [ServerOptions, string][] = [
   [{ maxQueuedBytes: "1MB" as never }, '"maxQueuedBytes" must be a positive integer, got "1MB"'],
   [{ maxWaitingBytes: Infinity }, '"maxWaitingBytes" must be a positive integer, got Infinity'],
   [{ maxWaitingBytes: null as never }, '"maxWaitingBytes" must be a positive integer, got null'],
+  [{ maxMemoryBytes: 0 }, '"maxMemoryBytes" must be a positive integer, got 0'],
+  [{ maxMemoryBytes: "1GB" as never }, '"maxMemoryBytes" must be a positive integer, got "1GB"'],
   [{ pingIntervalMs: 0 }, '"pingIntervalMs" must be a positive integer, got 0'],
   [{ pingIntervalMs: 2 ** 31 }, '"pingIntervalMs" must be at most 24 days, got 2147483648'],
   [{ pongTimeoutMs: 25_000 }, '"pongTimeoutMs" must be shorter than the ping interval, got 25000'],

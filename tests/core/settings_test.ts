@@ -62,19 +62,28 @@ Deno.test("times and sizes have units, and fit timers and buffers", () => {
   const table = {
     TIMEOUT: setting.duration(60_000, "Timeout"),
     SIZE: setting.bytes(1_024, "Size"),
+    MEMORY: setting.optionalBytes("Memory"),
     COUNT: setting.integer(1, "Count", 9, 1),
     ON: setting.flag("On", true),
   };
   const read = (env: Record<string, string>) => readSettings(table, { args: [], env });
-  assert.deepEqual(read({}), { TIMEOUT: 60_000, SIZE: 1_024, COUNT: 1, ON: true });
-  const given = { TIMEOUT: "1m30s", SIZE: "2mb", COUNT: "9", ON: "No" };
-  assert.deepEqual(read(given), { TIMEOUT: 90_000, SIZE: 2_097_152, COUNT: 9, ON: false });
+  assert.deepEqual(read({}), { TIMEOUT: 60_000, SIZE: 1_024, MEMORY: undefined, COUNT: 1, ON: true });
+  const given = { TIMEOUT: "1m30s", SIZE: "2mb", MEMORY: "6GB", COUNT: "9", ON: "No" };
+  assert.deepEqual(read(given), {
+    TIMEOUT: 90_000,
+    SIZE: 2_097_152,
+    MEMORY: 6_442_450_944,
+    COUNT: 9,
+    ON: false,
+  });
   for (
     const [env, message] of [
       [{ TIMEOUT: "60" }, 'TIMEOUT must be a time such as 60s, got "60"'],
       [{ TIMEOUT: "597h" }, 'TIMEOUT must be a time such as 60s, got "597h"'],
       [{ SIZE: "2G" }, 'SIZE must be a size such as 512KB, got "2G"'],
       [{ SIZE: "2048MB" }, 'SIZE must be a size such as 512KB, got "2048MB"'],
+      [{ MEMORY: "0MB" }, 'MEMORY must be a size such as 512MB, got "0MB"'],
+      [{ MEMORY: "9999999999GB" }, 'MEMORY must be a size such as 512MB, got "9999999999GB"'],
       [{ COUNT: "0" }, 'COUNT must be a whole number from 1 up to 9, got "0"'],
     ] as const
   ) assert.throws(() => read(env), { code: "bad_setting", message });

@@ -18,6 +18,7 @@ import { pipe } from "./plugins/protocols/pipe.ts";
 import { sqlitePersister, tinybase } from "./plugins/protocols/tinybase.ts";
 import { limitSettings, limitsFrom, rateLimits } from "./plugins/rate_limits.ts";
 import { rpc } from "./plugins/rpc.ts";
+import { schedule } from "./plugins/schedule.ts";
 import { clientIpFrom } from "./plugins/shared/client_ip.ts";
 import { sqlEvents } from "./plugins/sql_events.ts";
 import { sqliteBroker } from "./plugins/sqlite_broker.ts";
@@ -90,6 +91,7 @@ const bus = server.use(channels({
   access,
 }));
 server.use(messageChecks({ channels: bus }));
+server.use(schedule({ channels: bus, store }));
 const people = server.use(presence({ channels: bus }));
 
 const tracing = server.use(trace({ channels: bus, otel, allow: access.allowRequest("admin", "trace") }));

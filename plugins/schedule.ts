@@ -1,0 +1,198 @@
+/**
+ * Schedule: publications at a moment, after a delay, or again and again. They are in the database, so that a restart loses
+ * none.
+ *
+ * ```ts
+ * import { Server } from "@plugboard/server";
+ * import { channels } from "@plugboard/server/channels";
+ * import { persistence } from "@plugboard/server/persistence";
+ * import { schedule } from "@plugboard/server/schedule";
+ *
+ * const server = new Server({ port: 0 });
+ * const store = server.use(persistence({ path: ":memory:" }));
+ * const bus = server.use(channels());
+ * const later = server.use(schedule({ channels: bus, store }));
+ * await server.start();
+ *
+ * const { id } = await later.publish("orders:17", { remind: true }, { delay: 600_000 });
+ * await later.publish("news", { edition: "morning" }, { every: "0 7 * * *", timezone: "Europe/Berlin", id: "news" });
+ * await later.cancel(id);
+ *
+ * await server.stop();
+ * ```
+ *
+ * What fell due while the server was down is published when it is back, in order, if it is not too old. A recurring
+ * publication that was missed several times is published once.
+ *
+ * @module
+ */
+
+import { checkOptions, type Host, PlugboardError, type Plugin, systemClock } from "../core/mod.ts";
+import type { Bus, ChannelControl } from "./channels.ts";
+import type { Store } from "./persistence.ts";
+import {
+  type EntryRow,
+  lastSeq,
+  list,
+  MIGRATIONS,
+  type NewEntry,
+  put,
+  removeById,
+  sizeOf,
+  storedSkew,
+  totals,
+} from "./schedule/entries.ts";
+import { Quota } from "./schedule/quota.ts";
+import { recurrence } from "./schedule/recurrence.ts";
+import { entryOf } from "./schedule/request.ts";
+import { Runner } from "./schedule/runner.ts";
+import { Times } from "./schedule/times.ts";
+import type { Schedule, Scheduled } from "./schedule/types.ts";
+
+export type * from "./schedule/types.ts";
+
+/** Options of {@linkcode schedule}. */
+export interface ScheduleOptions {
+  /** Where to publish. */
+  channels: Pick<Bus & ChannelControl, "publish" | "namespaceOf">;
+  /** The database. */
+  store: Pick<Store, "all" | "get" | "write" | "migrate" | "problem">;
+  /** How late a publication may be after the server was down, or while it fails. @default {3600000} an hour */
+  maxLateMs?: number;
+  /** The maximum number of scheduled publications. @default {100000} */
+  maxPublications?: number;
+  /** The maximum number of those of one user. @default {1000} */
+  maxPerUser?: number;
+  /** The maximum bytes of all of them; one user may have a tenth. @default {268435456} */
+  maxBytes?: number;
+  /**
+   * Whether this process publishes what is due; asked ten times a second. Of several processes that share the scheduled
+   * publications, one does. @default {always}
+   */
+  leads?: () => boolean;
+}
+
+/** How often to look for what is due. */
+const LOOK_MS = 100;
+
+/** The maximum number of publications in a list. */
+const MAX_LISTED = 1_000;
+
+/** Publishes later. */
+export function schedule(options: ScheduleOptions): Plugin<Schedule> {
+  const { channels, store, maxLateMs = 3_600_000, leads = () => true } = options;
+  const { maxPublications = 100_000, maxPerUser = 1_000, maxBytes = 268_435_456 } = options;
+  const limits = { maxLateMs, maxPublications, maxPerUser, maxBytes };
+  const check = checkOptions("schedule");
+  for (const [name, value] of Object.entries(limits)) check.positiveInteger(name, value);
+
+  const quota = new Quota(limits);
+  const pattern = recurrence();
+  let host: Host | undefined;
+  let times = new Times(systemClock, 0);
+  let runner: Runner | undefined;
+  let opening: Promise<void> | undefined;
+  let endLooking = () => {};
+
+  async function open({ clock, log }: Host): Promise<void> {
+    await store.migrate("schedule", MIGRATIONS);
+    for (const { owner, size, entries } of totals(store)) quota.add(owner, size, entries);
+    times = new Times(clock, storedSkew(store));
+    runner = new Runner({
+      channels,
+      store,
+      clock,
+      log,
+      times,
+      quota,
+      pattern,
+      maxLateMs,
+      earlierTo: lastSeq(store),
+    });
+  }
+
+  /** Resolves when the tables are there. */
+  function ready(): Promise<void> {
+    if (host === undefined) {
+      return Promise.reject(new PlugboardError("not_started", "The schedule opens when the server starts"));
+    }
+    return opening ??= open(host).catch((error) => {
+      opening = undefined;
+      throw error;
+    });
+  }
+
+  async function add(entry: NewEntry): Promise<number> {
+    const size = sizeOf(entry);
+    quota.reserve(entry.owner, size);
+    try {
+      const { planned, replaced } = await store.write((tx) => put(tx, entry));
+      if (replaced !== undefined) quota.release(replaced.owner, replaced.size);
+      return planned;
+    } catch (error) {
+      quota.release(entry.owner, size);
+      throw error;
+    }
+  }
+
+  /** As the caller sees it: delays are told by the wall clock. */
+  function shown(
+    { id, channel, owner, steady, planned, every, timezone }: Omit<NewEntry, "payload" | "options">,
+  ): Scheduled {
+    return {
+      id,
+      channel,
+      at: steady === 1 ? planned + times.skew : planned,
+      ...(every !== null && { every, timezone: timezone! }),
+      ...(owner !== null && { owner }),
+    };
+  }
+
+  return {
+    name: "schedule",
+    api: {
+      async publish(channel, data, request) {
+        await ready();
+        const entry = entryOf(channel, data, request, { channels, times, pattern });
+        await runner!.settled(entry.id);
+        return shown({ ...entry, planned: await add(entry) });
+      },
+      async list(query = {}) {
+        await ready();
+        const { limit = 100 } = query;
+        if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LISTED) {
+          throw new PlugboardError(
+            "bad_request",
+            `"limit" must be between 1 and ${MAX_LISTED}, got ${limit}`,
+          );
+        }
+        return list(store, { ...query, limit }).map((row: EntryRow) => shown(row));
+      },
+      async cancel(id, { owner } = {}) {
+        await ready();
+        await runner!.settled(id);
+        const removed = await store.write((tx) => removeById(tx, id, owner));
+        if (removed === undefined) return false;
+        quota.release(removed.owner, removed.size);
+        return true;
+      },
+    },
+    async start(given) {
+      host = given;
+      try {
+        await ready();
+      } catch (error) {
+        // While the file has a problem, the schedule waits for it.
+        if (store.problem === undefined) throw error;
+      }
+      endLooking = given.clock.every(LOOK_MS, () => {
+        if (runner === undefined) void ready().catch(() => {});
+        else if (leads()) runner.look();
+      });
+    },
+    async stop() {
+      endLooking();
+      await runner?.stop();
+    },
+  };
+}

@@ -22,48 +22,47 @@ const MAX_LISTS = 16;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
+/** For two payloads at a time: to allocate bytes takes longer than to encode into them. */
+const scratch = [new Uint8Array(MAX_BYTES), new Uint8Array(MAX_BYTES)] as const;
 
 /** The difference between the payloads of two publications, in Fossil's format. */
 export class Delta {
-  /** The encoded delta; text in UTF-8 if the payloads are JSON. */
-  readonly bytes: Uint8Array;
-  #text: string | undefined;
+  readonly #content: string | Uint8Array;
+  #bytes: Uint8Array | undefined;
 
-  /** Takes an encoded delta. */
-  constructor(bytes: Uint8Array) {
-    this.bytes = bytes;
+  /** Takes a delta of texts or of bytes. */
+  constructor(content: string | Uint8Array) {
+    this.#content = content;
   }
 
-  /** The delta between JSON texts. */
-  get text(): string {
-    return this.#text ??= decoder.decode(this.bytes);
+  /** The delta of JSON texts; `undefined` for payloads that are bytes. */
+  get text(): string | undefined {
+    return typeof this.#content === "string" ? this.#content : undefined;
   }
-}
 
-/** A payload that a delta can start from. */
-export interface DeltaBase {
-  readonly payload: Payload;
-  readonly bytes: Uint8Array;
-}
-
-/** Prepares a payload; `undefined` if it is too large. */
-export function deltaBase(payload: Payload): DeltaBase | undefined {
-  if (payload.content.length > MAX_BYTES) return undefined;
-  // The bytes that a payload remembers would stay in the history with it.
-  const bytes = payload.isBinary ? payload.bytes : encoder.encode(payload.text);
-  return bytes.length > MAX_BYTES ? undefined : { payload, bytes };
+  /** The delta of the payloads' bytes. */
+  get bytes(): Uint8Array {
+    return this.#bytes ??= typeof this.#content === "string" ? encoder.encode(this.#content) : this.#content;
+  }
 }
 
 /** Returns the delta between two payloads; `undefined` if the second is to be sent as it is. */
-export function deltaBetween(from: DeltaBase | undefined, to: DeltaBase | undefined): Delta | undefined {
-  if (from === undefined || to === undefined || from.payload.isBinary !== to.payload.isBinary) {
-    return undefined;
-  }
-  const delta = encodeDelta(from.bytes, to.bytes, {
-    maxBytes: to.bytes.length - MARK_BYTES,
-    text: !to.payload.isBinary,
-  });
-  return delta && new Delta(delta);
+export function deltaBetween(from: Payload, to: Payload): Delta | undefined {
+  if (from.isBinary !== to.isBinary) return undefined;
+  const source = bytesOf(from, scratch[0]);
+  const target = source && bytesOf(to, scratch[1]);
+  if (target === undefined) return undefined;
+  const options = { maxBytes: target.length - MARK_BYTES, text: !to.isBinary };
+  const delta = encodeDelta(source!, target, options);
+  return delta && new Delta(options.text ? decoder.decode(delta) : delta.slice());
+}
+
+/** Returns the bytes of a payload; `undefined` if they are too many. */
+function bytesOf({ content }: Payload, into: Uint8Array<ArrayBuffer>): Uint8Array | undefined {
+  if (content.length > MAX_BYTES) return undefined;
+  if (typeof content !== "string") return content;
+  const { read, written } = encoder.encodeInto(content, into);
+  return read === content.length ? into.subarray(0, written) : undefined;
 }
 
 /** Deltas between each publication and the next. Clients that reconnect together share them. */
@@ -89,12 +88,11 @@ export class RecoveryDeltas {
 
 function encodeAll(publications: readonly Publication[]): (Delta | undefined)[] {
   let bytes = 0;
-  let before: DeltaBase | undefined;
+  let before: Payload | undefined;
   return publications.map(({ payload }) => {
-    const base = bytes > MAX_LIST_BYTES ? undefined : deltaBase(payload);
+    const delta = before === undefined || bytes > MAX_LIST_BYTES ? undefined : deltaBetween(before, payload);
     bytes += payload.content.length;
-    const delta = deltaBetween(before, base);
-    before = base;
+    before = payload;
     return delta;
   });
 }

@@ -33,42 +33,60 @@ const [NEWLINE, AT, COMMA, COLON, SEMICOLON] = Array.from("\n@,:;", (char) => ch
 
 /**
  * Returns the delta from `source` to `target`, or `undefined` if it has more than `maxBytes`. For UTF-8 `text`, the delta
- * is text too.
+ * is text too. The bytes are valid until the next call.
  */
 export function encodeDelta(
   source: Uint8Array,
   target: Uint8Array,
   { maxBytes, text }: { maxBytes: number; text: boolean },
 ): Uint8Array | undefined {
-  const out = new Writer(target, maxBytes, text);
-  const prefix = match(source, 0, target, 0, target.length);
-  const suffix = matchBack(source, source.length, target, target.length, prefix);
-  const end = target.length - suffix;
+  const [from, to] = [new Words(source), new Words(target)];
+  const out = new Writer(to, maxBytes, text);
+  const prefix = match(from, 0, to, 0, to.length);
+  const suffix = matchBack(from, from.length, to, to.length, prefix);
+  const end = to.length - suffix;
   out.copy(0, 0, prefix);
-  if (end - prefix >= MIN_SEARCH && source.length >= BLOCK) copyBlocks(source, target, prefix, end, out);
-  if (suffix > 0) out.copy(source.length - suffix, end, suffix);
+  if (end - prefix >= MIN_SEARCH && from.length >= BLOCK) copyBlocks(from, to, prefix, end, out);
+  if (suffix > 0) out.copy(from.length - suffix, end, suffix);
   return out.finish();
 }
 
+/** Bytes, and a view to read four of them at a time. */
+class Words {
+  readonly bytes: Uint8Array;
+  readonly length: number;
+  readonly view: DataView;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+    this.length = bytes.length;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
+}
+
 /** Copies what it finds of a part of the target in the source. */
-function copyBlocks(source: Uint8Array, target: Uint8Array, start: number, end: number, out: Writer): void {
-  const blocks = indexBlocks(source);
+function copyBlocks(source: Words, target: Words, start: number, end: number, out: Writer): void {
+  const blocks = indexBlocks(source.bytes);
+  const { bytes } = target;
   let misses = 0;
   let from = start;
   for (let hash: number | undefined; from + BLOCK <= end;) {
-    hash ??= hashOf(target, from);
+    hash ??= hashOf(bytes, from);
     const block = blocks[slot(hash, blocks)]! - 1;
-    if (block >= 0 && sameBlock(source, block, target, from)) {
-      const back = matchBack(source, block, target, from, out.written);
-      const length = back + BLOCK + match(source, block + BLOCK, target, from + BLOCK, end);
-      out.copy(block - back, from - back, length);
-      from = Math.max(out.written, from + 1);
-      hash = undefined;
-      continue;
+    if (block >= 0) {
+      const length = match(source, block, target, from, end);
+      if (length >= BLOCK) {
+        const back = matchBack(source, block, target, from, out.written);
+        out.copy(block - back, from - back, back + length);
+        from = Math.max(out.written, from + 1);
+        hash = undefined;
+        continue;
+      }
+      if (++misses > MAX_MISSES) return;
     }
-    if (block >= 0 && ++misses > MAX_MISSES || out.full) return;
+    if (out.full) return;
     if (from + BLOCK < end) {
-      hash = Math.imul(hash - Math.imul(target[from]!, LEAVING), FACTOR) + target[from + BLOCK]! | 0;
+      hash = Math.imul(hash - Math.imul(bytes[from]!, LEAVING), FACTOR) + bytes[from + BLOCK]! | 0;
     }
     from++;
   }
@@ -95,44 +113,50 @@ function hashOf(bytes: Uint8Array, start: number): number {
   return hash;
 }
 
-function sameBlock(source: Uint8Array, a: number, target: Uint8Array, b: number): boolean {
-  for (let i = 0; i < BLOCK; i++) if (source[a + i] !== target[b + i]) return false;
-  return true;
-}
-
-function match(source: Uint8Array, a: number, target: Uint8Array, b: number, end: number): number {
+/** Returns how many bytes from two positions on are the same. */
+function match(source: Words, a: number, target: Words, b: number, end: number): number {
   const most = Math.min(source.length - a, end - b);
+  const [from, to] = [source.view, target.view];
   let length = 0;
-  while (length < most && source[a + length] === target[b + length]) length++;
+  while (length + 4 <= most && from.getInt32(a + length) === to.getInt32(b + length)) length += 4;
+  while (length < most && from.getInt8(a + length) === to.getInt8(b + length)) length++;
   return length;
 }
 
-/** Matches backward, to what is written already. */
-function matchBack(source: Uint8Array, a: number, target: Uint8Array, b: number, start: number): number {
+/** Returns how many bytes before two positions are the same, back to `start` in the target. */
+function matchBack(source: Words, a: number, target: Words, b: number, start: number): number {
   const most = Math.min(a, b - start);
+  const [from, to] = [source.view, target.view];
   let length = 0;
-  while (length < most && source[a - 1 - length] === target[b - 1 - length]) length++;
+  while (length + 4 <= most && from.getInt32(a - length - 4) === to.getInt32(b - length - 4)) length += 4;
+  while (length < most && from.getInt8(a - length - 1) === to.getInt8(b - length - 1)) length++;
   return length;
 }
+
+/** Where deltas are written: to allocate so many bytes takes longer than to fill them. */
+let buffer = new Uint8Array(4_096);
 
 /** Writes the commands of a delta until it is too long. */
 class Writer {
   /** The bytes of the target that the commands produce so far. */
   written = 0;
-  readonly #target: Uint8Array;
+  readonly #target: Words;
   readonly #text: boolean;
+  readonly #most: number;
   readonly #out: Uint8Array;
   #length = 0;
 
-  constructor(target: Uint8Array, maxBytes: number, text: boolean) {
+  constructor(target: Words, maxBytes: number, text: boolean) {
     this.#target = target;
     this.#text = text;
-    this.#out = new Uint8Array(Math.max(0, Math.min(maxBytes, target.length + 32)));
+    this.#most = Math.min(maxBytes, target.length + 64);
+    if (buffer.length < this.#most) buffer = new Uint8Array(this.#most * 2);
+    this.#out = buffer;
     this.#number(target.length, NEWLINE);
   }
 
   get full(): boolean {
-    return this.#length > this.#out.length;
+    return this.#length > this.#most;
   }
 
   /** Writes the target up to `to` as a literal, then a copy of the source. Does nothing if that is not worth it. */
@@ -159,18 +183,17 @@ class Writer {
 
   /** Whether a byte of the target is inside a character. */
   #continues(index: number): boolean {
-    return (this.#target[index]! & 0xc0) === 0x80;
+    return (this.#target.bytes[index]! & 0xc0) === 0x80;
   }
 
   #literal(end: number): void {
     const { written } = this;
     if (end === written) return;
     this.#number(end - written, COLON);
-    const length = end - written;
-    if (this.#length + length <= this.#out.length) {
-      this.#out.set(this.#target.subarray(written, end), this.#length);
+    if (this.#length + end - written <= this.#most) {
+      for (let i = written; i < end; i++) this.#out[this.#length + i - written] = this.#target.bytes[i]!;
     }
-    this.#length += length;
+    this.#length += end - written;
     this.written = end;
   }
 
@@ -186,14 +209,13 @@ class Writer {
   }
 }
 
-/** The sum of the words of four bytes, the first byte being the highest. */
-function checksum(bytes: Uint8Array): number {
+/** The sum of all words, with zeros after the end. */
+function checksum(target: Words): number {
+  const { bytes, length, view } = target;
   let sum = 0;
   let i = 0;
-  for (; i + 4 <= bytes.length; i += 4) {
-    sum = sum + (bytes[i]! << 24 | bytes[i + 1]! << 16 | bytes[i + 2]! << 8 | bytes[i + 3]!) | 0;
-  }
-  for (let shift = 24; i < bytes.length; i++, shift -= 8) sum = sum + (bytes[i]! << shift) | 0;
+  for (; i + 4 <= length; i += 4) sum = sum + view.getInt32(i) | 0;
+  for (let shift = 24; i < length; i++, shift -= 8) sum = sum + (bytes[i]! << shift) | 0;
   return sum >>> 0;
 }
 

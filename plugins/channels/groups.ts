@@ -7,7 +7,7 @@
 
 import { Audience, type Connection } from "../../core/mod.ts";
 import type { Payload } from "../shared/payload.ts";
-import { type DeltaBase, deltaBase, deltaBetween } from "./deltas.ts";
+import { deltaBetween } from "./deltas.ts";
 import type { Publication } from "./publications.ts";
 import type { CompiledFilter } from "./tag_filter.ts";
 import type { PushForm, Subscription } from "./types.ts";
@@ -58,8 +58,8 @@ class DeltaGroup {
   readonly #following = new Group();
   /** Get the next publication as it is. */
   readonly #fresh = new Group();
-  /** The latest publication, or `undefined` if the next cannot be a delta. */
-  #base: DeltaBase | undefined;
+  /** The latest payload, or `undefined` if the next cannot be sent as a delta. */
+  #base: Payload | undefined;
 
   get size(): number {
     return this.#following.size + this.#fresh.size;
@@ -82,8 +82,8 @@ class DeltaGroup {
 
   /** A new member has received this payload, and will receive what is published next. */
   received(conn: Connection, payload: Payload): void {
-    if (this.#following.size === 0) this.#base = deltaBase(payload);
-    else if (this.#base?.payload.content !== payload.content) return;
+    if (this.#following.size === 0) this.#base = payload;
+    else if (this.#base?.content !== payload.content) return;
     this.#fresh.move(conn, this.#following);
   }
 
@@ -95,8 +95,8 @@ class DeltaGroup {
     ahead: ReadonlySet<Connection> | undefined,
   ): number {
     // What the history does not have is sent to some members only, or between what others have read ahead.
-    const next = offset > 0 ? deltaBase(payload) : undefined;
-    const delta = this.#following.size > 0 ? deltaBetween(this.#base, next) : undefined;
+    const base = offset > 0 && this.#following.size > 0 ? this.#base : undefined;
+    const delta = base && deltaBetween(base, payload);
     let receivers = this.#following.send(send, channelId, { deltas: true, ...(delta && { delta }) });
     if (this.#fresh.size > 0) {
       receivers += this.#fresh.send(send, channelId, { deltas: true });
@@ -104,7 +104,7 @@ class DeltaGroup {
         for (const conn of this.#fresh) if (!ahead?.has(conn)) this.#fresh.move(conn, this.#following);
       }
     }
-    this.#base = next;
+    this.#base = offset > 0 ? payload : undefined;
     return receivers;
   }
 }

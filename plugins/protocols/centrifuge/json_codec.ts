@@ -219,9 +219,8 @@ type TextForm = Pick<PushForm, "deltas" | "delta">;
 
 /** Where the SDK expects deltas, it expects payloads as texts, too. A delta of bytes is no text. */
 function dataText(payload: Payload, delta: Delta | undefined): string {
-  return delta === undefined || payload.isBinary
-    ? quote(jsonOf(payload))
-    : `${quote(delta.text)},"delta":true`;
+  const text = delta?.text;
+  return text === undefined ? quote(jsonOf(payload)) : `${quote(text)},"delta":true`;
 }
 
 const infoText = encodeOnce(({ user, client, connInfo, chanInfo }: ClientInfo) => {

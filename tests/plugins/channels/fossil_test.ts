@@ -9,7 +9,7 @@ const encoder = new TextEncoder();
 const strict = new TextDecoder("utf-8", { fatal: true });
 
 const delta = (source: Uint8Array, target: Uint8Array, text = false) =>
-  encodeDelta(source, target, { maxBytes: Infinity, text })!;
+  encodeDelta(source, target, { maxBytes: Infinity, text })!.slice();
 const deltaOfTexts = (source: string, target: string) =>
   strict.decode(delta(encoder.encode(source), encoder.encode(target), true));
 

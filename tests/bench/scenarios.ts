@@ -1,6 +1,7 @@
 /** The scenarios. Add a budget as a case in one of these files, or in a new one. */
 
 import { authScenario } from "./scenarios/auth.ts";
+import { deltasScenario } from "./scenarios/deltas.ts";
 import { durableScenario } from "./scenarios/durable.ts";
 import { durableWritesScenario } from "./scenarios/durable_writes.ts";
 import { echoScenario } from "./scenarios/echo.ts";
@@ -19,6 +20,7 @@ export const scenarios: readonly Scenario[] = [
   hooksScenario,
   echoScenario,
   fanoutScenario,
+  deltasScenario,
   idleScenario,
   authScenario,
   durableWritesScenario,

@@ -17,6 +17,8 @@ export interface SocketTarget {
 const CENTRIFUGE = [
   '{"id":1,"connect":{}}',
   '{"id":2,"subscribe":{"channel":TEXT,"recover":true,"offset":VALUE,"epoch":TEXT}}',
+  '{"id":11,"subscribe":{"channel":"chat:a","recover":true,"delta":"fossil","flag":VALUE}}',
+  '{"id":12,"subscribe":{"channel":"chat:a","tf":{"op":"or","nodes":[{"key":TEXT,"cmp":"lt","val":TEXT},VALUE]},"flag":1}}',
   '{"id":3,"publish":{"channel":"chat:a","data":VALUE}}',
   '{"id":4,"history":{"channel":TEXT,"limit":VALUE,"since":{"offset":1,"epoch":TEXT},"reverse":true}}',
   '{"id":5,"presence":{"channel":"chat:a"}}\n{"id":6,"presence_stats":{"channel":TEXT}}',

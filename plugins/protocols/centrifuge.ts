@@ -44,13 +44,14 @@ import type { RateLimits } from "../rate_limits.ts";
 import type { Rpc } from "../rpc.ts";
 import { Payload } from "../shared/payload.ts";
 import type { Codec } from "./centrifuge/codec.ts";
-import { disconnects, type ErrorReply, errorReply } from "./centrifuge/codes.ts";
+import { disconnects, type ErrorReply, errorReply, uniDisconnect } from "./centrifuge/codes.ts";
 import { localOrigins } from "./centrifuge/cors.ts";
 import { jsonCodec } from "./centrifuge/json_codec.ts";
 import { protobufCodec } from "./centrifuge/protobuf_codec.ts";
 import { CentrifugeSession, type Shared } from "./centrifuge/session.ts";
 import type { CentrifugeAccess } from "./centrifuge/sign_in.ts";
 import { streams } from "./centrifuge/streams.ts";
+import { uniCodec } from "./centrifuge/uni_codec.ts";
 
 export type * from "./centrifuge/codec.ts";
 export { DisconnectError, type ErrorReply } from "./centrifuge/codes.ts";
@@ -88,6 +89,12 @@ export interface CentrifugeOptions {
   ssePath?: string;
   /** Where clients of both streams send their messages. @default {"/emulation"} */
   emulationPath?: string;
+  /** Path of WebSockets of clients that only receive. @default {"/connection/uni_websocket"} */
+  uniWebsocketPath?: string;
+  /** Path of HTTP streams of clients that only receive. @default {"/connection/uni_http_stream"} */
+  uniHttpStreamPath?: string;
+  /** Path of server-sent events of clients that only receive. @default {"/connection/uni_sse"} */
+  uniSsePath?: string;
 }
 
 /** What the protocol offers to the app. */
@@ -116,11 +123,15 @@ export function centrifuge(options: CentrifugeOptions): Plugin<Centrifuge> {
     httpStreamPath = "/connection/http_stream",
     ssePath = "/connection/sse",
     emulationPath = "/emulation",
+    uniWebsocketPath = "/connection/uni_websocket",
+    uniHttpStreamPath = "/connection/uni_http_stream",
+    uniSsePath = "/connection/uni_sse",
   } = options;
   const check = checkOptions("centrifuge");
   check.positiveInteger("maxHistory", maxHistory);
   check.positiveInteger("maxMessageBytes", maxMessageBytes);
-  for (const [name, path] of Object.entries({ websocketPath, httpStreamPath, ssePath, emulationPath })) {
+  const paths = { httpStreamPath, ssePath, emulationPath, uniHttpStreamPath, uniSsePath };
+  for (const [name, path] of Object.entries({ websocketPath, uniWebsocketPath, ...paths })) {
     check.filled(name, path);
   }
 
@@ -142,7 +153,8 @@ export function centrifuge(options: CentrifugeOptions): Plugin<Centrifuge> {
   };
   const codecOf = (request: Parameters<Codec["chosenBy"]>[0]) =>
     codecs.find((codec) => codec.chosenBy(request)) ?? codecs[0];
-  const codecIn = ({ format }: Connection) => codecs.find(({ framing }) => framing.format === format);
+  const codecIn = ({ format }: Connection) =>
+    [...codecs, uniCodec].find(({ framing }) => framing.format === format);
   const websocket: Endpoint = {
     name: "centrifuge",
     path: websocketPath,
@@ -158,13 +170,27 @@ export function centrifuge(options: CentrifugeOptions): Plugin<Centrifuge> {
       return new CentrifugeSession(shared, conn, codecOf(upgrade), { ownPings: !wantsFramePings(upgrade) });
     },
   };
+  const uniWebsocket: Endpoint = {
+    name: "centrifuge uni_websocket",
+    path: uniWebsocketPath,
+    maxMessageBytes,
+    framing: () => uniCodec.framing,
+    open(conn, { url }) {
+      const session = new CentrifugeSession(shared, conn, uniCodec, { oneWay: true });
+      const connect = new URL(url).searchParams.get("cf_connect");
+      if (connect !== null) void session.message(connect);
+      return session;
+    },
+  };
   const allows = access?.allowsOrigin ?? localOrigins;
-  const paths = { httpStreamPath, ssePath, emulationPath };
   const overHttp = streams(shared, { ...paths, maxMessageBytes, allows, codecOf });
+
+  const endpoints = [websocket, uniWebsocket, ...overHttp.endpoints];
 
   /** Replies to commands that were not run. */
   function refuse(conn: Connection, frame: Message, error: ErrorReply): void {
     const codec = codecIn(conn);
+    if (codec === uniCodec) return conn.close(uniDisconnect(error));
     try {
       for (const { id } of codec?.decode(frame) ?? []) if (id > 0) conn.send(codec!.error(id, error));
     } catch { /* The rest of the frame is malformed. */ }
@@ -188,10 +214,10 @@ export function centrifuge(options: CentrifugeOptions): Plugin<Centrifuge> {
         return conn.send(codec.message(payload));
       },
     },
-    endpoints: [websocket],
+    endpoints: [websocket, uniWebsocket],
     start(given) {
       host = given;
-      for (const endpoint of [websocket, ...overHttp.endpoints]) {
+      for (const endpoint of endpoints) {
         access?.signsInByMessage(endpoint);
         limits?.answerWith(endpoint, (conn, frame, error) => refuse(conn, frame, errorReply(error)!));
       }

@@ -62,6 +62,8 @@ export type Results = {
     readonly subs: ReadonlyMap<string, SubscribeResult>;
     /** The interval of the protocol's pings; absent if it sends none. */
     readonly pingSeconds: number | undefined;
+    /** Whether the client answers the pings. */
+    readonly pong: boolean;
     /** What a client of a stream sends with each request. */
     readonly stream: { readonly session: string; readonly node: string } | undefined;
   };

@@ -14,6 +14,8 @@ export const disconnects = {
   noProtobuf: closeCode(3506, "Protobuf is not supported, use JSON"),
   /** The client speaks JSON, and the payload is no JSON. */
   inappropriateProtocol: closeCode(3506, "inappropriate protocol"),
+  /** A one-way client may not connect. */
+  permissionDenied: closeCode(3507, "permission denied"),
   /** The server does not accept messages without a channel. */
   notAvailable: closeCode(3508, "not available"),
 } as const satisfies Record<string, CloseCode>;
@@ -95,4 +97,11 @@ export function errorReply(error: unknown): ErrorReply | undefined {
   const own = code === "rpc_error" && "number" in error ? Number(error.number) : undefined;
   const number = own ?? NUMBERS.get(code);
   return number === undefined ? undefined : { code: number, message, temporary: TEMPORARY.has(number) };
+}
+
+/** Returns the code that ends the connection of a one-way client, which gets no replies. */
+export function uniDisconnect({ code }: ErrorReply): CloseCode {
+  if (code === 103) return disconnects.permissionDenied;
+  if (code === 109 || code === 110) return closeCodes.connectionExpired;
+  return code === 111 ? closeCodes.tooManyRequests : closeCodes.internalError;
 }

@@ -71,6 +71,11 @@ export function readCommand(value: unknown, payload: (name: string, data: unknow
   throw malformed("command");
 }
 
+/** Reads the parameters of a connect without a command around them. */
+export function readConnect(value: unknown): Params["connect"] {
+  return readers.connect(asObject(value), () => undefined);
+}
+
 function isCommand(name: string): name is keyof typeof readers {
   return Object.hasOwn(readers, name);
 }

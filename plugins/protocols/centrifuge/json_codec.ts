@@ -27,9 +27,8 @@ const quote: (text: string) => string = JSON.stringify;
 export const jsonCodec: Codec = {
   subprotocol: SUBPROTOCOL,
   framing: { accepts: "any", format, join: (messages) => messages.join("\n") },
-  httpStream: streamFraming("application/x-ndjson", "", "", "\n"),
-  // The empty line makes proxies forward the headers at once.
-  sse: streamFraming("text/event-stream", "\r\n", "data: ", "\n\n"),
+  httpStream: lineStream(format),
+  sse: eventStream(format),
   ping: PING,
   chosenBy: ({ protocol }) => protocol === SUBPROTOCOL,
 
@@ -101,7 +100,7 @@ function commandIn(text: string): Command | undefined {
 }
 
 /** Some clients send text in binary frames. */
-function textOf(frame: Uint8Array): string {
+export function textOf(frame: Uint8Array): string {
   try {
     return utf8.decode(frame);
   } catch {
@@ -109,8 +108,24 @@ function textOf(frame: Uint8Array): string {
   }
 }
 
+/** Frames on an HTTP stream. */
+export function lineStream(format: symbol): StreamFraming {
+  return streamFraming(format, "application/x-ndjson", "", "", "\n");
+}
+
+/** Frames as server-sent events. The empty line makes proxies forward the headers at once. */
+export function eventStream(format: symbol): StreamFraming {
+  return streamFraming(format, "text/event-stream", "\r\n", "data: ", "\n\n");
+}
+
 /** Text frames with something before and after each. The latest frame is kept, because many streams get the same. */
-function streamFraming(type: string, preamble: string, before: string, after: string): StreamFraming {
+function streamFraming(
+  format: symbol,
+  type: string,
+  preamble: string,
+  before: string,
+  after: string,
+): StreamFraming {
   const encoder = new TextEncoder();
   let last: Message = "";
   let bytes = encoder.encode(before + after);
@@ -157,13 +172,15 @@ function resultText(result: Result): string {
   }
 }
 
-function connectText(result: Result<"connect">): string {
-  const { subs, pingSeconds, stream } = result;
+/** The result of a connect. */
+export function connectText(result: Result<"connect">): string {
+  const { subs, pingSeconds, pong, stream } = result;
   const entries = Array.from(subs, ([channel, each]) => `${quote(channel)}:${subscribeText(each)}`);
   return object(
     clientMembers(result),
     entries.length > 0 && `"subs":{${entries.join(",")}}`,
-    pingSeconds !== undefined && `"ping":${pingSeconds},"pong":true`,
+    pingSeconds !== undefined && `"ping":${pingSeconds}`,
+    pong && `"pong":true`,
     stream && `"session":"${stream.session}","node":"${stream.node}"`,
   );
 }

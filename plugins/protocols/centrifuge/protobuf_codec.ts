@@ -62,11 +62,11 @@ export const protobufCodec: Codec = {
   // Without numbers for channels: SDKs that decode them as 64-bit objects do not find the channel.
   publication: (channel, publication, form) =>
     push({ channel, pub: publicationFields(publication, form?.delta) }),
-  join: (channel, info) => push({ channel, join: { info: infoFields(info) } }),
-  leave: (channel, info) => push({ channel, leave: { info: infoFields(info) } }),
+  join: (channel, info) => push({ channel, join: { info: infoBytes(info) } }),
+  leave: (channel, info) => push({ channel, leave: { info: infoBytes(info) } }),
   subscribed: (channel, subscribed) => push({ channel, subscribe: positionFields(subscribed) }),
   unsubscribed: (channel, { code, reason }) => push({ channel, unsubscribe: { code, reason } }),
-  message: ({ bytes }) => push({ message: { data: bytes } }),
+  message: ({ content }) => push({ message: { data: content } }),
   refreshed: (ttl) => push({ refresh: expiry(ttl) }),
   disconnect: (code, reason) => push({ disconnect: { code, reason } }),
 };
@@ -100,7 +100,7 @@ function resultFields(result: Result): Fields | Uint8Array {
     case "subscribe":
       return subscribeFields(result);
     case "rpc":
-      return { data: result.data?.bytes };
+      return { data: result.data?.content };
     case "history": {
       const { publications, top: { epoch, offset } } = result;
       return { publications: pageBytes(publications), epoch, offset };
@@ -118,12 +118,12 @@ function resultFields(result: Result): Fields | Uint8Array {
   }
 }
 
-function connectFields({ subs, pingSeconds, stream, ...client }: Result<"connect">): Fields {
+function connectFields({ subs, pingSeconds, pong, stream, ...client }: Result<"connect">): Fields {
   return {
     ...clientFields(client),
     subs: Object.fromEntries(Array.from(subs, ([channel, each]) => [channel, subscribeFields(each)])),
     ping: pingSeconds,
-    pong: pingSeconds !== undefined,
+    pong,
     session: stream?.session,
     node: stream?.node,
   };
@@ -147,21 +147,19 @@ function subscribeFields({ subscribed, ttl }: SubscribeResult): Fields {
 
 function positionFields({ recoverable, positioned, position, data }: Subscribed): Fields {
   const { epoch, offset } = position ?? {};
-  return { recoverable, epoch, offset, positioned, data: data && bytesOf(data) };
+  return { recoverable, epoch, offset, positioned, data };
 }
 
 function publicationFields({ payload, info, offset, tags }: Publication, delta?: Delta): Fields {
-  const data = delta?.bytes ?? payload.bytes;
-  return { data, info: info && infoFields(info), offset, tags, delta: delta !== undefined };
+  const data = delta?.bytes ?? payload.content;
+  return { data, info: info && infoBytes(info), offset, tags, delta: delta !== undefined };
 }
 
+/** The copy does not keep the other messages of its buffer in memory. */
+const infoBytes = encodeOnce((info: ClientInfo) => encode(schema.ClientInfo, infoFields(info)).slice());
+
 function infoFields({ user, client, connInfo, chanInfo }: ClientInfo): Fields {
-  return {
-    user,
-    client,
-    conn_info: connInfo && bytesOf(connInfo),
-    chan_info: chanInfo && bytesOf(chanInfo),
-  };
+  return { user, client, conn_info: connInfo, chan_info: chanInfo };
 }
 
 const pageBytes = encodeOnce((page: readonly Publication[]) =>
@@ -176,8 +174,4 @@ const presenceBytes = encodeOnce((clients: readonly Present[]) =>
 
 function expiry(ttl: number | undefined): Fields {
   return ttl === undefined ? {} : { expires: true, ttl };
-}
-
-function bytesOf(json: string): Uint8Array {
-  return Buffer.from(json);
 }

@@ -16,6 +16,7 @@ import {
   internalError,
   malformed,
   signInDisconnects,
+  uniDisconnect,
 } from "./codes.ts";
 import { type Caller, concurrentMethods, type MethodName, methods, type Services, ttlOf } from "./methods.ts";
 import { serverSubscriptions } from "./sign_in.ts";
@@ -41,6 +42,16 @@ const MAX_CONCURRENT = 64;
 /** SDK 5.7 retries without a delay when a stream refuses it, so the refusal is delayed. */
 const STREAM_REFUSAL_MS = 50;
 
+/** How a session differs from one over a WebSocket. */
+export interface SessionOptions {
+  /** Whether the client sends requests to the emulation endpoint. @default {false} */
+  readonly emulated?: boolean;
+  /** Whether the client sends only a connect, and gets no replies. @default {false} */
+  readonly oneWay?: boolean;
+  /** Whether the protocol's pings are sent; the kernel sends others. @default {true} */
+  readonly ownPings?: boolean;
+}
+
 /** One connection's state. */
 export class CentrifugeSession implements Session<Message>, Caller {
   readonly conn: Connection;
@@ -48,6 +59,7 @@ export class CentrifugeSession implements Session<Message>, Caller {
   /** Sends the protocol's ping. Absent if the client wants WebSocket pings: the kernel sends them. */
   readonly ping?: () => boolean;
   readonly #codec: Codec;
+  readonly #oneWay: boolean;
   /** The secret for requests to the emulation endpoint; absent over a WebSocket. */
   readonly #secret: string | undefined;
   #state: "new" | "connecting" | "connected" | "refused" = "new";
@@ -58,12 +70,18 @@ export class CentrifugeSession implements Session<Message>, Caller {
   #renewing = false;
   #endPause: (() => void) | undefined;
 
-  constructor(shared: Shared, conn: Connection, codec: Codec, { overStream = false, ownPings = true } = {}) {
+  constructor(
+    shared: Shared,
+    conn: Connection,
+    codec: Codec,
+    { emulated = false, oneWay = false, ownPings = true }: SessionOptions = {},
+  ) {
     this.conn = conn;
     this.services = shared;
     this.#codec = codec;
     if (ownPings) this.ping = CentrifugeSession.#ping;
-    this.#secret = overStream ? crypto.randomUUID() : undefined;
+    this.#oneWay = oneWay;
+    this.#secret = emulated ? crypto.randomUUID() : undefined;
     if (this.#secret !== undefined) shared.streams.set(this.#secret, conn);
     shared.unauthenticated.set(this, shared.clock().monotonicTime() + SIGN_IN_TIMEOUT_MS);
   }
@@ -75,7 +93,7 @@ export class CentrifugeSession implements Session<Message>, Caller {
 
   message(frame: Message): void | Promise<void> {
     // The SDK may have sent more before it got the refusal, and goes by what the refusal says.
-    if (this.#stopped) return;
+    if (this.#stopped || this.#oneWay && this.#state !== "new") return;
     let commands: Iterable<Command>;
     try {
       commands = this.#codec.decode(frame);
@@ -89,7 +107,7 @@ export class CentrifugeSession implements Session<Message>, Caller {
   static #ping(this: CentrifugeSession): boolean {
     if (this.#state !== "connected") return false;
     this.#pendingPongs++;
-    return this.conn.send(this.#codec.ping);
+    return this.conn.send(this.#codec.ping) && !this.#oneWay;
   }
 
   answered(): Promise<void> | undefined {
@@ -218,8 +236,9 @@ export class CentrifugeSession implements Session<Message>, Caller {
       }
       const stream = this.#secret === undefined ? undefined : { session: this.#secret, node };
       const ttl = this.#ttlOf(identity.expiresAt);
+      const pong = this.ping !== undefined && !this.#oneWay;
       const pingSeconds = this.ping && Math.ceil(host().pingIntervalMs / 1000);
-      this.reply(id, { name: "connect", client: client.id, ttl, subs, pingSeconds, stream });
+      this.reply(id, { name: "connect", client: client.id, ttl, subs, pingSeconds, pong, stream });
     });
   }
 
@@ -257,6 +276,7 @@ export class CentrifugeSession implements Session<Message>, Caller {
     }
     const answer = errorReply(error);
     if (answer === undefined) log.error("a command failed", { client: this.conn.id, error });
-    if (id > 0) this.conn.send(this.#codec.error(id, answer ?? internalError));
+    if (this.#oneWay) this.conn.close(uniDisconnect(answer ?? internalError));
+    else if (id > 0) this.conn.send(this.#codec.error(id, answer ?? internalError));
   }
 }

@@ -21,12 +21,15 @@ import type { Codec, EmulationRequest, StreamFraming } from "./codec.ts";
 import { corsHeaders, type OriginRule, preflight } from "./cors.ts";
 import { CentrifugeSession, type Shared } from "./session.ts";
 import { streamTransport } from "./stream_transport.ts";
+import { uniCodec } from "./uni_codec.ts";
 
 /** Options of the streams. */
 export interface StreamOptions {
   readonly httpStreamPath: string;
   readonly ssePath: string;
   readonly emulationPath: string;
+  readonly uniHttpStreamPath: string;
+  readonly uniSsePath: string;
   readonly maxMessageBytes: number;
   readonly allows: OriginRule;
   /** Chooses the encoding of a request. */
@@ -37,7 +40,9 @@ const BODY_TIMEOUT_MS = 10_000;
 
 /** A way to stream: its endpoint, and how each codec writes there. */
 interface Stream {
+  readonly path: string;
   readonly endpoint: Endpoint;
+  readonly codecOf: StreamOptions["codecOf"];
   framingOf(codec: Codec): StreamFraming | undefined;
 }
 
@@ -54,33 +59,46 @@ export function streams(
   shared: Shared,
   options: StreamOptions,
 ): { endpoints: readonly Endpoint[]; routes: (app: App) => void } {
-  const { httpStreamPath, ssePath, emulationPath, maxMessageBytes, allows, codecOf } = options;
+  const { httpStreamPath, ssePath, emulationPath, uniHttpStreamPath, uniSsePath } = options;
+  const { maxMessageBytes, allows, codecOf } = options;
   /** What arrives for a connection. */
   const inputs = new WeakMap<Connection, TransportEvents>();
-  const httpStream = stream("centrifuge http_stream", httpStreamPath, (codec) => codec.httpStream);
-  const sse = stream("centrifuge sse", ssePath, (codec) => codec.sse);
+  const lines = (codec: Codec) => codec.httpStream;
+  const events = (codec: Codec) => codec.sse;
+  const byLines = [
+    stream("centrifuge http_stream", httpStreamPath, lines),
+    stream("centrifuge uni_http_stream", uniHttpStreamPath, lines, true),
+  ];
+  const byEvents = [
+    stream("centrifuge sse", ssePath, events),
+    stream("centrifuge uni_sse", uniSsePath, events, true),
+  ];
 
   return {
-    endpoints: [httpStream.endpoint, sse.endpoint],
+    endpoints: [...byLines, ...byEvents].map(({ endpoint }) => endpoint),
     routes(app) {
-      app.post(httpStreamPath, (c) => open(httpStream, c.req.raw, c.env, body));
-      app.post(ssePath, (c) => open(sse, c.req.raw, c.env, body));
-      app.get(ssePath, (c) => {
-        // The sender of a HEAD request never reads, or ends, a stream.
-        return c.req.raw.method === "HEAD" ? headNotAllowed() : open(sse, c.req.raw, c.env, fromQuery);
-      });
+      for (const each of [...byLines, ...byEvents]) {
+        app.post(each.path, (c) => open(each, c.req.raw, c.env, body));
+      }
+      for (const each of byEvents) {
+        app.get(each.path, (c) => {
+          // The sender of a HEAD request never reads, or ends, a stream.
+          return c.req.raw.method === "HEAD" ? headNotAllowed() : open(each, c.req.raw, c.env, fromQuery);
+        });
+      }
       app.post(emulationPath, async (c) => {
         const cors = corsHeaders(c.req.raw, allows);
         return cors instanceof Response ? cors : withHeaders(await emulate(c.req.raw), cors);
       });
-      for (const path of [httpStreamPath, ssePath, emulationPath]) {
+      for (const path of [httpStreamPath, ssePath, emulationPath, uniHttpStreamPath, uniSsePath]) {
         app.options(path, (c) => preflight(c.req.raw, allows));
       }
     },
   };
 
-  function stream(name: string, path: string, framingOf: Stream["framingOf"]): Stream {
-    const framing = (upgrade: Upgrade) => framingOf(codecOf(upgrade));
+  function stream(name: string, path: string, framingOf: Stream["framingOf"], oneWay = false): Stream {
+    const codecFor = oneWay ? () => uniCodec : codecOf;
+    const framing = (upgrade: Upgrade) => framingOf(codecFor(upgrade));
     const endpoint: Endpoint = {
       name,
       path,
@@ -90,14 +108,15 @@ export function streams(
           ? refusal(400, "not_available", "This encoding is not available here")
           : undefined,
       framing: (upgrade) => framing(upgrade)!,
-      open: (conn, upgrade) => new CentrifugeSession(shared, conn, codecOf(upgrade), { overStream: true }),
+      open: (conn, upgrade) =>
+        new CentrifugeSession(shared, conn, codecFor(upgrade), { emulated: !oneWay, oneWay }),
     };
-    return { endpoint, framingOf };
+    return { path, endpoint, codecOf: codecFor, framingOf };
   }
 
   /** Answers with a stream, and passes the first command from the request to its connection. */
   async function open(
-    { endpoint, framingOf }: Stream,
+    { endpoint, codecOf, framingOf }: Stream,
     request: Request,
     { ip, completed }: RequestInfo,
     read: (request: Request, codec: Codec) => Promise<Message | Response> | Message | Response,

@@ -22,7 +22,7 @@ Deno.test("a session that has ended is removed from the shared state", () => {
     clock: () => clock,
     host: () => ({}) as Host,
   };
-  const session = new CentrifugeSession(shared, {} as Connection, jsonCodec, { overStream: true });
+  const session = new CentrifugeSession(shared, {} as Connection, jsonCodec, { emulated: true });
   assert.deepEqual([shared.streams.size, shared.unauthenticated.size], [1, 1]);
   session.close();
   assert.deepEqual([shared.streams.size, shared.unauthenticated.size], [0, 0]);

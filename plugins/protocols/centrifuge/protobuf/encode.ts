@@ -6,6 +6,8 @@ export type Fields = Readonly<Record<string, unknown>>;
 
 const LENGTH_DELIMITED = 2;
 
+const utf8 = new TextEncoder();
+
 /** Messages share buffers of this size: one of its own would take half of the time to encode a publication. */
 const BUFFER_BYTES = 8_192;
 
@@ -21,8 +23,8 @@ let end = BUFFER_BYTES;
 let start = BUFFER_BYTES;
 
 /**
- * Encodes a message. Leaves out zero values; a nested message may be given as its bytes. Throws for a field that the type
- * does not have.
+ * Encodes a message. Leaves out zero values. A nested message may be given as its bytes, and bytes as a text. Throws for a
+ * field that the type does not have.
  */
 export function encode(type: MessageType, fields: Fields): Uint8Array<ArrayBuffer> {
   end = start;
@@ -70,7 +72,8 @@ function writeField({ type, number }: Field, value: unknown, always: boolean): v
       writeText(value as string);
       break;
     case "bytes":
-      writeBytes(value as Uint8Array);
+      if (typeof value === "string") writeText(value);
+      else writeBytes(value as Uint8Array);
       break;
     case "bool":
     case "int32":
@@ -94,15 +97,24 @@ function writeField({ type, number }: Field, value: unknown, always: boolean): v
 }
 
 function writeText(text: string): void {
-  if (text.length > SHORT_TEXT) return writeBytes(Buffer.from(text));
+  if (text.length <= SHORT_TEXT && writeAscii(text)) return;
+  const size = Buffer.byteLength(text);
+  reserve(size);
+  start -= size;
+  utf8.encodeInto(text, buffer.subarray(start, start + size));
+}
+
+/** Returns `false` for a text with other characters. */
+function writeAscii(text: string): boolean {
   reserve(text.length);
   let to = start;
   for (let i = text.length - 1; i >= 0; i--) {
     const char = text.charCodeAt(i);
-    if (char >= 128) return writeBytes(Buffer.from(text));
+    if (char >= 128) return false;
     buffer[--to] = char;
   }
   start = to;
+  return true;
 }
 
 function writeBytes(bytes: Uint8Array): void {

@@ -1,6 +1,9 @@
 /** The contenders and their dialogues. A new contender is a program and an entry here. */
 
+import { encodeDelimited, type Fields } from "../../plugins/protocols/centrifuge/protobuf/encode.ts";
+import { schema } from "../../plugins/protocols/centrifuge/protobuf/schema.ts";
 import type { Rivals } from "./rivals.ts";
+import { PAYLOAD_BYTES } from "./scenarios/drive.ts";
 import { tinybaseContenders, wsServer } from "./scenarios/tinybase.ts";
 import type { Contender, Dialogue } from "./types.ts";
 
@@ -28,6 +31,25 @@ const centrifuge: Dialogue = {
   ping: { frame: "{}", answer: "{}" },
 };
 
+/** Centrifuge in Protobuf: the same. */
+const protobuf: Dialogue = {
+  path: "/connection/websocket?format=protobuf",
+  binary: true,
+  hello: [command({ id: 1, connect: {} }) + command({ id: 2, subscribe: { channel: "room" } })],
+  ready: "\x08\x022", // the id 2 and the field of a subscription
+  message: command({ id: 3, publish: { channel: "room", data: encoded(`"${"x".repeat(PAYLOAD_BYTES)}"`) } })
+    .replace(/x+/, "$$payload"),
+  ping: { frame: "\0", answer: "\0" },
+};
+
+function command(fields: Fields): string {
+  return String.fromCharCode(...encodeDelimited(schema.Command, fields));
+}
+
+function encoded(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
 /** The json protocol: one message per frame. */
 const json: Dialogue = {
   path: "/ws",
@@ -42,6 +64,7 @@ export const ours: readonly Contender[] = [
   { name: "kernel", command: deno("kernel.ts"), speaks: { fanout: plain("/frames"), echo: plain("/echo") } },
   { name: "kernel-lines", command: deno("kernel.ts"), speaks: { fanout: plain("/lines") } },
   { name: "plugboard", command: deno("plugboard.ts"), speaks: { fanout: centrifuge } },
+  { name: "protobuf", command: deno("plugboard.ts"), speaks: { fanout: protobuf } },
   { name: "json", command: deno("plugboard.ts"), speaks: { fanout: json } },
   { name: "no-log", command: [...deno("plugboard.ts"), "no-log"], speaks: { fanout: centrifuge } },
   ...tinybaseContenders,
@@ -83,6 +106,7 @@ export const contenderNames = [
   "kernel",
   "kernel-lines",
   "plugboard",
+  "protobuf",
   "json",
   "no-log",
   "bare relay",

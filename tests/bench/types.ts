@@ -11,6 +11,8 @@ export interface Dialogue {
   readonly ready?: string;
   /** The message that delivers `$payload`; `$n` is a counter. */
   readonly message: string;
+  /** Whether the texts are bytes, a character each, in binary frames. @default {false} */
+  readonly binary?: boolean;
   /** The ping frame of the protocol, and the reply. */
   readonly ping?: { readonly frame: string; readonly answer: string };
 }

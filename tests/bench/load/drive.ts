@@ -47,7 +47,7 @@ const STRAGGLERS_MS = 3_000;
 /** Sends and receives with the swarm, and measures. */
 export function drive(swarm: Swarm, options: DriveOptions): DriveResult {
   const { senders, inFlight, deliveries, pid } = options;
-  const frame = new StampedFrame(options.message, options.payloadBytes);
+  const frame = new StampedFrame(options.message, options.payloadBytes, swarm.binary);
   const latencies = new Histogram();
   const missing = new Int32Array(senders);
   // With one in flight, the next message is sent when all deliveries have arrived. A larger window is refilled after each

@@ -10,11 +10,20 @@ const SENDER_DIGITS = 5;
 const FIRST_NUMBER = 100_000_000;
 
 const TEXT = 1;
+const BINARY = 2;
 const PONG = 10;
 
-/** Creates a text frame. Its mask is zero, so that the payload can be changed in place. */
-export function textFrame(text: string): Uint8Array {
-  return frame(TEXT, encoder.encode(text));
+/**
+ * Creates a text frame, or a binary one whose bytes are the characters. Its mask is zero, so that the payload can be changed
+ * in place.
+ */
+export function dataFrame(text: string, binary = false): Uint8Array {
+  return binary ? frame(BINARY, bytesOf(text)) : frame(TEXT, encoder.encode(text));
+}
+
+/** The bytes that stand as characters in a text. */
+export function bytesOf(text: string): Uint8Array {
+  return Uint8Array.from(text, (char) => char.charCodeAt(0));
 }
 
 /** Creates the reply to a ping frame. */
@@ -41,11 +50,11 @@ export class StampedFrame {
   #number = FIRST_NUMBER;
 
   /** `message` is that of a dialogue. The payload is padded to `payloadBytes`. */
-  constructor(message: string, payloadBytes: number) {
+  constructor(message: string, payloadBytes: number, binary = false) {
     const stamp = `T=${"0".repeat(TIME_DIGITS)},${"0".repeat(SENDER_DIGITS)} `;
     const text = message.replace("$payload", stamp.padEnd(payloadBytes, "x"));
     const number = String(FIRST_NUMBER);
-    this.bytes = textFrame(text.replace("$n", number));
+    this.bytes = dataFrame(text.replace("$n", number), binary);
     const written = new TextDecoder("latin1").decode(this.bytes);
     this.#stampAt = written.indexOf("T=0000") + 2;
     this.#numberAt = message.includes("$n") ? written.indexOf(number) : -1;

@@ -1,7 +1,7 @@
 /** Many WebSocket clients in one thread. */
 
 import type { Dialogue } from "../types.ts";
-import { eachStamp, pongFrame, textFrame } from "./frames.ts";
+import { bytesOf, dataFrame, eachStamp, pongFrame } from "./frames.ts";
 import { close, connect, inbound, Poller, receive, send } from "./libc.ts";
 
 /** Maximum concurrent connects. The accept queue of a server is short. */
@@ -38,9 +38,14 @@ export class Swarm {
 
   constructor(dialogue: Dialogue) {
     this.#dialogue = dialogue;
-    this.#ping = dialogue.ping && new TextEncoder().encode(dialogue.ping.frame);
-    this.#pong = dialogue.ping && textFrame(dialogue.ping.answer);
+    this.#ping = dialogue.ping && bytesOf(dialogue.ping.frame);
+    this.#pong = dialogue.ping && dataFrame(dialogue.ping.answer, dialogue.binary);
     this.#found = (sentAt, sender) => this.heard(sentAt, sender, this.#now);
+  }
+
+  /** Whether it sends binary frames. */
+  get binary(): boolean {
+    return this.#dialogue.binary ?? false;
   }
 
   get size(): number {
@@ -118,9 +123,9 @@ export class Swarm {
     if (!text.startsWith("HTTP/1.1 101")) {
       throw new Error(`Refused: ${text.slice(0, headEnd).split("\r\n")[0]}`);
     }
-    const { hello = [], ready } = this.#dialogue;
+    const { hello = [], ready, binary } = this.#dialogue;
     client.state = ready === undefined ? "ready" : "greeting";
-    for (const words of hello) this.send(index, textFrame(words.replaceAll("$i", String(index))));
+    for (const words of hello) this.send(index, dataFrame(words.replaceAll("$i", String(index)), binary));
     return headEnd + 4;
   }
 

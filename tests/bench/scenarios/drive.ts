@@ -5,7 +5,7 @@ import { startServer } from "../server_process.ts";
 import type { Contender, Measurement, Tools } from "../types.ts";
 
 /** The size of a payload, like a chat message. */
-const PAYLOAD_BYTES = 64;
+export const PAYLOAD_BYTES = 64;
 const WARM_UP_SECONDS = 1;
 
 /** The load: connections, senders and deliveries. */

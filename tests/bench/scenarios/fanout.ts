@@ -23,12 +23,14 @@ const oneInFlight: Budget[] = [
   { contender: "kernel", against: "bare", figure: "cpuMicros", atMost: 1.1 },
   { contender: "kernel-lines", against: "bare", figure: "cpuMicros", atMost: 1.1 },
   { contender: "plugboard", against: "bare", figure: "cpuMicros", atMost: 1.15 },
+  { contender: "protobuf", against: "plugboard", figure: "cpuMicros", atMost: 1 },
   { contender: "json", against: "bare", figure: "cpuMicros", atMost: 1.2 },
   { contender: "plugboard", against: "no-log", figure: "cpuMicros", atMost: 1.3 },
 ];
 const sixteenInFlight: Budget[] = [
   { contender: "kernel-lines", against: "bun", figure: "cpuMicros", atMost: 0.7 },
   { contender: "plugboard", against: "bun", figure: "cpuMicros", atMost: 0.7 },
+  { contender: "protobuf", against: "plugboard", figure: "cpuMicros", atMost: 1 },
 ];
 
 /** Fan-out to 100 and 1,000 readers. */

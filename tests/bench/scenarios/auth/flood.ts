@@ -1,7 +1,7 @@
 /** Measures how long normal clients wait for replies while another client floods the server. */
 
 import { connectAll } from "./connects.ts";
-import { textFrame } from "../../load/frames.ts";
+import { dataFrame } from "../../load/frames.ts";
 
 const MODEST_CLIENTS = 20;
 const EVERY_MS = 10;
@@ -27,7 +27,7 @@ export async function waitsDuring(
 
 /** Sends messages at a fixed interval and waits for each reply. */
 async function converse(socket: Deno.TcpConn, end: number, waits: number[]): Promise<void> {
-  const [frame, buffer] = [textFrame("hello, how are you"), new Uint8Array(256)];
+  const [frame, buffer] = [dataFrame("hello, how are you"), new Uint8Array(256)];
   await pause(Math.random() * EVERY_MS);
   while (performance.now() < end) {
     const sent = performance.now();
@@ -41,7 +41,7 @@ async function converse(socket: Deno.TcpConn, end: number, waits: number[]): Pro
 
 async function flood(socket: Deno.TcpConn, perSecond: number, end: number): Promise<void> {
   if (perSecond === 0) return;
-  const frame = textFrame("more and more and more");
+  const frame = dataFrame("more and more and more");
   const count = Math.round(perSecond * EVERY_MS / 1_000);
   const frames = new Uint8Array(frame.length * count);
   for (let i = 0; i < count; i++) frames.set(frame, i * frame.length);

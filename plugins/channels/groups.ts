@@ -17,37 +17,38 @@ export type Send = (audience: Audience, form: PushForm) => number;
 
 /** Connections that get the same publications, by the channel's name or by its number. */
 class Group {
-  readonly #named = new Audience();
-  readonly #numbered = new Audience();
+  #named: Audience | undefined;
+  #numbered: Audience | undefined;
 
   get size(): number {
-    return this.#named.size + this.#numbered.size;
+    return (this.#named?.size ?? 0) + (this.#numbered?.size ?? 0);
   }
 
   *[Symbol.iterator](): Generator<Connection> {
-    yield* this.#named;
-    yield* this.#numbered;
+    if (this.#named !== undefined) yield* this.#named;
+    if (this.#numbered !== undefined) yield* this.#numbered;
   }
 
   add(conn: Connection, channelId: number): void {
-    (channelId === 0 ? this.#named : this.#numbered).add(conn);
+    if (channelId === 0) (this.#named ??= new Audience()).add(conn);
+    else (this.#numbered ??= new Audience()).add(conn);
   }
 
   delete(conn: Connection): void {
-    this.#named.delete(conn);
-    this.#numbered.delete(conn);
+    this.#named?.delete(conn);
+    this.#numbered?.delete(conn);
   }
 
   /** Moves a connection to another group. */
   move(conn: Connection, to: Group): void {
-    if (this.#named.delete(conn)) to.#named.add(conn);
-    if (this.#numbered.delete(conn)) to.#numbered.add(conn);
+    if (this.#named?.delete(conn)) (to.#named ??= new Audience()).add(conn);
+    if (this.#numbered?.delete(conn)) (to.#numbered ??= new Audience()).add(conn);
   }
 
   send(send: Send, channelId: number, form: Omit<PushForm, "channelId">): number {
     let receivers = 0;
-    if (this.#named.size > 0) receivers += send(this.#named, { channelId: 0, ...form });
-    if (this.#numbered.size > 0) receivers += send(this.#numbered, { channelId, ...form });
+    if (this.#named !== undefined) receivers += send(this.#named, { channelId: 0, ...form });
+    if (this.#numbered !== undefined) receivers += send(this.#numbered, { channelId, ...form });
     return receivers;
   }
 }
@@ -114,7 +115,7 @@ export class Groups {
   readonly #channelId: number;
   readonly #numbered = new Group();
   readonly #deltas = new DeltaGroup();
-  readonly #filtered = new Map<string, { readonly filter: CompiledFilter; readonly group: Group }>();
+  #filtered: Map<string, { readonly filter: CompiledFilter; readonly group: Group }> | undefined;
   #size = 0;
 
   /** `channelId` is the channel's number. */
@@ -129,35 +130,36 @@ export class Groups {
 
   /** The number of different filters. */
   get filters(): number {
-    return this.#filtered.size;
+    return this.#filtered?.size ?? 0;
   }
 
   /** Whether a subscriber has this filter. */
   hasFilter({ text }: CompiledFilter): boolean {
-    return this.#filtered.has(text);
+    return this.#filtered?.has(text) === true;
   }
 
   /** All connections. */
   *[Symbol.iterator](): Generator<Connection> {
     yield* this.#numbered;
     yield* this.#deltas;
-    for (const { group } of this.#filtered.values()) yield* group;
+    for (const { group } of this.#filtered?.values() ?? []) yield* group;
   }
 
   add(conn: Connection, { delta, filter, channelId }: Subscription): void {
     this.#size++;
     if (filter !== undefined) {
-      this.#filtered.getOrInsertComputed(filter.text, () => ({ filter, group: new Group() }))
+      (this.#filtered ??= new Map())
+        .getOrInsertComputed(filter.text, () => ({ filter, group: new Group() }))
         .group.add(conn, channelId);
     } else (delta ? this.#deltas : this.#numbered).add(conn, channelId);
   }
 
   delete(conn: Connection, { delta, filter }: Subscription): void {
     this.#size--;
-    const filtered = filter && this.#filtered.get(filter.text);
+    const filtered = filter && this.#filtered?.get(filter.text);
     if (filtered === undefined) return (delta ? this.#deltas : this.#numbered).delete(conn);
     filtered.group.delete(conn);
-    if (filtered.group.size === 0) this.#filtered.delete(filter!.text);
+    if (filtered.group.size === 0) this.#filtered!.delete(filter!.text);
   }
 
   /** A new subscriber with deltas has received this payload, and will receive what is published next. */
@@ -170,7 +172,7 @@ export class Groups {
     const id = this.#channelId;
     let receivers = this.#numbered.send(send, id, { deltas: false });
     if (this.#deltas.size > 0) receivers += this.#deltas.send(publication, send, id, ahead);
-    for (const { filter, group } of this.#filtered.values()) {
+    for (const { filter, group } of this.#filtered?.values() ?? []) {
       if (filter.matches(publication.tags)) receivers += group.send(send, id, { deltas: false });
     }
     return receivers;

@@ -46,6 +46,18 @@ func main() {
 	publications := make(chan centrifuge.Publication, 9)
 	news.OnSubscribed(func(event centrifuge.SubscribedEvent) { subscribed <- event })
 	news.OnPublication(func(event centrifuge.PublicationEvent) { publications <- event.Publication })
+	documents := make(chan centrifuge.Publication, 9)
+	tagged := make(chan centrifuge.Publication, 9)
+	for name, received := range map[string]chan centrifuge.Publication{"document": documents, "tagged": tagged} {
+		options := centrifuge.SubscriptionConfig{Delta: centrifuge.DeltaTypeFossil}
+		if name == "tagged" {
+			options = centrifuge.SubscriptionConfig{TagsFilter: centrifuge.FilterEq("lang", "de")}
+		}
+		subscription, err := client.NewSubscription(name, options)
+		check(err)
+		subscription.OnPublication(func(event centrifuge.PublicationEvent) { received <- event.Publication })
+		check(subscription.Subscribe())
+	}
 	check(client.Connect())
 	check(news.Subscribe())
 	tell("subscribed", (<-subscribed).Recoverable)
@@ -87,6 +99,13 @@ func main() {
 	for range 2 {
 		pub = <-publications
 		tell("publication", json.RawMessage(pub.Data), pub.Offset)
+	}
+	for _, received := range []chan centrifuge.Publication{documents, tagged} {
+		line := []any{"received"}
+		for range 4 {
+			line = append(line, json.RawMessage((<-received).Data))
+		}
+		tell(line...)
 	}
 	check(news.Unsubscribe())
 	client.Close()

@@ -25,6 +25,8 @@ def decode(data):
 refreshed = asyncio.Event()
 subscribed = asyncio.Queue()
 publications = asyncio.Queue()
+documents = asyncio.Queue()
+tagged = asyncio.Queue()
 
 
 async def get_token():
@@ -40,13 +42,25 @@ class Events(centrifuge.SubscriptionEventHandler):
         publications.put_nowait(ctx.pub)
 
 
+class Into(centrifuge.SubscriptionEventHandler):
+    def __init__(self, queue):
+        self.queue = queue
+
+    async def on_publication(self, ctx):
+        self.queue.put_nowait(ctx.pub)
+
+
 async def main():
     client = centrifuge.Client(
         url, token="short", get_token=get_token, use_protobuf=protobuf, min_reconnect_delay=0.01, max_reconnect_delay=0.1
     )
     news = client.new_subscription("news", events=Events(), join_leave=True)
+    fossil, german = centrifuge.DeltaType.FOSSIL, centrifuge.Filter.eq("lang", "de")
+    document = client.new_subscription("document", events=Into(documents), delta=fossil)
+    filtered = client.new_subscription("tagged", events=Into(tagged), tags_filter=german)
     await client.connect()
-    await news.subscribe()
+    for subscription in (news, document, filtered):
+        await subscription.subscribe()
     tell("subscribed", (await subscribed.get()).recoverable)
 
     await news.publish(encode({"n": 1}))
@@ -70,6 +84,8 @@ async def main():
     for _ in range(2):
         pub = await publications.get()
         tell("publication", decode(pub.data), pub.offset)
+    for queue in (documents, tagged):
+        tell("received", *[decode((await queue.get()).data) for _ in range(4)])
     await news.unsubscribe()
     await client.disconnect()
 

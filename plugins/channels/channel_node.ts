@@ -104,7 +104,6 @@ export class ChannelNode implements ClientNode, BrokerEvents {
   ): MaybePromise<Published> {
     const startedAt = performance.now();
     const { tags, except } = options;
-    const how = brokerOptions(options, { channel, namespace, client }, this.#idempotencyMs);
     const draft: Draft = {
       payload: payloadFor(namespace, data),
       ...(client !== undefined && { info: client.subscriptions.get(channel)?.info ?? client.info }),
@@ -112,6 +111,7 @@ export class ChannelNode implements ClientNode, BrokerEvents {
       ...(except !== undefined && { except }),
     };
     const publishing: Publishing = { channel, namespace, client, draft, startedAt };
+    const how = brokerOptions(options, publishing, this.#idempotencyMs);
     this.extensions.beforePublish(publishing);
     const result = namespace.broker.publish(channel, draft, how);
     return chain(result, (published) => {

@@ -7,22 +7,14 @@
 import { PlugboardError } from "../../core/mod.ts";
 import { checkIdempotencyKey, keyOf, ownerOf, type Repeatable, serverOwner } from "../shared/idempotency.ts";
 import type { BrokerPublishOptions, PublicationVersion } from "./broker.ts";
-import type { Namespace } from "./namespace.ts";
+import type { Publishing } from "./extensions.ts";
 import type { PublishOptions } from "./publications.ts";
 import { checkTags } from "./tags.ts";
-import type { Client } from "./types.ts";
-
-/** What the options of a publish depend on. */
-interface Publisher {
-  readonly channel: string;
-  readonly namespace: Namespace;
-  readonly client: Client | undefined;
-}
 
 /** Returns what the broker needs to know. */
 export function brokerOptions(
   options: PublishOptions,
-  publisher: Publisher,
+  publishing: Publishing,
   idempotencyMs: number,
 ): BrokerPublishOptions {
   const { tags, except, ephemeral, idempotencyKey, version } = options;
@@ -30,7 +22,7 @@ export function brokerOptions(
   if (except !== undefined && !ephemeral) {
     throw new PlugboardError("bad_request", "Only ephemeral publications can exclude a client");
   }
-  const keep = ephemeral ? undefined : publisher.namespace.keep;
+  const keep = ephemeral ? undefined : publishing.namespace.keep;
   if (idempotencyKey === undefined && version === undefined) return { keep };
   if (version !== undefined && keep === undefined) {
     throw new PlugboardError(
@@ -40,14 +32,14 @@ export function brokerOptions(
   }
   return {
     keep,
-    ...(idempotencyKey !== undefined && { repeatable: repeatable(options, publisher, idempotencyMs) }),
+    ...(idempotencyKey !== undefined && { repeatable: repeatable(options, publishing, idempotencyMs) }),
     ...(version !== undefined && { version: checkedVersion(version, options.versionEpoch) }),
   };
 }
 
 function repeatable(
   { idempotencyKey, idempotencyMs, idempotencyOwner }: PublishOptions,
-  { channel, client }: Publisher,
+  { channel, client }: Publishing,
   defaultMs: number,
 ): Repeatable {
   checkIdempotencyKey(idempotencyKey);

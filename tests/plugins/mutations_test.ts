@@ -59,6 +59,15 @@ Deno.test("B11 a mutation with an idempotency key runs once for each caller", as
   assert.equal(await call("ann", "other"), 2);
   assert.equal(await call("bob", "k"), 3);
   await assert.rejects(call("ann", ""), { code: "bad_request" });
+  const caller = { ...as("ann"), idempotencyKey: "k" };
+  assert.equal(
+    await server.methods.call("count", {}, caller),
+    1,
+    "the key of the call, and not of its arguments",
+  );
+  await assert.rejects(server.methods.call("count", {}, { ...caller, idempotencyKey: "" }), {
+    code: "bad_request",
+  });
 });
 
 Deno.test("callers without a proven user id do not share their idempotency keys", async () => {

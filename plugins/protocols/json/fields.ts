@@ -42,8 +42,16 @@ export function asQuery({ id, data, text }: ReceivedMessage): ReceivedMessage {
   const { query, sql, params = {}, since } = fields(data);
   const channel = typeof sql === "string"
     ? sqlChannel(sql, params as SqlParams) // checked when the channel is opened
-    : queryChannel(queryIn(query), fields(params));
+    : queryChannel(queryIn(query), paramsIn(params));
   return { type: "subscribe", id, channel, data: since === undefined ? {} : { since }, text };
+}
+
+/** An object may have no text: `{ toString: null }` throws. */
+function paramsIn(params: unknown): Record<string, unknown> {
+  const given = fields(params);
+  const isText = (value: unknown) => typeof value !== "object" || value === null;
+  if (Object.values(given).every(isText)) return given;
+  throw invalid('"data.params" must hold texts, numbers and booleans');
 }
 
 function queryIn(query: unknown): string {

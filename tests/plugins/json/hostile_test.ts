@@ -32,7 +32,7 @@ const fields = fc.record(
     reverse: anything,
     joinLeave: anything,
     query: fc.oneof(fc.string(), anything),
-    params: anything,
+    params: fc.oneof(anything, fc.constant({ a: { toString: 1 } })),
     method: fc.oneof(fc.string(), anything),
     token: fc.oneof(fc.string(), anything),
   },
@@ -96,4 +96,26 @@ Deno.test("Q09 whatever a client sends, only this client gets replies, and it st
   assert.equal((await victim.nextJson()).data, "end", "nothing arrived before");
   assert.equal(server.log.size, 0, "nothing failed in the server");
   for (const each of [client, victim]) await each.close();
+});
+
+Deno.test("parameters of queries that have no text are refused", async () => {
+  const bus = channels();
+  await using server = await serveJson({ channels: bus.api }, {}, bus, liveQueries({ channels: bus.api }));
+  const { client } = await server.join();
+  for (const params of [{ a: { toString: null } }, { a: {} }, { a: [1] }]) {
+    for (const type of ["query:subscribe", "query:unsubscribe"]) {
+      const { data } = await ask(client, { type, data: { query: "q", params } });
+      assert.deepEqual([data.code, data.message], [
+        "INVALID_MESSAGE",
+        '"data.params" must hold texts, numbers and booleans',
+      ]);
+    }
+  }
+  const { data } = await ask(client, {
+    type: "query:subscribe",
+    data: { query: "q", params: { a: null, b: 1 } },
+  });
+  assert.equal(data.code, "PERMISSION_DENIED", "there is no such query");
+  assert.equal(server.log.size, 0);
+  await client.close();
 });

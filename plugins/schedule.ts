@@ -16,7 +16,7 @@
  *
  * const { id } = await later.publish("orders:17", { remind: true }, { delay: 600_000 });
  * await later.publish("news", { edition: "morning" }, { every: "0 7 * * *", timezone: "Europe/Berlin", id: "news" });
- * await later.cancel(id);
+ * await later.cancel("orders:17", id);
  *
  * await server.stop();
  * ```
@@ -36,6 +36,7 @@ import {
   list,
   MIGRATIONS,
   type NewEntry,
+  type Put,
   put,
   removeById,
   sizeOf,
@@ -122,13 +123,13 @@ export function schedule(options: ScheduleOptions): Plugin<Schedule> {
     });
   }
 
-  async function add(entry: NewEntry): Promise<number> {
+  async function add(entry: NewEntry): Promise<Put> {
     const size = sizeOf(entry);
     quota.reserve(entry.owner, size);
     try {
-      const { planned, replaced } = await store.write((tx) => put(tx, entry));
-      if (replaced !== undefined) quota.release(replaced.owner, replaced.size);
-      return planned;
+      const stored = await store.write((tx) => put(tx, entry));
+      if (stored.replaced !== undefined) quota.release(stored.replaced.owner, stored.replaced.size);
+      return stored;
     } catch (error) {
       quota.release(entry.owner, size);
       throw error;
@@ -137,11 +138,12 @@ export function schedule(options: ScheduleOptions): Plugin<Schedule> {
 
   /** As the caller sees it: delays are told by the wall clock. */
   function shown(
-    { id, channel, owner, steady, planned, every, timezone }: Omit<NewEntry, "payload" | "options">,
+    { channel, id, seq, owner, steady, planned, every, timezone }: Omit<EntryRow, "due" | "tries" | "size">,
   ): Scheduled {
     return {
-      id,
       channel,
+      id,
+      seq,
       at: steady === 1 ? planned + times.skew : planned,
       ...(every !== null && { every, timezone: timezone! }),
       ...(owner !== null && { owner }),
@@ -154,8 +156,8 @@ export function schedule(options: ScheduleOptions): Plugin<Schedule> {
       async publish(channel, data, request) {
         await ready();
         const entry = entryOf(channel, data, request, { channels, times, pattern });
-        await runner!.settled(entry.id);
-        return shown({ ...entry, planned: await add(entry) });
+        await runner!.settled(channel, entry.id);
+        return shown({ ...entry, ...await add(entry) });
       },
       async list(query = {}) {
         await ready();
@@ -166,12 +168,12 @@ export function schedule(options: ScheduleOptions): Plugin<Schedule> {
             `"limit" must be between 1 and ${MAX_LISTED}, got ${limit}`,
           );
         }
-        return list(store, { ...query, limit }).map((row: EntryRow) => shown(row));
+        return list(store, { ...query, limit }).map(shown);
       },
-      async cancel(id, { owner } = {}) {
+      async cancel(channel, id, { owner } = {}) {
         await ready();
-        await runner!.settled(id);
-        const removed = await store.write((tx) => removeById(tx, id, owner));
+        await runner!.settled(channel, id);
+        const removed = await store.write((tx) => removeById(tx, channel, id, owner));
         if (removed === undefined) return false;
         quota.release(removed.owner, removed.size);
         return true;

@@ -13,9 +13,9 @@ import type { ScheduledOptions, ScheduleQuery } from "./types.ts";
 export const MIGRATIONS: readonly Migration[] = [`
   CREATE TABLE plugboard_schedule (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    owner TEXT,
     channel TEXT NOT NULL,
+    id TEXT NOT NULL,
+    owner TEXT,
     steady INTEGER NOT NULL,
     planned INTEGER NOT NULL,
     due INTEGER NOT NULL,
@@ -27,11 +27,12 @@ export const MIGRATIONS: readonly Migration[] = [`
     size INTEGER NOT NULL,
     options TEXT NOT NULL,
     json TEXT NOT NULL,
-    bytes BLOB
+    bytes BLOB,
+    UNIQUE (channel, id)
   ) STRICT;
   CREATE INDEX plugboard_schedule_due ON plugboard_schedule (steady, due);
-  CREATE INDEX plugboard_schedule_owner ON plugboard_schedule (owner, id, size);
-  CREATE INDEX plugboard_schedule_channel ON plugboard_schedule (channel, id);
+  CREATE INDEX plugboard_schedule_owner ON plugboard_schedule (owner, size);
+  CREATE INDEX plugboard_schedule_channel ON plugboard_schedule (channel);
   CREATE INDEX plugboard_schedule_every ON plugboard_schedule (seq) WHERE every IS NOT NULL;
   CREATE TABLE plugboard_schedule_clock (skew INTEGER NOT NULL) STRICT;
   INSERT INTO plugboard_schedule_clock VALUES (0);
@@ -84,18 +85,27 @@ export function sizeOf({ id, channel, options, payload }: NewEntry): number {
   return ENTRY_SIZE + id.length + channel.length + options.length + payload.byteLength;
 }
 
-/** Stores an entry. Returns the planned time, and the entry that it replaces. */
-export function put(tx: Transaction, entry: NewEntry): { planned: number; replaced: EntryRow | undefined } {
+/** What was stored. */
+export interface Put {
+  readonly seq: number;
+  readonly planned: number;
+  /** The entry that was there before. */
+  readonly replaced: EntryRow | undefined;
+}
+
+/** Stores an entry, in the place of one with the same id. */
+export function put(tx: Transaction, entry: NewEntry): Put {
   const { id, owner, channel, payload, options, steady, every, timezone } = entry;
-  const replaced = tx.get<EntryRow>(`SELECT ${LISTED} FROM plugboard_schedule WHERE id = ?`, [id]);
+  const sql = `SELECT ${LISTED} FROM plugboard_schedule WHERE channel = ? AND id = ?`;
+  const replaced = tx.get<EntryRow>(sql, [channel, id]);
   if (replaced !== undefined && replaced.owner !== owner) {
     throw new PlugboardError("conflict", `The id ${JSON.stringify(id)} is somebody else's`);
   }
   // An app may declare the same recurring publication at each start.
   const same = every !== null && replaced?.every === every && replaced.timezone === timezone;
   const planned = same ? replaced.planned : entry.planned;
-  tx.run("DELETE FROM plugboard_schedule WHERE id = ?", [id]);
-  tx.run(
+  if (replaced !== undefined) remove(tx, replaced.seq);
+  const { lastId } = tx.run(
     `INSERT INTO plugboard_schedule
       (id, owner, channel, json, bytes, options, steady, planned, due, tries, every, timezone, key, run, size)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, 0, ?9, ?10, ?11, 1, ?12)`,
@@ -114,7 +124,7 @@ export function put(tx: Transaction, entry: NewEntry): { planned: number; replac
       sizeOf(entry),
     ],
   );
-  return { planned, replaced };
+  return { seq: Number(lastId), planned, replaced };
 }
 
 /** Returns the next entries that are due by one of the clocks, in order. */
@@ -132,10 +142,16 @@ export function remove(tx: Transaction, seq: number): Counted | undefined {
 }
 
 /** Removes an entry by its id. */
-export function removeById(tx: Transaction, id: string, owner: string | undefined): Counted | undefined {
+export function removeById(
+  tx: Transaction,
+  channel: string,
+  id: string,
+  owner: string | undefined,
+): Counted | undefined {
   return tx.get<Counted>(
-    "DELETE FROM plugboard_schedule WHERE id = ?1 AND (?2 IS NULL OR owner = ?2) RETURNING owner, size",
-    [id, owner ?? null],
+    `DELETE FROM plugboard_schedule WHERE channel = ?1 AND id = ?2 AND (?3 IS NULL OR owner = ?3)
+     RETURNING owner, size`,
+    [channel, id, owner ?? null],
   );
 }
 
@@ -160,13 +176,13 @@ export function recurring(reader: Reader, after: number, limit: number): EntryRo
 
 /** Returns a page of entries. */
 export function list(reader: Reader, { channel, owner, after, limit = 100 }: ScheduleQuery): EntryRow[] {
-  const conditions = ["id > ?"];
-  const params = [after ?? ""];
+  const conditions = ["seq > ?"];
+  const params: (string | number)[] = [after ?? 0];
   if (channel !== undefined) conditions.push("channel = ?") && params.push(channel);
   if (owner !== undefined) conditions.push("owner = ?") && params.push(owner);
   const sql = `SELECT ${LISTED} FROM plugboard_schedule WHERE ${
     conditions.join(" AND ")
-  } ORDER BY id LIMIT ?`;
+  } ORDER BY seq LIMIT ?`;
   return reader.all<EntryRow>(sql, [...params, limit]);
 }
 

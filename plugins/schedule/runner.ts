@@ -46,7 +46,7 @@ type Outcome = { readonly next: number } | { readonly retry: number } | "end";
 /** Publishes in the background, one slice at a time. */
 export class Runner {
   readonly #parts: RunnerParts;
-  /** Publications of the current slice, by id. */
+  /** The publications of the current slice, by channel and id. */
   readonly #current = new Set<string>();
   /** Settles with the current slice. */
   #slice: Promise<void> | undefined;
@@ -79,8 +79,8 @@ export class Runner {
   }
 
   /** Resolves when the publication, if it is being published, is finished. */
-  async settled(id: string): Promise<void> {
-    while (this.#current.has(id)) await this.#slice;
+  async settled(channel: string, id: string): Promise<void> {
+    while (this.#current.has(nameOf({ channel, id }))) await this.#slice;
   }
 
   /** Finishes the current slice. */
@@ -139,7 +139,7 @@ export class Runner {
   }
 
   async #publish(due: readonly DueRow[]): Promise<void> {
-    for (const { id } of due) this.#current.add(id);
+    for (const entry of due) this.#current.add(nameOf(entry));
     const tries: Promise<Outcome>[] = [];
     let begun = performance.now();
     for (const entry of due) {
@@ -233,6 +233,10 @@ export class Runner {
       await new Promise((resolve) => setImmediate(resolve));
     }
   }
+}
+
+function nameOf({ channel, id }: Pick<DueRow, "channel" | "id">): string {
+  return `${channel}\n${id}`;
 }
 
 function apply(tx: Transaction, seq: number, outcome: Outcome) {

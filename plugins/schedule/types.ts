@@ -22,7 +22,7 @@ export interface ScheduleRequest extends ScheduledOptions {
   readonly every?: string;
   /** The time zone of `every`. @default {"UTC"} */
   readonly timezone?: string;
-  /** Identifies the publication: an older one with the same id is replaced. @default {a random one} */
+  /** Identifies the publication in its channel: an older one with the same id is replaced. @default {a random one} */
   readonly id?: string;
   /** Whose it is: a user. It counts for the limit of the user, who can cancel it. @default {the server} */
   readonly owner?: string;
@@ -30,10 +30,12 @@ export interface ScheduleRequest extends ScheduledOptions {
 
 /** A publication that will be due. */
 export interface Scheduled {
-  /** Its id. */
-  readonly id: string;
   /** The channel. */
   readonly channel: string;
+  /** Its id in the channel. */
+  readonly id: string;
+  /** Counts what was scheduled; of use for {@linkcode ScheduleQuery.after}. */
+  readonly seq: number;
   /** When it is due next, in milliseconds since 1970. */
   readonly at: number;
   /** The pattern of a recurring one. */
@@ -50,8 +52,8 @@ export interface ScheduleQuery {
   readonly channel?: string;
   /** Only those of a user. */
   readonly owner?: string;
-  /** Only those after this id: the last one of the previous page. */
-  readonly after?: string;
+  /** Only those after this `seq`: the last one of the previous page. */
+  readonly after?: number;
   /** The maximum number. @default {100} */
   readonly limit?: number;
 }
@@ -66,8 +68,8 @@ export interface Schedule {
    * with an error of the store.
    */
   publish(channel: string, data: unknown, when: ScheduleRequest): Promise<Scheduled>;
-  /** Lists what will be due, by id. */
+  /** Lists what will be due, in the order in which it was scheduled. */
   list(query?: ScheduleQuery): Promise<Scheduled[]>;
   /** Cancels a publication, with an `owner` only if it is theirs; resolves to `false` if there is none. */
-  cancel(id: string, options?: { readonly owner?: string }): Promise<boolean>;
+  cancel(channel: string, id: string, options?: { readonly owner?: string }): Promise<boolean>;
 }

@@ -33,14 +33,15 @@ Deno.test("B11 scheduled publications are published once and in order across six
     await child.end();
     kills++;
   }
-  await using test = await running(path);
+  assert.equal(kills, KILLS);
+  const test = await running(path);
   await until("everything to be published", async () => (await test.later.list({ limit: 1 })).length === 0);
   for (let channel = 0; channel < 4; channel++) {
     const { publications } = await test.bus.history(`c${channel}`);
     const expected = Array.from({ length: COUNT / 4 }, (_, n) => n * 4 + channel);
     assert.deepEqual(publications.map(({ payload }) => Number(payload.text)), expected);
   }
-  assert.equal(kills, KILLS);
+  await test[Symbol.asyncDispose]();
   await Deno.remove(folder, { recursive: true });
 });
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { memoryBroker, Payload } from "../../../plugins/channels.ts";
+import type { Scheduled } from "../../../plugins/schedule.ts";
 import { PlugboardError } from "../../../core/mod.ts";
 import { FakeClock, until } from "../../kit/mod.ts";
 import { folder } from "../persistence/kit.ts";
@@ -14,7 +15,7 @@ Deno.test("B11 a publication is published at its moment or after its delay, once
   const at = await later.publish("a", { n: 1 }, { at: begun + 5_000, id: "one", tags: { t: "x" } });
   const delayed = await later.publish("a", { n: 2 }, { delay: 6_000 });
   const past = await later.publish("a", { n: 0 }, { at: 1 });
-  assert.deepEqual(at, { id: "one", channel: "a", at: begun + 5_000 });
+  assert.deepEqual(at, { channel: "a", id: "one", seq: 1, at: begun + 5_000 });
   assert.equal(delayed.at, begun + 6_000);
   assert.equal(past.at, 1);
   await test.pass(100);
@@ -63,7 +64,7 @@ Deno.test("a recurring publication follows its pattern in its time zone", async 
     "04-01T06:30",
   ]);
   assert.deepEqual(test.published, ["daily", "daily", "daily"]);
-  assert.equal(await test.later.cancel("d"), true);
+  assert.equal(await test.later.cancel("a", "d"), true);
   await test.pass(3 * 24 * HOUR);
   assert.equal(test.published.length, 3);
 });
@@ -75,19 +76,23 @@ Deno.test("a publication is listed, replaced by its id, and cancelled, by its ow
     await later.publish(id === "z" ? "b" : "a", id, { delay: 1_000, id, ...(owner && { owner }) });
   }
   const ids = async (query = {}) => (await later.list(query)).map(({ id }) => id);
+  const [first] = await later.list({ limit: 1 });
   assert.deepEqual(await ids(), ["x", "y", "z"]);
   assert.deepEqual(await ids({ limit: 2 }), ["x", "y"]);
-  assert.deepEqual(await ids({ after: "x" }), ["y", "z"]);
+  assert.deepEqual(await ids({ after: first!.seq }), ["y", "z"]);
   assert.deepEqual(await ids({ channel: "a", owner: "bob" }), ["y"]);
   await assert.rejects(later.list({ limit: 0 }), { code: "bad_request" });
 
   await assert.rejects(later.publish("a", 1, { delay: 1, id: "x", owner: "bob" }), { code: "conflict" });
-  await later.publish("c", "replaced", { delay: 5_000, id: "x", owner: "ann" });
-  assert.equal(await later.cancel("y", { owner: "ann" }), false);
-  assert.equal(await later.cancel("y", { owner: "bob" }), true);
-  assert.equal(await later.cancel("y"), false);
-  assert.equal(await later.cancel("z"), true);
+  await later.publish("a", "replaced", { delay: 5_000, id: "x", owner: "ann" });
+  await later.publish("c", "other channel", { delay: 5_000, id: "x", owner: "bob" });
+  assert.equal(await later.cancel("a", "y", { owner: "ann" }), false);
+  assert.equal(await later.cancel("c", "y"), false);
+  assert.equal(await later.cancel("a", "y", { owner: "bob" }), true);
+  assert.equal(await later.cancel("a", "y"), false);
+  assert.equal(await later.cancel("b", "z"), true);
   await test.pass(10_000);
+  assert.deepEqual(test.published.splice(1), ["other channel"]);
   assert.deepEqual(test.published, ["replaced"]);
   await later.publish("a", "again", { delay: 1_000, id: "x" });
   await test.pass(2_000);
@@ -104,7 +109,7 @@ Deno.test("B11 what fell due while the server was down is published in order, un
     await test.later.publish("a", "hourly", { every: "0 * * * *", id: "h" });
     await test.later.publish("a", "every minute", { every: "* * * * *", id: "m" });
     await test.later.publish("a", "future", { delay: 10 * HOUR });
-    const [{ at } = { at: 0 }] = await test.later.list();
+    const [{ at }] = await test.later.list() as [Scheduled];
     assert.ok(at > clock.wallTime());
   }
   clock.advance(5_000_000);
@@ -156,7 +161,7 @@ Deno.test("a clock that is set forward makes moments due, and neither shortens n
       assert.deepEqual(test.published, leap > 0 ? ["moment"] : []);
     }
     await using test = await scheduling({ path, clock });
-    const [{ at } = { at: 0 }] = (await test.later.list()).toSorted((a, b) => a.at - b.at);
+    const [{ at }] = (await test.later.list()).toSorted((a, b) => a.at - b.at) as [Scheduled];
     assert.ok(Math.abs(at - clock.wallTime() - 1_000) <= 200, "told by the new time");
     await test.pass(1_100);
     assert.deepEqual(test.published, ["delay"], "also after a restart");
@@ -176,7 +181,7 @@ Deno.test("a recurring publication goes on when the clock is set back", async ()
   test.clock.set(-7 * 24 * HOUR);
   test.clock.advance(1_000);
   await until("the new times", async () => {
-    const [last] = await test.later.list({ after: "148" });
+    const [last] = await test.later.list({ after: 149 });
     return last!.at < test.clock.wallTime() + 61_000;
   });
   await test.pass(61_000);
@@ -206,7 +211,7 @@ Deno.test("the number and the size of scheduled publications are limited, in tot
   await assert.rejects(add("10", "ann"), refused, "they count after a restart");
   await add("8");
   await assert.rejects(add("10"), refused);
-  await test.later.cancel("1");
+  await test.later.cancel("a", "1");
   await add("10", "ann");
   await assert.rejects(add("11"), refused);
   await test.pass(1_000);
@@ -325,7 +330,7 @@ Deno.test("a publication that is being cancelled while it is published is publis
     const before = (await test.bus.history("durable:a", { limit: 0 })).top.offset;
     test.clock.advance(100);
     for (let turns = n % 5; turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
-    const cancelled = await test.later.cancel(`${n}`);
+    const cancelled = await test.later.cancel("durable:a", `${n}`);
     await test.pass(100);
     const { offset } = (await test.bus.history("durable:a", { limit: 0 })).top;
     assert.equal(offset - before, cancelled ? 0 : 1);

@@ -4,24 +4,39 @@
  * @module
  */
 
+/** A decimal number: its digits before the point without leading zeros, and those after it without trailing ones. */
+export interface Decimal {
+  readonly negative: boolean;
+  readonly whole: string;
+  readonly fraction: string;
+}
+
 const DECIMAL = /^([+-]?)(\d+)(?:\.(\d+))?$/;
 
-/** Whether a text is a decimal number, without an exponent. */
-export function isDecimal(text: string): boolean {
-  return DECIMAL.test(text);
+/** Filters of many subscribers read the same tag. */
+let latest: { readonly text: string; readonly decimal: Decimal | undefined } = {
+  text: "",
+  decimal: undefined,
+};
+
+/** Returns the number in a text; `undefined` if it is none, or has an exponent. */
+export function parseDecimal(text: string): Decimal | undefined {
+  if (text !== latest.text) latest = { text, decimal: parse(text) };
+  return latest.decimal;
 }
 
-/** Returns a number below, at or above zero, as `a` is below, equal to or above `b`. Both must be decimal numbers. */
-export function compareDecimals(a: string, b: string): number {
-  const [one, other] = [parse(a), parse(b)];
-  if (one.negative !== other.negative) return one.negative ? -1 : 1;
-  const order = one.whole.length - other.whole.length || compare(one.whole, other.whole) ||
-    compare(one.fraction, other.fraction);
-  return one.negative ? -order : order;
+/** Returns a number below, at or above zero, as `a` is below, equal to or above `b`. */
+export function compareDecimals(a: Decimal, b: Decimal): number {
+  if (a.negative !== b.negative) return a.negative ? -1 : 1;
+  const order = a.whole.length - b.whole.length || compare(a.whole, b.whole) ||
+    compare(a.fraction, b.fraction);
+  return a.negative ? -order : order;
 }
 
-function parse(text: string): { negative: boolean; whole: string; fraction: string } {
-  const [, sign, whole = "", fraction = ""] = DECIMAL.exec(text)!;
+function parse(text: string): Decimal | undefined {
+  const match = DECIMAL.exec(text);
+  if (match === null) return undefined;
+  const [, sign, whole = "", fraction = ""] = match;
   let start = 0;
   while (whole[start] === "0") start++;
   let end = fraction.length;

@@ -5,7 +5,7 @@
  */
 
 import { PlugboardError } from "../../core/mod.ts";
-import { compareDecimals, isDecimal } from "./decimals.ts";
+import { compareDecimals, parseDecimal } from "./decimals.ts";
 import type { Tags } from "./publications.ts";
 
 /**
@@ -131,10 +131,10 @@ function comparison({ key, cmp, val, vals }: Omit<FilterNode, "op" | "nodes">): 
   }
   const list = new Set(vals);
   const compared = (holds: (order: number) => boolean): Condition => {
-    const known = isDecimal(val);
+    const limit = parseDecimal(val);
     return (tags) => {
-      const text = tag(tags);
-      return known && isDecimal(text) && holds(compareDecimals(text, val));
+      const number = parseDecimal(tag(tags));
+      return limit !== undefined && number !== undefined && holds(compareDecimals(number, limit));
     };
   };
   switch (cmp) {

@@ -32,6 +32,7 @@ import {
 import { type ApiKey, ApiKeys, SAFE_KEY_LENGTH } from "./auth/api_keys.ts";
 import { Revocations, type StoredRevocation } from "./auth/revocations.ts";
 import { Sessions } from "./auth/sessions.ts";
+import { needsSignIn, OPEN, signInBy } from "./auth/reports.ts";
 import { signInFlow } from "./auth/sign_in_flow.ts";
 import { type AnonymousOptions, signer } from "./auth/signer.ts";
 import { type JwtOptions, tokenVerifier } from "./auth/tokens.ts";
@@ -42,6 +43,7 @@ import type {
   Credentials,
   Question,
   SignIn,
+  SignInBackend,
   SignInGuard,
 } from "./auth/types.ts";
 import { isLoopback } from "./shared/client_ip.ts";
@@ -68,6 +70,8 @@ export interface AuthOptions {
   apiKeys?: readonly ApiKey[];
   /** The app's own check, called first: by a session cookie, for example. `undefined` tries the other ways. */
   signIn?: (credentials: Credentials) => MaybePromise<AppUser | undefined>;
+  /** Another service that decides who clients without credentials are: {@linkcode proxies}. */
+  backend?: SignInBackend | undefined;
   /** Whether clients without credentials are accepted, and their permissions. @default {false} */
   anonymous?: boolean | AnonymousOptions;
   /** Permissions of users whose token lists none. @default {["read:*", "write:*"]} */
@@ -103,14 +107,14 @@ const revoked = closeCode(3500, "token revoked");
 /** Signs clients in. */
 export function auth(options: AuthOptions = {}): Plugin<Access> {
   const { jwt, apiKeys = [], anonymous = false, permissions = ["read:*", "write:*"] } = options;
-  const { hostname, limits, keep, warnMs = 30_000, graceMs = 25_000 } = options;
+  const { hostname, limits, keep, backend, warnMs = 30_000, graceMs = 25_000 } = options;
   const check = checkOptions("auth");
   if (hostname !== undefined) check.filled("hostname", hostname);
   check.wholeNumber("warnMs", warnMs);
   check.wholeNumber("graceMs", graceMs);
 
   const open = jwt === undefined && apiKeys.length === 0 && options.signIn === undefined &&
-    anonymous === false;
+    backend?.connect === undefined && anonymous === false;
   let host: Host | undefined;
   /** An address beyond this machine, if there is one. */
   let exposedOn: string | undefined;
@@ -139,6 +143,7 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
     permissions,
     anonymous: anonymous === true ? {} : anonymous || undefined,
     appSignIn: options.signIn,
+    backend,
     rule: options.rule,
     ruleFailed: (error) => host?.log.error("the app's rule failed and denies", { error }),
     now,
@@ -147,7 +152,14 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
       if (result !== "ok") host?.log.debug("sign-in refused", { result, ip, reason });
     },
   });
-  const { upgrade, open: opened, ...flow } = signInFlow({ open, sign, sessions, limits, origins });
+  const { upgrade, open: opened, ...flow } = signInFlow({
+    open,
+    sign,
+    sessions,
+    limits,
+    origins,
+    backend,
+  });
   const { refusal, authorize } = flow;
 
   function addKey(key: string, about: ApiKeyOptions): void {
@@ -165,7 +177,12 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
   }
 
   function waysToSignIn(): string[] {
-    const ways = { tokens, "API keys": keys.list()[0], "the app's own check": options.signIn };
+    const ways = {
+      tokens,
+      "API keys": keys.list()[0],
+      "the app's own check": options.signIn,
+      "a backend": backend?.connect,
+    };
     return Object.entries(ways).flatMap(([way, given]) => given === undefined ? [] : [way]);
   }
 
@@ -265,22 +282,6 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
       tokens?.stop();
     },
   };
-}
-
-const OPEN = "no sign-in is configured: every client on this machine has all permissions, " +
-  "also for channels that begin with $ (set JWT_SECRET, JWKS_URL or API_KEYS to change that)";
-
-function signInBy(ways: readonly string[], anonymous: boolean): string {
-  if (ways.length === 0) return "clients cannot sign in: all of them are anonymous";
-  return `clients sign in by ${ways.join(" and ")}; others are ${anonymous ? "anonymous" : "refused"}`;
-}
-
-function needsSignIn(hostname: string): PlugboardError {
-  return new PlugboardError(
-    "no_sign_in",
-    `Cannot start auth: the server listens on ${hostname}, beyond this machine, without sign-in. ` +
-      "Set JWT_SECRET, JWKS_URL or API_KEYS, or accept anonymous clients with ALLOW_ANONYMOUS=1",
-  );
 }
 
 function subscribeExtension(rule: AuthOptions["subscribeRule"]): Access["extension"] {

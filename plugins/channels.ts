@@ -16,7 +16,7 @@
  * @module
  */
 
-import { checkOptions, type Plugin } from "../core/mod.ts";
+import { checkOptions, type Connection, type Plugin } from "../core/mod.ts";
 import type { Broker } from "./channels/broker.ts";
 import { ChannelNode } from "./channels/channel_node.ts";
 import { ChannelClient } from "./channels/client.ts";
@@ -28,10 +28,16 @@ import type { NamespaceOptions } from "./channels/namespace.ts";
 import { decide, prepareNamespaces } from "./channels/namespaces.ts";
 import type { Channels } from "./channels/service.ts";
 import { type Cluster, localCluster } from "./shared/cluster.ts";
+import type { Identity } from "./shared/identity.ts";
 import { Payload } from "./shared/payload.ts";
 
 export type * from "./channels/broker.ts";
-export type { ChannelExtension, Publishing, SubscribeAddition } from "./channels/extensions.ts";
+export type {
+  ChannelExtension,
+  PublishChange,
+  Publishing,
+  SubscribeAddition,
+} from "./channels/extensions.ts";
 export { memoryBroker, type MemoryBrokerOptions } from "./channels/memory_broker.ts";
 export type { Delta } from "./channels/deltas.ts";
 export type * from "./channels/namespace.ts";
@@ -65,10 +71,18 @@ export interface ChannelsOptions {
   cluster?: Cluster;
   /** Limits what clients do: {@linkcode rateLimits}. */
   limits?: { readonly extension: ChannelExtension } | undefined;
-  /** Decides about subscriptions: {@linkcode auth}. */
-  access?: { readonly extension: ChannelExtension } | undefined;
+  /** Decides about subscriptions, and may renew identities: {@linkcode auth}. */
+  access?: ChannelAccess | undefined;
   /** Further extensions. */
   extensions?: readonly ChannelExtension[];
+}
+
+/** What channels use of the sign-in. */
+export interface ChannelAccess {
+  /** Decides about subscriptions. */
+  readonly extension: ChannelExtension;
+  /** Calls back when a connection has another identity. Returns the function that ends it. */
+  onRenewed?(listener: (conn: Connection, identity: Identity) => void): () => void;
 }
 
 /** Publishes and subscribes, and keeps histories. */
@@ -89,7 +103,7 @@ export function channels(options: ChannelsOptions = {}): Plugin<Channels> {
   if (limits !== undefined) node.extensions.add(limits.extension);
   if (access !== undefined) node.extensions.add(access.extension);
   for (const extension of extensions) node.extensions.add(extension);
-  let end = () => {};
+  let ends: (() => void)[] = [];
 
   const api: Channels = {
     // deno-lint-ignore require-await -- makes one promise, and turns a throw into a rejection
@@ -126,11 +140,13 @@ export function channels(options: ChannelsOptions = {}): Plugin<Channels> {
     name: "channels",
     api,
     async start(host) {
-      end = start(host.log);
+      ends = [start(host.log)];
+      const renewed = access?.onRenewed?.((conn, identity) => clients.all.get(conn.id)?.identify(identity));
+      if (renewed !== undefined) ends.push(renewed);
       await node.start(host);
     },
     async stop() {
-      end();
+      for (const end of ends.splice(0)) end();
       await node.stop();
     },
     close(conn) {

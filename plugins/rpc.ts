@@ -34,12 +34,20 @@ import type { Identity } from "./shared/identity.ts";
 export interface RpcOptions {
   /** Counts the calls of each connection; throws beyond the limit. */
   limits?: { spend(conn: Connection, operation: "call"): void };
+  /** Runs methods that are not defined here: {@linkcode proxies}. */
+  backend?: RpcBackend | undefined;
   /** How long a call may take before it fails with `timeout`. @default {30000} */
   timeoutMs?: number;
   /** How long the reply for an idempotency key is stored. @default {300000} five minutes */
   rememberMs?: number;
   /** Stores these replies across restarts: `store.keyValues("rpc")`. @default {in memory, at most 10,000} */
   keep?: ReplyStore;
+}
+
+/** Runs methods in another service. */
+export interface RpcBackend {
+  /** Returns the method with this name, if the service has it. */
+  methodFor(name: string): Method<unknown, unknown> | undefined;
 }
 
 /** Stores replies by idempotency key. */
@@ -124,7 +132,7 @@ export interface Rpc {
 
 /** Lets clients call methods. */
 export function rpc(options: RpcOptions = {}): Plugin<Rpc> {
-  const { timeoutMs = 30_000, rememberMs = 300_000, limits } = options;
+  const { timeoutMs = 30_000, rememberMs = 300_000, limits, backend } = options;
   const check = checkOptions("rpc");
   check.positiveInteger("timeoutMs", timeoutMs);
   check.positiveInteger("rememberMs", rememberMs);
@@ -141,9 +149,9 @@ export function rpc(options: RpcOptions = {}): Plugin<Rpc> {
     if ((caller.identity.expiresAt ?? Infinity) <= clock().wallTime()) {
       throw new PlugboardError("token_expired", "Token expired");
     }
-    const method = methods.get(name);
+    const method = methods.get(name) ?? backend?.methodFor(name);
     if (method === undefined) {
-      throw methods.size === 0
+      throw methods.size === 0 && backend === undefined
         ? new PlugboardError("not_available", "There are no methods to call")
         : new PlugboardError("method_not_found", "Method not found");
     }

@@ -41,7 +41,7 @@ const MAX_PINGS = 2;
 
 /** A connection: plugins see a {@linkcode Connection}, the transport sees {@linkcode TransportEvents}. */
 export class ServerConnection implements Connection, Guarded, TransportEvents {
-  readonly id: string = crypto.randomUUID();
+  readonly id: string;
   readonly ip: string;
   readonly openedAt: number;
   quietPings: number;
@@ -59,10 +59,11 @@ export class ServerConnection implements Connection, Guarded, TransportEvents {
   /** Bytes that were sent since its last turn. */
   #sentBytes = 0;
 
-  constructor(wiring: Wiring, transport: Transport, ip: string, openedAt: number) {
+  constructor(wiring: Wiring, transport: Transport, upgrade: Upgrade, openedAt: number) {
     this.#wiring = wiring;
     this.#backlog = new Backlog(transport, wiring.limits);
-    this.ip = ip;
+    this.id = upgrade.connectionId;
+    this.ip = upgrade.ip;
     this.openedAt = openedAt;
     // The client cannot send on an HTTP stream, which has no ping.
     this.quietPings = transport.ping === undefined ? 0 : Infinity;

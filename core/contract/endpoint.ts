@@ -11,6 +11,8 @@ import type { MaybePromise, Nothing } from "./promises.ts";
 
 /** A request to open a connection. Unlike the runtime's request, it stays readable and can be kept. */
 export interface Upgrade {
+  /** The id that the connection will have. */
+  readonly connectionId: string;
   /** The endpoint that was requested. */
   readonly endpoint: Endpoint;
   /** The URL as it was sent, neither decoded nor normalized. */

@@ -52,7 +52,7 @@ export interface GateOptions {
 }
 
 /** A client that requests a connection. */
-export type Applicant = Omit<Upgrade, "offered" | "protocol">;
+export type Applicant = Omit<Upgrade, "connectionId" | "offered" | "protocol">;
 
 /** A place that is reserved for a connection. */
 interface Place {
@@ -215,7 +215,7 @@ export class Gate {
   readonly #gone = (conn: ServerConnection): void => this.#places.release(conn.ip);
 
   #open({ upgrade, wiring }: Place, transport: Transport): ServerConnection {
-    const conn = new ServerConnection(wiring, transport, upgrade.ip, this.#options.clock.wallTime());
+    const conn = new ServerConnection(wiring, transport, upgrade, this.#options.clock.wallTime());
     this.connections.add(conn);
     this.#liveness.add(conn);
     conn.begin(upgrade);
@@ -272,7 +272,8 @@ export class Gate {
 function toUpgrade(applicant: Applicant): Upgrade {
   const { endpoint, headers } = applicant;
   const offered = headers.get("sec-websocket-protocol")?.split(",").map((name) => name.trim()) ?? [];
-  return { ...applicant, offered, protocol: endpoint.protocols?.find((name) => offered.includes(name)) };
+  const protocol = endpoint.protocols?.find((name) => offered.includes(name));
+  return { ...applicant, connectionId: crypto.randomUUID(), offered, protocol };
 }
 
 /** Refuses a request while the server starts or stops. */

@@ -3,6 +3,7 @@ import { PlugboardError } from "../../core/mod.ts";
 import type { SubscribeRequest } from "../channels/types.ts";
 import type { Identity } from "../shared/identity.ts";
 import { isRecord } from "../shared/records.ts";
+import { readGrant, readJson } from "../shared/subscribe_options.ts";
 import type { SignIn, SubscriptionOf } from "./types.ts";
 
 /** The claims of a connection token, in the format of Centrifuge's tokens. */
@@ -31,7 +32,7 @@ export function connectionClaims(payload: JWTPayload): ConnectionClaims {
     ...defined({
       permissions: permissionsClaim(payload["permissions"]),
       expiresAt: expiry(payload),
-      info: jsonClaim(payload, "info", "b64info"),
+      info: readJson(payload, "info", wrong),
       meta: payload["meta"],
       ...origin(payload),
     }),
@@ -87,38 +88,13 @@ function channelsOf({ channels, subs }: JWTPayload): ReadonlyMap<string, Subscri
 export const NO_CHANNELS: ReadonlyMap<string, SubscribeRequest> = new Map();
 
 function subscription(about: Record<string, unknown>, expiresAt?: number): SubscribeRequest {
-  const { override = {} } = about;
-  if (!isRecord(override)) throw wrong("override must be an object");
-  const forced = (name: string) => isRecord(override[name]) && override[name]["value"] === true || undefined;
-  return {
-    grant: defined({
-      chanInfo: jsonClaim(about, "info", "b64info"),
-      data: jsonClaim(about, "data", "b64data"),
-      expiresAt,
-      recoverable: forced("force_recovery"),
-      positioned: forced("force_positioning"),
-      joinLeave: forced("force_push_join_leave"),
-    }),
-  };
+  return { grant: { ...readGrant(about, wrong), ...(expiresAt !== undefined && { expiresAt }) } };
 }
 
 /** A list, or a text separated by spaces like OAuth's `scope`. */
 function permissionsClaim(value: unknown): readonly string[] | undefined {
   if (value === undefined) return undefined;
   return typeof value === "string" ? value.split(" ").filter(Boolean) : listOfText("permissions", value);
-}
-
-/** Returns a claim as JSON text: it is any JSON value, or JSON text in base64. */
-function jsonClaim(claims: Record<string, unknown>, plain: string, encoded: string): string | undefined {
-  if (claims[plain] !== undefined) return JSON.stringify(claims[plain]);
-  const base64 = textClaim(claims, encoded);
-  if (base64 === undefined) return undefined;
-  try {
-    const bytes = Uint8Array.fromBase64(base64);
-    return JSON.stringify(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
-  } catch {
-    throw wrong(`${encoded} must be JSON in base64; JSON clients cannot receive other bytes`);
-  }
 }
 
 function textClaim(claims: Record<string, unknown>, name: string): string | undefined {

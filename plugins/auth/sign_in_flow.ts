@@ -1,4 +1,5 @@
 import { closeCodes, type Connection, type Endpoint, PlugboardError, type Upgrade } from "../../core/mod.ts";
+import { BackendError } from "../shared/backend_error.ts";
 import { isLocal } from "../shared/client_ip.ts";
 import { refusalFor } from "../shared/http_errors.ts";
 import type { Verb } from "../shared/identity.ts";
@@ -6,7 +7,16 @@ import { type OriginCheck, originRefused } from "../shared/origins.ts";
 import { findCredentials, markerAmong } from "./credentials.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Signer } from "./signer.ts";
-import type { Access, ConnectOptions, RequestHead, SignIn, SignInGuard } from "./types.ts";
+import type {
+  AboutClient,
+  Access,
+  ConnectOptions,
+  Renewal,
+  RequestHead,
+  SignIn,
+  SignInBackend,
+  SignInGuard,
+} from "./types.ts";
 
 /** What the flow works with. */
 export interface SignInFlowParts {
@@ -16,6 +26,7 @@ export interface SignInFlowParts {
   readonly sessions: Sessions;
   readonly limits: SignInGuard | undefined;
   readonly origins: OriginCheck;
+  readonly backend: SignInBackend | undefined;
 }
 
 /**
@@ -25,7 +36,14 @@ export interface SignInFlowParts {
 export type SignInFlow =
   & Pick<
     Access,
-    "connect" | "refresh" | "identityOf" | "signsInByMessage" | "refusal" | "requestIdentity" | "authorize"
+    | "connect"
+    | "refresh"
+    | "onRenewed"
+    | "identityOf"
+    | "signsInByMessage"
+    | "refusal"
+    | "requestIdentity"
+    | "authorize"
   >
   & {
     upgrade(upgrade: Upgrade): Promise<Response | undefined>;
@@ -36,7 +54,9 @@ export type SignInFlow =
 type Outcome = SignIn | PlugboardError;
 
 /** Makes the flow. */
-export function signInFlow({ open, sign, sessions, limits, origins }: SignInFlowParts): SignInFlow {
+export function signInFlow(parts: SignInFlowParts): SignInFlow {
+  const { open, sign, sessions, limits, origins, backend } = parts;
+  const renewed = new Set<Parameters<Access["onRenewed"]>[0]>();
   /** Endpoints whose clients send their token in a message. */
   const byMessage = new WeakSet<Endpoint>();
   const outcomes = new WeakMap<Upgrade, Outcome>();
@@ -45,13 +65,16 @@ export function signInFlow({ open, sign, sessions, limits, origins }: SignInFlow
   /** A middleware and a handler may both ask about a request; its credentials are checked once. */
   const requests = new WeakMap<RequestHead, SignIn>();
 
-  async function signIn(request: RequestHead, ip: string, offered?: readonly string[]): Promise<SignIn> {
+  async function signIn(request: RequestHead, ip: string, upgrade?: Upgrade): Promise<SignIn> {
+    const asked = upgrade !== undefined && backend?.always ? await byBackend(upgrade) : undefined;
+    if (asked !== undefined) return asked;
     const { url, headers } = request;
-    const credentials = findCredentials(url, headers, offered);
+    const credentials = findCredentials(url, headers, upgrade?.offered);
     const { token = credentials.apiKey } = credentials;
     // Otherwise any page could use up the failed sign-ins of its visitors' address, by images for example.
     if (token !== undefined && !origins.admitsCredentials(headers)) throw originRefused();
-    const proven = await sign.signIn({ ...credentials, url, headers, ip });
+    const proven = await sign.signIn({ ...credentials, url, headers, ip }) ??
+      (upgrade !== undefined && !backend?.always ? await byBackend(upgrade) : undefined);
     return proven ?? sign.anonymous(undefined, !open || isLocal({ headers, ip }));
   }
 
@@ -59,6 +82,33 @@ export function signInFlow({ open, sign, sessions, limits, origins }: SignInFlow
     const known = requests.get(request) ?? await signIn(request, ip);
     requests.set(request, known);
     return known;
+  }
+
+  /** Asks the backend about a client, once it is known what the client tells about itself. */
+  async function byBackend(upgrade: Upgrade, about?: AboutClient): Promise<SignIn | undefined> {
+    if (about === undefined && byMessage.has(upgrade.endpoint)) return undefined;
+    const { connectionId: client, headers, ip } = upgrade;
+    return await sign.byBackend({ client, headers, ip, about: about ?? {} });
+  }
+
+  /** Asks the backend about a client that signs in by a message and has no credentials. */
+  async function byMessageAndBackend(
+    conn: Connection,
+    { token, about = {} }: ConnectOptions,
+  ): Promise<SignIn | undefined> {
+    const upgrade = pending.get(conn);
+    if (backend?.connect === undefined || upgrade === undefined) return undefined;
+    const outcome = outcomes.get(upgrade);
+    const without = outcome instanceof PlugboardError
+      ? outcome.code === "unauthorized"
+      : outcome?.identity.anonymous === true;
+    if (!backend.always && (token || !without)) return undefined;
+    try {
+      return await byBackend(upgrade, about);
+    } catch (error) {
+      if (error instanceof BackendError && error.disconnect) conn.close(error.disconnect);
+      throw error;
+    }
   }
 
   /** Checks a token from a message. The app's own check also gets the rest of the request. */
@@ -83,6 +133,18 @@ export function signInFlow({ open, sign, sessions, limits, origins }: SignInFlow
     if (sessions.get(conn) === undefined) limits?.signedIn(conn, signIn.identity.user);
     sessions.begin(conn, signIn, options);
     pending.delete(conn);
+    backend?.connected(conn, signIn, options?.about ?? {}, (renewal) => renew(conn, renewal));
+  }
+
+  function renew(conn: Connection, { info, ...renewal }: Renewal): void {
+    const signIn = sessions.get(conn);
+    if (signIn === undefined) return;
+    const identity = info === undefined
+      ? signIn.identity
+      : { ...signIn.identity, info: JSON.stringify(info) };
+    sessions.renew(conn, { ...signIn, ...renewal, identity });
+    if (identity.info === signIn.identity.info) return;
+    for (const listener of renewed) listener(conn, identity);
   }
 
   return {
@@ -90,7 +152,7 @@ export function signInFlow({ open, sign, sessions, limits, origins }: SignInFlow
       if (!origins.admits(upgrade.headers)) return refusalFor(originRefused());
       upgrade.protocol ??= markerAmong(upgrade.offered);
       try {
-        outcomes.set(upgrade, await signIn(upgrade, upgrade.ip, upgrade.offered));
+        outcomes.set(upgrade, await signIn(upgrade, upgrade.ip, upgrade));
       } catch (error) {
         const known = error instanceof PlugboardError && error.code !== "origin_not_allowed";
         if (!known || !byMessage.has(upgrade.endpoint)) return refusalFor(error);
@@ -113,7 +175,8 @@ export function signInFlow({ open, sign, sessions, limits, origins }: SignInFlow
 
     async connect(conn, options = {}) {
       const { token, user } = options;
-      const signIn = token ? await byToken(conn, token) : byRequest(conn, user);
+      const signIn = await byMessageAndBackend(conn, options) ??
+        (token ? await byToken(conn, token) : byRequest(conn, user));
       begin(conn, signIn, options);
       return signIn;
     },
@@ -132,6 +195,11 @@ export function signInFlow({ open, sign, sessions, limits, origins }: SignInFlow
     identityOf(who) {
       const outcome = "offered" in who ? outcomes.get(who) : sessions.get(who);
       return outcome instanceof PlugboardError ? undefined : outcome?.identity;
+    },
+
+    onRenewed(listener) {
+      renewed.add(listener);
+      return () => renewed.delete(listener);
     },
 
     signsInByMessage: (endpoint) => void byMessage.add(endpoint),

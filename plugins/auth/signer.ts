@@ -1,5 +1,6 @@
 import { type MaybePromise, messageOf, PlugboardError } from "../../core/mod.ts";
 import type { SubscribeRequest } from "../channels/types.ts";
+import { BackendError } from "../shared/backend_error.ts";
 import { isLocal } from "../shared/client_ip.ts";
 import type { Identity } from "../shared/identity.ts";
 import type { ApiKeys } from "./api_keys.ts";
@@ -10,9 +11,11 @@ import type { Tokens } from "./tokens.ts";
 import type {
   ApiKeyInfo,
   AppUser,
+  ConnectQuestion,
   Credentials,
   Question,
   SignIn,
+  SignInBackend,
   SignInGuard,
   SubscriptionOf,
 } from "./types.ts";
@@ -40,6 +43,7 @@ export interface SignerParts {
   readonly permissions: readonly string[];
   readonly anonymous: AnonymousOptions | undefined;
   readonly appSignIn: ((credentials: Credentials) => MaybePromise<AppUser | undefined>) | undefined;
+  readonly backend: SignInBackend | undefined;
   readonly rule: ((question: Question) => boolean | undefined) | undefined;
   readonly now: () => number;
   /** Called with the result of each check: `ok` or an error code. */
@@ -52,6 +56,8 @@ export interface SignerParts {
 export interface Signer {
   /** Checks the credentials; `undefined` if there are none. */
   signIn(credentials: Credentials): Promise<SignIn | undefined>;
+  /** Asks the backend who a client is; `undefined` if it may only be anonymous. */
+  byBackend(question: ConnectQuestion): Promise<SignIn | undefined>;
   /** Checks a token, without rate limits. */
   byToken(token: string): Promise<SignIn>;
   subscription(token: string, subscription: SubscriptionOf): Promise<SubscribeRequest>;
@@ -131,6 +137,28 @@ export function signer(parts: SignerParts): Signer {
     });
   }
 
+  async function byBackend(question: ConnectQuestion): Promise<SignIn | undefined> {
+    await limits?.attempt(question.ip);
+    try {
+      const found = await parts.backend?.connect?.(question);
+      if (found === undefined) return undefined;
+      const { user, permissions = parts.permissions, info, ...about } = found;
+      const signIn = make(user, permissions, {
+        ...about,
+        ...(info !== undefined && { info: JSON.stringify(info) }),
+        issuedAt: now(),
+        ...(user === "" && { anonymous: true }),
+      });
+      parts.checked("ok", question.ip);
+      return signIn;
+    } catch (error) {
+      if (!(error instanceof PlugboardError)) throw error;
+      if (error instanceof BackendError && !error.temporary) limits?.failed(question.ip);
+      parts.checked(error.code, question.ip, error.message);
+      throw error;
+    }
+  }
+
   function revoked(signIn: SignIn): boolean {
     return signIn.apiKey === undefined && revocations.covers(signIn, signIn.identity.user);
   }
@@ -141,6 +169,7 @@ export function signer(parts: SignerParts): Signer {
 
   return {
     byToken,
+    byBackend,
     revoked,
     recheck,
     async signIn(credentials) {

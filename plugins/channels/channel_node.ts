@@ -1,10 +1,11 @@
 import { type Host, type MaybePromise, PlugboardError, systemClock } from "../../core/mod.ts";
 import { chain } from "../shared/maybe_promise.ts";
-import type { Broker, BrokerEvents } from "./broker.ts";
+import type { Broker, BrokerEvents, BrokerPublishOptions } from "./broker.ts";
 import { BrokerSubscriptions } from "./broker_subscriptions.ts";
 import { callbackQueue } from "./callbacks.ts";
 import { Channel } from "./channel.ts";
 import { type ClientNode, unsubscribeCodes } from "./client.ts";
+import { Decisions } from "./decisions.ts";
 import { RecoveryDeltas } from "./deltas.ts";
 import { Extensions, type OnFailure, type Publishing } from "./extensions.ts";
 import type { LocalClients } from "./local_clients.ts";
@@ -46,6 +47,9 @@ export class ChannelNode implements ClientNode, BrokerEvents {
   readonly #started = new Set<Broker>();
   readonly #subscriptions = new BrokerSubscriptions(() => this.#clock, this.#failed);
   readonly #deltas = new RecoveryDeltas();
+  readonly #decisions = new Decisions((decided, options) =>
+    this.#toBroker(decided, brokerOptions(options, decided, this.#idempotencyMs))
+  );
   readonly #expiring = new Map<Subscription, Client>();
   #host: Host | undefined;
   #endSweep: (() => void) | undefined;
@@ -113,6 +117,13 @@ export class ChannelNode implements ClientNode, BrokerEvents {
     const publishing: Publishing = { channel, namespace, client, draft, startedAt };
     const how = brokerOptions(options, publishing, this.#idempotencyMs);
     this.extensions.beforePublish(publishing);
+    const decision = client && this.extensions.decidePublish(publishing);
+    if (decision === undefined) return this.#toBroker(publishing, how);
+    return this.#decisions.next(publishing, options, decision);
+  }
+
+  #toBroker(publishing: Publishing, how: BrokerPublishOptions): MaybePromise<Published> {
+    const { channel, namespace, draft } = publishing;
     const result = namespace.broker.publish(channel, draft, how);
     return chain(result, (published) => {
       this.extensions.emit("published", publishing, published);
@@ -150,7 +161,8 @@ export class ChannelNode implements ClientNode, BrokerEvents {
   }
 
   async prepare(client: Client, name: string, request: SubscribeRequest): Promise<Prepared> {
-    const addition = await this.extensions.beforeSubscribe(client, name, request);
+    const namespace = this.namespaceOf(name);
+    const addition = await this.extensions.beforeSubscribe(client, name, request, namespace);
     const channel = this.#use(name);
     const subscribe = () => this.#subscriptions.subscribe(channel);
     try {

@@ -6,8 +6,9 @@
 
 import type { MaybePromise, Nothing } from "../../core/mod.ts";
 import type { Namespace } from "./namespace.ts";
-import type { ClientInfo, Draft, Publication, Published } from "./publications.ts";
-import type { Client, Subscribed, SubscribeRequest, Subscription } from "./types.ts";
+import type { ClientInfo, Draft, Publication, Published, PublishOptions } from "./publications.ts";
+import type { Payload } from "../shared/payload.ts";
+import type { Client, Subscribed, SubscribeGrant, SubscribeRequest, Subscription } from "./types.ts";
 
 /** One publish, from the call to its result: every hook gets the same object. */
 export interface Publishing {
@@ -25,11 +26,21 @@ export interface Publishing {
 
 /** What an extension adds to the reply of a subscribe. */
 export interface SubscribeAddition {
+  /** What the client gets and may do in addition to its request. */
+  readonly grant?: SubscribeGrant;
   /**
    * Returns JSON text for the client, when the subscription takes effect. With an `offset` it includes everything
    * published up to there, and only later publications follow. Not sent to a client that recovers everything.
    */
   data?(subscribed: Subscribed): { readonly json: string; readonly offset?: number } | undefined;
+}
+
+/** What an extension changes in a publish that it allows. */
+export interface PublishChange {
+  /** Published in place of the client's payload. */
+  readonly payload?: Payload;
+  /** Options in addition to the client's. */
+  readonly options?: PublishOptions;
 }
 
 /** What a plugin does when something happens in channels. A throw of a hook named `before…` refuses. */
@@ -41,9 +52,15 @@ export interface ChannelExtension {
     client: Client,
     channel: string,
     request: SubscribeRequest,
+    namespace: Namespace,
   ): MaybePromise<SubscribeAddition | void>;
   /** Before a publish. Not `async`: it runs for every publish. */
   beforePublish?(publishing: Publishing): Nothing;
+  /**
+   * Decides about a client's publish when all `beforePublish` hooks have allowed it. `undefined` leaves it to the next
+   * extension; a rejection refuses. Publications of one client to one channel keep their order meanwhile.
+   */
+  decidePublish?(publishing: Publishing): Promise<PublishChange | void> | undefined;
   /** A publish from this node has succeeded. */
   published?(publishing: Publishing, published: Published): Nothing;
   /** A publication was sent to this node's subscribers. */
@@ -74,7 +91,7 @@ export interface ChannelExtension {
 
 type Hook = Exclude<keyof ChannelExtension, "name">;
 /** Hooks that tell what has happened; unlike the others they cannot refuse. */
-type Event = Exclude<Hook, `before${string}` | "people">;
+type Event = Exclude<Hook, `before${string}` | "decidePublish" | "people">;
 
 /** Receives what failed, and the error. */
 export type OnFailure = (what: string, error: unknown) => void;
@@ -105,11 +122,12 @@ export class Extensions {
     client: Client,
     channel: string,
     request: SubscribeRequest,
+    namespace: Namespace,
   ): Promise<SubscribeAddition | undefined> {
     let addition: SubscribeAddition | undefined;
     for (const extension of this.#with("beforeSubscribe")) {
-      const added = extension.beforeSubscribe!(client, channel, request);
-      addition = (added instanceof Promise ? await added : added) ?? addition;
+      const added = extension.beforeSubscribe!(client, channel, request, namespace);
+      addition = { ...addition, ...(added instanceof Promise ? await added : added) };
     }
     return addition;
   }
@@ -117,6 +135,14 @@ export class Extensions {
   /** Calls all extensions; the first that throws refuses the publish. */
   beforePublish(publishing: Publishing): void {
     for (const extension of this.#with("beforePublish")) extension.beforePublish!(publishing);
+  }
+
+  /** Returns the decision of the first extension that decides about this publish; `undefined` if none does. */
+  decidePublish(publishing: Publishing): Promise<PublishChange | void> | undefined {
+    for (const extension of this.#with("decidePublish")) {
+      const decision = extension.decidePublish!(publishing);
+      if (decision !== undefined) return decision;
+    }
   }
 
   /** Calls all extensions; the first that throws refuses the read. */

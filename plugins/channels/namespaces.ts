@@ -131,10 +131,11 @@ export function decide(
   action: ChannelAction,
   channel: string,
   identity: Identity,
-  subscription?: Pick<Subscription, "granted">,
+  subscription?: Pick<Subscription, "granted" | "allow">,
 ): Verdict {
   if (!offers(namespace, action)) return { allowed: false, rule: `no ${action} in this namespace` };
   if (!mayName(identity.user, channel)) return OTHER_USERS;
+  if (subscription?.allow?.includes(action)) return GRANTED;
   const isPrivate = channel.startsWith("$");
   const granted = isPrivate && subscription?.granted === true;
   const permitted = identity.can(VERBS[action], channel);
@@ -160,6 +161,7 @@ const ALLOWED = Object.fromEntries(RULES.map((rule) => [rule, { allowed: true, r
   Rule,
   Verdict
 >;
+const GRANTED: Verdict = { allowed: true, rule: "grant of the subscription" };
 const OTHER_USERS: Verdict = { allowed: false, rule: "users in the channel's name" };
 const PRIVATE: Verdict = { allowed: false, rule: "private channel" };
 

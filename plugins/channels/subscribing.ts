@@ -42,8 +42,9 @@ export interface Preparing {
 
 /** Prepares a subscription: subscribes at the broker and reads the history that the answer needs. */
 export async function prepare(
-  { channel, request, client, now, addition, subscribe, deltas }: Preparing,
+  { channel, request: asked, client, now, addition, subscribe, deltas }: Preparing,
 ): Promise<Prepared> {
+  const request = addition?.grant ? { ...asked, grant: { ...asked.grant, ...addition.grant } } : asked;
   const filter = request.filter && new CompiledFilter(request.filter);
   const buffer = channel.startBuffer();
   try {
@@ -118,7 +119,7 @@ function describe(
   const granted = serverSide === true || grant !== undefined;
   // To recover is to read the history, and joins and leaves tell who is present.
   const mayRead = (action: "history" | "presence") =>
-    decide(namespace, action, name, identity, { granted }).allowed;
+    decide(namespace, action, name, identity, { granted, allow: grant?.allow }).allowed;
   const recoverable = recovery === "always" || grant?.recoverable === true ||
     (recovery === "readers" || request.recoverable === true || recover !== undefined) && mayRead("history");
   const positioned = recoverable || grant?.positioned === true ||
@@ -140,6 +141,7 @@ function describe(
     channelId: compaction && request.compact === true && encoder.channelIds === true ? id : 0,
     serverSide: serverSide === true || resumed === true,
     granted,
+    allow: grant?.allow,
     since: now,
     expiresAt: grant?.expiresAt,
   };

@@ -84,6 +84,8 @@ export interface SubscribeRequest {
   readonly filter?: TagFilter;
   /** Whether the client understands numbers in place of the channel's name. */
   readonly compact?: boolean;
+  /** What the client tells a backend that decides about the subscription. */
+  readonly data?: Payload;
   /** Proof that allows this subscription, whatever the rules say. */
   readonly grant?: SubscribeGrant;
   /** Whether the server subscribes the client. */
@@ -109,6 +111,8 @@ export interface SubscribeGrant {
   readonly positioned?: boolean;
   /** Whether the client receives joins and leaves, even if it may not list who is present. */
   readonly joinLeave?: boolean;
+  /** What the client may do while it is subscribed, whatever the rules say. */
+  readonly allow?: readonly ChannelAction[];
 }
 
 /** The answer to a subscribe. */
@@ -162,6 +166,8 @@ export interface Subscription {
   readonly serverSide: boolean;
   /** Whether a grant or the server allowed it, whatever the rules say. */
   readonly granted: boolean;
+  /** What the client may do, whatever the rules say. */
+  readonly allow: readonly ChannelAction[] | undefined;
   /** When the subscription began, in milliseconds since 1970. */
   readonly since: number;
   /** When it ends, in milliseconds since 1970. */

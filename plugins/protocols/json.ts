@@ -36,7 +36,7 @@ import {
   systemClock,
 } from "../../core/mod.ts";
 import type { Access } from "../auth.ts";
-import type { Channels } from "../channels.ts";
+import type { Channels, SubscribeRequest } from "../channels.ts";
 import type { Presence } from "../presence.ts";
 import type { RateLimits, RefusedMessage } from "../rate_limits.ts";
 import type { Rpc } from "../rpc.ts";
@@ -129,7 +129,9 @@ export function json(options: JsonOptions): Plugin<Json> {
       const { identity, channels: granted } = await access?.connect(conn, { user, expiring }) ??
         anonymousSignIn;
       if (!conn.open) throw new PlugboardError("closed", "The connection has ended");
-      const subscriptions = new Map(autoSubscribe.map((channel) => [channel, requestFor(channel)]));
+      const subscriptions = new Map<string, SubscribeRequest>(
+        autoSubscribe.map((channel) => [channel, requestFor(channel)]),
+      );
       for (const [channel, request] of granted) {
         const grant = { ...requestFor(channel), ...request.grant };
         subscriptions.set(channel, { ...request, grant, serverSide: true });

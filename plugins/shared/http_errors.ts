@@ -5,6 +5,7 @@
  */
 
 import { PlugboardError, refusal } from "../../core/mod.ts";
+import { BackendError } from "./backend_error.ts";
 import { RateLimitError } from "./rate_limit_error.ts";
 
 const STATUSES: Readonly<Record<string, number>> = {
@@ -37,7 +38,11 @@ export interface HttpError {
 
 /** Returns what a client may know of an error; `undefined` for internal errors. */
 export function httpError(error: unknown): HttpError | undefined {
-  const status = error instanceof PlugboardError ? STATUSES[error.code] : undefined;
+  const status = error instanceof BackendError
+    ? error.temporary ? 503 : 403
+    : error instanceof PlugboardError
+    ? STATUSES[error.code]
+    : undefined;
   if (status === undefined) return undefined;
   const { code, message } = error as PlugboardError;
   return { status, code, message, headers: headersOf(status, error as PlugboardError) };

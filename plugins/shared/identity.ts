@@ -38,7 +38,11 @@ export interface Verdict {
 export const anonymousIdentity: Identity = { user: "", can: () => true };
 
 /** Every client's sign-in on a server without sign-in. */
-export const anonymousSignIn = { identity: anonymousIdentity, channels: new Map<string, never>() } as const;
+export const anonymousSignIn = {
+  identity: anonymousIdentity,
+  channels: new Map<string, never>(),
+  data: undefined,
+} as const;
 
 /** Whether the sign-in proves a user id. Anonymous clients and clients of a server without sign-in prove none. */
 export function isProven(identity: Identity | undefined): identity is Identity {

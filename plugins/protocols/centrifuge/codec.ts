@@ -15,6 +15,11 @@ import type { ErrorReply } from "./codes.ts";
 export type Params = {
   connect: {
     readonly token: string;
+    readonly data: Payload | undefined;
+    readonly clientName: string;
+    readonly clientVersion: string;
+    /** Headers that the SDK of a browser sends in the command, because it cannot send them in the request. */
+    readonly headers: Readonly<Record<string, unknown>>;
     /** Where to recover the server's subscriptions from. */
     readonly subs: ReadonlyMap<string, Position>;
   };
@@ -32,6 +37,7 @@ export type Params = {
     readonly delta: string;
     /** The tags filter, as far as it is an object: the channels check the rest. */
     readonly filter: TagFilter | undefined;
+    readonly data: Payload | undefined;
   };
   sub_refresh: { readonly channel: string; readonly token: string };
   unsubscribe: { readonly channel: string };
@@ -58,6 +64,8 @@ export type Command<Name extends keyof Params = keyof Params> = {
 /** The fields of each result. A `ttl` counts seconds; it is absent if nothing expires. */
 export type Results = {
   connect: ClientResult & {
+    /** What the backend tells the client, as JSON text. */
+    readonly data: string | undefined;
     /** What the server subscribes the client to. */
     readonly subs: ReadonlyMap<string, SubscribeResult>;
     /** The interval of the protocol's pings; absent if it sends none. */

@@ -5,6 +5,7 @@
  */
 
 import { type CloseCode, closeCode, closeCodes, PlugboardError } from "../../../core/mod.ts";
+import { BackendError } from "../../shared/backend_error.ts";
 
 /** Close codes that only this protocol uses. The SDK reconnects below 3500. */
 export const disconnects = {
@@ -94,6 +95,7 @@ export function errorReply(error: unknown): ErrorReply | undefined {
   if (!(error instanceof PlugboardError)) return undefined;
   const { code, message } = error;
   // An error of the application has a number of its own.
+  if (error instanceof BackendError) return { code: error.number, message, temporary: error.temporary };
   const own = code === "rpc_error" && "number" in error ? Number(error.number) : undefined;
   const number = own ?? NUMBERS.get(code);
   return number === undefined ? undefined : { code: number, message, temporary: TEMPORARY.has(number) };

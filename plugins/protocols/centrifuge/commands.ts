@@ -6,7 +6,7 @@
  */
 
 import type { Position } from "../../channels.ts";
-import type { Payload } from "../../shared/payload.ts";
+import { Payload } from "../../shared/payload.ts";
 import type { Command, EmulationRequest, Params } from "./codec.ts";
 import { malformed } from "./codes.ts";
 
@@ -16,7 +16,14 @@ type Fields = Readonly<Record<string, unknown>>;
 const readers: {
   [Name in Exclude<keyof Params, "pong">]: (fields: Fields, data: () => Payload | undefined) => Params[Name];
 } = {
-  connect: (fields) => ({ token: text(fields, "token"), subs: recoveries(fields) }),
+  connect: (fields, data) => ({
+    token: text(fields, "token"),
+    data: data(),
+    clientName: text(fields, "name"),
+    clientVersion: text(fields, "version"),
+    headers: object(fields, "headers") ?? {},
+    subs: recoveries(fields),
+  }),
   refresh: (fields) => ({ token: text(fields, "token") }),
   publish: (fields, data) => ({
     channel: text(fields, "channel"),
@@ -25,7 +32,7 @@ const readers: {
   }),
   rpc: (fields, data) => ({ method: text(fields, "method"), data: data() }),
   send: (_, data) => ({ data: data() }),
-  subscribe: (fields) => ({
+  subscribe: (fields, data) => ({
     channel: text(fields, "channel"),
     token: text(fields, "token"),
     recover: recovery(fields),
@@ -36,6 +43,7 @@ const readers: {
     flag: integer(fields, "flag"),
     delta: text(fields, "delta"),
     filter: object(fields, "tf"),
+    data: data(),
   }),
   sub_refresh: (fields) => ({ channel: text(fields, "channel"), token: text(fields, "token") }),
   unsubscribe: channelIn,
@@ -73,7 +81,8 @@ export function readCommand(value: unknown, payload: (name: string, data: unknow
 
 /** Reads the parameters of a connect without a command around them. */
 export function readConnect(value: unknown): Params["connect"] {
-  return readers.connect(asObject(value), () => undefined);
+  const fields = asObject(value);
+  return readers.connect(fields, () => fields.data === undefined ? undefined : Payload.of(fields.data));
 }
 
 function isCommand(name: string): name is keyof typeof readers {

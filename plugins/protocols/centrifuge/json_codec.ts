@@ -174,10 +174,11 @@ function resultText(result: Result): string {
 
 /** The result of a connect. */
 export function connectText(result: Result<"connect">): string {
-  const { subs, pingSeconds, pong, stream } = result;
+  const { data, subs, pingSeconds, pong, stream } = result;
   const entries = Array.from(subs, ([channel, each]) => `${quote(channel)}:${subscribeText(each)}`);
   return object(
     clientMembers(result),
+    data !== undefined && `"data":${data}`,
     entries.length > 0 && `"subs":{${entries.join(",")}}`,
     pingSeconds !== undefined && `"ping":${pingSeconds}`,
     pong && `"pong":true`,

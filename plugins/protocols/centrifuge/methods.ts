@@ -124,13 +124,14 @@ async function subscribe(caller: Caller, command: Command<"subscribe">): Promise
 }
 
 function subscribeRequest(command: Command<"subscribe">): SubscribeRequest {
-  const { type, filter, delta, recover, flag, recoverable, positioned, joinLeave } = command;
+  const { type, filter, delta, recover, data, flag, recoverable, positioned, joinLeave } = command;
   if (type === 4) throw new PlugboardError("not_available", "There are no polled channels");
   if (type !== 0) throw new PlugboardError("permission_denied", "There are no map channels");
   // A known kind of delta that is not granted is no error: full publications are always valid.
   if (delta !== "" && delta !== "fossil") throw malformed("delta");
   return {
     ...(recover && { recover }),
+    ...(data && { data }),
     ...(delta !== "" && { delta }),
     ...(filter && { filter }),
     mustRecover: (flag & REJECT_UNRECOVERED) !== 0,

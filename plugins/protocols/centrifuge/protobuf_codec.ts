@@ -118,9 +118,10 @@ function resultFields(result: Result): Fields | Uint8Array {
   }
 }
 
-function connectFields({ subs, pingSeconds, pong, stream, ...client }: Result<"connect">): Fields {
+function connectFields({ data, subs, pingSeconds, pong, stream, ...client }: Result<"connect">): Fields {
   return {
     ...clientFields(client),
+    data,
     subs: Object.fromEntries(Array.from(subs, ([channel, each]) => [channel, subscribeFields(each)])),
     ping: pingSeconds,
     pong,

@@ -19,7 +19,7 @@ import {
   uniDisconnect,
 } from "./codes.ts";
 import { type Caller, concurrentMethods, type MethodName, methods, type Services, ttlOf } from "./methods.ts";
-import { serverSubscriptions } from "./sign_in.ts";
+import { describeClient, serverSubscriptions } from "./sign_in.ts";
 
 /** What all sessions share. */
 export interface Shared extends Services {
@@ -215,9 +215,13 @@ export class CentrifugeSession implements Session<Message>, Caller {
     }
   }
 
-  async #signIn({ id, token, subs: positions }: Command<"connect">): Promise<void> {
+  async #signIn(command: Command<"connect">): Promise<void> {
+    const { id, token, subs: positions } = command;
     const { access, channels, personalChannels, unauthenticated, node, host } = this.services;
-    const signedIn = await access?.connect(this.conn, token === "" ? {} : { token }) ?? anonymousSignIn;
+    const signedIn = await access?.connect(this.conn, {
+      ...(token !== "" && { token }),
+      about: describeClient(this.conn, this.#codec, command),
+    }) ?? anonymousSignIn;
     if (!this.conn.open) return;
     unauthenticated.delete(this);
     const { identity } = signedIn;
@@ -238,7 +242,8 @@ export class CentrifugeSession implements Session<Message>, Caller {
       const ttl = this.#ttlOf(identity.expiresAt);
       const pong = this.ping !== undefined && !this.#oneWay;
       const pingSeconds = this.ping && Math.ceil(host().pingIntervalMs / 1000);
-      this.reply(id, { name: "connect", client: client.id, ttl, subs, pingSeconds, pong, stream });
+      const { data } = signedIn;
+      this.reply(id, { name: "connect", client: client.id, data, ttl, subs, pingSeconds, pong, stream });
     });
   }
 

@@ -4,8 +4,10 @@
  * @module
  */
 
-import type { Access, SignIn } from "../../auth.ts";
+import type { Connection } from "../../../core/mod.ts";
+import type { AboutClient, Access, SignIn } from "../../auth.ts";
 import type { Position, SubscribeRequest } from "../../channels.ts";
+import type { Codec, Command } from "./codec.ts";
 
 /** What the protocol needs of the sign-in. */
 export type CentrifugeAccess = Pick<
@@ -33,4 +35,22 @@ export function serverSubscriptions(
     if (!all.has(channel)) all.set(channel, { recoverable: true, recover, resumed: true });
   }
   return all;
+}
+
+/** What a client tells about itself, for a backend. */
+export function describeClient(
+  { endpoint }: Connection,
+  { subprotocol }: Codec,
+  { data, clientName, clientVersion, headers, subs }: Command<"connect">,
+): AboutClient {
+  const [, transport = "websocket"] = endpoint.name.split(" ");
+  return {
+    transport,
+    protocol: subprotocol === "centrifuge-protobuf" ? "protobuf" : "json",
+    data,
+    name: clientName,
+    version: clientVersion,
+    headers,
+    channels: [...subs.keys()],
+  };
 }

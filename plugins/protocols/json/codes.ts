@@ -5,6 +5,7 @@
  */
 
 import { type CloseCode, closeCode, closeCodes, PlugboardError } from "../../../core/mod.ts";
+import { BackendError } from "../../shared/backend_error.ts";
 import type { ErrorData } from "./messages.ts";
 
 const unauthorized = closeCode(3500, "unauthorized");
@@ -22,6 +23,7 @@ const SIGN_IN_CODES: ReadonlyMap<string, CloseCode> = new Map([
 
 /** Returns the close code for a sign-in, or its renewal, that failed. */
 export function signInCode(error: unknown): CloseCode {
+  if (error instanceof BackendError && !error.temporary) return unauthorized;
   const code = error instanceof PlugboardError ? SIGN_IN_CODES.get(error.code) : undefined;
   return code ?? closeCodes.internalError;
 }

@@ -254,7 +254,7 @@ function isOffered({ needs }: Method, offers: Offers): boolean {
 }
 
 /** The defaults of a subscription: collaborators receive joins and leaves. */
-export function requestFor(channel: string): SubscribeRequest {
+export function requestFor(channel: string): Pick<SubscribeRequest, "joinLeave"> {
   return { joinLeave: channel === "collaboration" };
 }
 

@@ -282,6 +282,7 @@ Deno.test("a hundred thousand addresses use bounded memory and do not evict an a
   const endpoint = echo().endpoints![0]!;
   const upgrade = (ip: string) =>
     plugin.upgrade!({
+      connectionId: "",
       endpoint,
       url: "",
       params: {},

@@ -1,6 +1,7 @@
 /** The scenarios. Add a budget as a case in one of these files, or in a new one. */
 
 import { authScenario } from "./scenarios/auth.ts";
+import { connectScenario } from "./scenarios/connect.ts";
 import { deltasScenario } from "./scenarios/deltas.ts";
 import { durableScenario } from "./scenarios/durable.ts";
 import { durableWritesScenario } from "./scenarios/durable_writes.ts";
@@ -20,6 +21,7 @@ export const scenarios: readonly Scenario[] = [
   hooksScenario,
   echoScenario,
   fanoutScenario,
+  connectScenario,
   deltasScenario,
   idleScenario,
   authScenario,

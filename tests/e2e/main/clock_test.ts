@@ -48,5 +48,6 @@ Deno.test("a clock that is set back and forward by hours disturbs no protocol an
     assert.equal((await kept.history({ limit: 10 })).publications.length, 1, `kept in memory, ${shift}`);
   }
   assert.equal(ended.size, 0);
-  await stopsCleanly(server, [OPEN]);
+  const warnings = [-3_600, 10_800].map((seconds) => `schedule: The clock was set by ${seconds} s`);
+  await stopsCleanly(server, [OPEN, ...warnings]);
 });

@@ -22,9 +22,10 @@ import type { Log } from "../contract/log.ts";
 import type { Admission, Sent, ServerState } from "../contract/plugin.ts";
 import type { Transport } from "../contract/transport.ts";
 import { ClosingSockets } from "./closing_sockets.ts";
+import { Handshakes } from "./handshakes.ts";
 import { Places } from "./places.ts";
 import { stopIdleTimer } from "./socket_internals.ts";
-import { rejectSocket, SocketTransport, upgradeWebSocket, whenOpen } from "./websocket.ts";
+import { rejectSocket, SocketTransport, upgradeWebSocket } from "./websocket.ts";
 
 /** The limits of all connections together and of each of them. */
 export interface GateLimits extends Limits, LivenessOptions {
@@ -74,6 +75,7 @@ export class Gate {
   readonly #turns = new Turns();
   readonly #liveness: Liveness;
   readonly #closing: ClosingSockets;
+  readonly #handshakes: Handshakes;
   /** By endpoint and format. */
   readonly #wirings = new Map<Endpoint, Map<unknown, Wiring>>();
   readonly #places = new Places();
@@ -83,6 +85,7 @@ export class Gate {
     const { clock, log, limits } = options;
     this.#liveness = new Liveness(clock, limits);
     this.#closing = new ClosingSockets(clock);
+    this.#handshakes = new Handshakes(clock);
     this.memory = new MemoryGuard({
       clock,
       log,
@@ -126,7 +129,7 @@ export class Gate {
     try {
       const idleMs = 2 * this.#options.limits.pingIntervalMs;
       const { socket, response } = upgradeWebSocket(request, answered, idleMs);
-      whenOpen(socket, this.#options.clock, () => this.#takeOver(socket, place), place.release);
+      this.#handshakes.add(socket, () => this.#takeOver(socket, place), place.release);
       return response;
     } catch {
       place.release();
@@ -136,7 +139,7 @@ export class Gate {
 
   /** Opens a connection on a WebSocket that was accepted elsewhere. Its messages wait until then. */
   async adopt(applicant: Applicant, socket: WebSocket): Promise<Response | Connection> {
-    const { clock, limits } = this.#options;
+    const { limits } = this.#options;
     const early = new Inbox(limits);
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => {
@@ -158,7 +161,7 @@ export class Gate {
         place.release();
         resolve(refusal(400, "not_open", "The socket has closed or has never opened"));
       };
-      whenOpen(socket, clock, opened, failed);
+      this.#handshakes.add(socket, opened, failed);
     });
   }
 

@@ -1,20 +1,9 @@
 import type { ServerConnection } from "../connections/server_connection.ts";
-import type { Clock } from "../contract/clock.ts";
 import type { CloseCode } from "../contract/close_codes.ts";
 import type { Message } from "../contract/framing.ts";
 import type { Transport } from "../contract/transport.ts";
 import type { ClosingSockets } from "./closing_sockets.ts";
-import {
-  canPing,
-  endConnection,
-  onPong,
-  sendPing,
-  stopIdleTimer,
-  waitForAnswer,
-} from "./socket_internals.ts";
-
-/** How long a socket may take to open after its upgrade. */
-const HANDSHAKE_MS = 10_000;
+import { canPing, onPong, sendPing, stopIdleTimer, waitForAnswer } from "./socket_internals.ts";
 
 /** Answers an upgrade request. `idleMs` is the fallback if pings cannot be sent. */
 export function upgradeWebSocket(
@@ -27,24 +16,6 @@ export function upgradeWebSocket(
   // The runtime finds the protocol only in lists with a space after each comma.
   if (protocol !== undefined) response.headers.set("sec-websocket-protocol", protocol);
   return { socket, response };
-}
-
-/** Calls `opened` when a socket is open, or `failed` if it closes before or does not open in time. */
-export function whenOpen(socket: WebSocket, clock: Clock, opened: () => void, failed: () => void): void {
-  if (socket.readyState === WebSocket.OPEN) return opened();
-  if (socket.readyState !== WebSocket.CONNECTING) return failed();
-  const settle = (event?: Event) => {
-    cancel();
-    for (const type of ["open", "close", "error"]) socket.removeEventListener(type, settle);
-    if (event?.type === "open") return opened();
-    socket.addEventListener("open", () => endConnection(socket) || socket.close());
-    socket.addEventListener("error", ignoreError);
-    event?.preventDefault();
-    failed();
-  };
-  // The runtime reports nothing if the client disconnected before the upgrade.
-  const cancel = clock.after(HANDSHAKE_MS, () => settle());
-  for (const type of ["open", "close", "error"]) socket.addEventListener(type, settle);
 }
 
 /** Closes a socket that does not become a connection. Calls `gone` when it is closed. */

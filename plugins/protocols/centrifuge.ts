@@ -230,5 +230,6 @@ export function centrifuge(options: CentrifugeOptions): Plugin<Centrifuge> {
 
 /** Whether the client wants to be pinged by frames of the WebSocket, which browsers answer by themselves. */
 function wantsFramePings({ url }: Upgrade): boolean {
-  return new URL(url).searchParams.get("cf_ws_frame_ping_pong") === "true";
+  const name = "cf_ws_frame_ping_pong";
+  return url.includes(name) && new URL(url).searchParams.get(name) === "true";
 }

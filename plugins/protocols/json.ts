@@ -221,7 +221,7 @@ export function json(options: JsonOptions): Plugin<Json> {
 
 /** The name that a client gives itself by `?userId=`. It counts only for anonymous clients. */
 function nameIn(url: string): string | undefined {
-  const name = new URL(url).searchParams.get("userId") ?? undefined;
+  const name = url.includes("?") ? new URL(url).searchParams.get("userId") ?? undefined : undefined;
   if (name === undefined || name.length <= MAX_NAME_CHARS) return name;
   throw new PlugboardError("bad_request", `A userId may have at most ${MAX_NAME_CHARS} characters`);
 }

@@ -19,17 +19,13 @@ const MIN_SEARCH = 32;
 /** Gives up after so many blocks that only have the same hash, or inputs with many of them would take long. */
 const MAX_MISSES = 4_096;
 
-const DIGITS = Uint8Array.from(
-  "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~",
-  (char) => char.charCodeAt(0),
-);
-const [NEWLINE, AT, COMMA, COLON, SEMICOLON] = Array.from("\n@,:;", (char) => char.charCodeAt(0)) as [
-  number,
-  number,
-  number,
-  number,
-  number,
-];
+const code = (char: string) => char.charCodeAt(0);
+const DIGITS = Uint8Array.from("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~", code);
+const NEWLINE = code("\n");
+const COPY = code("@");
+const LITERAL = code(":");
+const COMMA = code(",");
+const END = code(";");
 
 /**
  * Returns the delta from `source` to `target`, or `undefined` if it has more than `maxBytes`. For UTF-8 `text`, the delta
@@ -169,7 +165,7 @@ class Writer {
     }
     if (end - start < MIN_COPY) return;
     this.#literal(start);
-    this.#number(end - start, AT);
+    this.#number(end - start, COPY);
     this.#number(from + start - to, COMMA);
     this.written = end;
   }
@@ -177,7 +173,7 @@ class Writer {
   /** Returns the delta, or `undefined` if it was too long. */
   finish(): Uint8Array | undefined {
     this.#literal(this.#target.length);
-    this.#number(checksum(this.#target), SEMICOLON);
+    this.#number(checksum(this.#target), END);
     return this.full ? undefined : this.#out.subarray(0, this.#length);
   }
 
@@ -189,7 +185,7 @@ class Writer {
   #literal(end: number): void {
     const { written } = this;
     if (end === written) return;
-    this.#number(end - written, COLON);
+    this.#number(end - written, LITERAL);
     if (this.#length + end - written <= this.#most) {
       for (let i = written; i < end; i++) this.#out[this.#length + i - written] = this.#target.bytes[i]!;
     }

@@ -148,7 +148,7 @@ everywhere(
           subscriber.cut();
         }
       }),
-      { numRuns: remote ? 50 : 200 },
+      { numRuns: remote ? 30 : 100 },
     );
     assert.ok(deltas > 100, `${deltas} deltas`);
   },

@@ -43,6 +43,7 @@ import {
   storedSkew,
   totals,
 } from "./schedule/entries.ts";
+import { checkIdempotencyKey, keyOf, once, type Repeatable, serverOwner } from "./shared/idempotency.ts";
 import { Quota } from "./schedule/quota.ts";
 import { recurrence } from "./schedule/recurrence.ts";
 import { entryOf } from "./schedule/request.ts";
@@ -57,7 +58,7 @@ export interface ScheduleOptions {
   /** Where to publish. */
   channels: Pick<Bus & ChannelControl, "publish" | "namespaceOf">;
   /** The database. */
-  store: Pick<Store, "all" | "get" | "write" | "migrate" | "problem">;
+  store: Pick<Store, "all" | "get" | "write" | "migrate" | "keyValues" | "problem">;
   /** How late a publication may be after the server was down, or while it fails. @default {3600000} an hour */
   maxLateMs?: number;
   /** The maximum number of scheduled publications. @default {100000} */
@@ -66,12 +67,17 @@ export interface ScheduleOptions {
   maxPerUser?: number;
   /** The maximum bytes of all of them; one user may have a tenth. @default {268435456} */
   maxBytes?: number;
+  /** How long an idempotency key is stored. @default {300000} five minutes */
+  rememberMs?: number;
   /**
    * Whether this process publishes what is due; asked ten times a second. Of several processes that share the scheduled
    * publications, one does. @default {always}
    */
   leads?: () => boolean;
 }
+
+/** What is remembered of a request. */
+type Stored = Pick<EntryRow, "id" | "seq" | "planned" | "steady">;
 
 /** How often to look for what is due. */
 const LOOK_MS = 100;
@@ -83,12 +89,14 @@ const MAX_LISTED = 1_000;
 export function schedule(options: ScheduleOptions): Plugin<Schedule> {
   const { channels, store, maxLateMs = 3_600_000, leads = () => true } = options;
   const { maxPublications = 100_000, maxPerUser = 1_000, maxBytes = 268_435_456 } = options;
-  const limits = { maxLateMs, maxPublications, maxPerUser, maxBytes };
+  const { rememberMs = 300_000 } = options;
+  const limits = { maxLateMs, maxPublications, maxPerUser, maxBytes, rememberMs };
   const check = checkOptions("schedule");
   for (const [name, value] of Object.entries(limits)) check.positiveInteger(name, value);
 
   const quota = new Quota(limits);
   const pattern = recurrence();
+  const keys = store.keyValues<Stored>("schedule_keys");
   let host: Host | undefined;
   let times = new Times(systemClock, 0);
   let runner: Runner | undefined;
@@ -123,17 +131,34 @@ export function schedule(options: ScheduleOptions): Plugin<Schedule> {
     });
   }
 
-  async function add(entry: NewEntry): Promise<Put> {
+  async function add(entry: NewEntry, idempotencyKey: string | undefined): Promise<Stored> {
     const size = sizeOf(entry);
+    const repeatable = idempotencyKey === undefined ? undefined : repeatableOf(entry, idempotencyKey);
+    /** Absent if the request was repeated. */
+    let added: Put | undefined;
     quota.reserve(entry.owner, size);
     try {
-      const stored = await store.write((tx) => put(tx, entry));
-      if (stored.replaced !== undefined) quota.release(stored.replaced.owner, stored.replaced.size);
-      return stored;
+      return await store.write((tx) => {
+        added = undefined;
+        const work = (): Stored => {
+          added = put(tx, entry);
+          return { id: entry.id, seq: added.seq, planned: added.planned, steady: entry.steady };
+        };
+        return repeatable === undefined ? work() : once(keys.within(tx), repeatable, work);
+      });
     } catch (error) {
-      quota.release(entry.owner, size);
+      added = undefined;
       throw error;
+    } finally {
+      const unused = added === undefined ? { owner: entry.owner, size } : added.replaced;
+      if (unused !== undefined) quota.release(unused.owner, unused.size);
     }
+  }
+
+  function repeatableOf({ owner, channel }: NewEntry, idempotencyKey: string): Repeatable {
+    checkIdempotencyKey(idempotencyKey);
+    const whose = owner === null ? serverOwner : JSON.stringify(owner);
+    return { key: keyOf(whose, channel, idempotencyKey), owner: whose, ttlMs: rememberMs };
   }
 
   /** As the caller sees it: delays are told by the wall clock. */
@@ -157,7 +182,7 @@ export function schedule(options: ScheduleOptions): Plugin<Schedule> {
         await ready();
         const entry = entryOf(channel, data, request, { channels, times, pattern });
         await runner!.settled(channel, entry.id);
-        return shown({ ...entry, ...await add(entry) });
+        return shown({ ...entry, ...await add(entry, request.idempotencyKey) });
       },
       async list(query = {}) {
         await ready();

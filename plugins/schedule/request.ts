@@ -78,7 +78,7 @@ function momentOf(
 }
 
 const KNOWN = new Set([
-  ...["at", "delay", "every", "timezone", "id", "owner"],
+  ...["at", "delay", "every", "timezone", "id", "owner", "idempotencyKey"],
   ...["tags", "ephemeral", "version", "versionEpoch"],
 ]);
 

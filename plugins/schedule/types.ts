@@ -26,6 +26,11 @@ export interface ScheduleRequest extends ScheduledOptions {
   readonly id?: string;
   /** Whose it is: a user. It counts for the limit of the user, who can cancel it. @default {the server} */
   readonly owner?: string;
+  /**
+   * Schedules once: a repeated request of the same owner with the same key, for the same channel, has no effect and resolves
+   * to the first result.
+   */
+  readonly idempotencyKey?: string;
 }
 
 /** A publication that will be due. */

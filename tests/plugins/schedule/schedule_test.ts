@@ -99,6 +99,23 @@ Deno.test("a publication is listed, replaced by its id, and cancelled, by its ow
   assert.deepEqual(test.published, ["replaced", "again"], "the id is free again");
 });
 
+Deno.test("B11 a request that is repeated with its key schedules once, also after the publication", async () => {
+  await using test = await scheduling({ maxPublications: 2 });
+  const add = (n: number, owner?: string) =>
+    test.later.publish("a", n, { delay: n * 1_000, idempotencyKey: "k", ...(owner && { owner }) });
+  const [first, second] = await Promise.all([add(1), add(2)]);
+  assert.deepEqual(second, first);
+  await add(3, "ann");
+  await test.pass(1_100);
+  assert.deepEqual(await add(1), first);
+  await test.pass(5_000);
+  assert.deepEqual(test.published, [1, 3]);
+  await test.pass(300_000);
+  await Promise.all([add(4), add(5, "ann")]);
+  await test.pass(10_000);
+  assert.deepEqual(test.published, [1, 3, 4, 5], "the room of repeated requests is free");
+});
+
 Deno.test("B11 what fell due while the server was down is published in order, unless it is too old", async () => {
   using dir = folder();
   const clock = new FakeClock();
@@ -242,7 +259,8 @@ Deno.test("requests with wrong values are refused", async () => {
     ...["Nowhere/City", "", 5, null].map((timezone): [unknown] => [{ every: "* * * * *", timezone }]),
     ...["", "x".repeat(201), 5, null, "a\0"].map((id): [unknown] => [{ delay: 1, id }]),
     [{ delay: 1, owner: "" }],
-    [{ delay: 1, idempotencyKey: "k" }],
+    [{ delay: 1, idempotencyKey: "" }],
+    [{ delay: 1, idempotencyMs: 5 }],
     [{ delay: 1, except: "c" }],
     ...[{ tags: { x: 1 } }, { tags: ["x"] }, { tags: null }, { ephemeral: 1 }, { version: 0 }, {
       version: "1",

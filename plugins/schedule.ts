@@ -46,7 +46,7 @@ import {
 import { checkIdempotencyKey, keyOf, once, type Repeatable, serverOwner } from "./shared/idempotency.ts";
 import { Quota } from "./schedule/quota.ts";
 import { recurrence } from "./schedule/recurrence.ts";
-import { entryOf } from "./schedule/request.ts";
+import { checkTexts, entryOf } from "./schedule/request.ts";
 import { Runner } from "./schedule/runner.ts";
 import { Times } from "./schedule/times.ts";
 import type { Schedule, Scheduled } from "./schedule/types.ts";
@@ -186,7 +186,8 @@ export function schedule(options: ScheduleOptions): Plugin<Schedule> {
       },
       async list(query = {}) {
         await ready();
-        const { limit = 100 } = query;
+        const { limit = 100, channel, owner } = query;
+        checkTexts({ channel, owner });
         if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LISTED) {
           throw new PlugboardError(
             "bad_request",
@@ -197,6 +198,7 @@ export function schedule(options: ScheduleOptions): Plugin<Schedule> {
       },
       async cancel(channel, id, { owner } = {}) {
         await ready();
+        checkTexts({ channel, id, owner });
         await runner!.settled(channel, id);
         const removed = await store.write((tx) => removeById(tx, channel, id, owner));
         if (removed === undefined) return false;

@@ -59,8 +59,12 @@ function checkedVersion(number: number, epoch = ""): PublicationVersion {
   if (!Number.isSafeInteger(number) || number < 1) {
     throw new PlugboardError("bad_request", `"version" must be a positive integer, got ${number}`);
   }
-  if (typeof epoch !== "string" || epoch.length > 200) {
+  if (typeof epoch !== "string" || epoch.length > 200 || UNSTORABLE.test(epoch)) {
     throw new PlugboardError("bad_request", '"versionEpoch" must be a string of at most 200 characters');
   }
   return { number, epoch };
 }
+
+/** What databases refuse, or store differently. */
+// deno-lint-ignore no-control-regex -- NUL
+const UNSTORABLE = /\u0000|\p{Surrogate}/u;

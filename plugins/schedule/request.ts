@@ -99,7 +99,10 @@ function optionsText(request: ScheduleRequest): string {
   if (version !== undefined && !(Number.isSafeInteger(version) && version > 0)) {
     refuse(`"version" must be a positive integer, got ${String(version)}`);
   }
-  if (versionEpoch !== undefined && !(typeof versionEpoch === "string" && versionEpoch.length <= MAX_NAME)) {
+  if (
+    versionEpoch !== undefined &&
+    !(typeof versionEpoch === "string" && versionEpoch.length <= MAX_NAME && !INVALID.test(versionEpoch))
+  ) {
     refuse(`"versionEpoch" must be a text of at most ${MAX_NAME} characters`);
   }
   return JSON.stringify({ tags, ephemeral, version, versionEpoch });
@@ -111,4 +114,12 @@ const INVALID = /[\u0000-\u001f]|\p{Surrogate}/u;
 function checkName(what: string, name: unknown): void {
   if (typeof name === "string" && name !== "" && name.length <= MAX_NAME && !INVALID.test(name)) return;
   throw new PlugboardError("bad_request", `"${what}" must be a text of 1 to ${MAX_NAME} characters`);
+}
+
+/** Throws `bad_request` for a text that no scheduled publication can have, and that the database refuses. */
+export function checkTexts(texts: Readonly<Record<string, unknown>>): void {
+  for (const [what, text] of Object.entries(texts)) {
+    if (text === undefined || typeof text === "string" && !INVALID.test(text)) continue;
+    throw new PlugboardError("bad_request", `"${what}" must be a text without control characters`);
+  }
 }

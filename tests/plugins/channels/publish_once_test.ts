@@ -62,7 +62,7 @@ everywhere("keys and versions of wrong types are refused", async (where) => {
     ...["", "x".repeat(201), 5, null].map((idempotencyKey) => ({ idempotencyKey })),
     ...[0, -1, 1.5, NaN, "1"].map((idempotencyMs) => ({ idempotencyKey: "k", idempotencyMs })),
     ...[0, -1, 1.5, Infinity, "1", 2 ** 53].map((version) => ({ version })),
-    ...["x".repeat(201), 5].map((versionEpoch) => ({ version: 1, versionEpoch })),
+    ...["x".repeat(201), 5, "a\0", "\ud800"].map((versionEpoch) => ({ version: 1, versionEpoch })),
   ];
   for (const options of wrong) {
     await assert.rejects(

@@ -81,7 +81,12 @@ Deno.test("a publication is listed, replaced by its id, and cancelled, by its ow
   assert.deepEqual(await ids({ limit: 2 }), ["x", "y"]);
   assert.deepEqual(await ids({ after: first!.seq }), ["y", "z"]);
   assert.deepEqual(await ids({ channel: "a", owner: "bob" }), ["y"]);
-  await assert.rejects(later.list({ limit: 0 }), { code: "bad_request" });
+  for (const query of [{ limit: 0 }, { channel: "a\0" }, { owner: "\ud800" }]) {
+    await assert.rejects(later.list(query), { code: "bad_request" });
+  }
+  for (const [channel, id] of [["a\0", "x"], ["a", "\ud800"]] as const) {
+    await assert.rejects(later.cancel(channel, id), { code: "bad_request" });
+  }
 
   await assert.rejects(later.publish("a", 1, { delay: 1, id: "x", owner: "bob" }), { code: "conflict" });
   await later.publish("a", "replaced", { delay: 5_000, id: "x", owner: "ann" });

@@ -46,7 +46,20 @@ export function closeCode(code: number, reason: string): CloseCode {
   if (exceedsBytes(reason, 123)) {
     throw new PlugboardError("bad_close_code", `The reason of close code ${code} is longer than 123 bytes`);
   }
+  if (isJson(reason)) {
+    throw new PlugboardError("bad_close_code", `The reason of close code ${code} is JSON: ${reason}`);
+  }
   return Object.freeze({ code, reason });
+}
+
+/** Centrifuge's SDK for JavaScript takes a reason that is JSON as instructions, and ends in an undefined state. */
+function isJson(reason: string): boolean {
+  try {
+    JSON.parse(reason);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The codes that the kernel uses, and those that several plugins share. */
@@ -73,8 +86,11 @@ export const closeCodes = {
   noPong: { code: 3012, reason: "no pong" },
   /** Too many messages wait for a handler. */
   tooManyRequests: { code: 3013, reason: "too many requests" },
-  /** The server is short of memory, and the client sends nothing that is complete. Reconnect later. */
-  outOfMemory: { code: 3014, reason: "server out of memory" },
+  /**
+   * The server is short of memory, and the client sends nothing that is complete. Reconnect later. Not 3014: Centrifuge's
+   * SDKs forget their token and their positions for it.
+   */
+  outOfMemory: { code: 3015, reason: "server out of memory" },
   /** The token is invalid. */
   invalidToken: { code: 3500, reason: "invalid token" },
   /** The client does not follow the protocol. */

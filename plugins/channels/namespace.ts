@@ -40,6 +40,11 @@ export interface NamespaceOptions {
    */
   payloads?: "json" | "binary";
   /**
+   * Asks the SDK for JavaScript to publish at most once in so many milliseconds, the latest of what an app publishes; 0 asks
+   * for nothing. @default {0}
+   */
+  publishDebounceMs?: number;
+  /**
    * Whether subscribers that ask for it receive what has changed since the publication before instead of all of it: in
    * the format `fossil`, or never (`off`). It needs a history. @default {"off"}
    */

@@ -20,6 +20,7 @@ const DEFAULTS = {
   recoveryMode: "stream",
   recoveryLimit: 300,
   payloads: "json",
+  publishDebounceMs: 0,
   delta: "off",
   maxTagFilters: 0,
   compaction: false,
@@ -96,6 +97,7 @@ function namespace(
   check.oneOf("joinLeave", rest.joinLeave, ["off", "ask", "all"]);
   check.oneOf("recovery", rest.recovery, ["off", "request", "readers", "always"]);
   check.oneOf("recoveryMode", rest.recoveryMode, ["stream", "cache"]);
+  check.wholeNumber("publishDebounceMs", rest.publishDebounceMs);
   check.oneOf("payloads", rest.payloads, ["json", "binary"]);
   check.oneOf("delta", rest.delta, ["off", "fossil"]);
   const rules = { subscribe, publish, presence: presenceAccess, history: historyAccess };

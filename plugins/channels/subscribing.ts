@@ -167,6 +167,7 @@ function answer(
   deltas: RecoveryDeltas,
 ): Subscribed {
   const { positioned, recoverable, expiresAt, delta, filter, channelId } = subscription;
+  const { publishDebounceMs } = namespace;
   const wasRecovering = recover !== undefined;
   const missed = wasRecovering && recoverable ? missedSince(recover, history!, namespace) : undefined;
   const all = missed?.publications ?? [];
@@ -181,6 +182,7 @@ function answer(
     publications,
     ...(delta && { deltas: deltas.of(name, position?.epoch, publications) }),
     ...(channelId > 0 && { channelId }),
+    ...(publishDebounceMs > 0 && { publishDebounceMs }),
     ...(position !== undefined && { position }),
     ...(grant?.data !== undefined && { data: grant.data }),
     ...(expiresAt !== undefined && { expiresAt }),

@@ -136,6 +136,8 @@ export interface Subscribed {
   readonly deltas?: readonly (Delta | undefined)[];
   /** The number that will stand for the channel's name; absent if the name is sent. */
   readonly channelId?: number;
+  /** How often the client publishes at most: once in so many milliseconds. Absent without a limit. */
+  readonly publishDebounceMs?: number;
   /** Data for the client, as JSON text. */
   readonly data?: string;
   /** When the subscription ends, in milliseconds since 1970. */

@@ -218,13 +218,17 @@ Deno.test("connection ids are unique UUIDs of the server", async () => {
   for (const id of ids) assert.match(id, /^[0-9a-f-]{36}$/);
 });
 
-Deno.test("closeCode checks the code and the length of the reason", () => {
+Deno.test("closeCode checks the code, and the length and form of the reason", () => {
   assert.deepEqual({ ...closeCode(4999, "x") }, { code: 4999, reason: "x" });
   for (const code of [0, 999, 1004, 1005, 1006, 1015, 5000, 1.5, NaN]) {
     assert.throws(() => closeCode(code, ""), { code: "bad_close_code" }, String(code));
   }
   assert.throws(() => closeCode(4000, "ä".repeat(62)), /longer than 123 bytes/);
   assert.equal(closeCode(4000, "ä".repeat(61)).reason.length, 61);
+  // Centrifuge's SDK would take them as instructions.
+  for (const reason of ["42", "null", `"x"`, `{"reconnect":true}`]) {
+    assert.throws(() => closeCode(4000, reason), { code: "bad_close_code" });
+  }
 });
 
 Deno.test("an invalid close code still closes the connection", async () => {

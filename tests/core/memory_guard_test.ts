@@ -21,7 +21,7 @@ class FakeConnection implements Guarded {
   }
 
   close(why: CloseCode): void {
-    assert.equal(why.code, 3014);
+    assert.equal(why.code, 3015);
     this.#world.connections.delete(this);
     this.#world.closed.push(this);
   }
@@ -204,7 +204,7 @@ Deno.test("a server that is short of memory refuses clients, and its health says
     clock.advance(100);
     return closed;
   });
-  assert.equal((await old.closed).code, 3014);
+  assert.equal((await old.closed).code, 3015);
   assert.equal((await server.log.next()).message, USED_UP.slice("error ".length));
 });
 

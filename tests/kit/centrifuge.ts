@@ -91,9 +91,12 @@ const encodings = ["json", "protobuf"] as const;
 /** The name of an encoding. */
 export type Encoding = typeof encodings[number];
 
-/** The same test in each encoding. */
+/** The same test in each encoding. The row of a promise stays in front. */
 export function inEach(promise: string, run: (encoding: Encoding) => Promise<void>): void {
-  for (const encoding of encodings) Deno.test(`${encoding}: ${promise}`, () => run(encoding));
+  for (const encoding of encodings) {
+    const name = promise.replace(/^([A-Z]\d\d )?/, `$1${encoding}: `);
+    Deno.test(name, () => run(encoding));
+  }
 }
 
 /** Opens a WebSocket that uses an encoding; the client has not signed in yet. */

@@ -192,7 +192,7 @@ function clientMembers({ client, ttl }: Pick<Result<"refresh">, "client" | "ttl"
 }
 
 function subscribeText({ subscribed, ttl }: SubscribeResult): string {
-  const { wasRecovering, recovered, publications, deltas, channelId } = subscribed;
+  const { wasRecovering, recovered, publications, deltas, channelId, publishDebounceMs } = subscribed;
   return object(
     expiry(ttl),
     ...positionMembers(subscribed),
@@ -200,6 +200,7 @@ function subscribeText({ subscribed, ttl }: SubscribeResult): string {
     recovered && `"recovered":true`,
     deltas && `"delta":true`,
     channelId !== undefined && `"id":${channelId}`,
+    publishDebounceMs !== undefined && `"publish_debounce":${publishDebounceMs}`,
     publications.length > 0 && `"publications":${list(publications, deltas)}`,
   );
 }

@@ -135,7 +135,7 @@ function clientFields({ client, ttl }: Pick<Result<"refresh">, "client" | "ttl">
 }
 
 function subscribeFields({ subscribed, ttl }: SubscribeResult): Fields {
-  const { wasRecovering, recovered, publications, deltas } = subscribed;
+  const { wasRecovering, recovered, publications, deltas, publishDebounceMs } = subscribed;
   return {
     ...expiry(ttl),
     ...positionFields(subscribed),
@@ -143,6 +143,7 @@ function subscribeFields({ subscribed, ttl }: SubscribeResult): Fields {
     recovered,
     was_recovering: wasRecovering,
     delta: deltas !== undefined,
+    publish_debounce: publishDebounceMs,
   };
 }
 

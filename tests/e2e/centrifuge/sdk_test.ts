@@ -1,7 +1,7 @@
 /** The features of the official SDK, over each transport. */
 
 import assert from "node:assert/strict";
-import { closeCode } from "../../../core/mod.ts";
+import { closeCode, type Message } from "../../../core/mod.ts";
 import { type Broker, type BrokerEvents, memoryBroker } from "../../../plugins/channels.ts";
 import { RpcError } from "../../../plugins/rpc.ts";
 import {
@@ -156,6 +156,39 @@ overEach("sends and receives messages without a channel", async (way) => {
   assert.deepEqual(await received.next(), { hello: "server" });
   assert.ok(server.protocol.send(server.bus.clientOf(id)!.conn, { hello: "client" }));
   assert.deepEqual((await messages.next()).data, { hello: "client" });
+});
+
+overEach("sends a batch of commands in one frame", async (way) => {
+  const frames: number[] = [];
+  const counter = { name: "counter", message: (_: unknown, { length }: Message) => void frames.push(length) };
+  await using server = await centrifugeServer({ plugins: [counter] });
+  await using client = sdkClient(server.url, way);
+  const { sdk } = client;
+  sdk.connect();
+  await sdk.ready();
+  frames.length = 0;
+  sdk.startBatching();
+  const published = [1, 2, 3].map((n) => sdk.publish("news", n));
+  sdk.stopBatching();
+  await Promise.all(published);
+  const { publications } = await server.bus.history("news");
+  assert.deepEqual(publications.map(({ payload }) => payload.value()), [1, 2, 3]);
+  assert.equal(frames.length, 1);
+});
+
+overEach("publishes the latest of what is too fast, where the namespace asks for it", async (way) => {
+  await using server = await centrifugeServer({
+    channels: { namespaces: { cursors: { publishDebounceMs: 100 } } },
+  });
+  await using client = sdkClient(server.url, way);
+  const { sdk } = client;
+  const cursors = sdk.newSubscription("cursors:a");
+  cursors.subscribe();
+  sdk.connect();
+  await cursors.ready();
+  const published = heard(cursors, "publication");
+  await Promise.all([1, 2, 3, 4].map((n) => cursors.publish(n)));
+  assert.deepEqual([(await published.next()).data, (await published.next()).data], [1, 4]);
 });
 
 overEach("gets the code of each error", async (way) => {

@@ -28,7 +28,7 @@ async function metricsOf(server: Main): Promise<Metrics> {
   return {
     mb: sum("process_resident_memory_bytes") / 1_048_576,
     level: sum("plugboard_memory_level"),
-    disconnected: sum("plugboard_disconnects_total", "3014"),
+    disconnected: sum("plugboard_disconnects_total", "3015"),
   };
 }
 

@@ -127,6 +127,7 @@ export function channels(options: ChannelsOptions = {}): Plugin<Channels> {
     clientOf: (id) => clients.all.get(id),
     clients: clients.all,
     localStats,
+    localChannels: () => node.channels.values().map(({ stats }) => stats),
 
     ...remote,
     extend: (extension) => node.extensions.add(extension),

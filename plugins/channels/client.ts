@@ -71,6 +71,7 @@ const disconnectCodes = new Map<UnsubscribeCode, ReturnType<typeof closeCode>>([
 export class ChannelClient implements Client {
   readonly conn: Connection;
   readonly encoder: ChannelEncoder;
+  readonly session: string | undefined;
   readonly subscriptions = new Map<string, Subscription>();
   readonly #node: ClientNode;
   readonly #refreshed: ((expiresAt: number | undefined) => void) | undefined;
@@ -78,11 +79,12 @@ export class ChannelClient implements Client {
   #info: ClientInfo | undefined;
   #preparing: Set<string> | undefined;
 
-  constructor(node: ClientNode, conn: Connection, { identity, encoder, refreshed }: ClientOptions) {
+  constructor(node: ClientNode, conn: Connection, { identity, encoder, session, refreshed }: ClientOptions) {
     this.#node = node;
     this.conn = conn;
     this.#identity = identity;
     this.encoder = encoder;
+    this.session = session;
     this.#refreshed = refreshed;
   }
 

@@ -15,10 +15,11 @@ import {
 } from "../../core/mod.ts";
 import type { Cluster } from "../shared/cluster.ts";
 import { Payload } from "../shared/payload.ts";
+import { inSlices } from "../shared/slices.ts";
 import type { ChannelNode } from "./channel_node.ts";
 import { unsubscribeCodes } from "./client.ts";
 import type { LocalClients } from "./local_clients.ts";
-import type { ChannelControl, ChannelStats, IdentityChange, Target } from "./service.ts";
+import type { ChannelControl, ChannelStats, IdentityChange, ServerSubscription, Target } from "./service.ts";
 import type { SubscribeGrant, UnsubscribeCode } from "./types.ts";
 
 /** A node's answer: the result, or the error for the caller. */
@@ -63,20 +64,28 @@ export function control(node: ChannelNode, clients: LocalClients, cluster: Clust
     };
   }
 
-  const disconnect = counting("disconnect", ({ target, why }: { target: Target; why: CloseCode }) => {
+  const disconnect = counting("disconnect", async ({ target, why }: { target: Target; why: CloseCode }) => {
     const all = clients.targeted(target);
-    for (const { conn } of all) conn.close(why);
+    await inSlices(all, ({ conn }) => conn.close(why));
     return all.length;
   });
 
-  type Subscribing = { target: Target; channel: string; grant: SubscribeGrant | undefined };
-  const subscribe = counting("subscribe", async ({ target, channel, grant }: Subscribing) => {
+  type Subscribing = { target: Target; channel: string; subscription: ServerSubscription | undefined };
+  const subscribe = counting("subscribe", async ({ target, channel, subscription }: Subscribing) => {
     const all = clients.targeted(target);
-    const request = { serverSide: true, recoverable: true, ...(grant !== undefined && { grant }) };
+    const { recover, ...grant } = subscription ?? {};
+    const request = {
+      serverSide: true,
+      recoverable: true,
+      ...(subscription !== undefined && { grant }),
+      ...(recover !== undefined && { recover }),
+    };
     const settled = await Promise.allSettled(
       all.map((client) =>
         client.subscribe(channel, request, (subscribed) => {
-          client.conn.send(client.encoder.subscribed(channel, subscribed));
+          const { conn, encoder } = client;
+          conn.send(encoder.subscribed(channel, subscribed));
+          for (const each of subscribed.publications) conn.send(encoder.publication(channel, each));
         })
       ),
     );
@@ -88,12 +97,12 @@ export function control(node: ChannelNode, clients: LocalClients, cluster: Clust
   });
 
   type Unsubscribing = { target: Target; channel: string | undefined };
-  const unsubscribe = counting("unsubscribe", ({ target, channel }: Unsubscribing) => {
-    const ended = clients.targeted(target).flatMap((client) => {
+  const unsubscribe = counting("unsubscribe", async ({ target, channel }: Unsubscribing) => {
+    const ended = await inSlices(clients.targeted(target), (client) => {
       const names = channel === undefined ? [...client.subscriptions.keys()] : [channel];
-      return names.filter((name) => client.expel(name, unsubscribeCodes.server));
+      return names.filter((name) => client.expel(name, unsubscribeCodes.server)).length;
     });
-    return ended.length;
+    return ended.reduce((sum, each) => sum + each, 0);
   });
 
   const close = counting(
@@ -101,9 +110,12 @@ export function control(node: ChannelNode, clients: LocalClients, cluster: Clust
     ({ channel, why }: { channel: string; why: UnsubscribeCode }) => node.close(channel, why),
   );
 
-  const refresh = counting("refresh", ({ target, change }: { target: Target; change: IdentityChange }) => {
+  type Refreshing = { target: Target; change: IdentityChange };
+  const refresh = counting("refresh", async ({ target, change }: Refreshing) => {
     const all = clients.targeted(target);
-    for (const client of all) client.identify({ ...client.identity, ...change });
+    await inSlices(all, (client) => {
+      if (client.conn.open) client.identify({ ...client.identity, ...change });
+    });
     return all.length;
   });
 
@@ -133,8 +145,8 @@ export function control(node: ChannelNode, clients: LocalClients, cluster: Clust
     },
     disconnect: (target, why = forceDisconnect) => disconnect({ target, why }),
     // `async`, so that an invalid text rejects.
-    subscribeClients: async (target, channel, grant) =>
-      await subscribe({ target, channel, grant: grant && normalized(grant) }),
+    subscribeClients: async (target, channel, subscription) =>
+      await subscribe({ target, channel, subscription: subscription && normalized(subscription) }),
     unsubscribeClients: (target, channel) => unsubscribe({ target, channel }),
     closeChannel: (channel, why) => close({ channel, why }),
     refresh: async (target, change) => await refresh({ target, change: normalized(change) }),

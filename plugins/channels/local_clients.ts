@@ -26,11 +26,23 @@ export class LocalClients {
     if (own?.size === 0) this.#byUser.delete(user);
   }
 
-  /** Returns the clients of a user, or of a connection. */
+  /** Returns the clients that match. */
   targeted(target: Target): Client[] {
-    if ("user" in target) return [...this.#byUser.get(target.user) ?? []];
-    const client = this.all.get(target.client);
-    return client === undefined ? [] : [client];
+    const { user, client, session, except = [] } = target;
+    return this.#candidates(target).filter((each) =>
+      (user === undefined || each.identity.user === user) &&
+      (client === undefined || each.id === client) &&
+      (session === undefined || each.session === session) &&
+      !except.includes(each.id)
+    );
+  }
+
+  #candidates({ user, client }: Target): Client[] {
+    if (client !== undefined) {
+      const found = this.all.get(client);
+      return found === undefined ? [] : [found];
+    }
+    return [...user === undefined ? this.all.values() : this.#byUser.get(user) ?? []];
   }
 
   /** Closes the connections whose encoding cannot express the payload. */

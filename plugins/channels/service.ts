@@ -8,7 +8,14 @@ import type { CloseCode, Connection } from "../../core/mod.ts";
 import type { Identity, Verdict } from "../shared/identity.ts";
 import type { ChannelExtension } from "./extensions.ts";
 import type { ChannelAction, Namespace, NamespaceOptions } from "./namespace.ts";
-import type { History, HistoryQuery, Publication, Published, PublishOptions } from "./publications.ts";
+import type {
+  History,
+  HistoryQuery,
+  Position,
+  Publication,
+  Published,
+  PublishOptions,
+} from "./publications.ts";
 import type { Client, ClientOptions, SubscribeGrant, UnsubscribeCode } from "./types.ts";
 
 /** A function of this process that receives what is published in a channel. */
@@ -45,10 +52,24 @@ export interface Clients {
   readonly clients: ReadonlyMap<string, Client>;
   /** Returns what the channels in use on this node do, or one of them. */
   localStats(channel?: string): ChannelStats[];
+  /** Iterates over the same. It can be paused, for work in slices. */
+  localChannels(): Iterable<ChannelStats>;
 }
 
-/** Clients by user or by connection. */
-export type Target = { readonly user: string } | { readonly client: string };
+/** Clients by user, by connection or by session. Of several, all must match. */
+export type Target =
+  & { readonly user?: string; readonly client?: string; readonly session?: string }
+  & ({ readonly user: string } | { readonly client: string } | { readonly session: string })
+  & {
+    /** Connections that are left out. */
+    readonly except?: readonly string[];
+  };
+
+/** A subscription that the server makes. */
+export interface ServerSubscription extends SubscribeGrant {
+  /** Sends what was published after this position. */
+  readonly recover?: Position;
+}
 
 /**
  * Controls channels and clients on all nodes. The numbers reject with `unavailable`, naming the nodes that did not answer.
@@ -57,7 +78,7 @@ export interface ChannelControl {
   /** Closes connections; resolves to their number. */
   disconnect(target: Target, why?: CloseCode): Promise<number>;
   /** Subscribes clients to a channel, unless they are; resolves to their number. */
-  subscribeClients(target: Target, channel: string, grant?: SubscribeGrant): Promise<number>;
+  subscribeClients(target: Target, channel: string, subscription?: ServerSubscription): Promise<number>;
   /** Ends subscriptions of clients, to one channel or to all; resolves to their number. */
   unsubscribeClients(target: Target, channel?: string): Promise<number>;
   /** Ends all subscriptions to a channel; resolves to their number. */

@@ -62,6 +62,8 @@ export interface ClientOptions {
   readonly identity: Identity;
   /** How the client's protocol encodes. */
   readonly encoder: ChannelEncoder;
+  /** The secret of the client's session, if its protocol has one. */
+  readonly session?: string | undefined;
   /** Called when the server changes the end of the client's sign-in. */
   refreshed?(expiresAt: number | undefined): void;
 }
@@ -188,6 +190,8 @@ export interface Client {
   readonly id: string;
   /** Who the client is and what it may do. */
   readonly identity: Identity;
+  /** The secret of its session, if its protocol has one. */
+  readonly session: string | undefined;
   /** The subscriptions by channel. */
   readonly subscriptions: ReadonlyMap<string, Subscription>;
   /**

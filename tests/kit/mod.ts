@@ -5,6 +5,7 @@ export { FakeClock } from "./clock.ts";
 export { RawClient } from "./raw_client.ts";
 export { roundTrips } from "./round_trips.ts";
 export { serve, started, type TestServer } from "./server.ts";
+export { longestHold } from "./held.ts";
 export { offline, type OfflineServer } from "./offline.ts";
 export { FakeTransport } from "./transport.ts";
 export { DEADLINE_MS, Inbox, turn, until, within } from "./wait.ts";

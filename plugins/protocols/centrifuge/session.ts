@@ -228,6 +228,7 @@ export class CentrifugeSession implements Session<Message>, Caller {
     const client = channels.connect(this.conn, {
       identity,
       encoder: this.#codec,
+      session: this.#secret,
       refreshed: (expiresAt) => this.#refreshed(expiresAt),
     });
     this.#client = client;

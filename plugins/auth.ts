@@ -29,7 +29,8 @@ import {
   type Plugin,
   systemClock,
 } from "../core/mod.ts";
-import { type ApiKey, ApiKeys, SAFE_KEY_LENGTH } from "./auth/api_keys.ts";
+import type { ApiKey } from "./auth/api_keys.ts";
+import { KeyRing } from "./auth/key_ring.ts";
 import { Revocations, type StoredRevocation } from "./auth/revocations.ts";
 import { Sessions } from "./auth/sessions.ts";
 import { needsSignIn, OPEN, signInBy } from "./auth/reports.ts";
@@ -38,7 +39,6 @@ import { type AnonymousOptions, signer } from "./auth/signer.ts";
 import { type JwtOptions, tokenVerifier } from "./auth/tokens.ts";
 import type {
   Access,
-  ApiKeyOptions,
   AppUser,
   Credentials,
   Question,
@@ -88,6 +88,8 @@ export interface AuthOptions {
   limits?: SignInGuard;
   /** Stores revocations across restarts. */
   keep?: KeyValueStore;
+  /** Stores the hashes of API keys that {@linkcode Access.createApiKey} makes, across restarts. */
+  keyStore?: KeyValueStore;
   /** Counts sign-ins. */
   metrics?: Pick<Metrics, "counter">;
   /** How long before its sign-in expires a client is warned, if its protocol can. @default {30000} */
@@ -124,10 +126,9 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
   let release: (() => void)[] = [];
   const now = () => (host?.clock ?? systemClock).wallTime();
 
-  const keys = new ApiKeys();
-  /** The names of short keys, until the server has started. */
-  const shortKeys: string[] = [];
-  for (const { key, ...about } of apiKeys) addKey(key, about);
+  const ring = new KeyRing(options.keyStore);
+  const { keys } = ring;
+  for (const { key, ...about } of apiKeys) ring.add(key, about, now());
   const tokens = jwt && tokenVerifier(jwt);
   const signIns = options.metrics?.counter("plugboard_sign_ins_total", "Checked credentials, by result", [
     "result",
@@ -161,20 +162,6 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
     backend,
   });
   const { refusal, authorize } = flow;
-
-  function addKey(key: string, about: ApiKeyOptions): void {
-    keys.add(key, about, now());
-    if (key.length < SAFE_KEY_LENGTH) shortKeys.push(about.name);
-    if (host !== undefined) warnOfShortKeys(host);
-  }
-
-  function warnOfShortKeys({ log }: Host): void {
-    for (const name of shortKeys.splice(0)) {
-      log.warn(
-        `the API key "${name}" has fewer than ${SAFE_KEY_LENGTH} characters and can be guessed; use a longer one`,
-      );
-    }
-  }
 
   function waysToSignIn(): string[] {
     const ways = {
@@ -243,12 +230,14 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
       }
     },
 
-    addApiKey: addKey,
+    addApiKey: (key, about) => ring.add(key, about, now()),
+    createApiKey: (about) => ring.create(about, now()),
     apiKeys: () => keys.list(),
     async revokeApiKey(name) {
       const hash = keys.remove(name);
       if (hash === undefined) return false;
       await revoke(revocations.addKey(hash), ({ apiKey }) => apiKey === name);
+      await ring.forget(name);
       return true;
     },
     revoke: (revocation) => revoke(revocations.add(revocation, now()), sign.revoked),
@@ -266,7 +255,7 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
       if (open && exposedOn !== undefined) throw needsSignIn(exposedOn);
       for (const stored of await keep?.load() ?? []) revocations.restore(stored);
       tokens?.start(given.clock, given.log);
-      warnOfShortKeys(given);
+      await ring.start(given.log);
       const failed = (error: unknown) => given.log.error("a protocol failed to warn its client", { error });
       release = [
         given.clock.every(SWEEP_MS, () => sessions.sweep(now(), failed)),

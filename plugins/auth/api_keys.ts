@@ -8,6 +8,9 @@ export type ApiKey = ApiKeyOptions & { readonly key: string };
 /** Longer keys are refused before they are hashed. */
 const MAX_KEY_LENGTH = 512;
 
+/** Hashes that are remembered. Hashing takes longer than everything else in the sign-in of a request. */
+const MAX_DIGESTS = 16;
+
 /** Shorter keys can be guessed. */
 export const SAFE_KEY_LENGTH = 16;
 
@@ -18,6 +21,9 @@ export const SAFE_KEY_LENGTH = 16;
 export class ApiKeys {
   readonly #entries = new Map<string, { readonly info: ApiKeyInfo; readonly digest: Uint8Array }>();
 
+  /** The digests of the latest keys that were looked for, by key. A wrong key takes as long as a right one. */
+  readonly #digests = new Map<string, Uint8Array>();
+
   /** Adds a key; throws if the key is invalid or the name is taken. */
   add(key: string, { name, permissions, ...rest }: ApiKeyOptions, now: number): void {
     const refuse = (rule: string) => {
@@ -26,14 +32,27 @@ export class ApiKeys {
     if (name === "") refuse("its name must not be empty");
     if (key === "" || key.length > MAX_KEY_LENGTH) refuse(`it must have 1 to ${MAX_KEY_LENGTH} characters`);
     if (this.#entries.has(name)) refuse("the name is taken");
-    const info = Object.freeze({ name, permissions: Object.freeze([...permissions]), ...rest, addedAt: now });
-    this.#entries.set(name, { info, digest: digestOf(key) });
+    this.#set({ name, permissions, ...rest, addedAt: now }, digestOf(key));
+  }
+
+  /** Returns a key as it is stored: by its hash. */
+  stored(name: string): string {
+    const { info, digest } = this.#entries.get(name)!;
+    return JSON.stringify({ ...info, hash: digest.toHex() });
+  }
+
+  /** Restores a stored key; returns `false` if the name is taken. */
+  restore(name: string, stored: string): boolean {
+    if (this.#entries.has(name)) return false;
+    const { hash, ...info } = JSON.parse(stored) as ApiKeyInfo & { hash: string };
+    this.#set(info, Uint8Array.fromHex(hash));
+    return true;
   }
 
   /** Finds the entry of a key that has not expired. A key with several names has the permissions of all. */
   find(key: string, now: number): { info: ApiKeyInfo; hash: string } | undefined {
     if (key.length > MAX_KEY_LENGTH) return undefined;
-    const digest = digestOf(key);
+    const digest = this.#digestOf(key);
     let found: ApiKeyInfo | undefined;
     for (const entry of this.#entries.values()) {
       if (!timingSafeEqual(entry.digest, digest) || (entry.info.expiresAt ?? Infinity) <= now) continue;
@@ -55,6 +74,17 @@ export class ApiKeys {
   /** All keys, the oldest first. */
   list(): readonly ApiKeyInfo[] {
     return Array.from(this.#entries.values(), ({ info }) => info);
+  }
+
+  #digestOf(key: string): Uint8Array {
+    if (this.#digests.size >= MAX_DIGESTS && !this.#digests.has(key)) this.#digests.clear();
+    return this.#digests.getOrInsertComputed(key, digestOf);
+  }
+
+  #set(info: ApiKeyInfo, digest: Uint8Array): void {
+    const { name, permissions } = info;
+    const frozen = Object.freeze({ ...info, permissions: Object.freeze([...permissions]) });
+    this.#entries.set(name, { info: frozen, digest });
   }
 }
 

@@ -44,6 +44,7 @@ export type SignInFlow =
     | "refusal"
     | "requestIdentity"
     | "authorize"
+    | "authorizeBackend"
   >
   & {
     upgrade(upgrade: Upgrade): Promise<Response | undefined>;
@@ -109,6 +110,15 @@ export function signInFlow(parts: SignInFlowParts): SignInFlow {
       if (error instanceof BackendError && error.disconnect) conn.close(error.disconnect);
       throw error;
     }
+  }
+
+  /** Signs in the sender of a request, unless it has no credentials. */
+  async function senderOf(request: RequestHead, ip: string): Promise<SignIn | undefined> {
+    if (!origins.admits(request.headers)) throw originRefused();
+    return await requestSignIn(request, ip).catch((error) => {
+      if (error instanceof PlugboardError && error.code === "unauthorized") return undefined;
+      throw error;
+    });
   }
 
   /** Checks a token from a message. The app's own check also gets the rest of the request. */
@@ -217,12 +227,14 @@ export function signInFlow(parts: SignInFlowParts): SignInFlow {
     requestIdentity: async (request, ip) => (await requestSignIn(request, ip)).identity,
 
     async authorize(request, ip, verb, resource) {
-      if (!origins.admits(request.headers)) throw originRefused();
-      const signIn = await requestSignIn(request, ip).catch((error) => {
-        if (error instanceof PlugboardError && error.code === "unauthorized") return undefined;
-        throw error;
-      });
-      checkPermission(signIn, verb, resource);
+      checkPermission(await senderOf(request, ip), verb, resource);
+    },
+
+    async authorizeBackend(request, ip) {
+      const signIn = await senderOf(request, ip);
+      // What users may do as clients, such as publishing within the rules of a namespace, they may not do as a backend.
+      if (signIn?.apiKey === undefined) checkPermission(signIn, "admin", "api");
+      return signIn!.identity;
     },
   };
 }

@@ -274,6 +274,11 @@ export interface Access {
   requestIdentity(request: RequestHead, ip?: string): Promise<Identity>;
   /** Throws an error with an {@linkcode AuthErrorCode} unless the sender of an HTTP request has the permission. */
   authorize(request: RequestHead, ip: string, verb: Verb, resource: string): Promise<void>;
+  /**
+   * Signs in the sender of an HTTP request as a backend: it needs an API key, or the permission `admin:api`. Throws like
+   * {@linkcode Access.authorize}.
+   */
+  authorizeBackend(request: RequestHead, ip: string): Promise<Identity>;
   /** Returns a check for HTTP requests, for options such as `allow` of `stats`. */
   allowRequest(verb: Verb, resource: string): (request: RequestHead, ip: string) => Promise<boolean>;
   /** Returns middleware that answers 401 or 403 without the permission; by default it admits only admins. */
@@ -290,6 +295,8 @@ export interface Access {
 
   /** Adds an API key, which is valid at once. Only its hash is stored. */
   addApiKey(key: string, options: ApiKeyOptions): void;
+  /** Makes an API key, which is valid at once. Its hash is stored where sign-in has the option `keyStore`. */
+  createApiKey(options: ApiKeyOptions): Promise<string>;
   /** Lists the API keys. */
   apiKeys(): readonly ApiKeyInfo[];
   /** Revokes an API key, closes its connections, and resolves when the revocation is stored; `false` if unknown. */

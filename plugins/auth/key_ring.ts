@@ -1,0 +1,67 @@
+import type { Log } from "../../core/mod.ts";
+import type { KeyValueStore } from "../shared/key_value_store.ts";
+import { ApiKeys, SAFE_KEY_LENGTH } from "./api_keys.ts";
+import type { ApiKeyOptions } from "./types.ts";
+
+/** The length of keys that the server makes. */
+const KEY_BYTES = 32;
+
+/** The API keys with their store, and warnings of short ones. */
+export class KeyRing {
+  readonly keys = new ApiKeys();
+  readonly #store: KeyValueStore | undefined;
+  /** The names of short keys, until there is a log. */
+  readonly #short: string[] = [];
+  #log: Log | undefined;
+
+  constructor(store: KeyValueStore | undefined) {
+    this.#store = store;
+  }
+
+  /** Adds a key that the app knows. */
+  add(key: string, about: ApiKeyOptions, now: number): void {
+    this.keys.add(key, about, now);
+    if (key.length < SAFE_KEY_LENGTH) this.#short.push(about.name);
+    this.#warn();
+  }
+
+  /** Makes a key and stores its hash. */
+  async create(about: ApiKeyOptions, now: number): Promise<string> {
+    const key = crypto.getRandomValues(new Uint8Array(KEY_BYTES)).toBase64({
+      alphabet: "base64url",
+      omitPadding: true,
+    });
+    this.keys.add(key, about, now);
+    try {
+      await this.#store?.set(about.name, this.keys.stored(about.name));
+    } catch (error) {
+      this.keys.remove(about.name);
+      throw error;
+    }
+    return key;
+  }
+
+  /** Removes a key from the store. */
+  async forget(name: string): Promise<void> {
+    await this.#store?.delete(name);
+  }
+
+  /** Restores the stored keys. */
+  async start(log: Log): Promise<void> {
+    this.#log = log;
+    this.#warn();
+    for (const [name, stored] of await this.#store?.load() ?? []) {
+      if (!this.keys.restore(name, stored)) {
+        log.warn(`the stored API key "${name}" is not used, its name is taken`);
+      }
+    }
+  }
+
+  #warn(): void {
+    for (const name of this.#log === undefined ? [] : this.#short.splice(0)) {
+      this.#log?.warn(
+        `the API key "${name}" has fewer than ${SAFE_KEY_LENGTH} characters and can be guessed; use a longer one`,
+      );
+    }
+  }
+}

@@ -9,6 +9,7 @@ export type LimitingMiddleware = (
   c: {
     readonly req: { readonly raw: Request };
     readonly env: { readonly ip: string };
+    readonly res: Response;
     header(name: string, value: string): void;
   },
   next: () => Promise<void>,
@@ -43,7 +44,13 @@ export function limitRequests({ pace, maxTracked, now, refused }: {
       return refusalFor(new RateLimitError("Too many requests", waitMs), headers);
     }
     await next();
-    for (const [name, value] of Object.entries(headers)) c.header(name, value);
+    for (const [name, value] of Object.entries(headers)) {
+      try {
+        c.res.headers.set(name, value);
+      } catch {
+        c.header(name, value); // Copies a response whose headers are immutable. The copy's body is a stream, which is slow.
+      }
+    }
   };
 }
 

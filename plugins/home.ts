@@ -21,7 +21,7 @@
 
 import { createHash } from "node:crypto";
 import type { Plugin } from "../core/mod.ts";
-import { asset } from "./home/asset.ts";
+import { asset } from "./shared/asset.ts";
 import { defineDemo, type HomeDemo } from "./home/demo.ts";
 import channel from "./home/channel.js" with { type: "text" };
 import dom from "./home/dom.js" with { type: "text" };

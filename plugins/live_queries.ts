@@ -38,9 +38,11 @@ import {
 import { subscribing } from "./live_queries/subscribing.ts";
 import type { Arguments, Params } from "./live_queries/values.ts";
 import type { IsolatedReads } from "./persistence.ts";
+import type { Identity } from "./shared/identity.ts";
 import { LIVE, queryChannel } from "./shared/live_channels.ts";
 import liveChannelsSource from "./shared/live_channels.ts" with { type: "text" };
 import { type Metrics, SECONDS } from "./shared/metrics.ts";
+import { Payload } from "./shared/payload.ts";
 
 export type { QueryDefinition } from "./live_queries/definition.ts";
 export { type LiveMessage, type LiveRows, liveRows } from "./live_queries/live_rows.ts";
@@ -104,6 +106,11 @@ export interface LiveQueries {
     listener: (diff: unknown) => void,
     ended?: (reason: string) => void,
   ): Watch;
+  /**
+   * Returns the rows of a query, as clients get them. Throws unless the identity may read it; without one, the server
+   * reads.
+   */
+  read(name: string, params: Params, identity?: Identity): Payload;
   /**
    * Subscribes a client to SQL of the server, with parameters by name, or as a list for `?` and `$1`.
    * Resolves to an id for {@linkcode LiveQueries.unsubscribeFromQuery}.
@@ -219,6 +226,14 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
         };
         (instance.onEnd ??= new Set()).add(end);
         return { snapshot: JSON.parse(instance.snapshot), stop };
+      },
+      read(name, params, identity) {
+        if (identity === undefined && !declared.has(name)) {
+          throw new PlugboardError("not_found", `There is no query "${name}"`);
+        }
+        const channel = queryChannel(name, params);
+        const { snapshot } = running().open(channel, running().catalog.request(channel, identity));
+        return Payload.fromValidJson(snapshot);
       },
       async subscribeToQuery(client, sql, params = {}) {
         const channel = serverSqlChannel(sql, params);

@@ -1,7 +1,8 @@
 /**
  * Statistics: health, metrics and counts for operators and charts.
  *
- * `GET /health` (also `/health/live` and `/health/ready`), `GET /metrics` for Prometheus, `GET /api/stats` as JSON.
+ * `GET /health` (also `/health/live` and `/health/ready`), `GET /metrics` for Prometheus, `GET /api/stats` as JSON. The
+ * last two can be on another listener.
  *
  * ```ts
  * import { Server } from "@plugboard/server";
@@ -17,7 +18,16 @@
  * @module
  */
 
-import { type Connection, type Host, type MaybePromise, type Plugin, refusal } from "../core/mod.ts";
+import type { MiddlewareHandler } from "@hono/hono";
+import {
+  type App,
+  type Connection,
+  type Host,
+  type MaybePromise,
+  type Plugin,
+  refusal,
+  type RequestInfo,
+} from "../core/mod.ts";
 import type { Channels, ChannelStats } from "./channels.ts";
 import { isLoopback } from "./shared/client_ip.ts";
 import { type HealthCheck, healthResponse } from "./shared/health.ts";
@@ -42,6 +52,11 @@ export interface StatsOptions {
   metrics?: MetricsRegistry;
   /** Returns whether a caller may read `/metrics` and `/api/stats`. @default {callers on this machine} */
   allow?: (request: Request, ip: string) => MaybePromise<boolean>;
+  /**
+   * Whether `/metrics` and `/api/stats` are next to `/health`. If not, {@linkcode Stats.addMetrics} adds them elsewhere.
+   * @default {true}
+   */
+  serveMetrics?: boolean;
   /** Health checks for `/health`. Each returns a sentence if something is wrong. */
   checks?: readonly HealthCheck[];
   /** Whether to export through OpenTelemetry; needs the runtime's `OTEL_DENO=true`. @default {false} */
@@ -68,6 +83,8 @@ export interface ConnectionInfo {
 export interface Stats {
   /** The registry. */
   readonly metrics: MetricsRegistry;
+  /** Adds `/metrics` and `/api/stats`: `server.use({ name: "metrics", routes: numbers.addMetrics }, { listener })`. */
+  addMetrics(app: App): void;
   /** Returns totals and rates, as in `/api/stats`. */
   summary(): StatsSummary;
   /** Returns the active channels, or one. */
@@ -90,7 +107,7 @@ export interface StatsSummary {
 
 /** Counts and serves statistics. */
 export function stats(options: StatsOptions): Plugin<Stats> {
-  const { channels, metrics = metricsRegistry(), checks = [], otel = false } = options;
+  const { channels, metrics = metricsRegistry(), checks = [], otel = false, serveMetrics = true } = options;
   const { allow = (_request, ip) => isLoopback(ip) } = options;
   const { extension, latency, refused, start: startMeasuring, hooks } = measure(metrics, channels);
   const stopExtension = channels.extend(extension);
@@ -131,11 +148,32 @@ export function stats(options: StatsOptions): Plugin<Stats> {
     return healthResponse(host, counts, checks);
   }
 
+  function countRefusals(app: App): void {
+    app.use(async (c, next) => {
+      await next();
+      if (c.res.status >= 400) refused(c.res.status);
+    });
+  }
+
+  function addMetricsRoutes(app: App): void {
+    const guard: MiddlewareHandler<{ Bindings: RequestInfo }> = async (c, next) => {
+      if (await allow(c.req.raw, c.env.ip)) return await next();
+      return refusal(403, "permission_denied", "Statistics need the permission to see them");
+    };
+    const contentType = "text/plain; version=0.0.4";
+    app.get("/metrics", guard, (c) => c.text(metrics.render(), 200, { "content-type": contentType }));
+    app.get("/api/stats", guard, (c) => c.json({ ...summary(), history: history.samples }));
+  }
+
   return {
     name: "stats",
     ...hooks,
     api: {
       metrics,
+      addMetrics(app) {
+        countRefusals(app);
+        addMetricsRoutes(app);
+      },
       summary,
       channelStats: (channel) => channels.localStats(channel),
       clientInfo: (id) => [...connections()].filter((conn) => id === undefined || conn.id === id).map(infoOf),
@@ -155,21 +193,10 @@ export function stats(options: StatsOptions): Plugin<Stats> {
       stopExtension();
     },
     routes(app) {
-      app.use(async (c, next) => {
-        await next();
-        if (c.res.status >= 400) refused(c.res.status);
-      });
+      countRefusals(app);
       app.get("/health/live", (c) => c.json({ status: "live" }));
       for (const path of ["/health", "/health/ready"]) app.get(path, health);
-      for (const path of ["/metrics", "/api/stats"]) {
-        app.use(path, async (c, next) => {
-          if (await allow(c.req.raw, c.env.ip)) return await next();
-          return refusal(403, "permission_denied", "Statistics need the permission to see them");
-        });
-      }
-      const contentType = "text/plain; version=0.0.4";
-      app.get("/metrics", (c) => c.text(metrics.render(), 200, { "content-type": contentType }));
-      app.get("/api/stats", (c) => c.json({ ...summary(), history: history.samples }));
+      if (serveMetrics) addMetricsRoutes(app);
     },
   };
 }

@@ -60,6 +60,9 @@ export const setting = {
   /** A whole number from `min` to `max`. */
   integer: (fallback: number, help: string, max = Number.MAX_SAFE_INTEGER, min = 0): Setting<number> =>
     make((text) => parseInteger(text, min, max), fallback, help),
+  /** An optional whole number from 0 to `max`. */
+  optionalInteger: (help: string, max = Number.MAX_SAFE_INTEGER): Setting<number | undefined> =>
+    make((text): number | undefined => parseInteger(text, 0, max), undefined, help),
   /** A time such as `60s`, `1m30s` or `500ms`, in milliseconds. */
   duration: (fallback: number, help: string): Setting<number> =>
     make((text) => bounded(parseDuration(text), "a time such as 60s"), fallback, help),

@@ -30,6 +30,17 @@ export function* valueTexts(json: string): Generator<string> {
   }
 }
 
+/** Returns the texts of the items of an array, whose text JSON.parse must accept. */
+export function* itemTexts(json: string): Generator<string> {
+  let i = skipSpace(json, skipSpace(json, 0) + 1);
+  while (i < json.length && !isEndOfArray(json.charCodeAt(i))) {
+    const end = endOfValue(json, i);
+    yield json.slice(i, end);
+    i = skipSpace(json, end);
+    if (json.charCodeAt(i) === COMMA) i = skipSpace(json, i + 1);
+  }
+}
+
 interface Range {
   start: number;
   end: number;
@@ -104,6 +115,10 @@ function endOfWord(json: string, start: number): number {
   let i = start;
   while (i < json.length && !endsWord(json.charCodeAt(i))) i++;
   return i;
+}
+
+function isEndOfArray(char: number): boolean {
+  return (char | BRACE_BIT) === CLOSE;
 }
 
 function endsWord(char: number): boolean {

@@ -2,6 +2,7 @@ import { loadSettings, run, Server, setting } from "./core/mod.ts";
 import { auth, parseApiKeys } from "./plugins/auth.ts";
 import { channels } from "./plugins/channels.ts";
 import { home } from "./plugins/home.ts";
+import { httpApi } from "./plugins/http_api.ts";
 import { liveQueries } from "./plugins/live_queries.ts";
 import { logging } from "./plugins/logging.ts";
 import { messageChecks } from "./plugins/message_checks.ts";
@@ -28,6 +29,11 @@ import { trace } from "./plugins/trace.ts";
 const settings = loadSettings({
   PORT: setting.integer(8080, "Port to listen on; 0 picks a free one", 65_535),
   HOST: setting.text("127.0.0.1", "Address to listen on; a non-loopback address needs sign-in"),
+  ADMIN_PORT: setting.optionalInteger(
+    "Another port for the API, metrics and traces, instead of PORT",
+    65_535,
+  ),
+  ADMIN_HOST: setting.text("127.0.0.1", "Address of that port"),
   TLS_CERT: setting.optional("Certificate file, in PEM"),
   TLS_KEY: setting.optional("Private key file, in PEM"),
   DATA_DIR: setting.text("data", "Folder of the database"),
@@ -45,14 +51,17 @@ const settings = loadSettings({
     "Maximum memory of the process; by default three quarters of the machine's",
   ),
   PLUGINS: setting.without(
-    ["centrifuge", "json", "tinybase", "pipe", "hub", "chat", "echo", "home"],
+    ["centrifuge", "json", "tinybase", "pipe", "hub", "chat", "echo", "home", "http_api"],
     "Plugins to disable",
   ),
   OTEL_DENO: setting.oneOf(["true", "false"], "false", "Export metrics and traces through OpenTelemetry"),
   LIMITS: setting.oneOf(["on", "off"], "on", "Limits per client; off for load tests"),
   ...limitSettings,
 });
-const { HOST, JWT_SECRET, JWKS_URL, TLS_CERT = "", TLS_KEY = "", TRUSTED_PROXIES } = settings;
+const { HOST, ADMIN_PORT, DATA_DIR, JWT_SECRET, JWKS_URL, TRUSTED_PROXIES } = settings;
+const { TLS_CERT = "", TLS_KEY = "" } = settings;
+const tls = TLS_CERT || TLS_KEY ? { certFile: TLS_CERT, keyFile: TLS_KEY } : undefined;
+const operators = { listener: ADMIN_PORT === undefined ? "main" : "admin" };
 const limited = settings.LIMITS === "on";
 const otel = settings.OTEL_DENO === "true";
 const on = settings.PLUGINS;
@@ -62,16 +71,21 @@ const server = new Server({
   hostname: HOST,
   drainMs: settings.DRAIN_MS,
   ...(settings.MAX_MEMORY !== undefined && { maxMemoryBytes: settings.MAX_MEMORY }),
-  tls: TLS_CERT || TLS_KEY ? { certFile: TLS_CERT, keyFile: TLS_KEY } : undefined,
+  tls,
+  ...(ADMIN_PORT !== undefined && {
+    listeners: { admin: { port: ADMIN_PORT, hostname: settings.ADMIN_HOST, tls } },
+  }),
   clientIp: clientIpFrom({ trusted: TRUSTED_PROXIES }),
   ...(!limited && { maxConnections: 1_000_000, maxConnectionsPerIp: 1_000_000 }),
 });
 
 server.use(logging({ level: settings.LOG_LEVEL }));
 const metrics = metricsRegistry();
-const store = server.use(persistence({ path: `${settings.DATA_DIR}/plugboard.db`, metrics }));
+const store = server.use(persistence({ path: `${DATA_DIR}/plugboard.db`, metrics }));
 const limits = server.use(rateLimits({ enabled: limited, limits: limitsFrom(settings), metrics }));
-server.use({ name: "requests", routes: (app) => void app.use(limits.middleware()) });
+for (const listener of new Set(["main", operators.listener])) {
+  server.use({ name: "requests", routes: (app) => void app.use(limits.middleware()) }, { listener });
+}
 const access = server.use(auth({
   jwt: JWT_SECRET || JWKS_URL ? { secret: JWT_SECRET, jwks: JWKS_URL } : undefined,
   apiKeys: parseApiKeys(settings.API_KEYS ?? ""),
@@ -79,6 +93,7 @@ const access = server.use(auth({
   origins: settings.ALLOWED_ORIGINS,
   limits: limits.signIns,
   keep: store.keyValues<string>("revocations"),
+  keyStore: store.keyValues<string>("api_keys"),
   metrics,
 }));
 
@@ -94,14 +109,17 @@ server.use(messageChecks({ channels: bus }));
 server.use(schedule({ channels: bus, store }));
 const people = server.use(presence({ channels: bus }));
 
-const tracing = server.use(trace({ channels: bus, otel, allow: access.allowRequest("admin", "trace") }));
-server.use(stats({
+const allowTrace = access.allowRequest("admin", "trace");
+const tracing = server.use(trace({ channels: bus, otel, allow: allowTrace }), operators);
+const numbers = server.use(stats({
   channels: bus,
   metrics,
   otel,
   checks: [() => store.problem],
   allow: access.allowRequest("admin", "metrics"),
+  serveMetrics: ADMIN_PORT === undefined,
 }));
+if (ADMIN_PORT !== undefined) server.use({ name: "metrics", routes: numbers.addMetrics }, operators);
 
 const methods = tracing.traced("rpc", server.use(rpc({ limits, keep: store.keyValues("rpc") })));
 server.use(sqlEvents({ channels: bus, store }));
@@ -112,6 +130,12 @@ if (on.has("home") && on.has("centrifuge")) {
   server.use(home({ demo: access.open && { store, queries, changes } }));
 }
 const clients = { channels: bus, presence: people, rpc: methods, access };
+if (on.has("http_api")) {
+  server.use(
+    httpApi({ ...clients, queries, store, stats: numbers, backups: `${DATA_DIR}/backups` }),
+    operators,
+  );
+}
 if (on.has("centrifuge")) server.use(centrifuge({ ...clients, limits }));
 if (on.has("json")) server.use(json({ ...clients, limits }));
 if (on.has("tinybase")) {

@@ -169,7 +169,7 @@ Deno.test("the README has the type and labels of every metric", () => {
 
 Deno.test("the README's snippets have a known language", () => {
   const languages = new Set(snippets().map(({ language }) => language));
-  assert.deepEqual([...languages].sort(), ["", "sh", "ts ignore"]);
+  assert.deepEqual([...languages].sort(), ["", "php", "python", "sh", "ts ignore"]);
 });
 
 /** Returns the names of the exported configurations. */

@@ -8,6 +8,7 @@ import { durableWritesScenario } from "./scenarios/durable_writes.ts";
 import { echoScenario } from "./scenarios/echo.ts";
 import { fanoutScenario } from "./scenarios/fanout.ts";
 import { hooksScenario } from "./scenarios/hooks.ts";
+import { httpApiScenario } from "./scenarios/http_api.ts";
 import { hubScenario } from "./scenarios/hub.ts";
 import { idleScenario } from "./scenarios/idle.ts";
 import { liveQueriesScenario } from "./scenarios/live_queries.ts";
@@ -29,6 +30,7 @@ export const scenarios: readonly Scenario[] = [
   durableScenario,
   liveQueriesScenario,
   hubScenario,
+  httpApiScenario,
   traceScenario,
   tinybaseScenario,
   sqlEventsScenario,

@@ -80,6 +80,36 @@ export const SOCKETS: readonly SocketTarget[] = [
   { path: "/echo", messages: ["hello", "VALUE"] },
 ];
 
+/** Bodies of the server API, by method. They disconnect nobody beside the attack. */
+const API: Readonly<Record<string, readonly string[]>> = {
+  "publish": ['{"channel":TEXT,"data":VALUE,"tags":{"a":TEXT},"idempotency_key":TEXT,"version":VALUE}'],
+  "broadcast": ['{"channels":[TEXT,TEXT,VALUE],"data":VALUE,"b64data":TEXT}'],
+  "subscribe": ['{"user":TEXT,"channel":TEXT,"data":VALUE,"recover_since":{"offset":VALUE,"epoch":TEXT}}'],
+  "unsubscribe": ['{"user":TEXT,"channel":TEXT}'],
+  "disconnect": [
+    '{"user":TEXT,"session":TEXT,"whitelist":[VALUE],"disconnect":{"code":VALUE,"reason":TEXT}}',
+  ],
+  "refresh": ['{"user":TEXT,"expire_at":VALUE,"info":VALUE}'],
+  "presence": ['{"channel":TEXT}'],
+  "presence_stats": ['{"channel":TEXT}'],
+  "history": ['{"channel":TEXT,"limit":VALUE,"since":{"offset":VALUE,"epoch":TEXT},"reverse":VALUE}'],
+  "history_remove": ['{"channel":TEXT}'],
+  "channels": ['{"pattern":TEXT,"limit":VALUE,"cursor":TEXT}'],
+  "info": ["{}"],
+  "rpc": ['{"method":TEXT,"params":VALUE}', '{"method":"home.add","params":{"idea":TEXT}}'],
+  "batch": ['{"commands":[{"publish":{"channel":TEXT,"data":VALUE}},VALUE,{TEXT:VALUE}],"parallel":VALUE}'],
+  "connections": ['{"user":TEXT,"channel":TEXT,"limit":VALUE,"cursor":TEXT}'],
+  "connection": ['{"client":TEXT}'],
+  "revoke": ['{"jti":TEXT,"until":VALUE}', '{"user":TEXT}'],
+  "api_keys": ["{}"],
+  "api_keys/add": ['{"name":TEXT,"permissions":[TEXT,"read:news"],"expires_at":VALUE}'],
+  "api_keys/end": ['{"name":TEXT}'],
+  "query": ['{"name":"home.ideas","params":{"a":VALUE}}', '{"name":TEXT}'],
+  "tables": ["{}"],
+  "backup": ['{"name":TEXT}'],
+  "stats": ["{}"],
+};
+
 /** Every route, with the methods and bodies it knows. */
 export const ROUTES: readonly { path: string; bodies?: readonly string[] }[] = [
   { path: "/" },
@@ -108,6 +138,15 @@ export const ROUTES: readonly { path: string; bodies?: readonly string[] }[] = [
   { path: "/connection/sse", bodies: CENTRIFUGE },
   { path: "/connection/sse?cf_connect=TEXT" },
   { path: "/emulation", bodies: ['{"session":TEXT,"node":TEXT,"data":TEXT}', "VALUE"] },
+  ...Object.entries(API).map(([method, bodies]) => ({
+    path: `/api/${method}`,
+    bodies: [...bodies, "VALUE"],
+  })),
+  {
+    path: "/api",
+    bodies: ['{"id":VALUE,"method":TEXT,"params":VALUE}\n{"method":"publish","params":{"channel":TEXT}}'],
+  },
+  ...["", "/openapi.json", "/page.css", "/page.js"].map((file) => ({ path: `/api${file}` })),
   ...SOCKETS.map(({ path }) => ({ path })),
 ];
 

@@ -6,6 +6,7 @@ export const programs = {
   caddy: ["caddy"],
   cc: ["cc", "gcc", "clang"],
   systemd: ["systemd-analyze"],
+  curl: ["curl"],
 } as const satisfies Record<string, readonly string[]>;
 
 /**

@@ -54,7 +54,6 @@ const ROUTES = [
   "/live_rows.js",
   "/health",
   "/metrics",
-  "/api/stats",
   "/hub/health",
   "/chat/rooms/general",
 ];
@@ -113,7 +112,7 @@ Deno.test("requests with any method and body are refused with a sentence", async
       assert.ok(expected.includes(await statusOf(url + path, { method })), `${method} ${path}`);
     }
   }
-  for (const path of [...ROUTES, "/api/trace?channel=x"]) {
+  for (const path of [...ROUTES, "/api", "/api/stats", "/api/trace?channel=x"]) {
     assert.equal(await statusOf(url + path, { method: "HEAD" }), 200, `HEAD ${path}`);
   }
   const bodies = [

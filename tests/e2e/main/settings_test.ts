@@ -11,6 +11,7 @@ const WRONG: [name: string, value: string, sentence: string][] = [
     "0.0.0.0",
     "Cannot start auth: the server listens on 0.0.0.0, beyond this machine, without sign-in",
   ],
+  ["ADMIN_PORT", "-1", 'ADMIN_PORT must be a whole number up to 65535, got "-1"'],
   ["DURABLE", "live", 'Cannot start channels: "namespaces" must be without another "live"'],
   ["LOG_LEVEL", "loud", 'LOG_LEVEL must be one of debug, info, warn, error, got "loud"'],
   ["ALLOW_ANONYMOUS", "maybe", 'ALLOW_ANONYMOUS must be 1 or 0, got "maybe"'],

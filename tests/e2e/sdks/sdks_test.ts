@@ -10,11 +10,7 @@ import { Child } from "../../kit/child.ts";
 import { until } from "../../kit/mod.ts";
 import { findProgram, skip } from "../../kit/programs.ts";
 import { wireTo } from "../centrifuge/proxy.ts";
-
-const FOLDER = Deno.env.get("PLUGBOARD_SDKS") ??
-  `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/plugboard/sdks`;
-
-const source = (path: string) => new URL(path, import.meta.url).pathname;
+import { exists, FOLDER, source } from "./kit.ts";
 
 /** An SDK: what has to be there, in the folder or as a program, and how its client is run. */
 interface Sdk {
@@ -53,14 +49,6 @@ for (const [name, { needs, encodings, command, deltas }] of Object.entries(sdks)
     else if (findProgram([command[0]!.split("/").at(-1)!]) === undefined && !exists(command[0]!)) {
       skip(`${command[0]} is not installed`, title);
     } else Deno.test(title, () => story(command, encoding, deltas));
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    return Deno.statSync(path) !== undefined;
-  } catch {
-    return false;
   }
 }
 

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { methods } from "../../../plugins/protocols/centrifuge/methods.ts";
+import { API_OPERATIONS } from "./table/backends.ts";
 import { CALLERS, isAllowed, MODES } from "./table/callers.ts";
 import { CENTRIFUGE_OPERATIONS, JSON_OPERATIONS } from "./table/channels.ts";
 import { OTHER_OPERATIONS } from "./table/places.ts";
 import { PROTOCOLS, serveAll } from "./table/server.ts";
 
-const OPERATIONS = [...CENTRIFUGE_OPERATIONS, ...JSON_OPERATIONS, ...OTHER_OPERATIONS];
+const OPERATIONS = [...CENTRIFUGE_OPERATIONS, ...JSON_OPERATIONS, ...OTHER_OPERATIONS, ...API_OPERATIONS];
 
 for (const mode of MODES) {
   Deno.test(`every operation of every protocol is for whom it should be (${mode} server)`, async () => {

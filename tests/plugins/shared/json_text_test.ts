@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { memberText } from "../../../plugins/shared/json_text.ts";
+import { itemTexts, memberText } from "../../../plugins/shared/json_text.ts";
 
 /** Space between tokens, as JSON allows it. */
 const space = fc.string({ unit: fc.constantFrom(" ", "\n", "\r", "\t"), maxLength: 3 });
@@ -98,4 +98,12 @@ Deno.test("a member's text is found in time that grows with the text alone", () 
   const deep = "[".repeat(200_000) + "]".repeat(200_000);
   const text = `{"a":${deep},"b":${JSON.stringify('\\"'.repeat(200_000))},"c":1}`;
   assert.equal(memberText(text, "c"), "1");
+});
+
+Deno.test("the texts of an array's items are those between its commas", () => {
+  const value = fc.jsonValue({ maxDepth: 3 }).map((each) => JSON.stringify(each));
+  fc.assert(fc.property(fc.array(fc.tuple(space, value, space)), (items) => {
+    const text = `[${items.map((parts) => parts.join("")).join()}]`;
+    assert.deepEqual([...itemTexts(text)], items.map(([, each]) => each));
+  }));
 });

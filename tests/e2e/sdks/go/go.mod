@@ -2,7 +2,10 @@ module plugboard/tests/sdks
 
 go 1.25.0
 
-require github.com/centrifugal/centrifuge-go v0.12.1
+require (
+	github.com/centrifugal/centrifuge-go v0.12.1
+	github.com/centrifugal/gocent/v3 v3.3.0
+)
 
 require (
 	github.com/centrifugal/protocol v0.21.0 // indirect

@@ -24,6 +24,8 @@ export interface Caller {
   /** The user that its credentials prove. */
   readonly user: string;
   readonly can: (verb: Verb, resource: string) => boolean;
+  /** Whether it has an API key. */
+  readonly isBackend?: boolean;
   credentials(): Promise<Credentials>;
 }
 
@@ -53,7 +55,7 @@ function refused(name: string, credentials: () => Promise<Credentials>): Caller 
 
 function withKey(name: string, letter: string, can: Caller["can"]): Caller {
   const credentials = () => Promise.resolve({ apiKey: letter.repeat(20) });
-  return { name, signIn: "valid", user: "", can, credentials };
+  return { name, signIn: "valid", user: "", can, credentials, isBackend: true };
 }
 
 /** Everybody who calls. */

@@ -1,6 +1,7 @@
 import { type App, Server } from "../../../../core/mod.ts";
 import { auth, parseApiKeys } from "../../../../plugins/auth.ts";
 import { channels } from "../../../../plugins/channels.ts";
+import { httpApi } from "../../../../plugins/http_api.ts";
 import { home } from "../../../../plugins/home.ts";
 import { liveQueries } from "../../../../plugins/live_queries.ts";
 import { mutations } from "../../../../plugins/mutations.ts";
@@ -44,7 +45,7 @@ export async function serveAll(mode: Mode): Promise<TestServer & { readonly plac
   const bus = server.use(channels({ access }));
   const people = server.use(presence({ channels: bus }));
   server.use(trace({ channels: bus, allow: access.allowRequest("admin", "trace") }));
-  server.use(stats({ channels: bus, allow: access.allowRequest("admin", "metrics") }));
+  const numbers = server.use(stats({ channels: bus, allow: access.allowRequest("admin", "metrics") }));
   const methods = server.use(rpc());
   methods.define("who", { run: () => "somebody" });
   const queries = server.use(liveQueries({ store, channels: bus }));
@@ -52,6 +53,7 @@ export async function serveAll(mode: Mode): Promise<TestServer & { readonly plac
   const changes = server.use(mutations({ store, rpc: methods, queries }));
   server.use(home({ demo: access.open && { store, queries, changes } }));
   const clients = { channels: bus, presence: people, rpc: methods, access };
+  server.use(httpApi({ ...clients, queries, store, stats: numbers }));
   server.use(centrifuge(clients));
   server.use(json(clients));
   const documents = memoryDocuments();

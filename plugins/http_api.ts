@@ -1,0 +1,130 @@
+/**
+ * The HTTP API: backends in any language publish, read and control over HTTP.
+ *
+ * The methods of Centrifugo's server API have its names, parameters, results and errors, so that its client libraries
+ * work. Further methods list connections, end sign-ins, and read and back up the database. Every method is a `POST` of a
+ * JSON object, and names the permission that it needs.
+ *
+ * ```ts
+ * import { Server } from "@plugboard/server";
+ * import { auth } from "@plugboard/server/auth";
+ * import { channels } from "@plugboard/server/channels";
+ * import { httpApi } from "@plugboard/server/http_api";
+ *
+ * const server = new Server({ port: 0 });
+ * const access = server.use(auth({
+ *   apiKeys: [{ name: "shop", key: "a-long-random-text", permissions: ["write:orders:*"] }],
+ * }));
+ * const bus = server.use(channels({ access }));
+ * server.use(httpApi({ channels: bus, access }));
+ * ```
+ *
+ * A request needs an API key, or credentials with the permission `admin:api`: what users may do as clients, they may not do
+ * as a backend.
+ *
+ * @module
+ */
+
+import { checkOptions, type Host, type Plugin, systemClock } from "../core/mod.ts";
+import type { Access } from "./auth.ts";
+import type { Channels, Cluster } from "./channels.ts";
+import { batchMethod, type CommandParts } from "./http_api/batch.ts";
+import { rpcMethod } from "./http_api/calling.ts";
+import { controlMethods } from "./http_api/control.ts";
+import { listingMethods } from "./http_api/listing.ts";
+import { answerQuestions } from "./http_api/nodes.ts";
+import { openApi } from "./http_api/openapi.ts";
+import { operatingMethods } from "./http_api/operating.ts";
+import { publishingMethods } from "./http_api/publishing.ts";
+import { readingMethods } from "./http_api/reading.ts";
+import { addRoutes } from "./http_api/routes.ts";
+import { addPage } from "./http_api/page.ts";
+import type { Method } from "./http_api/types.ts";
+import type { LiveQueries } from "./live_queries.ts";
+import type { Store } from "./persistence.ts";
+import type { Presence } from "./presence.ts";
+import type { Rpc } from "./rpc.ts";
+import { localCluster } from "./shared/cluster.ts";
+import { Deadlines } from "./shared/deadlines.ts";
+import type { Stats } from "./stats.ts";
+
+/** Options of {@linkcode httpApi}. */
+export interface HttpApiOptions {
+  /** The channels. */
+  channels: Channels;
+  /** Signs backends in. */
+  access: Pick<
+    Access,
+    "authorizeBackend" | "revoke" | "apiKeys" | "createApiKey" | "revokeApiKey"
+  >;
+  /** Lists who is in a channel. @default {not available} */
+  presence?: Pick<Presence, "list" | "count">;
+  /** The methods that can be called. @default {none} */
+  rpc?: Pick<Rpc, "call" | "methods">;
+  /** The queries that can be run. @default {none} */
+  queries?: Pick<LiveQueries, "read">;
+  /** The database. @default {none} */
+  store?: Pick<Store, "all" | "table" | "backup">;
+  /** The statistics. @default {none} */
+  stats?: Pick<Stats, "summary">;
+  /** The folder that backups are written to. @default {no backups} */
+  backups?: string;
+  /** Reaches the other nodes. @default {this node alone} */
+  cluster?: Cluster;
+  /** The path. @default {"/api"} */
+  path?: string;
+  /** Maximum bytes of a request. @default {1048576} */
+  maxBodyBytes?: number;
+  /** How long a request's body may take to arrive. @default {30000} */
+  readTimeoutMs?: number;
+}
+
+/** Serves the API. */
+export function httpApi(options: HttpApiOptions): Plugin {
+  const { channels, access, presence, rpc, queries, store, stats, backups, cluster = localCluster() } =
+    options;
+  const { path = "/api", maxBodyBytes = 1_048_576, readTimeoutMs = 30_000 } = options;
+  const check = checkOptions("http_api");
+  check.that(/^(\/[\w.-]+)+$/.test(path), "path", "a path such as /api", path);
+  check.positiveInteger("maxBodyBytes", maxBodyBytes);
+  check.positiveInteger("readTimeoutMs", readTimeoutMs);
+
+  let host: Host | undefined;
+  let startedAt = 0;
+  let end = () => {};
+  const clock = () => host?.clock ?? systemClock;
+  const deadlines = new Deadlines(clock, readTimeoutMs);
+  const failed = (method: string, error: unknown) => host?.log.error(`${method} failed`, { error });
+
+  const methods = new Map<string, Method>();
+  const commands: CommandParts = { methods, failed };
+  const all = [
+    ...publishingMethods({ channels, failed }),
+    ...controlMethods(channels),
+    ...readingMethods({ channels, presence }),
+    ...listingMethods(cluster),
+    rpcMethod(rpc),
+    batchMethod(commands),
+    ...operatingMethods({ access, queries, store, stats, backups, wallTime: () => clock().wallTime() }),
+  ];
+  for (const method of all) methods.set(method.name, method);
+
+  return {
+    name: "http_api",
+    start(given) {
+      host = given;
+      startedAt = given.clock.monotonicTime();
+      const uptime = () => Math.floor((given.clock.monotonicTime() - startedAt) / 1000);
+      end = answerQuestions(cluster, channels, uptime);
+    },
+    stop() {
+      end();
+      deadlines.stop();
+    },
+    routes(app) {
+      const limits = { maxBytes: maxBodyBytes, timeoutMs: readTimeoutMs, clock: deadlines };
+      addRoutes(app, { ...commands, path, access, limits });
+      addPage(app, path, () => openApi(methods.values(), path));
+    },
+  };
+}

@@ -1,0 +1,193 @@
+/**
+ * What the API asks the nodes of the server. Each answers for its own channels and clients, in slices.
+ *
+ * @module
+ */
+
+import { PlugboardError } from "../../core/mod.ts";
+import type { Channels, Client, Cluster } from "../channels.ts";
+import { Slices } from "../shared/slices.ts";
+import { FirstItems } from "./first_items.ts";
+import { globMatcher } from "./glob.ts";
+
+/** Which part of a list to read. */
+export interface PageOf {
+  /** Only entries after this key. */
+  readonly after: string;
+  /** The maximum number. Without it, the page has all in any order. */
+  readonly limit?: number | undefined;
+}
+
+/** Which channels to list. */
+export interface ChannelsQuestion extends PageOf {
+  /** A pattern as in {@linkcode globMatcher}; empty for all. */
+  readonly pattern: string;
+}
+
+/** Which connections to list. */
+export interface ConnectionsQuestion extends PageOf {
+  readonly user?: string;
+  readonly channel?: string;
+}
+
+/** A part of a list, in the order of the keys. */
+export interface Page<Item> {
+  readonly entries: readonly { readonly key: string; readonly item: Item }[];
+  readonly more: boolean;
+}
+
+/** A connection in a list. */
+export interface ListedConnection {
+  readonly user: string;
+  readonly protocol: string;
+  readonly ip: string;
+  readonly connected_at: number;
+  readonly num_channels: number;
+}
+
+/** The load of a node. */
+export interface NodeInfo {
+  readonly num_clients: number;
+  readonly num_users: number;
+  readonly num_channels: number;
+  readonly num_subs: number;
+  readonly uptime: number;
+}
+
+/** The parts of the channel service that a node answers from. */
+export type LocalChannels = Pick<Channels, "clients" | "clientOf" | "localChannels">;
+
+const TOPIC = "http_api.";
+
+/** Answers the questions for this node. Returns the function that ends it. */
+export function answerQuestions(cluster: Cluster, channels: LocalChannels, uptime: () => number): () => void {
+  const answers = {
+    channels: (question: ChannelsQuestion) => listChannels(channels, question),
+    connections: (question: ConnectionsQuestion) => listConnections(channels, question),
+    connection: ({ client }: { client: string }) => describe(channels.clientOf(client)),
+    info: async (): Promise<NodeInfo> => ({ ...await load(channels), uptime: uptime() }),
+  };
+  const ends = Object.entries(answers).map(([topic, answer]) =>
+    cluster.on(TOPIC + topic, answer as (question: unknown) => unknown)
+  );
+  return () => ends.forEach((end) => end());
+}
+
+/** Asks all nodes. Throws `unavailable` if one does not answer. */
+export async function askNodes<Answer>(
+  cluster: Cluster,
+  topic: "channels" | "connections" | "connection" | "info",
+  question: object,
+): Promise<readonly { readonly node: string; readonly answer: Answer }[]> {
+  const { answers, silent } = await cluster.ask(TOPIC + topic, question);
+  if (silent.length > 0) throw new PlugboardError("unavailable", `No answer from ${silent.join(", ")}`);
+  return answers as readonly { node: string; answer: Answer }[];
+}
+
+/** Merges the pages of all nodes. Entries with the same key are one. */
+export async function mergePages<Item>(
+  pages: readonly Page<Item>[],
+  limit: number | undefined,
+  add: (a: Item, b: Item) => Item,
+): Promise<Page<Item>> {
+  const [first] = pages;
+  if (pages.length === 1) return first!;
+  const slices = new Slices();
+  const merged = new Map<string, Item>();
+  for (const { key, item } of pages.flatMap(({ entries }) => entries)) {
+    const known = merged.get(key);
+    merged.set(key, known === undefined ? item : add(known, item));
+    if (slices.due) await slices.next();
+  }
+  const items = new FirstItems<Item>(limit ?? Infinity);
+  for (const [key, item] of merged) items.add(key, item);
+  return { entries: items.entries, more: items.more || pages.some(({ more }) => more) };
+}
+
+async function listChannels(
+  { localChannels }: LocalChannels,
+  { pattern, after, limit }: ChannelsQuestion,
+): Promise<Page<number>> {
+  const matches = globMatcher(pattern);
+  return await firstOf(localChannels(), { after, limit }, (add, { channel, subscribers }) => {
+    if (subscribers > 0 && channel > after && matches(channel)) add(channel, subscribers);
+  });
+}
+
+async function listConnections(
+  { clients }: LocalChannels,
+  { user, channel, after, limit }: ConnectionsQuestion,
+): Promise<Page<ListedConnection>> {
+  const page = await firstOf<Client, Client>(clients.values(), { after, limit }, (add, client) => {
+    if (client.id <= after || user !== undefined && client.identity.user !== user) return;
+    if (channel === undefined || client.subscriptions.has(channel)) add(client.id, client);
+  });
+  return { ...page, entries: page.entries.map(({ key, item }) => ({ key, item: listed(item) })) };
+}
+
+/** Reads everything in slices. */
+async function firstOf<Source, Item>(
+  sources: Iterable<Source>,
+  { limit }: PageOf,
+  read: (add: (key: string, item: Item) => void, source: Source) => void,
+): Promise<Page<Item>> {
+  const slices = new Slices();
+  const all: { key: string; item: Item }[] = [];
+  const first = limit === undefined ? undefined : new FirstItems<Item>(limit);
+  const add = (key: string, item: Item) =>
+    first === undefined ? void all.push({ key, item }) : first.add(key, item);
+  for (const source of sources) {
+    read(add, source);
+    if (slices.due) await slices.next();
+  }
+  return first === undefined ? { entries: all, more: false } : { entries: first.entries, more: first.more };
+}
+
+async function load({ clients, localChannels }: LocalChannels): Promise<Omit<NodeInfo, "uptime">> {
+  const slices = new Slices();
+  const users = new Set<string>();
+  for (const { identity } of clients.values()) {
+    users.add(identity.user);
+    if (slices.due) await slices.next();
+  }
+  let [channels, subscriptions] = [0, 0];
+  for (const { subscribers } of localChannels()) {
+    if (subscribers > 0) channels++;
+    subscriptions += subscribers;
+    if (slices.due) await slices.next();
+  }
+  return {
+    num_clients: clients.size,
+    num_users: users.size,
+    num_channels: channels,
+    num_subs: subscriptions,
+  };
+}
+
+function listed({ conn, identity, subscriptions }: Client): ListedConnection {
+  return {
+    user: identity.user,
+    protocol: conn.endpoint.name,
+    ip: conn.ip,
+    connected_at: conn.openedAt,
+    num_channels: subscriptions.size,
+  };
+}
+
+/** Describes a connection as plain data; `null` if there is none. */
+function describe(client: Client | undefined): object | null {
+  if (client === undefined) return null;
+  const { id, identity: { expiresAt, info } } = client;
+  const channels = Array.from(client.subscriptions.values(), (subscription) => {
+    const { channel, since, expiresAt, serverSide, recoverable, positioned } = subscription;
+    const expires = expiresAt === undefined ? {} : { expires_at: expiresAt };
+    return [channel, { since, ...expires, server_side: serverSide, recoverable, positioned }];
+  });
+  return {
+    client: id,
+    ...listed(client),
+    ...(expiresAt !== undefined && { expires_at: expiresAt }),
+    ...(info !== undefined && { info: JSON.parse(info) }),
+    channels: Object.fromEntries(channels),
+  };
+}

@@ -44,12 +44,13 @@ async function sendMessages(run: FuzzRun, target: SocketTarget, random: Random):
   const opened = new Promise<void>((resolve) => socket.onopen = () => resolve());
   await Promise.race([opened, closed]);
   if (target.path.startsWith("/connection") && random.chance(0.8)) {
-    socket.readyState === WebSocket.OPEN && socket.send(JSON.stringify({ id: 1, connect: { token } }));
+    const connect = JSON.stringify({ id: 1, connect: { token } });
+    if (socket.readyState === WebSocket.OPEN) socket.send(target.encode?.(connect) ?? connect);
   }
   for (let count = random.below(PER_CONNECTION); count > 0 && run.left > 0; count--) {
     if (socket.readyState !== WebSocket.OPEN) break;
     take(run);
-    socket.send(messageFor(target.messages, random));
+    socket.send(messageFor(target, random));
     // Lets the server answer, and close, between messages.
     if (random.chance(0.2)) await new Promise((resolve) => setTimeout(resolve));
   }
@@ -63,7 +64,7 @@ async function sendFrames(run: FuzzRun, target: SocketTarget, random: Random): P
     using client = await RawClient.upgrade(Number(new URL(run.url).port), target.path);
     for (let count = random.below(10); count > 0 && run.left > 0; count--) {
       take(run);
-      const message = messageFor(target.messages, random);
+      const message = messageFor(target, random);
       if (random.chance(0.2)) await client.write(random.bytes(100));
       else await client.frame(random.pick([0, 1, 1, 1, 2, 3, 8, 9, 10, 15]), message, random.chance(0.8));
     }
@@ -102,7 +103,14 @@ async function request(run: FuzzRun, url: URL, method: string, body: string, ran
   const headers: Record<string, string> = {};
   if (run.token !== undefined && random.chance(0.5)) headers.authorization = `Bearer ${run.token}`;
   if (random.chance(0.2)) headers["x-api-key"] = encodeURIComponent(random.text().toWellFormed());
-  if (random.chance(0.2)) headers["content-type"] = random.pick(["application/json", "text/plain", "x"]);
+  if (random.chance(0.2)) {
+    headers["content-type"] = random.pick([
+      "application/json",
+      "application/octet-stream",
+      "text/plain",
+      "x",
+    ]);
+  }
   if (random.chance(0.1)) headers.origin = random.pick(["null", "http://evil.example", run.url, "x"]);
   const bare = method === "GET" || method === "HEAD";
   try {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { encodeLines, PROTOBUF } from "../kit/protobuf_client.ts";
 import type { Random } from "./random.ts";
 
 /** A socket's path, and messages it understands. `TEXT` becomes a random text, `VALUE` a random value. */
@@ -12,7 +13,12 @@ export interface SocketTarget {
   /** The subprotocol. */
   readonly protocol?: string;
   readonly messages: readonly string[];
+  /** Turns a message into a frame of the protocol. */
+  encode?(message: string): Uint8Array<ArrayBuffer>;
 }
+
+/** What a client that only receives sends to connect. */
+const ONE_WAY = ["{}", '{"token":TEXT,"subs":{TEXT:{"recover":true,"offset":VALUE,"epoch":TEXT}}}', "VALUE"];
 
 const CENTRIFUGE = [
   '{"id":1,"connect":{}}',
@@ -71,6 +77,13 @@ const PIPE = ["|r1|chat|VALUE", "S|r2|TEXT|VALUE", "TEXT|r3|chat|hello", "|||"];
 /** Every endpoint for WebSockets. */
 export const SOCKETS: readonly SocketTarget[] = [
   { path: "/connection/websocket", messages: CENTRIFUGE },
+  {
+    path: "/connection/websocket",
+    protocol: PROTOBUF,
+    messages: [...CENTRIFUGE, ...CENTRIFUGE.map((lines) => lines.replaceAll("TEXT", '"chat:a"'))],
+    encode: encodeLines,
+  },
+  { path: "/connection/uni_websocket", messages: ONE_WAY },
   { path: "/ws", messages: JSON_PROTOCOL },
   { path: "/sync/fuzz", messages: TINYBASE },
   { path: "/sync", protocol: "tinybase", messages: MULTIPLEXED },
@@ -137,6 +150,9 @@ export const ROUTES: readonly { path: string; bodies?: readonly string[] }[] = [
   { path: "/connection/http_stream", bodies: CENTRIFUGE },
   { path: "/connection/sse", bodies: CENTRIFUGE },
   { path: "/connection/sse?cf_connect=TEXT" },
+  { path: "/connection/uni_http_stream", bodies: ONE_WAY },
+  { path: "/connection/uni_sse", bodies: ONE_WAY },
+  { path: "/connection/uni_sse?cf_connect=VALUE" },
   { path: "/emulation", bodies: ['{"session":TEXT,"node":TEXT,"data":TEXT}', "VALUE"] },
   ...Object.entries(API).map(([method, bodies]) => ({
     path: `/api/${method}`,
@@ -158,14 +174,26 @@ export function fill(template: string, random: Random): string {
 }
 
 /** A message of a target: as it should be, changed, or nothing of the kind. */
-export function messageFor(messages: readonly string[], random: Random): string | Uint8Array<ArrayBuffer> {
+export function messageFor(
+  { messages, encode }: Pick<SocketTarget, "messages" | "encode">,
+  random: Random,
+): string | Uint8Array<ArrayBuffer> {
   const kind = random.below(20);
   if (kind === 0) return random.bytes(2_000);
   if (kind === 1) return JSON.stringify(random.value());
   if (kind === 2) return "[{".repeat(random.below(5_000));
   const message = fill(random.pick(messages), random);
+  if (encode !== undefined) return kind < 12 ? encode(message) : changedBytes(encode(message), random);
   if (kind === 3) return new TextEncoder().encode(message);
   return kind < 12 ? message : changed(message, random);
+}
+
+/** Bytes of which some are others, or missing. */
+function changedBytes(bytes: Uint8Array<ArrayBuffer>, random: Random): Uint8Array<ArrayBuffer> {
+  for (let left = 1 + random.below(4); left > 0; left--) {
+    bytes[random.below(bytes.length)] = random.pick([0, 1, 127, 128, 255, random.below(256)]);
+  }
+  return random.chance(0.3) ? bytes.slice(0, random.below(bytes.length + 1)) : bytes;
 }
 
 /** A text with one to four of its places changed. */

@@ -99,7 +99,7 @@ async function say(server: TestServer, credentials: Credentials): Promise<boolea
   ]);
 }
 
-/** The first command over a stream. */
+/** The first command over a stream; of a client that only receives, its parameters alone. */
 function stream(place: string): Operation {
   const [method, path] = place.split(" ") as [string, string];
   return {
@@ -108,7 +108,8 @@ function stream(place: string): Operation {
     needs: "sign_in",
     async run(server, credentials) {
       const { token, ...rest } = credentials;
-      const command = JSON.stringify({ id: 1, connect: token === undefined ? {} : { token } });
+      const connect = token === undefined ? {} : { token };
+      const command = JSON.stringify(path.includes("/uni_") ? connect : { id: 1, connect });
       const url = method === "GET" ? path + query(rest, { cf_connect: command }) : path + query(rest);
       const response = await server.fetch(url, {
         method,
@@ -145,6 +146,21 @@ export const OTHER_OPERATIONS: readonly Operation[] = [
   stream("POST /connection/http_stream"),
   stream("POST /connection/sse"),
   stream("GET /connection/sse"),
+  stream("POST /connection/uni_http_stream"),
+  stream("POST /connection/uni_sse"),
+  stream("GET /connection/uni_sse"),
+  {
+    place: "SOCKET /connection/uni_websocket",
+    name: "connect",
+    needs: "sign_in",
+    async run(server, { token, ...rest }) {
+      await using client = await connect(server, `/connection/uni_websocket${query(rest)}`);
+      if (client === undefined) return false;
+      client.sendJson(token === undefined ? {} : { token });
+      return await Promise.race([client.nextJson().then(() => true), client.closed.then(() => false)])
+        .catch(() => false);
+    },
+  },
   // The session's secret is the proof.
   route("POST /emulation", "nothing", { body: '{"session":"x","node":"y","data":"{}"}' }),
 
@@ -200,6 +216,7 @@ export const OTHER_OPERATIONS: readonly Operation[] = [
   // Without a WebSocket, all endpoints answer the same.
   ...[
     "/connection/websocket",
+    "/connection/uni_websocket",
     "/ws",
     "/sync",
     "/sync/*",

@@ -138,7 +138,9 @@ export class ChannelNode implements ClientNode, BrokerEvents {
       throw new PlugboardError("bad_request", "There are no publications before offset 0");
     }
     return chain(broker.history(channel, query, keep), (page) => {
-      if (since === undefined || since.epoch === "" || since.epoch === page.top.epoch) return page;
+      if (since === undefined || since.epoch === "" || since.epoch === page.top.epoch || page.continued) {
+        return page;
+      }
       throw new PlugboardError("unrecoverable_position", "The position is of another history");
     });
   }

@@ -73,6 +73,11 @@ export interface History {
   readonly publications: readonly Publication[];
   /** The position of the latest publication. */
   readonly top: Position;
+  /**
+   * Whether the position that was asked for is of another epoch, but before anything that this history lacks. Absent if
+   * the epochs are the same.
+   */
+  readonly continued?: boolean;
 }
 
 /** Which publications to read. */

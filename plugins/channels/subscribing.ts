@@ -192,7 +192,7 @@ function answer(
 /** Returns what a client at a position has missed, and the position to answer; `undefined` if some of it is lost. */
 function missedSince(
   from: Position,
-  { publications, top }: History,
+  { publications, top, continued }: History,
   { recoveryMode, recoveryLimit }: Channel["namespace"],
 ): { publications: readonly Publication[]; position: Position } | undefined {
   const position = { offset: from.offset, epoch: top.epoch };
@@ -202,7 +202,7 @@ function missedSince(
     }
     return publications[0]?.offset === top.offset ? { publications, position } : undefined;
   }
-  const sameEpoch = from.epoch === "" || from.epoch === top.epoch;
+  const sameEpoch = from.epoch === "" || from.epoch === top.epoch || continued === true;
   if (sameEpoch && from.offset === top.offset) return { publications: [], position };
   const complete = sameEpoch && publications.length <= recoveryLimit &&
     publications[0]?.offset === from.offset + 1 && publications.at(-1)!.offset === top.offset;

@@ -44,6 +44,7 @@ export {
   memoryPresenceStore,
   type PresenceCount,
   type PresenceStore,
+  type PresenceStoreHost,
   type Present,
   type Synchronous,
 } from "./presence/store.ts";
@@ -177,6 +178,23 @@ export function presence(
     }
   }
 
+  /** Tells that the store has removed a client, of a node that has died. */
+  function storeExpired(channel: string, present: Present): void {
+    const { client, user, info = { client, user } } = present;
+    emit("leave", channel, present);
+    try {
+      const { broker, joinLeave } = channels.namespaceOf(channel);
+      if (joinLeave === "off" || present.info === undefined) return;
+      const announced = chain(
+        store.count(channel),
+        (count) => broker.announce(channel, { kind: "leave", info, people: people(count) }),
+      );
+      if (announced instanceof Promise) announced.catch(failed);
+    } catch (error) {
+      failed(error);
+    }
+  }
+
   /** Stores all subscribers again: a client that is connected is seen, since the kernel closes dead connections. */
   function seeSubscribers(): void {
     const lastSeenAt = clock().wallTime();
@@ -226,7 +244,7 @@ export function presence(
     },
     async start(given) {
       host = given;
-      await store.start?.(given);
+      await store.start?.({ clock: given.clock, log: given.log, expired: storeExpired });
       release = [
         channels.extend({
           name: "presence",

@@ -31,13 +31,23 @@ export interface PresenceCount {
   readonly users: number;
 }
 
+/** What a store gets from presence. */
+export interface PresenceStoreHost {
+  /** The server's clock. */
+  readonly clock: Clock;
+  /** The log. */
+  readonly log: Log;
+  /** A client was not put again in time, on this node or on another, and is removed. It is called on one node. */
+  readonly expired: (channel: string, present: Present) => void;
+}
+
 /**
  * Stores who is present. A local store returns values, a remote one promises. A call that fails is repeated. Calls for one
  * client in one channel do not overlap.
  */
 export interface PresenceStore {
   /** Opens the store. */
-  start?(host: { readonly clock: Clock; readonly log: Log }): MaybePromise<void>;
+  start?(host: PresenceStoreHost): MaybePromise<void>;
   /** Closes the store. */
   stop?(): MaybePromise<void>;
   /**

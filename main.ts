@@ -18,6 +18,7 @@ import { json } from "./plugins/protocols/json.ts";
 import { pipe } from "./plugins/protocols/pipe.ts";
 import { sqlitePersister, tinybase } from "./plugins/protocols/tinybase.ts";
 import { limitSettings, limitsFrom, rateLimits } from "./plugins/rate_limits.ts";
+import { redis } from "./plugins/redis.ts";
 import { rpc } from "./plugins/rpc.ts";
 import { schedule } from "./plugins/schedule.ts";
 import { clientIpFrom } from "./plugins/shared/client_ip.ts";
@@ -38,6 +39,7 @@ const settings = loadSettings({
   TLS_KEY: setting.optional("Private key file, in PEM"),
   DATA_DIR: setting.text("data", "Folder of the database"),
   DURABLE: setting.list("Namespaces whose channels are stored on disk"),
+  REDIS_URL: setting.list("Redis servers that several nodes share, with user, password and prefix", true),
   LOG_LEVEL: setting.oneOf(["debug", "info", "warn", "error"], "info", "Lowest level to log"),
   JWT_SECRET: setting.secret("Secret that tokens are signed with"),
   JWKS_URL: setting.optional("URL of the key set that tokens are signed with"),
@@ -97,6 +99,7 @@ const access = server.use(auth({
   metrics,
 }));
 
+const shared = settings.REDIS_URL.length > 0 ? server.use(redis({ urls: settings.REDIS_URL })) : undefined;
 const durable = { broker: sqliteBroker({ store }) };
 const namespaces = Object.fromEntries(settings.DURABLE.map((name) => [name, durable]));
 const bus = server.use(channels({
@@ -104,10 +107,11 @@ const bus = server.use(channels({
   defaults: { delta: "fossil", maxTagFilters: 1_000 },
   limits,
   access,
+  ...(shared && { broker: shared.broker, cluster: shared.cluster }),
 }));
 server.use(messageChecks({ channels: bus }));
 server.use(schedule({ channels: bus, store }));
-const people = server.use(presence({ channels: bus }));
+const people = server.use(presence({ channels: bus, ...(shared && { store: shared.presenceStore }) }));
 
 const allowTrace = access.allowRequest("admin", "trace");
 const tracing = server.use(trace({ channels: bus, otel, allow: allowTrace }), operators);
@@ -115,7 +119,7 @@ const numbers = server.use(stats({
   channels: bus,
   metrics,
   otel,
-  checks: [() => store.problem],
+  checks: [() => store.problem, () => shared?.problem],
   allow: access.allowRequest("admin", "metrics"),
   serveMetrics: ADMIN_PORT === undefined,
 }));

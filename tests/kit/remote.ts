@@ -14,6 +14,7 @@ import {
   Payload,
 } from "../../plugins/channels.ts";
 import { memoryPresenceStore, type PresenceStore } from "../../plugins/presence.ts";
+import { redisSurroundings } from "./redis.ts";
 
 /** A network that delays calls, and loses some before they arrive. */
 export class Network {
@@ -287,11 +288,13 @@ function late(broker: Broker): Broker {
   };
 }
 
-/** Defines a test that runs with services of this process, with remote ones, and in `more` surroundings. */
+/** Defines a test that runs with services of this process, with remote ones, in Redis, and in `more` surroundings. */
 export function everywhere(
   name: string,
   run: (where: Surroundings) => Promise<void>,
   more: readonly Surroundings[] = [],
 ): void {
   for (const where of [...SURROUNDINGS, ...more]) Deno.test(name + where.name, () => run(where));
+  const inRedis = redisSurroundings();
+  if (inRedis !== undefined) Deno.test(`B12 in Redis: ${name}`, () => run(inRedis));
 }

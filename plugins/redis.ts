@@ -1,0 +1,105 @@
+/**
+ * Redis: several nodes as one server. It offers a broker, a presence store and a cluster over Redis 7 and compatible
+ * servers.
+ *
+ * ```ts ignore
+ * import { Server } from "@plugboard/server";
+ * import { channels } from "@plugboard/server/channels";
+ * import { presence } from "@plugboard/server/presence";
+ * import { redis } from "@plugboard/server/redis";
+ *
+ * const server = new Server({ port: 8080 });
+ * const { broker, presenceStore, cluster } = server.use(redis({ urls: ["redis://127.0.0.1:6379"] }));
+ * const bus = server.use(channels({ broker, cluster }));
+ * const people = server.use(presence({ channels: bus, store: presenceStore }));
+ * ```
+ *
+ * With several servers, each channel is on one of them.
+ *
+ * A lost connection is replaced. Meanwhile publishes fail; afterwards, subscribers with a position subscribe again and
+ * recover what they have missed, or learn that they cannot.
+ *
+ * @module
+ */
+
+import { checkOptions, type Plugin } from "../core/mod.ts";
+import type { Broker, Cluster } from "./channels.ts";
+import type { PresenceStore } from "./presence.ts";
+import { chooser, parseRedisUrl } from "./redis/address.ts";
+import { redisBroker } from "./redis/broker.ts";
+import { redisCluster } from "./redis/cluster.ts";
+import { Link } from "./redis/link.ts";
+import { redisPresenceStore } from "./redis/presence_store.ts";
+
+/** Options of {@linkcode redis}. */
+export interface RedisOptions {
+  /**
+   * The servers: `redis://user:password@host:6379/0?prefix=app`, or `rediss:` for TLS. All nodes must have the same list.
+   * The prefix is what keys begin with. The first server carries the questions between the nodes.
+   */
+  urls: readonly string[];
+  /** The name of this node. @default {a random one} */
+  node?: string;
+  /** How long a server may not answer before the connection is replaced. @default {3000} */
+  timeoutMs?: number;
+  /** How long other nodes have to answer a question. @default {5000} */
+  answerMs?: number;
+  /** The maximum number of commands that wait for one server. Further ones fail. @default {20000} */
+  maxPending?: number;
+  /** The maximum size of these commands, in bytes. @default {33554432} */
+  maxPendingBytes?: number;
+  /** How long the position of an unused history is kept, so that its offsets go on. @default {2592000000} 30 days */
+  forgetAfterMs?: number;
+}
+
+/** What Redis offers to other plugins. */
+export interface Redis {
+  /** Carries publications and stores histories. */
+  readonly broker: Broker;
+  /** Stores who is present on all nodes. */
+  readonly presenceStore: PresenceStore;
+  /** Reaches the other nodes. */
+  readonly cluster: Cluster;
+  /** Returns a sentence for each server that cannot be reached, for a health check. */
+  readonly problem: string | undefined;
+}
+
+/** Connects this node to Redis. Plug it in before those that use it. */
+export function redis(options: RedisOptions): Plugin<Redis> {
+  const { urls, node = crypto.randomUUID(), forgetAfterMs = 2_592_000_000 } = options;
+  const { timeoutMs = 3_000, answerMs = 5_000, maxPending = 20_000, maxPendingBytes = 33_554_432 } = options;
+  const check = checkOptions("redis");
+  check.positiveInteger("timeoutMs", timeoutMs);
+  check.positiveInteger("answerMs", answerMs);
+  check.positiveInteger("maxPending", maxPending);
+  check.positiveInteger("maxPendingBytes", maxPendingBytes);
+  check.positiveInteger("forgetAfterMs", forgetAfterMs);
+  check.that(urls.length > 0, "urls", "a list of at least one URL", urls);
+  check.that(/^[\w.-]+$/.test(node), "node", "a name of letters, digits, dots and dashes", node);
+
+  const limits = { timeoutMs, maxPending, maxPendingBytes };
+  const links = urls.map((url) => new Link(parseRedisUrl(url), limits));
+  const linkOf = chooser(links);
+  const cluster = redisCluster(links[0]!, node, answerMs);
+
+  return {
+    name: "redis",
+    api: {
+      broker: redisBroker(links, linkOf, forgetAfterMs),
+      presenceStore: redisPresenceStore(links, linkOf),
+      cluster,
+      get problem() {
+        const down = links.filter(({ isUp }) => !isUp).map(({ address }) => address.name);
+        return down.length === 0 ? undefined : `Redis at ${down.join(", ")} is not reachable`;
+      },
+    },
+    async start({ log }) {
+      await Promise.all(links.map((link) => link.open(log)));
+      await cluster.start(log);
+    },
+    async stop() {
+      await cluster.stop();
+      await Promise.all(links.map((link) => link.close()));
+    },
+  };
+}

@@ -1,0 +1,190 @@
+/**
+ * The broker in Redis. A channel's history is a stream; publishing appends to it and announces the publication, in one
+ * script. Nodes subscribe to the Redis channels of the channels they have members of.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { messageOf, systemClock } from "../../core/mod.ts";
+import type {
+  Announcement,
+  Broker,
+  BrokerEvents,
+  BrokerHost,
+  BrokerPublishOptions,
+  Draft,
+  History,
+  HistoryQuery,
+  Published,
+  Retention,
+} from "../channels.ts";
+import { decodePublication, encodeDraft, splitMessage } from "./encoding.ts";
+import { continuesFrom, epochOf } from "./generation.ts";
+import type { Link } from "./link.ts";
+import { echoes } from "./echoes.ts";
+
+/** What Redis channels of channels begin with. */
+const CHANNEL = "channel:";
+/** Stands for the offset in a message about a join or a leave. */
+const PRESENCE = "presence";
+
+/** Creates the broker. `linkOf` chooses the server of a channel. */
+export function redisBroker(
+  links: readonly Link[],
+  linkOf: (channel: string) => Link,
+  forgetAfterMs: number,
+): Broker {
+  const node = crypto.randomUUID().slice(0, 13);
+  const waiting = echoes();
+  /** The channels that this node is subscribed to, with their servers. */
+  const subscribed = new Map<string, Link>();
+  let events: BrokerEvents | undefined;
+  let host: BrokerHost | undefined;
+
+  /** A server with another clock than the system's decides about the time; otherwise Redis does, for all nodes. */
+  const time = () => host === undefined || host.clock === systemClock ? "" : `${host.clock.wallTime()}`;
+  const keys = (channel: string) => [`meta:${channel}`, `stream:${channel}`, "epoch"];
+  const lineage = ({ generation: { run, continues } }: Link) => [
+    time(),
+    run,
+    continues ? "1" : "0",
+    crypto.randomUUID().slice(0, 8),
+    `${forgetAfterMs}`,
+  ];
+
+  /** Delivers a message; returns the number of receivers. */
+  function deliver(channel: string, [, offset, time, epoch]: readonly string[], rest: Buffer): number {
+    if (offset === PRESENCE) {
+      events?.presence(channel, JSON.parse(rest.toString()) as Announcement);
+      return 0;
+    }
+    return events?.publication(channel, decodePublication(rest, Number(offset), Number(time)), epoch!) ?? 0;
+  }
+
+  function message(name: string, bytes: Buffer): void {
+    if (!name.startsWith(CHANNEL)) return;
+    const { words, rest } = splitMessage(bytes);
+    const [sender, id] = words[0]!.split("/");
+    let receivers = 0;
+    try {
+      receivers = deliver(name.slice(CHANNEL.length), words, rest);
+    } catch (error) {
+      host?.log.error("a message from Redis was not delivered", { error: messageOf(error) });
+    }
+    if (sender === node) waiting.settle(Number(id), receivers);
+  }
+
+  for (const link of links) {
+    link.own({
+      message,
+      down: () => waiting.giveUp((channel) => subscribed.get(channel) === link),
+      back() {
+        for (const [channel, its] of subscribed) if (its === link) events?.interrupted(channel);
+      },
+    });
+  }
+
+  /** Sends something that comes back to this node if it is subscribed; resolves when it has. */
+  async function echoed<T>(
+    channel: string,
+    send: (id: string) => Promise<T>,
+    isSent: (result: T) => boolean,
+  ): Promise<{ result: T; receivers: number }> {
+    const echo = subscribed.has(channel) ? waiting.expect(channel) : undefined;
+    try {
+      const result = await send(`${node}/${echo?.id ?? 0}`);
+      return { result, receivers: echo !== undefined && isSent(result) ? await echo.receivers : 0 };
+    } finally {
+      echo?.end();
+    }
+  }
+
+  async function publish(
+    channel: string,
+    draft: Draft,
+    { keep, version, repeatable }: BrokerPublishOptions,
+  ): Promise<Published> {
+    const link = linkOf(channel);
+    const send = (id: string) =>
+      link.run("publish", [...keys(channel), `key:${repeatable?.key ?? ""}`], [
+        ...lineage(link),
+        `${link.address.prefix}${CHANNEL}${channel}`,
+        id,
+        encodeDraft(draft),
+        keep === undefined ? "" : `${keep.size}`,
+        `${keep?.ageMs ?? ""}`,
+        `${version?.number ?? ""}`,
+        version?.epoch ?? "",
+        `${repeatable?.ttlMs ?? ""}`,
+      ]);
+    const { result, receivers } = await echoed(
+      channel,
+      send,
+      (result) => `${(result as Buffer[])[2]}` === "",
+    );
+    const [offset, epoch, why] = (result as Buffer[]).map(String);
+    return {
+      offset: Number(offset),
+      epoch: epoch!,
+      receivers,
+      ...(why !== "" && { suppressed: why as "idempotency" | "version" }),
+    };
+  }
+
+  async function history(channel: string, query: HistoryQuery, keep: Retention): Promise<History> {
+    const link = linkOf(channel);
+    const { since, reverse = false } = query;
+    const limit = reverse && since !== undefined && since.offset <= 1 ? 0 : query.limit;
+    const answer = await link.run("history", keys(channel), [
+      ...lineage(link),
+      `${keep.ageMs}`,
+      since === undefined || reverse ? "-" : `${since.offset + 1}`,
+      since === undefined || !reverse ? "+" : `${since.offset - 1}`,
+      reverse ? "1" : "0",
+      limit === undefined || limit === Infinity ? "" : `${limit}`,
+    ]) as [Buffer, Buffer, Buffer, Buffer, [Buffer, Buffer[]][]];
+    const [base, run, earlier, top] = answer.slice(0, 4).map(String) as [string, string, string, string];
+    const epoch = epochOf({ base, run });
+    const other = since !== undefined && since.epoch !== "" && since.epoch !== epoch;
+    const continued = other && continuesFrom({ base, run, earlier }, since);
+    const publications = other && !continued
+      ? []
+      : answer[4].map(([id, [, time, , body]]) =>
+        decodePublication(body!, Number.parseInt(String(id)), Number(time))
+      );
+    return { publications, top: { offset: Number(top), epoch }, ...(continued && { continued }) };
+  }
+
+  return {
+    start(given, its) {
+      events = given;
+      host = its;
+    },
+    stop() {
+      events = undefined;
+    },
+    publish,
+    async announce(channel, announcement) {
+      const link = linkOf(channel);
+      const body = JSON.stringify(announcement);
+      const send = (id: string) => link.publish(CHANNEL + channel, `${id} ${PRESENCE}\n${body}`);
+      await echoed(channel, send, () => true);
+    },
+    async subscribe(channel) {
+      const link = linkOf(channel);
+      await link.subscribe(CHANNEL + channel);
+      subscribed.set(channel, link);
+    },
+    async unsubscribe(channel) {
+      subscribed.delete(channel);
+      waiting.giveUp((each) => each === channel);
+      await linkOf(channel).unsubscribe(CHANNEL + channel);
+    },
+    history,
+    async removeHistory(channel) {
+      const { prefix } = linkOf(channel).address;
+      await linkOf(channel).send(["DEL", `${prefix}stream:${channel}`]);
+    },
+  };
+}

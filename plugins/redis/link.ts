@@ -1,0 +1,281 @@
+/**
+ * A link to one Redis server: a connection for commands, one for messages, and a watchdog. When either connection fails,
+ * both are replaced: then messages may be missing, and the owner of the link is told.
+ *
+ * @module
+ */
+
+import type { Buffer } from "node:buffer";
+// @ts-types="./client.d.ts"
+import { ErrorReply, type RedisClient } from "@redis/client";
+import { type Log, messageOf, PlugboardError } from "../../core/mod.ts";
+import { backoffMs } from "../shared/backoff.ts";
+import { type Generation, generationFrom } from "./generation.ts";
+import { SCRIPTS } from "./scripts.ts";
+import type { RedisAddress } from "./address.ts";
+import { BYTES, connection, destroy } from "./connection.ts";
+
+/** What an owner of a link is told. */
+export interface LinkEvents {
+  /** A message in a Redis channel that {@linkcode Link.subscribe} has subscribed to. */
+  message(name: string, message: Buffer): void;
+  /** The link is lost. */
+  down(): void;
+  /** The link is back, and all subscriptions are. Messages may be missing. */
+  back(): void;
+}
+
+/** Bounds of a link. */
+export interface LinkLimits {
+  /** How long the server may not answer. */
+  readonly timeoutMs: number;
+  /** The maximum number of commands without an answer, and of their bytes. */
+  readonly maxPending: number;
+  readonly maxPendingBytes: number;
+}
+
+/** An argument of a command. */
+export type Argument = string | Buffer;
+
+/** A pair of connections that work. */
+interface Pair {
+  readonly commands: RedisClient;
+  readonly messages: RedisClient;
+  readonly generation: Generation;
+}
+
+/** The delay before the first try to connect again, and the longest one. */
+const RETRY_MS = 50;
+const MAX_RETRY_MS = 2_000;
+/** How long connecting may take. It is more than an answer takes, since a server reads its data first. */
+const CONNECT_MS = 5_000;
+/** A server that has not echoed for so many beats is given up. Beats are counted, since this process may be stopped too. */
+const BEATS = 3;
+/** A command with more names would block the server. */
+const NAMES_AT_ONCE = 1_000;
+
+/** See the module. */
+export class Link {
+  readonly address: RedisAddress;
+  readonly #limits: LinkLimits;
+  readonly #owners = new Set<LinkEvents>();
+  readonly #echoName = `${crypto.randomUUID()}:echo`;
+  /** The names that are subscribed to, on this pair of connections and on the next one. */
+  readonly #names = new Set<string>();
+  #log: Log | undefined;
+  #pair: Pair | undefined;
+  #pending = 0;
+  #pendingBytes = 0;
+  #unanswered = 0;
+  #stopped = true;
+  #endBeat: (() => void) | undefined;
+  #endRetry: (() => void) | undefined;
+  #connecting: Promise<void> | undefined;
+
+  constructor(address: RedisAddress, limits: LinkLimits) {
+    this.address = address;
+    this.#limits = limits;
+  }
+
+  /** Adds an owner. */
+  own(events: LinkEvents): void {
+    this.#owners.add(events);
+  }
+
+  /** Opens the link. Rejects if the server cannot be reached now. */
+  async open(log: Log): Promise<void> {
+    this.#log = log;
+    this.#stopped = false;
+    try {
+      await this.#connect();
+    } catch (error) {
+      this.#stopped = true;
+      throw new Error(`Redis at ${this.address.name}: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  /** Closes the link. */
+  async close(): Promise<void> {
+    this.#stopped = true;
+    this.#endRetry?.();
+    this.#drop();
+    await this.#connecting?.catch(() => {});
+  }
+
+  /** Whether a command can be sent. */
+  get isUp(): boolean {
+    return this.#pair !== undefined;
+  }
+
+  /** The generation of the server's data; throws `unavailable` without a connection. */
+  get generation(): Generation {
+    return this.#required().generation;
+  }
+
+  /** Runs a script. The keys get the prefix; strings in the answer are bytes. */
+  async run(
+    script: keyof typeof SCRIPTS,
+    keys: readonly string[],
+    args: readonly Argument[],
+  ): Promise<unknown> {
+    const { prefix } = this.address;
+    const tail = [String(keys.length), ...keys.map((key) => prefix + key), ...args];
+    const { sha, text } = SCRIPTS[script];
+    try {
+      return await this.send(["EVALSHA", sha, ...tail]);
+    } catch (error) {
+      if (!(error instanceof PlugboardError) || !error.message.includes("NOSCRIPT")) throw error;
+      return await this.send(["EVAL", text, ...tail]); // Somebody has emptied the server's scripts.
+    }
+  }
+
+  /** Sends a command. A command without an answer fails with the connection. */
+  async send(command: readonly Argument[]): Promise<unknown> {
+    const { commands } = this.#required();
+    const { maxPending, maxPendingBytes } = this.#limits;
+    let bytes = 0;
+    for (const argument of command) bytes += argument.length;
+    if (this.#pending >= maxPending || this.#pending > 0 && this.#pendingBytes + bytes > maxPendingBytes) {
+      throw this.#unavailable("does not keep up");
+    }
+    this.#pending++;
+    this.#pendingBytes += bytes;
+    try {
+      return await commands.sendCommand(command, BYTES);
+    } catch (error) {
+      if (error instanceof ErrorReply && /^READONLY/.test(error.message)) this.#fail(commands, error);
+      throw this.#unavailable(
+        error instanceof ErrorReply ? `answered: ${error.message}` : "is not reachable",
+      );
+    } finally {
+      this.#pending--;
+      this.#pendingBytes -= bytes;
+    }
+  }
+
+  /** Publishes to a Redis channel. */
+  async publish(name: string, message: Argument): Promise<void> {
+    await this.send(["PUBLISH", this.address.prefix + name, message]);
+  }
+
+  /** Subscribes to a Redis channel. Once it settles, no later message is missed until the link is lost. */
+  async subscribe(name: string): Promise<void> {
+    const { messages } = this.#required();
+    try {
+      await messages.subscribe(this.address.prefix + name, this.#receive, true);
+    } catch {
+      throw this.#unavailable("is not reachable");
+    }
+    this.#names.add(name);
+  }
+
+  /** Ends a subscription. Without a connection there is none to end. */
+  async unsubscribe(name: string): Promise<void> {
+    this.#names.delete(name);
+    try {
+      await this.#pair?.messages.unsubscribe(this.address.prefix + name, this.#receive, true);
+    } catch { /* The connection is lost, and with it the subscription. */ }
+  }
+
+  readonly #receive = (message: Buffer, name: Buffer): void => {
+    const short = name.toString().slice(this.address.prefix.length);
+    if (short === this.#echoName) this.#unanswered = 0;
+    else for (const owner of this.#owners) owner.message(short, message);
+  };
+
+  #required(): Pair {
+    if (this.#pair === undefined) throw this.#unavailable("is not reachable");
+    return this.#pair;
+  }
+
+  #unavailable(why: string): PlugboardError {
+    return new PlugboardError("unavailable", `Redis at ${this.address.name} ${why}`);
+  }
+
+  #connect(): Promise<void> {
+    return this.#connecting = this.#tryToConnect().finally(() => this.#connecting = undefined);
+  }
+
+  async #tryToConnect(): Promise<void> {
+    const clients: RedisClient[] = [];
+    const open = async () => {
+      const client = connection(this.address, (error) => this.#fail(client, error));
+      clients.push(client);
+      await client.connect();
+      return client;
+    };
+    // A stopped server accepts connections and answers nothing.
+    const timer = setTimeout(() => clients.forEach(destroy), CONNECT_MS);
+    try {
+      const [commands, messages] = [await open(), await open()];
+      const generation = generationFrom(String(await commands.sendCommand(["INFO"])), this.#warn);
+      for (const { text } of Object.values(SCRIPTS)) await commands.sendCommand(["SCRIPT", "LOAD", text]);
+      const names = [this.#echoName, ...this.#names];
+      for (let i = 0; i < names.length; i += NAMES_AT_ONCE) {
+        const some = names.slice(i, i + NAMES_AT_ONCE).map((name) => this.address.prefix + name);
+        await messages.subscribe(some, this.#receive, true);
+      }
+      if (this.#stopped || clients.some(({ isReady }) => !isReady)) {
+        throw new Error("The connection was closed");
+      }
+      this.#pair = { commands, messages, generation };
+      for (const name of names) {
+        if (name !== this.#echoName && !this.#names.has(name)) void this.unsubscribe(name);
+      }
+      this.#startBeat(commands);
+    } catch (error) {
+      clients.forEach(destroy);
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Publishes to itself, so that a connection that receives nothing is noticed. */
+  #startBeat(commands: RedisClient): void {
+    this.#unanswered = 0;
+    // The network has the system's time, also where a test has another one.
+    const timer = setInterval(() => {
+      if (this.#unanswered++ >= BEATS) return this.#fail(commands, new Error("no answer"));
+      commands.sendCommand(["PUBLISH", this.address.prefix + this.#echoName, ""]).catch(() => {});
+    }, this.#limits.timeoutMs / BEATS);
+    this.#endBeat = () => clearInterval(timer);
+  }
+
+  #fail(client: RedisClient, error: unknown): void {
+    const pair = this.#pair;
+    if (pair === undefined || (pair.commands !== client && pair.messages !== client)) return;
+    this.#log?.warn("the connection to Redis is lost", {
+      server: this.address.name,
+      error: messageOf(error),
+    });
+    this.#drop();
+    if (!this.#stopped) this.#reconnect(0);
+  }
+
+  #drop(): void {
+    const pair = this.#pair;
+    if (pair === undefined) return;
+    this.#pair = undefined;
+    this.#endBeat?.();
+    destroy(pair.commands);
+    destroy(pair.messages);
+    for (const owner of this.#owners) owner.down();
+  }
+
+  #reconnect(failures: number): void {
+    const timer = setTimeout(async () => {
+      try {
+        await this.#connect();
+      } catch {
+        if (!this.#stopped) this.#reconnect(failures + 1);
+        return;
+      }
+      this.#log?.info("the connection to Redis is back", { server: this.address.name });
+      for (const owner of this.#owners) owner.back();
+    }, backoffMs(failures, RETRY_MS, MAX_RETRY_MS));
+    this.#endRetry = () => clearTimeout(timer);
+  }
+
+  readonly #warn = (message: string): void => this.#log?.warn(message, { server: this.address.name });
+}

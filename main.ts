@@ -26,6 +26,7 @@ import { sqlEvents } from "./plugins/sql_events.ts";
 import { sqliteBroker } from "./plugins/sqlite_broker.ts";
 import { metricsRegistry, stats } from "./plugins/stats.ts";
 import { trace } from "./plugins/trace.ts";
+import { webhooks } from "./plugins/webhooks.ts";
 
 const settings = loadSettings({
   PORT: setting.integer(8080, "Port to listen on; 0 picks a free one", 65_535),
@@ -56,6 +57,8 @@ const settings = loadSettings({
     ["centrifuge", "json", "tinybase", "pipe", "hub", "chat", "echo", "home", "http_api"],
     "Plugins to disable",
   ),
+  WEBHOOK_URL: setting.optional("URL of your backend that gets events"),
+  WEBHOOK_SECRETS: setting.list("Secrets that sign the events, each as whsec_ and base64", true),
   OTEL_DENO: setting.oneOf(["true", "false"], "false", "Export metrics and traces through OpenTelemetry"),
   LIMITS: setting.oneOf(["on", "off"], "on", "Limits per client; off for load tests"),
   ...limitSettings,
@@ -112,6 +115,10 @@ const bus = server.use(channels({
 server.use(messageChecks({ channels: bus }));
 server.use(schedule({ channels: bus, store }));
 const people = server.use(presence({ channels: bus, ...(shared && { store: shared.presenceStore }) }));
+if (settings.WEBHOOK_URL !== undefined) {
+  const receivers = [{ name: "backend", url: settings.WEBHOOK_URL, secrets: settings.WEBHOOK_SECRETS }];
+  server.use(webhooks({ receivers, channels: bus, access, presence: people, store, metrics }));
+}
 
 const allowTrace = access.allowRequest("admin", "trace");
 const tracing = server.use(trace({ channels: bus, otel, allow: allowTrace }), operators);

@@ -7,6 +7,7 @@ import { channels } from "../plugins/channels.ts";
 import { liveQueries } from "../plugins/live_queries.ts";
 import { persistence } from "../plugins/persistence.ts";
 import { proxies } from "../plugins/proxies.ts";
+import { webhooks } from "../plugins/webhooks.ts";
 import { limitSettings, rateLimits } from "../plugins/rate_limits.ts";
 import { type MetricsRegistry, metricsRegistry, stats } from "../plugins/stats.ts";
 import { deno, root } from "./kit/example.ts";
@@ -154,6 +155,7 @@ Deno.test("the README has the type and labels of every metric", () => {
   auth({ metrics });
   rateLimits({ metrics });
   proxies({ metrics });
+  webhooks({ receivers: [], metrics });
   const { types } = parsePrometheus(registry.render());
   const code = (cell: string) => [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => name!);
   const rows = section("Metrics").split("\n").map((line) => line.split("|").map((cell) => cell.trim()));

@@ -39,6 +39,7 @@ export type SignInFlow =
     | "connect"
     | "refresh"
     | "onRenewed"
+    | "onSignedIn"
     | "identityOf"
     | "signsInByMessage"
     | "refusal"
@@ -57,6 +58,7 @@ type Outcome = SignIn | PlugboardError;
 /** Makes the flow. */
 export function signInFlow(parts: SignInFlowParts): SignInFlow {
   const { open, sign, sessions, limits, origins, backend } = parts;
+  const signedIn = new Set<Parameters<Access["onSignedIn"]>[0]>();
   const renewed = new Set<Parameters<Access["onRenewed"]>[0]>();
   /** Endpoints whose clients send their token in a message. */
   const byMessage = new WeakSet<Endpoint>();
@@ -143,6 +145,7 @@ export function signInFlow(parts: SignInFlowParts): SignInFlow {
     if (sessions.get(conn) === undefined) limits?.signedIn(conn, signIn.identity.user);
     sessions.begin(conn, signIn, options);
     pending.delete(conn);
+    for (const listener of signedIn) listener(conn, signIn);
     backend?.connected(conn, signIn, options?.about ?? {}, (renewal) => renew(conn, renewal));
   }
 
@@ -205,6 +208,11 @@ export function signInFlow(parts: SignInFlowParts): SignInFlow {
     identityOf(who) {
       const outcome = "offered" in who ? outcomes.get(who) : sessions.get(who);
       return outcome instanceof PlugboardError ? undefined : outcome?.identity;
+    },
+
+    onSignedIn(listener) {
+      signedIn.add(listener);
+      return () => signedIn.delete(listener);
     },
 
     onRenewed(listener) {

@@ -250,6 +250,8 @@ export interface Access {
   connect(conn: Connection, options?: ConnectOptions): Promise<SignIn>;
   /** Refreshes a connection's sign-in with a new token of the same user. */
   refresh(conn: Connection, token: string): Promise<SignIn>;
+  /** Calls back when a connection has signed in, over any protocol. Returns the function that ends it. */
+  onSignedIn(listener: (conn: Connection, signIn: SignIn) => void): () => void;
   /** Calls back when a backend has renewed the identity of a connection. Returns the function that ends it. */
   onRenewed(listener: (conn: Connection, identity: Identity) => void): () => void;
   /** Changes the expiry of a connection's sign-in; `undefined` means never. */

@@ -7,6 +7,7 @@
 import { checkOptions, type Host, messageOf, PlugboardError } from "../../core/mod.ts";
 import { BackendError } from "../shared/backend_error.ts";
 import { readText } from "../shared/body.ts";
+import { isHttpUrl, requestFailure, shownUrl } from "../shared/http_url.ts";
 import type { Counter } from "../shared/metrics.ts";
 import { Breaker, type FailureKind } from "./breaker.ts";
 import { checkHeaderNames, checkStaticHeaders } from "./headers.ts";
@@ -65,11 +66,8 @@ export class Backend {
     const { url, timeoutMs = 1_000, maxReplyBytes = 262_144, maxConcurrent = 256 } = options;
     const { whenDown = "refuse", statuses = {} } = options;
     const check = checkOptions("proxies");
-    const parsed = URL.parse(url);
-    const usable = parsed !== null && /^https?:$/.test(parsed.protocol) &&
-      parsed.username === "" && parsed.password === "";
     // Not the value: it may contain a secret.
-    check.that(usable, `${event}.url`, "an http or https URL without a user name", "something else");
+    check.that(isHttpUrl(url), `${event}.url`, "an http or https URL without a user name", "something else");
     check.positiveInteger(`${event}.timeoutMs`, timeoutMs);
     check.positiveInteger(`${event}.maxReplyBytes`, maxReplyBytes);
     check.positiveInteger(`${event}.maxConcurrent`, maxConcurrent);
@@ -85,7 +83,7 @@ export class Backend {
     this.#maxReplyBytes = maxReplyBytes;
     this.#places = new Places(maxConcurrent, timeoutMs);
     this.#requests = requests;
-    this.#shownUrl = `${parsed!.origin}${parsed!.pathname}`;
+    this.#shownUrl = shownUrl(url);
   }
 
   start(host: Host): void {
@@ -152,8 +150,7 @@ export class Backend {
   #failed({ clock, log }: Host, { account }: BackendRequest, error: unknown): void {
     this.#requests?.add(1, this.event, "failed");
     const kind = error instanceof Failure ? error.kind : "answer";
-    // The runtime's messages contain the URL.
-    const reason = messageOf(error).replaceAll(this.options.url, this.#shownUrl);
+    const reason = requestFailure(error, this.options.url);
     const fields = { url: this.#shownUrl, reason };
     if (this.#breaker.failed(kind, account)) {
       log.error(`the backend for ${this.event} is not asked for a while: ${reason}`, fields);
@@ -194,7 +191,7 @@ export class Backend {
     try {
       return await fetch(this.options.url, { method: "POST", redirect: "manual", body, headers, signal });
     } catch (error) {
-      throw signal.aborted ? error : new Failure("unreachable", messageOf(error));
+      throw signal.aborted ? error : new Failure("unreachable", requestFailure(error, this.options.url));
     }
   }
 }

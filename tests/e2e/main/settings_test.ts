@@ -22,6 +22,7 @@ const WRONG: [name: string, value: string, sentence: string][] = [
   ["TLS_CERT", "cert.pem", 'Cannot start the server: "tls.keyFile" must be a non-empty string, got ""'],
   ["JWKS_URL", "foo", "Cannot start auth: "],
   ["ALLOWED_ORIGINS", "example.com", "Cannot start auth: "],
+  ["WEBHOOK_URL", "http://127.0.0.1:1/", 'Cannot start webhooks: "secrets" must be a list of whsec_ and'],
   [
     "TRUSTED_PROXIES",
     "foo",

@@ -113,7 +113,7 @@ const bus = server.use(channels({
   ...(shared && { broker: shared.broker, cluster: shared.cluster }),
 }));
 server.use(messageChecks({ channels: bus }));
-server.use(schedule({ channels: bus, store }));
+const later = server.use(schedule({ channels: bus, store }));
 const people = server.use(presence({ channels: bus, ...(shared && { store: shared.presenceStore }) }));
 if (settings.WEBHOOK_URL !== undefined) {
   const receivers = [{ name: "backend", url: settings.WEBHOOK_URL, secrets: settings.WEBHOOK_SECRETS }];
@@ -142,10 +142,8 @@ if (on.has("home") && on.has("centrifuge")) {
 }
 const clients = { channels: bus, presence: people, rpc: methods, access };
 if (on.has("http_api")) {
-  server.use(
-    httpApi({ ...clients, queries, store, stats: numbers, backups: `${DATA_DIR}/backups` }),
-    operators,
-  );
+  const more = { queries, store, stats: numbers, schedule: later, backups: `${DATA_DIR}/backups` };
+  server.use(httpApi({ ...clients, ...more, ...(shared && { cluster: shared.cluster }) }), operators);
 }
 if (on.has("centrifuge")) server.use(centrifuge({ ...clients, limits }));
 if (on.has("json")) server.use(json({ ...clients, limits }));

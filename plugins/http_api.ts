@@ -38,12 +38,14 @@ import { operatingMethods } from "./http_api/operating.ts";
 import { publishingMethods } from "./http_api/publishing.ts";
 import { readingMethods } from "./http_api/reading.ts";
 import { addRoutes } from "./http_api/routes.ts";
+import { schedulingMethods } from "./http_api/scheduling.ts";
 import { addPage } from "./http_api/page.ts";
 import type { Method } from "./http_api/types.ts";
 import type { LiveQueries } from "./live_queries.ts";
 import type { Store } from "./persistence.ts";
 import type { Presence } from "./presence.ts";
 import type { Rpc } from "./rpc.ts";
+import type { Schedule } from "./schedule.ts";
 import { localCluster } from "./shared/cluster.ts";
 import { Deadlines } from "./shared/deadlines.ts";
 import type { Stats } from "./stats.ts";
@@ -67,12 +69,16 @@ export interface HttpApiOptions {
   store?: Pick<Store, "all" | "table" | "backup">;
   /** The statistics. @default {none} */
   stats?: Pick<Stats, "summary">;
+  /** Publishes later. @default {not available} */
+  schedule?: Schedule;
   /** The folder that backups are written to. @default {no backups} */
   backups?: string;
   /** Reaches the other nodes. @default {this node alone} */
   cluster?: Cluster;
   /** The path. @default {"/api"} */
   path?: string;
+  /** How long the results of calls with an idempotency key are kept. @default {300000} five minutes */
+  idempotencyMs?: number;
   /** Maximum bytes of a request. @default {1048576} */
   maxBodyBytes?: number;
   /** How long a request's body may take to arrive. @default {30000} */
@@ -81,11 +87,13 @@ export interface HttpApiOptions {
 
 /** Serves the API. */
 export function httpApi(options: HttpApiOptions): Plugin {
-  const { channels, access, presence, rpc, queries, store, stats, backups, cluster = localCluster() } =
+  const { channels, access, presence, rpc, queries, store, stats, schedule, backups } = options;
+  const { cluster = localCluster() } = options;
+  const { path = "/api", idempotencyMs = 300_000, maxBodyBytes = 1_048_576, readTimeoutMs = 30_000 } =
     options;
-  const { path = "/api", maxBodyBytes = 1_048_576, readTimeoutMs = 30_000 } = options;
   const check = checkOptions("http_api");
   check.that(/^(\/[\w.-]+)+$/.test(path), "path", "a path such as /api", path);
+  check.positiveInteger("idempotencyMs", idempotencyMs);
   check.positiveInteger("maxBodyBytes", maxBodyBytes);
   check.positiveInteger("readTimeoutMs", readTimeoutMs);
 
@@ -103,8 +111,9 @@ export function httpApi(options: HttpApiOptions): Plugin {
     ...controlMethods(channels),
     ...readingMethods({ channels, presence }),
     ...listingMethods(cluster),
-    rpcMethod(rpc),
+    rpcMethod(rpc, idempotencyMs, clock),
     batchMethod(commands),
+    ...schedulingMethods(schedule),
     ...operatingMethods({ access, queries, store, stats, backups, wallTime: () => clock().wallTime() }),
   ];
   for (const method of all) methods.set(method.name, method);

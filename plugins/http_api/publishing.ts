@@ -17,7 +17,7 @@ import type { Schema, ValueOf } from "./schema.ts";
 import { compatible, type Method } from "./types.ts";
 
 /** What to publish, and how. */
-const PUBLICATION = {
+export const PUBLICATION = {
   data: json("The payload. Numbers keep their digits"),
   b64data: base64("`data`"),
   skip_history: { type: "boolean", description: "Publishes to current subscribers only" },
@@ -121,7 +121,7 @@ export function publishingMethods({ channels, failed }: PublishingParts): Method
 }
 
 /** Takes the payload as it was written. */
-function payloadOf({ b64data }: Publishing, text: string): Payload {
+export function payloadOf({ b64data }: Publishing, text: string): Payload {
   if (b64data !== undefined && b64data !== "") {
     try {
       return Payload.fromBytes(Uint8Array.fromBase64(b64data));
@@ -135,9 +135,9 @@ function payloadOf({ b64data }: Publishing, text: string): Payload {
 }
 
 /** Empty values count as missing. */
-function optionsOf(
+export function optionsOf(
   { tags, skip_history, idempotency_key, version, version_epoch }: Publishing,
-  { user }: Identity,
+  { user }: Pick<Identity, "user">,
 ): PublishOptions {
   return {
     ...(tags !== undefined && { tags }),

@@ -111,6 +111,12 @@ const API: Readonly<Record<string, readonly string[]>> = {
   "info": ["{}"],
   "rpc": ['{"method":TEXT,"params":VALUE}', '{"method":"home.add","params":{"idea":TEXT}}'],
   "batch": ['{"commands":[{"publish":{"channel":TEXT,"data":VALUE}},VALUE,{TEXT:VALUE}],"parallel":VALUE}'],
+  "schedule": [
+    '{"channel":TEXT,"data":VALUE,"delay":VALUE,"id":TEXT}',
+    '{"channel":TEXT,"data":1,"every":TEXT}',
+  ],
+  "schedule/list": ['{"channel":TEXT,"after":VALUE,"limit":VALUE}'],
+  "schedule/cancel": ['{"channel":TEXT,"id":TEXT}'],
   "connections": ['{"user":TEXT,"channel":TEXT,"limit":VALUE,"cursor":TEXT}'],
   "connection": ['{"client":TEXT}'],
   "revoke": ['{"jti":TEXT,"until":VALUE}', '{"user":TEXT}'],

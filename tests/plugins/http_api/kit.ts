@@ -8,6 +8,7 @@ import { persistence, type Store } from "../../../plugins/persistence.ts";
 import { presence } from "../../../plugins/presence.ts";
 import { centrifuge } from "../../../plugins/protocols/centrifuge.ts";
 import { type Rpc, rpc } from "../../../plugins/rpc.ts";
+import { schedule } from "../../../plugins/schedule.ts";
 import { stats } from "../../../plugins/stats.ts";
 import { started, type TestServer } from "../../kit/mod.ts";
 import { SECRET, token } from "../auth/kit.ts";
@@ -68,7 +69,8 @@ export async function apiServer(options: ApiServerOptions = {}): Promise<ApiServ
   const methods = server.use(rpc());
   const queries = server.use(liveQueries({ store, channels: bus }));
   const services = { channels: bus, presence: people, rpc: methods, access };
-  server.use(httpApi({ ...services, queries, store, stats: numbers, ...options.api }));
+  const later = server.use(schedule({ channels: bus, store }));
+  server.use(httpApi({ ...services, queries, store, stats: numbers, schedule: later, ...options.api }));
   server.use(centrifuge(services));
   const running = await started(server, options.clock);
 

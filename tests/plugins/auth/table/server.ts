@@ -16,6 +16,7 @@ import { json } from "../../../../plugins/protocols/json.ts";
 import { pipe } from "../../../../plugins/protocols/pipe.ts";
 import { tinybase } from "../../../../plugins/protocols/tinybase.ts";
 import { rpc } from "../../../../plugins/rpc.ts";
+import { schedule } from "../../../../plugins/schedule.ts";
 import { stats } from "../../../../plugins/stats.ts";
 import { trace } from "../../../../plugins/trace.ts";
 import { started, type TestServer } from "../../../kit/mod.ts";
@@ -53,7 +54,8 @@ export async function serveAll(mode: Mode): Promise<TestServer & { readonly plac
   const changes = server.use(mutations({ store, rpc: methods, queries }));
   server.use(home({ demo: access.open && { store, queries, changes } }));
   const clients = { channels: bus, presence: people, rpc: methods, access };
-  server.use(httpApi({ ...clients, queries, store, stats: numbers }));
+  const later = server.use(schedule({ channels: bus, store }));
+  server.use(httpApi({ ...clients, queries, store, stats: numbers, schedule: later }));
   server.use(centrifuge(clients));
   server.use(json(clients));
   const documents = memoryDocuments();

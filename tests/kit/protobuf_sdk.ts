@@ -1,4 +1,4 @@
-import { Centrifuge } from "centrifuge";
+import type { Centrifuge } from "centrifuge";
 import { Centrifuge as ProtobufSdk } from "centrifuge/build/protobuf";
 
 type Message = Record<string, unknown>;
@@ -10,18 +10,23 @@ interface SdkCodec {
 }
 
 /**
- * The Protobuf build of the SDK. Its API takes and gives bytes; here they are JSON, so that the same tests run with both
- * builds. Everything else, the encoding included, is the SDK's.
+ * Returns a Protobuf build of the SDK. Its API takes and gives bytes; here they are JSON, so that the same tests run with
+ * both builds. Everything else, the encoding included, is the SDK's.
  */
-export const JsonProtobufSdk = class extends (ProtobufSdk as unknown as typeof Centrifuge) {
-  constructor(...args: ConstructorParameters<typeof Centrifuge>) {
-    super(...args);
-    const codec = (this as unknown as { _codec: SdkCodec })._codec;
-    const { encodeCommands, decodeReplies } = codec;
-    codec.encodeCommands = (commands) => encodeCommands.call(codec, commands.map(toBytes));
-    codec.decodeReplies = (data) => decodeReplies.call(codec, data).map(toValues);
-  }
-};
+export function jsonValued(Sdk: unknown): typeof Centrifuge {
+  return class extends (Sdk as typeof Centrifuge) {
+    constructor(...args: ConstructorParameters<typeof Centrifuge>) {
+      super(...args);
+      const codec = (this as unknown as { _codec: SdkCodec })._codec;
+      const { encodeCommands, decodeReplies } = codec;
+      codec.encodeCommands = (commands) => encodeCommands.call(codec, commands.map(toBytes));
+      codec.decodeReplies = (data) => decodeReplies.call(codec, data).map(toValues);
+    }
+  };
+}
+
+/** The Protobuf build of the SDK, with JSON values. */
+export const JsonProtobufSdk: typeof Centrifuge = jsonValued(ProtobufSdk);
 
 /** Encodes the payload of a command. */
 function toBytes(command: Message): Message {

@@ -3,14 +3,19 @@
 import assert from "node:assert/strict";
 import { Centrifuge } from "centrifuge";
 import { Centrifuge as Centrifuge574 } from "npm:centrifuge@5.7.4";
+import { Centrifuge as Protobuf574 } from "npm:centrifuge@5.7.4/build/protobuf";
 import {
   centrifugeServer,
   heard,
+  rowOf,
   sdkClient,
   tidyFetch,
   transportNames,
+  transportOf,
   TRANSPORTS,
+  ways,
 } from "../../kit/centrifuge.ts";
+import { jsonValued } from "../../kit/protobuf_sdk.ts";
 import { until } from "../../kit/mod.ts";
 
 Deno.test("B01 a publication to many clients is stringified once for all transports", async () => {
@@ -61,10 +66,11 @@ Deno.test("B01 a callback that throws, hangs or is slow delays neither the publi
   for (const end of ends) end();
 });
 
-for (const transport of transportNames) {
-  Deno.test(`B01 the SDK of version 5.7.4, which is stricter, works over ${transport}`, async () => {
+for (const way of ways) {
+  Deno.test(`${rowOf(way)} the SDK of version 5.7.4, which is stricter, works over ${way}`, async () => {
     await using server = await centrifugeServer();
-    await using client = sdkClient(server.url, transport, {}, Centrifuge574 as unknown as typeof Centrifuge);
+    const Sdk = way.endsWith("Protobuf") ? jsonValued(Protobuf574) : Centrifuge574;
+    await using client = sdkClient(server.url, way, {}, Sdk as typeof Centrifuge);
     const { sdk } = client;
     const news = sdk.newSubscription("news", { joinLeave: true });
     const [subscribed, publications, joins] = [
@@ -78,7 +84,7 @@ for (const transport of transportNames) {
     await Promise.all([subscribed.next(), joins.next()]);
     // Many at once, so that frames have many lines. Over HTTP streams, this version of the SDK reorders messages that
     // it reads in two chunks at once.
-    const atOnce = transport === "http_stream" ? 1 : 250;
+    const atOnce = transportOf(way) === "http_stream" ? 1 : 250;
     for (let n = 0; n < 500; n++) {
       server.bus.publish("news", { n, text: "ü🌍" });
       if ((n + 1) % atOnce > 0) continue;

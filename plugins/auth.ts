@@ -34,18 +34,11 @@ import { KeyRing } from "./auth/key_ring.ts";
 import { Revocations, type StoredRevocation } from "./auth/revocations.ts";
 import { Sessions } from "./auth/sessions.ts";
 import { needsSignIn, OPEN, signInBy } from "./auth/reports.ts";
+import type { SignInBackend } from "./auth/sign_in_backend.ts";
 import { signInFlow } from "./auth/sign_in_flow.ts";
 import { type AnonymousOptions, signer } from "./auth/signer.ts";
 import { type JwtOptions, tokenVerifier } from "./auth/tokens.ts";
-import type {
-  Access,
-  AppUser,
-  Credentials,
-  Question,
-  SignIn,
-  SignInBackend,
-  SignInGuard,
-} from "./auth/types.ts";
+import type { Access, AppUser, Credentials, Question, SignIn, SignInGuard } from "./auth/types.ts";
 import { isLoopback } from "./shared/client_ip.ts";
 import { refusalFor } from "./shared/http_errors.ts";
 import type { Identity } from "./shared/identity.ts";
@@ -57,6 +50,7 @@ export { type ApiKey, parseApiKeys } from "./auth/api_keys.ts";
 export type { JwksOptions } from "./auth/jwks.ts";
 export type { AnonymousOptions } from "./auth/signer.ts";
 export type { Algorithm, JwtOptions } from "./auth/tokens.ts";
+export type * from "./auth/sign_in_backend.ts";
 export type * from "./auth/types.ts";
 export type { Identity, Verb } from "./shared/identity.ts";
 export type { KeyValueStore } from "./shared/key_value_store.ts";

@@ -7,16 +7,8 @@ import { type OriginCheck, originRefused } from "../shared/origins.ts";
 import { findCredentials, markerAmong } from "./credentials.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Signer } from "./signer.ts";
-import type {
-  AboutClient,
-  Access,
-  ConnectOptions,
-  Renewal,
-  RequestHead,
-  SignIn,
-  SignInBackend,
-  SignInGuard,
-} from "./types.ts";
+import type { AboutClient, Renewal, SignInBackend } from "./sign_in_backend.ts";
+import type { Access, ConnectOptions, RequestHead, SignIn, SignInGuard } from "./types.ts";
 
 /** What the flow works with. */
 export interface SignInFlowParts {

@@ -7,15 +7,14 @@ import type { ApiKeys } from "./api_keys.ts";
 import { connectionClaims, NO_CHANNELS, subscriptionClaims } from "./claims.ts";
 import { cachedPermissions } from "./permissions.ts";
 import type { Revocations } from "./revocations.ts";
+import type { ConnectQuestion, SignInBackend } from "./sign_in_backend.ts";
 import type { Tokens } from "./tokens.ts";
 import type {
   ApiKeyInfo,
   AppUser,
-  ConnectQuestion,
   Credentials,
   Question,
   SignIn,
-  SignInBackend,
   SignInGuard,
   SubscriptionOf,
 } from "./types.ts";

@@ -7,6 +7,7 @@ import { Channel } from "./channel.ts";
 import { type ClientNode, unsubscribeCodes } from "./client.ts";
 import { Decisions } from "./decisions.ts";
 import { RecoveryDeltas } from "./deltas.ts";
+import { Expiries } from "./expiries.ts";
 import { Extensions, type OnFailure, type Publishing } from "./extensions.ts";
 import type { LocalClients } from "./local_clients.ts";
 import type { Namespace, NamespaceOptions } from "./namespace.ts";
@@ -28,10 +29,6 @@ import { sendPublication } from "./sending.ts";
 import { prepare, type Prepared } from "./subscribing.ts";
 import type { Client, SubscribeRequest, Subscription, UnsubscribeCode } from "./types.ts";
 
-/** How often expired subscriptions are ended, and how long a client has to renew one. */
-const EXPIRY_SWEEP_MS = 1_000;
-const EXPIRY_GRACE_MS = 25_000;
-
 /** All channels of this node. */
 export class ChannelNode implements ClientNode, BrokerEvents {
   readonly maxChannelsPerClient: number;
@@ -50,7 +47,7 @@ export class ChannelNode implements ClientNode, BrokerEvents {
   readonly #decisions = new Decisions((decided, options) =>
     this.#toBroker(decided, brokerOptions(options, decided, this.#idempotencyMs))
   );
-  readonly #expiring = new Map<Subscription, Client>();
+  readonly #expiries = new Expiries();
   #host: Host | undefined;
   #endSweep: (() => void) | undefined;
   #lastChannelId = 0;
@@ -70,7 +67,10 @@ export class ChannelNode implements ClientNode, BrokerEvents {
   async start(host: Host): Promise<void> {
     this.#host = host;
     for (const broker of this.#namespaces.brokers) await this.#startBroker(broker, host);
-    this.#endSweep = host.clock.every(EXPIRY_SWEEP_MS, () => this.#endExpired());
+    this.#endSweep = this.#expiries.start(
+      host.clock,
+      (client, channel) => client.expel(channel, unsubscribeCodes.expired),
+    );
   }
 
   async stop(): Promise<void> {
@@ -185,8 +185,7 @@ export class ChannelNode implements ClientNode, BrokerEvents {
   }
 
   expires(client: Client, subscription: Subscription): void {
-    if (subscription.expiresAt === undefined) this.#expiring.delete(subscription);
-    else this.#expiring.set(subscription, client);
+    this.#expiries.set(client, subscription);
   }
 
   announceJoin(channel: Channel, { info }: Subscription): void {
@@ -196,7 +195,7 @@ export class ChannelNode implements ClientNode, BrokerEvents {
   left(client: Client, subscription: Subscription): void {
     const channel = this.channels.get(subscription.channel)!;
     channel.delete(client.conn, subscription);
-    this.#expiring.delete(subscription);
+    this.#expiries.delete(subscription);
     this.extensions.emit("left", client, subscription);
     this.#announce(channel, "leave", subscription.info);
     if (channel.size === 0) this.extensions.emit("vacated", channel.name);
@@ -290,13 +289,6 @@ export class ChannelNode implements ClientNode, BrokerEvents {
       }
     } catch (error) {
       this.#failed(`announcing a ${kind}`, error);
-    }
-  }
-
-  #endExpired(): void {
-    const due = this.#clock.wallTime() - EXPIRY_GRACE_MS;
-    for (const [{ channel, expiresAt }, client] of this.#expiring) {
-      if (expiresAt !== undefined && expiresAt <= due) client.expel(channel, unsubscribeCodes.expired);
     }
   }
 }

@@ -6,6 +6,8 @@ export const programs = {
   caddy: ["caddy"],
   cc: ["cc", "gcc", "clang"],
   systemd: ["systemd-analyze"],
+  python: ["python3"],
+  php: ["php"],
   curl: ["curl"],
 } as const satisfies Record<string, readonly string[]>;
 

@@ -1,4 +1,4 @@
-import type { Clock, Log, MaybePromise } from "../../core/mod.ts";
+import type { MaybePromise } from "../../core/mod.ts";
 import type { Identity, Verb } from "../shared/identity.ts";
 import type { Schema, ValueOf } from "./schema.ts";
 
@@ -33,12 +33,6 @@ export interface Method<Params = Readonly<Record<string, unknown>>> {
 
 /** All methods by name. */
 export type Methods = ReadonlyMap<string, Method>;
-
-/** What methods take from the server once it has started. */
-export interface Running {
-  readonly clock: Clock;
-  readonly log: Log;
-}
 
 /** Makes a method whose parameters have the type of their schema. */
 export function method<const S extends Schema>(

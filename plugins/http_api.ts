@@ -77,8 +77,6 @@ export interface HttpApiOptions {
   cluster?: Cluster;
   /** The path. @default {"/api"} */
   path?: string;
-  /** How long the results of calls with an idempotency key are kept. @default {300000} five minutes */
-  idempotencyMs?: number;
   /** Maximum bytes of a request. @default {1048576} */
   maxBodyBytes?: number;
   /** How long a request's body may take to arrive. @default {30000} */
@@ -89,11 +87,9 @@ export interface HttpApiOptions {
 export function httpApi(options: HttpApiOptions): Plugin {
   const { channels, access, presence, rpc, queries, store, stats, schedule, backups } = options;
   const { cluster = localCluster() } = options;
-  const { path = "/api", idempotencyMs = 300_000, maxBodyBytes = 1_048_576, readTimeoutMs = 30_000 } =
-    options;
+  const { path = "/api", maxBodyBytes = 1_048_576, readTimeoutMs = 30_000 } = options;
   const check = checkOptions("http_api");
   check.that(/^(\/[\w.-]+)+$/.test(path), "path", "a path such as /api", path);
-  check.positiveInteger("idempotencyMs", idempotencyMs);
   check.positiveInteger("maxBodyBytes", maxBodyBytes);
   check.positiveInteger("readTimeoutMs", readTimeoutMs);
 
@@ -111,7 +107,7 @@ export function httpApi(options: HttpApiOptions): Plugin {
     ...controlMethods(channels),
     ...readingMethods({ channels, presence }),
     ...listingMethods(cluster),
-    rpcMethod(rpc, idempotencyMs, clock),
+    rpcMethod(rpc),
     batchMethod(commands),
     ...schedulingMethods(schedule),
     ...operatingMethods({ access, queries, store, stats, backups, wallTime: () => clock().wallTime() }),

@@ -4,24 +4,13 @@
  * @module
  */
 
-import { type Clock, PlugboardError } from "../../core/mod.ts";
+import { PlugboardError } from "../../core/mod.ts";
 import type { Rpc } from "../rpc.ts";
-import { checkIdempotencyKey, keyOf, memoryResults, once, ownerOf } from "../shared/idempotency.ts";
 import { json } from "./fields.ts";
 import { compatible, type Method } from "./types.ts";
 
-/** The maximum number of results that are kept for repeated calls, and the maximum characters of their keys. */
-const MAX_RESULTS = 10_000;
-const MAX_CHARS = 16_777_216;
-
-/** Makes the method. Results of calls with an idempotency key are kept for `idempotencyMs`. */
-export function rpcMethod(
-  rpc: Pick<Rpc, "call" | "methods"> | undefined,
-  idempotencyMs: number,
-  clock: () => Clock,
-): Method {
-  const results = memoryResults<Promise<string>>({ maxEntries: MAX_RESULTS, maxChars: MAX_CHARS, clock });
-
+/** Makes the method. */
+export function rpcMethod(rpc: Pick<Rpc, "call" | "methods"> | undefined): Method {
   return compatible({
     name: "rpc",
     summary: "Calls a method of the app",
@@ -42,15 +31,9 @@ export function rpcMethod(
     permission: "write:rpc:{method}",
     async run({ method, params, idempotency_key = "" }, { identity }) {
       if (rpc?.methods.has(method) !== true) throw new PlugboardError("method_not_found", "Method not found");
-      const call = async () => {
-        const value = await rpc.call(method, params, { identity });
-        return value === undefined ? "{}" : `{"data":${JSON.stringify(value) ?? "null"}}`;
-      };
-      if (idempotency_key === "") return await call();
-      checkIdempotencyKey(idempotency_key);
-      const owner = ownerOf(identity, undefined);
-      const key = keyOf(owner, `rpc ${method}`, idempotency_key);
-      return await once(results, { key, owner, ttlMs: idempotencyMs }, call);
+      const caller = { identity, ...(idempotency_key !== "" && { idempotencyKey: idempotency_key }) };
+      const value = await rpc.call(method, params, caller);
+      return value === undefined ? "{}" : `{"data":${JSON.stringify(value) ?? "null"}}`;
     },
   });
 }

@@ -57,13 +57,14 @@ export function schedulingMethods(schedule: Schedule | undefined): Method[] {
       },
       result: { type: "object", properties: SCHEDULED },
       permission: "write:{channel}",
-      async run(params, { text }) {
+      async run(params, { text, identity: { user } }) {
         const { channel, at, delay, every, timezone, id, idempotency_key } = params;
         const when = { at, delay, every, timezone, id, idempotencyKey: idempotency_key || undefined };
         const given = Object.fromEntries(Object.entries(when).filter(([, value]) => value !== undefined));
         const { tags, ephemeral, version, versionEpoch } = optionsOf(params, { user: "" });
         const scheduled = await later().publish(channel, payloadOf(params, text), {
           ...given,
+          ...(user !== "" && { owner: user }),
           ...(tags !== undefined && { tags }),
           ...(ephemeral && { ephemeral }),
           ...(version !== undefined && { version }),

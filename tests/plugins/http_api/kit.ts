@@ -8,7 +8,7 @@ import { persistence, type Store } from "../../../plugins/persistence.ts";
 import { presence } from "../../../plugins/presence.ts";
 import { centrifuge } from "../../../plugins/protocols/centrifuge.ts";
 import { type Rpc, rpc } from "../../../plugins/rpc.ts";
-import { schedule } from "../../../plugins/schedule.ts";
+import { schedule, type ScheduleOptions } from "../../../plugins/schedule.ts";
 import { stats } from "../../../plugins/stats.ts";
 import { started, type TestServer } from "../../kit/mod.ts";
 import { SECRET, token } from "../auth/kit.ts";
@@ -45,6 +45,7 @@ export interface ApiServerOptions {
   path?: string;
   channels?: ChannelsOptions;
   api?: Partial<HttpApiOptions>;
+  schedule?: Partial<ScheduleOptions>;
   clock?: Clock;
 }
 
@@ -66,10 +67,10 @@ export async function apiServer(options: ApiServerOptions = {}): Promise<ApiServ
   const bus = server.use(channels({ access, ...options.channels }));
   const people = server.use(presence({ channels: bus }));
   const numbers = server.use(stats({ channels: bus, allow: access.allowRequest("admin", "metrics") }));
-  const methods = server.use(rpc());
+  const methods = server.use(rpc({ keep: store.keyValues("rpc") }));
   const queries = server.use(liveQueries({ store, channels: bus }));
   const services = { channels: bus, presence: people, rpc: methods, access };
-  const later = server.use(schedule({ channels: bus, store }));
+  const later = server.use(schedule({ channels: bus, store, ...options.schedule }));
   server.use(httpApi({ ...services, queries, store, stats: numbers, schedule: later, ...options.api }));
   server.use(centrifuge(services));
   const running = await started(server, options.clock);

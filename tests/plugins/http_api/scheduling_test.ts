@@ -97,3 +97,33 @@ Deno.test("B11 a publication is scheduled, listed, cancelled, and delivered when
     assert.deepEqual([status, body.error.code], [400, "bad_request"], JSON.stringify(wrong));
   }
 });
+
+Deno.test("B11 a call with an idempotency key runs once, also if it is repeated after a restart", async () => {
+  const folder = await Deno.makeTempDir();
+  let runs = 0;
+  for (let start = 0; start < 2; start++) {
+    await using server = await apiServer({ path: `${folder}/a.db` });
+    server.methods.define("count", { run: () => ++runs });
+    const call = () => server.result("rpc", { method: "count", idempotency_key: "k" });
+    assert.deepEqual(await Promise.all([call(), call()]), [{ data: 1 }, { data: 1 }]);
+  }
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("a user has a limited number of scheduled publications, and cannot replace those of others", async () => {
+  const ann = "a".repeat(32);
+  await using server = await apiServer({
+    apiKeys: [{ name: "ann", key: ann, user: "ann", permissions: ["write:news"] }],
+    schedule: { maxPerUser: 2 },
+  });
+  const add = (id: string, key?: string) =>
+    server.call(
+      "schedule",
+      { channel: "news", data: 1, delay: 60_000, id },
+      key === undefined ? {} : { "x-api-key": key },
+    );
+  assert.equal((await add("0")).status, 200);
+  const statuses = [];
+  for (const id of ["1", "0", "2", "3"]) statuses.push((await add(id, ann)).status);
+  assert.deepEqual(statuses, [200, 409, 200, 400]);
+});

@@ -115,10 +115,15 @@ const bus = server.use(channels({
 server.use(messageChecks({ channels: bus }));
 const later = server.use(schedule({ channels: bus, store }));
 const people = server.use(presence({ channels: bus, ...(shared && { store: shared.presenceStore }) }));
-if (settings.WEBHOOK_URL !== undefined) {
-  const receivers = [{ name: "backend", url: settings.WEBHOOK_URL, secrets: settings.WEBHOOK_SECRETS }];
-  server.use(webhooks({ receivers, channels: bus, access, presence: people, store, metrics }));
-}
+const { WEBHOOK_URL, WEBHOOK_SECRETS } = settings;
+const hooks = WEBHOOK_URL === undefined ? undefined : server.use(webhooks({
+  receivers: [{ name: "backend", url: WEBHOOK_URL, secrets: WEBHOOK_SECRETS }],
+  channels: bus,
+  access,
+  presence: people,
+  store,
+  metrics,
+}));
 
 const allowTrace = access.allowRequest("admin", "trace");
 const tracing = server.use(trace({ channels: bus, otel, allow: allowTrace }), operators);
@@ -142,7 +147,14 @@ if (on.has("home") && on.has("centrifuge")) {
 }
 const clients = { channels: bus, presence: people, rpc: methods, access };
 if (on.has("http_api")) {
-  const more = { queries, store, stats: numbers, schedule: later, backups: `${DATA_DIR}/backups` };
+  const more = {
+    queries,
+    store,
+    stats: numbers,
+    schedule: later,
+    webhooks: hooks,
+    backups: `${DATA_DIR}/backups`,
+  };
   server.use(httpApi({ ...clients, ...more, ...(shared && { cluster: shared.cluster }) }), operators);
 }
 if (on.has("centrifuge")) server.use(centrifuge({ ...clients, limits }));

@@ -39,6 +39,7 @@ import { publishingMethods } from "./http_api/publishing.ts";
 import { readingMethods } from "./http_api/reading.ts";
 import { addRoutes } from "./http_api/routes.ts";
 import { schedulingMethods } from "./http_api/scheduling.ts";
+import { webhookMethods } from "./http_api/webhooks.ts";
 import { addPage } from "./http_api/page.ts";
 import type { Method } from "./http_api/types.ts";
 import type { LiveQueries } from "./live_queries.ts";
@@ -49,6 +50,7 @@ import type { Schedule } from "./schedule.ts";
 import { localCluster } from "./shared/cluster.ts";
 import { Deadlines } from "./shared/deadlines.ts";
 import type { Stats } from "./stats.ts";
+import type { Webhooks } from "./webhooks.ts";
 
 /** Options of {@linkcode httpApi}. */
 export interface HttpApiOptions {
@@ -71,6 +73,8 @@ export interface HttpApiOptions {
   stats?: Pick<Stats, "summary">;
   /** Publishes later. @default {not available} */
   schedule?: Schedule;
+  /** Whose dead letters are listed and retried. @default {none} */
+  webhooks?: Webhooks | undefined;
   /** The folder that backups are written to. @default {no backups} */
   backups?: string;
   /** Reaches the other nodes. @default {this node alone} */
@@ -86,6 +90,7 @@ export interface HttpApiOptions {
 /** Serves the API. */
 export function httpApi(options: HttpApiOptions): Plugin {
   const { channels, access, presence, rpc, queries, store, stats, schedule, backups } = options;
+  const { webhooks } = options;
   const { cluster = localCluster() } = options;
   const { path = "/api", maxBodyBytes = 1_048_576, readTimeoutMs = 30_000 } = options;
   const check = checkOptions("http_api");
@@ -110,6 +115,7 @@ export function httpApi(options: HttpApiOptions): Plugin {
     rpcMethod(rpc),
     batchMethod(commands),
     ...schedulingMethods(schedule),
+    ...webhookMethods(webhooks),
     ...operatingMethods({ access, queries, store, stats, backups, wallTime: () => clock().wallTime() }),
   ];
   for (const method of all) methods.set(method.name, method);

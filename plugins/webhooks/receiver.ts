@@ -8,7 +8,7 @@ import { Buffer } from "node:buffer";
 import { type Clock, type Host, messageOf } from "../../core/mod.ts";
 import { backoffMs } from "../shared/backoff.ts";
 import { requestFailure } from "../shared/http_url.ts";
-import type { EventQueue, NewEvent, QueuedEvent, QueueLimits } from "./queue.ts";
+import type { DeadEvent, EventQueue, NewEvent, QueuedEvent, QueueLimits } from "./queue.ts";
 import { Pause } from "./pause.ts";
 import { signatureHeaders } from "./signature.ts";
 import type { WebhookOptions } from "./types.ts";
@@ -21,6 +21,9 @@ const MAX_UNSTORED = 10_000;
 
 /** Characters of one request; an event that is longer has a request of its own. */
 const MAX_BODY_CHARS = 1_048_576;
+
+/** Dead letters that are changed at once. */
+const MAX_LETTERS = 500;
 
 /** How often a problem that continues is logged. */
 const QUIET_MS = 10_000;
@@ -111,25 +114,34 @@ export class Receiver {
 
   /** Queues dead letters again, as far as there is room. */
   retry(ids?: readonly number[]): Promise<number> {
-    return this.#administer(async () => {
-      const letters = this.queue.find(ids, Math.max(0, this.options.maxQueued - this.queue.queued.count));
+    const room = () => Math.max(0, this.options.maxQueued - this.queue.queued.count);
+    return this.#administer(ids, room, async (letters) => {
       await this.queue.revive(letters);
       this.wake();
-      return letters.length;
     });
   }
 
   /** Deletes dead letters. */
   empty(ids?: readonly number[]): Promise<number> {
-    return this.#administer(async () => {
-      const letters = this.queue.find(ids, this.options.maxDeadLetters);
-      await this.queue.forget(letters);
-      return letters.length;
-    });
+    return this.#administer(ids, () => Infinity, (letters) => this.queue.forget(letters));
   }
 
-  /** One call after the other, so that none counts the same letters. */
-  #administer(work: () => Promise<number>): Promise<number> {
+  /** Changes dead letters, some at a time. One call runs after the other, so that none counts the same letters. */
+  #administer(
+    ids: readonly number[] | undefined,
+    room: () => number,
+    change: (letters: readonly DeadEvent[]) => unknown,
+  ): Promise<number> {
+    const work = async () => {
+      let total = 0;
+      for (let i = 0; room() > 0 && i < (ids?.length ?? Infinity); i += MAX_LETTERS) {
+        const letters = this.queue.find(ids?.slice(i, i + MAX_LETTERS), Math.min(MAX_LETTERS, room()));
+        if (letters.length === 0 && ids === undefined) break;
+        await change(letters);
+        total += letters.length;
+      }
+      return total;
+    };
     const done = this.#administered.then(work);
     this.#administered = done.catch(() => {});
     return done;

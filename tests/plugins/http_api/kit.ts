@@ -11,6 +11,8 @@ import { type Rpc, rpc } from "../../../plugins/rpc.ts";
 import { schedule, type ScheduleOptions } from "../../../plugins/schedule.ts";
 import { stats } from "../../../plugins/stats.ts";
 import { started, type TestServer } from "../../kit/mod.ts";
+import { webhooks } from "../../../plugins/webhooks.ts";
+import { SECRET as HOOK_SECRET } from "../webhooks/kit.ts";
 import { SECRET, token } from "../auth/kit.ts";
 import { type SdkClient, sdkClient } from "../../kit/centrifuge.ts";
 
@@ -71,7 +73,16 @@ export async function apiServer(options: ApiServerOptions = {}): Promise<ApiServ
   const queries = server.use(liveQueries({ store, channels: bus }));
   const services = { channels: bus, presence: people, rpc: methods, access };
   const later = server.use(schedule({ channels: bus, store, ...options.schedule }));
-  server.use(httpApi({ ...services, queries, store, stats: numbers, schedule: later, ...options.api }));
+  // Nothing happens that it would get.
+  const receiver = {
+    name: "shop",
+    url: "http://127.0.0.1:1",
+    secrets: [HOOK_SECRET],
+    events: ["cache_miss" as const],
+  };
+  const hooks = server.use(webhooks({ channels: bus, receivers: [receiver] }));
+  const more = { queries, store, stats: numbers, schedule: later, webhooks: hooks };
+  server.use(httpApi({ ...services, ...more, ...options.api }));
   server.use(centrifuge(services));
   const running = await started(server, options.clock);
 

@@ -139,8 +139,9 @@ export function redisBroker(
     const answer = await link.run("history", keys(channel), [
       ...lineage(link),
       `${keep.ageMs}`,
-      since === undefined || reverse ? "-" : `${since.offset + 1}`,
-      since === undefined || !reverse ? "+" : `${since.offset - 1}`,
+      `${keep.size}`,
+      since === undefined || reverse ? "0" : `${since.offset}`,
+      since === undefined || !reverse ? "" : `${since.offset}`,
       reverse ? "1" : "0",
       limit === undefined || limit === Infinity ? "" : `${limit}`,
     ]) as [Buffer, Buffer, Buffer, Buffer, [Buffer, Buffer[]][]];

@@ -25,6 +25,7 @@ export interface RedisClient {
 export interface RedisClientOptions {
   readonly url: string;
   readonly disableOfflineQueue: boolean;
+  readonly commandOptions: { readonly timeout: undefined };
   readonly maintNotifications: "disabled";
   readonly socket: { readonly reconnectStrategy: false };
 }

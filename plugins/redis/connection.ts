@@ -17,6 +17,7 @@ export function connection({ url }: RedisAddress, failed: (error: unknown) => vo
   const client = createClient({
     url,
     disableOfflineQueue: true,
+    commandOptions: { timeout: undefined }, // A timer for each command; the watchdog needs one for all.
     maintNotifications: "disabled", // They read environment variables.
     // A new client replaces it: this one could send old commands to a new server.
     socket: { reconnectStrategy: false },

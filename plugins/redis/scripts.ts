@@ -22,7 +22,7 @@ end
  */
 const LINEAGE = `
 local function lineage(meta, epochKey, run, continues, fresh, ttl, create)
-  local m = redis.call('HMGET', meta, 'base', 'run', 'earlier', 'top')
+  local m = redis.call('HMGET', meta, 'base', 'run', 'earlier', 'top', 'till')
   if not m[1] then
     local known = redis.call('HMGET', epochKey, 'base', 'run')
     local base = known[1]
@@ -64,7 +64,7 @@ if keyTtl ~= '' then
 end
 local function done(offset, epoch, why)
   if keyTtl ~= '' then
-    redis.call('SET', KEYS[4], string.format('%.0f', now + keyTtl) .. ' ' .. offset .. ' ' .. epoch, 'PX', keyTtl)
+    redis.call('SET', KEYS[4], now + keyTtl .. ' ' .. offset .. ' ' .. epoch, 'PX', keyTtl)
   end
   return { offset, epoch, why }
 end
@@ -79,23 +79,27 @@ if ARGV[9] ~= '' then
     redis.call('HSET', KEYS[1], 'version', ARGV[11], 'version_epoch', ARGV[12])
   end
   if m[4] == '0' then redis.call('DEL', KEYS[2]) end
-  offset = string.format('%.0f', redis.call('HINCRBY', KEYS[1], 'top', 1))
-  redis.call('PEXPIRE', KEYS[1], string.format('%.0f', ttl))
-  redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[9], offset .. '-0', 't', string.format('%.0f', now), 'b', ARGV[8])
+  offset = tostring(redis.call('HINCRBY', KEYS[1], 'top', 1))
+  -- Not each time: a tenth of a month is exact enough.
+  if not m[5] or tonumber(m[5]) < now + 0.9 * ttl then
+    redis.call('HSET', KEYS[1], 'till', now + ttl)
+    redis.call('PEXPIRE', KEYS[1], ttl)
+  end
+  -- An exact length would take as long as all else.
+  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[9], offset .. '-0', 't', now, 'b', ARGV[8])
   redis.call('PEXPIRE', KEYS[2], ARGV[10])
 end
-local head = ARGV[7] .. ' ' .. offset .. ' ' .. string.format('%.0f', now) .. ' ' .. epoch .. '\\n'
-redis.call('PUBLISH', ARGV[6], head .. ARGV[8])
+redis.call('PUBLISH', ARGV[6], ARGV[7] .. ' ' .. offset .. ' ' .. now .. ' ' .. epoch .. '\\n' .. ARGV[8])
 return done(offset, epoch, '')
 `;
 
 /**
- * KEYS: meta, stream, epoch. ARGV: time, run, continues, fresh epoch, forget after, age, start, end, reverse, limit.
+ * KEYS: meta, stream, epoch. ARGV: time, run, continues, fresh epoch, forget after, age, size, after, before, reverse, limit.
  * Removes what is too old first, so that the limit counts only what is read.
  */
 const HISTORY = `${TIME}${LINEAGE}
 local m = lineage(KEYS[1], KEYS[3], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), false)
-if ARGV[10] == '0' then return { m[1], m[2], m[3], m[4], {} } end
+if ARGV[11] == '0' then return { m[1], m[2], m[3], m[4], {} } end
 local oldest = time(ARGV[1]) - ARGV[6]
 while true do
   local some = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 50)
@@ -106,8 +110,11 @@ while true do
   if #some == 0 or some[1][1] == keep then break end
   redis.call('XTRIM', KEYS[2], 'MINID', keep or (string.match(some[#some][1], '^%d+') .. '-1'))
 end
-local command = ARGV[9] == '1' and { 'XREVRANGE', KEYS[2], ARGV[8], ARGV[7] } or { 'XRANGE', KEYS[2], ARGV[7], ARGV[8] }
-if ARGV[10] ~= '' then command[5] = 'COUNT' command[6] = ARGV[10] end
+-- The stream may be longer than the history.
+local first = math.max(ARGV[8] + 1, m[4] - ARGV[7] + 1) .. ''
+local last = ARGV[9] == '' and '+' or tostring(ARGV[9] - 1)
+local command = ARGV[10] == '1' and { 'XREVRANGE', KEYS[2], last, first } or { 'XRANGE', KEYS[2], first, last }
+if ARGV[11] ~= '' then command[5] = 'COUNT' command[6] = ARGV[11] end
 return { m[1], m[2], m[3], m[4], redis.call(unpack(command)) }
 `;
 

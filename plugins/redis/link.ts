@@ -260,7 +260,17 @@ export class Link {
     this.#endBeat?.();
     destroy(pair.commands);
     destroy(pair.messages);
-    for (const owner of this.#owners) owner.down();
+    this.#tell("down");
+  }
+
+  #tell(what: "down" | "back"): void {
+    for (const owner of this.#owners) {
+      try {
+        owner[what]();
+      } catch (error) {
+        this.#log?.error("the loss of a connection was not handled", { error: messageOf(error) });
+      }
+    }
   }
 
   #reconnect(failures: number): void {
@@ -272,7 +282,7 @@ export class Link {
         return;
       }
       this.#log?.info("the connection to Redis is back", { server: this.address.name });
-      for (const owner of this.#owners) owner.back();
+      this.#tell("back");
     }, backoffMs(failures, RETRY_MS, MAX_RETRY_MS));
     this.#endRetry = () => clearTimeout(timer);
   }

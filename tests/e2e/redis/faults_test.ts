@@ -128,6 +128,32 @@ testWith("redis", "B12 the network to Redis is cut, or swallows everything: all 
   assert.equal(told(watchers), 0);
 });
 
+testWith(
+  "redis",
+  "B12 what was published during a cut arrives after it, although nothing follows",
+  async (program) => {
+    await using redis = new RedisProcess(program);
+    await redis.ready();
+    using proxy = new TcpProxy(redis.port);
+    const nodes =
+      (await Promise.all([redis.port, proxy.port].map((port) => startNodes(1, `redis://127.0.0.1:${port}`))))
+        .flat();
+    await using _nodes = all(nodes);
+    const [direct, cut] = nodes.map(({ url }) => url);
+    await using watcher = new Watcher("a", [cut!]);
+    await until("the subscription", () => watcher.subscribed, PATIENCE_MS);
+    proxy.silent = true;
+    await using publisher = new Publisher("a", [direct!], 1);
+    await publisher.more();
+    await publisher.stop();
+    assert.deepEqual(watcher.received, []);
+    proxy.cut();
+    proxy.silent = false;
+    await everybodyHasEverything([watcher], [publisher]);
+    assert.equal(told([watcher]), 0);
+  },
+);
+
 testWith("redis", "B12 channels on two servers: one fails, the other goes on", async (program) => {
   await using redis = new RedisProcess(program);
   await using other = new RedisProcess(program);

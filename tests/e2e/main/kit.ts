@@ -127,8 +127,9 @@ function isWarning({ level }: LogLine): boolean {
 export const OPEN = "auth: no sign-in is configured: every client on this machine has all permissions, " +
   "also for channels that begin with $ (set JWT_SECRET, JWKS_URL or API_KEYS to change that)";
 
-/** Stops the server and checks its exit code and its warnings. */
+/** Stops the server and checks its exit code and its warnings. That of few files depends on the machine. */
 export async function stopsCleanly(server: Main, warnings: readonly string[] = []): Promise<void> {
   assert.equal(await server.stop(), 0);
-  assert.deepEqual(server.warnings(), warnings);
+  const given = server.warnings().filter((each) => !each.startsWith("process: the process may open only"));
+  assert.deepEqual(given, warnings);
 }

@@ -35,6 +35,8 @@ export interface NewEvent {
 export interface EventQueue {
   readonly queued: Tally;
   readonly dead: Tally;
+  /** How long events are collected before they are stored together. */
+  readonly collectMs: number;
   /** Stores events, which {@linkcode Tally} has counted already. */
   add(events: readonly NewEvent[]): MaybePromise<void>;
   /** Returns the oldest events. */
@@ -76,6 +78,7 @@ export class Tally {
 
 /** A queue in memory. */
 export class MemoryQueue implements EventQueue {
+  readonly collectMs = 0;
   readonly queued = new Tally();
   readonly dead = new Tally();
   readonly #events = new Map<number, string>();

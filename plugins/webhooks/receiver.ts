@@ -100,7 +100,11 @@ export class Receiver {
     }
     if (this.#storing) return;
     this.#storing = true;
-    this.#stored = Promise.resolve().then(() => this.#store());
+    const { collectMs } = this.queue;
+    this.#stored = new Promise<void>((resolve) => {
+      if (collectMs === 0) resolve();
+      else setTimeout(resolve, collectMs);
+    }).then(() => this.#store());
   }
 
   /** Sends what is queued. */

@@ -14,6 +14,9 @@ import type { Link } from "./link.ts";
 const EXPIRE_MS = 1_000;
 const EXPIRE_AT_ONCE = 200;
 
+/** The maximum commands at once. All members of a node are put again together, and publishing must not wait for them. */
+const MAX_AT_ONCE = 500;
+
 /** Creates the store. `linkOf` chooses the server of a channel. */
 export function redisPresenceStore(
   links: readonly Link[],
@@ -21,6 +24,7 @@ export function redisPresenceStore(
 ): PresenceStore {
   const clients = (channel: string) => `clients:${channel}`;
   const users = (channel: string) => `users:${channel}`;
+  const pass = gate(MAX_AT_ONCE);
   let end = () => {};
   /** The longest time that a client stays. */
   let longestMs = 0;
@@ -63,20 +67,19 @@ export function redisPresenceStore(
     stop: () => end(),
     async put(channel, present, ttlMs) {
       longestMs = Math.max(longestMs, ttlMs);
-      await linkOf(channel).run("put", [clients(channel), users(channel), "expiry"], [
-        channel,
-        present.client,
-        JSON.stringify(present.user),
-        JSON.stringify(present),
-        `${ttlMs}`,
-      ]);
+      const keys = [clients(channel), users(channel), "expiry"];
+      const { client, user } = present;
+      const args = [channel, client, JSON.stringify(user), JSON.stringify(present), `${ttlMs}`];
+      await pass(() => linkOf(channel).run("put", keys, args));
     },
     async remove(channel, client) {
-      await linkOf(channel).run("remove", [clients(channel), users(channel), "expiry"], [channel, client]);
+      const keys = [clients(channel), users(channel), "expiry"];
+      await pass(() => linkOf(channel).run("remove", keys, [channel, client]));
     },
     async get(channel, client) {
-      const { prefix } = linkOf(channel).address;
-      const stored = await linkOf(channel).send(["HGET", prefix + clients(channel), client]) as Buffer | null;
+      const link = linkOf(channel);
+      const key = link.address.prefix + clients(channel);
+      const stored = await pass(() => link.send(["HGET", key, client])) as Buffer | null;
       return stored === null ? undefined : decode(stored).present;
     },
     async list(channel) {
@@ -102,5 +105,25 @@ function decode(stored: Buffer): { since: number; present: Present } {
   return {
     since: Number(words[0]),
     present: { data: undefined, ...JSON.parse(String(splitMessage(rest).rest)) },
+  };
+}
+
+/** Lets so many calls run at once; the others wait. */
+function gate(max: number): <T>(work: () => Promise<T>) => Promise<T> {
+  const waiting = new Set<() => void>();
+  let running = 0;
+  return async (work) => {
+    if (running < max) running++;
+    else await new Promise<void>((resolve) => waiting.add(resolve));
+    try {
+      return await work();
+    } finally {
+      const [next] = waiting;
+      if (next === undefined) running--;
+      else {
+        waiting.delete(next);
+        next();
+      }
+    }
   };
 }

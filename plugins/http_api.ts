@@ -108,7 +108,7 @@ export function httpApi(options: HttpApiOptions): Plugin {
   const methods = new Map<string, Method>();
   const commands: CommandParts = { methods, failed };
   const all = [
-    ...publishingMethods({ channels, failed }),
+    ...publishingMethods({ channels, schedule, failed }),
     ...controlMethods(channels),
     ...readingMethods({ channels, presence }),
     ...listingMethods(cluster),

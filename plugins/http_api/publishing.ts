@@ -5,66 +5,39 @@
  */
 
 import type { MaybePromise } from "../../core/mod.ts";
-import type { Channels, Published, PublishOptions } from "../channels.ts";
-import type { Identity } from "../shared/identity.ts";
-import { memberText } from "../shared/json_text.ts";
-import { Payload } from "../shared/payload.ts";
+import type { Channels, Published } from "../channels.ts";
+import type { Schedule } from "../schedule.ts";
 import { inSlices } from "../shared/slices.ts";
 import { permit } from "./calls.ts";
 import { apiError, badRequest, internalError } from "./errors.ts";
-import { base64, channel, epoch, json, offset } from "./fields.ts";
-import type { Schema, ValueOf } from "./schema.ts";
+import { channel, epoch, offset } from "./fields.ts";
+import { optionsOf, payloadOf, PUBLICATION } from "./publication.ts";
+import { isLater, LATER, publishLater } from "./scheduling.ts";
+import type { Schema } from "./schema.ts";
 import { compatible, type Method } from "./types.ts";
-
-/** What to publish, and how. */
-export const PUBLICATION = {
-  data: json("The payload. Numbers keep their digits"),
-  b64data: base64("`data`"),
-  skip_history: { type: "boolean", description: "Publishes to current subscribers only" },
-  tags: {
-    type: "object",
-    additionalProperties: { type: "string" },
-    description: "Labels sent with the payload; subscribers can filter by them",
-  },
-  idempotency_key: {
-    type: "string",
-    maxLength: 200,
-    description:
-      "A publication that is repeated with the same key, to the same channel, is not published again",
-  },
-  version: {
-    type: "integer",
-    minimum: 0,
-    description: "Drops the publication unless its version is higher than the latest one of the channel",
-  },
-  version_epoch: {
-    type: "string",
-    maxLength: 200,
-    description: "Versions of different epochs are not compared",
-  },
-} as const satisfies Record<string, Schema>;
-
-type Publishing = ValueOf<{ properties: typeof PUBLICATION }>;
 
 const PUBLISHED = { type: "object", properties: { offset, epoch } } as const satisfies Schema;
 
 /** What the methods need. */
 export interface PublishingParts {
   readonly channels: Pick<Channels, "publish">;
+  readonly schedule: Schedule | undefined;
   failed(what: string, error: unknown): void;
 }
 
 /** Makes the methods. */
-export function publishingMethods({ channels, failed }: PublishingParts): Method[] {
+export function publishingMethods({ channels, schedule, failed }: PublishingParts): Method[] {
   return [
     compatible({
       name: "publish",
-      summary: "Publishes to a channel",
-      params: { type: "object", properties: { channel, ...PUBLICATION }, required: ["channel"] },
+      summary: "Publishes to a channel, now or later",
+      params: { type: "object", properties: { channel, ...PUBLICATION, ...LATER }, required: ["channel"] },
       result: PUBLISHED,
       permission: "write:{channel}",
-      async run(params, { text, identity }) {
+      async run(params, call) {
+        if (isLater(params)) return JSON.stringify(await publishLater(schedule, params, call));
         const { channel } = params;
+        const { text, identity } = call;
         const payload = payloadOf(params, text);
         return positionText(await channels.publish(channel, payload, optionsOf(params, identity)));
       },
@@ -78,6 +51,7 @@ export function publishingMethods({ channels, failed }: PublishingParts): Method
         properties: {
           channels: { type: "array", items: { type: "string" }, minItems: 1, description: "Their names" },
           ...PUBLICATION,
+          ...LATER,
         },
         required: ["channels"],
       },
@@ -93,6 +67,7 @@ export function publishingMethods({ channels, failed }: PublishingParts): Method
         },
       },
       async run(params, { text, identity }) {
+        if (isLater(params)) throw badRequest("Publish to each channel to do it later");
         const payload = payloadOf(params, text);
         const options = optionsOf(params, identity);
         const publish = (channel: string): MaybePromise<string> => {
@@ -118,34 +93,6 @@ export function publishingMethods({ channels, failed }: PublishingParts): Method
     if (known === undefined) failed("a broadcast", error);
     return `{"error":${JSON.stringify(known ?? internalError)}}`;
   }
-}
-
-/** Takes the payload as it was written. */
-export function payloadOf({ b64data }: Publishing, text: string): Payload {
-  if (b64data !== undefined && b64data !== "") {
-    try {
-      return Payload.fromBytes(Uint8Array.fromBase64(b64data));
-    } catch {
-      throw badRequest("b64data must be base64");
-    }
-  }
-  const data = memberText(text, "data");
-  if (data === undefined) throw badRequest("data must be given");
-  return Payload.fromValidJson(data);
-}
-
-/** Empty values count as missing. */
-export function optionsOf(
-  { tags, skip_history, idempotency_key, version, version_epoch }: Publishing,
-  { user }: Pick<Identity, "user">,
-): PublishOptions {
-  return {
-    ...(tags !== undefined && { tags }),
-    ...(skip_history && { ephemeral: true }),
-    ...(idempotency_key &&
-      { idempotencyKey: idempotency_key, ...(user !== "" && { idempotencyOwner: user }) }),
-    ...(version && { version, ...(version_epoch && { versionEpoch: version_epoch }) }),
-  };
 }
 
 /** Zero values are left out. */

@@ -5,11 +5,11 @@
  */
 
 import { PlugboardError } from "../../core/mod.ts";
-import type { Schedule } from "../schedule.ts";
+import type { Schedule, Scheduled } from "../schedule.ts";
 import { channel, NOTHING, nothing } from "./fields.ts";
-import { optionsOf, payloadOf, PUBLICATION } from "./publishing.ts";
-import type { Schema } from "./schema.ts";
-import { type Method, own } from "./types.ts";
+import { optionsOf, payloadOf, PUBLICATION } from "./publication.ts";
+import type { Schema, ValueOf } from "./schema.ts";
+import { type Call, type Method, own } from "./types.ts";
 
 const id = {
   type: "string",
@@ -27,51 +27,57 @@ const SCHEDULED = {
   timezone: { type: "string" },
 } as const satisfies Record<string, Schema>;
 
+/** When to publish. */
+export const LATER = {
+  at: { type: "integer", minimum: 0, description: "The moment, in milliseconds since 1970" },
+  delay: { type: "integer", minimum: 0, description: "In how many milliseconds" },
+  every: { type: "string", maxLength: 200, description: "A cron pattern such as `0 9 * * MON-FRI`" },
+  timezone: { type: "string", maxLength: 100, description: "The time zone of `every`, by default UTC" },
+  id: { ...id, description: "Replaces an older publication with this id in the channel" },
+} as const satisfies Record<string, Schema>;
+
+const PROPERTIES = { channel, ...PUBLICATION, ...LATER };
+
+/** Whether something is to be published later. */
+export function isLater({ at, delay, every }: Partial<ValueOf<{ properties: typeof LATER }>>): boolean {
+  return at !== undefined || delay !== undefined || Boolean(every);
+}
+
+/** Publishes later. */
+export async function publishLater(
+  schedule: Schedule | undefined,
+  params: ValueOf<{ properties: typeof PROPERTIES; required: ["channel"] }>,
+  { text, identity: { user } }: Call,
+): Promise<Scheduled> {
+  const { channel, at, delay, every, timezone, id, idempotency_key } = params;
+  const when = { at, delay, every, timezone, id, idempotencyKey: idempotency_key || undefined };
+  const given = Object.fromEntries(Object.entries(when).filter(([, value]) => value !== undefined));
+  const { tags, ephemeral, version, versionEpoch } = optionsOf(params, { user: "" });
+  return await required(schedule).publish(channel, payloadOf(params, text), {
+    ...given,
+    ...(user !== "" && { owner: user }),
+    ...(tags !== undefined && { tags }),
+    ...(ephemeral && { ephemeral }),
+    ...(version !== undefined && { version }),
+    ...(versionEpoch !== undefined && { versionEpoch }),
+  });
+}
+
+function required(schedule: Schedule | undefined): Schedule {
+  if (schedule !== undefined) return schedule;
+  throw new PlugboardError("not_available", "There is no schedule");
+}
+
 /** Makes the methods. */
 export function schedulingMethods(schedule: Schedule | undefined): Method[] {
-  function later(): Schedule {
-    if (schedule !== undefined) return schedule;
-    throw new PlugboardError("not_available", "There is no schedule");
-  }
-
   return [
     own({
       name: "schedule",
       summary: "Publishes later: at a moment, after a delay, or by a cron pattern",
-      params: {
-        type: "object",
-        properties: {
-          channel,
-          ...PUBLICATION,
-          at: { type: "integer", minimum: 0, description: "The moment, in milliseconds since 1970" },
-          delay: { type: "integer", minimum: 0, description: "In how many milliseconds" },
-          every: { type: "string", maxLength: 200, description: "A cron pattern such as `0 9 * * MON-FRI`" },
-          timezone: {
-            type: "string",
-            maxLength: 100,
-            description: "The time zone of `every`, by default UTC",
-          },
-          id: { ...id, description: "Replaces an older publication with this id in the channel" },
-        },
-        required: ["channel"],
-      },
+      params: { type: "object", properties: PROPERTIES, required: ["channel"] },
       result: { type: "object", properties: SCHEDULED },
       permission: "write:{channel}",
-      async run(params, { text, identity: { user } }) {
-        const { channel, at, delay, every, timezone, id, idempotency_key } = params;
-        const when = { at, delay, every, timezone, id, idempotencyKey: idempotency_key || undefined };
-        const given = Object.fromEntries(Object.entries(when).filter(([, value]) => value !== undefined));
-        const { tags, ephemeral, version, versionEpoch } = optionsOf(params, { user: "" });
-        const scheduled = await later().publish(channel, payloadOf(params, text), {
-          ...given,
-          ...(user !== "" && { owner: user }),
-          ...(tags !== undefined && { tags }),
-          ...(ephemeral && { ephemeral }),
-          ...(version !== undefined && { version }),
-          ...(versionEpoch !== undefined && { versionEpoch }),
-        });
-        return JSON.stringify(scheduled);
-      },
+      run: async (params, call) => JSON.stringify(await publishLater(schedule, params, call)),
     }),
 
     own({
@@ -95,7 +101,7 @@ export function schedulingMethods(schedule: Schedule | undefined): Method[] {
         properties: { scheduled: { type: "array", items: { type: "object", properties: SCHEDULED } } },
       },
       permission: "admin:schedule",
-      run: async (query) => JSON.stringify({ scheduled: await later().list(query) }),
+      run: async (query) => JSON.stringify({ scheduled: await required(schedule).list(query) }),
     }),
 
     own({
@@ -105,7 +111,7 @@ export function schedulingMethods(schedule: Schedule | undefined): Method[] {
       result: nothing,
       permission: "write:{channel}",
       async run({ channel, id }) {
-        if (await later().cancel(channel, id)) return NOTHING;
+        if (await required(schedule).cancel(channel, id)) return NOTHING;
         throw new PlugboardError("not_found", `id: nothing with the id "${id}" is scheduled in this channel`);
       },
     }),

@@ -12,7 +12,7 @@ import type { RedisAddress } from "./address.ts";
 /** Answers a command with bytes in place of texts. */
 export const BYTES = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
 
-/** Creates a connection that is not replaced when it is lost; `failed` is told. */
+/** Creates a connection that is not replaced when it is lost; then `failed` is called. */
 export function connection({ url }: RedisAddress, failed: (error: unknown) => void): RedisClient {
   const client = createClient({
     url,

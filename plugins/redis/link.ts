@@ -1,6 +1,6 @@
 /**
  * A link to one Redis server: a connection for commands, one for messages, and a watchdog. When either connection fails,
- * both are replaced: then messages may be missing, and the owner of the link is told.
+ * both are replaced: then messages may be missing, and the link reports it to its owner.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { SCRIPTS } from "./scripts.ts";
 import type { RedisAddress } from "./address.ts";
 import { BYTES, connection, destroy } from "./connection.ts";
 
-/** What an owner of a link is told. */
+/** What a link reports to its owner. */
 export interface LinkEvents {
   /** A message in a Redis channel that {@linkcode Link.subscribe} has subscribed to. */
   message(name: string, message: Buffer): void;
@@ -125,7 +125,7 @@ export class Link {
       return await this.send(["EVALSHA", sha, ...tail]);
     } catch (error) {
       if (!(error instanceof PlugboardError) || !error.message.includes("NOSCRIPT")) throw error;
-      return await this.send(["EVAL", text, ...tail]); // Somebody has emptied the server's scripts.
+      return await this.send(["EVAL", text, ...tail]); // The server's scripts were removed.
     }
   }
 

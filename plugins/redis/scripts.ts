@@ -29,7 +29,7 @@ local function lineage(meta, epochKey, run, continues, fresh, ttl, create)
     if not base or known[2] ~= run and continues == '0' then base = fresh end
     if known[1] ~= base or known[2] ~= run then
       redis.call('HSET', epochKey, 'base', base, 'run', run)
-      -- Shorter than the life of a history: one that is forgotten and begins anew has another epoch.
+      -- Shorter than the life of a history: one that is forgotten and begins again has another epoch.
       if known[1] ~= base then redis.call('PEXPIRE', epochKey, math.floor(ttl / 2)) end
     end
     m = { base, run, '', '0' }

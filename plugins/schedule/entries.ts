@@ -99,7 +99,7 @@ export function put(tx: Transaction, entry: NewEntry): Put {
   const sql = `SELECT ${LISTED} FROM plugboard_schedule WHERE channel = ? AND id = ?`;
   const replaced = tx.get<EntryRow>(sql, [channel, id]);
   if (replaced !== undefined && replaced.owner !== owner) {
-    throw new PlugboardError("conflict", `The id ${JSON.stringify(id)} is somebody else's`);
+    throw new PlugboardError("conflict", `The id ${JSON.stringify(id)} belongs to another user`);
   }
   // An app may declare the same recurring publication at each start.
   const same = every !== null && replaced?.every === every && replaced.timezone === timezone;

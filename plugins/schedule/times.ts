@@ -1,6 +1,5 @@
 /**
- * Two clocks: a moment (`at`, `every`) is told by the wall clock, and a delay lasts as long as it says although somebody sets
- * the wall clock.
+ * Two clocks: the wall clock decides when a moment (`at`, `every`) has come. A delay does not change when that is set.
  *
  * @module
  */
@@ -30,7 +29,7 @@ export class Times {
     return this.#clock.wallTime();
   }
 
-  /** Milliseconds by a clock that nobody sets. It goes on after a restart. */
+  /** Milliseconds by a clock that is never set. It goes on after a restart. */
   get steady(): number {
     return this.#clock.monotonicTime() + this.#ahead;
   }

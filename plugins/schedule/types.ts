@@ -69,7 +69,7 @@ export interface Schedule {
    * Publishes later. Resolves when the publication is stored. It is published once, in channels of memory brokers at least
    * once if the server is killed in this moment. What is due at the same time is published in the order of the calls.
    *
-   * Rejects with `bad_request`, with `conflict` if the id is somebody else's, with `limit_exceeded` if there are too many, or
+   * Rejects with `bad_request`, with `conflict` if the id belongs to another user, with `limit_exceeded` if there are too many, or
    * with an error of the store.
    */
   publish(channel: string, data: unknown, when: ScheduleRequest): Promise<Scheduled>;

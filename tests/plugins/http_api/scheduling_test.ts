@@ -98,6 +98,22 @@ Deno.test("B11 a publication is scheduled, listed, cancelled, and delivered when
   }
 });
 
+Deno.test("B11 publish publishes later with a moment, a delay or a pattern, also in a batch, and never at once", async () => {
+  await using server = await apiServer();
+  const channel = "news";
+  const first = await server.result("publish", { channel, data: 1, delay: 3_600_000, id: "first" });
+  assert.deepEqual([first.id, first.channel], ["first", channel]);
+  const batch = { commands: [{ publish: { channel, data: 2, every: "0 9 * * *", id: "second" } }] };
+  const [{ publish }] = await server.result("batch", batch);
+  assert.equal(publish.id, "second");
+  const { scheduled } = await server.result("schedule/list", { channel });
+  assert.deepEqual(scheduled.map(({ id }: { id: string }) => id), ["first", "second"]);
+  const both = await server.call("publish", { channel, data: 1, at: 1, delay: 1 });
+  const broadcast = await server.call("broadcast", { channels: [channel], data: 1, delay: 1 });
+  for (const { body } of [both, broadcast]) assert.equal(body.error.code, 107);
+  assert.equal((await server.bus.history(channel)).top.offset, 0);
+});
+
 Deno.test("B11 a call with an idempotency key runs once, also if it is repeated after a restart", async () => {
   const folder = await Deno.makeTempDir();
   let runs = 0;

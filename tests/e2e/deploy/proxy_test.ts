@@ -94,7 +94,8 @@ testWith(
   "nginx",
   "sockets and streams pass nginx, and clients keep their addresses",
   async (nginx) => {
-    await using server = await serveBehind();
+    // The runtime's client sometimes does not tell the proxy that it aborts a stream. Then the missing pong ends it.
+    await using server = await serveBehind({ pingIntervalMs: 1_000, pongTimeoutMs: 500 });
     await using proxy = await startNginx(nginx, server.port);
     await passes(server, proxy);
   },

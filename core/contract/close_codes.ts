@@ -93,6 +93,8 @@ export const closeCodes = {
   outOfMemory: { code: 3015, reason: "server out of memory" },
   /** The token is invalid. */
   invalidToken: { code: 3500, reason: "invalid token" },
+  /** The client has no credentials, or they do not allow it to connect. */
+  unauthorized: { code: 3500, reason: "unauthorized" },
   /** The client does not follow the protocol. */
   badRequest: { code: 3501, reason: "bad request" },
   /** The user has too many connections. */

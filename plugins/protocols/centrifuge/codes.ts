@@ -102,8 +102,9 @@ export function errorReply(error: unknown): ErrorReply | undefined {
 }
 
 /** Returns the code that ends the connection of a one-way client, which gets no replies. */
-export function uniDisconnect({ code }: ErrorReply): CloseCode {
-  if (code === 103) return disconnects.permissionDenied;
+export function uniDisconnect({ code, temporary }: ErrorReply): CloseCode {
+  if (code === 101) return closeCodes.unauthorized;
   if (code === 109 || code === 110) return closeCodes.connectionExpired;
-  return code === 111 ? closeCodes.tooManyRequests : closeCodes.internalError;
+  if (code === 111) return closeCodes.tooManyRequests;
+  return temporary ? closeCodes.internalError : disconnects.permissionDenied;
 }

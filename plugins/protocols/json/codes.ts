@@ -4,18 +4,16 @@
  * @module
  */
 
-import { type CloseCode, closeCode, closeCodes, PlugboardError } from "../../../core/mod.ts";
+import { type CloseCode, closeCodes, PlugboardError } from "../../../core/mod.ts";
 import { BackendError } from "../../shared/backend_error.ts";
 import type { ErrorData } from "./messages.ts";
 
-const unauthorized = closeCode(3500, "unauthorized");
-
-const SIGN_IN_CODES: ReadonlyMap<string, CloseCode> = new Map([
+const SIGN_IN_CODES: ReadonlyMap<string, CloseCode> = new Map<string, CloseCode>([
   ["token_expired", closeCodes.connectionExpired],
   ["invalid_token", closeCodes.invalidToken],
   ["token_mismatch", closeCodes.invalidToken],
-  ["unauthorized", unauthorized],
-  ["permission_denied", unauthorized],
+  ["unauthorized", closeCodes.unauthorized],
+  ["permission_denied", closeCodes.unauthorized],
   ["connection_limit", closeCodes.connectionLimit],
   ["bad_request", closeCodes.badRequest],
   ["too_many_requests", closeCodes.tooManyRequests],
@@ -23,7 +21,7 @@ const SIGN_IN_CODES: ReadonlyMap<string, CloseCode> = new Map([
 
 /** Returns the close code for a sign-in, or its renewal, that failed. */
 export function signInCode(error: unknown): CloseCode {
-  if (error instanceof BackendError && !error.temporary) return unauthorized;
+  if (error instanceof BackendError && !error.temporary) return closeCodes.unauthorized;
   const code = error instanceof PlugboardError ? SIGN_IN_CODES.get(error.code) : undefined;
   return code ?? closeCodes.internalError;
 }

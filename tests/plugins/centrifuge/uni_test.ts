@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { ServerOptions } from "../../../core/mod.ts";
+import { uniDisconnect } from "../../../plugins/protocols/centrifuge/codes.ts";
 import { rateLimits } from "../../../plugins/rate_limits.ts";
 import { type CentrifugeServer, centrifugeServer, fakeAccess } from "../../kit/centrifuge.ts";
 import { type Client, FakeClock, Inbox, until } from "../../kit/mod.ts";
@@ -120,7 +121,7 @@ for (const [way, connect] of Object.entries(ways)) {
     const refused: [request: string, code: number][] = [
       [`{"token":"bad"}`, 3500],
       [`{"token":"expired"}`, 3005],
-      ["{}", 3004],
+      ["{}", 3500],
       [`{"token":1}`, 3501],
       ["[1]", 3501],
       ["hello", 3501],
@@ -145,6 +146,13 @@ Deno.test("B18 a one-way client is pinged, and needs no answer", async () => {
     assert.deepEqual(await client.next(), {});
   }
   assert.equal(server.bus.clients.size, 1);
+});
+
+Deno.test("B18 a one-way client does not come back after an error that lasts", () => {
+  const codes = [100, 101, 103, 107, 109, 110, 111, 4001].map((code) =>
+    uniDisconnect({ code, message: "", temporary: code === 100 || code === 111 }).code
+  );
+  assert.deepEqual(codes, [3004, 3500, 3507, 3507, 3005, 3005, 3013, 3507]);
 });
 
 Deno.test("B18 what a one-way client sends later is ignored", async () => {

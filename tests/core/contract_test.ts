@@ -42,11 +42,11 @@ Deno.test("settlesWithin tells whether the work settled in time, even if it fail
   assert.equal(await never, false);
 });
 
-Deno.test("close codes are in the ranges that clients act on, and no two are equal", () => {
+Deno.test("close codes are in the ranges that clients act on, and no two give the same reason", () => {
   const codes = Object.values(closeCodes);
-  assert.equal(new Set(codes.map(({ code }) => code)).size, codes.length);
+  assert.equal(new Set(codes.map(({ reason }) => reason)).size, codes.length);
   assert.deepEqual(
     codes.filter(({ code }) => code >= 3500),
-    [closeCodes.invalidToken, closeCodes.badRequest, closeCodes.connectionLimit],
+    [closeCodes.invalidToken, closeCodes.unauthorized, closeCodes.badRequest, closeCodes.connectionLimit],
   );
 });

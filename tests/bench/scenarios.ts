@@ -15,6 +15,7 @@ import { liveQueriesScenario } from "./scenarios/live_queries.ts";
 import { sqlEventsScenario } from "./scenarios/sql_events.ts";
 import { tinybaseScenario } from "./scenarios/tinybase.ts";
 import { traceScenario } from "./scenarios/trace.ts";
+import { webhooksScenario } from "./scenarios/webhooks.ts";
 import type { Scenario } from "./types.ts";
 
 /** All scenarios, in the order in which they run. */
@@ -31,6 +32,7 @@ export const scenarios: readonly Scenario[] = [
   liveQueriesScenario,
   hubScenario,
   httpApiScenario,
+  webhooksScenario,
   traceScenario,
   tinybaseScenario,
   sqlEventsScenario,

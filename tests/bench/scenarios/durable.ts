@@ -2,6 +2,7 @@
 
 import { startServer } from "../server_process.ts";
 import type { Case, Contender, Measurement, Scenario, Tools } from "../types.ts";
+import { measureBeside } from "./beside.ts";
 
 const program = (file: string) => new URL(`./durable/${file}`, import.meta.url).pathname;
 
@@ -81,35 +82,11 @@ function recovery(what: string, channelCount: number, channel: string): Case {
   };
 }
 
-/** Number of alternating measurements, since a disturbance affects both. */
-const PAIRS = 5;
-
 /** Measures deliveries in memory channels while others publish to durable channels or to memory channels. */
-async function measureBusyDisk({ load, seconds }: Tools): Promise<Measurement> {
+async function measureBusyDisk(tools: Tools): Promise<Measurement> {
   using folder = new Folder();
   await using server = await startServer(serverOn(folder.path));
-  await load.open(server.port, {
-    path: "/connection/websocket",
-    hello: ['{"connect":{},"id":1}\n{"subscribe":{"channel":"free:room"},"id":2}'],
-    ready: '"id":2,"subscribe"',
-    message: "",
-    ping: { frame: "{}", answer: "{}" },
-  }, 100);
-  const p99During = async (namespace: string) => {
-    await (await fetch(`http://127.0.0.1:${server.port}/busy/${namespace}`)).text();
-    const message = '{"publish":{"channel":"free:room","data":"$payload"},"id":3}';
-    const traffic = { message, payloadBytes: 64, senders: 1, inFlight: 1, deliveries: 100 };
-    const { p99 } = await load.drive({ pid: server.pid, ...traffic, warmUpSeconds: 0.5, seconds });
-    return p99;
-  };
-  const pairs: { p99: number; times: number }[] = [];
-  for (let i = 0; i < PAIRS; i++) {
-    const idle = await p99During("free");
-    const p99 = await p99During("kept");
-    pairs.push({ p99, times: p99 / idle });
-  }
-  await load.close();
-  return { figures: pairs.sort((a, b) => a.times - b.times)[PAIRS >> 1]!, notes: [] };
+  return await measureBeside(server, tools, { busy: "kept", quiet: "free" });
 }
 
 const busyDisk: Case = {

@@ -12,19 +12,34 @@ export interface NodeProcess extends AsyncDisposable {
   readonly child: Child;
 }
 
+/** How to start a node. */
+export interface NodeOptions {
+  readonly presenceMs?: number;
+  /** Its port. @default {a free one} */
+  readonly port?: number;
+  /** How far its clock is ahead. */
+  readonly aheadMs?: number;
+}
+
+/** Starts a node. */
+export async function startNode(
+  redisUrl: string,
+  { presenceMs = 60_000, port = 0, aheadMs = 0 }: NodeOptions = {},
+): Promise<NodeProcess> {
+  const child = new Child(new URL("children/node.ts", import.meta.url), {
+    args: [redisUrl, ...[TIMEOUT_MS, presenceMs, port, aheadMs].map(String)],
+  });
+  const url = await child.line();
+  return { url, child, [Symbol.asyncDispose]: () => child[Symbol.asyncDispose]() };
+}
+
 /** Starts nodes on the same Redis servers. */
 export async function startNodes(
   count: number,
   redisUrl: string,
-  presenceMs = 60_000,
+  options?: NodeOptions,
 ): Promise<NodeProcess[]> {
-  return await Promise.all(Array.from({ length: count }, async () => {
-    const child = new Child(new URL("children/node.ts", import.meta.url), {
-      args: [redisUrl, `${TIMEOUT_MS}`, `${presenceMs}`],
-    });
-    const url = await child.line();
-    return { url, child, [Symbol.asyncDispose]: () => child[Symbol.asyncDispose]() };
-  }));
+  return await Promise.all(Array.from({ length: count }, () => startNode(redisUrl, options)));
 }
 
 /** Disposes of all at the end of a block. */
@@ -52,6 +67,10 @@ export class Watcher implements AsyncDisposable {
   #ended = false;
   readonly #running: Promise<void>;
   #subscribed = false;
+  /** When its connections were closed, in milliseconds. */
+  readonly closedAt: number[] = [];
+  /** The number of leaves that it has seen. */
+  left = 0;
 
   constructor(channel: string, urls: readonly string[]) {
     this.#channel = channel;
@@ -79,7 +98,9 @@ export class Watcher implements AsyncDisposable {
         this.#client = client;
         this.#subscribe(client);
         while (!this.#ended) this.#handle(client, await client.nextJson(PATIENCE_MS * 2));
-      } catch { /* The next node. */ }
+      } catch {
+        this.closedAt.push(performance.now());
+      }
       this.#subscribed = false;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
@@ -102,7 +123,8 @@ export class Watcher implements AsyncDisposable {
     } else if (message.pub !== undefined) {
       this.#take(message.offset, message.data);
       this.#position = { ...this.#position!, offset: message.offset };
-    } else if (message.unsubscribed !== undefined) this.#subscribe(client);
+    } else if (message.leave !== undefined) this.left++;
+    else if (message.unsubscribed !== undefined) this.#subscribe(client);
     else if (message.error !== undefined) {
       setTimeout(() => client.socket.readyState === 1 && this.#subscribe(client), 30);
     }
@@ -121,21 +143,23 @@ export class Watcher implements AsyncDisposable {
   }
 }
 
-/** A client that publishes numbers without a pause, on any node, and records which were acknowledged. */
+/** A client that publishes numbers on any node, and records which were acknowledged. */
 export class Publisher implements AsyncDisposable {
   readonly acknowledged: number[] = [];
   errors = 0;
   readonly #channel: string;
   readonly #urls: readonly string[];
   readonly #base: number;
+  readonly #pauseMs: number;
   #ended = false;
   #client: Client | undefined;
   readonly #running: Promise<void>;
 
-  constructor(channel: string, urls: readonly string[], base: number) {
+  constructor(channel: string, urls: readonly string[], base: number, pauseMs = 5) {
     this.#channel = channel;
     this.#urls = urls;
     this.#base = base;
+    this.#pauseMs = pauseMs;
     this.#running = this.#run();
   }
 
@@ -154,7 +178,7 @@ export class Publisher implements AsyncDisposable {
             assert.equal(error, "unavailable");
             this.errors++;
           }
-          await new Promise((resolve) => setTimeout(resolve, 5));
+          await new Promise((resolve) => setTimeout(resolve, this.#pauseMs));
         }
       } catch { /* The next node. */ }
       await new Promise((resolve) => setTimeout(resolve, 20));

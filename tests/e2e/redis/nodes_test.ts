@@ -51,7 +51,7 @@ testWith(
     await server.ready();
     await using first = await startNode(server.url);
     await using second = await startNode(server.url);
-    const nodes = await startNodes(1, server.url, PRESENCE_MS);
+    const nodes = await startNodes(1, server.url, { presenceMs: PRESENCE_MS });
     await using _nodes = all(nodes);
 
     const watching = [await join(first.url, "ann"), await join(second.url, "bob")];

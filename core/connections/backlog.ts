@@ -8,13 +8,15 @@ export interface BacklogLimits {
 }
 
 /**
- * Bytes a transport may hold before frames wait here. Frames that wait here can be dropped. Frames in the runtime
- * cannot: Deno has no way to abort the socket of a reader that has stopped.
+ * Fills a transport no faster than it empties, and keeps the rest within a limit. Workers use it as text, so it uses
+ * nothing outside of itself.
  */
-const TRANSPORT_BYTES = 131_072;
-
-/** Fills a transport no faster than it empties, and keeps the rest within a limit. */
 export class Backlog {
+  /**
+   * Bytes a transport may hold before frames wait here. Frames that wait here can be dropped. Frames in the runtime
+   * cannot: Deno has no way to abort the socket of a reader that has stopped.
+   */
+  static readonly #transportBytes = 131_072;
   readonly transport: Transport;
   readonly #maxQueuedBytes: number;
   /** An upper bound of what the transport holds, refreshed only when it exceeds the room. */
@@ -91,7 +93,7 @@ export class Backlog {
   }
 
   get #room(): number {
-    return Math.min(TRANSPORT_BYTES, this.#maxQueuedBytes >> 1);
+    return Math.min(Backlog.#transportBytes, this.#maxQueuedBytes >> 1);
   }
 
   #hasRoom(): boolean {

@@ -6,11 +6,10 @@ export interface InboxLimits {
   readonly maxWaitingBytes: number;
 }
 
-/** What a message takes in memory in addition to its bytes. */
-const MESSAGE_BYTES = 64;
-
-/** A queue of messages, bounded by their bytes. */
+/** A queue of messages, bounded by their bytes. Workers use it as text, so it uses nothing outside of itself. */
 export class Inbox {
+  /** What a message takes in memory in addition to its bytes. */
+  static readonly messageBytes = 64;
   readonly #waiting: Message[] = [];
   /** Messages before this index were removed. */
   #start = 0;
@@ -28,7 +27,7 @@ export class Inbox {
 
   /** Adds a message. Returns `false` if it does not fit; a single one always fits. */
   push(message: Message): boolean {
-    const bytes = this.#bytes + message.length + MESSAGE_BYTES;
+    const bytes = this.#bytes + message.length + Inbox.messageBytes;
     if (bytes > this.#maxBytes && this.#bytes > 0) return false;
     this.#bytes = bytes;
     this.#waiting.push(message);
@@ -39,7 +38,7 @@ export class Inbox {
   shift(): Message | undefined {
     const message = this.#waiting[this.#start];
     if (message === undefined) return undefined;
-    this.#bytes -= message.length + MESSAGE_BYTES;
+    this.#bytes -= message.length + Inbox.messageBytes;
     if (++this.#start > this.#waiting.length >> 1) {
       this.#waiting.splice(0, this.#start);
       this.#start = 0;

@@ -5,30 +5,33 @@
  */
 
 import type { Clock } from "../contract/clock.ts";
-import { endConnection, pendingBytes, waitForAnswer } from "./socket_internals.ts";
+import type { SocketInternals } from "./socket_internals.ts";
 
-/** How often closing sockets are checked. */
-const SWEEP_MS = 1_000;
-
-/** Checks after which the connection of a silent client is ended, so three to four seconds. */
-const SWEEPS = 4;
-
-/** Ends the connections of clients that do not answer a close frame. They could go on sending for ever. */
+/**
+ * Ends the connections of clients that do not answer a close frame. They could go on sending for ever. Workers use it as
+ * text, so it uses nothing outside of itself.
+ */
 export class ClosingSockets {
+  /** How often closing sockets are checked. */
+  static readonly #sweepMs = 1_000;
+  /** Checks after which the connection of a silent client is ended, so three to four seconds. */
+  static readonly #sweeps = 4;
   /** By the number of checks that are left. */
   readonly #left = new Map<WebSocket, number>();
-  readonly #clock: Clock;
+  readonly #clock: Pick<Clock, "every">;
+  readonly #internals: SocketInternals;
   #cancel: (() => void) | undefined;
   #loopTurned = true;
 
-  constructor(clock: Clock) {
+  constructor(clock: Pick<Clock, "every">, internals: SocketInternals) {
     this.#clock = clock;
+    this.#internals = internals;
   }
 
   /** A close frame was sent. */
   add(socket: WebSocket): void {
-    this.#left.set(socket, SWEEPS);
-    this.#cancel ??= this.#clock.every(SWEEP_MS, () => this.#sweep());
+    this.#left.set(socket, ClosingSockets.#sweeps);
+    this.#cancel ??= this.#clock.every(ClosingSockets.#sweepMs, () => this.#sweep());
   }
 
   /** The socket is closed. */
@@ -40,7 +43,7 @@ export class ClosingSockets {
 
   /** Ends all of them now. */
   endAll(): void {
-    for (const socket of this.#left.keys()) end(socket);
+    for (const socket of this.#left.keys()) this.#end(socket);
   }
 
   #sweep(): void {
@@ -51,12 +54,12 @@ export class ClosingSockets {
     for (const [socket, left] of this.#left) {
       if (left > 1) this.#left.set(socket, left - 1);
       // Until a stuck reader takes its last frames, its connection cannot end and has to be counted.
-      else if (pendingBytes(socket) === 0) end(socket);
+      else if (this.#internals.pendingBytes(socket) === 0) this.#end(socket);
     }
   }
-}
 
-/** Ends a connection, at the latest when the client sends the next frame. */
-function end(socket: WebSocket): void {
-  if (!endConnection(socket)) waitForAnswer(socket, false);
+  /** Ends a connection, at the latest when the client sends the next frame. */
+  #end(socket: WebSocket): void {
+    if (!this.#internals.endConnection(socket)) this.#internals.waitForAnswer(socket, false);
+  }
 }

@@ -24,7 +24,7 @@ import type { Transport } from "../contract/transport.ts";
 import { ClosingSockets } from "./closing_sockets.ts";
 import { Handshakes } from "./handshakes.ts";
 import { Places } from "./places.ts";
-import { stopIdleTimer } from "./socket_internals.ts";
+import { internals, stopIdleTimer } from "./socket_internals.ts";
 import { rejectSocket, SocketTransport, upgradeWebSocket } from "./websocket.ts";
 
 /** The limits of all connections together and of each of them. */
@@ -84,7 +84,7 @@ export class Gate {
     this.#options = options;
     const { clock, log, limits } = options;
     this.#liveness = new Liveness(clock, limits);
-    this.#closing = new ClosingSockets(clock);
+    this.#closing = new ClosingSockets(clock, internals);
     this.#handshakes = new Handshakes(clock);
     this.memory = new MemoryGuard({
       clock,

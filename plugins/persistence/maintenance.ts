@@ -6,7 +6,7 @@
 
 import { PlugboardError } from "../../core/mod.ts";
 import type { Durability } from "./file.ts";
-import { sourceWorker } from "./source_worker.ts";
+import { sourceWorker } from "../shared/source_worker.ts";
 
 /** A task for a worker. */
 export type Task =

@@ -6,7 +6,7 @@
  */
 
 import { messageOf, PlugboardError } from "../../../core/mod.ts";
-import { sourceWorker } from "../source_worker.ts";
+import { sourceWorker } from "../../shared/source_worker.ts";
 import { type ReadAnswer, readerSource, type ReadRequest, type ReadResult, ROWS, STOP } from "./reader.ts";
 
 /** Runs one read at a time. */

@@ -7,7 +7,7 @@
 import { dirname } from "node:path";
 import { deserialize, serialize } from "node:v8";
 import { messageOf, PlugboardError } from "../../../core/mod.ts";
-import { sourceWorker } from "../source_worker.ts";
+import { sourceWorker } from "../../shared/source_worker.ts";
 import { type Executor, settle } from "./executor.ts";
 import { frame, framesIn } from "./frames.ts";
 import { type ReadAnswer, readerSource, type ReadRequest, type ReadResult } from "./reader.ts";

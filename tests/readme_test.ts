@@ -1,4 +1,4 @@
-/** Checks that the README is complete and correct. Its snippets run in `tests/e2e`. */
+/** Checks that the READMEs are complete and correct. Their snippets run in `tests/e2e`. */
 
 import assert from "node:assert/strict";
 import config from "../deno.json" with { type: "json" };
@@ -12,8 +12,15 @@ import { limitSettings, rateLimits } from "../plugins/rate_limits.ts";
 import { type MetricsRegistry, metricsRegistry, stats } from "../plugins/stats.ts";
 import { deno, root } from "./kit/example.ts";
 import { parsePrometheus } from "./kit/prometheus.ts";
-import { readme, section, snippets } from "./kit/readme.ts";
+import { readmes, section, snippets } from "./kit/readme.ts";
 
+const exists = (path: string | URL) => {
+  try {
+    return Deno.statSync(new URL(path, root)) !== undefined;
+  } catch {
+    return false;
+  }
+};
 const read = (path: string) => Deno.readTextFileSync(new URL(path, root));
 
 /** Asserts that the text contains every name as code. */
@@ -34,31 +41,52 @@ function membersOf(source: string, name: string): { member: string; fallback: st
   }));
 }
 
-Deno.test("the README's links are valid", () => {
-  const prose = readme.replaceAll(/^```.*?^```/gms, "");
-  const anchors = new Set(
-    [...prose.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
+/** What a README says outside of its code blocks. */
+const prose = (text: string) => text.replaceAll(/^```.*?^```/gms, "");
+
+/** The anchors of a README's headings. */
+function anchorsOf(text: string): Set<string> {
+  return new Set(
+    [...prose(text).matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
       heading!.toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-")
     ),
   );
-  const links = [...prose.matchAll(/\]\(([^)]+)\)/g)].map(([, link]) => link!);
-  assert(links.length > 20);
-  for (const link of links) {
-    if (link.startsWith("https://")) assert.doesNotThrow(() => new URL(link));
-    else if (link.startsWith("#")) assert(anchors.has(link.slice(1)), `no heading for ${link}`);
-    else assert(Deno.statSync(new URL(link, root)), link);
-  }
-});
+}
 
-Deno.test("the README's commands, files and packages exist", () => {
-  for (const [, task] of readme.matchAll(/deno(?:@\S+)? task (\w+)/g)) assert(task! in config.tasks, task);
-  for (const [path] of readme.matchAll(/\b(?:examples|core|plugins|tests)\/[\w/.]+\w/g)) {
-    assert(Deno.statSync(new URL(path, root)), path);
+for (const [path, text] of readmes) {
+  Deno.test(`the links of ${path} are valid`, () => {
+    for (const [, link] of prose(text).matchAll(/\]\(([^)]+)\)/g)) {
+      if (/^https?:/.test(link!)) {
+        assert.doesNotThrow(() => new URL(link!));
+        continue;
+      }
+      const { pathname, hash } = new URL(link!, new URL(path, root));
+      assert(Deno.statSync(pathname), link);
+      if (hash === "") continue;
+      assert(anchorsOf(Deno.readTextFileSync(pathname)).has(hash.slice(1)), `no heading for ${link}`);
+    }
+  });
+
+  Deno.test(`the commands, files and packages of ${path} exist`, () => {
+    for (const [, task] of text.matchAll(/deno(?:@\S+)? task (\w+)/g)) assert(task! in config.tasks, task);
+    for (const [named] of text.matchAll(/(?<![\w./])(?:examples|core|plugins|tests)\/[\w/.]+\w/g)) {
+      assert(exists(named) || exists(new URL(named, new URL(path, root))), named);
+    }
+    const pinned = Object.values(config.imports);
+    for (const [found, , name] of text.matchAll(/npm:((@?[\w-]+)@[\d.]+\d)/g)) {
+      assert(pinned.includes(found), `${found} is not the version that ${name} is pinned to`);
+    }
+  });
+}
+
+Deno.test("every README can be reached from the first", () => {
+  const found = new Set(["README.md"]);
+  for (const path of found) {
+    for (const [, link] of readmes.get(path)!.matchAll(/\]\(([^)#]+README\.md)/g)) {
+      found.add(new URL(link!, new URL(path, root)).pathname.slice(root.pathname.length));
+    }
   }
-  const pinned = Object.values(config.imports);
-  for (const [found, , name] of readme.matchAll(/npm:((@?[\w-]+)@[\d.]+\d)/g)) {
-    assert(pinned.includes(found), `${found} is not the version that ${name} is pinned to`);
-  }
+  assert.deepEqual([...readmes.keys()].filter((path) => !found.has(path)), []);
 });
 
 Deno.test("the README names every dependency, and says what it is for", () => {

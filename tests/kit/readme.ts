@@ -1,9 +1,22 @@
 import { root } from "./example.ts";
 
-/** The README's text. */
-export const readme = Deno.readTextFileSync(new URL("README.md", root));
+/** The READMEs and their texts. */
+export const readmes: ReadonlyMap<string, string> = new Map(
+  [
+    "README.md",
+    "core/README.md",
+    "plugins/README.md",
+    "plugins/protocols/README.md",
+    "examples/README.md",
+    "examples/deploy/README.md",
+    "tests/README.md",
+  ].map((path) => [path, Deno.readTextFileSync(new URL(path, root))]),
+);
 
-/** A code block of the README. */
+/** All of them together. */
+const all = [...readmes.values()].join("\n");
+
+/** A code block of a README. */
 export interface Snippet {
   /** The heading above it, or the bold word at the beginning of the paragraph before it. */
   readonly title: string;
@@ -12,7 +25,7 @@ export interface Snippet {
 }
 
 /** Returns the code blocks, in order. */
-export function snippets(text = readme): Snippet[] {
+export function snippets(text = all): Snippet[] {
   const found: Snippet[] = [];
   let title = "";
   let open: { language: string; lines: string[] } | undefined;
@@ -29,9 +42,9 @@ export function snippets(text = readme): Snippet[] {
   return found;
 }
 
-/** Returns the text below a heading, up to the next one of the same level. */
+/** Returns the text below a heading, up to the next one of its level. */
 export function section(heading: string): string {
-  const [, below] = readme.split(`\n## ${heading}\n`);
-  if (below === undefined) throw new Error(`The README has no section "${heading}"`);
-  return below.split("\n## ")[0]!;
+  const [, below] = all.split(`\n## ${heading}\n`);
+  if (below === undefined) throw new Error(`No README has the section "${heading}"`);
+  return below.split(/\n##? /)[0]!;
 }

@@ -24,6 +24,7 @@ import type { Plugin } from "../core/mod.ts";
 import { asset } from "./shared/asset.ts";
 import { defineDemo, type HomeDemo } from "./home/demo.ts";
 import channel from "./home/channel.js" with { type: "text" };
+import code from "./home/code.js" with { type: "text" };
 import dom from "./home/dom.js" with { type: "text" };
 import icon from "./home/icon.svg" with { type: "text" };
 import ideas from "./home/ideas.js" with { type: "text" };
@@ -59,6 +60,7 @@ export function home({ demo = false }: HomeOptions = {}): Plugin {
         "/home/icon.svg": asset("image/svg+xml", () => icon),
         "/home/main.js": asset("text/javascript", () => main),
         "/home/channel.js": asset("text/javascript", () => channel),
+        "/home/code.js": asset("text/javascript", () => code),
         "/home/ideas.js": asset("text/javascript", () => ideas),
         "/home/dom.js": asset("text/javascript", () => dom),
         "/centrifuge.js": asset("text/javascript", loadSdk, { "access-control-allow-origin": "*" }),

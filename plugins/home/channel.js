@@ -1,5 +1,6 @@
 /** The parts of the page about one channel: messages, presence and history. */
 
+import { fillCode } from "./code.js";
 import { $, element, nameOf, onSubmit, soon, textOf, words } from "./dom.js";
 
 const MAX_MESSAGES = 100;
@@ -20,6 +21,7 @@ export function channelParts(client) {
       client.removeSubscription(subscription);
     }
     $("channel").elements.channel.value = channel;
+    fillCode({ channel: JSON.stringify(channel) });
     $("another").href = location.href; // the second tab opens the same channel
     for (const id of ["feed", "people", "history"]) $(id).replaceChildren();
     $("channel-error").textContent = "";
@@ -47,6 +49,7 @@ export function channelParts(client) {
     else location.hash = encodeURIComponent(channel.value);
   });
   onSubmit($("publish"), $("publish-error"), async ({ text }) => {
+    if (client.state === "disconnected") throw new Error("Not published: this tab is not connected");
     const sent = text.value;
     await subscription.publish({ text: sent });
     if (text.value === sent) text.value = ""; // unless the user has typed on

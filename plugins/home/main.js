@@ -2,7 +2,8 @@
 
 import { Centrifuge } from "centrifuge";
 import { channelParts } from "./channel.js";
-import { $, element, onSubmit } from "./dom.js";
+import { addCopyButtons, fillCode } from "./code.js";
+import { $, onSubmit } from "./dom.js";
 import { ideasPart } from "./ideas.js";
 
 const TOKEN = "plugboard.token";
@@ -23,6 +24,13 @@ const OFFLINE = 0;
 
 let connectedBefore = false;
 
+/** What becomes of messages that are written now. */
+const WAITING = {
+  busy: "Waiting for the server. A message is sent if it is back within a few seconds.",
+  off: "You are offline. Connect to publish, and to get what you miss meanwhile.",
+  "sign-in": "Sign in to publish.",
+};
+
 function show(state, text) {
   $("status").dataset.state = state;
   $("status").textContent = text;
@@ -31,7 +39,8 @@ function show(state, text) {
   $("sign-in").hidden = state !== "sign-in";
   const hasToken = sessionStorage.getItem(TOKEN) !== null;
   $("sign-out").hidden = state !== "on" || !hasToken;
-  $("token-argument").textContent = hasToken || state === "sign-in" ? "  { token },\n" : "";
+  fillCode({ token: hasToken || state === "sign-in" ? ", { token }" : "" });
+  $("waiting").textContent = WAITING[state] ?? "";
 }
 
 client.on("connecting", () => show("busy", connectedBefore ? "Reconnecting …" : "Connecting …"));
@@ -75,24 +84,12 @@ $("offline").addEventListener(
   () => client.state === "disconnected" ? client.connect() : client.disconnect(),
 );
 
-/** Adds a button that copies the code. Browsers allow it only on secure pages. */
-function addCopyButton(figure) {
-  const code = figure.querySelector("pre");
-  if (code.scrollWidth > code.clientWidth) code.tabIndex = 0; // allows scrolling with the arrow keys
-  if (!navigator.clipboard) return;
-  const button = element("button", { type: "button", "aria-live": "polite" }, "Copy");
-  button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(code.textContent);
-    button.textContent = "Copied";
-    setTimeout(() => button.textContent = "Copy", 2_000);
-  });
-  figure.querySelector("figcaption").append(button);
-}
-
-for (const address of document.querySelectorAll("[data-at]")) {
-  address.textContent = ("ws" in address.dataset ? socketAt : at)(address.dataset.at);
-}
-for (const figure of document.querySelectorAll("figure")) addCopyButton(figure);
+fillCode({
+  sdk: at("centrifuge.js"),
+  socket: socketAt("connection/websocket"),
+  liveRows: at("live_rows.js"),
+});
+addCopyButtons();
 channelParts(client);
 ideasPart(client);
 client.connect();

@@ -79,7 +79,7 @@ testWith(
 
     await two.close();
     await people(one).nth(1).waitFor({ state: "detached" });
-    await one.getByText("1 client in this channel").waitFor();
+    await one.getByText("1 client here").waitFor();
     assert.deepEqual(browser.errors, []);
   },
 );
@@ -105,6 +105,64 @@ testWith("chromium", "a live query shows the same rows in both tabs", async (exe
   await one.getByRole("button", { name: "Add" }).click();
   await one.getByRole("alert").getByText("An idea has 1 to 60 letters.").waitFor();
   assert.deepEqual(browser.errors, []);
+});
+
+for (const viewport of [{ width: 1280, height: 800 }, { width: 400, height: 800 }]) {
+  testWith(
+    "chromium",
+    `B16 messages and people are on the first screen at ${viewport.width} pixels`,
+    async (executable) => {
+      await using server = await homeServer();
+      await using browser = await open(executable);
+      const page = await tab(await browser.context({ viewport }), server.url);
+      await people(page).nth(0).waitFor();
+      for (
+        const part of [
+          page.getByRole("button", { name: "Publish" }),
+          page.getByRole("log"),
+          people(page).nth(0),
+        ]
+      ) {
+        const { y, height } = (await part.boundingBox())!;
+        assert.ok(y + height <= viewport.height, await part.innerText());
+      }
+    },
+  );
+}
+
+testWith("chromium", "the code shows the chosen channel, and runs", async (executable) => {
+  await using server = await homeServer();
+  await using browser = await open(executable);
+  const context = await browser.context();
+  const page = await tab(context, server.url);
+  await page.getByLabel("Channel").fill('a "quoted" <b>room</b>');
+  await page.keyboard.press("Enter");
+  const code = await page.locator("#code-talk").textContent();
+  assert.match(code!, /newSubscription\("a \\"quoted\\" <b>room<\/b>", /);
+
+  const own = await context.newPage();
+  const said = own.waitForEvent("console", (line) => line.text() === "Hello");
+  const counted = own.waitForEvent("console", (line) => line.text() === "2 here");
+  await own.goto(`${server.url}/home/icon.svg`);
+  await own.evaluate((text) => import(`data:text/javascript,${encodeURIComponent(text)}`), code!);
+  await Promise.all([said, counted]);
+  await page.getByRole("log").getByText("Hello").waitFor();
+});
+
+testWith("chromium", "a tab without a connection says what becomes of a message", async (executable) => {
+  await using server = await homeServer();
+  await using browser = await open(executable);
+  const page = await tab(await browser.context(), server.url);
+  await page.getByRole("button", { name: "Go offline" }).click();
+  await page.getByText("You are offline. Connect to publish").waitFor();
+  await publish(page, "lost?");
+  await page.getByRole("alert").getByText("Not published: this tab is not connected.").waitFor();
+  assert.equal(await page.getByLabel("Message", { exact: true }).inputValue(), "lost?");
+  await page.getByRole("button", { name: "Connect" }).click();
+  await page.getByText("You are offline").waitFor({ state: "detached" });
+  await status(page, "Connected");
+  await page.getByRole("button", { name: "Publish" }).click();
+  await page.getByRole("log").getByText("lost?").waitFor();
 });
 
 testWith("chromium", "an offline tab receives the missed messages", async (executable) => {

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { PlugboardError } from "../../core/mod.ts";
+import { messageOf, PlugboardError } from "../../core/mod.ts";
+import { errorNumber } from "../shared/error_numbers.ts";
 
 /** An error as Centrifugo's clients get it. */
 export interface ApiError {
@@ -25,20 +26,8 @@ const TEXTS = {
   113: "conflict",
 } as const;
 
-const NUMBERS: Readonly<Record<string, keyof typeof TEXTS>> = {
-  unknown_channel: 102,
-  permission_denied: 103,
-  unauthorized: 103,
-  token_expired: 103,
-  method_not_found: 104,
-  limit_exceeded: 106,
-  bad_request: 107,
-  bad_close_code: 107,
-  not_available: 108,
-  too_many_requests: 111,
-  unrecoverable_position: 112,
-  conflict: 113,
-};
+/** Numbers that differ from those of clients: a backend signs in with each request, so it cannot renew its sign-in. */
+const OTHERS: Readonly<Record<number, keyof typeof TEXTS>> = { 101: 103, 105: 107, 109: 103, 110: 103 };
 
 /** HTTP statuses in the transport error mode. All others are 400. */
 const STATUSES: Readonly<Record<number, number>> = {
@@ -56,13 +45,11 @@ export const internalError: ApiError = { code: 100, message: TEXTS[100] };
 
 /** Returns an error that a caller has caused; `undefined` for a failure of the server. */
 export function apiError(error: unknown): ApiError | undefined {
-  if (!(error instanceof PlugboardError)) return undefined;
-  // An error of the app's own method.
-  if (error.code === "rpc_error" && "number" in error) {
-    return { code: Number(error.number), message: error.message };
-  }
-  const code = NUMBERS[error.code];
-  return code && { code, message: TEXTS[code] };
+  const number = errorNumber(error);
+  if (number === undefined || number === internalError.code) return undefined;
+  if ("number" in (error as PlugboardError)) return { code: number, message: messageOf(error) };
+  const code = OTHERS[number] ?? number as keyof typeof TEXTS;
+  return { code, message: TEXTS[code] };
 }
 
 /** Returns the HTTP status of an error in the transport error mode. */

@@ -21,10 +21,12 @@ const STATUSES: Readonly<Record<string, number>> = {
   too_many_rooms: 409,
   ambiguous_session: 409,
   conflict: 409,
+  constraint: 409,
   too_large: 413,
   connection_limit: 429,
   too_many_requests: 429,
   unavailable: 503,
+  overloaded: 503,
 };
 
 /** When to retry if the error does not say. */

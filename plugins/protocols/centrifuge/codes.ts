@@ -4,8 +4,9 @@
  * @module
  */
 
-import { type CloseCode, closeCode, closeCodes, PlugboardError } from "../../../core/mod.ts";
+import { type CloseCode, closeCode, closeCodes, messageOf, PlugboardError } from "../../../core/mod.ts";
 import { BackendError } from "../../shared/backend_error.ts";
+import { errorNumber } from "../../shared/error_numbers.ts";
 
 /** Close codes that only this protocol uses. The SDK reconnects below 3500. */
 export const disconnects = {
@@ -61,30 +62,6 @@ export interface ErrorReply {
   readonly temporary: boolean;
 }
 
-const NUMBERS: ReadonlyMap<string, number> = new Map([
-  ["internal", 100],
-  ["timeout", 100],
-  ["unavailable", 100],
-  ["overloaded", 100],
-  ["unauthorized", 101],
-  ["unknown_channel", 102],
-  ["permission_denied", 103],
-  ["invalid_token", 103], // of a subscription; for a sign-in it is a disconnect
-  ["method_not_found", 104],
-  ["already_subscribed", 105],
-  ["limit_exceeded", 106],
-  ["bad_request", 107],
-  ["bad_sql", 107],
-  ["bad_parameter", 107],
-  ["not_a_read", 107],
-  ["refused_sql", 107],
-  ["not_available", 108],
-  ["token_expired", 109],
-  ["expired", 110],
-  ["too_many_requests", 111],
-  ["unrecoverable_position", 112],
-]);
-
 const TEMPORARY: ReadonlySet<number> = new Set([100, 111]);
 
 /** The reply for every failure of the server. */
@@ -92,13 +69,10 @@ export const internalError: ErrorReply = { code: 100, message: "internal server 
 
 /** Returns the reply for an error that a service threw for the client to see, or `undefined` for any other. */
 export function errorReply(error: unknown): ErrorReply | undefined {
-  if (!(error instanceof PlugboardError)) return undefined;
-  const { code, message } = error;
-  // An error of the application has a number of its own.
-  if (error instanceof BackendError) return { code: error.number, message, temporary: error.temporary };
-  const own = code === "rpc_error" && "number" in error ? Number(error.number) : undefined;
-  const number = own ?? NUMBERS.get(code);
-  return number === undefined ? undefined : { code: number, message, temporary: TEMPORARY.has(number) };
+  const code = errorNumber(error);
+  if (code === undefined) return undefined;
+  const temporary = error instanceof BackendError ? error.temporary : TEMPORARY.has(code);
+  return { code, message: messageOf(error), temporary };
 }
 
 /** Returns the code that ends the connection of a one-way client, which gets no replies. */

@@ -19,6 +19,7 @@ import { persistence } from "@plugboard/server/persistence";
 import { rateLimits } from "@plugboard/server/rate_limits";
 import { sqliteBroker } from "@plugboard/server/sqlite_broker";
 import { trace } from "@plugboard/server/trace";
+import { look } from "./look/look.ts";
 import page from "./chat.html" with { type: "text" };
 
 const { PORT, HOST, DATA_DIR, TRACE } = loadSettings({
@@ -48,13 +49,14 @@ server.use(chat({
   }),
 }));
 
+server.use(look);
 server.use({
   name: "page",
   routes: (app) =>
     void app.get("/", (c) => {
       const nonce = crypto.randomUUID();
       // Only the page's own script runs, whatever the messages contain.
-      const policy = `default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; ` +
+      const policy = `default-src 'none'; connect-src 'self'; style-src 'self'; img-src 'self'; ` +
         `script-src 'nonce-${nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
       return c.html(page.replace("{{nonce}}", nonce), 200, { "content-security-policy": policy });
     }),

@@ -16,6 +16,7 @@ import { channels } from "@plugboard/server/channels";
 import { json } from "@plugboard/server/json";
 import { logging } from "@plugboard/server/logging";
 import { presence } from "@plugboard/server/presence";
+import { look } from "./look/look.ts";
 import page from "./hono_app.html" with { type: "text" };
 
 const { PORT } = loadSettings({ PORT: setting.integer(8084, "Port to listen on") });
@@ -26,6 +27,7 @@ const userOf = (headers: Headers) => sessions.get(parse(headers.get("cookie") ??
 
 const realtime = new Server({ port: false });
 realtime.use(logging());
+realtime.use(look);
 const access = realtime.use(auth({
   signIn({ headers }) {
     const user = userOf(headers);
@@ -54,7 +56,9 @@ app.post("/posts", async (c) => {
   const { receivers } = await bus.publish("posts", { user, text });
   return c.json({ receivers }, 201);
 });
-app.all("/realtime", (c) => realtime.fetch(c.req.raw, c.env));
+for (const path of ["/realtime", "/style.css", "/icon.svg"]) {
+  app.all(path, (c) => realtime.fetch(c.req.raw, c.env));
+}
 
 await run(realtime);
 Deno.serve({ port: PORT, hostname: "127.0.0.1" }, app.fetch);

@@ -14,6 +14,7 @@ import { mutations } from "@plugboard/server/mutations";
 import { persistence } from "@plugboard/server/persistence";
 import { json } from "@plugboard/server/json";
 import { rpc, RpcError } from "@plugboard/server/rpc";
+import { look } from "./look/look.ts";
 import page from "./orders.html" with { type: "text" };
 
 const { PORT, DATABASE } = loadSettings({
@@ -31,6 +32,7 @@ server.use(json({ channels: bus, rpc: methods }));
 
 const STATUSES = ["pending", "shipped"];
 
+server.use(look);
 server.use({
   name: "orders",
   async start() {

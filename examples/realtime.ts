@@ -12,6 +12,7 @@ import { logging } from "@plugboard/server/logging";
 import { persistence } from "@plugboard/server/persistence";
 import { RealtimeServer } from "@plugboard/server/realtime_server";
 import { SignJWT } from "jose";
+import { look } from "./look/look.ts";
 import page from "./realtime.html" with { type: "text" };
 
 const { PORT, JWT_SECRET } = loadSettings({
@@ -96,6 +97,7 @@ function tokenFor(name: string): Promise<string> {
   return token.setExpirationTime("1 minute").sign(new TextEncoder().encode(secret));
 }
 
+server.use(look);
 server.use({
   name: "realtime_example",
   async start() {

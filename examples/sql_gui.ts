@@ -17,6 +17,7 @@ import { logging } from "@plugboard/server/logging";
 import { persistence, type Value } from "@plugboard/server/persistence";
 import { type Caller, rpc, RpcError } from "@plugboard/server/rpc";
 import { type RunningQuery, sqlEvents } from "@plugboard/server/sql_events";
+import { look } from "./look/look.ts";
 import page from "./sql_gui.html" with { type: "text" };
 
 const { PORT, DATABASE } = loadSettings({
@@ -37,6 +38,7 @@ server.use(json({ channels: bus, rpc: methods, access }));
 /** The latest query of each client. Its rows are fetched when it is complete. */
 const latest = new Map<Connection, RunningQuery>();
 
+server.use(look);
 server.use({
   name: "sql_gui",
   start: () =>
@@ -53,9 +55,10 @@ server.use({
   routes: (app) =>
     void app.get("/", (c) => {
       const nonce = crypto.randomUUID();
-      const policy = `default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; ` +
+      const policy =
+        `default-src 'none'; connect-src 'self'; style-src 'self' 'nonce-${nonce}'; img-src 'self'; ` +
         `script-src 'nonce-${nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
-      return c.html(page.replace("{{nonce}}", nonce), 200, { "content-security-policy": policy });
+      return c.html(page.replaceAll("{{nonce}}", nonce), 200, { "content-security-policy": policy });
     }),
 });
 

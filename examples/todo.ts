@@ -16,6 +16,7 @@ import core from "tinybase/min" with { type: "text" };
 import browser from "tinybase/min/persisters/persister-browser" with { type: "text" };
 import tabs from "tinybase/min/synchronizers/synchronizer-broadcast-channel" with { type: "text" };
 import ws from "tinybase/min/synchronizers/synchronizer-ws-client" with { type: "text" };
+import { look } from "./look/look.ts";
 import page from "./todo.html" with { type: "text" };
 
 const { PORT, DATA_DIR } = loadSettings({
@@ -33,14 +34,16 @@ server.use(tinybase({
 /** TinyBase's modules, by the names in the page's import map. */
 const modules = { core, browser, tabs, ws };
 
+server.use(look);
 server.use({
   name: "todo",
   routes(app) {
     app.get("/", (c) => {
       const nonce = crypto.randomUUID();
       // Only the page's own script can run, whatever text users enter.
-      const policy = `default-src 'none'; script-src 'self' 'nonce-${nonce}'; style-src 'nonce-${nonce}'; ` +
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+      const policy =
+        `default-src 'none'; script-src 'self' 'nonce-${nonce}'; style-src 'self' 'nonce-${nonce}'; ` +
+        "connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
       return c.html(page.replaceAll("{{nonce}}", nonce), 200, { "content-security-policy": policy });
     });
     for (const [name, text] of Object.entries(modules)) {

@@ -285,8 +285,13 @@ testWith(
       );
       assert.equal(await page.title(), "Chat");
 
+      assert.deepEqual(await page.locator("#people li").allTextContents(), ["<i>Eve</i>", "Pa<u>ge</u>"]);
+      eve.send("/typing");
+      await page.getByText("<i>Eve</i> is typing …").waitFor();
+
       await page.fill("#text", "Hello from the page");
       await page.getByText("Send").click();
+      assert.equal((await eve.nextJson()).Content, "Pa<u>ge</u> is typing");
       assert.equal((await eve.nextJson()).Content, "Hello from the page");
     } finally {
       await browser.close();

@@ -82,6 +82,15 @@ Deno.test("C01 the room general exists from the start", async () => {
   assert.equal(alice.waiting, 0);
 });
 
+Deno.test("the users of a room are listed, one name for each connection", async () => {
+  await using server = await chatServer();
+  await using _a = await server.join("Ann");
+  await using _b = await server.join("Bob");
+  await until("both to be there", async () => (await server.get("/rooms/general/users")).body.length === 2);
+  assert.deepEqual((await server.get("/rooms/general/users")).body, ["Ann", "Bob"]);
+  assert.equal((await server.get("/rooms/none/users")).status, 404);
+});
+
 Deno.test("C02 POST /rooms creates a room, GET /rooms lists it, and clients can enter it", async () => {
   await using server = await chatServer();
   const made = await server.post({ name: "Tech Talk" });

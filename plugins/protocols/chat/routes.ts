@@ -60,6 +60,12 @@ export function addRoutes(app: App, parts: RouteParts): void {
     return room === undefined ? roomNotFound() : c.json(room);
   });
 
+  app.get(`${base}/rooms/:id/users`, (c) => {
+    const id = c.req.param("id");
+    if (rooms.getRoom(id) === undefined) return roomNotFound();
+    return c.json(Array.from(rooms.getRoomClients(id), ({ username }) => username));
+  });
+
   app.delete(`${base}/rooms/:id`, async (c) => {
     const id = c.req.param("id");
     if (rooms.getRoom(id) === undefined) return roomNotFound();

@@ -84,7 +84,7 @@ testWith(
       assert.equal(await two.evaluate(`${root}.scrollWidth - ${root}.clientWidth`), 0);
       await two.emulateMedia({ colorScheme: "dark" });
       const ground = await two.evaluate(`getComputedStyle(${root}).backgroundColor`);
-      assert.equal(ground, "rgb(17, 21, 26)");
+      assert.equal(ground, "rgb(16, 21, 20)");
     } finally {
       await browser.close();
       await Deno.remove(folder, { recursive: true });

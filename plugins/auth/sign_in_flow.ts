@@ -121,6 +121,16 @@ export function signInFlow(parts: SignInFlowParts): SignInFlow {
     return await sign.signIn({ token, url, headers, ip: conn.ip }) ?? byRequest(conn);
   }
 
+  /** Checks an API key in the headers that a client sends by a message, since a browser cannot send them. */
+  async function byKey(conn: Connection, { about }: ConnectOptions): Promise<SignIn | undefined> {
+    const apiKey = Object.entries(about?.headers ?? {}).find(([name]) => name.toLowerCase() === "x-api-key")
+      ?.[1];
+    const { url = "", headers = new Headers() } = pending.get(conn) ?? {};
+    return typeof apiKey === "string" && apiKey !== ""
+      ? await sign.signIn({ apiKey, url, headers, ip: conn.ip })
+      : undefined;
+  }
+
   /** Returns the sign-in by the credentials of the request. */
   function byRequest(conn: Connection, user?: string): SignIn {
     const upgrade = pending.get(conn);
@@ -181,7 +191,7 @@ export function signInFlow(parts: SignInFlowParts): SignInFlow {
     async connect(conn, options = {}) {
       const { token, user } = options;
       const signIn = await byMessageAndBackend(conn, options) ??
-        (token ? await byToken(conn, token) : byRequest(conn, user));
+        (token ? await byToken(conn, token) : await byKey(conn, options) ?? byRequest(conn, user));
       begin(conn, signIn, options);
       return signIn;
     },

@@ -19,14 +19,15 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
 import type { Plugin } from "../core/mod.ts";
 import { asset } from "./shared/asset.ts";
+import { pagePolicy } from "./shared/page_policy.ts";
+import theme from "./shared/theme.css" with { type: "text" };
 import { defineDemo, type HomeDemo } from "./home/demo.ts";
 import channel from "./home/channel.js" with { type: "text" };
 import code from "./home/code.js" with { type: "text" };
 import dom from "./home/dom.js" with { type: "text" };
-import icon from "./home/icon.svg" with { type: "text" };
+import icon from "./shared/icon.svg" with { type: "text" };
 import ideas from "./home/ideas.js" with { type: "text" };
 import main from "./home/main.js" with { type: "text" };
 import page from "./home/page.html" with { type: "text" };
@@ -55,8 +56,8 @@ export function home({ demo = false }: HomeOptions = {}): Plugin {
     routes(app) {
       const html = page.replace("{{demo}}", demo ? "on" : "off");
       const files = {
-        "/": asset("text/html", () => html, { "content-security-policy": policyOf(html) }),
-        "/home/style.css": asset("text/css", () => style),
+        "/": asset("text/html", () => html, { "content-security-policy": pagePolicy(html) }),
+        "/home/style.css": asset("text/css", () => theme + style),
         "/home/icon.svg": asset("image/svg+xml", () => icon),
         "/home/main.js": asset("text/javascript", () => main),
         "/home/channel.js": asset("text/javascript", () => channel),
@@ -75,12 +76,4 @@ export function home({ demo = false }: HomeOptions = {}): Plugin {
 async function loadSdk(): Promise<string> {
   const { default: text } = await import("centrifuge", { with: { type: "text" } });
   return text;
-}
-
-/** Returns a policy that runs only the page's own scripts. The only inline script is the import map. */
-function policyOf(html: string): string {
-  const [importMap = ""] = html.match(/(?<=<script type="importmap">)[^<]*/) ?? [];
-  const hash = createHash("sha256").update(importMap).digest("base64");
-  return `default-src 'none'; script-src 'self' 'sha256-${hash}'; style-src 'self'; img-src 'self'; ` +
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 }

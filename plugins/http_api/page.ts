@@ -1,5 +1,6 @@
 import type { App } from "../../core/mod.ts";
 import { asset } from "../shared/asset.ts";
+import theme from "../shared/theme.css" with { type: "text" };
 import page from "./page.html" with { type: "text" };
 import script from "./page.js" with { type: "text" };
 import style from "./page.css" with { type: "text" };
@@ -19,7 +20,7 @@ export function addPage(app: App, path: string, document: () => object): void {
   const files = {
     [path]: asset("text/html", () => html, { "content-security-policy": POLICY }),
     [`${path}/openapi.json`]: asset("application/json", () => JSON.stringify(document())),
-    [`${path}/page.css`]: asset("text/css", () => style),
+    [`${path}/page.css`]: asset("text/css", () => theme + style),
     [`${path}/page.js`]: asset("text/javascript", () => script),
   };
   for (const [route, answer] of Object.entries(files)) app.get(route, (c) => answer(c.req.raw));

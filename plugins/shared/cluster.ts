@@ -31,6 +31,9 @@ export interface Cluster {
   ): Promise<Answers>;
 }
 
+/** Services without a cluster name this node alike. */
+const THIS_NODE = crypto.randomUUID();
+
 /**
  * Creates a cluster of this node alone, which calls the answer directly.
  *
@@ -44,7 +47,7 @@ export interface Cluster {
  * ```
  */
 export function localCluster(): Cluster {
-  const node = crypto.randomUUID();
+  const node = THIS_NODE;
   const topics = new Map<string, Answer>();
   return {
     node,

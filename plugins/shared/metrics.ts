@@ -25,6 +25,8 @@ export interface Histogram {
   sum(...labels: readonly string[]): number;
   /** Estimates a quantile over all labels from the buckets; 0 without observations. */
   quantile(q: number): number;
+  /** Returns the observations of each bucket over all labels. The last number counts those above all bounds. */
+  buckets(): number[];
 }
 
 /** Creates metrics. */
@@ -48,6 +50,8 @@ export interface MetricsRegistry extends Metrics {
   render(): string;
   /** Returns the values of counters and gauges and the counts of histograms, each summed over its labels. */
   totals(): Record<string, number>;
+  /** Returns the values of a counter or gauge for each set of label values; none for an unknown name. */
+  values(name: string): readonly (readonly [labels: readonly string[], value: number])[];
 }
 
 /** Histogram bounds for times in seconds, from 0.1 ms to 10 s. */
@@ -64,6 +68,7 @@ interface Metric {
   readonly help: string;
   lines(name: string): Iterable<string>;
   total(): number;
+  values(): Iterable<readonly [labels: readonly string[], value: number]>;
 }
 
 /** The values of a metric by label values. */
@@ -95,6 +100,10 @@ class Series<T> {
     if (labels.length === 0) return Array.from(this.#values.values(), ([, value]) => value);
     const found = this.#values.get(labels.join("\0"));
     return found === undefined ? [] : [found[1]];
+  }
+
+  entries(): Iterable<readonly [labels: readonly string[], value: T]> {
+    return this.#values.values();
   }
 
   *rendered(): Iterable<readonly [labels: string, value: T]> {
@@ -136,6 +145,7 @@ export function metricsRegistry(): MetricsRegistry {
         kind: "counter",
         help,
         total: value,
+        values: () => Array.from(series.entries(), ([labels, { value }]) => [labels, value] as const),
         *lines(name) {
           for (const [labels, { value }] of series.rendered()) yield `${name}${labels} ${value}`;
         },
@@ -146,10 +156,16 @@ export function metricsRegistry(): MetricsRegistry {
     histogram(name, help, bounds, labels = []) {
       const series = new Series<Buckets>(labels, () => ({ counts: bounds.map(() => 0), sum: 0, count: 0 }));
       const count = (...labels: readonly string[]) => sumOf(series.find(labels), ({ count }) => count);
+      function bucketsOf(): number[] {
+        const all = series.find([]);
+        const inside = bounds.map((_, i) => sumOf(all, ({ counts }) => counts[i]!));
+        return [...inside, count() - sumOf(inside, (each) => each)];
+      }
       register(name, {
         kind: "histogram",
         help,
         total: count,
+        values: () => [],
         *lines(name) {
           for (const [labels, { counts, sum, count }] of series.rendered()) {
             const prefix = labels === "" ? "{" : `${labels.slice(0, -1)},`;
@@ -173,7 +189,8 @@ export function metricsRegistry(): MetricsRegistry {
         },
         count,
         sum: (...labels) => sumOf(series.find(labels), ({ sum }) => sum),
-        quantile: (q) => quantileOf(bounds, series.find([]), q),
+        quantile: (q) => quantileOf(bounds, bucketsOf(), q),
+        buckets: bucketsOf,
       };
     },
 
@@ -187,6 +204,7 @@ export function metricsRegistry(): MetricsRegistry {
         kind: name.endsWith("_total") ? "counter" : "gauge",
         help,
         total: () => sumOf(values(), ([, value]) => value),
+        values,
         *lines(name) {
           for (const [each, value] of values()) yield `${name}${renderLabels(labels, each)} ${value}`;
         },
@@ -201,6 +219,8 @@ export function metricsRegistry(): MetricsRegistry {
       ]);
       return lines.flat().join("\n") + "\n";
     },
+
+    values: (name) => [...metrics.get(name)?.values() ?? []],
 
     totals: () =>
       Object.fromEntries(Array.from(metrics, ([name, { kind, total }]) => [
@@ -217,13 +237,16 @@ function renderLabels(names: readonly string[], values: readonly string[]): stri
   return `{${names.map((name, i) => `${name}="${escape(values[i] ?? "")}"`).join()}}`;
 }
 
-/** Interpolates within the bucket that contains the quantile. */
-function quantileOf(bounds: readonly number[], all: readonly Buckets[], q: number): number {
-  const rank = q * sumOf(all, ({ count }) => count);
+/**
+ * Estimates a quantile from the observations of each bucket, as {@linkcode Histogram.buckets} returns them: interpolates
+ * within the bucket that contains it. 0 without observations.
+ */
+export function quantileOf(bounds: readonly number[], buckets: readonly number[], q: number): number {
+  const rank = q * sumOf(buckets, (each) => each);
   if (rank === 0) return 0;
   let cumulative = 0;
   for (const [i, bound] of bounds.entries()) {
-    const inside = sumOf(all, ({ counts }) => counts[i]!);
+    const inside = buckets[i]!;
     if (cumulative + inside >= rank) {
       const from = i === 0 ? 0 : bounds[i - 1]!;
       return from + (bound - from) * (rank - cumulative) / inside;

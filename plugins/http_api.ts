@@ -39,10 +39,12 @@ import { publishingMethods } from "./http_api/publishing.ts";
 import { readingMethods } from "./http_api/reading.ts";
 import { addRoutes } from "./http_api/routes.ts";
 import { schedulingMethods } from "./http_api/scheduling.ts";
+import { watchingMethods } from "./http_api/watching.ts";
 import { webhookMethods } from "./http_api/webhooks.ts";
 import { addPage } from "./http_api/page.ts";
 import type { Method } from "./http_api/types.ts";
 import type { LiveQueries } from "./live_queries.ts";
+import type { Logging } from "./logging.ts";
 import type { Store } from "./persistence.ts";
 import type { Presence } from "./presence.ts";
 import type { Rpc } from "./rpc.ts";
@@ -70,7 +72,9 @@ export interface HttpApiOptions {
   /** The database. @default {none} */
   store?: Pick<Store, "all" | "table" | "backup">;
   /** The statistics. @default {none} */
-  stats?: Pick<Stats, "summary">;
+  stats?: Pick<Stats, "summary" | "figures" | "metrics">;
+  /** The latest warnings and errors. @default {not available} */
+  log?: Pick<Logging, "recent">;
   /** Publishes later. @default {not available} */
   schedule?: Schedule;
   /** Whose dead letters are listed and retried. @default {none} */
@@ -90,7 +94,7 @@ export interface HttpApiOptions {
 /** Serves the API. */
 export function httpApi(options: HttpApiOptions): Plugin {
   const { channels, access, presence, rpc, queries, store, stats, schedule, backups } = options;
-  const { webhooks } = options;
+  const { webhooks, log } = options;
   const { cluster = localCluster() } = options;
   const { path = "/api", maxBodyBytes = 1_048_576, readTimeoutMs = 30_000 } = options;
   const check = checkOptions("http_api");
@@ -116,7 +120,8 @@ export function httpApi(options: HttpApiOptions): Plugin {
     batchMethod(commands),
     ...schedulingMethods(schedule),
     ...webhookMethods(webhooks),
-    ...operatingMethods({ access, queries, store, stats, backups, wallTime: () => clock().wallTime() }),
+    ...operatingMethods({ access, queries, store, backups, wallTime: () => clock().wallTime() }),
+    ...watchingMethods({ cluster, stats, log, problems: () => host?.problems ?? [] }),
   ];
   for (const method of all) methods.set(method.name, method);
 
@@ -126,7 +131,8 @@ export function httpApi(options: HttpApiOptions): Plugin {
       host = given;
       startedAt = given.clock.monotonicTime();
       const uptime = () => Math.floor((given.clock.monotonicTime() - startedAt) / 1000);
-      end = answerQuestions(cluster, channels, uptime);
+      const figures = (after: number) => stats?.figures(after) ?? [];
+      end = answerQuestions(cluster, channels, { uptime, figures });
     },
     stop() {
       end();

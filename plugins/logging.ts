@@ -42,6 +42,31 @@ export interface LoggingOptions {
   secretNames?: readonly string[];
 }
 
+/** A record that was written, without secrets. */
+export interface Logged {
+  /** Counts the records. */
+  readonly id: number;
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  /** The severity. */
+  readonly level: LogLevel;
+  /** The plugin's name, or `kernel`. */
+  readonly plugin: string;
+  /** The message. */
+  readonly message: string;
+  /** Structured data. */
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** What logging offers to other plugins. */
+export interface Logging {
+  /** Returns the latest warnings and errors that were written, at most 200, the oldest first. */
+  recent(): readonly Logged[];
+}
+
+/** How many warnings and errors are remembered. */
+const MAX_RECENT = 200;
+
 const LEVELS = ["debug", "info", "warn", "error"] as const satisfies readonly LogLevel[];
 const LOGTAPE_LEVELS = { debug: "debug", info: "info", warn: "warning", error: "error" } as const;
 
@@ -54,7 +79,7 @@ export function logging({
   write = (line) => console.log(line),
   maxRepeats = 50,
   secretNames = [],
-}: LoggingOptions = {}): Plugin {
+}: LoggingOptions = {}): Plugin<Logging> {
   const check = checkOptions("logging");
   check.oneOf("level", level, LEVELS);
   check.oneOf("format", format, ["auto", "pretty", "json"]);
@@ -68,6 +93,8 @@ export function logging({
   const threshold = LEVELS.indexOf(level);
   const writer = new PlainWriter({ maxText: 1_000, maxTotal: 10_000, secretNames });
   const output = logger === undefined ? lineOutput(format, write) : loggerOutput(logger);
+  const recent: Logged[] = [];
+  let count = 0;
   let clock = systemClock;
 
   const withinLimit = getThrottlingFilter({
@@ -87,6 +114,7 @@ export function logging({
 
   return {
     name: "logging",
+    api: { recent: () => recent },
     start(host) {
       clock = host.clock;
     },
@@ -101,7 +129,18 @@ export function logging({
       };
       if (level !== "debug" && !withinLimit(record)) return;
       const stacks = level === "debug" || level === "error";
-      output.write({ ...record, properties: writer.fields(fields, stacks) });
+      const properties = writer.fields(fields, stacks);
+      output.write({ ...record, properties });
+      if (level !== "warn" && level !== "error") return;
+      recent.push({
+        id: ++count,
+        time: record.timestamp,
+        level,
+        plugin,
+        message: record.rawMessage as string,
+        fields: properties,
+      });
+      if (recent.length > MAX_RECENT) recent.shift();
     },
     stop() {
       withinLimit[Symbol.dispose]();

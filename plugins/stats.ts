@@ -32,10 +32,12 @@ import type { Channels, ChannelStats } from "./channels.ts";
 import { isLoopback } from "./shared/client_ip.ts";
 import { type HealthCheck, healthResponse } from "./shared/health.ts";
 import { type MetricsRegistry, metricsRegistry } from "./shared/metrics.ts";
+import type { Figures } from "./stats/figures.ts";
 import { History } from "./stats/history.ts";
 import { measure } from "./stats/measure.ts";
 import { exportByOpenTelemetry } from "./stats/otel.ts";
 
+export type { Figures } from "./stats/figures.ts";
 export {
   type Counter,
   type Histogram,
@@ -87,6 +89,10 @@ export interface Stats {
   addMetrics(app: App): void;
   /** Returns totals and rates, as in `/api/stats`. */
   summary(): StatsSummary;
+  /** Returns the figures of each of the last 600 seconds, or of those after a time, the oldest first. */
+  figures(after?: number): readonly Figures[];
+  /** Calls back with the figures of each second. Returns the function that ends it. */
+  onFigures(listener: (figures: Figures) => void): () => void;
   /** Returns the active channels, or one. */
   channelStats(channel?: string): ChannelStats[];
   /** Returns the open connections, or one. */
@@ -109,9 +115,10 @@ export interface StatsSummary {
 export function stats(options: StatsOptions): Plugin<Stats> {
   const { channels, metrics = metricsRegistry(), checks = [], otel = false, serveMetrics = true } = options;
   const { allow = (_request, ip) => isLoopback(ip) } = options;
-  const { extension, latency, refused, start: startMeasuring, hooks } = measure(metrics, channels);
+  const { extension, latency, refused, start: startMeasuring, takeLag, hooks } = measure(metrics, channels);
   const stopExtension = channels.extend(extension);
   const history = new History();
+  const listeners = new Set<(figures: Figures) => void>();
   let host: Host | undefined;
   let stops: (() => void)[] = [];
   const connections = (): ReadonlySet<Connection> => host?.connections ?? new Set();
@@ -135,6 +142,11 @@ export function stats(options: StatsOptions): Plugin<Stats> {
       rates: { "1s": history.rates(1), "10s": history.rates(10), "60s": history.rates(60) },
       publishLatencyMs: { p50: ms(0.5), p99: ms(0.99), p999: ms(0.999) },
     };
+  }
+
+  function sample(time: number): void {
+    const figures = history.add({ time, totals: metrics.totals() }, takeLag(), latency.buckets());
+    if (figures !== undefined) { for (const listener of listeners) listener(figures); }
   }
 
   function health(): Response {
@@ -175,6 +187,11 @@ export function stats(options: StatsOptions): Plugin<Stats> {
         addMetricsRoutes(app);
       },
       summary,
+      figures: (after = 0) => history.figures.filter(({ time }) => time > after),
+      onFigures(listener) {
+        listeners.add(listener);
+        return () => void listeners.delete(listener);
+      },
       channelStats: (channel) => channels.localStats(channel),
       clientInfo: (id) => [...connections()].filter((conn) => id === undefined || conn.id === id).map(infoOf),
       activeConnections: () => connections().size,
@@ -184,7 +201,7 @@ export function stats(options: StatsOptions): Plugin<Stats> {
       const { clock } = given;
       stops = [
         startMeasuring(given),
-        clock.every(1_000, () => history.add({ time: clock.wallTime(), totals: metrics.totals() })),
+        clock.every(1_000, () => sample(clock.wallTime())),
         otel ? exportByOpenTelemetry(metrics) : () => {},
       ];
     },

@@ -7,6 +7,7 @@
 import { PlugboardError } from "../../core/mod.ts";
 import type { Channels, Client, Cluster } from "../channels.ts";
 import { Slices } from "../shared/slices.ts";
+import type { Figures } from "../stats.ts";
 import { FirstItems } from "./first_items.ts";
 import { globMatcher } from "./glob.ts";
 
@@ -60,12 +61,17 @@ export type LocalChannels = Pick<Channels, "clients" | "clientOf" | "localChanne
 const TOPIC = "http_api.";
 
 /** Answers the questions for this node. Returns the function that ends it. */
-export function answerQuestions(cluster: Cluster, channels: LocalChannels, uptime: () => number): () => void {
+export function answerQuestions(
+  cluster: Cluster,
+  channels: LocalChannels,
+  { uptime, figures }: { uptime(): number; figures(after: number): readonly Figures[] },
+): () => void {
   const answers = {
     channels: (question: ChannelsQuestion) => listChannels(channels, question),
     connections: (question: ConnectionsQuestion) => listConnections(channels, question),
     connection: ({ client }: { client: string }) => describe(channels.clientOf(client)),
     info: async (): Promise<NodeInfo> => ({ ...await load(channels), uptime: uptime() }),
+    figures: ({ after }: { after: number }) => figures(after),
   };
   const ends = Object.entries(answers).map(([topic, answer]) =>
     cluster.on(TOPIC + topic, answer as (question: unknown) => unknown)
@@ -76,7 +82,7 @@ export function answerQuestions(cluster: Cluster, channels: LocalChannels, uptim
 /** Asks all nodes. Throws `unavailable` if one does not answer. */
 export async function askNodes<Answer>(
   cluster: Cluster,
-  topic: "channels" | "connections" | "connection" | "info",
+  topic: "channels" | "connections" | "connection" | "info" | "figures",
   question: object,
 ): Promise<readonly { readonly node: string; readonly answer: Answer }[]> {
   const { answers, silent } = await cluster.ask(TOPIC + topic, question);

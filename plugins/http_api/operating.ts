@@ -1,5 +1,5 @@
 /**
- * The methods for operators: sign-in, the database and statistics.
+ * The methods for operators: sign-in and the database.
  *
  * @module
  */
@@ -8,10 +8,9 @@ import { PlugboardError } from "../../core/mod.ts";
 import type { Access, Revocation } from "../auth.ts";
 import type { LiveQueries } from "../live_queries.ts";
 import type { Store } from "../persistence.ts";
-import type { Stats } from "../stats.ts";
 import { OWN_TABLES } from "../shared/own_tables.ts";
 import { badRequest } from "./errors.ts";
-import { json, NOTHING, nothing, user } from "./fields.ts";
+import { NOTHING, nothing, user } from "./fields.ts";
 import type { Schema } from "./schema.ts";
 import { type Method, own } from "./types.ts";
 
@@ -20,7 +19,6 @@ export interface OperatingParts {
   readonly access: Pick<Access, "revoke" | "apiKeys" | "createApiKey" | "revokeApiKey">;
   readonly queries: Pick<LiveQueries, "read"> | undefined;
   readonly store: Pick<Store, "all" | "table" | "backup"> | undefined;
-  readonly stats: Pick<Stats, "summary"> | undefined;
   /** The folder of backups. */
   readonly backups: string | undefined;
   wallTime(): number;
@@ -31,7 +29,7 @@ const ms = (description: string) =>
 
 /** Makes the methods. */
 export function operatingMethods(parts: OperatingParts): Method[] {
-  return [...signInMethods(parts), ...databaseMethods(parts), statsMethod(parts)];
+  return [...signInMethods(parts), ...databaseMethods(parts)];
 }
 
 const KEYS = "admin:api_keys";
@@ -247,27 +245,6 @@ function databaseMethods({ queries, store, backups, wallTime }: OperatingParts):
       },
     }),
   ];
-}
-
-function statsMethod({ stats }: OperatingParts): Method {
-  return own({
-    name: "stats",
-    summary: "Returns totals and rates",
-    params: { type: "object", properties: {} },
-    result: {
-      type: "object",
-      properties: {
-        totals: json("By metric"),
-        rates: json("Per second"),
-        publishLatencyMs: json("Quantiles"),
-      },
-    },
-    permission: "admin:metrics",
-    run() {
-      if (stats === undefined) throw notAvailable("There are no statistics");
-      return JSON.stringify(stats.summary());
-    },
-  });
 }
 
 function storeOf<S>(store: S | undefined): S {

@@ -1,3 +1,5 @@
+import { type Figures, figuresOf } from "./figures.ts";
+
 /** Number of samples to keep. */
 const MAX_SAMPLES = 600;
 
@@ -12,9 +14,20 @@ export interface Sample {
 export class History {
   /** The oldest first. */
   readonly samples: Sample[] = [];
+  /** The figures of the seconds between the samples. */
+  readonly figures: Figures[] = [];
+  #buckets: readonly number[] = [];
 
-  add(sample: Sample): void {
+  /** Adds a sample. Returns the figures since the last one; absent for the first. */
+  add(sample: Sample, lagMs: number, buckets: readonly number[]): Figures | undefined {
+    const last = this.samples.at(-1);
+    const latencies = buckets.map((each, i) => each - (this.#buckets[i] ?? 0));
+    this.#buckets = buckets;
     if (this.samples.push(sample) > MAX_SAMPLES) this.samples.shift();
+    if (last === undefined) return;
+    const figures = figuresOf(last, sample, { lagMs, latencies });
+    if (this.figures.push(figures) > MAX_SAMPLES) this.figures.shift();
+    return figures;
   }
 
   /** Returns the growth of each total per second, over the last `seconds` or as many as there are. */

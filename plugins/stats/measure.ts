@@ -9,19 +9,24 @@ const LAG_STEP_MS = 100;
 /**
  * Creates the metrics of the server: connections, channels, the event loop and the process. Channels are counted by
  * namespace, never by name, to bound the number of series. `latency` is the time from a publish call to the hand-over
- * to the sockets; `start` samples the event loop and returns a function that stops it.
+ * to the sockets; `start` samples the event loop and returns a function that stops it; `takeLag` returns its longest lag.
  */
 export function measure(metrics: Metrics, channels: Pick<Channels, "clients">) {
   const [protocol, namespace] = [["protocol"], ["namespace"]];
   let host: Host | undefined;
+  let longestLagMs = 0;
 
   const connects = metrics.counter("plugboard_connects_total", "Connections opened", protocol);
   const ends = metrics.counter("plugboard_disconnects_total", "Connections closed", ["protocol", "code"]);
   const refusals = metrics.counter("plugboard_refusals_total", "HTTP requests refused", ["status"]);
   const received = metrics.counter("plugboard_messages_received_total", "Messages from clients", protocol);
   const chars = metrics.counter("plugboard_received_chars_total", "Size of messages from clients", protocol);
-  const sent = (what: "frames" | "chars") =>
-    Array.from(host?.sent ?? [], ([{ name }, counts]) => [[name], counts[what]] as const);
+  const sent = (what: "frames" | "chars") => {
+    // Endpoints on different listeners may have the same name.
+    const sums = new Map<string, number>();
+    for (const [{ name }, counts] of host?.sent ?? []) sums.set(name, (sums.get(name) ?? 0) + counts[what]);
+    return Array.from(sums, ([name, sum]) => [[name], sum] as const);
+  };
   metrics.gauge("plugboard_frames_sent_total", "Frames to clients", () => sent("frames"), protocol);
   metrics.gauge("plugboard_sent_chars_total", "Size of frames to clients", () => sent("chars"), protocol);
   metrics.gauge("plugboard_connections", "Open connections", () => {
@@ -89,9 +94,24 @@ export function measure(metrics: Metrics, channels: Pick<Channels, "clients">) {
     let expected = performance.now() + LAG_STEP_MS;
     return given.clock.every(LAG_STEP_MS, () => {
       const now = performance.now();
-      lag.observe(Math.max(0, now - expected) / 1000);
+      const late = Math.max(0, now - expected);
+      lag.observe(late / 1000);
+      longestLagMs = Math.max(longestLagMs, late);
       expected = now + LAG_STEP_MS;
     });
   }
-  return { hooks, extension, latency, start, refused: (status: number) => refusals.add(1, String(status)) };
+  /** Returns the longest lag since the last call. */
+  function takeLag(): number {
+    const longest = longestLagMs;
+    longestLagMs = 0;
+    return longest;
+  }
+  return {
+    hooks,
+    extension,
+    latency,
+    start,
+    takeLag,
+    refused: (status: number) => refusals.add(1, String(status)),
+  };
 }

@@ -4,6 +4,7 @@ import { type Access, type ApiKey, auth } from "../../../plugins/auth.ts";
 import { type Channels, channels, type ChannelsOptions } from "../../../plugins/channels.ts";
 import { httpApi, type HttpApiOptions } from "../../../plugins/http_api.ts";
 import { type LiveQueries, liveQueries } from "../../../plugins/live_queries.ts";
+import { logging } from "../../../plugins/logging.ts";
 import { persistence, type Store } from "../../../plugins/persistence.ts";
 import { presence } from "../../../plugins/presence.ts";
 import { centrifuge } from "../../../plugins/protocols/centrifuge.ts";
@@ -59,6 +60,7 @@ export async function apiServer(options: ApiServerOptions = {}): Promise<ApiServ
     maxConnectionsPerIp: 10_000,
     ...(options.clock && { clock: options.clock }),
   });
+  const log = server.use(logging({ write: () => {} }));
   const store = server.use(persistence({ path: options.path ?? ":memory:" }));
   const access = server.use(auth({
     jwt: { secret: SECRET },
@@ -81,7 +83,7 @@ export async function apiServer(options: ApiServerOptions = {}): Promise<ApiServ
     events: ["cache_miss" as const],
   };
   const hooks = server.use(webhooks({ channels: bus, receivers: [receiver] }));
-  const more = { queries, store, stats: numbers, schedule: later, webhooks: hooks };
+  const more = { queries, store, stats: numbers, schedule: later, webhooks: hooks, log };
   server.use(httpApi({ ...services, ...more, ...options.api }));
   server.use(centrifuge(services));
   const running = await started(server, options.clock);

@@ -51,4 +51,7 @@ export const KNOWN: Readonly<Record<string, Known>> = {
   "tables": own("admin:database"),
   "backup": own("admin:database", { name: "copy.db" }),
   "stats": own("admin:metrics"),
+  "figures": own("admin:metrics"),
+  "health": own("admin:metrics"),
+  "log": own("admin:log"),
 };

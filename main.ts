@@ -1,6 +1,7 @@
 import { loadSettings, run, Server, setting } from "./core/mod.ts";
 import { auth, parseApiKeys } from "./plugins/auth.ts";
 import { channels } from "./plugins/channels.ts";
+import { dashboard } from "./plugins/dashboard.ts";
 import { home } from "./plugins/home.ts";
 import { httpApi } from "./plugins/http_api.ts";
 import { liveQueries } from "./plugins/live_queries.ts";
@@ -54,7 +55,7 @@ const settings = loadSettings({
     "Maximum memory of the process; by default three quarters of the machine's",
   ),
   PLUGINS: setting.without(
-    ["centrifuge", "json", "tinybase", "pipe", "hub", "chat", "echo", "home", "http_api"],
+    ["centrifuge", "json", "tinybase", "pipe", "hub", "chat", "echo", "home", "http_api", "dashboard"],
     "Plugins to disable",
   ),
   WEBHOOK_URL: setting.optional("URL of your backend that gets events"),
@@ -84,7 +85,7 @@ const server = new Server({
   ...(!limited && { maxConnections: 1_000_000, maxConnectionsPerIp: 1_000_000 }),
 });
 
-server.use(logging({ level: settings.LOG_LEVEL }));
+const log = server.use(logging({ level: settings.LOG_LEVEL }));
 const metrics = metricsRegistry();
 const store = server.use(persistence({ path: `${DATA_DIR}/plugboard.db`, metrics }));
 const limits = server.use(rateLimits({ enabled: limited, limits: limitsFrom(settings), metrics }));
@@ -151,6 +152,7 @@ if (on.has("http_api")) {
     queries,
     store,
     stats: numbers,
+    log,
     schedule: later,
     webhooks: hooks,
     backups: `${DATA_DIR}/backups`,
@@ -158,6 +160,12 @@ if (on.has("http_api")) {
   server.use(httpApi({ ...clients, ...more, ...(shared && { cluster: shared.cluster }) }), operators);
 }
 if (on.has("centrifuge")) server.use(centrifuge({ ...clients, limits }));
+if (on.has("dashboard") && on.has("http_api") && on.has("centrifuge")) {
+  const parts = { channels: bus, stats: numbers, trace: tracing, store, access };
+  server.use(dashboard({ ...parts, ...(shared && { cluster: shared.cluster }) }), operators);
+  // The page's live data come from its own origin.
+  if (ADMIN_PORT !== undefined) server.use(centrifuge({ ...clients, limits }), operators);
+}
 if (on.has("json")) server.use(json({ ...clients, limits }));
 if (on.has("tinybase")) {
   const tenants = server.use(paths({ allow: access.allowPath, identityOf: access.identityOf }));

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { files } from "../../plugins/dashboard/files.ts";
 import { encodeLines, PROTOBUF } from "../kit/protobuf_client.ts";
 import type { Random } from "./random.ts";
 
@@ -131,6 +132,9 @@ const API: Readonly<Record<string, readonly string[]>> = {
   "tables": ["{}"],
   "backup": ['{"name":TEXT}'],
   "stats": ["{}"],
+  "figures": ['{"after":VALUE}'],
+  "health": ["{}"],
+  "log": ['{"after":VALUE}'],
 };
 
 /** Every route, with the methods and bodies it knows. */
@@ -144,6 +148,7 @@ export const ROUTES: readonly { path: string; bodies?: readonly string[] }[] = [
   ...["channel.js", "dom.js", "icon.svg", "ideas.js", "main.js", "style.css"].map((file) => ({
     path: `/home/${file}`,
   })),
+  ...files({ path: "/admin", apiPath: "/api", open: false }).map(([path]) => ({ path })),
   { path: "/metrics" },
   { path: "/api/stats" },
   { path: "/api/trace?channel=TEXT" },

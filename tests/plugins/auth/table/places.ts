@@ -1,3 +1,4 @@
+import { files } from "../../../../plugins/dashboard/files.ts";
 import assert from "node:assert/strict";
 import type { Client, TestServer } from "../../../kit/mod.ts";
 import { refusedUpgrade } from "../kit.ts";
@@ -211,6 +212,7 @@ export const OTHER_OPERATIONS: readonly Operation[] = [
     "/home/ideas.js",
     "/home/main.js",
     "/home/style.css",
+    ...files({ path: "/admin", apiPath: "/api", open: false }).map(([path]) => path),
   ].map((path) => route(`GET ${path}`, "nothing")),
 
   // Without a WebSocket, all endpoints answer the same.

@@ -2,6 +2,7 @@ import { type App, Server } from "../../../../core/mod.ts";
 import { auth, parseApiKeys } from "../../../../plugins/auth.ts";
 import { channels } from "../../../../plugins/channels.ts";
 import { httpApi } from "../../../../plugins/http_api.ts";
+import { dashboard } from "../../../../plugins/dashboard.ts";
 import { home } from "../../../../plugins/home.ts";
 import { liveQueries } from "../../../../plugins/live_queries.ts";
 import { mutations } from "../../../../plugins/mutations.ts";
@@ -55,6 +56,7 @@ export async function serveAll(mode: Mode): Promise<TestServer & { readonly plac
   server.use(home({ demo: access.open && { store, queries, changes } }));
   const clients = { channels: bus, presence: people, rpc: methods, access };
   const later = server.use(schedule({ channels: bus, store }));
+  server.use(dashboard({ channels: bus, stats: numbers, access }));
   server.use(httpApi({ ...clients, queries, store, stats: numbers, schedule: later }));
   server.use(centrifuge(clients));
   server.use(json(clients));

@@ -1,7 +1,7 @@
 /** The stylesheet and the icon of the pages of all examples. */
 
 import type { Plugin } from "@plugboard/server";
-import icon from "../../plugins/home/icon.svg" with { type: "text" };
+import icon from "../../plugins/shared/icon.svg" with { type: "text" };
 import style from "./style.css" with { type: "text" };
 
 /** `server.use(look)` serves them beside a page. */

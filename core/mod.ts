@@ -42,8 +42,10 @@ export type { ServerOptions } from "./server/options.ts";
 export { Server, type UseOptions } from "./server/server.ts";
 export { loadSettings } from "./cli/load_settings.ts";
 export { run } from "./cli/run.ts";
+export { type Arguments, readArguments, suggestion } from "./cli/arguments.ts";
 export {
   parseDuration,
+  parseSetting,
   readSettings,
   type Setting,
   setting,

@@ -86,11 +86,11 @@ export interface AuthOptions {
   keyStore?: KeyValueStore;
   /** Counts sign-ins. */
   metrics?: Pick<Metrics, "counter">;
-  /** How long before its sign-in expires a client is warned, if its protocol can. @default {30000} */
+  /** How long before its sign-in expires a client is warned, if its protocol can. @default {30000} @minimum 0 */
   warnMs?: number;
   /**
    * How long after the expiry a client may still refresh, if its protocol can; it can do nothing else.
-   * @default {25000}
+   * @default {25000} @minimum 0
    */
   graceMs?: number;
 }
@@ -122,7 +122,7 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
 
   const ring = new KeyRing(options.keyStore);
   const { keys } = ring;
-  for (const { key, ...about } of apiKeys) ring.add(key, about, now());
+  for (const key of apiKeys) ring.add(key, now());
   const tokens = jwt && tokenVerifier(jwt);
   const signIns = options.metrics?.counter("plugboard_sign_ins_total", "Checked credentials, by result", [
     "result",
@@ -224,7 +224,7 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
       }
     },
 
-    addApiKey: (key, about) => ring.add(key, about, now()),
+    addApiKey: (key, about) => ring.add({ key, ...about }, now()),
     createApiKey: (about) => ring.create(about, now()),
     apiKeys: () => keys.list(),
     async revokeApiKey(name) {

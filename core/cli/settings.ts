@@ -15,6 +15,7 @@
  */
 
 import { PlugboardError } from "../contract/errors.ts";
+import { flagOf, readArguments, suggestion } from "./arguments.ts";
 
 /** One setting: its type, its default, and what it is for. */
 export interface Setting<T> {
@@ -97,18 +98,32 @@ export function readSettings<Table extends Record<string, Setting<unknown>>>(
   table: Table,
   { args, env }: SettingSources,
 ): SettingsOf<Table> {
-  const flags = readFlags(table, args);
-  const entries = Object.entries(table).map(([name, { parse, fallback }]) => {
+  const { flags, words } = readArguments(table, args);
+  if (words.length > 0) throw new PlugboardError("bad_setting", `Unknown flag ${words[0]}; see --help`);
+  const entries = Object.entries(table).map(([name, setting]) => {
     const text = flags.get(name) ?? env[name];
-    if (text === undefined || text === "") return [name, fallback];
-    try {
-      return [name, parse(text)];
-    } catch (error) {
-      const shown = table[name]!.secret ? "" : `, got ${JSON.stringify(text)}`;
-      throw new PlugboardError("bad_setting", `${name} must be ${(error as Error).message}${shown}`);
-    }
+    return [name, text === undefined || text === "" ? setting.fallback : parseSetting(name, setting, text)];
   });
   return Object.fromEntries(entries);
+}
+
+/**
+ * Parses the text of one setting. Throws one sentence if it is invalid.
+ *
+ * ```ts
+ * import { parseSetting, setting } from "@plugboard/server";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(parseSetting("PORT", setting.integer(8080, "Port to listen on"), "9000"), 9000);
+ * ```
+ */
+export function parseSetting<T>(name: string, { parse, secret }: Setting<T>, text: string): T {
+  try {
+    return parse(text);
+  } catch (error) {
+    const shown = secret ? "" : `, got ${JSON.stringify(text)}`;
+    throw new PlugboardError("bad_setting", `${name} must be ${(error as Error).message}${shown}`);
+  }
 }
 
 /**
@@ -158,50 +173,6 @@ export function showSettings<Table extends Record<string, Setting<unknown>>>(
 /** Writes a set of names as it is read: by the names that are missing. */
 function withoutNames(all: ReadonlySet<unknown>, given: ReadonlySet<unknown>): string[] {
   return [...all].filter((name) => !given.has(name)).map((name) => `-${name}`);
-}
-
-function flagOf(name: string): string {
-  return `--${name.toLowerCase().replaceAll("_", "-")}`;
-}
-
-function readFlags(table: Record<string, Setting<unknown>>, args: readonly string[]): Map<string, string> {
-  const names = new Map(Object.keys(table).map((name) => [flagOf(name), name]));
-  const values = new Map<string, string>();
-  for (let i = 0; i < args.length; i++) {
-    const [flag, ...rest] = args[i]!.split("=");
-    const name = names.get(flag!);
-    if (name === undefined) throw unknownFlag(flag!, [...names.keys()]);
-    const inline = rest.length > 0 ? rest.join("=") : undefined;
-    const value = inline ?? (table[name]!.bare ? "true" : args[++i]);
-    if (value === undefined) throw new PlugboardError("bad_setting", `${flag} needs a value`);
-    values.set(name, value);
-  }
-  return values;
-}
-
-function unknownFlag(flag: string, known: readonly string[]): PlugboardError {
-  const nearest = nearestTo(flag, known);
-  const hint = nearest === undefined ? "; see --help" : `; did you mean ${nearest}?`;
-  return new PlugboardError("bad_setting", `Unknown flag ${flag}${hint}`);
-}
-
-/** The known word that is closest to a misspelled one. */
-function nearestTo(word: string, known: readonly string[]): string | undefined {
-  const [nearest] = known.map((name) => ({ name, far: distance(word, name) })).sort((a, b) => a.far - b.far);
-  return nearest !== undefined && nearest.far <= 3 ? nearest.name : undefined;
-}
-
-/** The Levenshtein distance of two words. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (const [i, letter] of [...a].entries()) {
-    const next = [i + 1];
-    for (let j = 0; j < b.length; j++) {
-      next.push(Math.min(row[j + 1]! + 1, next[j]! + 1, row[j]! + (letter === b[j] ? 0 : 1)));
-    }
-    row = next;
-  }
-  return row.at(-1)!;
 }
 
 function parseList(text: string): readonly string[] {
@@ -260,8 +231,9 @@ function parseWithout<Name extends string>(names: readonly Name[], text: string)
   const left = new Set(names);
   for (const part of parseList(text)) {
     if (part.startsWith("-") && left.delete(part.slice(1) as Name)) continue;
-    const nearest = nearestTo(part.replace(/^-/, ""), names) ?? names[0];
-    throw new Error(`some of -${names.join(", -")} (did you mean -${nearest}?)`);
+    const nearest = suggestion(part.replace(/^-/, ""), names);
+    const hint = nearest === undefined ? "" : ` (did you mean -${nearest}?)`;
+    throw new Error(`some of -${names.join(", -")}${hint}`);
   }
   return left;
 }

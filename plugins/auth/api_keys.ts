@@ -2,8 +2,8 @@ import { hash, timingSafeEqual } from "node:crypto";
 import { PlugboardError } from "../../core/mod.ts";
 import type { ApiKeyInfo, ApiKeyOptions } from "./types.ts";
 
-/** An API key with its permissions: a long random text that backends sign in with. */
-export type ApiKey = ApiKeyOptions & { readonly key: string };
+/** An API key with its permissions: a long random text that backends sign in with, or the SHA-256 of it in hexadecimal digits. */
+export type ApiKey = ApiKeyOptions & ({ readonly key: string } | { readonly hash: string });
 
 /** Longer keys are refused before they are hashed. */
 const MAX_KEY_LENGTH = 512;
@@ -25,14 +25,25 @@ export class ApiKeys {
   readonly #digests = new Map<string, Uint8Array>();
 
   /** Adds a key; throws if the key is invalid or the name is taken. */
-  add(key: string, { name, permissions, ...rest }: ApiKeyOptions, now: number): void {
+  add(given: ApiKey, now: number): void {
+    const { name, permissions } = given;
     const refuse = (rule: string) => {
       throw new PlugboardError("bad_api_key", `Cannot add the API key "${name}": ${rule}`);
     };
     if (name === "") refuse("its name must not be empty");
-    if (key === "" || key.length > MAX_KEY_LENGTH) refuse(`it must have 1 to ${MAX_KEY_LENGTH} characters`);
     if (this.#entries.has(name)) refuse("the name is taken");
-    this.#set({ name, permissions, ...rest, addedAt: now }, digestOf(key));
+    let digest: Uint8Array;
+    if ("hash" in given) {
+      if (!/^[0-9a-f]{64}$/.test(given.hash)) refuse("its hash must have 64 hexadecimal digits");
+      digest = Uint8Array.fromHex(given.hash);
+    } else {
+      const { length } = given.key;
+      if (length === 0 || length > MAX_KEY_LENGTH) refuse(`it must have 1 to ${MAX_KEY_LENGTH} characters`);
+      digest = digestOf(given.key);
+    }
+    const { expiresAt, user } = given;
+    const rest = { ...(expiresAt !== undefined && { expiresAt }), ...(user !== undefined && { user }) };
+    this.#set({ name, permissions, ...rest, addedAt: now }, digest);
   }
 
   /** Returns a key as it is stored: by its hash. */
@@ -106,7 +117,7 @@ function digestOf(key: string): Uint8Array {
  * ]);
  * ```
  */
-export function parseApiKeys(text: string): ApiKey[] {
+export function parseApiKeys(text: string): (ApiKeyOptions & { readonly key: string })[] {
   return text.split(",").map((part) => part.trim()).filter(Boolean).map((part, i) => {
     const [, name, key, permissions] = part.match(KEY) ?? [];
     const list = permissions?.split("+") ?? [];

@@ -1,6 +1,6 @@
 import type { Log } from "../../core/mod.ts";
 import type { KeyValueStore } from "../shared/key_value_store.ts";
-import { ApiKeys, SAFE_KEY_LENGTH } from "./api_keys.ts";
+import { type ApiKey, ApiKeys, SAFE_KEY_LENGTH } from "./api_keys.ts";
 import type { ApiKeyOptions } from "./types.ts";
 
 /** The length of keys that the server makes. */
@@ -19,9 +19,9 @@ export class KeyRing {
   }
 
   /** Adds a key that the app knows. */
-  add(key: string, about: ApiKeyOptions, now: number): void {
-    this.keys.add(key, about, now);
-    if (key.length < SAFE_KEY_LENGTH) this.#short.push(about.name);
+  add(key: ApiKey, now: number): void {
+    this.keys.add(key, now);
+    if ("key" in key && key.key.length < SAFE_KEY_LENGTH) this.#short.push(key.name);
     this.#warn();
   }
 
@@ -31,7 +31,7 @@ export class KeyRing {
       alphabet: "base64url",
       omitPadding: true,
     });
-    this.keys.add(key, about, now);
+    this.keys.add({ key, ...about }, now);
     try {
       await this.#store?.set(about.name, this.keys.stored(about.name));
     } catch (error) {

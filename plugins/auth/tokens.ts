@@ -20,7 +20,7 @@ export interface JwtOptions {
   issuer?: string | readonly string[];
   /** The accepted audiences (`aud`). @default {any} */
   audience?: string | readonly string[];
-  /** The accepted difference between the clocks. @default {5000} */
+  /** The accepted difference between the clocks. @default {5000} @minimum 0 */
   clockToleranceMs?: number;
   /** Longer tokens are refused unread, in characters. @default {8192} */
   maxTokenLength?: number;

@@ -1,5 +1,5 @@
-import { loadSettings, run, Server, setting } from "./core/mod.ts";
-import { auth, parseApiKeys } from "./plugins/auth.ts";
+import { Server } from "./core/mod.ts";
+import { auth } from "./plugins/auth.ts";
 import { channels } from "./plugins/channels.ts";
 import { dashboard } from "./plugins/dashboard.ts";
 import { home } from "./plugins/home.ts";
@@ -18,172 +18,132 @@ import { hub } from "./plugins/protocols/hub.ts";
 import { json } from "./plugins/protocols/json.ts";
 import { pipe } from "./plugins/protocols/pipe.ts";
 import { sqlitePersister, tinybase } from "./plugins/protocols/tinybase.ts";
-import { limitSettings, limitsFrom, rateLimits } from "./plugins/rate_limits.ts";
+import { proxies } from "./plugins/proxies.ts";
+import { rateLimits } from "./plugins/rate_limits.ts";
 import { redis } from "./plugins/redis.ts";
 import { rpc } from "./plugins/rpc.ts";
 import { schedule } from "./plugins/schedule.ts";
-import { clientIpFrom } from "./plugins/shared/client_ip.ts";
+import { command, enabled, type Loaded, wiringOptions } from "./plugins/servers/configured.ts";
 import { sqlEvents } from "./plugins/sql_events.ts";
 import { sqliteBroker } from "./plugins/sqlite_broker.ts";
 import { metricsRegistry, stats } from "./plugins/stats.ts";
 import { trace } from "./plugins/trace.ts";
 import { webhooks } from "./plugins/webhooks.ts";
 
-const settings = loadSettings({
-  PORT: setting.integer(8080, "Port to listen on; 0 picks a free one", 65_535),
-  HOST: setting.text("127.0.0.1", "Address to listen on; a non-loopback address needs sign-in"),
-  ADMIN_PORT: setting.optionalInteger(
-    "Another port for the API, metrics and traces, instead of PORT",
-    65_535,
-  ),
-  ADMIN_HOST: setting.text("127.0.0.1", "Address of that port"),
-  TLS_CERT: setting.optional("Certificate file, in PEM"),
-  TLS_KEY: setting.optional("Private key file, in PEM"),
-  DATA_DIR: setting.text("data", "Folder of the database"),
-  DURABLE: setting.list("Namespaces whose channels are stored on disk"),
-  REDIS_URL: setting.list("Redis servers that several nodes share, with user, password and prefix", true),
-  LOG_LEVEL: setting.oneOf(["debug", "info", "warn", "error"], "info", "Lowest level to log"),
-  JWT_SECRET: setting.secret("Secret that tokens are signed with"),
-  JWKS_URL: setting.optional("URL of the key set that tokens are signed with"),
-  API_KEYS: setting.secret("API keys: name:key:permission+permission, separated by commas"),
-  HUB_API_KEY: setting.secret("API key for the hub, in addition to those in API_KEYS with admin"),
-  ALLOW_ANONYMOUS: setting.flag("Allow clients without a token"),
-  ALLOWED_ORIGINS: setting.list("Origins that may connect, in addition to the server's own"),
-  TRUSTED_PROXIES: setting.list("Proxies whose X-Forwarded-For is trusted"),
-  DRAIN_MS: setting.integer(10_000, "Maximum milliseconds for a graceful stop"),
-  MAX_MEMORY: setting.optionalBytes(
-    "Maximum memory of the process; by default three quarters of the machine's",
-  ),
-  PLUGINS: setting.without(
-    ["centrifuge", "json", "tinybase", "pipe", "hub", "chat", "echo", "home", "http_api", "dashboard"],
-    "Plugins to disable",
-  ),
-  WEBHOOK_URL: setting.optional("URL of your backend that gets events"),
-  WEBHOOK_SECRETS: setting.list("Secrets that sign the events, each as whsec_ and base64", true),
-  OTEL_DENO: setting.oneOf(["true", "false"], "false", "Export metrics and traces through OpenTelemetry"),
-  LIMITS: setting.oneOf(["on", "off"], "on", "Limits per client; off for load tests"),
-  ...limitSettings,
-});
-const { HOST, ADMIN_PORT, DATA_DIR, JWT_SECRET, JWKS_URL, TRUSTED_PROXIES } = settings;
-const { TLS_CERT = "", TLS_KEY = "" } = settings;
-const tls = TLS_CERT || TLS_KEY ? { certFile: TLS_CERT, keyFile: TLS_KEY } : undefined;
-const operators = { listener: ADMIN_PORT === undefined ? "main" : "admin" };
-const limited = settings.LIMITS === "on";
-const otel = settings.OTEL_DENO === "true";
-const on = settings.PLUGINS;
+/** Plugs the server together. The options are described in `plugins/servers/configured/settings.ts`. */
+function plugboard({ settings }: Loaded): Server {
+  const { adminPort, dataDir, otelDeno: otel, plugins: given } = settings;
+  const operators = { listener: adminPort === undefined ? "main" : "admin" };
+  const options = wiringOptions(settings);
+  const server = new Server(options.server);
 
-const server = new Server({
-  port: settings.PORT,
-  hostname: HOST,
-  drainMs: settings.DRAIN_MS,
-  ...(settings.MAX_MEMORY !== undefined && { maxMemoryBytes: settings.MAX_MEMORY }),
-  tls,
-  ...(ADMIN_PORT !== undefined && {
-    listeners: { admin: { port: ADMIN_PORT, hostname: settings.ADMIN_HOST, tls } },
-  }),
-  clientIp: clientIpFrom({ trusted: TRUSTED_PROXIES }),
-  ...(!limited && { maxConnections: 1_000_000, maxConnectionsPerIp: 1_000_000 }),
-});
-
-const log = server.use(logging({ level: settings.LOG_LEVEL }));
-const metrics = metricsRegistry();
-const store = server.use(persistence({ path: `${DATA_DIR}/plugboard.db`, metrics }));
-const limits = server.use(rateLimits({ enabled: limited, limits: limitsFrom(settings), metrics }));
-for (const listener of new Set(["main", operators.listener])) {
-  server.use({ name: "requests", routes: (app) => void app.use(limits.middleware()) }, { listener });
-}
-const access = server.use(auth({
-  jwt: JWT_SECRET || JWKS_URL ? { secret: JWT_SECRET, jwks: JWKS_URL } : undefined,
-  apiKeys: parseApiKeys(settings.API_KEYS ?? ""),
-  anonymous: settings.ALLOW_ANONYMOUS,
-  origins: settings.ALLOWED_ORIGINS,
-  limits: limits.signIns,
-  keep: store.keyValues<string>("revocations"),
-  keyStore: store.keyValues<string>("api_keys"),
-  metrics,
-}));
-
-const shared = settings.REDIS_URL.length > 0 ? server.use(redis({ urls: settings.REDIS_URL })) : undefined;
-const durable = { broker: sqliteBroker({ store }) };
-const namespaces = Object.fromEntries(settings.DURABLE.map((name) => [name, durable]));
-const bus = server.use(channels({
-  namespaces,
-  defaults: { delta: "fossil", maxTagFilters: 1_000 },
-  limits,
-  access,
-  ...(shared && { broker: shared.broker, cluster: shared.cluster }),
-}));
-server.use(messageChecks({ channels: bus }));
-const later = server.use(schedule({ channels: bus, store }));
-const people = server.use(presence({ channels: bus, ...(shared && { store: shared.presenceStore }) }));
-const { WEBHOOK_URL, WEBHOOK_SECRETS } = settings;
-const hooks = WEBHOOK_URL === undefined ? undefined : server.use(webhooks({
-  receivers: [{ name: "backend", url: WEBHOOK_URL, secrets: WEBHOOK_SECRETS }],
-  channels: bus,
-  access,
-  presence: people,
-  store,
-  metrics,
-}));
-
-const allowTrace = access.allowRequest("admin", "trace");
-const tracing = server.use(trace({ channels: bus, otel, allow: allowTrace }), operators);
-const numbers = server.use(stats({
-  channels: bus,
-  metrics,
-  otel,
-  checks: [() => store.problem, () => shared?.problem],
-  allow: access.allowRequest("admin", "metrics"),
-  serveMetrics: ADMIN_PORT === undefined,
-}));
-if (ADMIN_PORT !== undefined) server.use({ name: "metrics", routes: numbers.addMetrics }, operators);
-
-const methods = tracing.traced("rpc", server.use(rpc({ limits, keep: store.keyValues("rpc") })));
-server.use(sqlEvents({ channels: bus, store }));
-const queries = server.use(liveQueries({ store, channels: bus, metrics, clientSql: store.isolated() }));
-const changes = server.use(mutations({ store, rpc: methods, queries }));
-
-if (on.has("home") && on.has("centrifuge")) {
-  server.use(home({ demo: access.open && { store, queries, changes } }));
-}
-const clients = { channels: bus, presence: people, rpc: methods, access };
-if (on.has("http_api")) {
-  const more = {
-    queries,
-    store,
-    stats: numbers,
-    log,
-    schedule: later,
-    webhooks: hooks,
-    backups: `${DATA_DIR}/backups`,
-  };
-  server.use(httpApi({ ...clients, ...more, ...(shared && { cluster: shared.cluster }) }), operators);
-}
-if (on.has("centrifuge")) server.use(centrifuge({ ...clients, limits }));
-if (on.has("dashboard") && on.has("http_api") && on.has("centrifuge")) {
-  const parts = { channels: bus, stats: numbers, trace: tracing, store, access };
-  server.use(dashboard({ ...parts, ...(shared && { cluster: shared.cluster }) }), operators);
-  // The page's live data come from its own origin.
-  if (ADMIN_PORT !== undefined) server.use(centrifuge({ ...clients, limits }), operators);
-}
-if (on.has("json")) server.use(json({ ...clients, limits }));
-if (on.has("tinybase")) {
-  const tenants = server.use(paths({ allow: access.allowPath, identityOf: access.identityOf }));
-  server.use(tinybase({ paths: tenants, createPersisterForPath: sqlitePersister(store) }));
-}
-if (on.has("pipe")) {
-  const tenants = server.use(paths({
-    allow: access.allowPath,
-    identityOf: access.identityOf,
-    mailStore: storedMail(store),
+  const log = server.use(logging({ ...given.logging, level: settings.logLevel }));
+  const metrics = metricsRegistry();
+  const store = server.use(persistence({ ...given.persistence, path: `${dataDir}/plugboard.db`, metrics }));
+  const limits = server.use(rateLimits({
+    ...given.rate_limits,
+    enabled: settings.limits !== "off",
+    limits: options.limits,
+    metrics,
   }));
-  server.use(pipe({ paths: tenants, path: "/relay" }));
-}
-if (on.has("hub")) server.use(hub({ channels: bus, access, path: "/hub", apiKey: settings.HUB_API_KEY }));
-if (on.has("chat")) {
-  const rooms = store.keyValues<string>("chat_rooms");
-  server.use(chat({ channels: bus, access, limits, path: "/chat", store: rooms }));
-}
-if (on.has("echo")) server.use(echo());
+  for (const listener of new Set(["main", operators.listener])) {
+    server.use({ name: "requests", routes: (app) => void app.use(limits.middleware()) }, { listener });
+  }
+  const backend = options.proxies && server.use(proxies({ ...options.proxies, metrics }));
+  const access = server.use(auth({
+    ...options.auth,
+    backend: backend?.signIn,
+    limits: limits.signIns,
+    keep: store.keyValues<string>("revocations"),
+    keyStore: store.keyValues<string>("api_keys"),
+    metrics,
+  }));
 
-await run(server);
+  const { redisUrl: urls } = settings;
+  const shared = urls.length > 0 ? server.use(redis({ ...given.redis, urls })) : undefined;
+  const bus = server.use(channels({
+    ...settings.channels,
+    namespaces: options.namespaces(sqliteBroker({ ...given.sqlite_broker, store })),
+    defaults: options.defaults,
+    limits,
+    access,
+    extensions: backend ? [backend.extension] : [],
+    ...(shared && { broker: shared.broker, cluster: shared.cluster }),
+  }));
+  server.use(messageChecks({ ...given.message_checks, channels: bus }));
+  const later = server.use(schedule({ ...given.schedule, channels: bus, store }));
+  const people = server.use(presence({
+    ...given.presence,
+    channels: bus,
+    ...(shared && { store: shared.presenceStore }),
+  }));
+  const { receivers } = options;
+  const hooks = receivers.length > 0
+    ? server.use(webhooks({ receivers, channels: bus, access, presence: people, store, metrics }))
+    : undefined;
+
+  const allowTrace = access.allowRequest("admin", "trace");
+  const tracing = server.use(trace({ ...given.trace, channels: bus, otel, allow: allowTrace }), operators);
+  const numbers = server.use(stats({
+    channels: bus,
+    metrics,
+    otel,
+    checks: [() => store.problem, () => shared?.problem, () => backend?.problems[0]],
+    allow: access.allowRequest("admin", "metrics"),
+    serveMetrics: adminPort === undefined,
+  }));
+  if (adminPort !== undefined) server.use({ name: "metrics", routes: numbers.addMetrics }, operators);
+
+  const calls = rpc({ ...given.rpc, limits, backend: backend?.methods, keep: store.keyValues("rpc") });
+  const methods = tracing.traced("rpc", server.use(calls));
+  server.use(sqlEvents({ ...given.sql_events, channels: bus, store }));
+  const clientSql = store.isolated();
+  const queries = server.use(
+    liveQueries({ ...given.live_queries, store, channels: bus, metrics, clientSql }),
+  );
+  const changes = server.use(mutations({ ...given.mutations, store, rpc: methods, queries }));
+
+  const clients = { channels: bus, presence: people, rpc: methods, access };
+  const use = <T extends object>(options: boolean | T | undefined, plug: (options: T) => unknown) => {
+    const own = enabled(options);
+    if (own !== undefined) plug(own);
+  };
+  use(given.home !== false && given.centrifuge !== false, () => {
+    server.use(home({ demo: access.open && { store, queries, changes } }));
+  });
+  use(given.http_api, (own) => {
+    const more = { queries, store, stats: numbers, log, schedule: later, webhooks: hooks };
+    const backups = `${dataDir}/backups`;
+    const api = httpApi({ ...own, ...clients, ...more, backups, ...(shared && { cluster: shared.cluster }) });
+    server.use(api, operators);
+  });
+  use(given.centrifuge, (own) => server.use(centrifuge({ ...own, ...clients, limits })));
+  use(given.dashboard !== false && given.http_api !== false && given.centrifuge, (own) => {
+    const parts = { channels: bus, stats: numbers, trace: tracing, store, access };
+    const page = { ...enabled(given.dashboard), ...(shared && { cluster: shared.cluster }) };
+    server.use(dashboard({ ...page, ...parts }), operators);
+    // The page's live data come from its own origin.
+    if (adminPort !== undefined) server.use(centrifuge({ ...own, ...clients, limits }), operators);
+  });
+  use(given.json, (own) => server.use(json({ ...own, ...clients, limits })));
+  const tenants = { ...given.paths, allow: access.allowPath, identityOf: access.identityOf };
+  use(given.tinybase, (own) => {
+    const createPersisterForPath = sqlitePersister(store);
+    server.use(tinybase({ ...own, paths: server.use(paths(tenants)), createPersisterForPath }));
+  });
+  use(given.pipe, (own) => {
+    const mailed = server.use(paths({ ...tenants, mailStore: storedMail(store) }));
+    server.use(pipe({ path: "/relay", ...own, paths: mailed }));
+  });
+  use(given.hub, (own) => {
+    server.use(hub({ path: "/hub", ...own, channels: bus, access, apiKey: settings.hubApiKey }));
+  });
+  use(given.chat, (own) => {
+    const rooms = store.keyValues<string>("chat_rooms");
+    server.use(chat({ path: "/chat", ...own, channels: bus, access, limits, store: rooms }));
+  });
+  use(given.echo, (own) => server.use(echo(own)));
+  return server;
+}
+
+await command(plugboard);

@@ -52,7 +52,7 @@ import type { Metrics } from "./shared/metrics.ts";
 import { RateLimitError } from "./shared/rate_limit_error.ts";
 
 export type { LimitingMiddleware } from "./rate_limits/http.ts";
-export { type Limits, limitSettings, limitsFrom, type Operation } from "./rate_limits/limits.ts";
+export type { Limits, Operation } from "./rate_limits/limits.ts";
 export type { Rate } from "./rate_limits/rates.ts";
 export type { Counter, Metrics } from "./shared/metrics.ts";
 export { RateLimitError } from "./shared/rate_limit_error.ts";

@@ -8,7 +8,8 @@ import { liveQueries } from "../plugins/live_queries.ts";
 import { persistence } from "../plugins/persistence.ts";
 import { proxies } from "../plugins/proxies.ts";
 import { webhooks } from "../plugins/webhooks.ts";
-import { limitSettings, rateLimits } from "../plugins/rate_limits.ts";
+import { rateLimits } from "../plugins/rate_limits.ts";
+import { options } from "../plugins/servers/configured/flags.ts";
 import { type MetricsRegistry, metricsRegistry, stats } from "../plugins/stats.ts";
 import { deno, root } from "./kit/example.ts";
 import { parsePrometheus } from "./kit/prometheus.ts";
@@ -101,7 +102,8 @@ Deno.test("the README names every setting, and every limit with its default", as
   const commands = ["HELP", "PRINT_CONFIG"];
   assert(names.length > 30);
   assertNames(section("Settings"), names.filter((name) => !commands.includes(name)));
-  for (const [name, { fallback }] of Object.entries(limitSettings)) {
+  for (const [name, { setting: { fallback } }] of options) {
+    if (!name.startsWith("LIMIT_")) continue;
     const row = section("Settings").split("\n").find((line) => line.includes(`\`${name}\``));
     assert(row?.includes(String(fallback)), `the default of ${name} is ${fallback}`);
   }
@@ -199,7 +201,7 @@ Deno.test("the README has the type and labels of every metric", () => {
 
 Deno.test("the README's snippets have a known language", () => {
   const languages = new Set(snippets().map(({ language }) => language));
-  assert.deepEqual([...languages].sort(), ["", "php", "python", "sh", "ts ignore"]);
+  assert.deepEqual([...languages].sort(), ["", "jsonc", "php", "python", "sh", "ts ignore"]);
 });
 
 /** Returns the names of the exported configurations. */

@@ -12,9 +12,9 @@ export type Rule = "nobody" | "anyone" | "signed_in" | "subscriber" | "permissio
 
 /** What the channels of a namespace offer. */
 export interface NamespaceOptions {
-  /** The number of publications kept; 0 keeps no history. @default {100} */
+  /** The number of publications kept; 0 keeps no history. @default {100} @minimum 0 */
   historySize?: number;
-  /** How long each is kept. @default {300000} five minutes */
+  /** How long each is kept. @default {300000} five minutes @minimum 0 */
   historyMs?: number;
   /** Whether subscribers can be listed. @default {true} */
   presence?: boolean;
@@ -23,7 +23,10 @@ export interface NamespaceOptions {
    * @default {"ask"}
    */
   joinLeave?: "off" | "ask" | "all";
-  /** The number of subscribers above which joins and leaves are not sent; each costs one message per subscriber. @default {500} */
+  /**
+   * The number of subscribers above which joins and leaves are not sent; each costs one message per subscriber.
+   * @default {500} @minimum 0
+   */
   joinLeaveLimit?: number;
   /**
    * Which clients that reconnect get what they missed: all that may read the history (`readers`), those of them that
@@ -41,7 +44,7 @@ export interface NamespaceOptions {
   payloads?: "json" | "binary";
   /**
    * Asks the SDK for JavaScript to publish at most once in so many milliseconds, the latest of what an app publishes; 0 asks
-   * for nothing. @default {0}
+   * for nothing. @default {0} @minimum 0
    */
   publishDebounceMs?: number;
   /**
@@ -51,7 +54,7 @@ export interface NamespaceOptions {
   delta?: "off" | "fossil";
   /**
    * The maximum number of different tag filters of a channel's subscribers; 0 allows none. Each is evaluated once for a
-   * publication, however many subscribers share it. @default {0}
+   * publication, however many subscribers share it. @default {0} @minimum 0
    */
   maxTagFilters?: number;
   /** Whether publications carry a number in place of the channel's name, to clients that understand it. @default {false} */

@@ -19,7 +19,7 @@ export interface ProxyOptions {
   readonly httpHeaders?: readonly string[];
   /** The headers that are passed on from the client's connect command, which can contain anything. */
   readonly emulatedHeaders?: readonly string[];
-  /** Headers of every request, for example with a secret of the backend. */
+  /** Headers of every request, for example with a secret of the backend. @secret */
   readonly staticHeaders?: Readonly<Record<string, string>>;
   /** Whether requests contain what the sign-in tells only the server. @default {false} */
   readonly includeMeta?: boolean;

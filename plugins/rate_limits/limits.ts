@@ -1,7 +1,7 @@
-import { checkOptions, type Setting, setting } from "../../core/mod.ts";
+import { checkOptions } from "../../core/mod.ts";
 import { type Pace, paceOf, type Rate } from "./rates.ts";
 
-/** All limits. Each has an environment variable: `LIMIT_MESSAGES_PER_USER`. */
+/** All limits. In `main.ts` each has an environment variable: `LIMIT_MESSAGES_PER_USER`. */
 export interface Limits {
   /** New connections from one address. An IPv6 address counts with its whole /64. @default {"3000/1m"} */
   connectsPerIp: Rate;
@@ -94,53 +94,4 @@ export function prepareLimits(given: Partial<Limits>): {
   check.positiveInteger("connectionsPerUser", connectionsPerUser);
   const paces = new Map(Object.entries(rates).map(([name, rate]) => [name, paceOf(name, rate)]));
   return { pace: (name) => paces.get(name), connectionsPerIp, connectionsPerUser };
-}
-
-/** The settings of all limits: `LIMIT_MESSAGES_PER_USER` and so on. */
-export const limitSettings: Readonly<Record<string, Setting<number | string>>> = Object.fromEntries(
-  Object.entries(DEFAULTS).map(([name, normal]) => [
-    environmentName(name),
-    typeof normal === "number"
-      ? setting.integer(normal, `Limit for clients: ${words(name)}`)
-      : setting.of(readRate, normal, `Limit for clients: ${words(name)}`),
-  ]),
-);
-
-/**
- * Reads the limits from settings or from the environment: `LIMIT_MESSAGES=600/1m`, `LIMIT_CONNECTIONS_PER_IP=50`.
- *
- * ```ts
- * import { limitsFrom } from "@plugboard/server/rate_limits";
- * import assert from "node:assert/strict";
- *
- * const env = { LIMIT_MESSAGES: "600/1m", LIMIT_CONNECTIONS_PER_IP: "50", HOME: "/home/plugboard" };
- * assert.deepEqual(limitsFrom(env), { messages: "600/1m", connectionsPerIp: 50 });
- * ```
- */
-export function limitsFrom(settings: Readonly<Record<string, unknown>>): Partial<Limits> {
-  const given = Object.entries(DEFAULTS).flatMap(([name, normal]) => {
-    const value = settings[environmentName(name)];
-    if (value === undefined || value === "") return [];
-    return [[name, typeof normal === "number" ? Number(value) : value]];
-  });
-  return Object.fromEntries(given) as Partial<Limits>;
-}
-
-function readRate(text: string): string {
-  try {
-    paceOf("rate", text);
-    return text;
-  } catch {
-    throw new Error("a rate such as 600/1m, or off");
-  }
-}
-
-/** `messagesPerUser` is "messages per user". */
-function words(limit: string): string {
-  return limit.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
-}
-
-/** `messagesPerUser` is `LIMIT_MESSAGES_PER_USER`. */
-function environmentName(limit: string): string {
-  return `LIMIT_${limit.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
 }

@@ -1,6 +1,11 @@
 import { checkOptions, parseDuration } from "../../core/mod.ts";
 
-/** How many in how much time: `600/1m`, `50/10s`, `10/s`; `off` means no limit. */
+/**
+ * How many in how much time: `600/1m`, `50/10s`, `10/s`; `off` means no limit.
+ *
+ * @pattern ^(off|0*[1-9]\d{0,13}/([1-9]\d{0,7})?(ms|s|m|h))$
+ * @examples ["600/1m", "off"]
+ */
 export type Rate = `${number}/${number | ""}${"ms" | "s" | "m" | "h"}` | "off";
 
 /** A parsed rate. */

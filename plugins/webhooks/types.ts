@@ -18,7 +18,7 @@ export type WebhookEvent =
 
 /** A URL that gets events. */
 export interface WebhookOptions {
-  /** Where the events go. Redirects are not followed. */
+  /** Where the events go. Redirects are not followed. @secret */
   readonly url: string;
   /**
    * The secrets that sign each request, in the form `whsec_` and base64. Several are for rotation: a receiver accepts a
@@ -35,11 +35,11 @@ export interface WebhookOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** The maximum events of one request. @default {100} */
   readonly maxBatch?: number;
-  /** How long an event waits for others to share a request with. @default {100} */
+  /** How long an event waits for others to share a request with. @default {100} @minimum 0 */
   readonly batchMs?: number;
   /** How long an answer may take. @default {10000} */
   readonly timeoutMs?: number;
-  /** How long a request is repeated before its events become dead letters. @default {86400000} a day */
+  /** How long a request is repeated before its events become dead letters. @default {86400000} a day @minimum 0 */
   readonly giveUpMs?: number;
   /** The maximum events that wait; further ones become dead letters. @default {100000, or 10000 without a store} */
   readonly maxQueued?: number;

@@ -7,6 +7,7 @@ export const readmes: ReadonlyMap<string, string> = new Map(
     "core/README.md",
     "plugins/README.md",
     "plugins/protocols/README.md",
+    "plugins/servers/README.md",
     "examples/README.md",
     "examples/deploy/README.md",
     "tests/README.md",

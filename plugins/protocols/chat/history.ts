@@ -9,7 +9,7 @@ export interface HistoryOptions {
   messages?: number;
   /** How long a message is stored. @default {604800000} a week */
   ms?: number;
-  /** How many messages a client gets when it joins. @default {50} */
+  /** How many messages a client gets when it joins. @default {50} @minimum 0 */
   onJoin?: number;
   /** Stores the messages; with a durable broker they survive a restart. @default {the broker of all channels} */
   broker?: Broker;

@@ -16,9 +16,9 @@ const WRONG: [name: string, value: string, sentence: string][] = [
   ["LOG_LEVEL", "loud", 'LOG_LEVEL must be one of debug, info, warn, error, got "loud"'],
   ["ALLOW_ANONYMOUS", "maybe", 'ALLOW_ANONYMOUS must be 1 or 0, got "maybe"'],
   ["DRAIN_MS", "soon", 'DRAIN_MS must be a whole number, got "soon"'],
-  ["PLUGINS", "-jsno", "PLUGINS must be some of -centrifuge, -json"],
+  ["PLUGINS", "-jsno", "PLUGINS must be some of -centrifuge, -chat"],
   ["LIMITS", "maybe", 'LIMITS must be one of on, off, got "maybe"'],
-  ["LIMIT_MESSAGES", "5/x", 'LIMIT_MESSAGES must be a rate such as 600/1m, or off, got "5/x"'],
+  ["LIMIT_MESSAGES", "5/x", 'LIMIT_MESSAGES must be a text such as 600/1m, off, got "5/x"'],
   ["TLS_CERT", "cert.pem", 'Cannot start the server: "tls.keyFile" must be a non-empty string, got ""'],
   ["JWKS_URL", "foo", "Cannot start auth: "],
   ["ALLOWED_ORIGINS", "example.com", "Cannot start auth: "],
@@ -32,12 +32,8 @@ const WRONG: [name: string, value: string, sentence: string][] = [
   ["API_KEYS", "ops:a-long-enough-key:reed:x", "API_KEYS must be name:key:permission+permission, with"],
   ["API_KEYS", "a-long-enough-key", "API_KEYS must be name:key:permission+permission, with"],
   ["API_KEYS", "ops:a-long-enough-key", "API_KEYS must be name:key:permission+permission, with"],
-  [
-    "LIMIT_CONNECTIONS_PER_IP",
-    "0",
-    'Cannot start rate_limits: "connectionsPerIp" must be a positive integer, got 0',
-  ],
-  ["LIMIT_CONNECTIONS_PER_IP", "off", 'LIMIT_CONNECTIONS_PER_IP must be a whole number, got "off"'],
+  ["LIMIT_CONNECTIONS_PER_IP", "0", 'LIMIT_CONNECTIONS_PER_IP must be a whole number from 1, got "0"'],
+  ["LIMIT_CONNECTIONS_PER_IP", "off", 'LIMIT_CONNECTIONS_PER_IP must be a whole number from 1, got "off"'],
 ];
 
 Deno.test("an invalid setting fails the start with one sentence", async () => {
@@ -60,7 +56,7 @@ Deno.test("an unknown flag is reported with a suggestion", async () => {
   };
   assert.equal(await errorOf("--prot", "1"), "Unknown flag --prot; did you mean --port?");
   assert.equal(await errorOf("--port"), "--port needs a value");
-  assert.equal(await errorOf("9000"), "Unknown flag 9000; see --help");
+  assert.equal(await errorOf("9000"), "Unknown command 9000; see --help");
 });
 
 Deno.test("--print-config shows flags before the environment, without secrets", async () => {
@@ -72,7 +68,15 @@ Deno.test("--print-config shows flags before the environment, without secrets", 
   assert.equal(code, 0);
   assert.doesNotMatch(stdout, /geheim/);
   const lines = stdout.split("\n");
-  for (const line of ["PORT=2", "DURABLE=a,b", "JWT_SECRET=(hidden)", "API_KEYS=(hidden)", "LIMITS=on"]) {
+  for (
+    const line of [
+      "port = 2  (flag)",
+      "durable = a,b  (environment)",
+      "jwtSecret = (hidden)  (environment)",
+      "apiKeys.ops.key = (hidden)  (environment)",
+      "limits = on  (default)",
+    ]
+  ) {
     assert.ok(lines.includes(line), line);
   }
 });

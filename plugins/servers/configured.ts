@@ -1,0 +1,21 @@
+/**
+ * A server from a configuration file: `main.ts` plugs the parts together, and this reads their options, builds what the file
+ * declares, and answers the commands.
+ *
+ * ```ts ignore
+ * await command(({ settings }) => {
+ *   const server = new Server(wiringOptions(settings).server);
+ *   const options = enabled(settings.plugins.json);
+ *   if (options) server.use(json({ ...options, channels: server.use(channels()) }));
+ *   return server;
+ * });
+ * ```
+ *
+ * @module
+ */
+
+export { command, type Wiring } from "./configured/commands.ts";
+export type { Loaded } from "./configured/load.ts";
+export type * from "./configured/plugin_settings.ts";
+export type * from "./configured/settings.ts";
+export { enabled, type WiringOptions, wiringOptions } from "./configured/wiring.ts";

@@ -1,0 +1,152 @@
+/**
+ * Loads the options: from flags, the environment, `.env`, and a file, in that order.
+ *
+ * @module
+ */
+
+import { dirname, isAbsolute, join } from "node:path";
+import { PlugboardError, readArguments, setting } from "../../../core/mod.ts";
+import { type Environment, type FileContent, parseFile } from "./file.ts";
+import { options, parseOption } from "./flags.ts";
+import { type Path, pathText, problemsOf } from "./problems.ts";
+import { isSecret, schema, schemaAt } from "./schema.ts";
+import type { Configuration, Settings } from "./settings.ts";
+
+/** Where options come from. */
+export interface Sources {
+  /** The arguments. */
+  readonly args: readonly string[];
+  /** Returns a variable of the environment. */
+  readonly env: Environment;
+  /** Returns a variable of the file `.env`. */
+  readonly dotEnv: Environment;
+  /** Returns the text of a file; `undefined` if there is none. */
+  readonly read: (path: string) => string | undefined;
+}
+
+/** The loaded options. */
+export interface Loaded {
+  /** The options, with defaults. */
+  readonly settings: Settings;
+  /** The path of the file, if there is one. */
+  readonly file: string | undefined;
+  /** Arguments that are no flags. */
+  readonly words: readonly string[];
+  /** Lines that say each value and where it comes from, without secrets. */
+  lines(): string[];
+}
+
+/** The name of the file, if no other is given. */
+const FILE = "plugboard.json";
+
+/** Options that are paths of files or folders. In a file, they are relative to it. */
+const PATHS = ["tlsCert", "tlsKey", "dataDir"] as const;
+
+/** The flags that are not options. */
+export const GENERAL = {
+  CONFIG: setting.text(FILE, "Configuration file"),
+  HELP: setting.flag("Show this help"),
+  PRINT_CONFIG: setting.flag("Show each option with where it comes from, without secrets"),
+};
+
+/** Loads the options. Throws sentences, each on a line, if they are wrong. */
+export function load(
+  { args, env, dotEnv, read }: Sources,
+  more: Record<string, { bare: boolean }> = {},
+): Loaded {
+  const table = Object.fromEntries(Array.from(options, ([name, { setting }]) => [name, setting]));
+  const { flags, words } = readArguments({ ...table, ...GENERAL, ...more }, args);
+  const variable: Environment = (name) => env(name) ?? dotEnv(name);
+  const named = flags.get("CONFIG") ?? variable("CONFIG");
+  const path = named || FILE;
+  const text = read(path);
+  if (text === undefined && named) throw new PlugboardError("bad_setting", `There is no file ${path}`);
+  const content: FileContent = text === undefined
+    ? { value: {}, references: new Map() }
+    : parseFile(path, text, variable);
+  if (text !== undefined) checkFile(path, content);
+
+  const given = relativeTo(dirname(path), content.value as Configuration);
+  const origins = new Map<string, string>();
+  for (const [name, option] of options) {
+    const [value, origin] = [
+      [flags.get(name), "flag"],
+      [env(name), "environment"],
+      [dotEnv(name), ".env"],
+    ].find(([value]) => value !== undefined && value !== "") ?? [];
+    if (value === undefined) continue;
+    const parsed = parseOption(name, option, value);
+    put(given, option.path, parsed);
+    for (const [at] of leaves(parsed, option.path)) origins.set(pathText(at), origin!);
+  }
+  const defaults = Object.entries(schema.properties).flatMap(([name, of]) =>
+    of.default === undefined ? [] : [[name, structuredClone(of.default)]]
+  );
+  return {
+    settings: { ...Object.fromEntries(defaults), ...given } as Settings,
+    file: text === undefined ? undefined : path,
+    words,
+    lines: () => {
+      const all = { ...Object.fromEntries(defaults), ...given };
+      const isEmpty = (value: unknown) => typeof value === "object" && !Array.isArray(value);
+      return [...leaves(all, [])].filter(([, value]) => !isEmpty(value)).map(([at, value]) => {
+        const origin = origins.get(pathText(at)) ?? (at[0]! in (content.value as object) ? path : "default");
+        return `${pathText(at)} = ${shown(at, value, content)}  (${origin})`;
+      });
+    },
+  };
+}
+
+function checkFile(path: string, { value, references }: FileContent): void {
+  const problems = [...problemsOf(value, (at) => references.has(pathText(at)))];
+  for (const [at] of leaves(value, [])) {
+    if (schemaAt(at)?.reference !== true || references.has(pathText(at))) continue;
+    problems.push({ path: at, sentence: "must come from the environment: write ${NAME}, or use hash" });
+  }
+  for (const [name, key] of Object.entries((value as Configuration).apiKeys ?? {})) {
+    if ("key" in Object(key) || "hash" in Object(key)) continue;
+    problems.push({ path: ["apiKeys", name], sentence: "needs a key or a hash" });
+  }
+  if (problems.length === 0) return;
+  const lines = problems.map(({ path: at, sentence }) =>
+    at.length === 0 ? `${path} ${sentence}` : `${path}: ${pathText(at)} ${sentence}`
+  );
+  throw new PlugboardError("bad_setting", lines.join("\n"));
+}
+
+function relativeTo(folder: string, value: Configuration): Record<string, unknown> {
+  const given: Record<string, unknown> = { ...value };
+  for (const name of PATHS) {
+    const path = value[name];
+    if (path !== undefined && !isAbsolute(path)) given[name] = join(folder, path);
+  }
+  return given;
+}
+
+/** Sets an option. What a file says about other names of the same table stays. */
+function put(given: Record<string, unknown>, [name, inner]: readonly string[], value: unknown): void {
+  const before = given[name!];
+  const isTable = typeof before === "object" && before !== null && !Array.isArray(before);
+  if (inner !== undefined) {
+    if (before !== "off") given[name!] = { ...isTable && before, [inner]: value };
+  } else if (isTable && typeof value === "object") given[name!] = { ...before, ...value };
+  else if (value !== "on" || !isTable) given[name!] = value;
+}
+
+function* leaves(value: unknown, path: Path): Generator<[Path, unknown]> {
+  const entries = typeof value === "object" && value !== null && !Array.isArray(value)
+    ? Object.entries(value)
+    : [];
+  if (entries.length === 0) yield [path, value];
+  for (const [key, each] of entries) yield* leaves(each, [...path, key]);
+}
+
+function shown(path: Path, value: unknown, { references }: FileContent): string {
+  if (isSecret(path)) return String(value) === "" ? "" : "(hidden)";
+  const text = pathText(path);
+  const written = [...references].filter(([at]) => at === text || at.startsWith(`${text}.`));
+  if (written.length > 0) return written.map(([, each]) => each).join(",");
+  return Array.isArray(value)
+    ? value.map((each) => typeof each === "object" ? "{…}" : each).join(",")
+    : String(value);
+}

@@ -1,0 +1,131 @@
+/**
+ * What `main.ts` gives to the plugins, from the options.
+ *
+ * @module
+ */
+
+import { type ServerOptions, setting } from "../../../core/mod.ts";
+import type { ApiKey, AuthOptions } from "../../auth.ts";
+import type { Broker, NamespaceOptions } from "../../channels.ts";
+import type { Limits } from "../../rate_limits.ts";
+import type { ProxiesOptions } from "../../proxies.ts";
+import { clientIpFrom } from "../../shared/client_ip.ts";
+import type { WebhookOptions } from "../../webhooks.ts";
+import type { Settings } from "./settings.ts";
+
+/** What `main.ts` gives to the plugins. */
+export interface WiringOptions {
+  /** Of the server. */
+  readonly server: ServerOptions;
+  /** Of the sign-in, without services. */
+  readonly auth: AuthOptions;
+  /** Limits other than the defaults. */
+  readonly limits: Partial<Limits>;
+  /** Defaults of the namespaces. */
+  readonly defaults: NamespaceOptions;
+  /** URLs that get events. */
+  readonly receivers: readonly WebhookOptions[];
+  /** The backend that decides, if there is one. */
+  readonly proxies: ProxiesOptions | undefined;
+  /** The namespaces; `durable` is the broker of those on disk. */
+  namespaces(durable: Broker): Record<string, NamespaceOptions>;
+}
+
+/**
+ * Returns what `main.ts` gives to the plugins.
+ *
+ * ```ts ignore
+ * const server = new Server(wiringOptions(settings).server);
+ * ```
+ */
+export function wiringOptions(settings: Settings): WiringOptions {
+  return {
+    server: serverOptions(settings),
+    auth: authOptions(settings),
+    limits: limitsOf(settings),
+    defaults: namespaceDefaults(settings),
+    receivers: receiversOf(settings),
+    proxies: Object.keys(settings.proxies).length > 0 ? settings.proxies : undefined,
+    namespaces: (durable) => namespacesOf(settings, durable),
+  };
+}
+
+/** Returns the options of the server. */
+function serverOptions(settings: Settings): ServerOptions {
+  const { port, host, adminPort, adminHost, tlsCert = "", tlsKey = "", maxMemory } = settings;
+  const tls = tlsCert || tlsKey ? { certFile: tlsCert, keyFile: tlsKey } : undefined;
+  return {
+    ...(settings.limits === "off" && { maxConnections: 1_000_000, maxConnectionsPerIp: 1_000_000 }),
+    ...settings.server,
+    port,
+    hostname: host,
+    tls,
+    drainMs: settings.drainMs,
+    ...(maxMemory !== undefined && { maxMemoryBytes: setting.optionalBytes("").parse(maxMemory)! }),
+    ...(adminPort !== undefined && { listeners: { admin: { port: adminPort, hostname: adminHost, tls } } }),
+    clientIp: clientIpFrom({ trusted: settings.trustedProxies }),
+  };
+}
+
+/** Returns the options of the sign-in that are no services. */
+function authOptions(settings: Settings): AuthOptions {
+  const { jwtSecret: secret, jwksUrl: jwks, allowAnonymous, signIn } = settings;
+  const { jwt, anonymous = true, ...more } = signIn;
+  return {
+    ...more,
+    jwt: secret || jwks || jwt?.publicKey ? { ...jwt, secret, jwks } : undefined,
+    apiKeys: apiKeysOf(settings),
+    anonymous: allowAnonymous && anonymous,
+    origins: settings.allowedOrigins,
+  };
+}
+
+/** Returns the API keys. */
+function apiKeysOf({ apiKeys }: Settings): ApiKey[] {
+  return Object.entries(apiKeys).map(([name, { key, hash = "", ...about }]) =>
+    key === undefined ? { name, ...about, hash: hash.replace("sha256:", "") } : { name, ...about, key }
+  );
+}
+
+/** Returns the namespaces; `durable` is the broker of those on disk. */
+function namespacesOf(settings: Settings, durable: Broker): Record<string, NamespaceOptions> {
+  const listed = settings.durable.map((name) => [name, { durable: true }] as const);
+  const all = { ...Object.fromEntries(listed), ...settings.namespaces };
+  return Object.fromEntries(
+    Object.entries(all).map(([name, { durable: own, ...options }]) => {
+      const onDisk = own ?? settings.durable.includes(name);
+      return [name, onDisk ? { ...options, broker: durable } : options];
+    }),
+  );
+}
+
+/** Returns the defaults of namespaces. */
+function namespaceDefaults({ channels }: Settings): NamespaceOptions {
+  return { delta: "fossil", maxTagFilters: 1_000, ...channels.defaults };
+}
+
+/** Returns the limits of clients other than the defaults. */
+function limitsOf({ limits }: Settings): Partial<Limits> {
+  return typeof limits === "string" ? {} : limits;
+}
+
+/** Returns the URLs that get events. */
+function receiversOf({ webhooks, webhookUrl, webhookSecrets }: Settings): WebhookOptions[] {
+  const own = webhookUrl === undefined ? [] : [{ name: "backend", url: webhookUrl, secrets: webhookSecrets }];
+  return [...own, ...Object.entries(webhooks).map(([name, options]) => ({ ...options, name }))];
+}
+
+/**
+ * Returns the options of a plugin; `undefined` if it is disabled.
+ *
+ * ```ts
+ * import { enabled } from "@plugboard/server/configured";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual([enabled(true), enabled(false), enabled({ path: "/chat" })], [{}, undefined, { path: "/chat" }]);
+ * ```
+ */
+export function enabled<Options extends object>(given: boolean | Options | undefined): Options | undefined {
+  if (given === false) return undefined;
+  return typeof given === "object" ? given : {} as Options;
+}

@@ -3,7 +3,7 @@ import type { CloseCode } from "../contract/close_codes.ts";
 import type { Message } from "../contract/framing.ts";
 import type { Transport } from "../contract/transport.ts";
 import type { ClosingSockets } from "./closing_sockets.ts";
-import { canPing, onPong, sendPing, stopIdleTimer, waitForAnswer } from "./socket_internals.ts";
+import { canPing, endRequestOnce, onPong, sendPing, stopIdleTimer, waitForAnswer } from "./socket_internals.ts";
 
 /** Answers an upgrade request. `idleMs` is the fallback if pings cannot be sent. */
 export function upgradeWebSocket(
@@ -13,6 +13,7 @@ export function upgradeWebSocket(
 ): { socket: WebSocket; response: Response } {
   const idleTimeout = canPing ? 0 : idleMs / 1000;
   const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout });
+  endRequestOnce(request);
   // The runtime finds the protocol only in lists with a space after each comma.
   if (protocol !== undefined) response.headers.set("sec-websocket-protocol", protocol);
   return { socket, response };

@@ -34,7 +34,7 @@ export type {
   Sent,
   ServerState,
 } from "./contract/plugin.ts";
-export { type MaybePromise, type Nothing, within } from "./contract/promises.ts";
+export { attempt, chain, type MaybePromise, type Nothing, within } from "./contract/promises.ts";
 export { afterReading } from "./contract/reading.ts";
 export type { Transport, TransportEvents } from "./contract/transport.ts";
 export type { Address, ListenOptions, TlsFiles } from "./http/listener.ts";

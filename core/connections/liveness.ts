@@ -37,7 +37,6 @@ class Slot {
  */
 export class Liveness {
   readonly #slots = Array.from({ length: SLOTS }, () => new Slot());
-  readonly #slotOf = new Map<ServerConnection, Slot>();
   readonly #clock: Clock;
   readonly #tickMs: number;
   readonly #pongTicks: number;
@@ -66,9 +65,8 @@ export class Liveness {
   /** Adds a connection. Its first ping comes at a random time between half an interval and a whole one. */
   add(conn: ServerConnection): void {
     const ahead = Math.ceil(SLOTS / 2 + Math.random() * (SLOTS / 2));
-    const slot = this.#slotAt(this.#turn + ahead);
-    slot.connections.add(conn);
-    this.#slotOf.set(conn, slot);
+    conn.livenessSlot = (this.#turn + ahead) % SLOTS;
+    this.#slots[conn.livenessSlot]!.connections.add(conn);
   }
 
   /** Pings all connections now. */
@@ -77,8 +75,7 @@ export class Liveness {
   }
 
   delete(conn: ServerConnection): void {
-    this.#slotOf.get(conn)?.connections.delete(conn);
-    this.#slotOf.delete(conn);
+    this.#slots[conn.livenessSlot]!.connections.delete(conn);
   }
 
   #tick(): void {

@@ -45,6 +45,8 @@ export class ServerConnection implements Connection, Guarded, TransportEvents {
   readonly ip: string;
   readonly openedAt: number;
   quietPings: number;
+  /** Where liveness keeps it. */
+  livenessSlot = 0;
   readonly #wiring: Wiring;
   readonly #backlog: Backlog;
   #session: Session<Message> | undefined;

@@ -20,6 +20,7 @@ import { refusal } from "../contract/errors.ts";
 import type { Framing } from "../contract/framing.ts";
 import type { Log } from "../contract/log.ts";
 import type { Admission, Sent, ServerState } from "../contract/plugin.ts";
+import { attempt, chain, type MaybePromise } from "../contract/promises.ts";
 import type { Transport } from "../contract/transport.ts";
 import { ClosingSockets } from "./closing_sockets.ts";
 import { Handshakes } from "./handshakes.ts";
@@ -40,7 +41,7 @@ export interface GateLimits extends Limits, LivenessOptions {
 /** The plugins' hooks, as the gate calls them. */
 export interface GateHooks extends ConnectionHooks {
   /** Returns the first refusal. */
-  upgrade(upgrade: Upgrade): Promise<Response | undefined>;
+  upgrade(upgrade: Upgrade): MaybePromise<Response | undefined>;
 }
 
 /** What the gate needs from the server. */
@@ -101,12 +102,14 @@ export class Gate {
   /** Starts to ping the connections, and to watch the memory. */
   start(): void {
     this.#liveness.start();
+    this.#handshakes.start();
     this.memory.start();
   }
 
   /** Stops both, when the last connection has gone. */
   stop(): void {
     this.#liveness.stop();
+    this.#handshakes.stop();
     this.memory.stop();
   }
 
@@ -121,20 +124,23 @@ export class Gate {
   }
 
   /** Answers an upgrade request with a WebSocket or a refusal. */
-  async upgrade(applicant: Applicant, request: Request): Promise<Response> {
-    const place = await this.#reserve(applicant);
-    if (place instanceof Response) return place;
-    const { protocol, offered } = place.upgrade;
-    const answered = protocol !== undefined && offered.includes(protocol) ? protocol : undefined;
-    try {
-      const idleMs = 2 * this.#options.limits.pingIntervalMs;
-      const { socket, response } = upgradeWebSocket(request, answered, idleMs);
-      this.#handshakes.add(socket, () => this.#takeOver(socket, place), place.release);
-      return response;
-    } catch {
-      place.release();
-      return refusal(400, "bad_handshake", "This is not a valid WebSocket handshake");
-    }
+  upgrade(applicant: Applicant, request: Request): MaybePromise<Response> {
+    return chain(this.#reserve(applicant), (place) => {
+      if (place instanceof Response) return place;
+      const { protocol, offered } = place.upgrade;
+      const answered = protocol !== undefined && offered.includes(protocol) ? protocol : undefined;
+      try {
+        const idleMs = 2 * this.#options.limits.pingIntervalMs;
+        const { socket, response } = upgradeWebSocket(request, answered, idleMs);
+        const transport = new SocketTransport(socket, this.#closing);
+        const opened = () => void this.#takeOver(socket, transport, place);
+        transport.whenOpen(this.#handshakes, opened, place.release);
+        return response;
+      } catch {
+        place.release();
+        return refusal(400, "bad_handshake", "This is not a valid WebSocket handshake");
+      }
+    });
   }
 
   /** Opens a connection on a WebSocket that was accepted elsewhere. Its messages wait until then. */
@@ -149,11 +155,12 @@ export class Gate {
     };
     const place = await this.#reserve(applicant);
     if (place instanceof Response) return place;
+    const transport = new SocketTransport(socket, this.#closing);
     return await new Promise((resolve) => {
       const opened = () => {
         socket.onmessage = null;
         stopIdleTimer(socket);
-        const conn = this.#takeOver(socket, place);
+        const conn = this.#takeOver(socket, transport, place);
         for (let data = early.shift(); data !== undefined; data = early.shift()) conn?.receive(data);
         resolve(conn ?? notReady());
       };
@@ -161,7 +168,7 @@ export class Gate {
         place.release();
         resolve(refusal(400, "not_open", "The socket has closed or has never opened"));
       };
-      this.#handshakes.add(socket, opened, failed);
+      transport.whenOpen(this.#handshakes, opened, failed);
     });
   }
 
@@ -181,35 +188,36 @@ export class Gate {
   }
 
   /** Checks the limits, then asks the plugins and the endpoint. */
-  async #reserve(applicant: Applicant): Promise<Response | Place> {
+  #reserve(applicant: Applicant): MaybePromise<Response | Place> {
     const { hooks, state } = this.#options;
     const { endpoint, ip } = applicant;
     const full = this.#refusalIfFull(ip);
     if (full !== undefined) return full;
     const release = this.#places.take(ip);
     const upgrade = toUpgrade(applicant);
-    try {
-      const refused = await hooks.upgrade(upgrade) ?? await endpoint.upgrade?.(upgrade);
+    const decide = (refused: Response | undefined) => {
       // The server may have started to stop in the meantime.
       if (refused === undefined && state() === "ready") {
         return { upgrade, release, wiring: this.#wiringOf(upgrade) };
       }
       release();
       return refused ?? notReady();
-    } catch (error) {
+    };
+    const failed = (error: unknown) => {
       release();
       hooks.failed(endpoint.name, "upgrade", error);
       return refusal(500, "internal", "Internal server error");
-    }
+    };
+    const ask = () => chain(hooks.upgrade(upgrade), (refused) => refused ?? endpoint.upgrade?.(upgrade));
+    return attempt(() => chain(ask(), decide), failed);
   }
 
   /** Opens a connection on an open socket. */
-  #takeOver(socket: WebSocket, place: Place): ServerConnection | undefined {
+  #takeOver(socket: WebSocket, transport: SocketTransport, place: Place): ServerConnection | undefined {
     if (this.#options.state() !== "ready") {
       rejectSocket(socket, closeCodes.shutdown, this.#closing, place.release);
       return;
     }
-    const transport = new SocketTransport(socket, this.#closing);
     const conn = this.#open(place, transport);
     transport.listen(conn, this.#gone);
     return conn;
@@ -229,16 +237,14 @@ export class Gate {
     const { endpoint } = upgrade;
     const framing: Framing = endpoint.framing?.(upgrade) ?? { accepts: "text", format: endpoint };
     const { accepts, format, join } = framing;
-    let wirings = this.#wirings.get(endpoint);
-    if (wirings === undefined) this.#wirings.set(endpoint, wirings = new Map());
+    const wirings = this.#wirings.getOrInsertComputed(endpoint, () => new Map<unknown, Wiring>());
     let wiring = wirings.get(format);
     if (wiring === undefined) {
       const { hooks, limits } = this.#options;
       // The largest message of an endpoint may wait.
       const maxWaitingBytes = Math.max(limits.maxWaitingBytes, endpoint.maxMessageBytes ?? 0);
       const { maxMessageBytes = limits.maxMessageBytes, maxQueuedBytes = limits.maxQueuedBytes } = endpoint;
-      let sent = this.sent.get(endpoint);
-      if (sent === undefined) this.sent.set(endpoint, sent = { frames: 0, chars: 0 });
+      const sent = this.sent.getOrInsertComputed(endpoint, () => ({ frames: 0, chars: 0 }));
       wiring = {
         endpoint,
         accepts,

@@ -1,7 +1,7 @@
 import type { Clock } from "../contract/clock.ts";
 import { messageOf, PlugboardError } from "../contract/errors.ts";
 import type { Log } from "../contract/log.ts";
-import { settlesWithin } from "../contract/promises.ts";
+import { type MaybePromise, settlesWithin } from "../contract/promises.ts";
 import { Tally } from "./tally.ts";
 
 /** Files with a certificate and its key, in PEM. */
@@ -33,7 +33,7 @@ export interface Address {
 }
 
 /** Answers a request. */
-type Handler = (request: Request, info: Deno.ServeHandlerInfo) => Promise<Response>;
+type Handler = (request: Request, info: Deno.ServeHandlerInfo) => MaybePromise<Response>;
 
 /** What a listener needs from the server. */
 export interface ListenerOptions {
@@ -89,13 +89,11 @@ export class Listener {
     const { port, hostname, tls } = listen;
     this.#options = options;
     this.#pem = tls && { cert: readPem("certFile", tls.certFile), key: readPem("keyFile", tls.keyFile) };
-    this.#handler = async (request, info) => {
+    this.#handler = (request, info) => {
+      const answer = handler(request, info);
+      if (!(answer instanceof Promise)) return answer;
       this.#requests.add();
-      try {
-        return await handler(request, info);
-      } finally {
-        this.#requests.remove();
-      }
+      return answer.finally(() => this.#requests.remove());
     };
     try {
       const { addr } = this.#run(hostname, port).http;

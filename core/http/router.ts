@@ -5,6 +5,7 @@ import type { Connection } from "../contract/connection.ts";
 import type { Endpoint } from "../contract/endpoint.ts";
 import { PlugboardError, refusal, startFailed } from "../contract/errors.ts";
 import type { AnyPlugin, App, RequestInfo } from "../contract/plugin.ts";
+import type { MaybePromise } from "../contract/promises.ts";
 import type { Gate, GateHooks } from "./gate.ts";
 
 /** What a WebSocket request needs on its way to the endpoint, and its result. */
@@ -30,6 +31,8 @@ export class Router {
     getPath: (request, options) => getPath(options?.env?.original ?? request),
   });
   readonly #gate: Gate;
+  /** Endpoints by their paths, except patterns. */
+  readonly #exact = new Map<string, Endpoint>();
   /** The start of the latest URL that was valid. */
   #validOrigin = "";
 
@@ -57,14 +60,32 @@ export class Router {
   }
 
   /** Answers a request. */
-  async fetch(request: Request, info: RequestInfo): Promise<Response> {
+  fetch(request: Request, info: RequestInfo): MaybePromise<Response> {
     const { url, method, headers } = request;
     if (!this.#isValid(url)) return refusal(400, "bad_request", "The URL is not valid");
     const isUpgrade = method === "GET" && headers.get("upgrade")?.toLowerCase() === "websocket";
-    if (!isUpgrade) return await this.#app.fetch(request, info);
-    const env: SocketBindings = { ip: info.ip, original: request };
-    const response = await this.#app.fetch(asSocketRequest(request), env);
+    if (!isUpgrade) return this.#app.fetch(request, info);
+    headers.has("upgrade"); // Reads all headers, so that they stay readable after the request has ended.
+    const endpoint = this.#directEndpoint(url);
+    return endpoint === undefined
+      ? this.#fetchSocket(request, info)
+      : this.#gate.upgrade({ endpoint, url, headers, params: {}, ip: info.ip }, request);
+  }
+
+  /** Routes an upgrade request. A copy with another method costs a fifth of an upgrade. */
+  async #fetchSocket(request: Request, { ip }: RequestInfo): Promise<Response> {
+    const env: SocketBindings = { ip, original: request };
+    const response = await this.#app.fetch(Object.create(request, { method: { value: SOCKET } }), env);
     return env.upgraded ?? response;
+  }
+
+  /** Returns the endpoint of a URL if there is nothing to do on the way: no middleware, no parameters. */
+  #directEndpoint(url: string): Endpoint | undefined {
+    const query = url.indexOf("?");
+    const path = url.slice(url.indexOf("/", "https://".length), query < 0 ? undefined : query);
+    if (!this.#exact.has(path)) return undefined;
+    const [handlers] = this.#app.router.match(SOCKET, path);
+    return handlers.length === 1 ? this.#exact.get(path) : undefined;
   }
 
   /** Opens a connection on a socket that was accepted elsewhere. */
@@ -86,6 +107,9 @@ export class Router {
   }
 
   #mount(endpoint: Endpoint): void {
+    for (const path of [endpoint.path].flat()) {
+      if (/^\/[\w/.-]*$/.test(path)) this.#exact.getOrInsert(path, endpoint);
+    }
     this.#app.on(SOCKET, [endpoint.path].flat(), async ({ env, req }, next) => {
       const { original } = env;
       // A client's own method of this name.
@@ -116,15 +140,6 @@ export class Router {
     const allow = allowed.join(", ");
     return refusal(405, "method_not_allowed", `Methods allowed at this path: ${allow}`, { allow });
   }
-}
-
-/**
- * The same request with the method for routing, whose headers stay readable after the runtime's request has ended: `has`
- * reads them all. A copy costs a fifth of an upgrade.
- */
-function asSocketRequest(request: Request): Request {
-  request.headers.has("upgrade");
-  return Object.create(request, { method: { value: SOCKET } });
 }
 
 function notFound(): Response {

@@ -3,7 +3,16 @@ import type { CloseCode } from "../contract/close_codes.ts";
 import type { Message } from "../contract/framing.ts";
 import type { Transport } from "../contract/transport.ts";
 import type { ClosingSockets } from "./closing_sockets.ts";
-import { canPing, endRequestOnce, onPong, sendPing, stopIdleTimer, waitForAnswer } from "./socket_internals.ts";
+import type { Handshake, Handshakes } from "./handshakes.ts";
+import {
+  canPing,
+  endConnection,
+  endRequestOnce,
+  onPong,
+  sendPing,
+  stopIdleTimer,
+  waitForAnswer,
+} from "./socket_internals.ts";
 
 /** Answers an upgrade request. `idleMs` is the fallback if pings cannot be sent. */
 export function upgradeWebSocket(
@@ -35,19 +44,31 @@ export function rejectSocket(
   closing.add(socket);
 }
 
+/** What follows when a socket has opened, or has not. */
+interface Opening {
+  readonly handshakes: Handshakes;
+  readonly opened: () => void;
+  readonly failed: () => void;
+}
+
+const EVENTS = ["open", "message", "close", "error"] as const;
+
 /**
  * A WebSocket as a transport, which also listens to it. One object for everything saves 2.5 KB, an eighth of a
  * connection, compared with a function for each event.
  */
-export class SocketTransport implements Transport, EventListenerObject {
+export class SocketTransport implements Transport, EventListenerObject, Handshake {
   readonly #socket: WebSocket;
   readonly #closing: ClosingSockets;
+  #opening: Opening | undefined;
+  #abandoned = false;
   #conn: ServerConnection | undefined;
   #gone: ((conn: ServerConnection) => void) | undefined;
 
   constructor(socket: WebSocket, closing: ClosingSockets) {
     this.#socket = socket;
     this.#closing = closing;
+    for (const type of EVENTS) socket.addEventListener(type, this);
   }
 
   get buffered(): number {
@@ -74,25 +95,55 @@ export class SocketTransport implements Transport, EventListenerObject {
     return sendPing(this.#socket);
   }
 
+  /** Calls `opened` when the socket is open, or `failed` if it closes before or does not open in time. */
+  whenOpen(handshakes: Handshakes, opened: () => void, failed: () => void): void {
+    const { readyState } = this.#socket;
+    if (readyState === WebSocket.OPEN) return opened();
+    if (readyState !== WebSocket.CONNECTING) return failed();
+    this.#opening = { handshakes, opened, failed };
+    handshakes.add(this);
+  }
+
+  /** Does not wait any longer for the socket to open. It is closed if it does so later. */
+  abandon(): void {
+    this.#abandoned = true;
+    this.#endOpening()?.failed();
+  }
+
   /** Passes the events of the socket to its connection. Calls `gone` once, when the socket is closed. */
   listen(conn: ServerConnection, gone: (conn: ServerConnection) => void): void {
-    const socket = this.#socket;
     this.#conn = conn;
     this.#gone = gone;
-    socket.binaryType = "arraybuffer";
-    for (const type of ["message", "close", "error"]) socket.addEventListener(type, this);
-    onPong(socket, () => conn.heard());
+    this.#socket.binaryType = "arraybuffer";
+    onPong(this.#socket, () => conn.heard());
   }
 
   handleEvent(event: Event): void {
-    if (event.type === "message") this.#message(event as MessageEvent);
-    else if (event.type === "close") this.#close(event as CloseEvent);
-    else ignoreError(event);
+    switch (event.type) {
+      case "message":
+        return this.#message(event as MessageEvent);
+      case "open":
+        if (this.#abandoned) return void (endConnection(this.#socket) || this.#socket.close());
+        return this.#endOpening()?.opened();
+      case "close":
+        if (this.#opening !== undefined) return this.abandon();
+        return this.#close(event as CloseEvent);
+      default:
+        ignoreError(event);
+        if (this.#opening !== undefined) this.abandon();
+    }
+  }
+
+  #endOpening(): Opening | undefined {
+    const opening = this.#opening;
+    this.#opening = undefined;
+    opening?.handshakes.delete(this);
+    return opening;
   }
 
   #message({ data }: MessageEvent): void {
-    const conn = this.#conn!;
-    if (conn.open) conn.receive(typeof data === "string" ? data : new Uint8Array(data));
+    const conn = this.#conn;
+    if (conn?.open) conn.receive(typeof data === "string" ? data : new Uint8Array(data));
   }
 
   #close({ code, reason, wasClean }: CloseEvent): void {

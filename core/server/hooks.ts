@@ -12,6 +12,7 @@ import { refusal } from "../contract/errors.ts";
 import type { Message } from "../contract/framing.ts";
 import { consoleSink, type Log, logFor, type LogSink } from "../contract/log.ts";
 import type { AnyPlugin, HookName } from "../contract/plugin.ts";
+import { attempt, type MaybePromise } from "../contract/promises.ts";
 import type { GateHooks } from "../http/gate.ts";
 
 /** A plugin that has the hook. */
@@ -39,17 +40,34 @@ export class HookRunner implements GateHooks {
     this.#sink = sink;
   }
 
-  /** Returns the first refusal. A hook that fails refuses too, since its check was not passed. */
-  async upgrade(upgrade: Upgrade): Promise<Response | undefined> {
-    for (const plugin of this.#upgrade) {
-      try {
-        const refusal = await plugin.upgrade(upgrade);
-        if (refusal !== undefined) return refusal;
-      } catch (error) {
-        this.failed(plugin.name, "upgrade", error);
-        return refusal(500, "internal", "Internal server error");
-      }
+  /** Returns the first refusal; no promise where no hook waits. A hook that fails refuses too: it may be a check. */
+  upgrade(upgrade: Upgrade): MaybePromise<Response | undefined> {
+    const plugins = this.#upgrade;
+    for (let i = 0; i < plugins.length; i++) {
+      const answer = this.#ask(plugins[i]!, upgrade);
+      if (answer instanceof Promise) return this.#askRest(answer, upgrade, i + 1);
+      if (answer !== undefined) return answer;
     }
+  }
+
+  #ask(plugin: With<"upgrade">, upgrade: Upgrade): MaybePromise<Response | undefined> {
+    const refuse = (error: unknown): Response => {
+      this.failed(plugin.name, "upgrade", error);
+      return refusal(500, "internal", "Internal server error");
+    };
+    return attempt(() => plugin.upgrade(upgrade), refuse);
+  }
+
+  async #askRest(
+    answer: Promise<Response | undefined>,
+    upgrade: Upgrade,
+    next: number,
+  ): Promise<Response | undefined> {
+    let refused = await answer;
+    for (let i = next; refused === undefined && i < this.#upgrade.length; i++) {
+      refused = await this.#ask(this.#upgrade[i]!, upgrade);
+    }
+    return refused;
   }
 
   open(conn: Connection, upgrade: Upgrade): void {

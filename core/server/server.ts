@@ -8,7 +8,7 @@ import { guardedClock } from "../contract/clock.ts";
 import type { Connection } from "../contract/connection.ts";
 import { PlugboardError, refusal, startFailed } from "../contract/errors.ts";
 import type { AnyPlugin, ApiOf, Host, ServerState } from "../contract/plugin.ts";
-import { settlesWithin } from "../contract/promises.ts";
+import { attempt, type MaybePromise, settlesWithin } from "../contract/promises.ts";
 import { Gate, notReady } from "../http/gate.ts";
 import { type Address, Listener } from "../http/listener.ts";
 import { Router } from "../http/router.ts";
@@ -105,8 +105,8 @@ export class Server {
    * Answers a request as the main listener does, for use within another `Deno.serve` or Hono app. Without `info` the
    * client's address is unknown, and all clients count as one address.
    */
-  readonly fetch = (request: Request, info?: Deno.ServeHandlerInfo): Promise<Response> =>
-    this.#answer(this.#router, request, info);
+  readonly fetch = async (request: Request, info?: Deno.ServeHandlerInfo): Promise<Response> =>
+    await this.#answer(this.#router, request, info);
 
   /** Opens a connection on a WebSocket that was accepted elsewhere, as if it had been requested at `path`. */
   async accept(
@@ -123,21 +123,21 @@ export class Server {
     return this.#stopping ??= this.#stop();
   }
 
-  async #answer(
+  #answer(
     router: Router | undefined,
     request: Request,
     info?: Deno.ServeHandlerInfo,
-  ): Promise<Response> {
+  ): MaybePromise<Response> {
     if (router === undefined) return notReady();
-    try {
+    return attempt(() => {
       const addr = info?.remoteAddr;
       const peer = addr !== undefined && "hostname" in addr ? addr.hostname : "unknown";
       const completed = info && (() => info.completed.catch(() => {}));
-      return await router.fetch(request, { ip: this.#options.clientIp(request, peer), completed });
-    } catch (error) {
+      return router.fetch(request, { ip: this.#options.clientIp(request, peer), completed });
+    }, (error) => {
       this.#hooks!.failed("kernel", "request", error);
       return refusal(500, "internal", "Internal server error");
-    }
+    });
   }
 
   async #start(): Promise<void> {

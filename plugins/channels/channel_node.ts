@@ -1,5 +1,5 @@
 import { type Host, type MaybePromise, PlugboardError, systemClock } from "../../core/mod.ts";
-import { chain } from "../shared/maybe_promise.ts";
+import { attempt, chain } from "../shared/maybe_promise.ts";
 import type { Broker, BrokerEvents, BrokerPublishOptions } from "./broker.ts";
 import { BrokerSubscriptions } from "./broker_subscriptions.ts";
 import { callbackQueue } from "./callbacks.ts";
@@ -162,18 +162,21 @@ export class ChannelNode implements ClientNode, BrokerEvents {
     };
   }
 
-  async prepare(client: Client, name: string, request: SubscribeRequest): Promise<Prepared> {
-    const namespace = this.namespaceOf(name);
-    const addition = await this.extensions.beforeSubscribe(client, name, request, namespace);
-    const channel = this.#use(name);
-    const subscribe = () => this.#subscriptions.subscribe(channel);
-    try {
+  prepare(client: Client, name: string, request: SubscribeRequest): MaybePromise<Prepared> {
+    const asked = this.extensions.beforeSubscribe(client, name, request, this.namespaceOf(name));
+    return chain(asked, (addition) => {
+      const channel = this.#use(name);
+      const subscribe = () => this.#subscriptions.subscribe(channel);
       const now = this.#clock.wallTime();
-      return await prepare({ channel, request, client, now, addition, subscribe, deltas: this.#deltas });
-    } catch (error) {
-      this.releaseIfUnused(channel);
-      throw error;
-    }
+      const deltas = this.#deltas;
+      return attempt(
+        () => prepare({ channel, request, client, now, addition, subscribe, deltas }),
+        (error) => {
+          this.releaseIfUnused(channel);
+          throw error;
+        },
+      );
+    });
   }
 
   joined(client: Client, channel: Channel, subscription: Subscription): void {

@@ -32,7 +32,7 @@ export interface ClientNode {
   readonly pages: Pick<Pages, "of">;
   namespaceOf(channel: string): Namespace;
   wallTime(): number;
-  prepare(client: Client, channel: string, request: SubscribeRequest): Promise<Prepared>;
+  prepare(client: Client, channel: string, request: SubscribeRequest): MaybePromise<Prepared>;
   joined(client: Client, channel: Channel, subscription: Subscription): void;
   /** Ends the subscription after its `expiresAt`. */
   expires(client: Client, subscription: Subscription): void;
@@ -67,6 +67,8 @@ const disconnectCodes = new Map<UnsubscribeCode, ReturnType<typeof closeCode>>([
   [unsubscribeCodes.expired, closeCode(3006, "subscription expired")],
 ]);
 
+const NONE = new Map<string, never>();
+
 /** A connection that has signed in. */
 export class ChannelClient implements Client {
   readonly conn: Connection;
@@ -98,26 +100,40 @@ export class ChannelClient implements Client {
 
   /** The same object until the identity changes, so that codecs encode it once. */
   get info(): ClientInfo {
-    return this.#info ??= this.#describe();
+    const { user, info } = this.#identity;
+    return this.#info ??= { user, client: this.id, ...(info !== undefined && { connInfo: info }) };
   }
 
-  async subscribe(
+  subscribe(
     channel: string,
     request: SubscribeRequest,
     reply: (subscribed: Subscribed) => void,
-  ): Promise<void> {
-    const prepared = await this.#prepare(channel, request);
-    if (!this.conn.open) return this.#cancel(prepared);
-    const subscribed = this.#begin(prepared);
-    reply(subscribed);
-    this.#follow(prepared, subscribed);
+  ): MaybePromise<void> {
+    const prepared = this.#prepare(channel, request);
+    return chain(prepared instanceof Promise ? this.#hold(channel, prepared) : prepared, (ready) => {
+      if (!this.conn.open) return this.#cancel(ready);
+      const subscribed = this.#begin(ready);
+      reply(subscribed);
+      this.#follow(ready, subscribed);
+    });
   }
 
-  async subscribeAll(
+  subscribeAll(
+    requests: ReadonlyMap<string, SubscribeRequest>,
+    reply: (subscribed: ReadonlyMap<string, Subscribed>) => void,
+  ): MaybePromise<void> {
+    return requests.size === 0 ? reply(NONE) : this.#subscribeEach(requests, reply);
+  }
+
+  async #subscribeEach(
     requests: ReadonlyMap<string, SubscribeRequest>,
     reply: (subscribed: ReadonlyMap<string, Subscribed>) => void,
   ): Promise<void> {
-    const settled = await Promise.allSettled([...requests].map((each) => this.#prepare(...each)));
+    const preparing = Array.from(requests, async ([channel, request]) => {
+      const prepared = this.#prepare(channel, request);
+      return await this.#hold(channel, Promise.resolve(prepared)); // Each counts for the limit of the next.
+    });
+    const settled = await Promise.allSettled(preparing);
     const prepared = settled.flatMap((each) => each.status === "fulfilled" ? [each.value] : []);
     if (!this.conn.open) return prepared.forEach((each) => this.#cancel(each));
     const begun = new Map(prepared.map((each) => [each, this.#begin(each)]));
@@ -147,7 +163,8 @@ export class ChannelClient implements Client {
   }
 
   verdict(action: ChannelAction, channel: string): Verdict {
-    return this.#decide(action, channel, this.#node.namespaceOf(channel));
+    const namespace = this.#node.namespaceOf(channel);
+    return decide(namespace, action, channel, this.#identity, this.subscriptions.get(channel));
   }
 
   check(action: ChannelAction, channel: string): void {
@@ -199,26 +216,25 @@ export class ChannelClient implements Client {
     if (!offers(namespace, action)) {
       throw new PlugboardError("not_available", `The channel has no ${action}`);
     }
-    if (!this.#decide(action, channel, namespace).allowed) throw denied();
+    if (!this.verdict(action, channel).allowed) throw denied();
     if (action === "history" || action === "presence") {
       this.#node.extensions.beforeRead(this, action, channel);
     }
   }
 
-  #decide(action: ChannelAction, channel: string, namespace: Namespace): Verdict {
-    return decide(namespace, action, channel, this.#identity, this.subscriptions.get(channel));
+  #prepare(channel: string, request: SubscribeRequest): MaybePromise<Prepared> {
+    this.#checkSubscribe(this.#node.namespaceOf(channel), channel, request);
+    return this.#node.prepare(this, channel, request);
   }
 
-  async #prepare(channel: string, request: SubscribeRequest): Promise<Prepared> {
-    this.#checkSubscribe(this.#node.namespaceOf(channel), channel, request);
+  /** Counts a subscription while it is being prepared. */
+  #hold(channel: string, prepared: Promise<Prepared>): Promise<Prepared> {
     const preparing = this.#preparing ??= new Set();
     preparing.add(channel);
-    try {
-      return await this.#node.prepare(this, channel, request);
-    } finally {
+    return prepared.finally(() => {
       preparing.delete(channel);
       if (preparing.size === 0) this.#preparing = undefined;
-    }
+    });
   }
 
   #checkSubscribe(
@@ -241,11 +257,6 @@ export class ChannelClient implements Client {
     if (filter !== undefined && namespace.maxTagFilters === 0) {
       throw new PlugboardError("bad_request", "The channel has no tag filters");
     }
-  }
-
-  #describe(): ClientInfo {
-    const { user, info } = this.#identity;
-    return { user, client: this.id, ...(info !== undefined && { connInfo: info }) };
   }
 
   /** Shows others what the latest tokens say about the client. */

@@ -81,8 +81,8 @@ export function control(node: ChannelNode, clients: LocalClients, cluster: Clust
       ...(recover !== undefined && { recover }),
     };
     const settled = await Promise.allSettled(
-      all.map((client) =>
-        client.subscribe(channel, request, (subscribed) => {
+      all.map(async (client) =>
+        await client.subscribe(channel, request, (subscribed) => {
           const { conn, encoder } = client;
           conn.send(encoder.subscribed(channel, subscribed));
           for (const each of subscribed.publications) conn.send(encoder.publication(channel, each));

@@ -7,6 +7,7 @@
 import type { MaybePromise, Nothing } from "../../core/mod.ts";
 import type { Namespace } from "./namespace.ts";
 import type { ClientInfo, Draft, Publication, Published, PublishOptions } from "./publications.ts";
+import { chain } from "../shared/maybe_promise.ts";
 import type { Payload } from "../shared/payload.ts";
 import type { Client, Subscribed, SubscribeGrant, SubscribeRequest, Subscription } from "./types.ts";
 
@@ -118,16 +119,18 @@ export class Extensions {
   }
 
   /** Calls all extensions; the first that throws refuses the subscription. */
-  async beforeSubscribe(
+  beforeSubscribe(
     client: Client,
     channel: string,
     request: SubscribeRequest,
     namespace: Namespace,
-  ): Promise<SubscribeAddition | undefined> {
-    let addition: SubscribeAddition | undefined;
+  ): MaybePromise<SubscribeAddition | undefined> {
+    let addition: MaybePromise<SubscribeAddition | undefined>;
     for (const extension of this.#with("beforeSubscribe")) {
-      const added = extension.beforeSubscribe!(client, channel, request, namespace);
-      addition = { ...addition, ...(added instanceof Promise ? await added : added) };
+      addition = chain(addition, (before) => {
+        const added = extension.beforeSubscribe!(client, channel, request, namespace);
+        return chain(added, (more) => more === undefined ? before : { ...before, ...more });
+      });
     }
     return addition;
   }

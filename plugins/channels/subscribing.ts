@@ -8,7 +8,8 @@
  */
 
 import { type MaybePromise, PlugboardError } from "../../core/mod.ts";
-import type { Channel } from "./channel.ts";
+import { attempt, chain } from "../shared/maybe_promise.ts";
+import type { Buffer, Channel } from "./channel.ts";
 import type { RecoveryDeltas } from "./deltas.ts";
 import type { SubscribeAddition } from "./extensions.ts";
 import { decide } from "./namespaces.ts";
@@ -41,53 +42,62 @@ export interface Preparing {
 }
 
 /** Prepares a subscription: subscribes at the broker and reads the history that the answer needs. */
-export async function prepare(
-  { channel, request: asked, client, now, addition, subscribe, deltas }: Preparing,
-): Promise<Prepared> {
+export function prepare({ subscribe, ...given }: Preparing): MaybePromise<Prepared> {
+  const { channel, request: asked, client, now, addition } = given;
   const request = addition?.grant ? { ...asked, grant: { ...asked.grant, ...addition.grant } } : asked;
   const filter = request.filter && new CompiledFilter(request.filter);
   const buffer = channel.startBuffer();
-  try {
-    const subscribing = subscribe(channel);
-    if (subscribing !== undefined) await subscribing;
-    const subscription = describe(channel, request, client, now, filter);
-    const page = readPage(channel, request, subscription);
-    const history = page instanceof Promise ? await page : page;
-    const read = answer(channel, request, subscription, history, deltas);
-    if (request.mustRecover && subscription.recoverable && read.wasRecovering && !read.recovered) {
-      throw new PlugboardError("unrecoverable_position", "Publications after this position are lost");
-    }
-    let covered = history?.top;
-    return {
-      channel,
-      subscription,
-      begin() {
-        const added = addition?.data?.(read);
-        const offset = added?.offset;
-        if (covered !== undefined && offset !== undefined) covered = { ...covered, offset };
-        if (covered !== undefined) channel.setPosition(client.conn, lastPosition(buffer, covered));
-        return {
-          ...read,
-          ...(added !== undefined && { data: added.json }),
-          ...(covered !== undefined && offset !== undefined && { position: covered }),
-        };
-      },
-      later() {
-        channel.endBuffer(buffer);
-        const from = covered;
-        if (from === undefined) return [];
-        return buffer.flatMap(({ publication, epoch }) =>
-          epoch === from.epoch && publication.offset > from.offset && passes(subscription, publication)
-            ? [publication]
-            : []
-        );
-      },
-      cancel: () => channel.endBuffer(buffer),
-    };
-  } catch (error) {
+  return attempt(() =>
+    chain(subscribe(channel), () => {
+      const subscription = describe(channel, request, client, now, filter);
+      return chain(
+        readPage(channel, request, subscription),
+        (history) => ready({ ...given, request }, subscription, history, buffer),
+      );
+    }), (error) => {
     channel.endBuffer(buffer);
     throw error;
+  });
+}
+
+function ready(
+  { channel, request, client, addition, deltas }: Omit<Preparing, "subscribe">,
+  subscription: Subscription,
+  history: History | undefined,
+  buffer: Buffer,
+): Prepared {
+  const read = answer(channel, request, subscription, history, deltas);
+  if (request.mustRecover && subscription.recoverable && read.wasRecovering && !read.recovered) {
+    throw new PlugboardError("unrecoverable_position", "Publications after this position are lost");
   }
+  let covered = history?.top;
+  return {
+    channel,
+    subscription,
+    begin() {
+      const added = addition?.data?.(read);
+      const offset = added?.offset;
+      if (covered !== undefined && offset !== undefined) covered = { ...covered, offset };
+      if (covered !== undefined) channel.setPosition(client.conn, lastPosition(buffer, covered));
+      if (added === undefined) return read;
+      return {
+        ...read,
+        data: added.json,
+        ...(covered !== undefined && offset !== undefined && { position: covered }),
+      };
+    },
+    later() {
+      channel.endBuffer(buffer);
+      const from = covered;
+      if (from === undefined) return [];
+      return buffer.flatMap(({ publication, epoch }) =>
+        epoch === from.epoch && publication.offset > from.offset && passes(subscription, publication)
+          ? [publication]
+          : []
+      );
+    },
+    cancel: () => channel.endBuffer(buffer),
+  };
 }
 
 /** Returns the position after everything in a buffer. */

@@ -196,18 +196,19 @@ export interface Client {
   readonly subscriptions: ReadonlyMap<string, Subscription>;
   /**
    * Subscribes. Calls `reply` once, at the moment from which publications follow: what it sends leaves before them.
-   * Rejects without calling it when the subscription is refused; does nothing when the connection has closed.
+   * Rejects without calling it when the subscription is refused; does nothing when the connection has closed. No promise
+   * where nothing waits: then it throws.
    */
   subscribe(
     channel: string,
     request: SubscribeRequest,
     reply: (subscribed: Subscribed) => void,
-  ): Promise<void>;
+  ): MaybePromise<void>;
   /** Subscribes to several channels with one reply, which leaves out those that are refused. */
   subscribeAll(
     requests: ReadonlyMap<string, SubscribeRequest>,
     reply: (subscribed: ReadonlyMap<string, Subscribed>) => void,
-  ): Promise<void>;
+  ): MaybePromise<void>;
   /** Ends a subscription at the client's request; returns `false` if there is none. */
   unsubscribe(channel: string): boolean;
   /** Publishes for the client, if it may. No promise where the broker answers at once: then it throws. */

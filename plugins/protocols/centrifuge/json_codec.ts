@@ -276,5 +276,7 @@ type Member = string | false | undefined;
 
 /** An object of the members that are present. */
 function object(...members: Member[]): string {
-  return `{${members.filter((member) => member).join(",")}}`;
+  let text = "";
+  for (const member of members) if (member) text += text === "" ? member : `,${member}`;
+  return `{${text}}`;
 }

@@ -11,7 +11,7 @@ import {
   type MaybePromise,
   PlugboardError,
 } from "../../../core/mod.ts";
-import type { Client, SubscribeRequest } from "../../channels.ts";
+import type { Client, Subscribed, SubscribeRequest } from "../../channels.ts";
 import type { Presence } from "../../presence.ts";
 import type { Rpc } from "../../rpc.ts";
 import { chain } from "../../shared/maybe_promise.ts";
@@ -110,17 +110,19 @@ async function send({ client, services }: Caller, { data }: Command<"send">): Pr
   await services.onMessage(data?.value(), client);
 }
 
-async function subscribe(caller: Caller, command: Command<"subscribe">): Promise<undefined> {
+function subscribe(caller: Caller, command: Command<"subscribe">): MaybePromise<undefined> {
   const { client, services: { access, clock } } = caller;
   const { id, channel, token } = command;
   const request = subscribeRequest(command);
-  const grant = access === undefined || token === ""
-    ? undefined
-    : await verify(access, token, channel, client);
-  await client.subscribe(channel, { ...request, ...grant }, (subscribed) => {
+  const grant = access === undefined || token === "" ? undefined : verify(access, token, channel, client);
+  const reply = (subscribed: Subscribed) => {
     const ttl = ttlOf(subscribed.expiresAt, clock().wallTime());
     caller.reply(id, { name: "subscribe", subscribed, ttl });
-  });
+  };
+  return chain(
+    grant,
+    (granted) => chain(client.subscribe(channel, { ...request, ...granted }, reply), () => undefined),
+  );
 }
 
 function subscribeRequest(command: Command<"subscribe">): SubscribeRequest {

@@ -4,9 +4,17 @@
  * @module
  */
 
-import { closeCodes, type Connection, type Host, type Message, type Session } from "../../../core/mod.ts";
+import {
+  closeCodes,
+  type Connection,
+  type Host,
+  type MaybePromise,
+  type Message,
+  type Session,
+} from "../../../core/mod.ts";
 import type { Channels, Client } from "../../channels.ts";
 import { anonymousSignIn } from "../../shared/identity.ts";
+import { attempt, chain } from "../../shared/maybe_promise.ts";
 import type { Codec, Command, Result, SubscribeResult } from "./codec.ts";
 import {
   asDisconnect,
@@ -19,7 +27,7 @@ import {
   uniDisconnect,
 } from "./codes.ts";
 import { type Caller, concurrentMethods, type MethodName, methods, type Services, ttlOf } from "./methods.ts";
-import { describeClient, serverSubscriptions } from "./sign_in.ts";
+import { describeClient, type GivenSignIn, serverSubscriptions } from "./sign_in.ts";
 
 /** What all sessions share. */
 export interface Shared extends Services {
@@ -201,27 +209,30 @@ export class CentrifugeSession implements Session<Message>, Caller {
     }
   }
 
-  async #connect(command: Command<"connect">): Promise<void> {
-    try {
-      this.#state = "connecting";
-      await this.#signIn(command);
-    } catch (error) {
-      // The client may stay to read the reply, but can send nothing more.
-      this.#state = "refused";
-      if (this.#secret !== undefined) {
-        await this.#pause((resume) => this.services.clock().after(STREAM_REFUSAL_MS, resume));
-      }
-      this.#fail(command.id, asDisconnect(error, signInDisconnects));
-    }
+  #connect(command: Command<"connect">): MaybePromise<void> {
+    const { token } = command;
+    this.#state = "connecting";
+    const about = describeClient(this.conn, this.#codec, command);
+    const signIn = () => this.services.access?.connect(this.conn, { ...(token !== "" && { token }), about });
+    return attempt(
+      () => chain(signIn(), (signedIn) => this.#begin(command, signedIn ?? anonymousSignIn)),
+      (error) => this.#refuse(command.id, error),
+    );
   }
 
-  async #signIn(command: Command<"connect">): Promise<void> {
-    const { id, token, subs: positions } = command;
-    const { access, channels, personalChannels, unauthenticated, node, host } = this.services;
-    const signedIn = await access?.connect(this.conn, {
-      ...(token !== "" && { token }),
-      about: describeClient(this.conn, this.#codec, command),
-    }) ?? anonymousSignIn;
+  /** The client may stay to read the reply, but can send nothing more. */
+  #refuse(id: number, error: unknown): MaybePromise<void> {
+    this.#state = "refused";
+    const wait = (resume: () => void) => this.services.clock().after(STREAM_REFUSAL_MS, resume);
+    const pause = this.#secret === undefined ? undefined : this.#pause(wait);
+    return chain(pause, () => this.#fail(id, asDisconnect(error, signInDisconnects)));
+  }
+
+  #begin(
+    { id, subs: positions }: Command<"connect">,
+    signedIn: GivenSignIn,
+  ): MaybePromise<void> {
+    const { channels, personalChannels, unauthenticated, node, host } = this.services;
     if (!this.conn.open) return;
     unauthenticated.delete(this);
     const { identity } = signedIn;
@@ -233,7 +244,7 @@ export class CentrifugeSession implements Session<Message>, Caller {
     });
     this.#client = client;
     const requests = serverSubscriptions(signedIn, positions, personalChannels);
-    await client.subscribeAll(requests, (all) => {
+    return client.subscribeAll(requests, (all) => {
       this.#state = "connected";
       const subs = new Map<string, SubscribeResult>();
       for (const [channel, subscribed] of all) {

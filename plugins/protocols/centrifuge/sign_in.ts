@@ -15,12 +15,15 @@ export type CentrifugeAccess = Pick<
   "connect" | "refresh" | "verifySubscription" | "signsInByMessage" | "allowsOrigin"
 >;
 
+/** What a session needs of a sign-in. */
+export type GivenSignIn = Pick<SignIn, "identity" | "channels"> & { readonly data?: string | undefined };
+
 /**
  * What the server subscribes a client to. `positions` are those that the client recovers from. It has some of them by
  * calls of the app during an earlier connection; these it resumes.
  */
 export function serverSubscriptions(
-  { identity: { user }, channels }: Pick<SignIn, "identity" | "channels">,
+  { identity: { user }, channels }: GivenSignIn,
   positions: ReadonlyMap<string, Position>,
   personalChannels: boolean,
 ): Map<string, SubscribeRequest> {

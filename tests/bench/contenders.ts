@@ -70,6 +70,23 @@ export const ours: readonly Contender[] = [
   ...tinybaseContenders,
 ];
 
+/** Returns Centrifugo, with the settings that Plugboard's default namespace has. */
+export function centrifugo(path: string): Contender {
+  const settings = {
+    HTTP_SERVER_ADDRESS: "127.0.0.1",
+    HTTP_SERVER_PORT: "$port",
+    LOG_LEVEL: "error",
+    CLIENT_INSECURE: "true",
+    CLIENT_ALLOWED_ORIGINS: "*",
+    CHANNEL_WITHOUT_NAMESPACE_PRESENCE: "true",
+    CHANNEL_WITHOUT_NAMESPACE_HISTORY_SIZE: "100",
+    CHANNEL_WITHOUT_NAMESPACE_HISTORY_TTL: "300s",
+    CHANNEL_WITHOUT_NAMESPACE_FORCE_RECOVERY: "true",
+  };
+  const variables = Object.entries(settings).map(([name, value]) => `CENTRIFUGO_${name}=${value}`);
+  return { name: "centrifugo", command: ["env", ...variables, path], speaks: { fanout: centrifuge } };
+}
+
 /** Returns the contenders of this repository in another checkout, to compare before and after a change. */
 export function asIn(checkout: string, names: readonly string[]): Contender[] {
   const here = new URL("../../", import.meta.url).pathname;
@@ -103,6 +120,7 @@ export const contenderNames = [
   "bun",
   "ws",
   "socket.io",
+  "centrifugo",
   "kernel",
   "kernel-lines",
   "plugboard",

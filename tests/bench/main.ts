@@ -13,7 +13,7 @@
  */
 
 import { parseArgs } from "node:util";
-import { asIn, contenderNames, others, ours } from "./contenders.ts";
+import { asIn, centrifugo, contenderNames, others, ours } from "./contenders.ts";
 import { Load } from "./load/mod.ts";
 import { layOut, reportCase, type Series, titles } from "./report.ts";
 import { installRivals, type Rivals } from "./rivals.ts";
@@ -77,11 +77,15 @@ async function gather(
   names: readonly string[],
   scope: AsyncDisposableStack,
 ): Promise<readonly Contender[]> {
-  let all = ours;
-  if (names.some((name) => !ours.some((contender) => contender.name === name))) {
+  const path = Deno.env.get("CENTRIFUGO");
+  let all = path === undefined ? ours : [...ours, centrifugo(path)];
+  if (path === undefined && names.includes("centrifugo")) {
+    report("Centrifugo is not measured: CENTRIFUGO=path");
+  }
+  if (names.some((name) => name !== "centrifugo" && !ours.some((contender) => contender.name === name))) {
     try {
       const rivals: Rivals = scope.use(await installRivals());
-      all = [...ours, ...others(rivals, await nodeCommand())];
+      all = [...all, ...others(rivals, await nodeCommand())];
     } catch (error) {
       report(`Cannot install Bun, ws and Socket.IO: ${error}`);
     }

@@ -17,7 +17,7 @@ export interface Dialogue {
   readonly ping?: { readonly frame: string; readonly answer: string };
 }
 
-/** A server to measure. It prints `listening on PORT` when it is ready. */
+/** A server to measure. It prints `listening on PORT` when it is ready, unless its command contains `$port`. */
 export interface Contender {
   readonly name: string;
   readonly command: readonly string[];

@@ -56,7 +56,10 @@ Deno.test("the HTTP API has Centrifugo's texts, and other numbers where a backen
   assert.equal(of("unavailable"), undefined, "a failure of the server");
   assert.equal(of("disk_full"), undefined, "a failure of the server");
   assert.equal(of("constructor"), undefined);
-  assert.deepEqual(apiError(new BackendError({ number: 1234, message: "No" })), { code: 1234, message: "No" });
+  assert.deepEqual(apiError(new BackendError({ number: 1234, message: "No" })), {
+    code: 1234,
+    message: "No",
+  });
 });
 
 /** Codes of failures and of mistakes in programs, which no client's request should cause. */

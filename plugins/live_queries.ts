@@ -24,9 +24,11 @@ import { stripTypeScriptTypes } from "node:module";
 import { checkOptions, type Connection, type Host, PlugboardError, type Plugin } from "../core/mod.ts";
 import type { Channels } from "./channels.ts";
 import { serverSqlChannel, serverSqlName } from "./live_queries/ad_hoc_sql.ts";
-import { checkDefinition, type QueryDefinition } from "./live_queries/definition.ts";
+import type { AnyQuery, QueryDefinition, QueryParams } from "./live_queries/definition.ts";
+import { checkDefinition } from "./live_queries/definition.ts";
 import { LiveQueryEngine } from "./live_queries/engine.ts";
 import liveRowsSource from "./live_queries/live_rows.ts" with { type: "text" };
+import { countersIn } from "./live_queries/counters.ts";
 import type { Row } from "./live_queries/result.ts";
 import {
   externalSource,
@@ -36,15 +38,24 @@ import {
   storeSource,
 } from "./live_queries/source.ts";
 import { subscribing } from "./live_queries/subscribing.ts";
+import type { ParamTypes } from "./live_queries/params.ts";
 import type { Arguments, Params } from "./live_queries/values.ts";
 import type { IsolatedReads } from "./persistence.ts";
+import { type Check, defineEach } from "./shared/contract.ts";
 import type { Identity } from "./shared/identity.ts";
 import { LIVE, queryChannel } from "./shared/live_channels.ts";
 import liveChannelsSource from "./shared/live_channels.ts" with { type: "text" };
-import { type Metrics, SECONDS } from "./shared/metrics.ts";
+import type { Metrics } from "./shared/metrics.ts";
 import { Payload } from "./shared/payload.ts";
 
-export type { QueryDefinition } from "./live_queries/definition.ts";
+export {
+  type AnyQuery,
+  type CheckedParams,
+  type GivenParams,
+  query,
+  type QueryDefinition,
+  type QueryParams,
+} from "./live_queries/definition.ts";
 export { type LiveMessage, type LiveRows, liveRows } from "./live_queries/live_rows.ts";
 export type { ParamType, ParamTypes } from "./live_queries/params.ts";
 export type { Diff, Row, Snapshot } from "./live_queries/result.ts";
@@ -98,7 +109,12 @@ export interface Watch {
 /** What live queries offer to other plugins and to the app. */
 export interface LiveQueries {
   /** Declares a query. Throws a sentence if it is wrong. Returns the function that removes it. */
-  define(name: string, definition: QueryDefinition): () => void;
+  define<Given extends QueryParams = ParamTypes, RowCheck extends Check = Check>(
+    name: string,
+    definition: QueryDefinition<Given, RowCheck>,
+  ): () => void;
+  /** Declares queries by their names. Returns the function that removes them. */
+  defineAll(definitions: Readonly<Record<string, AnyQuery>>): () => void;
   /** Follows a query: `listener` gets the diffs, `ended` the reason if the query ends. */
   watch(
     name: string,
@@ -146,7 +162,7 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
     check.positiveInteger(name, value);
   }
   /** Declared queries, and once started the functions that remove them from the engine. */
-  const declared = new Map<string, { definition: QueryDefinition; remove: (() => void) | undefined }>();
+  const declared = new Map<string, { definition: AnyQuery; remove: (() => void) | undefined }>();
   let engine: LiveQueryEngine | undefined;
   const counters = metrics && countersIn(metrics, () => engine?.size ?? 0);
   let release: (() => void)[] = [];
@@ -193,25 +209,28 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
     release.push(channels.extend(subscribing(running, isolated)));
   }
 
+  function define(name: string, definition: AnyQuery): () => void {
+    check.that(/^[\w.-]+$/.test(name), "name", "letters, digits, dots and dashes", name);
+    check.that(!/^sql(\.|$)/.test(name), "name", 'another than "sql", which is ad hoc SQL', name);
+    check.that(!declared.has(name), "name", "unique among all queries", name);
+    checkDefinition(name, definition);
+    const query = { definition, remove: engine?.declare(name, definition) };
+    declared.set(name, query);
+    return () => {
+      if (declared.get(name) !== query) return;
+      declared.delete(name);
+      query.remove?.();
+    };
+  }
+
   return {
     name: "live_queries",
     api: {
-      define(name, definition) {
-        check.that(/^[\w.-]+$/.test(name), "name", "letters, digits, dots and dashes", name);
-        check.that(!/^sql(\.|$)/.test(name), "name", 'another than "sql", which is ad hoc SQL', name);
-        check.that(!declared.has(name), "name", "unique among all queries", name);
-        checkDefinition(name, definition);
-        const query = { definition, remove: engine?.declare(name, definition) };
-        declared.set(name, query);
-        return () => {
-          if (declared.get(name) !== query) return;
-          declared.delete(name);
-          query.remove?.();
-        };
-      },
+      define,
+      defineAll: (definitions) => defineEach(definitions, define),
       watch(name, params, listener, ended) {
         const channel = queryChannel(name, params);
-        const instance = running().open(channel, running().catalog.request(channel, undefined));
+        const instance = running().open(channel, running().catalog.requestNow(channel, undefined));
         const end = (reason: string) => {
           stop();
           ended?.(reason);
@@ -232,7 +251,7 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
           throw new PlugboardError("not_found", `There is no query "${name}"`);
         }
         const channel = queryChannel(name, params);
-        const { snapshot } = running().open(channel, running().catalog.request(channel, identity));
+        const { snapshot } = running().open(channel, running().catalog.requestNow(channel, identity));
         return Payload.fromValidJson(snapshot);
       },
       async subscribeToQuery(client, sql, params = {}) {
@@ -243,7 +262,7 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
         return `${channel}@${client}`;
       },
       async unsubscribeFromQuery(id) {
-        const [channel, client] = id.split("@") as [string, string | undefined];
+        const [channel = "", client] = id.split("@");
         return client !== undefined && await channels.unsubscribeClients({ client }, channel) > 0;
       },
       notifyQueryUpdate(sql, rows, params) {
@@ -275,14 +294,5 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
     stop() {
       for (const end of release.splice(0)) end();
     },
-  };
-}
-
-function countersIn(metrics: Metrics, size: () => number) {
-  metrics.gauge("plugboard_live_queries", "Live queries with different parameters", size);
-  return {
-    wakes: metrics.counter("plugboard_live_query_wakes_total", "Live queries woken by writes"),
-    diffs: metrics.counter("plugboard_live_query_diffs_total", "Changes of results that were published"),
-    runs: metrics.histogram("plugboard_live_query_run_seconds", "Time of a run", SECONDS),
   };
 }

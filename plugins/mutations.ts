@@ -24,7 +24,16 @@ import { checkOptions, type Plugin } from "../core/mod.ts";
 import type { LiveQueries } from "./live_queries.ts";
 import type { KeyValues, Store, Sync, Transaction } from "./persistence.ts";
 import type { Caller, Method, Rpc } from "./rpc.ts";
+import {
+  type Check,
+  checked,
+  defineEach,
+  type InputOf,
+  type OutputOf,
+  type Typed,
+} from "./shared/contract.ts";
 import { checkIdempotencyKey, keyOf, once, ownerOf } from "./shared/idempotency.ts";
+import { chain } from "./shared/maybe_promise.ts";
 
 /** Options of {@linkcode mutations}. */
 export interface MutationsOptions {
@@ -39,7 +48,8 @@ export interface MutationsOptions {
 }
 
 /** A method that writes. */
-export interface Mutation<Args, Result> extends Pick<Method<Args, Result>, "args" | "allow"> {
+export interface Mutation<Args, Result, ArgsCheck = Check<Args>>
+  extends Pick<Method<Args, Result, ArgsCheck>, "args" | "allow"> {
   /** Writes. It cannot be `async`, because a transaction does not wait. */
   run(tx: Transaction, args: Args, caller: Caller): Sync<Result>;
 }
@@ -47,7 +57,45 @@ export interface Mutation<Args, Result> extends Pick<Method<Args, Result>, "args
 /** What mutations offers to the app. */
 export interface Mutations {
   /** Adds a method to {@linkcode Rpc}. Returns the function that removes it. */
-  define<Args = unknown, Result = unknown>(name: string, mutation: Mutation<Args, Result>): () => void;
+  define<ArgsCheck extends Check, Result>(
+    name: string,
+    mutation: Mutation<OutputOf<ArgsCheck>, Result, ArgsCheck>,
+  ): () => void;
+  /** Adds methods by their names. Returns the function that removes them. */
+  defineAll(mutations: Readonly<Record<string, AnyMutation>>): () => void;
+}
+
+/** A mutation with any types. */
+// deno-lint-ignore no-explicit-any -- what `run` takes fits what `args` returns
+export type AnyMutation = Mutation<any, unknown, Check>;
+
+/**
+ * Returns a mutation with its types, for a contract that clients import: see `@plugboard/server/client`.
+ *
+ * ```ts
+ * import { mutation } from "@plugboard/server/mutations";
+ *
+ * export const api = {
+ *   mutations: {
+ *     rename: mutation({
+ *       args: (value) => value as { id: number; name: string },
+ *       run: (tx, { id, name }) => tx.run("UPDATE people SET name = ? WHERE id = ?", [name, id]).changes,
+ *     }),
+ *   },
+ * };
+ * export type Api = typeof api;
+ * ```
+ */
+export function mutation<ArgsCheck extends Check, Result>(
+  definition: Mutation<OutputOf<ArgsCheck>, Result, ArgsCheck>,
+): Mutation<OutputOf<ArgsCheck>, Result, ArgsCheck> & Typed<InputOf<ArgsCheck>, Result> {
+  return definition;
+}
+
+/** A call whose arguments are checked. */
+interface Call {
+  readonly key: string | undefined;
+  readonly args: unknown;
 }
 
 /** A call with an idempotency key. */
@@ -62,41 +110,41 @@ export function mutations(options: MutationsOptions): Plugin<Mutations> {
   checkOptions("mutations").positiveInteger("rememberMs", rememberMs);
   const replies: KeyValues<{ answer: unknown }> = store.keyValues("idempotency");
 
+  function define(name: string, { args, allow, run }: AnyMutation): () => void {
+    const method: Method<Call, unknown> = {
+      args(value) {
+        const keyed: { idempotencyKey?: string; args: unknown } = isKeyed(value) ? value : { args: value };
+        const given = args === undefined ? keyed.args : checked(args, keyed.args);
+        return chain(given, (args) => ({ key: keyed.idempotencyKey, args }));
+      },
+      idempotent: true,
+      ...(allow !== undefined && { allow: (caller, call) => allow(caller, call.args) }),
+      async run(call, caller) {
+        const owner = ownerOf(caller.identity, caller.conn);
+        const given = call.key ?? caller.idempotencyKey;
+        if (given !== undefined) checkIdempotencyKey(given);
+        const key = given === undefined ? undefined : keyOf(owner, name, given);
+        /** Absent for a repeated call: the diffs of the first one may still be pending. */
+        let commit: object | undefined;
+        const { answer } = await store.write((tx) => {
+          commit = undefined;
+          const work = () => {
+            commit = tx.commit;
+            return { answer: jsonOf(run(tx, call.args, caller)) };
+          };
+          if (key === undefined) return work();
+          return once(replies.within(tx), { key, owner, ttlMs: rememberMs }, work);
+        });
+        await queries?.settled(caller.conn, commit);
+        return answer;
+      },
+    };
+    return rpc.define(name, method);
+  }
+
   return {
     name: "mutations",
-    api: {
-      define<Args, Result>(name: string, { args, allow, run }: Mutation<Args, Result>) {
-        const method: Method<{ key: string | undefined; args: Args }, unknown> = {
-          args(value) {
-            const keyed = isKeyed(value) ? value : { idempotencyKey: undefined, args: value };
-            const checked = args === undefined ? keyed.args as Args : args(keyed.args);
-            return { key: keyed.idempotencyKey, args: checked };
-          },
-          idempotent: true,
-          ...(allow !== undefined && { allow: (caller, call) => allow(caller, call.args) }),
-          async run(call, caller) {
-            const owner = ownerOf(caller.identity, caller.conn);
-            const given = call.key ?? caller.idempotencyKey;
-            if (given !== undefined) checkIdempotencyKey(given);
-            const key = given === undefined ? undefined : keyOf(owner, name, given);
-            /** Absent for a repeated call: the diffs of the first one may still be pending. */
-            let commit: object | undefined;
-            const { answer } = await store.write((tx) => {
-              commit = undefined;
-              const work = () => {
-                commit = tx.commit;
-                return { answer: jsonOf(run(tx, call.args, caller)) };
-              };
-              if (key === undefined) return work();
-              return once(replies.within(tx), { key, owner, ttlMs: rememberMs }, work);
-            });
-            await queries?.settled(caller.conn, commit);
-            return answer;
-          },
-        };
-        return rpc.define(name, method);
-      },
-    },
+    api: { define, defineAll: (mutations) => defineEach(mutations, define) },
   };
 }
 

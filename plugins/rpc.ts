@@ -27,8 +27,26 @@ import {
   systemClock,
   within,
 } from "../core/mod.ts";
+import {
+  type Check,
+  checked,
+  defineEach,
+  type InputOf,
+  type OutputOf,
+  type Typed,
+} from "./shared/contract.ts";
 import { checkIdempotencyKey, keyOf, memoryResults, ownerOf } from "./shared/idempotency.ts";
 import type { Identity } from "./shared/identity.ts";
+
+export type {
+  Check,
+  InputOf,
+  OutputOf,
+  SchemaIssue,
+  SchemaResult,
+  StandardSchema,
+  Typed,
+} from "./shared/contract.ts";
 
 /** Options of {@linkcode rpc}. */
 export interface RpcOptions {
@@ -76,9 +94,12 @@ export interface Caller {
 }
 
 /** A method that clients can call. */
-export interface Method<Args, Result> {
-  /** Checks and types the client's arguments; a throw refuses the call with its message. */
-  args?(value: unknown): Args;
+export interface Method<Args, Result, ArgsCheck = Check<Args>> {
+  /**
+   * Checks and types the client's arguments: a schema of zod, valibot, arktype or another library with Standard Schema, or
+   * a function, whose exception refuses the call with its message. @default {none: `unknown`}
+   */
+  args?: ArgsCheck;
   /** Whether the caller may call the method. @default {everybody} */
   allow?(caller: Caller, args: Args): MaybePromise<boolean>;
   /**
@@ -123,11 +144,40 @@ export class RpcError extends PlugboardError {
 /** What rpc offers to other plugins and to the app. */
 export interface Rpc {
   /** Adds a method. Returns the function that removes it. */
-  define<Args = unknown, Result = unknown>(name: string, method: Method<Args, Result>): () => void;
+  define<ArgsCheck extends Check, Result>(
+    name: string,
+    method: Method<OutputOf<ArgsCheck>, Result, ArgsCheck>,
+  ): () => void;
+  /** Adds methods by their names. Returns the function that removes them. */
+  defineAll(methods: Readonly<Record<string, AnyMethod>>): () => void;
   /** Calls a method; rejects with a {@linkcode PlugboardError}. */
   call(name: string, value: unknown, caller: Caller): Promise<unknown>;
   /** The names of all methods. */
   readonly methods: ReadonlySet<string>;
+}
+
+/** A method with any types. */
+// deno-lint-ignore no-explicit-any -- what `run` takes fits what `args` returns
+export type AnyMethod = Method<any, unknown, Check>;
+
+/**
+ * Returns a method with its types, for a contract that clients import: see `@plugboard/server/client`.
+ *
+ * ```ts
+ * import { method } from "@plugboard/server/rpc";
+ *
+ * export const api = {
+ *   methods: {
+ *     add: method({ args: (value) => value as { a: number; b: number }, run: ({ a, b }) => a + b }),
+ *   },
+ * };
+ * export type Api = typeof api;
+ * ```
+ */
+export function method<ArgsCheck extends Check, Result>(
+  definition: Method<OutputOf<ArgsCheck>, Result, ArgsCheck>,
+): Method<OutputOf<ArgsCheck>, Result, ArgsCheck> & Typed<InputOf<ArgsCheck>, Awaited<Result>> {
+  return definition;
 }
 
 /** Lets clients call methods. */
@@ -140,7 +190,7 @@ export function rpc(options: RpcOptions = {}): Plugin<Rpc> {
   const replies = options.keep ?? memoryReplies(clock);
   /** Calls with an idempotency key that run now. */
   const running = new Map<string, Promise<unknown>>();
-  const methods = new Map<string, Method<unknown, unknown>>();
+  const methods = new Map<string, AnyMethod>();
   const names = new Set<string>();
   let host: Host | undefined;
 
@@ -155,22 +205,25 @@ export function rpc(options: RpcOptions = {}): Plugin<Rpc> {
         ? new PlugboardError("not_available", "There are no methods to call")
         : new PlugboardError("method_not_found", "Method not found");
     }
-    const args = checked(method, value);
     try {
+      const given = method.args === undefined ? value : checked(method.args, value);
+      const args = given instanceof Promise ? await inTime(`The check of ${name}`, given) : given;
       if (method.allow !== undefined && await method.allow(caller, args) !== true) {
         throw new PlugboardError("permission_denied", "Permission denied");
       }
       const run = () => method.run(args, caller);
       const { idempotencyKey: key } = caller;
       const result = key === undefined || method.idempotent ? run() : runOnce(name, key, caller, run);
-      return host === undefined
-        ? await result
-        : await within(host.clock, timeoutMs, `The method ${name}`, result);
+      return await inTime(`The method ${name}`, result);
     } catch (error) {
       if (error instanceof PlugboardError) throw error;
       host?.log.error(`the method ${name} failed`, { method: name, error });
       throw new PlugboardError("internal", "Internal server error");
     }
+  }
+
+  function inTime(what: string, result: MaybePromise<unknown>): MaybePromise<unknown> {
+    return host === undefined ? result : within(host.clock, timeoutMs, what, result);
   }
 
   function runOnce(
@@ -200,29 +253,23 @@ export function rpc(options: RpcOptions = {}): Plugin<Rpc> {
     return call;
   }
 
-  function checked({ args }: Method<unknown, unknown>, value: unknown): unknown {
-    try {
-      return args === undefined ? value : args(value);
-    } catch (error) {
-      if (error instanceof PlugboardError) throw error;
-      throw new PlugboardError("bad_request", error instanceof Error ? error.message : "Bad arguments");
+  function define(name: string, method: AnyMethod): () => void {
+    if (methods.has(name)) {
+      throw new PlugboardError("bad_option", `The method "${name}" is defined twice`);
     }
+    methods.set(name, method);
+    names.add(name);
+    return () => {
+      methods.delete(name);
+      names.delete(name);
+    };
   }
 
   return {
     name: "rpc",
     api: {
-      define(name, method) {
-        if (methods.has(name)) {
-          throw new PlugboardError("bad_option", `The method "${name}" is defined twice`);
-        }
-        methods.set(name, method as Method<unknown, unknown>);
-        names.add(name);
-        return () => {
-          methods.delete(name);
-          names.delete(name);
-        };
-      },
+      define,
+      defineAll: (methods) => defineEach(methods, define),
       call,
       methods: names,
     },

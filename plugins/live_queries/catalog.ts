@@ -4,15 +4,17 @@
  * @module
  */
 
-import { type Clock, PlugboardError } from "../../core/mod.ts";
+import { type Clock, type MaybePromise, PlugboardError } from "../../core/mod.ts";
+import { isSchema } from "../shared/contract.ts";
 import type { Identity } from "../shared/identity.ts";
 import { LIVE, queryChannel } from "../shared/live_channels.ts";
-import type { QueryDefinition } from "./definition.ts";
-import { parseParams, splitChannel } from "./params.ts";
+import { chain } from "../shared/maybe_promise.ts";
+import { type AnyQuery, paramNames } from "./definition.ts";
+import { bindable, parseBySchema, parseParams, splitChannel } from "./params.ts";
 import type { Plan } from "./plan.ts";
 import { type Instance, Query } from "./query.ts";
 import type { Source } from "./source.ts";
-import type { Arguments } from "./values.ts";
+import { type Arguments, textOf } from "./values.ts";
 
 /** A query with the parameters to run it with. */
 export interface Request {
@@ -44,8 +46,9 @@ export class QueryCatalog {
   }
 
   /** Adds a declared query. Throws a sentence if it is wrong. */
-  declare(name: string, definition: QueryDefinition): Query {
+  declare(name: string, definition: AnyQuery): Query {
     const query = new Query(name, definition, this.#source, true);
+    query.paramNames = paramNames(definition.sql);
     query.plan = this.#source.plan(definition);
     this.#queries.set(name, query);
     return query;
@@ -56,17 +59,42 @@ export class QueryCatalog {
     this.#queries.delete(name);
   }
 
-  /** Reads the channel name of a declared query. Throws unless the identity may read it; the server always may. */
-  request(channel: string, identity: Identity | undefined): Request {
+  /**
+   * Reads the channel name of a declared query. Throws unless the identity may read it; the server always may. A promise
+   * where the query's schema is asynchronous.
+   */
+  request(channel: string, identity: Identity | undefined): MaybePromise<Request> {
     const { name, text } = splitChannel(channel);
     const query = this.#queries.get(name);
     if (query?.declared !== true) throw denied();
-    const { definition } = query;
-    const params = parseParams(text, definition.params ?? {}, identity);
-    const allowed = identity === undefined ||
-      (definition.allow?.(identity, params) ?? identity.can("read", `${LIVE}${name}`));
-    if (!allowed) throw denied();
-    return { query, id: queryChannel(name, params), params };
+    const { params: types = {}, allow } = query.definition;
+    const check = (given: Readonly<Record<string, unknown>>) => {
+      const allowed = identity === undefined ||
+        (allow?.(identity, given) ?? identity.can("read", `${LIVE}${name}`));
+      if (!allowed) throw denied();
+    };
+    if (!isSchema(types)) {
+      const params = parseParams(text, types, identity);
+      check(params);
+      return { query, id: queryChannel(name, params), params };
+    }
+    return chain(parseBySchema(text, types), (given) => {
+      check(given);
+      const params = bindable(given, query.paramNames);
+      // Texts and numbers that look alike are different parameters.
+      return { query, id: `${LIVE}${name}?${textOf(params)}`, params };
+    });
+  }
+
+  /** Does the same for callers that cannot wait. */
+  requestNow(channel: string, identity: Identity | undefined): Request {
+    const request = this.request(channel, identity);
+    if (!(request instanceof Promise)) return request;
+    request.catch(() => {});
+    throw new PlugboardError(
+      "not_available",
+      "Only clients can use a query whose parameters take time to check",
+    );
   }
 
   /** Returns an ad hoc query, which is added if it is new. */

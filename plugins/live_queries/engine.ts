@@ -15,7 +15,7 @@ import type { Changes, Watch } from "../persistence.ts";
 import type { Counter, Histogram } from "../shared/metrics.ts";
 import { LiveBroker } from "./broker.ts";
 import { isTimeout, QueryCatalog, type Request, tooSlow } from "./catalog.ts";
-import type { QueryDefinition } from "./definition.ts";
+import type { AnyQuery } from "./definition.ts";
 import { END_CODES, type Ending, Instance, type Query } from "./query.ts";
 import { Result, type Row } from "./result.ts";
 import { type Run, Scheduler } from "./scheduler.ts";
@@ -71,7 +71,7 @@ export class LiveQueryEngine {
   }
 
   /** Adds a declared query. Returns the function that removes it. */
-  declare(name: string, definition: QueryDefinition): () => void {
+  declare(name: string, definition: AnyQuery): () => void {
     const query = this.catalog.declare(name, definition);
     const { refreshMs } = definition;
     if (refreshMs !== undefined) {

@@ -8,7 +8,7 @@ import { PlugboardError } from "../../core/mod.ts";
 import type { Inspection, Store, TableInfo } from "../persistence.ts";
 import { lowerName } from "../shared/sql_text.ts";
 import { conditionsOf } from "./conditions.ts";
-import type { QueryDefinition } from "./definition.ts";
+import type { AnyQuery } from "./definition.ts";
 import { refuseUnseen } from "./refusals.ts";
 import { tokenize } from "./tokens.ts";
 import type { Dependency } from "./wake_index.ts";
@@ -27,7 +27,7 @@ export type Tables = Pick<Store, "table">;
 
 /** Plans a query. Refuses one that can change without a write, unless it also runs at an interval. */
 export function planOf(
-  { sql, key, refreshMs }: QueryDefinition,
+  { sql, key, refreshMs }: AnyQuery,
   inspection: Inspection,
   tables: Tables,
 ): Plan {

@@ -1,25 +1,27 @@
 import type { Publication } from "../channels.ts";
 import { Payload } from "../shared/payload.ts";
-import type { QueryDefinition } from "./definition.ts";
+import type { AnyQuery } from "./definition.ts";
 import type { Plan } from "./plan.ts";
-import type { Result } from "./result.ts";
+import type { Result, Row } from "./result.ts";
 import type { IsolatedSource, Source } from "./source.ts";
 import type { Arguments } from "./values.ts";
 
 /** A query in use. */
 export class Query {
   readonly name: string;
-  readonly definition: QueryDefinition;
+  readonly definition: AnyQuery;
   readonly source: Source | IsolatedSource;
   /** Whether the app declared it. An ad hoc query is removed with its last instance. */
   readonly declared: boolean;
   readonly instances = new Set<Instance>();
+  /** The names of the parameters in a declared query's SQL. */
+  paramNames: readonly string[] = [];
   /** Absent before the first use and after a schema change. */
   plan: Plan | undefined;
   /** Pending while an isolated source plans it. */
   planning: Promise<void> | undefined;
 
-  constructor(name: string, definition: QueryDefinition, source: Query["source"], declared: boolean) {
+  constructor(name: string, definition: AnyQuery, source: Query["source"], declared: boolean) {
     this.name = name;
     this.definition = definition;
     this.source = source;
@@ -91,6 +93,11 @@ export class Instance {
   /** The whole result as JSON text. */
   get snapshot(): string {
     return this.#result.snapshot;
+  }
+
+  /** Returns the first rows, as clients get them. */
+  first(count: number): Row[] {
+    return this.#result.first(count);
   }
 
   /** The number of rows. */

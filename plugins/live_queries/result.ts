@@ -72,6 +72,11 @@ export class Result {
     return `{"key":${JSON.stringify(this.key)},"rows":[${[...this.#rows.values()].join()}]}`;
   }
 
+  /** Returns the first rows. */
+  first(count: number): Row[] {
+    return Array.from(this.#rows.values().take(count), (text) => JSON.parse(text));
+  }
+
   /** The number of rows. */
   get size(): number {
     return this.#rows.size;

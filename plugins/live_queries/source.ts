@@ -6,7 +6,7 @@
 
 import { PlugboardError } from "../../core/mod.ts";
 import type { IsolatedReads, Store } from "../persistence.ts";
-import type { QueryDefinition } from "./definition.ts";
+import type { AnyQuery } from "./definition.ts";
 import { type Plan, planOf, type Tables } from "./plan.ts";
 import type { Row } from "./result.ts";
 import { type Arguments, bound } from "./values.ts";
@@ -18,7 +18,7 @@ export type LiveStore = Pick<Store, "all" | "inspect" | "table" | "watch" | "inT
 export interface Source {
   readonly isolated: false;
   /** Throws a sentence if the query is wrong. */
-  plan(definition: QueryDefinition): Plan;
+  plan(definition: AnyQuery): Plan;
   /** Returns the rows, with integers of any form. `before` is how many there were at the last time. */
   read(sql: string, params: Arguments, plan: Plan, before?: number): readonly Row[];
 }
@@ -26,7 +26,7 @@ export interface Source {
 /** Runs queries in a worker or another process, where they can be stopped. */
 export interface IsolatedSource {
   readonly isolated: true;
-  plan(definition: QueryDefinition, user: string): Promise<Plan>;
+  plan(definition: AnyQuery, user: string): Promise<Plan>;
   /** Users take turns. A `patient` read waits for its turn as long as it takes. */
   read(
     sql: string,

@@ -8,8 +8,10 @@ import { PlugboardError } from "../../core/mod.ts";
 import type { ChannelExtension, SubscribeAddition } from "../channels.ts";
 import type { Identity } from "../shared/identity.ts";
 import { LIVE } from "../shared/live_channels.ts";
+import { chain } from "../shared/maybe_promise.ts";
 import { isClientSql, parseClientSql } from "./ad_hoc_sql.ts";
 import type { LiveQueryEngine } from "./engine.ts";
+import { rowsOf } from "./rows.ts";
 import { END_CODES, type Instance } from "./query.ts";
 import type { IsolatedSource } from "./source.ts";
 
@@ -37,7 +39,11 @@ export function subscribing(
       }
       const { broker, catalog } = engine();
       const opened = serverSide ? broker.find(channel) : undefined;
-      return snapshotOf(opened ?? engine().open(channel, catalog.request(channel, identity)));
+      if (opened !== undefined) return snapshotOf(opened);
+      return chain(catalog.request(channel, identity), (request) => {
+        const instance = engine().open(channel, request);
+        return chain(rowsOf(instance), () => snapshotOf(instance));
+      });
     },
     joined(client, { channel }) {
       if (!channel.startsWith(LIVE) || engine().broker.find(channel) !== undefined) return;
@@ -47,11 +53,12 @@ export function subscribing(
     identified(client) {
       for (const { channel, serverSide, granted } of client.subscriptions.values()) {
         if (!channel.startsWith(LIVE) || serverSide && granted) continue;
+        const expel = () => void client.expel(channel, { code: 2000, reason: "permission denied" });
         try {
           if (isClientSql(channel)) checkClientSql(client.identity);
-          else engine().catalog.request(channel, client.identity);
+          else void Promise.resolve(engine().catalog.request(channel, client.identity)).catch(expel);
         } catch {
-          client.expel(channel, { code: 2000, reason: "permission denied" });
+          expel();
         }
       }
     },

@@ -6,7 +6,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { messageOf, systemClock } from "../../core/mod.ts";
+import { messageOf, PlugboardError, systemClock } from "../../core/mod.ts";
 import type {
   Announcement,
   Broker,
@@ -19,15 +19,25 @@ import type {
   Published,
   Retention,
 } from "../channels.ts";
+import { batches } from "./batches.ts";
 import { decodePublication, encodeDraft, splitMessage } from "./encoding.ts";
 import { continuesFrom, epochOf } from "./generation.ts";
-import type { Link } from "./link.ts";
+import type { Argument, Link } from "./link.ts";
 import { echoes } from "./echoes.ts";
 
 /** What Redis channels of channels begin with. */
 const CHANNEL = "channel:";
 /** Stands for the offset in a message about a join or a leave. */
 const PRESENCE = "presence";
+
+/** A publication for the script. */
+interface Sent {
+  readonly keys: readonly string[];
+  readonly args: readonly Argument[];
+}
+
+/** Offset, epoch, and why nothing was published. */
+type PublishAnswer = readonly [offset: string, epoch: string, why: string];
 
 /** Creates the broker. `linkOf` chooses the server of a channel. */
 export function redisBroker(
@@ -37,6 +47,7 @@ export function redisBroker(
 ): Broker {
   const node = crypto.randomUUID().slice(0, 13);
   const waiting = echoes();
+  let lineages = 0;
   /** The channels that this node is subscribed to, with their servers. */
   const subscribed = new Map<string, Link>();
   let events: BrokerEvents | undefined;
@@ -44,12 +55,11 @@ export function redisBroker(
 
   /** A server with another clock than the system's decides about the time; otherwise Redis does, for all nodes. */
   const time = () => host === undefined || host.clock === systemClock ? "" : `${host.clock.wallTime()}`;
-  const keys = (channel: string) => [`meta:${channel}`, `stream:${channel}`, "epoch"];
   const lineage = ({ generation: { run, continues } }: Link) => [
     time(),
     run,
     continues ? "1" : "0",
-    crypto.randomUUID().slice(0, 8),
+    `${node}${lineages++}`,
     `${forgetAfterMs}`,
   ];
 
@@ -100,33 +110,45 @@ export function redisBroker(
     }
   }
 
+  /** Sends publications to a server. */
+  async function send(link: Link, publications: readonly Sent[]): Promise<readonly PublishAnswer[]> {
+    const keys = publications.flatMap(({ keys }) => keys);
+    const args = publications.flatMap(({ args }) => args);
+    const answer = await link.run("publish", ["epoch", ...keys], [...lineage(link), ...args]) as Buffer[];
+    return publications.map((_, i) => [`${answer[3 * i]}`, `${answer[3 * i + 1]}`, `${answer[3 * i + 2]}`]);
+  }
+
+  const senders = new Map(
+    links.map((link) => [link, batches<Sent, PublishAnswer>((all) => send(link, all), link.limits)]),
+  );
+
   async function publish(
     channel: string,
     draft: Draft,
     { keep, version, repeatable }: BrokerPublishOptions,
   ): Promise<Published> {
     const link = linkOf(channel);
-    const send = (id: string) =>
-      link.run("publish", [...keys(channel), `key:${repeatable?.key ?? ""}`], [
-        ...lineage(link),
+    const body = encodeDraft(draft);
+    const sent = (id: string): Sent => ({
+      keys: [`meta:${channel}`, `stream:${channel}`, `key:${repeatable?.key ?? ""}`],
+      args: [
         `${link.address.prefix}${CHANNEL}${channel}`,
-        id,
-        encodeDraft(draft),
-        keep === undefined ? "" : `${keep.size}`,
-        `${keep?.ageMs ?? ""}`,
-        `${version?.number ?? ""}`,
-        version?.epoch ?? "",
-        `${repeatable?.ttlMs ?? ""}`,
-      ]);
-    const { result, receivers } = await echoed(
+        body,
+        `${id} ${keep?.size ?? ""} ${keep?.ageMs ?? ""}`,
+        version === undefined && repeatable === undefined
+          ? ""
+          : `${version?.number ?? ""} ${repeatable?.ttlMs ?? ""} ${version?.epoch ?? ""}`,
+      ],
+    });
+    const { result: [offset, epoch, why], receivers } = await echoed(
       channel,
-      send,
-      (result) => `${(result as Buffer[])[2]}` === "",
+      (id) => senders.get(link)!(sent(id), body.length),
+      ([, , why]) => why === "",
     );
-    const [offset, epoch, why] = (result as Buffer[]).map(String);
+    if (why.startsWith("error ")) throw new PlugboardError("unavailable", `Redis answered: ${why.slice(6)}`);
     return {
       offset: Number(offset),
-      epoch: epoch!,
+      epoch,
       receivers,
       ...(why !== "" && { suppressed: why as "idempotency" | "version" }),
     };
@@ -136,7 +158,7 @@ export function redisBroker(
     const link = linkOf(channel);
     const { since, reverse = false } = query;
     const limit = reverse && since !== undefined && since.offset <= 1 ? 0 : query.limit;
-    const answer = await link.run("history", keys(channel), [
+    const answer = await link.run("history", [`meta:${channel}`, `stream:${channel}`, "epoch"], [
       ...lineage(link),
       `${keep.ageMs}`,
       `${keep.size}`,

@@ -10,12 +10,15 @@ import { Payload } from "../shared/payload.ts";
 
 const LINE_BREAK = 10;
 
-/** Encodes a draft: a line of JSON with everything but the payload, which follows as it is. The line is mostly empty. */
-export function encodeDraft({ payload, info, tags, except }: Draft): Buffer {
+/**
+ * Encodes a draft: a line of JSON with everything but the payload, which follows as it is. The line is mostly empty. Text
+ * stays text: the client writes a command without bytes at once.
+ */
+export function encodeDraft({ payload, info, tags, except }: Draft): string | Buffer {
   const { content, isBinary } = payload;
   const plain = info === undefined && tags === undefined && except === undefined && !isBinary;
   const line = plain ? "" : JSON.stringify({ info, tags, except, binary: isBinary || undefined });
-  if (typeof content === "string") return Buffer.from(`${line}\n${content}`);
+  if (typeof content === "string") return `${line}\n${content}`;
   return Buffer.concat([Buffer.from(`${line}\n`), content]);
 }
 

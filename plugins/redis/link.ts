@@ -1,6 +1,6 @@
 /**
- * A link to one Redis server: a connection for commands, one for messages, and a watchdog. When either connection fails,
- * both are replaced: then messages may be missing, and the link reports it to its owner.
+ * A link to one Redis server: a connection and a watchdog. When the connection fails, it is replaced: then messages may be
+ * missing, and the link reports it to its owners.
  *
  * @module
  */
@@ -10,10 +10,12 @@ import type { Buffer } from "node:buffer";
 import { ErrorReply, type RedisClient } from "@redis/client";
 import { type Log, messageOf, PlugboardError } from "../../core/mod.ts";
 import { backoffMs } from "../shared/backoff.ts";
-import { type Generation, generationFrom } from "./generation.ts";
+import type { Generation } from "./generation.ts";
 import { SCRIPTS } from "./scripts.ts";
 import type { RedisAddress } from "./address.ts";
-import { BYTES, connection, destroy } from "./connection.ts";
+import { BYTES, destroy } from "./connection.ts";
+import { type Load, type LoadLimits, loadWithin } from "./load.ts";
+import { type OpenConnection, openConnection } from "./opening.ts";
 
 /** What a link reports to its owner. */
 export interface LinkEvents {
@@ -26,46 +28,31 @@ export interface LinkEvents {
 }
 
 /** Bounds of a link. */
-export interface LinkLimits {
+export interface LinkLimits extends LoadLimits {
   /** How long the server may not answer. */
   readonly timeoutMs: number;
-  /** The maximum number of commands without an answer, and of their bytes. */
-  readonly maxPending: number;
-  readonly maxPendingBytes: number;
 }
 
 /** An argument of a command. */
 export type Argument = string | Buffer;
 
-/** A pair of connections that work. */
-interface Pair {
-  readonly commands: RedisClient;
-  readonly messages: RedisClient;
-  readonly generation: Generation;
-}
-
 /** The delay before the first try to connect again, and the longest one. */
 const RETRY_MS = 50;
 const MAX_RETRY_MS = 2_000;
-/** How long connecting may take. It is more than an answer takes, since a server reads its data first. */
-const CONNECT_MS = 5_000;
 /** A server that has not echoed for so many beats is given up. Beats are counted, since this process may be stopped too. */
 const BEATS = 3;
-/** A command with more names would block the server. */
-const NAMES_AT_ONCE = 1_000;
 
 /** See the module. */
 export class Link {
   readonly address: RedisAddress;
-  readonly #limits: LinkLimits;
+  readonly limits: LinkLimits;
   readonly #owners = new Set<LinkEvents>();
   readonly #echoName = `${crypto.randomUUID()}:echo`;
-  /** The names that are subscribed to, on this pair of connections and on the next one. */
+  /** The names that are subscribed to, on this connection and on the next one. */
   readonly #names = new Set<string>();
   #log: Log | undefined;
-  #pair: Pair | undefined;
-  #pending = 0;
-  #pendingBytes = 0;
+  #open: OpenConnection | undefined;
+  readonly #load: Load;
   #unanswered = 0;
   #stopped = true;
   #endBeat: (() => void) | undefined;
@@ -74,7 +61,8 @@ export class Link {
 
   constructor(address: RedisAddress, limits: LinkLimits) {
     this.address = address;
-    this.#limits = limits;
+    this.limits = limits;
+    this.#load = loadWithin(limits);
   }
 
   /** Adds an owner. */
@@ -104,7 +92,7 @@ export class Link {
 
   /** Whether a command can be sent. */
   get isUp(): boolean {
-    return this.#pair !== undefined;
+    return this.#open !== undefined;
   }
 
   /** The generation of the server's data; throws `unavailable` without a connection. */
@@ -131,25 +119,19 @@ export class Link {
 
   /** Sends a command. A command without an answer fails with the connection. */
   async send(command: readonly Argument[]): Promise<unknown> {
-    const { commands } = this.#required();
-    const { maxPending, maxPendingBytes } = this.#limits;
+    const { client } = this.#required();
     let bytes = 0;
     for (const argument of command) bytes += argument.length;
-    if (this.#pending >= maxPending || this.#pending > 0 && this.#pendingBytes + bytes > maxPendingBytes) {
-      throw this.#unavailable("does not keep up");
-    }
-    this.#pending++;
-    this.#pendingBytes += bytes;
+    if (!this.#load.add(bytes)) throw this.#unavailable("does not keep up");
     try {
-      return await commands.sendCommand(command, BYTES);
+      return await client.sendCommand(command, BYTES);
     } catch (error) {
-      if (error instanceof ErrorReply && /^READONLY/.test(error.message)) this.#fail(commands, error);
+      if (error instanceof ErrorReply && /^READONLY/.test(error.message)) this.#fail(client, error);
       throw this.#unavailable(
         error instanceof ErrorReply ? `answered: ${error.message}` : "is not reachable",
       );
     } finally {
-      this.#pending--;
-      this.#pendingBytes -= bytes;
+      this.#load.remove(1, bytes);
     }
   }
 
@@ -160,9 +142,9 @@ export class Link {
 
   /** Subscribes to a Redis channel. Once it settles, no later message is missed until the link is lost. */
   async subscribe(name: string): Promise<void> {
-    const { messages } = this.#required();
+    const { client } = this.#required();
     try {
-      await messages.subscribe(this.address.prefix + name, this.#receive, true);
+      await client.subscribe(this.address.prefix + name, this.#receive, true);
     } catch {
       throw this.#unavailable("is not reachable");
     }
@@ -173,7 +155,7 @@ export class Link {
   async unsubscribe(name: string): Promise<void> {
     this.#names.delete(name);
     try {
-      await this.#pair?.messages.unsubscribe(this.address.prefix + name, this.#receive, true);
+      await this.#open?.client.unsubscribe(this.address.prefix + name, this.#receive, true);
     } catch { /* The connection is lost, and with it the subscription. */ }
   }
 
@@ -183,9 +165,9 @@ export class Link {
     else for (const owner of this.#owners) owner.message(short, message);
   };
 
-  #required(): Pair {
-    if (this.#pair === undefined) throw this.#unavailable("is not reachable");
-    return this.#pair;
+  #required(): OpenConnection {
+    if (this.#open === undefined) throw this.#unavailable("is not reachable");
+    return this.#open;
   }
 
   #unavailable(why: string): PlugboardError {
@@ -197,54 +179,38 @@ export class Link {
   }
 
   async #tryToConnect(): Promise<void> {
-    const clients: RedisClient[] = [];
-    const open = async () => {
-      const client = connection(this.address, (error) => this.#fail(client, error));
-      clients.push(client);
-      await client.connect();
-      return client;
-    };
-    // A stopped server accepts connections and answers nothing.
-    const timer = setTimeout(() => clients.forEach(destroy), CONNECT_MS);
-    try {
-      const [commands, messages] = [await open(), await open()];
-      const generation = generationFrom(String(await commands.sendCommand(["INFO"])), this.#warn);
-      for (const { text } of Object.values(SCRIPTS)) await commands.sendCommand(["SCRIPT", "LOAD", text]);
-      const names = [this.#echoName, ...this.#names];
-      for (let i = 0; i < names.length; i += NAMES_AT_ONCE) {
-        const some = names.slice(i, i + NAMES_AT_ONCE).map((name) => this.address.prefix + name);
-        await messages.subscribe(some, this.#receive, true);
-      }
-      if (this.#stopped || clients.some(({ isReady }) => !isReady)) {
-        throw new Error("The connection was closed");
-      }
-      this.#pair = { commands, messages, generation };
-      for (const name of names) {
-        if (name !== this.#echoName && !this.#names.has(name)) void this.unsubscribe(name);
-      }
-      this.#startBeat(commands);
-    } catch (error) {
-      clients.forEach(destroy);
-      throw error;
-    } finally {
-      clearTimeout(timer);
+    const names = [this.#echoName, ...this.#names];
+    const open = await openConnection({
+      address: this.address,
+      names,
+      receive: this.#receive,
+      failed: (client, error) => this.#fail(client, error),
+      warn: (message) => this.#log?.warn(message, { server: this.address.name }),
+    });
+    if (this.#stopped) {
+      destroy(open.client);
+      throw new Error("The link was closed");
     }
+    this.#open = open;
+    for (const name of names) {
+      if (name !== this.#echoName && !this.#names.has(name)) void this.unsubscribe(name);
+    }
+    this.#startBeat(open.client);
   }
 
   /** Publishes to itself, so that a connection that receives nothing is noticed. */
-  #startBeat(commands: RedisClient): void {
+  #startBeat(client: RedisClient): void {
     this.#unanswered = 0;
     // The network has the system's time, also where a test has another one.
     const timer = setInterval(() => {
-      if (this.#unanswered++ >= BEATS) return this.#fail(commands, new Error("no answer"));
-      commands.sendCommand(["PUBLISH", this.address.prefix + this.#echoName, ""]).catch(() => {});
-    }, this.#limits.timeoutMs / BEATS);
+      if (this.#unanswered++ >= BEATS) return this.#fail(client, new Error("no answer"));
+      client.sendCommand(["PUBLISH", this.address.prefix + this.#echoName, ""]).catch(() => {});
+    }, this.limits.timeoutMs / BEATS);
     this.#endBeat = () => clearInterval(timer);
   }
 
   #fail(client: RedisClient, error: unknown): void {
-    const pair = this.#pair;
-    if (pair === undefined || (pair.commands !== client && pair.messages !== client)) return;
+    if (this.#open?.client !== client) return;
     this.#log?.warn("the connection to Redis is lost", {
       server: this.address.name,
       error: messageOf(error),
@@ -254,12 +220,11 @@ export class Link {
   }
 
   #drop(): void {
-    const pair = this.#pair;
-    if (pair === undefined) return;
-    this.#pair = undefined;
+    const open = this.#open;
+    if (open === undefined) return;
+    this.#open = undefined;
     this.#endBeat?.();
-    destroy(pair.commands);
-    destroy(pair.messages);
+    destroy(open.client);
     this.#tell("down");
   }
 
@@ -286,6 +251,4 @@ export class Link {
     }, backoffMs(failures, RETRY_MS, MAX_RETRY_MS));
     this.#endRetry = () => clearTimeout(timer);
   }
-
-  readonly #warn = (message: string): void => this.#log?.warn(message, { server: this.address.name });
 }

@@ -49,48 +49,63 @@ end
 `;
 
 /**
- * KEYS: meta, stream, epoch, idempotency key. ARGV: time, run, continues, fresh epoch, forget after, Redis channel, id of the
- * publish, body, size, age, version, version's epoch, ttl of the key.
+ * Publishes one after the other; one that fails does not prevent the others. KEYS: epoch, then for each publication: meta,
+ * stream, idempotency key. ARGV: time, run, continues, fresh epoch, forget after, then for each publication: Redis channel, body,
+ * `id size age`, and `version ttl version's epoch` or nothing. The client takes 0.5 µs for each argument. Returns three strings
+ * for each publication.
  */
 const PUBLISH = `${TIME}${LINEAGE}
 local now = time(ARGV[1])
-local keyTtl = ARGV[13]
-if keyTtl ~= '' then
-  local first = redis.call('GET', KEYS[4])
-  if first then
-    local till, offset, epoch = string.match(first, '^(%S+) (%S+) (.*)$')
-    if tonumber(till) > now then return { offset, epoch, 'idempotency' } end
-  end
-end
-local function done(offset, epoch, why)
+local function publish(key, arg)
+  local meta, stream, body, rare = KEYS[key], KEYS[key + 1], ARGV[arg + 1], ARGV[arg + 3]
+  local id, size, age = string.match(ARGV[arg + 2], '^(%S+) (%S*) (%S*)$')
+  local version, keyTtl, versionEpoch = '', '', ''
+  if rare ~= '' then version, keyTtl, versionEpoch = string.match(rare, '^(%S*) (%S*) (.*)$') end
   if keyTtl ~= '' then
-    redis.call('SET', KEYS[4], now + keyTtl .. ' ' .. offset .. ' ' .. epoch, 'PX', keyTtl)
+    local first = redis.call('GET', KEYS[key + 2])
+    if first then
+      local till, offset, epoch = string.match(first, '^(%S+) (%S+) (.*)$')
+      if tonumber(till) > now then return offset, epoch, 'idempotency' end
+    end
   end
-  return { offset, epoch, why }
+  local offset, epoch, why = '0', '', ''
+  if size ~= '' then
+    local ttl = ARGV[5] + age
+    local m = lineage(meta, KEYS[1], ARGV[2], ARGV[3], ARGV[4], ttl, true)
+    epoch = m[1] .. '.' .. m[2]
+    if version ~= '' then
+      local v = redis.call('HMGET', meta, 'version', 'version_epoch')
+      if v[2] == versionEpoch and tonumber(v[1]) >= tonumber(version) then offset, why = m[4], 'version'
+      else redis.call('HSET', meta, 'version', version, 'version_epoch', versionEpoch) end
+    end
+    if why == '' then
+      if m[4] == '0' then redis.call('DEL', stream) end
+      offset = tostring(redis.call('HINCRBY', meta, 'top', 1))
+      -- Not each time: a tenth of a month is exact enough.
+      if not m[5] or tonumber(m[5]) < now + 0.9 * ttl then
+        redis.call('HSET', meta, 'till', now + ttl)
+        redis.call('PEXPIRE', meta, ttl)
+      end
+      -- An exact length would take as long as all else.
+      redis.call('XADD', stream, 'MAXLEN', '~', size, offset .. '-0', 't', now, 'b', body)
+      redis.call('PEXPIRE', stream, age)
+    end
+  end
+  if why == '' then
+    redis.call('PUBLISH', ARGV[arg], id .. ' ' .. offset .. ' ' .. now .. ' ' .. epoch .. '\\n' .. body)
+  end
+  if keyTtl ~= '' then
+    redis.call('SET', KEYS[key + 2], now + keyTtl .. ' ' .. offset .. ' ' .. epoch, 'PX', keyTtl)
+  end
+  return offset, epoch, why
 end
-local offset, epoch = '0', ''
-if ARGV[9] ~= '' then
-  local ttl = ARGV[5] + ARGV[10]
-  local m = lineage(KEYS[1], KEYS[3], ARGV[2], ARGV[3], ARGV[4], ttl, true)
-  epoch = m[1] .. '.' .. m[2]
-  if ARGV[11] ~= '' then
-    local v = redis.call('HMGET', KEYS[1], 'version', 'version_epoch')
-    if v[2] == ARGV[12] and tonumber(v[1]) >= tonumber(ARGV[11]) then return done(m[4], epoch, 'version') end
-    redis.call('HSET', KEYS[1], 'version', ARGV[11], 'version_epoch', ARGV[12])
-  end
-  if m[4] == '0' then redis.call('DEL', KEYS[2]) end
-  offset = tostring(redis.call('HINCRBY', KEYS[1], 'top', 1))
-  -- Not each time: a tenth of a month is exact enough.
-  if not m[5] or tonumber(m[5]) < now + 0.9 * ttl then
-    redis.call('HSET', KEYS[1], 'till', now + ttl)
-    redis.call('PEXPIRE', KEYS[1], ttl)
-  end
-  -- An exact length would take as long as all else.
-  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[9], offset .. '-0', 't', now, 'b', ARGV[8])
-  redis.call('PEXPIRE', KEYS[2], ARGV[10])
+local answer = {}
+for i = 0, (#KEYS - 1) / 3 - 1 do
+  local done, offset, epoch, why = pcall(publish, 2 + 3 * i, 6 + 4 * i)
+  if not done then why = 'error ' .. (type(offset) == 'table' and offset.err or offset) end
+  answer[3 * i + 1], answer[3 * i + 2], answer[3 * i + 3] = done and offset or '0', epoch or '', why
 end
-redis.call('PUBLISH', ARGV[6], ARGV[7] .. ' ' .. offset .. ' ' .. now .. ' ' .. epoch .. '\\n' .. ARGV[8])
-return done(offset, epoch, '')
+return answer
 `;
 
 /**

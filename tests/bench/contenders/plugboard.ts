@@ -1,4 +1,7 @@
-/** Channels with presence and calls, over the centrifuge and json protocols; `no-log` disables history. */
+/**
+ * Channels with presence and calls, over the centrifuge and json protocols; `no-log` disables history, and URLs of Redis
+ * put channels and presence there.
+ */
 
 import { Server } from "../../../core/mod.ts";
 import { channels } from "../../../plugins/channels.ts";
@@ -6,13 +9,19 @@ import { health } from "../../../plugins/health.ts";
 import { presence } from "../../../plugins/presence.ts";
 import { centrifuge } from "../../../plugins/protocols/centrifuge.ts";
 import { json } from "../../../plugins/protocols/json.ts";
+import { redis } from "../../../plugins/redis.ts";
 import { rpc } from "../../../plugins/rpc.ts";
 import { announce } from "./announce.ts";
 
 const server = new Server({ port: 0, maxConnections: 1_000_000, maxConnectionsPerIp: 1_000_000 });
 server.use(health());
-const bus = server.use(channels({ defaults: Deno.args.includes("no-log") ? { historySize: 0 } : {} }));
-const people = server.use(presence({ channels: bus }));
+const urls = Deno.args.filter((each) => each.startsWith("redis:"));
+const shared = urls.length > 0 ? server.use(redis({ urls })) : undefined;
+const bus = server.use(channels({
+  defaults: Deno.args.includes("no-log") ? { historySize: 0 } : {},
+  ...(shared && { broker: shared.broker, cluster: shared.cluster }),
+}));
+const people = server.use(presence({ channels: bus, ...(shared && { store: shared.presenceStore }) }));
 const services = { channels: bus, presence: people, rpc: server.use(rpc()) };
 server.use(centrifuge(services));
 server.use(json(services));

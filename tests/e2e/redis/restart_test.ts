@@ -55,10 +55,10 @@ testWith(
       const begun = performance.now();
       child.kill("SIGTERM");
       assert.equal((await child.end()).code, 0);
-      const closes = watchers.flat().flatMap(({ closedAt }) => closedAt.filter((at) => at > begun)).sort();
+      const closes = watchers.flat().flatMap(({ closedAt }) => closedAt.filter((at) => at > begun));
       assert.ok(closes.length >= 100, `${closes.length} clients were moved`);
       // 500 connections a second are closed. A busy machine sees the first ones later.
-      const spreadMs = closes.at(-1)! - closes[0]!;
+      const spreadMs = Math.max(...closes) - Math.min(...closes);
       assert.ok(spreadMs > closes.length * 0.8, `${closes.length} clients reconnect within ${spreadMs} ms`);
       await until("all subscriptions", subscribed, PATIENCE_MS);
       nodes[i] = await startNode(redis.url, { port: Number(new URL(url).port) });

@@ -22,7 +22,7 @@
  * @module
  */
 
-import { checkOptions, type Plugin } from "../core/mod.ts";
+import { checkOptions, type Clock, type Plugin } from "../core/mod.ts";
 import type { Broker, Cluster } from "./channels.ts";
 import type { PresenceStore } from "./presence.ts";
 import { chooser, parseRedisUrl } from "./redis/address.ts";
@@ -50,6 +50,8 @@ export interface RedisOptions {
   maxPendingBytes?: number;
   /** How long the position of an unused history is kept, so that its offsets go on. @default {2592000000} 30 days */
   forgetAfterMs?: number;
+  /** The time of publications; tests use a clock of their own. @default {that of the server, which all nodes share} */
+  clock?: Clock;
 }
 
 /** What Redis offers to other plugins. */
@@ -66,7 +68,7 @@ export interface Redis {
 
 /** Connects this node to Redis. Plug it in before those that use it. */
 export function redis(options: RedisOptions): Plugin<Redis> {
-  const { urls, node = crypto.randomUUID(), forgetAfterMs = 2_592_000_000 } = options;
+  const { urls, node = crypto.randomUUID(), forgetAfterMs = 2_592_000_000, clock } = options;
   const { timeoutMs = 3_000, answerMs = 5_000, maxPending = 20_000, maxPendingBytes = 33_554_432 } = options;
   const check = checkOptions("redis");
   check.positiveInteger("timeoutMs", timeoutMs);
@@ -85,7 +87,7 @@ export function redis(options: RedisOptions): Plugin<Redis> {
   return {
     name: "redis",
     api: {
-      broker: redisBroker(links, linkOf, forgetAfterMs),
+      broker: redisBroker(links, linkOf, { forgetAfterMs, clock }),
       presenceStore: redisPresenceStore(links, linkOf),
       cluster,
       get problem() {

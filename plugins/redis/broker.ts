@@ -6,7 +6,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { messageOf, PlugboardError, systemClock } from "../../core/mod.ts";
+import { type Clock, messageOf, PlugboardError } from "../../core/mod.ts";
 import type {
   Announcement,
   Broker,
@@ -43,7 +43,7 @@ type PublishAnswer = readonly [offset: string, epoch: string, why: string];
 export function redisBroker(
   links: readonly Link[],
   linkOf: (channel: string) => Link,
-  forgetAfterMs: number,
+  { forgetAfterMs, clock }: { readonly forgetAfterMs: number; readonly clock: Clock | undefined },
 ): Broker {
   const node = crypto.randomUUID().slice(0, 13);
   const waiting = echoes();
@@ -53,8 +53,7 @@ export function redisBroker(
   let events: BrokerEvents | undefined;
   let host: BrokerHost | undefined;
 
-  /** A server with another clock than the system's decides about the time; otherwise Redis does, for all nodes. */
-  const time = () => host === undefined || host.clock === systemClock ? "" : `${host.clock.wallTime()}`;
+  const time = () => clock === undefined ? "" : `${clock.wallTime()}`;
   const lineage = ({ generation: { run, continues } }: Link) => [
     time(),
     run,

@@ -1,8 +1,13 @@
 import { brokerSuite, underTest } from "../../kit/broker_suite.ts";
 import { publishOnceSuite } from "../../kit/publish_once_suite.ts";
-import { connectedBroker, withRedis } from "../../kit/redis.ts";
+import { FakeClock } from "../../kit/mod.ts";
+import { connectedBroker, ownRedis, withRedis } from "../../kit/redis.ts";
 
 if (withRedis()) {
-  brokerSuite("B12 Redis", () => underTest(connectedBroker()));
-  publishOnceSuite("Redis", () => underTest(connectedBroker()));
+  const make = () => {
+    const clock = new FakeClock();
+    return underTest(connectedBroker(ownRedis({ clock })), undefined, clock);
+  };
+  brokerSuite("B12 Redis", make);
+  publishOnceSuite("Redis", make);
 }

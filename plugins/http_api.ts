@@ -29,8 +29,9 @@ import { checkOptions, type Host, type Plugin, systemClock } from "../core/mod.t
 import type { Access } from "./auth.ts";
 import type { Channels, Cluster } from "./channels.ts";
 import { batchMethod, type CommandParts } from "./http_api/batch.ts";
-import { rpcMethod } from "./http_api/calling.ts";
+import { rpcMethods } from "./http_api/calling.ts";
 import { controlMethods } from "./http_api/control.ts";
+import { inspectingMethods } from "./http_api/inspecting.ts";
 import { listingMethods } from "./http_api/listing.ts";
 import { answerQuestions } from "./http_api/nodes.ts";
 import { openApi } from "./http_api/openapi.ts";
@@ -61,7 +62,14 @@ export interface HttpApiOptions {
   /** Signs backends in. */
   access: Pick<
     Access,
-    "authorizeBackend" | "revoke" | "apiKeys" | "createApiKey" | "revokeApiKey"
+    | "authorizeBackend"
+    | "revoke"
+    | "apiKeys"
+    | "createApiKey"
+    | "revokeApiKey"
+    | "signInOf"
+    | "verify"
+    | "anonymous"
   >;
   /** Lists who is in a channel. @default {not available} */
   presence?: Pick<Presence, "list" | "count">;
@@ -72,7 +80,7 @@ export interface HttpApiOptions {
   /** The database. @default {none} */
   store?: Pick<Store, "all" | "table" | "backup">;
   /** The statistics. @default {none} */
-  stats?: Pick<Stats, "summary" | "figures" | "metrics">;
+  stats?: Pick<Stats, "summary" | "figures" | "metrics" | "journal">;
   /** The latest warnings and errors. @default {not available} */
   log?: Pick<Logging, "recent">;
   /** Publishes later. @default {not available} */
@@ -116,7 +124,8 @@ export function httpApi(options: HttpApiOptions): Plugin {
     ...controlMethods(channels),
     ...readingMethods({ channels, presence }),
     ...listingMethods(cluster),
-    rpcMethod(rpc),
+    ...inspectingMethods({ cluster, channels, access }),
+    ...rpcMethods(rpc),
     batchMethod(commands),
     ...schedulingMethods(schedule),
     ...webhookMethods(webhooks),
@@ -131,8 +140,12 @@ export function httpApi(options: HttpApiOptions): Plugin {
       host = given;
       startedAt = given.clock.monotonicTime();
       const uptime = () => Math.floor((given.clock.monotonicTime() - startedAt) / 1000);
-      const figures = (after: number) => stats?.figures(after) ?? [];
-      end = answerQuestions(cluster, channels, { uptime, figures });
+      end = answerQuestions(cluster, channels, {
+        uptime,
+        figures: (after) => stats?.figures(after) ?? [],
+        journal: (of) => stats?.journal(of) ?? [],
+        signInOf: access.signInOf,
+      });
     },
     stop() {
       end();

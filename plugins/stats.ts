@@ -27,17 +27,21 @@ import {
   type Plugin,
   refusal,
   type RequestInfo,
+  systemClock,
 } from "../core/mod.ts";
+import type { Access } from "./auth.ts";
 import type { Channels, ChannelStats } from "./channels.ts";
 import { isLoopback } from "./shared/client_ip.ts";
 import { type HealthCheck, healthResponse } from "./shared/health.ts";
 import { type MetricsRegistry, metricsRegistry } from "./shared/metrics.ts";
 import type { Figures } from "./stats/figures.ts";
 import { History } from "./stats/history.ts";
+import { Journal, type JournalEntry } from "./stats/journal.ts";
 import { measure } from "./stats/measure.ts";
 import { exportByOpenTelemetry } from "./stats/otel.ts";
 
 export type { Figures } from "./stats/figures.ts";
+export type { JournalEntry } from "./stats/journal.ts";
 export {
   type Counter,
   type Histogram,
@@ -50,6 +54,8 @@ export {
 export interface StatsOptions {
   /** The channels to measure. */
   channels: Pick<Channels, "extend" | "clientOf" | "clients" | "localStats">;
+  /** Whose sign-ins the journal has. @default {none: it has only disconnects and recoveries} */
+  access?: Pick<Access, "onSignedIn">;
   /** The registry. Pass the same one to the plugins that take `metrics`. */
   metrics?: MetricsRegistry;
   /** Returns whether a caller may read `/metrics` and `/api/stats`. @default {callers on this machine} */
@@ -93,6 +99,8 @@ export interface Stats {
   figures(after?: number): readonly Figures[];
   /** Calls back with the figures of each second. Returns the function that ends it. */
   onFigures(listener: (figures: Figures) => void): () => void;
+  /** Returns the latest connects, disconnects and recoveries of a user or a client, the newest first. */
+  journal(of: { readonly user: string } | { readonly client: string }): JournalEntry[];
   /** Returns the active channels, or one. */
   channelStats(channel?: string): ChannelStats[];
   /** Returns the open connections, or one. */
@@ -114,9 +122,24 @@ export interface StatsSummary {
 /** Counts and serves statistics. */
 export function stats(options: StatsOptions): Plugin<Stats> {
   const { channels, metrics = metricsRegistry(), checks = [], otel = false, serveMetrics = true } = options;
+  const { access } = options;
   const { allow = (_request, ip) => isLoopback(ip) } = options;
   const { extension, latency, refused, start: startMeasuring, takeLag, hooks } = measure(metrics, channels);
-  const stopExtension = channels.extend(extension);
+  const journal = new Journal();
+  /** The users of connections that have signed in. */
+  const users = new WeakMap<Connection, string>();
+  const note = (event: JournalEntry["event"], conn: Connection, more: Partial<JournalEntry> = {}) => {
+    const time = (host?.clock ?? systemClock).wallTime();
+    journal.add({ time, event, client: conn.id, user: users.get(conn) ?? "", ...more });
+  };
+  const stopExtension = channels.extend({
+    ...extension,
+    recovered(client, channel, complete, lost) {
+      extension.recovered?.(client, channel, complete, lost);
+      const reason = lost === undefined ? {} : { reason: lost };
+      note(complete ? "recovered" : "not recovered", client.conn, { channel, ...reason });
+    },
+  });
   const history = new History();
   const listeners = new Set<(figures: Figures) => void>();
   let host: Host | undefined;
@@ -180,6 +203,10 @@ export function stats(options: StatsOptions): Plugin<Stats> {
   return {
     name: "stats",
     ...hooks,
+    close(conn, why) {
+      hooks.close?.(conn, why);
+      note("disconnected", conn, { code: why.code, reason: why.reason, by: why.by });
+    },
     api: {
       metrics,
       addMetrics(app) {
@@ -187,6 +214,7 @@ export function stats(options: StatsOptions): Plugin<Stats> {
         addMetricsRoutes(app);
       },
       summary,
+      journal: (of) => journal.of(of),
       figures: (after = 0) => history.figures.filter(({ time }) => time > after),
       onFigures(listener) {
         listeners.add(listener);
@@ -203,6 +231,10 @@ export function stats(options: StatsOptions): Plugin<Stats> {
         startMeasuring(given),
         clock.every(1_000, () => sample(clock.wallTime())),
         otel ? exportByOpenTelemetry(metrics) : () => {},
+        access?.onSignedIn((conn, { identity }) => {
+          users.set(conn, identity.user);
+          note("connected", conn);
+        }) ?? (() => {}),
       ];
     },
     stop() {

@@ -284,8 +284,8 @@ export class ChannelClient implements Client {
     this.#node.joined(this, channel, subscription);
     this.#inform(subscription, subscription.info.chanInfo); // The identity may have changed meanwhile.
     const subscribed = begin();
-    const { wasRecovering, recovered } = subscribed;
-    if (wasRecovering) this.#node.extensions.emit("recovered", this, channel.name, recovered);
+    const { wasRecovering, recovered, lost } = subscribed;
+    if (wasRecovering) this.#node.extensions.emit("recovered", this, channel.name, recovered, lost);
     return subscribed;
   }
 

@@ -74,8 +74,8 @@ export interface ChannelExtension {
   beforeRead?(client: Client, action: "history" | "presence", channel: string): Nothing;
   /** A client has subscribed; its reply is not sent yet. */
   joined?(client: Client, subscription: Subscription): Nothing;
-  /** A client asked to recover; `complete` tells whether it gets everything that it missed. */
-  recovered?(client: Client, channel: string, complete: boolean): Nothing;
+  /** A client asked to recover; `complete` tells whether it gets everything that it missed, and `lost` why not. */
+  recovered?(client: Client, channel: string, complete: boolean, lost: string | undefined): Nothing;
   /** A client's subscription has ended. */
   left?(client: Client, subscription: Subscription): Nothing;
   /** A client has another identity. Extensions that allow subscriptions decide again. */

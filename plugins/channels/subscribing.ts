@@ -189,6 +189,7 @@ function answer(
     positioned,
     wasRecovering,
     recovered: missed !== undefined,
+    ...(wasRecovering && missed === undefined && { lost: lostBecause(recover, history, namespace) }),
     publications,
     ...(delta && { deltas: deltas.of(name, position?.epoch, publications) }),
     ...(channelId > 0 && { channelId }),
@@ -217,6 +218,24 @@ function missedSince(
   const complete = sameEpoch && publications.length <= recoveryLimit &&
     publications[0]?.offset === from.offset + 1 && publications.at(-1)!.offset === top.offset;
   return complete ? { publications, position } : undefined;
+}
+
+/** Tells operators why a client could not recover. */
+function lostBecause(
+  from: Position,
+  history: History | undefined,
+  { name, keep, recoveryMode, recoveryLimit }: Channel["namespace"],
+): string {
+  const where = name === "" ? "the default namespace" : `the namespace ${name}`;
+  if (keep === undefined) return `${where} keeps no history`;
+  if (history === undefined) return `the client may not recover in ${where}`;
+  const { publications, top, continued } = history;
+  if (from.epoch !== "" && from.epoch !== top.epoch && continued !== true) {
+    return "the history was lost since";
+  }
+  if (recoveryMode === "cache") return "the latest publication is not kept any more";
+  if (publications.length > recoveryLimit) return `it missed more than ${recoveryLimit} publications`;
+  return `what it missed is not kept any more: historySize ${keep.size}, historyMs ${keep.ageMs}`;
 }
 
 /** Creates the error of a refused action. It does not reveal whether the channel exists. */

@@ -129,6 +129,8 @@ export interface Subscribed {
   readonly wasRecovering: boolean;
   /** Whether `publications` is everything that the client missed. */
   readonly recovered: boolean;
+  /** Why a recovery failed, for operators. */
+  readonly lost?: string;
   /** What the client missed and its filter lets pass; empty unless recovered. */
   readonly publications: readonly Publication[];
   /**

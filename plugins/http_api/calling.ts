@@ -1,5 +1,5 @@
 /**
- * The method that calls the app's own methods.
+ * The methods that call and list the app's own methods.
  *
  * @module
  */
@@ -7,10 +7,25 @@
 import { PlugboardError } from "../../core/mod.ts";
 import type { Rpc } from "../rpc.ts";
 import { json } from "./fields.ts";
-import { compatible, type Method } from "./types.ts";
+import { compatible, type Method, own } from "./types.ts";
 
-/** Makes the method. */
-export function rpcMethod(rpc: Pick<Rpc, "call" | "methods"> | undefined): Method {
+/** Makes the methods. */
+export function rpcMethods(rpc: Pick<Rpc, "call" | "methods"> | undefined): Method[] {
+  return [rpcMethod(rpc), listMethod(rpc)];
+}
+
+function listMethod(rpc: Pick<Rpc, "methods"> | undefined): Method {
+  return own({
+    name: "methods",
+    summary: "Lists the methods of the app",
+    params: { type: "object", properties: {} },
+    result: { type: "object", properties: { methods: { type: "array", items: { type: "string" } } } },
+    permission: "admin:rpc",
+    run: () => JSON.stringify({ methods: [...rpc?.methods ?? []].sort() }),
+  });
+}
+
+function rpcMethod(rpc: Pick<Rpc, "call" | "methods"> | undefined): Method {
   return compatible({
     name: "rpc",
     summary: "Calls a method of the app",

@@ -134,6 +134,8 @@ export function listingMethods(cluster: Cluster): Method[] {
           ...CONNECTION,
           expires_at: { type: "integer", description: "When its sign-in ends, in milliseconds since 1970" },
           info: { description: "What others see of it" },
+          queued_bytes: { type: "integer", description: "What it has not read yet" },
+          permissions: { type: "array", items: { type: "string" }, description: "Those of its sign-in" },
           channels: { type: "object", description: "Its subscriptions, by channel" },
         },
       },

@@ -5,9 +5,10 @@
  */
 
 import { PlugboardError } from "../../core/mod.ts";
-import type { Channels, Client, Cluster } from "../channels.ts";
+import type { Access } from "../auth.ts";
+import type { ChannelAction, Channels, Client, Cluster, Verdict } from "../channels.ts";
 import { Slices } from "../shared/slices.ts";
-import type { Figures } from "../stats.ts";
+import type { Figures, JournalEntry } from "../stats.ts";
 import { FirstItems } from "./first_items.ts";
 import { globMatcher } from "./glob.ts";
 
@@ -58,18 +59,56 @@ export interface NodeInfo {
 /** The parts of the channel service that a node answers from. */
 export type LocalChannels = Pick<Channels, "clients" | "clientOf" | "localChannels">;
 
+/** What else a node answers from. */
+export interface NodeParts {
+  uptime(): number;
+  figures(after: number): readonly Figures[];
+  journal(of: { user: string } | { client: string }): readonly JournalEntry[];
+  signInOf: Access["signInOf"];
+}
+
+/** What to search for. */
+export interface SearchQuestion {
+  /** In lower case. */
+  readonly text: string;
+  readonly limit: number;
+}
+
+/** What a node has found. */
+export interface Found {
+  readonly channels: readonly { readonly channel: string; readonly num_clients: number }[];
+  readonly users: readonly { readonly user: string; readonly num_clients: number }[];
+  readonly clients: readonly { readonly client: string; readonly user: string }[];
+}
+
+/** Whether a connected client, or any of a user, may do something. */
+export interface VerdictQuestion {
+  readonly user?: string;
+  readonly client?: string;
+  readonly channel: string;
+}
+
+/** The verdicts for each action. */
+export type Verdicts = Readonly<Record<ChannelAction, Verdict>>;
+
+/** All that a client can do with a channel. */
+export const ACTIONS: readonly ChannelAction[] = ["subscribe", "publish", "presence", "history"];
+
 const TOPIC = "http_api.";
 
 /** Answers the questions for this node. Returns the function that ends it. */
 export function answerQuestions(
   cluster: Cluster,
   channels: LocalChannels,
-  { uptime, figures }: { uptime(): number; figures(after: number): readonly Figures[] },
+  { uptime, figures, journal, signInOf }: NodeParts,
 ): () => void {
   const answers = {
     channels: (question: ChannelsQuestion) => listChannels(channels, question),
     connections: (question: ConnectionsQuestion) => listConnections(channels, question),
-    connection: ({ client }: { client: string }) => describe(channels.clientOf(client)),
+    connection: ({ client }: { client: string }) => describe(channels.clientOf(client), signInOf),
+    search: (question: SearchQuestion) => search(channels, question),
+    verdict: (question: VerdictQuestion) => verdicts(channels, question),
+    journal: (of: { user: string } | { client: string }) => journal(of),
     info: async (): Promise<NodeInfo> => ({ ...await load(channels), uptime: uptime() }),
     figures: ({ after }: { after: number }) => figures(after),
   };
@@ -82,7 +121,7 @@ export function answerQuestions(
 /** Asks all nodes. Throws `unavailable` if one does not answer. */
 export async function askNodes<Answer>(
   cluster: Cluster,
-  topic: "channels" | "connections" | "connection" | "info" | "figures",
+  topic: "channels" | "connections" | "connection" | "info" | "figures" | "search" | "verdict" | "journal",
   question: object,
 ): Promise<readonly { readonly node: string; readonly answer: Answer }[]> {
   const { answers, silent } = await cluster.ask(TOPIC + topic, question);
@@ -181,9 +220,10 @@ function listed({ conn, identity, subscriptions }: Client): ListedConnection {
 }
 
 /** Describes a connection as plain data; `null` if there is none. */
-function describe(client: Client | undefined): object | null {
+function describe(client: Client | undefined, signInOf: Access["signInOf"]): object | null {
   if (client === undefined) return null;
-  const { id, identity: { expiresAt, info } } = client;
+  const { id, conn, identity: { expiresAt, info, anonymous } } = client;
+  const signIn = signInOf(conn);
   const channels = Array.from(client.subscriptions.values(), (subscription) => {
     const { channel, since, expiresAt, serverSide, recoverable, positioned } = subscription;
     const expires = expiresAt === undefined ? {} : { expires_at: expiresAt };
@@ -194,6 +234,53 @@ function describe(client: Client | undefined): object | null {
     ...listed(client),
     ...(expiresAt !== undefined && { expires_at: expiresAt }),
     ...(info !== undefined && { info: JSON.parse(info) }),
+    queued_bytes: conn.queuedBytes,
+    anonymous: anonymous === true,
+    ...(signIn !== undefined && { permissions: signIn.permissions.slice(0, MAX_PERMISSIONS) }),
+    ...(signIn?.issuedAt !== undefined && { issued_at: signIn.issuedAt }),
+    ...(signIn?.apiKey !== undefined && { api_key: signIn.apiKey }),
     channels: Object.fromEntries(channels),
   };
+}
+
+/** How many permissions of a connection are shown. */
+const MAX_PERMISSIONS = 100;
+
+async function search(
+  { clients, localChannels }: LocalChannels,
+  { text, limit }: SearchQuestion,
+): Promise<Found> {
+  const slices = new Slices();
+  const channels = new FirstItems<number>(limit);
+  for (const { channel, subscribers } of localChannels()) {
+    if (channel.toLowerCase().includes(text)) channels.add(channel, subscribers);
+    if (slices.due) await slices.next();
+  }
+  const users = new Map<string, number>();
+  const found: { client: string; user: string }[] = [];
+  for (const { id, identity: { user } } of clients.values()) {
+    if (id.startsWith(text) && found.length < limit) found.push({ client: id, user });
+    const known = users.get(user);
+    if (known !== undefined) users.set(user, known + 1);
+    else if (user !== "" && users.size < limit && user.toLowerCase().includes(text)) users.set(user, 1);
+    if (slices.due) await slices.next();
+  }
+  return {
+    channels: channels.entries.map(({ key, item }) => ({ channel: key, num_clients: item })),
+    users: Array.from(users, ([user, num_clients]) => ({ user, num_clients })),
+    clients: found,
+  };
+}
+
+/** Returns the verdicts for a client, or for the first one of a user; `null` if there is none. */
+function verdicts(
+  { clients, clientOf }: LocalChannels,
+  { user, client: id, channel }: VerdictQuestion,
+): object | null {
+  const client = id !== undefined
+    ? clientOf(id)
+    : clients.values().find(({ identity }) => identity.user === user);
+  if (client === undefined) return null;
+  const decided = ACTIONS.map((action) => [action, client.verdict(action, channel)]);
+  return { client: client.id, user: client.identity.user, verdicts: Object.fromEntries(decided) };
 }

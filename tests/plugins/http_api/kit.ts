@@ -70,7 +70,9 @@ export async function apiServer(options: ApiServerOptions = {}): Promise<ApiServ
   }));
   const bus = server.use(channels({ access, ...options.channels }));
   const people = server.use(presence({ channels: bus }));
-  const numbers = server.use(stats({ channels: bus, allow: access.allowRequest("admin", "metrics") }));
+  const numbers = server.use(
+    stats({ channels: bus, access, allow: access.allowRequest("admin", "metrics") }),
+  );
   const methods = server.use(rpc({ keep: store.keyValues("rpc") }));
   const queries = server.use(liveQueries({ store, channels: bus }));
   const services = { channels: bus, presence: people, rpc: methods, access };

@@ -53,5 +53,11 @@ export const KNOWN: Readonly<Record<string, Known>> = {
   "stats": own("admin:metrics"),
   "figures": own("admin:metrics"),
   "health": own("admin:metrics"),
+  "search": own("admin:connections", { text: "news" }),
+  "channel": own("admin:channels", news),
+  "channel/close": own("admin:channels", news),
+  "verdict": own("admin:connections", { ...news, user: "nobody" }),
+  "journal": own("admin:connections", { user: "nobody" }),
+  "methods": own("admin:rpc"),
   "log": own("admin:log"),
 };

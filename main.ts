@@ -86,6 +86,7 @@ function plugboard({ settings }: Loaded): Server {
   const tracing = server.use(trace({ ...given.trace, channels: bus, otel, allow: allowTrace }), operators);
   const numbers = server.use(stats({
     channels: bus,
+    access,
     metrics,
     otel,
     checks: [() => store.problem, () => shared?.problem, () => backend?.problems[0]],

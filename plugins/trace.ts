@@ -64,6 +64,9 @@ export interface TraceOptions {
   secretNames?: readonly string[];
 }
 
+/** Maximum characters of a payload or a message that followers get. */
+const MAX_FOLLOWED = 4_000;
+
 /** What trace offers to other plugins and to the app. */
 export interface Trace {
   /** Returns the service with its calls traced, or the service itself if there is no output. */
@@ -91,12 +94,14 @@ export function trace(options: TraceOptions = {}): Plugin<Trace> {
   let release: (() => void)[] = [];
   const clock = () => host?.clock ?? systemClock;
   const writer = new PlainWriter({ maxText: 200, maxTotal: maxChars, secretNames, brief: true });
+  /** Followers read whole payloads, as far as they are not huge. */
+  const reading = new PlainWriter({ maxText: MAX_FOLLOWED, maxTotal: maxChars, secretNames, brief: true });
   const spans = otel ? createSpans(writer) : undefined;
   const streams = new Set<() => void>();
 
   const following = followers({
     clock,
-    watch: () => channels?.extend(channelEvents(following, channels, writer)) ?? (() => {}),
+    watch: () => channels?.extend(channelEvents(following, channels, reading)) ?? (() => {}),
     failed: (error) => host?.log.error("a follower failed", { error }),
   });
 
@@ -183,7 +188,7 @@ export function trace(options: TraceOptions = {}): Plugin<Trace> {
     message(conn, data) {
       if (following.size === 0) return;
       const detail = () => ({
-        data: typeof data === "string" ? writer.text(data) : `[${data.length} bytes]`,
+        data: typeof data === "string" ? reading.text(data) : `[${data.length} bytes]`,
       });
       following.emit({ event: "message", client: conn.id, detail });
     },

@@ -8,14 +8,22 @@ import { asset } from "../shared/asset.ts";
 import icon from "../shared/icon.svg" with { type: "text" };
 import { pagePolicy } from "../shared/page_policy.ts";
 import theme from "../shared/theme.css" with { type: "text" };
+import address from "./app/address.js" with { type: "text" };
+import channel from "./app/channel.js" with { type: "text" };
 import chart from "./app/chart.js" with { type: "text" };
+import client from "./app/client.js" with { type: "text" };
 import figures from "./app/figures.js" with { type: "text" };
 import format from "./app/format.js" with { type: "text" };
+import json from "./app/json.js" with { type: "text" };
 import main from "./app/main.js" with { type: "text" };
 import overview from "./app/overview.js" with { type: "text" };
+import search from "./app/search.js" with { type: "text" };
+import send from "./app/send.js" with { type: "text" };
 import server from "./app/server.js" with { type: "text" };
 import signIn from "./app/sign_in.js" with { type: "text" };
+import tail from "./app/tail.js" with { type: "text" };
 import ui from "./app/ui.js" with { type: "text" };
+import verdict from "./app/verdict.js" with { type: "text" };
 import page from "./page.html" with { type: "text" };
 import style from "./style.css" with { type: "text" };
 
@@ -29,14 +37,22 @@ export interface Places {
 
 /** The modules of the page. */
 const APP = {
-  main,
-  server,
-  ui,
-  format,
-  figures,
+  address,
+  channel,
   chart,
+  client,
+  figures,
+  format,
+  json,
+  main,
   overview,
+  search,
+  send,
+  server,
   sign_in: signIn,
+  tail,
+  ui,
+  verdict,
 };
 
 /** The libraries. An import makes them part of the bundle, and loads them on the first request. */

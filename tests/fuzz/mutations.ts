@@ -134,6 +134,16 @@ const API: Readonly<Record<string, readonly string[]>> = {
   "stats": ["{}"],
   "figures": ['{"after":VALUE}'],
   "health": ["{}"],
+  "search": ['{"text":TEXT,"limit":VALUE}'],
+  "channel": ['{"channel":TEXT}'],
+  "channel/close": ['{"channel":TEXT}'],
+  "verdict": [
+    '{"channel":TEXT,"token":TEXT}',
+    '{"channel":TEXT,"user":TEXT}',
+    '{"channel":TEXT,"anonymous":VALUE}',
+  ],
+  "journal": ['{"user":TEXT}', '{"client":TEXT}'],
+  "methods": ["{}"],
   "log": ['{"after":VALUE}'],
 };
 

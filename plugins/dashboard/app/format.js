@@ -39,7 +39,12 @@ export const clock = (time) => new Date(time).toLocaleTimeString("en-GB");
 
 /** `14:03:59.123`. */
 export const preciseClock = (time) =>
-  new Date(time).toLocaleTimeString("en-GB", { fractionalSecondDigits: 3 });
+  new Date(time).toLocaleTimeString("en-GB", {
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    fractionalSecondDigits: 3,
+  });
 
 /** `29 Nov 2026, 14:03:59`. */
 export const date = (time) =>

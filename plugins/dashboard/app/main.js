@@ -1,34 +1,32 @@
 /** The page: navigation, sign-in, the state of the connection, and the views. */
 
-import { signal } from "@preact/signals";
+import { effect } from "@preact/signals";
 import { render } from "preact";
 import { useEffect } from "preact/hooks";
+import { address } from "./address.js";
+import { Channel } from "./channel.js";
+import { Client, User } from "./client.js";
 import { forget, start } from "./figures.js";
 import { Overview } from "./overview.js";
 import { key, signIn, signOut, state } from "./server.js";
+import { Search, SearchBox } from "./search.js";
+import { Send } from "./send.js";
 import { SignIn } from "./sign_in.js";
+import { Tail } from "./tail.js";
 import { html } from "./ui.js";
+import { Verdict } from "./verdict.js";
 
 /** The views, by the first part of the address after the `#`. */
 const VIEWS = [
   { name: "", title: "Overview", view: Overview },
+  { name: "search", title: "Channels", view: Search },
+  { name: "channel", title: "Channel", view: Channel, hidden: true },
+  { name: "client", title: "Connection", view: Client, hidden: true },
+  { name: "user", title: "User", view: User, hidden: true },
+  { name: "may", title: "Who may?", view: Verdict },
+  { name: "tail", title: "Tail", view: Tail },
+  { name: "send", title: "Send", view: Send },
 ];
-
-const route = signal(routeOf());
-
-function routeOf() {
-  const [path = "", query = ""] = location.hash.replace(/^#\/?/, "").split("?");
-  const [name = "", ...rest] = path.split("/");
-  return { name, rest: rest.map(decoded), query: new URLSearchParams(query) };
-}
-
-function decoded(text) {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text; // an invalid escape, typed by hand
-  }
-}
 
 const STATES = {
   checking: "Checking …",
@@ -42,7 +40,7 @@ function Status() {
 }
 
 function Frame() {
-  const { name } = route.value;
+  const { name, parts, query } = address.value;
   const { view: View, title } = VIEWS.find((view) => view.name === name) ?? VIEWS[0];
   useEffect(start, []);
   useEffect(() => {
@@ -53,6 +51,7 @@ function Frame() {
     <header class="bar">
       <a class="brand" href="#/"><img src=${new URL("../icon.svg", import.meta.url)
         .href} alt="" width="28" height="28" /> Plugboard</a>
+      <${SearchBox} />
       <div class="end">
             <${Status} />
             ${key.value && html`<button type="button" onClick=${leave}>Sign out</button>`}
@@ -66,7 +65,7 @@ function Frame() {
       )}</ul>
     </nav>
     <main id="main" tabindex="-1" class=${state.value === "lost" ? "stale" : ""}>
-      <${View} ...${route.value} />
+      <${View} key=${[name, ...parts].join("/")} parts=${parts} query=${query} />
     </main>
   `;
 }
@@ -92,10 +91,9 @@ function Gate() {
     : html`<p class="checking" role="status">${STATES.checking}</p>`;
 }
 
-addEventListener("hashchange", () => {
-  route.value = routeOf();
+effect(() => {
+  address.value;
   document.getElementById("main")?.focus({ preventScroll: true });
-  scrollTo(0, 0);
 });
 render(html`<${App} />`, document.getElementById("app"));
 signIn(key.value);

@@ -16,7 +16,7 @@ export function SignIn() {
         <h1>Dashboard</h1>
         <p
           class="quiet">Sign in with an API key that has the permission <code>admin</code>. It is kept until you close this tab.</p>
-        <label>API key <input type="password" ref=${input} autocomplete="off" spellcheck="false" required autofocus /></label>
+        <label>API key <input type="password" ref=${input} autocomplete="off" spellcheck=${false} required autofocus /></label>
         <${Problem} text=${refusal.value} />
         <p><button class="primary" disabled=${state.value === "checking"}>Sign in</button></p>
         <details>

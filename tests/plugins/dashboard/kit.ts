@@ -73,7 +73,7 @@ export async function dashboardServer(options: DashboardServerOptions = {}) {
     metrics,
   }));
   const tracing = server.use(trace({ channels: bus, allow: access.allowRequest("admin", "trace") }));
-  const numbers = server.use(stats({ channels: bus, metrics }));
+  const numbers = server.use(stats({ channels: bus, access, metrics }));
   const methods = server.use(rpc({ limits }));
   const queries = server.use(liveQueries({ store, channels: bus, metrics }));
   const changes = server.use(mutations({ store, rpc: methods, queries }));

@@ -1,0 +1,111 @@
+/** Send: publish to a channel, or call a method. */
+
+import { useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
+import { to } from "./address.js";
+import { number, shown } from "./format.js";
+import { Json } from "./json.js";
+import { call } from "./server.js";
+import { Card, Empty, html, Problem, useRead, Words } from "./ui.js";
+
+/** Returns the value of a field with JSON. */
+function jsonIn(field, what) {
+  try {
+    return field.value.trim() === "" ? undefined : JSON.parse(field.value);
+  } catch {
+    throw new Error(`${what} must be JSON, for example { "text": "hello" }`);
+  }
+}
+
+export function Send({ query }) {
+  return html`
+    <h1>Send</h1>
+    <div class="grid halves">
+      <${Publish} query=${query} />
+      <${Rpc} />
+    </div>
+  `;
+}
+
+/** A form whose outcome is shown below. */
+function useForm(run) {
+  const form = useRef();
+  const outcome = useSignal(undefined);
+  const busy = useSignal(false);
+  const submit = async (event) => {
+    event.preventDefault();
+    busy.value = true;
+    try {
+      outcome.value = { value: await run(form.current.elements) };
+    } catch (error) {
+      outcome.value = { error: error.message };
+    }
+    busy.value = false;
+  };
+  return { form, submit, outcome: outcome.value, busy: busy.value };
+}
+
+function Publish({ query }) {
+  const { form, submit, outcome, busy } = useForm(async ({ channel, data, tags, skip }) => {
+    const given = jsonIn(tags, "Tags");
+    const value = jsonIn(data, "The payload");
+    if (value === undefined) throw new Error("Write a payload first");
+    const result = await call("publish", {
+      channel: channel.value,
+      data: value,
+      ...(given !== undefined && { tags: given }),
+      ...(skip.checked && { skip_history: true }),
+    });
+    return { channel: channel.value, ...result };
+  });
+  return html`
+    <${Card} title="Publish">
+      <form class="fields" ref=${form} onSubmit=${submit}>
+        <label>Channel <input name="channel" required autocomplete="off" spellcheck=${false} defaultValue=${query
+          .get("channel") ?? ""} placeholder="news" /></label>
+        <label>Payload, as JSON <textarea name="data" rows="7" class="mono" spellcheck=${false} defaultValue=${query
+          .get("data") ?? '{ "text": "hello" }'}></textarea></label>
+        <label>Tags, as JSON <input name="tags" class="mono" spellcheck=${false} placeholder='{ "lang": "en" }' /></label>
+        <label class="check"><input type="checkbox" name="skip" /> Only to current subscribers, not into the history</label>
+        <p><button class="primary" disabled=${busy}>Publish</button></p>
+        <${Problem} text=${outcome?.error} />
+        ${outcome?.value &&
+          html`<p role="status">Published to <a href=${
+            to("channel", [outcome.value.channel])
+          }><${Words} text=${outcome.value.channel} /></a>${
+            outcome.value.offset ? ` as number ${number(outcome.value.offset)}` : ", which keeps no history"
+          }.</p>`}
+      </form>
+      <//>
+  `;
+}
+
+function Rpc() {
+  const { value, error } = useRead("methods", {});
+  const methods = value?.methods ?? [];
+  const { form, submit, outcome, busy } = useForm(({ method, params }) =>
+    call("rpc", { method: method.value, params: jsonIn(params, "Arguments") ?? null })
+  );
+  return html`<${Card} title="Call a method">
+    <${Problem} text=${error?.message} />
+    ${
+    value && methods.length === 0
+      ? html`<${Empty}>The app has no methods. <code>methods.define("add", { run: … })</code> defines one, of <code>rpc()</code>.<//>`
+      : html`<form class="fields" ref=${form} onSubmit=${submit}>
+      <label>Method <input name="method" list="methods" required autocomplete="off" spellcheck=${false} /></label>
+      <datalist id="methods">${methods.map((name) => html`<option value=${name} />`)}</datalist>
+      <label>Arguments, as JSON <textarea name="params" rows="7" class="mono" spellcheck=${false} placeholder='{ "name": "Ada" }'></textarea></label>
+      <p><button class="primary" disabled=${busy}>Call</button></p>
+      <p class="quiet">It is called with your key's permissions and without a connection.</p>
+      <${Problem} text=${outcome?.error && shown(outcome.error)} />
+      ${
+        outcome?.value && html`
+          <div role="status">
+            <${Json} value=${outcome.value.data} open=${3} />
+          </div>
+        `
+      }
+    </form>`
+  }
+  <//>`;
+}

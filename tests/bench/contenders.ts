@@ -70,6 +70,9 @@ export const ours: readonly Contender[] = [
   ...tinybaseContenders,
 ];
 
+/** The key of the HTTP APIs. */
+export const API_KEY = "k".repeat(32);
+
 /** Returns Centrifugo, with the settings that Plugboard's default namespace has. */
 export function centrifugo(path: string): Contender {
   const settings = {
@@ -77,6 +80,7 @@ export function centrifugo(path: string): Contender {
     HTTP_SERVER_PORT: "$port",
     LOG_LEVEL: "error",
     CLIENT_INSECURE: "true",
+    HTTP_API_KEY: API_KEY,
     CLIENT_ALLOWED_ORIGINS: "*",
     CHANNEL_WITHOUT_NAMESPACE_PRESENCE: "true",
     CHANNEL_WITHOUT_NAMESPACE_HISTORY_SIZE: "100",

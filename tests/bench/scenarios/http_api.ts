@@ -12,6 +12,7 @@ const file = (name: string) => new URL(`./http_api/${name}.ts`, import.meta.url)
 
 /** The server of the API, or a bare route. */
 const asServer = (contender: Contender): Contender => {
+  if (contender.name === "centrifugo") return contender;
   const program = file(contender.name === "bare" ? "bare" : "server");
   return { ...contender, command: [Deno.execPath(), "run", "--quiet", "--allow-all", program] };
 };
@@ -68,8 +69,11 @@ export const httpApiScenario: Scenario = {
   cases: [{
     name: "a publication over HTTP to one subscriber, against a route that only parses it",
     figure: "perSecond",
-    budgets: [{ contender: "kernel", against: "bare", figure: "perSecond", atLeast: 0.6 }],
-    admits: ({ name }) => name === "bare" || name === "kernel",
+    budgets: [
+      { contender: "kernel", against: "bare", figure: "perSecond", atLeast: 0.6 },
+      { contender: "kernel", against: "centrifugo", figure: "cpuMicros", atMost: 1.2 },
+    ],
+    admits: ({ name }) => ["bare", "kernel", "centrifugo"].includes(name),
     run: (contender, tools) => measure(contender, tools),
   }, {
     name: `publications in batches of ${IN_BATCH}, against single ones`,

@@ -1,5 +1,7 @@
 /** Sends the same request over several persistent connections, each after the answer to the one before. */
 
+import { API_KEY } from "../../contenders.ts";
+
 const decoder = new TextDecoder("latin1");
 
 /** Resolves to the number of answers per second. */
@@ -8,7 +10,7 @@ export async function requestsPerSecond(
   { path, body, connections, seconds }: { path: string; body: string; connections: number; seconds: number },
 ): Promise<number> {
   const request = new TextEncoder().encode(
-    `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\nx-api-key: ${"k".repeat(32)}\r\n` +
+    `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\nx-api-key: ${API_KEY}\r\n` +
       `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
   );
   let answers = 0;

@@ -8,13 +8,14 @@ import { presence } from "../../../../plugins/presence.ts";
 import { centrifuge } from "../../../../plugins/protocols/centrifuge.ts";
 import { rateLimits } from "../../../../plugins/rate_limits.ts";
 import { stats } from "../../../../plugins/stats.ts";
+import { API_KEY } from "../../contenders.ts";
 import { announce } from "../../contenders/announce.ts";
 
 const server = new Server({ port: 0 });
 const limits = server.use(rateLimits({ limits: { requests: "100000000/1m" } }));
 server.use({ name: "requests", routes: (app) => void app.use(limits.middleware()) });
 const access = server.use(auth({
-  apiKeys: [{ name: "bench", key: "k".repeat(32), permissions: ["write:*"] }],
+  apiKeys: [{ name: "bench", key: API_KEY, permissions: ["write:*"] }],
   anonymous: true,
   limits: limits.signIns,
 }));

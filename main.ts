@@ -8,6 +8,7 @@ import { liveQueries } from "./plugins/live_queries.ts";
 import { logging } from "./plugins/logging.ts";
 import { messageChecks } from "./plugins/message_checks.ts";
 import { mutations } from "./plugins/mutations.ts";
+import { pages } from "./plugins/pages.ts";
 import { paths, storedMail } from "./plugins/paths.ts";
 import { persistence } from "./plugins/persistence.ts";
 import { presence } from "./plugins/presence.ts";
@@ -23,7 +24,7 @@ import { rateLimits } from "./plugins/rate_limits.ts";
 import { redis } from "./plugins/redis.ts";
 import { rpc } from "./plugins/rpc.ts";
 import { schedule } from "./plugins/schedule.ts";
-import { command, enabled, type Loaded, wiringOptions } from "./plugins/servers/configured.ts";
+import { command, declared, ifEnabled, type Loaded, wiringOptions } from "./plugins/servers/configured.ts";
 import { sqlEvents } from "./plugins/sql_events.ts";
 import { sqliteBroker } from "./plugins/sqlite_broker.ts";
 import { metricsRegistry, stats } from "./plugins/stats.ts";
@@ -32,7 +33,7 @@ import { webhooks } from "./plugins/webhooks.ts";
 
 /** Plugs the server together. The options are described in `plugins/servers/configured/settings.ts`. */
 function plugboard({ settings }: Loaded): Server {
-  const { adminPort, dataDir, otelDeno: otel, plugins: given } = settings;
+  const { adminPort, dataDir, otelDeno: otel, redisUrl: urls, plugins: given } = settings;
   const operators = { listener: adminPort === undefined ? "main" : "admin" };
   const options = wiringOptions(settings);
   const server = new Server(options.server);
@@ -40,12 +41,7 @@ function plugboard({ settings }: Loaded): Server {
   const log = server.use(logging({ ...given.logging, level: settings.logLevel }));
   const metrics = metricsRegistry();
   const store = server.use(persistence({ ...given.persistence, path: `${dataDir}/plugboard.db`, metrics }));
-  const limits = server.use(rateLimits({
-    ...given.rate_limits,
-    enabled: settings.limits !== "off",
-    limits: options.limits,
-    metrics,
-  }));
+  const limits = server.use(rateLimits({ ...options.limits, metrics }));
   for (const listener of new Set(["main", operators.listener])) {
     server.use({ name: "requests", routes: (app) => void app.use(limits.middleware()) }, { listener });
   }
@@ -59,8 +55,8 @@ function plugboard({ settings }: Loaded): Server {
     metrics,
   }));
 
-  const { redisUrl: urls } = settings;
   const shared = urls.length > 0 ? server.use(redis({ ...given.redis, urls })) : undefined;
+  const cluster = shared && { cluster: shared.cluster };
   const bus = server.use(channels({
     ...settings.channels,
     namespaces: options.namespaces(sqliteBroker({ ...given.sqlite_broker, store })),
@@ -68,15 +64,13 @@ function plugboard({ settings }: Loaded): Server {
     limits,
     access,
     extensions: backend ? [backend.extension] : [],
-    ...(shared && { broker: shared.broker, cluster: shared.cluster }),
+    ...(shared && { broker: shared.broker }),
+    ...cluster,
   }));
   server.use(messageChecks({ ...given.message_checks, channels: bus }));
   const later = server.use(schedule({ ...given.schedule, channels: bus, store }));
-  const people = server.use(presence({
-    ...given.presence,
-    channels: bus,
-    ...(shared && { store: shared.presenceStore }),
-  }));
+  const present = shared && { store: shared.presenceStore };
+  const people = server.use(presence({ ...given.presence, channels: bus, ...present }));
   const { receivers } = options;
   const hooks = receivers.length > 0
     ? server.use(webhooks({ receivers, channels: bus, access, presence: people, store, metrics }))
@@ -99,51 +93,49 @@ function plugboard({ settings }: Loaded): Server {
   const methods = tracing.traced("rpc", server.use(calls));
   server.use(sqlEvents({ ...given.sql_events, channels: bus, store }));
   const clientSql = store.isolated();
-  const queries = server.use(
-    liveQueries({ ...given.live_queries, store, channels: bus, metrics, clientSql }),
-  );
+  const live = { ...given.live_queries, store, channels: bus, metrics, clientSql };
+  const queries = server.use(liveQueries(live));
   const changes = server.use(mutations({ ...given.mutations, store, rpc: methods, queries }));
 
+  server.use(declared({ settings, store, bus, queries, changes, methods, later }));
+
+  if (settings.pages !== undefined) server.use(pages({ folder: settings.pages }));
   const clients = { channels: bus, presence: people, rpc: methods, access };
-  const use = <T extends object>(options: boolean | T | undefined, plug: (options: T) => unknown) => {
-    const own = enabled(options);
-    if (own !== undefined) plug(own);
-  };
-  use(given.home !== false && given.centrifuge !== false, () => {
+  ifEnabled(given.home !== false && given.centrifuge !== false, () => {
     server.use(home({ demo: access.open && { store, queries, changes } }));
   });
-  use(given.http_api, (own) => {
+  ifEnabled(given.http_api, (own) => {
     const more = { queries, store, stats: numbers, log, schedule: later, webhooks: hooks };
-    const backups = `${dataDir}/backups`;
-    const api = httpApi({ ...own, ...clients, ...more, backups, ...(shared && { cluster: shared.cluster }) });
-    server.use(api, operators);
+    server.use(
+      httpApi({ ...own, ...clients, ...more, ...cluster, backups: `${dataDir}/backups` }),
+      operators,
+    );
   });
-  use(given.centrifuge, (own) => server.use(centrifuge({ ...own, ...clients, limits })));
-  use(given.dashboard !== false && given.http_api !== false && given.centrifuge, (own) => {
+  ifEnabled(given.centrifuge, (own) => server.use(centrifuge({ ...own, ...clients, limits })));
+  ifEnabled(given.http_api !== false && given.centrifuge !== false && given.dashboard, (own) => {
     const parts = { channels: bus, stats: numbers, trace: tracing, store, access };
-    const page = { ...enabled(given.dashboard), ...(shared && { cluster: shared.cluster }) };
-    server.use(dashboard({ ...page, ...parts }), operators);
+    server.use(dashboard({ ...own, ...parts, ...cluster }), operators);
     // The page's live data come from its own origin.
-    if (adminPort !== undefined) server.use(centrifuge({ ...own, ...clients, limits }), operators);
+    if (adminPort !== undefined) server.use(centrifuge({ ...clients, limits }), operators);
   });
-  use(given.json, (own) => server.use(json({ ...own, ...clients, limits })));
+  ifEnabled(given.json, (own) => server.use(json({ ...own, ...clients, limits })));
   const tenants = { ...given.paths, allow: access.allowPath, identityOf: access.identityOf };
-  use(given.tinybase, (own) => {
+  ifEnabled(given.tinybase, (own) => {
     const createPersisterForPath = sqlitePersister(store);
     server.use(tinybase({ ...own, paths: server.use(paths(tenants)), createPersisterForPath }));
   });
-  use(given.pipe, (own) => {
+  ifEnabled(given.pipe, (own) => {
     const mailed = server.use(paths({ ...tenants, mailStore: storedMail(store) }));
     server.use(pipe({ path: "/relay", ...own, paths: mailed }));
   });
-  use(given.hub, (own) => {
+  ifEnabled(given.hub, (own) => {
     server.use(hub({ path: "/hub", ...own, channels: bus, access, apiKey: settings.hubApiKey }));
   });
-  use(given.chat, (own) => {
+  ifEnabled(given.chat, (own) => {
     const rooms = store.keyValues<string>("chat_rooms");
     server.use(chat({ path: "/chat", ...own, channels: bus, access, limits, store: rooms }));
   });
-  use(given.echo, (own) => server.use(echo(own)));
+  ifEnabled(given.echo, (own) => server.use(echo(own)));
   return server;
 }
 

@@ -108,6 +108,8 @@ export interface Watch {
 
 /** What live queries offer to other plugins and to the app. */
 export interface LiveQueries {
+  /** Throws a sentence if a query is wrong, without declaring it. Its SQL is checked once the server has started. */
+  check(name: string, definition: AnyQuery): void;
   /** Declares a query. Throws a sentence if it is wrong. Returns the function that removes it. */
   define<Given extends QueryParams = ParamTypes, RowCheck extends Check = Check>(
     name: string,
@@ -149,9 +151,6 @@ export interface LiveQueries {
   /** The number of live queries with different parameters. */
   readonly size: number;
 }
-
-/** Channel names that contain SQL are long. */
-const MAX_NAME_BYTES = 4_096;
 
 /** Keeps the results of queries up to date. */
 export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
@@ -203,17 +202,15 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
       publish: "nobody",
       historyAccess: "nobody",
       joinLeave: "off",
-      maxNameBytes: MAX_NAME_BYTES,
+      maxNameBytes: 4_096, // names that contain SQL are long
     });
     const isolated = store && clientSql && isolatedSource(clientSql, store, { maxRows, maxMs });
     release.push(channels.extend(subscribing(running, isolated)));
   }
 
   function define(name: string, definition: AnyQuery): () => void {
-    check.that(/^[\w.-]+$/.test(name), "name", "letters, digits, dots and dashes", name);
-    check.that(!/^sql(\.|$)/.test(name), "name", 'another than "sql", which is ad hoc SQL', name);
-    check.that(!declared.has(name), "name", "unique among all queries", name);
     checkDefinition(name, definition);
+    check.that(!declared.has(name), "name", "unique among all queries", name);
     const query = { definition, remove: engine?.declare(name, definition) };
     declared.set(name, query);
     return () => {
@@ -226,6 +223,10 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
   return {
     name: "live_queries",
     api: {
+      check(name, definition) {
+        checkDefinition(name, definition);
+        engine?.catalog.check(definition);
+      },
       define,
       defineAll: (definitions) => defineEach(definitions, define),
       watch(name, params, listener, ended) {

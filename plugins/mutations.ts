@@ -20,7 +20,7 @@
  * @module
  */
 
-import { checkOptions, type Plugin } from "../core/mod.ts";
+import { checkOptions, type Host, type MaybePromise, type Plugin } from "../core/mod.ts";
 import type { LiveQueries } from "./live_queries.ts";
 import type { KeyValues, Store, Sync, Transaction } from "./persistence.ts";
 import type { Caller, Method, Rpc } from "./rpc.ts";
@@ -52,6 +52,11 @@ export interface Mutation<Args, Result, ArgsCheck = Check<Args>>
   extends Pick<Method<Args, Result, ArgsCheck>, "args" | "allow"> {
   /** Writes. It cannot be `async`, because a transaction does not wait. */
   run(tx: Transaction, args: Args, caller: Caller): Sync<Result>;
+  /**
+   * Called with the reply after the commit, before the caller gets it; not for a repeated call. An error is logged: the call has
+   * succeeded.
+   */
+  committed?(reply: unknown, args: Args, caller: Caller): MaybePromise<void>;
 }
 
 /** What mutations offers to the app. */
@@ -109,8 +114,9 @@ export function mutations(options: MutationsOptions): Plugin<Mutations> {
   const { store, rpc, queries, rememberMs = 300_000 } = options;
   checkOptions("mutations").positiveInteger("rememberMs", rememberMs);
   const replies: KeyValues<{ answer: unknown }> = store.keyValues("idempotency");
+  let host: Host | undefined;
 
-  function define(name: string, { args, allow, run }: AnyMutation): () => void {
+  function define(name: string, { args, allow, run, committed }: AnyMutation): () => void {
     const method: Method<Call, unknown> = {
       args(value) {
         const keyed: { idempotencyKey?: string; args: unknown } = isKeyed(value) ? value : { args: value };
@@ -135,6 +141,13 @@ export function mutations(options: MutationsOptions): Plugin<Mutations> {
           if (key === undefined) return work();
           return once(replies.within(tx), { key, owner, ttlMs: rememberMs }, work);
         });
+        if (commit !== undefined && committed !== undefined) {
+          try {
+            await committed(answer, call.args, caller);
+          } catch (error) {
+            host?.log.error(`what follows the mutation ${name} failed`, { error });
+          }
+        }
         await queries?.settled(caller.conn, commit);
         return answer;
       },
@@ -145,6 +158,7 @@ export function mutations(options: MutationsOptions): Plugin<Mutations> {
   return {
     name: "mutations",
     api: { define, defineAll: (mutations) => defineEach(mutations, define) },
+    start: (given) => void (host = given),
   };
 }
 

@@ -45,6 +45,11 @@ export class QueryCatalog {
     this.#maxMs = maxMs;
   }
 
+  /** Throws a sentence if a query is wrong. */
+  check(definition: AnyQuery): void {
+    this.#source.plan(definition);
+  }
+
   /** Adds a declared query. Throws a sentence if it is wrong. */
   declare(name: string, definition: AnyQuery): Query {
     const query = new Query(name, definition, this.#source, true);

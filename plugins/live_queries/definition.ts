@@ -77,6 +77,9 @@ export function query<Given extends QueryParams = Record<never, "string">, RowCh
 
 /** Throws an error that names the wrong field. */
 export function checkDefinition(name: string, { sql, params = {}, key, refreshMs }: AnyQuery): void {
+  const named = checkOptions("live_queries");
+  named.that(/^[\w.-]+$/.test(name), "name", "letters, digits, dots and dashes", name);
+  named.that(!/^sql(\.|$)/.test(name), "name", 'another than "sql", which is ad hoc SQL', name);
   const check = checkOptions(`the live query "${name}"`);
   check.filled("sql", sql);
   if (!isSchema(params)) {

@@ -16,6 +16,8 @@
 
 export { command, type Wiring } from "./configured/commands.ts";
 export type { Loaded } from "./configured/load.ts";
+export type * from "./configured/declarations.ts";
 export type * from "./configured/plugin_settings.ts";
 export type * from "./configured/settings.ts";
-export { enabled, type WiringOptions, wiringOptions } from "./configured/wiring.ts";
+export { type Declared, declared, type DeclaredOptions } from "./configured/declared.ts";
+export { enabled, ifEnabled, type WiringOptions, wiringOptions } from "./configured/wiring.ts";

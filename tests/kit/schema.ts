@@ -27,7 +27,7 @@ export function makeSchema(): Schema {
     type: "Settings",
     skipTypeCheck: true,
     functions: "hide",
-    extraTags: ["secret", "reference"],
+    extraTags: ["secret", "reference", "names"],
     expose: "none",
     topRef: false,
     additionalProperties: false,
@@ -104,7 +104,8 @@ function finished(value: unknown): unknown {
     }
   }
   describe(schema);
-  const { secret, ...rest } = mergeWords(schema);
+  const { secret, names, ...rest } = mergeWords(schema);
+  if (names !== undefined) rest.propertyNames = { pattern: names };
   const known = secret === true ? { ...rest, writeOnly: true } : rest;
   if (known.type === "number") {
     return { minimum: 1, ...known, type: ["integer", "string"], pattern: REFERENCE };

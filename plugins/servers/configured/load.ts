@@ -4,7 +4,7 @@
  * @module
  */
 
-import { dirname, isAbsolute, join } from "node:path";
+import { dirname, isAbsolute, join, relative, sep } from "node:path";
 import { PlugboardError, readArguments, setting } from "../../../core/mod.ts";
 import { type Environment, type FileContent, parseFile } from "./file.ts";
 import { options, parseOption } from "./flags.ts";
@@ -40,7 +40,7 @@ export interface Loaded {
 const FILE = "plugboard.json";
 
 /** Options that are paths of files or folders. In a file, they are relative to it. */
-const PATHS = ["tlsCert", "tlsKey", "dataDir"] as const;
+const PATHS = ["tlsCert", "tlsKey", "dataDir", "migrations", "pages"] as const;
 
 /** The flags that are not options. */
 export const GENERAL = {
@@ -82,19 +82,34 @@ export function load(
   const defaults = Object.entries(schema.properties).flatMap(([name, of]) =>
     of.default === undefined ? [] : [[name, structuredClone(of.default)]]
   );
+  const settings = { ...Object.fromEntries(defaults), ...given } as unknown as Settings;
+  checkPages(settings, text === undefined ? undefined : path);
   return {
-    settings: { ...Object.fromEntries(defaults), ...given } as Settings,
+    settings,
     file: text === undefined ? undefined : path,
     words,
     lines: () => {
-      const all = { ...Object.fromEntries(defaults), ...given };
       const isEmpty = (value: unknown) => typeof value === "object" && !Array.isArray(value);
-      return [...leaves(all, [])].filter(([, value]) => !isEmpty(value)).map(([at, value]) => {
+      return [...leaves(settings, [])].filter(([, value]) => !isEmpty(value)).map(([at, value]) => {
         const origin = origins.get(pathText(at)) ?? (at[0]! in (content.value as object) ? path : "default");
         return `${pathText(at)} = ${shown(at, value, content)}  (${origin})`;
       });
     },
   };
+}
+
+/** What is served must contain neither the file nor the database. */
+function checkPages({ pages, dataDir }: Settings, file: string | undefined): void {
+  if (pages === undefined) return;
+  for (const path of [file, dataDir]) {
+    const way = path === undefined ? ".." : relative(pages, path);
+    if (way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way)) {
+      throw new PlugboardError(
+        "bad_setting",
+        `pages: the folder ${pages} must not contain ${path}, since all of it is served`,
+      );
+    }
+  }
 }
 
 function checkFile(path: string, { value, references }: FileContent): void {

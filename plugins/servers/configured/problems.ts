@@ -24,7 +24,8 @@ let validator: ReturnType<Ajv["compile"]> | undefined;
 export function problemsOf(value: unknown, hidden: (path: Path) => boolean = () => false): Problem[] {
   validator ??= new Ajv({ allErrors: true, verbose: true, strict: false }).compile(schema);
   if (validator(value)) return [];
-  const found = relevant(validator.errors!).map((error): Problem => {
+  const errors = validator.errors!.filter(({ propertyName }) => propertyName === undefined);
+  const found = relevant(errors).map((error): Problem => {
     const path = pathOf(error, value);
     return { path, sentence: sentenceOf(error, isSecret(path) || hidden(path)) };
   });
@@ -73,12 +74,16 @@ function pathOf({ keyword, instancePath, params }: ErrorObject, root: unknown): 
   }
   if (keyword === "additionalProperties") path.push(params.additionalProperty);
   if (keyword === "required") path.push(params.missingProperty);
+  if (keyword === "propertyNames") path.push(params.propertyName);
   return path;
 }
 
 function sentenceOf({ keyword, params, parentSchema, data }: ErrorObject, hide: boolean): string {
   const owner = parentSchema as Schema;
   if (keyword === "required") return "is missing";
+  if (keyword === "propertyNames") {
+    return `has an invalid name; it must match ${owner.propertyNames?.pattern}`;
+  }
   if (keyword === "additionalProperties") {
     const known = Object.keys(owner.properties ?? {});
     const nearest = suggestion(params.additionalProperty, known);

@@ -20,6 +20,7 @@ export interface Schema {
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly additionalProperties?: Schema | boolean;
   readonly required?: readonly string[];
+  readonly propertyNames?: { readonly pattern: string };
   readonly anyOf?: readonly Schema[];
   /** The value is secret. */
   readonly writeOnly?: boolean;

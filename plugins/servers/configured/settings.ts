@@ -12,6 +12,7 @@
 import type { NamespaceOptions } from "../../channels.ts";
 import type { Limits } from "../../rate_limits.ts";
 import type { WebhookOptions } from "../../webhooks.ts";
+import type { MutationSettings, QuerySettings, ScheduledSettings } from "./declarations.ts";
 import type {
   ChannelsSettings,
   PluginSettings,
@@ -53,7 +54,7 @@ export interface Settings {
   jwksUrl?: string;
   /**
    * API keys of backends, by name. In the environment as `name:key:permission+permission`, separated by commas.
-   * @default {{}}
+   * @default {{}} @names ^[^:,]+$
    */
   apiKeys: Readonly<Record<string, ApiKeySettings>>;
   /** API key for the hub, in addition to the `apiKeys` with the permission `admin`. @secret */
@@ -76,11 +77,21 @@ export interface Settings {
   otelDeno: boolean;
   /** Limits for clients, or `off` for load tests. @default {"on"} */
   limits: "on" | "off" | Readonly<Partial<Limits>>;
-  /** Options by namespace: the part of a channel's name before the first `:`. @default {{}} */
+  /** Folder with `.sql` files that make the app's tables, in the order of their names; each runs once. */
+  migrations?: string;
+  /** Folder with the pages of the app, which are served at `/`. */
+  pages?: string;
+  /** Options by namespace: the part of a channel's name before the first `:`. @default {{}} @names ^[\p{L}\p{N}_-]+([ .][\p{L}\p{N}_-]+)*$ */
   namespaces: Readonly<Record<string, NamespaceSettings>>;
   /** Options of all channels. @default {{}} */
   channels: ChannelsSettings;
-  /** URLs that get signed events, by name. @default {{}} */
+  /** Live queries by name. Clients subscribe to `live:NAME`. @default {{}} @names ^(?!sql(\.|$))[\w.-]+$ */
+  queries: Readonly<Record<string, QuerySettings>>;
+  /** Methods that write to the database, by name. Clients call them. @default {{}} @names ^[\w.-]+$ */
+  mutations: Readonly<Record<string, MutationSettings>>;
+  /** Publications that recur, by id. @default {{}} @names ^[\w.-]{1,100}$ */
+  schedule: Readonly<Record<string, ScheduledSettings>>;
+  /** URLs that get signed events, by name. @default {{}} @names ^[\w.-]+$ */
   webhooks: Readonly<Record<string, WebhookSettings>>;
   /** URLs of a backend that decides who clients are and what they may do. @default {{}} */
   proxies: ProxySettings;

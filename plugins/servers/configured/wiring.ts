@@ -7,7 +7,7 @@
 import { type ServerOptions, setting } from "../../../core/mod.ts";
 import type { ApiKey, AuthOptions } from "../../auth.ts";
 import type { Broker, NamespaceOptions } from "../../channels.ts";
-import type { Limits } from "../../rate_limits.ts";
+import type { Limits, RateLimitsOptions } from "../../rate_limits.ts";
 import type { ProxiesOptions } from "../../proxies.ts";
 import { clientIpFrom } from "../../shared/client_ip.ts";
 import type { WebhookOptions } from "../../webhooks.ts";
@@ -19,8 +19,8 @@ export interface WiringOptions {
   readonly server: ServerOptions;
   /** Of the sign-in, without services. */
   readonly auth: AuthOptions;
-  /** Limits other than the defaults. */
-  readonly limits: Partial<Limits>;
+  /** Of the limits. */
+  readonly limits: RateLimitsOptions;
   /** Defaults of the namespaces. */
   readonly defaults: NamespaceOptions;
   /** URLs that get events. */
@@ -42,7 +42,11 @@ export function wiringOptions(settings: Settings): WiringOptions {
   return {
     server: serverOptions(settings),
     auth: authOptions(settings),
-    limits: limitsOf(settings),
+    limits: {
+      ...settings.plugins.rate_limits,
+      enabled: settings.limits !== "off",
+      limits: limitsOf(settings),
+    },
     defaults: namespaceDefaults(settings),
     receivers: receiversOf(settings),
     proxies: Object.keys(settings.proxies).length > 0 ? settings.proxies : undefined,
@@ -113,6 +117,21 @@ function limitsOf({ limits }: Settings): Partial<Limits> {
 function receiversOf({ webhooks, webhookUrl, webhookSecrets }: Settings): WebhookOptions[] {
   const own = webhookUrl === undefined ? [] : [{ name: "backend", url: webhookUrl, secrets: webhookSecrets }];
   return [...own, ...Object.entries(webhooks).map(([name, options]) => ({ ...options, name }))];
+}
+
+/**
+ * Plugs a plugin in, unless it is disabled.
+ *
+ * ```ts ignore
+ * ifEnabled(settings.plugins.echo, (options) => server.use(echo(options)));
+ * ```
+ */
+export function ifEnabled<Options extends object>(
+  given: boolean | Options | undefined,
+  plug: (options: Options) => unknown,
+): void {
+  const options = enabled(given);
+  if (options !== undefined) plug(options);
 }
 
 /**

@@ -27,6 +27,20 @@ async function bundle() {
       return dependencies.map(({ specifier }: { specifier: string }) => specifier);
     },
     start: () => startExample([...run, ...allowed, "plugboard.js"], { cwd: folder, env }),
+    folder,
+    /** Runs a copy of an example that is only files. */
+    startNoCode: () =>
+      startExample([
+        ...run,
+        "--allow-net",
+        "--allow-env",
+        "--allow-read",
+        "--allow-write=data",
+        "plugboard.js",
+      ], {
+        cwd: folder,
+        env: { DENO_DIR: env.DENO_DIR },
+      }),
     database: `${folder}/data/plugboard.db`,
     [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
   };
@@ -95,6 +109,24 @@ Deno.test("B15 the bundle works in an empty folder without packages", async () =
 
   await using alice = await Client.connect(`${server.url}/chat/ws/general/Alice`);
   assert.equal((await alice.nextJson()).Content, "Welcome to General Chat, Alice!");
+});
+
+Deno.test("B21 the bundle runs the example without code from an empty folder", async () => {
+  await using built = await bundle();
+  const example = new URL("examples/no_code/", root).pathname;
+  for (const name of ["plugboard.json", "migrations", "pages"]) {
+    const { success } = await new Deno.Command("cp", { args: ["-r", example + name, built.folder] }).output();
+    assert.ok(success);
+  }
+  await using server = await built.startNoCode();
+  assert.match(await (await fetch(`${server.url}/`)).text(), /<title>Orders/);
+  const call = async (method: string, params: unknown) =>
+    await (await fetch(`${server.url}/api/${method}`, { method: "POST", body: JSON.stringify(params) }))
+      .json();
+  const added = await call("rpc", { method: "addOrder", params: { customer: "Ada", total: 3 } });
+  assert.deepEqual(added.result.data, { id: 1 });
+  const { rows } = (await call("query", { name: "turnover" })).result;
+  assert.deepEqual(rows, [{ status: "pending", orders: 1, total: 3 }]);
 });
 
 Deno.test("B15 no source file locates other files at run time", () => {

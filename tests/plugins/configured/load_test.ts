@@ -54,11 +54,11 @@ Deno.test("flags come before the environment, .env, the file and the defaults", 
 });
 
 Deno.test("a file is JSON with comments, trailing commas and a byte order mark", () => {
-  const { port, namespaces } = loaded(`\uFEFF{
+  const { port, hubApiKey, namespaces } = loaded(`\uFEFF{
     // a comment
-    "port": 0, /* another */ "namespaces": { "a//b": { "historySize": 3, }, },
+    "port": 0, /* another */ "hubApiKey": "a//b", "namespaces": { "a.b": { "historySize": 3, }, },
   }`).settings;
-  assert.deepEqual([port, namespaces], [0, { "a//b": { historySize: 3 } }]);
+  assert.deepEqual([port, hubApiKey, namespaces], [0, "a//b", { "a.b": { historySize: 3 } }]);
 });
 
 Deno.test("texts refer to the environment, also for numbers and a yes or no", () => {

@@ -38,10 +38,14 @@ export class Router {
 
   constructor(plugins: readonly AnyPlugin[], gate: Gate, hooks: Pick<GateHooks, "failed">) {
     this.#gate = gate;
+    const owners = new Map<string, string>();
     for (const plugin of plugins) {
       try {
         plugin.routes?.(this.#app as unknown as App);
-        for (const endpoint of plugin.endpoints ?? []) this.#mount(endpoint);
+        for (const endpoint of plugin.endpoints ?? []) {
+          claim(endpoint, plugin.name, owners);
+          this.#mount(endpoint);
+        }
       } catch (error) {
         throw startFailed(plugin.name, error);
       }
@@ -139,6 +143,21 @@ export class Router {
     if (allowed.length === 0 || allowed.includes(method)) return notFound();
     const allow = allowed.join(", ");
     return refusal(405, "method_not_allowed", `Methods allowed at this path: ${allow}`, { allow });
+  }
+}
+
+/** Throws if another endpoint has the same path, since one of them would get no clients. */
+function claim(endpoint: Endpoint, plugin: string, owners: Map<string, string>): void {
+  for (const path of [endpoint.path].flat()) {
+    const owner = owners.get(path);
+    if (owner !== undefined) {
+      const other = owner === plugin ? "another endpoint of it" : `the plugin ${owner}`;
+      throw new PlugboardError(
+        "start_failed",
+        `Cannot start ${plugin}: ${other} has the path ${path} already`,
+      );
+    }
+    owners.set(path, plugin);
   }
 }
 

@@ -218,3 +218,19 @@ Deno.test("the process survives uncaught errors of a plugin", async () => {
     assert.match(await child.line(), /^error process .* boom$/);
   }
 });
+
+Deno.test("two endpoints with one path refuse to start, and the sentence names both plugins", async () => {
+  const endpoint = (path: string | readonly string[]) => ({
+    name: "talk",
+    path,
+    open: () => ({ message() {} }),
+  });
+  const plugins = [
+    { name: "one", endpoints: [endpoint(["/ws", "/talk"])] },
+    { name: "other", endpoints: [endpoint("/talk")] },
+  ];
+  await assert.rejects(offline({}, ...plugins), {
+    code: "start_failed",
+    message: "Cannot start other: the plugin one has the path /talk already",
+  });
+});

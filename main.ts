@@ -8,6 +8,7 @@ import { liveQueries } from "./plugins/live_queries.ts";
 import { logging } from "./plugins/logging.ts";
 import { messageChecks } from "./plugins/message_checks.ts";
 import { mutations } from "./plugins/mutations.ts";
+import { owner } from "./plugins/owner.ts";
 import { pages } from "./plugins/pages.ts";
 import { paths, storedMail } from "./plugins/paths.ts";
 import { persistence } from "./plugins/persistence.ts";
@@ -57,13 +58,25 @@ function plugboard({ settings }: Loaded): Server {
 
   const shared = urls.length > 0 ? server.use(redis({ ...given.redis, urls })) : undefined;
   const cluster = shared && { cluster: shared.cluster };
+  const endpoints = ["tinybase", "pipe"];
+  const own = shared && server.use(owner({
+    ...given.owner,
+    leases: shared.leases,
+    store,
+    address: settings.nodeAddress ?? `${settings.host}:${settings.port}`,
+    endpoints,
+  }));
+  /** The database as clients use it: that of one node. Some plugins read when they start, and others are not checked. */
+  const owned = own?.store(store) ?? store;
+  const written = own?.writer(store) ?? store;
+  const durable = sqliteBroker({ ...given.sqlite_broker, store: written });
   const bus = server.use(channels({
     ...settings.channels,
-    namespaces: options.namespaces(sqliteBroker({ ...given.sqlite_broker, store })),
+    namespaces: options.namespaces(own?.broker(durable) ?? durable),
     defaults: options.defaults,
     limits,
     access,
-    extensions: backend ? [backend.extension] : [],
+    extensions: [...(backend ? [backend.extension] : []), ...(own ? [own.extension] : [])],
     ...(shared && { broker: shared.broker }),
     ...cluster,
   }));
@@ -91,11 +104,11 @@ function plugboard({ settings }: Loaded): Server {
 
   const calls = rpc({ ...given.rpc, limits, backend: backend?.methods, keep: store.keyValues("rpc") });
   const methods = tracing.traced("rpc", server.use(calls));
-  server.use(sqlEvents({ ...given.sql_events, channels: bus, store }));
+  server.use(sqlEvents({ ...given.sql_events, channels: bus, store: written }));
   const clientSql = store.isolated();
-  const live = { ...given.live_queries, store, channels: bus, metrics, clientSql };
+  const live = { ...given.live_queries, store: owned, channels: bus, metrics, clientSql };
   const queries = server.use(liveQueries(live));
-  const changes = server.use(mutations({ ...given.mutations, store, rpc: methods, queries }));
+  const changes = server.use(mutations({ ...given.mutations, store: owned, rpc: methods, queries }));
 
   server.use(declared({ settings, store, bus, queries, changes, methods, later }));
 
@@ -121,11 +134,11 @@ function plugboard({ settings }: Loaded): Server {
   ifEnabled(given.json, (own) => server.use(json({ ...own, ...clients, limits })));
   const tenants = { ...given.paths, allow: access.allowPath, identityOf: access.identityOf };
   ifEnabled(given.tinybase, (own) => {
-    const createPersisterForPath = sqlitePersister(store);
+    const createPersisterForPath = sqlitePersister(written);
     server.use(tinybase({ ...own, paths: server.use(paths(tenants)), createPersisterForPath }));
   });
   ifEnabled(given.pipe, (own) => {
-    const mailed = server.use(paths({ ...tenants, mailStore: storedMail(store) }));
+    const mailed = server.use(paths({ ...tenants, mailStore: storedMail(written) }));
     server.use(pipe({ path: "/relay", ...own, paths: mailed }));
   });
   ifEnabled(given.hub, (own) => {

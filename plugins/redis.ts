@@ -28,14 +28,18 @@ import type { PresenceStore } from "./presence.ts";
 import { chooser, parseRedisUrl } from "./redis/address.ts";
 import { redisBroker } from "./redis/broker.ts";
 import { redisCluster } from "./redis/cluster.ts";
+import { redisLeases } from "./redis/leases.ts";
 import { Link } from "./redis/link.ts";
 import { redisPresenceStore } from "./redis/presence_store.ts";
+import type { Leases } from "./shared/lease.ts";
+
+export type { Claim, ClaimResult, Leases } from "./shared/lease.ts";
 
 /** Options of {@linkcode redis}. */
 export interface RedisOptions {
   /**
    * The servers: `redis://user:password@host:6379/0?prefix=app`, or `rediss:` for TLS. All nodes must have the same list.
-   * The prefix is what keys begin with. The first server carries the questions between the nodes.
+   * The prefix is what keys begin with. The first server carries the questions between the nodes, and the leases.
    */
   urls: readonly string[];
   /** The name of this node. @default {a random one} */
@@ -62,6 +66,8 @@ export interface Redis {
   readonly presenceStore: PresenceStore;
   /** Reaches the other nodes. */
   readonly cluster: Cluster;
+  /** Decides which node may do something. */
+  readonly leases: Leases;
   /** Returns a sentence for each server that cannot be reached, for a health check. */
   readonly problem: string | undefined;
 }
@@ -90,6 +96,7 @@ export function redis(options: RedisOptions): Plugin<Redis> {
       broker: redisBroker(links, linkOf, { forgetAfterMs, clock }),
       presenceStore: redisPresenceStore(links, linkOf),
       cluster,
+      leases: redisLeases(links[0]!),
       get problem() {
         const down = links.filter(({ isUp }) => !isUp).map(({ address }) => address.name);
         return down.length === 0 ? undefined : `Redis at ${down.join(", ")} is not reachable`;

@@ -5,6 +5,7 @@
  */
 
 import { createHash } from "node:crypto";
+import { LEASE_SCRIPTS } from "./leases.ts";
 import { PRESENCE_SCRIPTS } from "./presence_scripts.ts";
 
 /** Returns the time: that of Redis, which all nodes share, or that of a test's clock. */
@@ -153,4 +154,6 @@ export const SCRIPTS = {
   remove: script(PRESENCE_SCRIPTS.remove),
   expire: script(PRESENCE_SCRIPTS.expire),
   ask: script(ASK),
+  claim: script(LEASE_SCRIPTS.claim),
+  release: script(LEASE_SCRIPTS.release),
 };

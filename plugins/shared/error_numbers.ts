@@ -44,6 +44,7 @@ const NUMBERS: Readonly<Record<string, number>> = {
   query_failed: 107,
   refused_sql: 107,
   not_available: 108,
+  not_owner: 108,
   token_expired: 109,
   expired: 110,
   too_many_requests: 111,

@@ -23,6 +23,7 @@ const STATUSES: Readonly<Record<string, number>> = {
   conflict: 409,
   constraint: 409,
   too_large: 413,
+  not_owner: 421,
   connection_limit: 429,
   too_many_requests: 429,
   unavailable: 503,

@@ -15,6 +15,7 @@ import type { LiveQueriesOptions } from "../../live_queries.ts";
 import type { LoggingOptions } from "../../logging.ts";
 import type { MessageChecksOptions } from "../../message_checks.ts";
 import type { MutationsOptions } from "../../mutations.ts";
+import type { OwnerOptions } from "../../owner.ts";
 import type { PathsOptions } from "../../paths.ts";
 import type { PersistenceOptions } from "../../persistence.ts";
 import type { PresenceOptions } from "../../presence.ts";
@@ -106,6 +107,8 @@ export interface PluginSettings {
   message_checks?: Omit<MessageChecksOptions, Service>;
   /** Mutations. */
   mutations?: Omit<MutationsOptions, Service>;
+  /** The owner of the database among several nodes. */
+  owner?: Omit<OwnerOptions, Service | "leases" | "address" | "endpoints">;
   /** Paths, of `pipe` and `tinybase`. */
   paths?: Omit<PathsOptions, "mailStore" | "allow" | "identityOf">;
   /** The database. */
@@ -115,7 +118,7 @@ export interface PluginSettings {
   /** Limits for clients. */
   rate_limits?: Omit<RateLimitsOptions, Service | "enabled">;
   /** Redis. */
-  redis?: Omit<RedisOptions, "urls">;
+  redis?: Omit<RedisOptions, "urls" | "clock">;
   /** Calls. */
   rpc?: Omit<RpcOptions, Service | "backend" | "keep">;
   /** Publications at a later time. */

@@ -46,6 +46,11 @@ export interface Settings {
    * @default {[]} @secret
    */
   redisUrl: readonly string[];
+  /**
+   * Host and port at which a proxy reaches this node, with `redisUrl`: other nodes refuse with it what only the owner of the
+   * database serves. @default {`host` and `port`}
+   */
+  nodeAddress?: string;
   /** Lowest level to log. @default {"info"} */
   logLevel: "debug" | "info" | "warn" | "error";
   /** Secret that tokens are signed with. @secret */

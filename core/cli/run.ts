@@ -11,6 +11,9 @@ import { maxOpenFiles } from "./file_limit.ts";
 import { exitOnError } from "./load_settings.ts";
 import type { Server } from "../server/server.ts";
 
+/** What runs: a `Server`, or an object that wires one. */
+type Runnable = Pick<Server, "use" | "start" | "stop"> & Partial<Pick<Server, "addresses">>;
+
 /**
  * Starts a server and stops it at SIGTERM or SIGINT. A second signal exits at once. A failed start prints one sentence
  * and exits with 1. So does a server that cannot recover from a problem, after its stop; a supervisor should restart it.
@@ -22,12 +25,13 @@ import type { Server } from "../server/server.ts";
  * await run(new Server());
  * ```
  */
-export async function run(server: Pick<Server, "use" | "start" | "stop">): Promise<void> {
+export async function run(server: Runnable): Promise<void> {
   removeEventListener("unhandledrejection", exitOnError);
   let log: Log | undefined;
   let stopping = false;
   const stop = async (exitCode: number) => {
     stopping = true;
+    say("Stopping. Press Ctrl-C again to exit at once.");
     await server.stop();
     Deno.exit(exitCode);
   };
@@ -52,12 +56,20 @@ export async function run(server: Pick<Server, "use" | "start" | "stop">): Promi
   try {
     server.use({ name: "process", start });
     await server.start();
+    const { addresses = [] } = server;
+    for (const [, { url }] of addresses) say(`Open ${url}/ in a browser. Press Ctrl-C to stop.`);
   } catch (error) {
     if (stopping) return;
     // deno-lint-ignore no-console -- the log may have failed to start
     console.error(messageOf(error));
     Deno.exit(1);
   }
+}
+
+/** Prints a line for a person at a terminal. A supervisor's log does not need it. */
+function say(line: string): void {
+  // deno-lint-ignore no-console -- a terminal's output is no log
+  if (Deno.stdout.isTerminal()) console.log(line);
 }
 
 function warnOfFileLimit({ log, maxConnections }: Host): void {

@@ -20,6 +20,7 @@
  */
 
 import {
+  type Address,
   type AnyPlugin,
   type ApiOf,
   checkOptions,
@@ -111,6 +112,14 @@ export class RealtimeServer {
   /** Adds a plugin and returns its API. Throws after the first call that starts the plugins. */
   use<P extends AnyPlugin>(plugin: P): ApiOf<P> {
     return this.#server.use(plugin);
+  }
+
+  /** Where it listens, if it does. */
+  get addresses(): ReadonlyMap<string, Address> {
+    if (this.#http === undefined) return new Map();
+    const { hostname, port } = this.#http.addr;
+    const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+    return new Map([["main", { hostname, port, url: `http://${host}:${port}` }]]);
   }
 
   /** Starts listening. */

@@ -9,6 +9,7 @@ export const programs = {
   python: ["python3"],
   php: ["php"],
   curl: ["curl"],
+  script: ["script"],
 } as const satisfies Record<string, readonly string[]>;
 
 /**

@@ -11,9 +11,6 @@ import { maxOpenFiles } from "./file_limit.ts";
 import { exitOnError } from "./load_settings.ts";
 import type { Server } from "../server/server.ts";
 
-/** What runs: a `Server`, or an object that wires one. */
-type Runnable = Pick<Server, "use" | "start" | "stop"> & Partial<Pick<Server, "addresses">>;
-
 /**
  * Starts a server and stops it at SIGTERM or SIGINT. A second signal exits at once. A failed start prints one sentence
  * and exits with 1. So does a server that cannot recover from a problem, after its stop; a supervisor should restart it.
@@ -25,7 +22,9 @@ type Runnable = Pick<Server, "use" | "start" | "stop"> & Partial<Pick<Server, "a
  * await run(new Server());
  * ```
  */
-export async function run(server: Runnable): Promise<void> {
+export async function run(
+  server: Pick<Server, "use" | "start" | "stop"> & Partial<Pick<Server, "addresses">>,
+): Promise<void> {
   removeEventListener("unhandledrejection", exitOnError);
   let log: Log | undefined;
   let stopping = false;

@@ -28,7 +28,7 @@ export interface WiringOptions {
   /** The backend that decides, if there is one. */
   readonly proxies: ProxiesOptions | undefined;
   /** The namespaces; `durable` is the broker of those on disk. */
-  namespaces(durable: Broker): Record<string, NamespaceOptions>;
+  namespaces(durable: Broker | undefined): Record<string, NamespaceOptions>;
 }
 
 /**
@@ -92,13 +92,13 @@ function apiKeysOf({ apiKeys }: Settings): ApiKey[] {
 }
 
 /** Returns the namespaces; `durable` is the broker of those on disk. */
-function namespacesOf(settings: Settings, durable: Broker): Record<string, NamespaceOptions> {
+function namespacesOf(settings: Settings, durable: Broker | undefined): Record<string, NamespaceOptions> {
   const listed = settings.durable.map((name) => [name, { durable: true }] as const);
   const all = { ...Object.fromEntries(listed), ...settings.namespaces };
   return Object.fromEntries(
     Object.entries(all).map(([name, { durable: own, ...options }]) => {
       const onDisk = own ?? settings.durable.includes(name);
-      return [name, onDisk ? { ...options, broker: durable } : options];
+      return [name, onDisk && durable !== undefined ? { ...options, broker: durable } : options];
     }),
   );
 }

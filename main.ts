@@ -1,5 +1,5 @@
 import { Server } from "./core/mod.ts";
-import { auth } from "./plugins/auth.ts";
+import { auth, mergeRevocations } from "./plugins/auth.ts";
 import { channels } from "./plugins/channels.ts";
 import { dashboard } from "./plugins/dashboard.ts";
 import { home } from "./plugins/home.ts";
@@ -47,16 +47,18 @@ function plugboard({ settings }: Loaded): Server {
     server.use({ name: "requests", routes: (app) => void app.use(limits.middleware()) }, { listener });
   }
   const backend = options.proxies && server.use(proxies({ ...options.proxies, metrics }));
+  const shared = urls.length > 0 ? server.use(redis({ ...given.redis, urls })) : undefined;
+  const revocations = store.keyValues<string>("revocations");
+  const apiKeys = store.keyValues<string>("api_keys");
   const access = server.use(auth({
     ...options.auth,
     backend: backend?.signIn,
     limits: limits.signIns,
-    keep: store.keyValues<string>("revocations"),
-    keyStore: store.keyValues<string>("api_keys"),
+    keep: shared?.shared("revocations", revocations, mergeRevocations) ?? revocations,
+    keyStore: shared?.shared("api_keys", apiKeys) ?? apiKeys,
     metrics,
   }));
 
-  const shared = urls.length > 0 ? server.use(redis({ ...given.redis, urls })) : undefined;
   const cluster = shared && { cluster: shared.cluster };
   const endpoints = ["tinybase", "pipe"];
   const own = shared && server.use(owner({

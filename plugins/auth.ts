@@ -47,6 +47,7 @@ import type { Metrics } from "./shared/metrics.ts";
 import { originCheck } from "./shared/origins.ts";
 
 export { type ApiKey, parseApiKeys } from "./auth/api_keys.ts";
+export { mergeRevocations } from "./auth/revocations.ts";
 export type { JwksOptions } from "./auth/jwks.ts";
 export type { AnonymousOptions } from "./auth/signer.ts";
 export type { Algorithm, JwtOptions } from "./auth/tokens.ts";
@@ -173,6 +174,18 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
     return closed;
   }
 
+  /** Takes a revocation of another node. */
+  function revokedElsewhere(key: string, value: string | undefined): void {
+    if (value === undefined) return;
+    revocations.restore([key, value]);
+    const name = key.startsWith("key:") ? keys.nameOf(key.slice(4)) : undefined;
+    if (name !== undefined) keys.remove(name);
+    sessions.closeWhere(
+      (signIn) => name === undefined ? sign.revoked(signIn) : signIn.apiKey === name,
+      revoked,
+    );
+  }
+
   async function prune(): Promise<void> {
     for (const key of revocations.prune(now())) await keep?.delete(key);
   }
@@ -247,16 +260,17 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
       host = given;
       exposedOn = [hostname ?? given.hostnames].flat().find((each) => !isLoopback(each));
       if (open && exposedOn !== undefined) throw needsSignIn(exposedOn);
+      release = [ring.watch(), ...(keep?.watch ? [keep.watch(revokedElsewhere)] : [])];
       for (const stored of await keep?.load() ?? []) revocations.restore(stored);
       tokens?.start(given.clock, given.log);
       await ring.start(given.log);
       const failed = (error: unknown) => given.log.error("a protocol failed to warn its client", { error });
-      release = [
+      release.push(
         given.clock.every(SWEEP_MS, () => sessions.sweep(now(), failed)),
         given.clock.every(PRUNE_MS, () => {
           prune().catch((error) => given.log.error("cannot delete expired revocations", { error }));
         }),
-      ];
+      );
       if (open) given.log.warn(OPEN);
       else given.log.info(signInBy(waysToSignIn(), anonymous !== false));
     },

@@ -31,15 +31,19 @@ import { redisCluster } from "./redis/cluster.ts";
 import { redisLeases } from "./redis/leases.ts";
 import { Link } from "./redis/link.ts";
 import { redisPresenceStore } from "./redis/presence_store.ts";
+import { type Merge, replicas } from "./redis/replicas.ts";
+import type { KeyValueStore } from "./shared/key_value_store.ts";
 import type { Leases } from "./shared/lease.ts";
 
+export type { Merge } from "./redis/replicas.ts";
+export type { KeyValueStore } from "./shared/key_value_store.ts";
 export type { Claim, ClaimResult, Leases } from "./shared/lease.ts";
 
 /** Options of {@linkcode redis}. */
 export interface RedisOptions {
   /**
    * The servers: `redis://user:password@host:6379/0?prefix=app`, or `rediss:` for TLS. All nodes must have the same list.
-   * The prefix is what keys begin with. The first server carries the questions between the nodes, and the leases.
+   * The prefix is what keys begin with. The first server carries the questions between the nodes, the leases and the shared values.
    */
   urls: readonly string[];
   /** The name of this node. @default {a random one} */
@@ -68,6 +72,11 @@ export interface Redis {
   readonly cluster: Cluster;
   /** Decides which node may do something. */
   readonly leases: Leases;
+  /**
+   * Returns key values that all nodes have, with a store of this node. Call it before the start. `merge` combines two values of
+   * one key; keys have no line break.
+   */
+  shared(name: string, local: KeyValueStore, merge?: Merge): KeyValueStore;
   /** Returns a sentence for each server that cannot be reached, for a health check. */
   readonly problem: string | undefined;
 }
@@ -88,6 +97,7 @@ export function redis(options: RedisOptions): Plugin<Redis> {
   const limits = { timeoutMs, maxPending, maxPendingBytes };
   const links = urls.map((url) => new Link(parseRedisUrl(url), limits));
   const linkOf = chooser(links);
+  const values = replicas(links[0]!);
   const cluster = redisCluster(links[0]!, node, answerMs);
 
   return {
@@ -97,6 +107,7 @@ export function redis(options: RedisOptions): Plugin<Redis> {
       presenceStore: redisPresenceStore(links, linkOf),
       cluster,
       leases: redisLeases(links[0]!),
+      shared: (name, local, merge = (_, there) => there) => values.of(name, local, merge),
       get problem() {
         const down = links.filter(({ isUp }) => !isUp).map(({ address }) => address.name);
         return down.length === 0 ? undefined : `Redis at ${down.join(", ")} is not reachable`;
@@ -104,7 +115,7 @@ export function redis(options: RedisOptions): Plugin<Redis> {
     },
     async start({ log }) {
       await Promise.all(links.map((link) => link.open(log)));
-      await cluster.start(log);
+      await Promise.all([cluster.start(log), values.start(log)]);
     },
     async stop() {
       await cluster.stop();

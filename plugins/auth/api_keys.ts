@@ -82,6 +82,11 @@ export class ApiKeys {
     return entry?.digest.toHex();
   }
 
+  /** Returns the name of the key with this hash. */
+  nameOf(hash: string): string | undefined {
+    for (const [name, { digest }] of this.#entries) if (digest.toHex() === hash) return name;
+  }
+
   /** All keys, the oldest first. */
   list(): readonly ApiKeyInfo[] {
     return Array.from(this.#entries.values(), ({ info }) => info);

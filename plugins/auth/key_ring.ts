@@ -46,6 +46,15 @@ export class KeyRing {
     await this.#store?.delete(name);
   }
 
+  /** Follows the keys of other nodes. Returns the function that ends it. */
+  watch(): () => void {
+    const changed = (name: string, stored: string | undefined) => {
+      if (stored === undefined) this.keys.remove(name);
+      else this.keys.restore(name, stored);
+    };
+    return this.#store?.watch?.(changed) ?? (() => {});
+  }
+
   /** Restores the stored keys. */
   async start(log: Log): Promise<void> {
     this.#log = log;

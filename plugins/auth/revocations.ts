@@ -32,9 +32,9 @@ export class Revocations {
     return this.#set(`key:${hash}`, {});
   }
 
-  /** Restores a stored entry. */
+  /** Restores a stored entry, or adds one of another node. */
   restore([key, value]: StoredRevocation): void {
-    this.#rules.set(key, JSON.parse(value) as Rule);
+    this.#set(key, JSON.parse(value) as Rule);
   }
 
   /** Whether a token is revoked. A token without a time of issue counts as old. */
@@ -57,15 +57,33 @@ export class Revocations {
     return due;
   }
 
-  /** Merges with an earlier rule, and never shortens it. */
+  /** Merges with an earlier rule. */
   #set(key: string, rule: Rule): StoredRevocation {
     const earlier = this.#rules.get(key);
-    const before = Math.max(rule.before ?? -Infinity, earlier?.before ?? -Infinity);
-    const until = Math.max(rule.until ?? Infinity, earlier === undefined ? 0 : earlier.until ?? Infinity);
-    const merged = { ...(before !== -Infinity && { before }), ...(until !== Infinity && { until }) };
+    const merged = earlier === undefined ? rule : union(earlier, rule);
     this.#rules.set(key, merged);
     return [key, JSON.stringify(merged)];
   }
+}
+
+/** Returns the rule that revokes what either does. */
+function union(a: Rule, b: Rule): Rule {
+  const before = Math.max(a.before ?? -Infinity, b.before ?? -Infinity);
+  const until = Math.max(a.until ?? Infinity, b.until ?? Infinity);
+  return { ...(before !== -Infinity && { before }), ...(until !== Infinity && { until }) };
+}
+
+/**
+ * Combines two revocations of the same tokens, as {@linkcode AuthOptions.keep} stores them.
+ *
+ * ```ts
+ * import { mergeRevocations } from "@plugboard/server/auth";
+ *
+ * console.log(mergeRevocations('{"before":1}', '{"before":2}')); // {"before":2}
+ * ```
+ */
+export function mergeRevocations(a: string, b: string): string {
+  return JSON.stringify(union(JSON.parse(a) as Rule, JSON.parse(b) as Rule));
 }
 
 function untilOf({ until }: { readonly until?: number }): Rule {

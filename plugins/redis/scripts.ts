@@ -6,6 +6,7 @@
 
 import { createHash } from "node:crypto";
 import { LEASE_SCRIPTS } from "./leases.ts";
+import { REPLICA_SCRIPTS } from "./replicas.ts";
 import { PRESENCE_SCRIPTS } from "./presence_scripts.ts";
 
 /** Returns the time: that of Redis, which all nodes share, or that of a test's clock. */
@@ -156,4 +157,7 @@ export const SCRIPTS = {
   ask: script(ASK),
   claim: script(LEASE_SCRIPTS.claim),
   release: script(LEASE_SCRIPTS.release),
+  keep: script(REPLICA_SCRIPTS.keep),
+  forget: script(REPLICA_SCRIPTS.forget),
+  values: script(REPLICA_SCRIPTS.values),
 };

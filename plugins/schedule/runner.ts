@@ -4,6 +4,7 @@
  * @module
  */
 
+import { hash } from "node:crypto";
 import { type Clock, type Log, messageOf, PlugboardError, within } from "../../core/mod.ts";
 import type { Bus } from "../channels.ts";
 import type { Store, Transaction } from "../persistence.ts";
@@ -157,12 +158,12 @@ export class Runner {
       this.#tooLate++;
       return this.#after(entry);
     }
-    const { id, channel, key, run, tries } = entry;
+    const { id, channel, tries } = entry;
     try {
       const { payload, options } = contentOf(entry);
       const published = channels.publish(channel, payload, {
         ...options,
-        idempotencyKey: `${key}:${run}`,
+        idempotencyKey: occasionOf(entry),
         idempotencyOwner: "schedule",
         // After a crash it is published again, but not later than this.
         idempotencyMs: maxLateMs + RETRY_MS.most,
@@ -233,6 +234,14 @@ export class Runner {
       await new Promise((resolve) => setImmediate(resolve));
     }
   }
+}
+
+/**
+ * Returns what stands for one publication. Of an app's recurring one, several nodes may have an entry, and one of them publishes
+ * it each time.
+ */
+function occasionOf({ id, owner, every, planned, key, run }: DueRow): string {
+  return every !== null && owner === null ? `${hash("sha256", id)}:${planned}` : `${key}:${run}`;
 }
 
 function nameOf({ channel, id }: Pick<DueRow, "channel" | "id">): string {

@@ -14,4 +14,6 @@ export interface KeyValueStore<T = string> {
   set(key: string, value: T): MaybePromise<void>;
   /** Removes a value. */
   delete(key: string): MaybePromise<void>;
+  /** Calls back with what other nodes have stored or, without a value, removed. Returns the function that ends it. */
+  watch?(changed: (key: string, value: T | undefined) => void): () => void;
 }

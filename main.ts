@@ -1,6 +1,7 @@
 import { Server } from "./core/mod.ts";
 import { auth, mergeRevocations } from "./plugins/auth.ts";
 import { channels } from "./plugins/channels.ts";
+import { client } from "./plugins/client.ts";
 import { dashboard } from "./plugins/dashboard.ts";
 import { home } from "./plugins/home.ts";
 import { httpApi } from "./plugins/http_api.ts";
@@ -126,7 +127,10 @@ function plugboard({ settings }: Loaded): Server {
       operators,
     );
   });
-  ifEnabled(given.centrifuge, (own) => server.use(centrifuge({ ...own, ...clients, limits })));
+  ifEnabled(given.centrifuge, (own) => {
+    server.use(centrifuge({ ...own, ...clients, limits }));
+    server.use(client());
+  });
   ifEnabled(given.http_api !== false && given.centrifuge !== false && given.dashboard, (own) => {
     const parts = { channels: bus, stats: numbers, trace: tracing, store, access };
     server.use(dashboard({ ...own, ...parts, ...cluster }), operators);

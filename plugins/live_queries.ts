@@ -27,7 +27,7 @@ import { serverSqlChannel, serverSqlName } from "./live_queries/ad_hoc_sql.ts";
 import type { AnyQuery, QueryDefinition, QueryParams } from "./live_queries/definition.ts";
 import { checkDefinition } from "./live_queries/definition.ts";
 import { LiveQueryEngine } from "./live_queries/engine.ts";
-import liveRowsSource from "./live_queries/live_rows.ts" with { type: "text" };
+import liveRowsSource from "./shared/live_rows.ts" with { type: "text" };
 import { countersIn } from "./live_queries/counters.ts";
 import type { Row } from "./live_queries/result.ts";
 import {
@@ -56,7 +56,7 @@ export {
   type QueryDefinition,
   type QueryParams,
 } from "./live_queries/definition.ts";
-export { type LiveMessage, type LiveRows, liveRows } from "./live_queries/live_rows.ts";
+export { type LiveMessage, type LiveRows, liveRows } from "./shared/live_rows.ts";
 export type { ParamType, ParamTypes } from "./live_queries/params.ts";
 export type { Diff, Row, Snapshot } from "./live_queries/result.ts";
 export type { LiveStore } from "./live_queries/source.ts";

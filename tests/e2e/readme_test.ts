@@ -22,6 +22,7 @@ Deno.test("the README has the expected snippets", () => {
     "Live queries in five minutes",
     "SQL of clients.",
     "Sign-in",
+    "Rows that stay up to date",
   ]);
   for (const { title, code } of programs) {
     assert(printedBy(code).length > 0 || isServer({ title, code, language: "" }));

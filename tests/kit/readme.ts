@@ -6,6 +6,7 @@ export const readmes: ReadonlyMap<string, string> = new Map(
     "README.md",
     "core/README.md",
     "plugins/README.md",
+    "plugins/client/README.md",
     "plugins/protocols/README.md",
     "plugins/servers/README.md",
     "examples/README.md",

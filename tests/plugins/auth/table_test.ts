@@ -35,7 +35,7 @@ Deno.test("every route and every endpoint is in the table", async () => {
 
 Deno.test("every protocol is on the server of the table", async () => {
   const folder = new URL("../../../plugins/protocols/", import.meta.url);
-  const files = (await Array.fromAsync(Deno.readDir(folder))).filter(({ isFile }) => isFile);
+  const files = (await Array.fromAsync(Deno.readDir(folder))).filter(({ name }) => name.endsWith(".ts"));
   assert.deepEqual(files.map(({ name }) => name).sort(), PROTOCOLS.map((name) => `${name}.ts`));
 });
 

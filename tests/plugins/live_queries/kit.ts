@@ -3,7 +3,7 @@
 import type { ServerOptions } from "../../../core/mod.ts";
 import { channels } from "../../../plugins/channels.ts";
 import { liveQueries, type LiveQueriesOptions, type QueryDefinition } from "../../../plugins/live_queries.ts";
-import { liveRows } from "../../../plugins/live_queries/live_rows.ts";
+import { liveRows } from "../../../plugins/shared/live_rows.ts";
 import { mutations } from "../../../plugins/mutations.ts";
 import { persistence } from "../../../plugins/persistence.ts";
 import { rpc } from "../../../plugins/rpc.ts";

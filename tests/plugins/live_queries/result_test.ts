@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { liveRows } from "../../../plugins/live_queries/live_rows.ts";
+import { liveRows } from "../../../plugins/shared/live_rows.ts";
 import { Result, type Row } from "../../../plugins/live_queries/result.ts";
 
 const row = fc.record({

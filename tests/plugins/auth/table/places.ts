@@ -192,6 +192,7 @@ export const OTHER_OPERATIONS: readonly Operation[] = [
   route("GET /chat/rooms/:id", ["read", "chat"], { path: "/chat/rooms/general" }),
   route("DELETE /chat/rooms/:id", NEVER, { path: "/chat/rooms/general" }), // it is always there
   route("GET /chat/rooms/:id/messages", ["read", "chat"], { path: "/chat/rooms/general/messages" }),
+  route("GET /chat/rooms/:id/users", ["read", "chat"], { path: "/chat/rooms/general/users" }),
   { place: "SOCKET /chat/ws/:roomId/:username", name: "say something", needs: WRITES_CHAT, run: say },
 
   socket("SOCKET /echo", "sign_in", "/echo"),
@@ -206,7 +207,12 @@ export const OTHER_OPERATIONS: readonly Operation[] = [
     "/",
     "/centrifuge.js",
     "/live_rows.js",
+    "/plugboard.js",
+    "/plugboard.d.ts",
+    "/plugboard-react.js",
+    "/plugboard-react.d.ts",
     "/home/channel.js",
+    "/home/code.js",
     "/home/dom.js",
     "/home/icon.svg",
     "/home/ideas.js",

@@ -1,6 +1,7 @@
 import { type App, Server } from "../../../../core/mod.ts";
 import { auth, parseApiKeys } from "../../../../plugins/auth.ts";
 import { channels } from "../../../../plugins/channels.ts";
+import { client } from "../../../../plugins/client.ts";
 import { httpApi } from "../../../../plugins/http_api.ts";
 import { dashboard } from "../../../../plugins/dashboard.ts";
 import { home } from "../../../../plugins/home.ts";
@@ -53,6 +54,7 @@ export async function serveAll(mode: Mode): Promise<TestServer & { readonly plac
   const queries = server.use(liveQueries({ store, channels: bus }));
   queries.define("items", { sql: "SELECT 1 AS n" });
   const changes = server.use(mutations({ store, rpc: methods, queries }));
+  server.use(client());
   server.use(home({ demo: access.open && { store, queries, changes } }));
   const clients = { channels: bus, presence: people, rpc: methods, access };
   const later = server.use(schedule({ channels: bus, store }));

@@ -1,0 +1,37 @@
+import type { ArgsOf, CallName, Client, ClientError, ResultOf } from "./types.ts";
+
+/** A call that failed. */
+export class CallError extends Error {
+  /** For programs: https://centrifugal.dev/docs/server/codes, or a number of the app. */
+  readonly code: number;
+  /** Whether the same call may succeed later. */
+  readonly temporary: boolean;
+
+  /** Makes an error of what the SDK reports. */
+  constructor({ code, message, temporary = false }: ClientError & { readonly temporary?: boolean }) {
+    super(message);
+    this.name = "CallError";
+    this.code = code;
+    this.temporary = temporary;
+  }
+}
+
+/**
+ * Calls a method or a mutation. Rejects with a {@linkcode CallError}. A mutation resolves when the live queries of this client
+ * show its changes.
+ *
+ * ```ts ignore
+ * const id = await call(client, "addOrder", { customer: "Ada", total: 12.5 });
+ * ```
+ */
+export async function call<Api, Name extends CallName<Api>>(
+  client: Client<Api>,
+  name: Name,
+  ...rest: ArgsOf<Api, Name>
+): Promise<ResultOf<Api, Name>> {
+  try {
+    return (await client.rpc(name, rest[0] ?? null)).data;
+  } catch (error) {
+    throw new CallError(error as ClientError);
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * Hooks for React: the stores of the client, for as long as a component uses them. Components that use the same rows or
+ * channels share one subscription.
+ *
+ * ```tsx ignore
+ * import { useLive } from "@plugboard/server/client/react";
+ *
+ * function Orders({ status }: { status: string }) {
+ *   const { rows, error } = useLive(client, "ordersByStatus", { status });
+ *   if (error) return <p>{error.message}</p>;
+ *   return <ul>{rows.map(({ id, customer }) => <li key={id}>{customer}</li>)}</ul>;
+ * }
+ * ```
+ *
+ * @module
+ */
+
+// @ts-types="@types/react"
+import { useMemo, useSyncExternalStore } from "react";
+import { channel, live, presence } from "./mod.ts";
+import type {
+  ChannelOptions,
+  ChannelState,
+  ChannelStore,
+  Client,
+  LiveState,
+  ParamsOf,
+  PresenceState,
+  QueryName,
+  RowOf,
+  SdkClient,
+  Store,
+} from "./mod.ts";
+
+/**
+ * Returns the rows of a live query.
+ *
+ * ```ts ignore
+ * const { rows, status, error } = useLive(client, "ordersByStatus", { status: "pending" });
+ * ```
+ */
+export function useLive<Api, Name extends QueryName<Api>>(
+  client: Client<Api>,
+  name: Name,
+  ...params: ParamsOf<Api, Name>
+): LiveState<RowOf<Api, Name>> {
+  return useStore(client, live(client, name, ...params))[0];
+}
+
+/**
+ * Returns the publications of a channel, and the function that publishes.
+ *
+ * ```ts ignore
+ * const { publications, publish } = useChannel<{ text: string }>(client, "chat:lobby", { history: 50 });
+ * ```
+ */
+// deno-lint-ignore no-explicit-any -- JSON of the app
+export function useChannel<Data = any>(
+  client: SdkClient,
+  name: string,
+  options?: ChannelOptions,
+): ChannelState<Data> & Pick<ChannelStore<Data>, "publish"> {
+  const [state, { publish }] = useStore(client, channel<Data>(client, name, options));
+  return useMemo(() => ({ ...state, publish }), [state, publish]);
+}
+
+/**
+ * Returns who is in a channel.
+ *
+ * ```ts ignore
+ * const { clients } = usePresence(client, "chat:lobby");
+ * ```
+ */
+export function usePresence(client: SdkClient, name: string): PresenceState {
+  return useStore(client, presence(client, name))[0];
+}
+
+/** Keeps the first of equal stores, since React subscribes again to a new one. */
+function useStore<State, S extends Store<State>>(client: SdkClient, store: S & Store<State>): [State, S] {
+  const stable = useMemo(() => store, [client, store.key]);
+  return [useSyncExternalStore(stable.subscribe, stable.getSnapshot, stable.getSnapshot), stable];
+}

@@ -5,6 +5,7 @@
  */
 
 export { Audience } from "./connections/audience.ts";
+export type { Admission, ConnectionLimits } from "./contract/admission.ts";
 export { type Clock, systemClock } from "./contract/clock.ts";
 export { type CloseCode, closeCode, closeCodes, type Closed } from "./contract/close_codes.ts";
 export type { Connection, EndpointInfo } from "./contract/connection.ts";
@@ -18,10 +19,10 @@ export {
   type Framing,
   type Message,
 } from "./contract/framing.ts";
+export type { Address, Listening, OpenListener } from "./contract/listening.ts";
 export type { Log, LogLevel, LogRecord, LogSink } from "./contract/log.ts";
 export { networkOf } from "./contract/network.ts";
 export type {
-  Admission,
   AnyPlugin,
   ApiOf,
   App,
@@ -37,7 +38,7 @@ export type {
 export { attempt, chain, type MaybePromise, type Nothing, within } from "./contract/promises.ts";
 export { afterReading } from "./contract/reading.ts";
 export type { Transport, TransportEvents } from "./contract/transport.ts";
-export type { Address, ListenOptions, TlsFiles } from "./http/listener.ts";
+export type { ListenOptions, TlsFiles } from "./http/listener.ts";
 export type { ServerOptions } from "./server/options.ts";
 export { Server, type UseOptions } from "./server/server.ts";
 export { loadSettings } from "./cli/load_settings.ts";

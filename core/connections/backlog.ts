@@ -19,6 +19,8 @@ export class Backlog {
   static readonly #transportBytes = 131_072;
   readonly transport: Transport;
   readonly #maxQueuedBytes: number;
+  /** Bytes the transport may hold. */
+  readonly #room: number;
   /** An upper bound of what the transport holds, refreshed only when it exceeds the room. */
   #held = 0;
   #waiting: Message[] | undefined;
@@ -29,6 +31,7 @@ export class Backlog {
   constructor(transport: Transport, limits: BacklogLimits) {
     this.transport = transport;
     this.#maxQueuedBytes = limits.maxQueuedBytes;
+    this.#room = transport.queues ? Infinity : Math.min(Backlog.#transportBytes, limits.maxQueuedBytes >> 1);
   }
 
   /** Whether frames wait here. */
@@ -36,9 +39,9 @@ export class Backlog {
     return this.#waiting !== undefined;
   }
 
-  /** Bytes that wait here. */
-  get waitingBytes(): number {
-    return this.#waitingBytes;
+  /** Bytes that wait in this process, outside of the runtime. */
+  get heldBytes(): number {
+    return this.#waitingBytes + (this.transport.queues ? this.transport.buffered : 0);
   }
 
   /** Bytes that wait here and in the transport. */
@@ -90,10 +93,6 @@ export class Backlog {
   drop(): void {
     this.#waiting = undefined;
     this.#waitingBytes = 0;
-  }
-
-  get #room(): number {
-    return Math.min(Backlog.#transportBytes, this.#maxQueuedBytes >> 1);
   }
 
   #hasRoom(): boolean {

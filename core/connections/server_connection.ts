@@ -2,20 +2,15 @@ import { type CloseCode, closeCodes, type Closed } from "../contract/close_codes
 import type { Connection } from "../contract/connection.ts";
 import type { Endpoint, Session, Upgrade } from "../contract/endpoint.ts";
 import { exceedsBytes, type FrameKind, type Message } from "../contract/framing.ts";
+import type { ConnectionLimits } from "../contract/admission.ts";
 import type { Sent } from "../contract/plugin.ts";
 import type { Transport, TransportEvents } from "../contract/transport.ts";
-import { Backlog, type BacklogLimits } from "./backlog.ts";
+import { Backlog } from "./backlog.ts";
 import type { ConnectionHooks } from "./connection_hooks.ts";
-import { Inbox, type InboxLimits } from "./inbox.ts";
+import { Inbox } from "./inbox.ts";
 import type { Guarded } from "./memory_guard.ts";
 import type { Batch, Lane, Outbox } from "./outbox.ts";
 import type { Turns } from "./turns.ts";
-
-/** The limits of one connection. */
-export interface Limits extends BacklogLimits, InboxLimits {
-  /** Bytes of one message from a client. */
-  readonly maxMessageBytes: number;
-}
 
 /** What the connections of one endpoint and format share, so that each of them stays small. */
 export interface Wiring {
@@ -26,7 +21,7 @@ export interface Wiring {
   readonly outbox: Outbox;
   readonly turns: Turns;
   readonly hooks: ConnectionHooks;
-  readonly limits: Limits;
+  readonly limits: ConnectionLimits;
   /** Counts what is sent to all of them. */
   readonly sent: Sent;
   /** Called once, when a connection has ended. */
@@ -88,7 +83,7 @@ export class ServerConnection implements Connection, Guarded, TransportEvents {
   }
 
   get heldBytes(): number {
-    return this.#backlog.waitingBytes + (this.#inbox?.bytes ?? 0);
+    return this.#backlog.heldBytes + (this.#inbox?.bytes ?? 0);
   }
 
   send(message: Message): boolean {

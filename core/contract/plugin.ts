@@ -7,12 +7,13 @@
 import type { Hono } from "@hono/hono";
 import type { Clock } from "./clock.ts";
 import type { Closed } from "./close_codes.ts";
+import type { Admission } from "./admission.ts";
 import type { Connection } from "./connection.ts";
 import type { Endpoint, Upgrade } from "./endpoint.ts";
 import type { Message } from "./framing.ts";
+import type { Listening, OpenListener } from "./listening.ts";
 import type { Log, LogRecord } from "./log.ts";
 import type { MaybePromise, Nothing } from "./promises.ts";
-import type { Transport, TransportEvents } from "./transport.ts";
 
 /** What handlers find in `c.env`. */
 export interface RequestInfo {
@@ -77,16 +78,6 @@ export interface Host {
   admit(endpoint: Endpoint, request: Request, ip: string): Promise<Response | Admission>;
 }
 
-/** A place that is reserved for a connection. Open it once, or release it. */
-export interface Admission {
-  /** The request, as the hooks saw it. */
-  readonly upgrade: Upgrade;
-  /** Opens the connection. What the transport receives goes to `incoming`. */
-  open(transport: Transport): { readonly connection: Connection; readonly incoming: TransportEvents };
-  /** Releases the place. Call it when a connection that was opened is gone, too. */
-  release(): void;
-}
-
 /** The hooks of a plugin; each is optional. */
 export interface Hooks {
   /** Acquires what the plugin needs. Awaited, in the order of `use`. A throw aborts the server's start. */
@@ -95,6 +86,8 @@ export interface Hooks {
   stop?(): MaybePromise<void>;
   /** Adds HTTP routes, once, after all plugins have started. */
   routes?(app: App): Nothing;
+  /** Opens the listener that the plugin is used with, in place of the kernel. */
+  listen?(listening: Listening): MaybePromise<OpenListener>;
   /** Checks a request before a connection is opened. The first `Response` refuses it. */
   upgrade?(upgrade: Upgrade): MaybePromise<Response | undefined>;
   /** A connection was opened. */

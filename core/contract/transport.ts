@@ -11,6 +11,8 @@ import type { Message } from "./framing.ts";
 export interface Transport {
   /** Bytes that were sent and that the network has not taken yet. */
   readonly buffered: number;
+  /** Whether it keeps what the network does not take, within the connection's limits, and closes slow readers itself. */
+  readonly queues?: true;
   /** Sends one frame. */
   send(frame: Message): void;
   /** Closes the connection after the frames that were sent. */

@@ -11,7 +11,7 @@ import { Liveness, type LivenessOptions } from "../connections/liveness.ts";
 import { Outbox } from "../connections/outbox.ts";
 import { Turns } from "../connections/turns.ts";
 import type { ConnectionHooks } from "../connections/connection_hooks.ts";
-import { type Limits, ServerConnection, type Wiring } from "../connections/server_connection.ts";
+import { ServerConnection, type Wiring } from "../connections/server_connection.ts";
 import type { Clock } from "../contract/clock.ts";
 import { closeCodes } from "../contract/close_codes.ts";
 import type { Connection } from "../contract/connection.ts";
@@ -19,7 +19,8 @@ import type { Endpoint, Upgrade } from "../contract/endpoint.ts";
 import { refusal } from "../contract/errors.ts";
 import type { Framing } from "../contract/framing.ts";
 import type { Log } from "../contract/log.ts";
-import type { Admission, Sent, ServerState } from "../contract/plugin.ts";
+import type { Admission, ConnectionLimits } from "../contract/admission.ts";
+import type { Sent, ServerState } from "../contract/plugin.ts";
 import { attempt, chain, type MaybePromise } from "../contract/promises.ts";
 import type { Transport } from "../contract/transport.ts";
 import { ClosingSockets } from "./closing_sockets.ts";
@@ -29,7 +30,7 @@ import { internals, stopIdleTimer } from "./socket_internals.ts";
 import { rejectSocket, SocketTransport, upgradeWebSocket } from "./websocket.ts";
 
 /** The limits of all connections together and of each of them. */
-export interface GateLimits extends Limits, LivenessOptions {
+export interface GateLimits extends ConnectionLimits, LivenessOptions {
   /** Connections of all clients. */
   readonly maxConnections: number;
   /** Connections from one address. */
@@ -173,18 +174,16 @@ export class Gate {
   }
 
   /** Admits a client over any transport. */
-  async admit(applicant: Applicant): Promise<Response | Admission> {
-    const place = await this.#reserve(applicant);
-    if (place instanceof Response) return place;
-    const { upgrade, release } = place;
-    return {
-      upgrade,
-      release,
-      open: (transport) => {
+  admit(applicant: Applicant): MaybePromise<Response | Admission> {
+    return chain(this.#reserve(applicant), (place) => {
+      if (place instanceof Response) return place;
+      const { upgrade, release, wiring: { limits } } = place;
+      const open = (transport: Transport) => {
         const conn = this.#open(place, transport);
         return { connection: conn, incoming: conn };
-      },
-    };
+      };
+      return { upgrade, limits, release, open };
+    });
   }
 
   /** Checks the limits, then asks the plugins and the endpoint. */

@@ -1,5 +1,6 @@
 import type { Clock } from "../contract/clock.ts";
 import { messageOf, PlugboardError } from "../contract/errors.ts";
+import type { Address, OpenListener } from "../contract/listening.ts";
 import type { Log } from "../contract/log.ts";
 import { type MaybePromise, settlesWithin } from "../contract/promises.ts";
 import { Tally } from "./tally.ts";
@@ -20,16 +21,6 @@ export interface ListenOptions {
   readonly hostname?: string | undefined;
   /** Listens with TLS. */
   readonly tls?: TlsFiles | undefined;
-}
-
-/** Where a listener listens. */
-export interface Address {
-  /** The numeric address. */
-  readonly hostname: string;
-  /** The port, also if any free one was requested. */
-  readonly port: number;
-  /** `http://…` or `https://…`, without a slash at the end. */
-  readonly url: string;
 }
 
 /** Answers a request. */
@@ -69,7 +60,7 @@ const GIVE_UP_MS = 40_000;
  * An open port. Without a free file handle, the runtime ends its server at the next connection; the connections that are
  * open live on. The listener then listens again as soon as there are handles.
  */
-export class Listener {
+export class Listener implements OpenListener {
   /** Where it listens. */
   readonly address: Address;
   readonly #handler: Handler;
@@ -88,7 +79,7 @@ export class Listener {
   constructor(listen: ListenOptions & { hostname: string }, handler: Handler, options: ListenerOptions) {
     const { port, hostname, tls } = listen;
     this.#options = options;
-    this.#pem = tls && { cert: readPem("certFile", tls.certFile), key: readPem("keyFile", tls.keyFile) };
+    this.#pem = tls && readTls(tls);
     this.#handler = (request, info) => {
       const answer = handler(request, info);
       if (!(answer instanceof Promise)) return answer;
@@ -117,7 +108,8 @@ export class Listener {
    * Closes the port. Pending requests may finish within `ms` and are aborted after that. The runtime fails if it is
    * asked to abort after it was asked to shut down, so only one of them is used.
    */
-  async close(clock: Clock, ms: number): Promise<void> {
+  async close(ms: number): Promise<void> {
+    const { clock } = this.#options;
     this.#closed = true;
     this.#cancelWait?.();
     if (await settlesWithin(clock, ms, this.#requests.empty())) {
@@ -181,6 +173,11 @@ export class Listener {
       return false;
     }
   }
+}
+
+/** Reads the certificate and the key. */
+export function readTls({ certFile, keyFile }: TlsFiles): { cert: string; key: string } {
+  return { cert: readPem("certFile", certFile), key: readPem("keyFile", keyFile) };
 }
 
 function readPem(option: string, path: string): string {

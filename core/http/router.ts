@@ -4,6 +4,7 @@ import { getPath } from "@hono/hono/utils/url";
 import type { Connection } from "../contract/connection.ts";
 import type { Endpoint } from "../contract/endpoint.ts";
 import { PlugboardError, refusal, startFailed } from "../contract/errors.ts";
+import type { Admission } from "../contract/admission.ts";
 import type { AnyPlugin, App, RequestInfo } from "../contract/plugin.ts";
 import type { MaybePromise } from "../contract/promises.ts";
 import type { Gate, GateHooks } from "./gate.ts";
@@ -14,7 +15,10 @@ interface SocketBindings extends RequestInfo {
   readonly original?: Request;
   /** A socket that was accepted elsewhere. */
   readonly socket?: WebSocket;
+  /** Whether the socket is accepted elsewhere, later. */
+  readonly elsewhere?: true;
   upgraded?: Response;
+  admission?: Admission;
   connection?: Connection;
 }
 
@@ -92,6 +96,22 @@ export class Router {
     return handlers.length === 1 ? this.#exact.get(path) : undefined;
   }
 
+  /** Admits a client whose socket is accepted elsewhere. */
+  admit(request: Request, ip: string): MaybePromise<Response | Admission> {
+    const { url, headers } = request;
+    if (!this.#isValid(url)) return refusal(400, "bad_request", "The URL is not valid");
+    const endpoint = this.#directEndpoint(url);
+    return endpoint === undefined
+      ? this.#admitSocket(request, ip)
+      : this.#gate.admit({ endpoint, url, headers, params: {}, ip });
+  }
+
+  async #admitSocket(request: Request, ip: string): Promise<Response | Admission> {
+    const env: SocketBindings = { ip, original: request, elsewhere: true };
+    const response = await this.#app.fetch(Object.create(request, { method: { value: SOCKET } }), env);
+    return env.admission ?? response;
+  }
+
   /** Opens a connection on a socket that was accepted elsewhere. */
   async accept(socket: WebSocket, path: string, headers: Headers, ip: string): Promise<Connection> {
     const original = new Request(new URL(path, "http://accepted"), { method: SOCKET, headers });
@@ -120,10 +140,13 @@ export class Router {
       if (original === undefined) return await next();
       const { headers } = req.raw;
       const applicant = { endpoint, url: original.url, headers, params: req.param(), ip: env.ip };
-      const result = env.socket === undefined
+      const result = env.elsewhere
+        ? await this.#gate.admit(applicant)
+        : env.socket === undefined
         ? await this.#gate.upgrade(applicant, original)
         : await this.#gate.adopt(applicant, env.socket);
-      if (!(result instanceof Response)) env.connection = result;
+      if ("release" in result) env.admission = result;
+      else if (!(result instanceof Response)) env.connection = result;
       else if (result.status === 101) env.upgraded = result;
       else return result;
       // Middleware copies responses to change them. A copy would not upgrade the connection.

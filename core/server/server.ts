@@ -7,10 +7,12 @@
 import { guardedClock } from "../contract/clock.ts";
 import type { Connection } from "../contract/connection.ts";
 import { PlugboardError, refusal, startFailed } from "../contract/errors.ts";
+import type { Address, OpenListener } from "../contract/listening.ts";
+import type { Admission } from "../contract/admission.ts";
 import type { AnyPlugin, ApiOf, Host, ServerState } from "../contract/plugin.ts";
 import { attempt, type MaybePromise, settlesWithin } from "../contract/promises.ts";
 import { Gate, notReady } from "../http/gate.ts";
-import { type Address, Listener } from "../http/listener.ts";
+import { Listener, readTls } from "../http/listener.ts";
 import { Router } from "../http/router.ts";
 import { drain } from "./drain.ts";
 import { HookRunner } from "./hooks.ts";
@@ -47,7 +49,7 @@ export class Server {
   #gate: Gate | undefined;
   /** The main router. */
   #router: Router | undefined;
-  readonly #listeners = new Map<string, Listener>();
+  readonly #listeners = new Map<string, OpenListener>();
   readonly #failed = Promise.withResolvers<Error>();
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
@@ -130,11 +132,17 @@ export class Server {
   ): MaybePromise<Response> {
     if (router === undefined) return notReady();
     return attempt(() => {
-      const addr = info?.remoteAddr;
-      const peer = addr !== undefined && "hostname" in addr ? addr.hostname : "unknown";
+      const peer = peerOf(info);
       const completed = info && (() => info.completed.catch(() => {}));
       return router.fetch(request, { ip: this.#options.clientIp(request, peer), completed });
     }, (error) => {
+      this.#hooks!.failed("kernel", "request", error);
+      return refusal(500, "internal", "Internal server error");
+    });
+  }
+
+  #admit(router: Router, request: Request, info: Peer): MaybePromise<Response | Admission> {
+    return attempt(() => router.admit(request, this.#options.clientIp(request, peerOf(info))), (error) => {
       this.#hooks!.failed("kernel", "request", error);
       return refusal(500, "internal", "Internal server error");
     });
@@ -152,7 +160,7 @@ export class Server {
     });
     try {
       for (const plugin of this.#plugins) await this.#startPlugin(plugin);
-      this.#listen(gate, hooks);
+      await this.#listen(gate, hooks);
       gate.start();
       this.#state = "ready";
     } catch (error) {
@@ -173,7 +181,7 @@ export class Server {
     }
   }
 
-  #listen(gate: Gate, hooks: HookRunner): void {
+  async #listen(gate: Gate, hooks: HookRunner): Promise<void> {
     const routers = [...this.#pluginsOf].map(([name, used]) =>
       [name, new Router(used, gate, hooks)] as const
     );
@@ -182,9 +190,16 @@ export class Server {
       const options = this.#options.listeners.get(name);
       if (options === undefined) continue;
       const handler = (request: Request, info: Deno.ServeHandlerInfo) => this.#answer(router, request, info);
+      const plugin = this.#pluginsOf.get(name)!.find(({ listen }) => listen !== undefined);
       const { clock } = this.#options;
       const events = { clock, log: hooks.logOf("kernel"), gaveUp: this.#failed.resolve };
-      this.#listeners.set(name, new Listener(options, handler, events));
+      const listener = await plugin?.listen?.({
+        ...options,
+        tls: options.tls && readTls(options.tls),
+        fetch: handler,
+        admit: (request, info) => this.#admit(router, request, info),
+      }) ?? new Listener(options, handler, events);
+      this.#listeners.set(name, listener);
     }
   }
 
@@ -222,8 +237,8 @@ export class Server {
         return problems();
       },
       connectionsFrom: (ip) => gate.connectionsFrom(ip),
-      admit: (endpoint, { url, headers }, ip) =>
-        gate.admit({ endpoint, url, headers: new Headers(headers), params: {}, ip }),
+      admit: async (endpoint, { url, headers }, ip) =>
+        await gate.admit({ endpoint, url, headers: new Headers(headers), params: {}, ip }),
     };
   }
 
@@ -243,7 +258,7 @@ export class Server {
   }
 
   async #closeListeners(ms: number): Promise<void> {
-    await Promise.all([...this.#listeners.values()].map((each) => each.close(this.#options.clock, ms)));
+    await Promise.all([...this.#listeners.values()].map((each) => each.close(ms)));
     this.#listeners.clear();
   }
 
@@ -266,4 +281,13 @@ export class Server {
       this.#hooks!.failed(plugin.name, "stop", error);
     }
   }
+}
+
+/** Where a request comes from. */
+type Peer = Pick<Deno.ServeHandlerInfo, "remoteAddr">;
+
+/** Returns the address of the other end of the socket. */
+function peerOf(info: Peer | undefined): string {
+  const addr = info?.remoteAddr;
+  return addr !== undefined && "hostname" in addr ? addr.hostname : "unknown";
 }

@@ -1,0 +1,45 @@
+/**
+ * Listening: where a server listens, and what a plugin needs to listen in place of the kernel.
+ *
+ * @module
+ */
+
+import type { Admission } from "./admission.ts";
+import type { MaybePromise } from "./promises.ts";
+
+/** Where a listener listens. */
+export interface Address {
+  /** The numeric address. */
+  readonly hostname: string;
+  /** The port, also if any free one was requested. */
+  readonly port: number;
+  /** `http://…` or `https://…`, without a slash at the end. */
+  readonly url: string;
+}
+
+/** A listener that a plugin opens. */
+export interface Listening {
+  /** The address to listen on. */
+  readonly hostname: string;
+  /** The port, 0 for any free one. */
+  readonly port: number;
+  /** The certificate and its key, in PEM. */
+  readonly tls?: { readonly cert: string; readonly key: string } | undefined;
+  /** Answers a request that is no WebSocket handshake. */
+  fetch(request: Request, info: Deno.ServeHandlerInfo): MaybePromise<Response>;
+  /** Routes a WebSocket handshake. Returns the admission to open when the socket is open, or the refusal to answer with. */
+  admit(
+    request: Request,
+    info: Pick<Deno.ServeHandlerInfo, "remoteAddr">,
+  ): MaybePromise<Response | Admission>;
+}
+
+/** A listener that is open. */
+export interface OpenListener {
+  /** Where it listens. */
+  readonly address: Address;
+  /** A sentence if it accepts no connections at the moment. */
+  readonly problem: string | undefined;
+  /** Closes the port. Pending requests may finish within `ms` and are aborted after that. */
+  close(ms: number): Promise<void>;
+}

@@ -32,6 +32,7 @@ import { sqliteBroker } from "./plugins/sqlite_broker.ts";
 import { metricsRegistry, stats } from "./plugins/stats.ts";
 import { trace } from "./plugins/trace.ts";
 import { webhooks } from "./plugins/webhooks.ts";
+import { workers } from "./plugins/workers.ts";
 
 /** Plugs the server together. The options are described in `plugins/servers/configured/settings.ts`. */
 function plugboard({ settings }: Loaded): Server {
@@ -155,6 +156,8 @@ function plugboard({ settings }: Loaded): Server {
     server.use(chat({ path: "/chat", ...own, channels: bus, access, limits, store: rooms }));
   });
   ifEnabled(given.echo, (own) => server.use(echo(own)));
+  const { workers: count } = options;
+  if (count !== 0) server.use(workers({ ...given.workers, count, metrics }));
   return server;
 }
 

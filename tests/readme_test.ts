@@ -11,6 +11,7 @@ import { webhooks } from "../plugins/webhooks.ts";
 import { rateLimits } from "../plugins/rate_limits.ts";
 import { options } from "../plugins/servers/configured/flags.ts";
 import { type MetricsRegistry, metricsRegistry, stats } from "../plugins/stats.ts";
+import { workers } from "../plugins/workers.ts";
 import { deno, root } from "./kit/example.ts";
 import { parsePrometheus } from "./kit/prometheus.ts";
 import { readmes, section, snippets } from "./kit/readme.ts";
@@ -186,6 +187,7 @@ Deno.test("the README has the type and labels of every metric", () => {
   rateLimits({ metrics });
   proxies({ metrics });
   webhooks({ receivers: [], metrics });
+  workers({ metrics });
   const { types } = parsePrometheus(registry.render());
   const code = (cell: string) => [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => name!);
   const rows = section("Metrics").split("\n").map((line) => line.split("|").map((cell) => cell.trim()));

@@ -1,8 +1,12 @@
 import { type AnyPlugin, type Clock, type LogRecord, Server, type ServerOptions } from "../../core/mod.ts";
+import { workers } from "../../plugins/workers.ts";
 import { Client } from "./client.ts";
 import { FakeClock } from "./clock.ts";
 import { RawClient } from "./raw_client.ts";
 import { Inbox } from "./wait.ts";
+
+/** With `PLUGBOARD_TEST_WORKERS=2`, servers of the kit hold their sockets in so many workers. */
+const workerCount = Number(Deno.env.get("PLUGBOARD_TEST_WORKERS") ?? 0);
 
 /** A real server on a free port, stopped at the end of the block. */
 export interface TestServer extends AsyncDisposable {
@@ -37,6 +41,7 @@ export async function started(server: Server, clock?: Clock): Promise<TestServer
     name: "test_log",
     log: (record) => void (record.level === "error" || record.level === "warn" ? log.put(record) : undefined),
   });
+  if (workerCount > 0) server.use(workers({ count: workerCount }));
   await server.start();
   const { url, port } = server.address;
   return {

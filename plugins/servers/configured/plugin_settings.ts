@@ -34,6 +34,7 @@ import type { ScheduleOptions } from "../../schedule.ts";
 import type { SqlEventsOptions } from "../../sql_events.ts";
 import type { SqliteBrokerOptions } from "../../sqlite_broker.ts";
 import type { TraceOptions } from "../../trace.ts";
+import type { WorkersOptions } from "../../workers.ts";
 
 /** Options of the server that have no name of their own. */
 export type ServerSettings = Omit<
@@ -129,6 +130,8 @@ export interface PluginSettings {
   sqlite_broker?: Omit<SqliteBrokerOptions, Service | "onError">;
   /** Traces. */
   trace?: Omit<TraceOptions, Service | "otel" | "allow" | "output">;
+  /** Workers. */
+  workers?: Omit<WorkersOptions, Service | "count">;
 }
 
 /** Options of the chat. */

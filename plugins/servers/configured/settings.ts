@@ -72,6 +72,8 @@ export interface Settings {
   trustedProxies: readonly string[];
   /** Maximum milliseconds for a graceful stop. @default {10000} @minimum 0 */
   drainMs: number;
+  /** Worker threads that hold the sockets, to use more cores; `auto` for all cores but one. @pattern ^(auto|\d{1,2})$ @examples ["auto", "4"] @default {"0"} */
+  workers: string;
   /** Maximum memory of the process, such as `512MB` or `2GB`. @pattern ^[1-9]\d{0,8} ?[KMGkmg]?[Bb]?$ @examples ["512MB", "2GB"] @default {three quarters of the machine's} */
   maxMemory?: string;
   /** URL of your backend that gets events; further ones are in `webhooks`. @secret */

@@ -27,8 +27,10 @@ export interface WiringOptions {
   readonly receivers: readonly WebhookOptions[];
   /** The backend that decides, if there is one. */
   readonly proxies: ProxiesOptions | undefined;
+  /** How many workers, 0 for none. */
+  readonly workers: number | "auto";
   /** The namespaces; `durable` is the broker of those on disk. */
-  namespaces(durable: Broker | undefined): Record<string, NamespaceOptions>;
+  namespaces(durable: Broker): Record<string, NamespaceOptions>;
 }
 
 /**
@@ -50,6 +52,7 @@ export function wiringOptions(settings: Settings): WiringOptions {
     defaults: namespaceDefaults(settings),
     receivers: receiversOf(settings),
     proxies: Object.keys(settings.proxies).length > 0 ? settings.proxies : undefined,
+    workers: settings.workers === "auto" ? "auto" : Number(settings.workers),
     namespaces: (durable) => namespacesOf(settings, durable),
   };
 }
@@ -92,13 +95,13 @@ function apiKeysOf({ apiKeys }: Settings): ApiKey[] {
 }
 
 /** Returns the namespaces; `durable` is the broker of those on disk. */
-function namespacesOf(settings: Settings, durable: Broker | undefined): Record<string, NamespaceOptions> {
+function namespacesOf(settings: Settings, durable: Broker): Record<string, NamespaceOptions> {
   const listed = settings.durable.map((name) => [name, { durable: true }] as const);
   const all = { ...Object.fromEntries(listed), ...settings.namespaces };
   return Object.fromEntries(
     Object.entries(all).map(([name, { durable: own, ...options }]) => {
       const onDisk = own ?? settings.durable.includes(name);
-      return [name, onDisk && durable !== undefined ? { ...options, broker: durable } : options];
+      return [name, onDisk ? { ...options, broker: durable } : options];
     }),
   );
 }

@@ -39,7 +39,7 @@ for (const way of ways) {
       }
       assert.ok(published < 40_000, "the client does not come back");
     }
-    await until("all publications", () => got.length >= published);
+    await until("all publications", () => got.length >= published && subscribed.size === 5);
     assert.deepEqual(got, numbers(published));
     const again = subscribed.take();
     assert.equal(again.length, 5);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Audience, type Connection, type Framing, type Message, type Plugin } from "../../../core/mod.ts";
 import { Outbox } from "../../../core/connections/outbox.ts";
-import { serve } from "../../kit/mod.ts";
+import { serve, until } from "../../kit/mod.ts";
 
 /** An endpoint at `/work`. Each message says how many turns its handler takes. */
 function worker(handled: string[]): Plugin {
@@ -129,6 +129,7 @@ Deno.test("an audience encodes once for each format, skips one member, and count
   await using server = await serve({}, { name: "two", endpoints: [endpoint("one"), endpoint("other")] });
   const clients = [];
   for (const path of ["/one", "/other", "/one", "/other", "/one"]) clients.push(await server.connect(path));
+  await until("all of them", () => audience.size === 5);
   const encoded: string[] = [];
   const reached = audience.send(({ format }) => {
     encoded.push(String(format));

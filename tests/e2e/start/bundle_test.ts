@@ -26,7 +26,8 @@ async function bundle() {
       const { modules: [{ dependencies }] } = JSON.parse(new TextDecoder().decode(stdout));
       return dependencies.map(({ specifier }: { specifier: string }) => specifier);
     },
-    start: () => startExample([...run, ...allowed, "plugboard.js"], { cwd: folder, env }),
+    start: (more: Record<string, string> = {}) =>
+      startExample([...run, ...allowed, "plugboard.js"], { cwd: folder, env: { ...env, ...more } }),
     folder,
     /** Runs a copy of an example that is only files. */
     startNoCode: () =>
@@ -127,6 +128,26 @@ Deno.test("B21 the bundle runs the example without code from an empty folder", a
   assert.deepEqual(added.result.data, { id: 1 });
   const { rows } = (await call("query", { name: "turnover" })).result;
   assert.deepEqual(rows, [{ status: "pending", orders: 1, total: 3 }]);
+});
+
+Deno.test("B20 the bundle holds sockets in workers, without packages and with the same permissions", async () => {
+  await using built = await bundle();
+  await using server = await built.start({ WORKERS: "2" });
+  const health = async () => (await (await fetch(`${server.url}/health`)).json()).status;
+  await until("the start of all workers", async () => await health() === "healthy");
+  for (const way of ["websocket", "http_stream"] as const) {
+    await using client = sdkClient(server.url, way);
+    const subscription = client.sdk.newSubscription("kept:news");
+    const publications = heard(subscription, "publication");
+    subscription.subscribe();
+    client.sdk.connect();
+    await subscription.ready();
+    await subscription.publish({ way });
+    assert.deepEqual((await publications.next()).data, { way });
+  }
+  const metrics = await (await fetch(`${server.url}/metrics`)).text();
+  assert.match(metrics, /^plugboard_worker_connections\{worker="2"\} \d+$/m);
+  assert.equal(await server.stop(), 0);
 });
 
 Deno.test("B15 no source file locates other files at run time", () => {

@@ -1,0 +1,273 @@
+import {
+  type Admission,
+  closeCodes,
+  type Closed,
+  type Host,
+  type Listening,
+  type Log,
+  messageOf,
+} from "../../core/mod.ts";
+import { sourceWorker } from "../shared/source_worker.ts";
+import { Link } from "./link.ts";
+import {
+  type Batch,
+  type Beginning,
+  type Figures,
+  MESSAGE_BYTES,
+  type Report,
+  type RequestFacts,
+} from "./messages.ts";
+import { RemoteTransport } from "./remote_transport.ts";
+import { infoOf, RemoteRequest, RemoteRequests } from "./requests.ts";
+
+/** What a worker needs from the others. */
+export interface MemberOptions {
+  readonly source: string;
+  readonly name: string;
+  readonly host: Host;
+  readonly listening: Listening;
+  readonly beginning: Beginning;
+  /** Whether the worker gets credit for more messages now. */
+  readonly mayTake: () => boolean;
+  /** Called when reports were handled. */
+  readonly handled: () => void;
+  /** Called once, when the worker has ended, with the reason unless it was stopped. */
+  readonly ended: (reason: string | undefined) => void;
+}
+
+/** How the connections of a worker that has ended were closed. */
+const LOST: Closed = { code: 1006, reason: "", by: "network" };
+
+/** For how long reports are handled before others have a turn. */
+const SLICE_MS = 5;
+
+/** A worker, as the main thread sees it. */
+export class Member {
+  readonly link: Link;
+  readonly #options: MemberOptions;
+  readonly #worker: Worker;
+  readonly #log: Log;
+  readonly #requests: RemoteRequests;
+  /** Those that were accepted, until their sockets are closed. */
+  readonly #connections = new Map<number, RemoteTransport>();
+  readonly #listens = Promise.withResolvers<{ hostname: string; port: number }>();
+  readonly #stopped = Promise.withResolvers<void>();
+  /** Reports that wait for their turn, and where the first batch continues. */
+  readonly #inbound: Batch[] = [];
+  #position = 0;
+  #handling = false;
+  /** Bytes of messages that were handled, without credit for more. */
+  #owed = 0;
+  #alive = true;
+  #listening = false;
+  #problem: string | undefined;
+  #figures: Figures = { sockets: 0, queuedBytes: 0, waitingBytes: 0, heapBytes: 0 };
+
+  constructor(options: MemberOptions) {
+    const { source, name, host, listening, beginning } = options;
+    this.#options = options;
+    this.#log = host.log;
+    this.#worker = sourceWorker(source, name);
+    this.link = new Link((batch, moved) => {
+      if (this.#alive) this.#worker.postMessage(batch, moved);
+    });
+    this.#requests = new RemoteRequests(this.link, listening.fetch);
+    this.#worker.onmessage = ({ data }: MessageEvent<Batch>) => {
+      this.#inbound.push(data);
+      if (!this.#handling) this.#handle();
+    };
+    this.#worker.onerror = (event) => {
+      event.preventDefault(); // or the process ends
+      this.end(event.message);
+    };
+    this.#listens.promise.catch(() => {});
+    this.link.order("begin", 0, beginning);
+  }
+
+  /** Resolves when it listens; rejects if it ends before. */
+  get listens(): Promise<{ hostname: string; port: number }> {
+    return this.#listens.promise;
+  }
+
+  /** Whether it has started. */
+  get isListening(): boolean {
+    return this.#listening;
+  }
+
+  /** A sentence if it cannot listen at the moment. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /** Its connections, those that are being opened or closed included. */
+  get size(): number {
+    return this.#connections.size;
+  }
+
+  /** What it has counted. */
+  get figures(): Figures {
+    return this.#figures;
+  }
+
+  /** All its clients give a sign of life: they cannot do it themselves while the worker is busy. */
+  excuse(): void {
+    for (const { incoming } of this.#connections.values()) incoming?.heard();
+  }
+
+  /** Gives credit for the messages that were handled, if it may have more. */
+  settle(): void {
+    if (this.#owed === 0 || !this.#options.mayTake()) return;
+    this.link.order("took", this.#owed, undefined);
+    this.#owed = 0;
+  }
+
+  /** Closes the port. Resolves when pending requests are answered. */
+  async stop(): Promise<void> {
+    this.link.order("stop", 0, undefined);
+    await this.#stopped.promise;
+  }
+
+  /** Resolves when no request waits for its answer. */
+  answered(): Promise<void> {
+    return this.#requests.tally.empty();
+  }
+
+  /** Ends the worker. Its connections are lost. */
+  end(reason?: string): void {
+    if (!this.#alive) return;
+    this.#alive = false;
+    this.#worker.terminate();
+    this.#listens.reject(new Error(reason ?? "the worker was ended"));
+    this.#stopped.resolve();
+    this.#inbound.length = 0;
+    this.#requests.end();
+    for (const [number, transport] of [...this.#connections]) this.#gone(number, transport, LOST);
+    this.#options.ended(reason);
+  }
+
+  /** Handles reports until the slice is used up, in order. */
+  #handle(): void {
+    this.#handling = true;
+    const deadline = performance.now() + SLICE_MS;
+    while (this.#inbound.length > 0) {
+      const batch = this.#inbound[0]!;
+      while (this.#position < batch.length) {
+        const i = this.#position;
+        this.#position += 3;
+        this.#carryOut([batch[i], batch[i + 1], batch[i + 2]] as Report);
+        if (!this.#alive) return;
+        if (performance.now() > deadline) return void setImmediate(() => this.#handle());
+      }
+      this.#inbound.shift();
+      this.#position = 0;
+    }
+    this.#handling = false;
+    this.settle();
+    this.#options.handled();
+  }
+
+  #carryOut(report: Report): void {
+    try {
+      this.#receive(report);
+    } catch (error) {
+      this.#log.error("a report of a worker failed", { what: report[0], error });
+    }
+  }
+
+  #receive([what, number, value]: Report): void {
+    switch (what) {
+      case "message":
+        this.#owed += value.length + MESSAGE_BYTES;
+        return this.#connections.get(number)?.incoming?.receive(value);
+      case "done":
+        return this.link.confirm(value === undefined ? number : 0);
+      case "handshake":
+        return this.#handshake(number, value);
+      case "opened":
+        return this.#opened(number);
+      case "heard":
+        return this.#connections.get(number)?.incoming?.heard();
+      case "ended":
+        return this.#connections.get(number)?.incoming?.ended(value);
+      case "gone":
+      case "failed":
+        return this.#gone(number, this.#connections.get(number), value ?? LOST);
+      case "queued": {
+        const transport = this.#connections.get(number);
+        if (transport !== undefined) transport.queued = value;
+        return;
+      }
+      case "request":
+        return void this.#requests.answer(number, value);
+      case "body":
+        return this.#requests.body(number, value);
+      case "broken":
+        return this.#requests.broken(number);
+      case "pull":
+        return void this.#requests.pull(number);
+      case "cancel":
+        return this.#requests.cancel(number);
+      case "completed":
+        return this.#requests.completed(number);
+      case "figures":
+        this.#figures = value;
+        return;
+      case "listening":
+        this.#listening = true;
+        return this.#listens.resolve({ port: number, hostname: value });
+      case "deaf":
+        this.#problem = value;
+        return;
+      case "stopped":
+        return this.#stopped.resolve();
+    }
+  }
+
+  /** Asks the server about a handshake. */
+  #handshake(number: number, facts: RequestFacts): void {
+    const admission = this.#options.listening.admit(new RemoteRequest(facts), infoOf(facts.peer));
+    if (admission instanceof Promise) void admission.then((each) => this.#decide(number, each));
+    else void this.#decide(number, admission);
+  }
+
+  /** Tells the worker to accept or refuse a handshake. */
+  async #decide(number: number, admission: Response | Admission): Promise<void> {
+    if (admission instanceof Response) {
+      const { status, statusText, headers } = admission;
+      const body = admission.body === null ? undefined : await admission.bytes();
+      return this.link.order("answer", number, {
+        status,
+        statusText,
+        headers: [...headers],
+        body,
+        streams: false,
+      });
+    }
+    if (!this.#alive) return admission.release();
+    const { upgrade: { protocol, offered }, limits } = admission;
+    this.#connections.set(number, new RemoteTransport(number, this.link, admission));
+    const answered = protocol !== undefined && offered.includes(protocol) ? protocol : undefined;
+    this.link.order("accept", number, { protocol: answered, limits });
+  }
+
+  #opened(number: number): void {
+    const transport = this.#connections.get(number);
+    if (transport === undefined) return;
+    if (this.#options.host.state !== "ready") {
+      const { code, reason } = closeCodes.shutdown;
+      return transport.close(code, reason);
+    }
+    transport.incoming = transport.admission.open(transport).incoming;
+  }
+
+  #gone(number: number, transport: RemoteTransport | undefined, why: Closed): void {
+    if (transport === undefined) return;
+    this.#connections.delete(number);
+    try {
+      transport.incoming?.ended(why);
+    } catch (error) {
+      this.#log.error("the end of a connection failed", { error: messageOf(error) });
+    }
+    transport.admission.release();
+  }
+}

@@ -1,0 +1,60 @@
+import type { Admission, CloseCode, Message, Transport, TransportEvents } from "../../core/mod.ts";
+import type { Link, Sender, Sequence } from "./link.ts";
+
+/** A connection whose socket is in a worker: its transport, and where its messages go. */
+export class RemoteTransport implements Transport, Sender {
+  readonly queues = true;
+  readonly number: number;
+  readonly admission: Admission;
+  frames: Sequence | undefined;
+  /** What the worker's reports are passed to, when the socket is open. */
+  incoming: TransportEvents | undefined;
+  /** Bytes that wait for the reader in the worker, as it reported. */
+  queued = 0;
+  readonly #link: Link;
+  /** The last two posts with frames of this connection, and their bytes with those of earlier posts. */
+  #earlierPost = 0;
+  #earlierBytes = 0;
+  #latestPost = 0;
+  #latestBytes = 0;
+
+  constructor(number: number, link: Link, admission: Admission) {
+    this.number = number;
+    this.admission = admission;
+    this.#link = link;
+  }
+
+  /** What the worker has not taken, which is an upper bound, and what it has told. */
+  get buffered(): number {
+    const { done } = this.#link;
+    if (done >= this.#latestPost) return this.queued;
+    return this.queued + this.#latestBytes + (done >= this.#earlierPost ? 0 : this.#earlierBytes);
+  }
+
+  send(frame: Message): void {
+    const link = this.#link;
+    if (this.frames === undefined) this.#begin(link.done, link.next);
+    this.#latestBytes += frame.length;
+    link.send(this, frame);
+  }
+
+  close(code: number, reason: string): void {
+    const why: CloseCode = { code, reason };
+    this.#link.orderLast("close", this.number, why);
+  }
+
+  ping(): boolean {
+    this.#link.orderLast("ping", this.number, undefined);
+    return true;
+  }
+
+  /** Counts from another post on. */
+  #begin(done: number, post: number): void {
+    if (done >= this.#earlierPost) {
+      this.#earlierBytes = done >= this.#latestPost ? 0 : this.#latestBytes;
+      this.#earlierPost = this.#latestPost;
+      this.#latestBytes = 0;
+    }
+    this.#latestPost = post;
+  }
+}

@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { Admission, Message } from "../../../core/mod.ts";
+import { Link } from "../../../plugins/workers/link.ts";
+import { RemoteTransport } from "../../../plugins/workers/remote_transport.ts";
+
+/** A link whose posts are recorded, and transports on it. */
+function linked(count: number) {
+  const posts: unknown[][] = [];
+  const link = new Link((batch) => void posts.push(batch));
+  const transports = Array.from({ length: count }, (_, i) => new RemoteTransport(i, link, {} as Admission));
+  return { posts, link, transports };
+}
+
+/** What the orders of a post send to each connection, in order. */
+function sentBy(batch: readonly unknown[], count: number): Message[][] {
+  const received: Message[][] = Array.from({ length: count }, () => []);
+  for (let i = 0; i < batch.length; i += 3) {
+    const [what, to, frames] = batch.slice(i, i + 3) as [string, number | Uint32Array, Message | Message[]];
+    if (what !== "send") continue;
+    for (const number of typeof to === "number" ? [to] : to) received[number]!.push(...[frames].flat());
+  }
+  return received;
+}
+
+Deno.test("frames of a turn cross once for all connections that get the same ones", async () => {
+  const { posts, transports } = linked(1_000);
+  for (const transport of transports) for (const frame of ["one", "two"]) transport.send(frame);
+  transports[7]!.close(3000, "later");
+  await Promise.resolve();
+  assert.equal(posts.length, 1);
+  const [what, to, frames, ...rest] = posts[0]!;
+  assert.deepEqual([what, (to as Uint32Array).length, frames], ["send", 1_000, ["one", "two"]]);
+  assert.deepEqual(rest, ["close", 7, { code: 3000, reason: "later" }]);
+});
+
+Deno.test("readers of two encodings share two sequences", async () => {
+  const { posts, transports } = linked(100);
+  for (const [i, transport] of transports.entries()) transport.send(i % 2 === 0 ? "json" : "protobuf");
+  await Promise.resolve();
+  assert.equal(posts[0]!.length, 6);
+});
+
+Deno.test("each connection receives what was sent to it, in order", async () => {
+  const send = fc.tuple(fc.subarray([0, 1, 2, 3], { minLength: 1 }), fc.constantFrom("a", "b", "c", "d"));
+  await fc.assert(fc.asyncProperty(fc.array(send, { maxLength: 30 }), async (sends) => {
+    const { posts, transports } = linked(4);
+    const expected: Message[][] = transports.map(() => []);
+    for (const [to, frame] of sends) {
+      for (const i of to) {
+        transports[i]!.send(frame);
+        expected[i]!.push(frame);
+      }
+    }
+    await Promise.resolve();
+    assert.deepEqual(sentBy(posts[0] ?? [], 4), expected);
+  }));
+});
+
+Deno.test("bytes that are part of a large buffer cross alone", async () => {
+  const { posts, transports: [transport] } = linked(1);
+  transport!.send(new Uint8Array(1_000_000).subarray(10, 20));
+  await Promise.resolve();
+  assert.equal((posts[0]![2] as Uint8Array).buffer.byteLength, 10);
+});
+
+Deno.test("what a worker has not confirmed counts as queued, and what it reports", async () => {
+  const { link, transports: [transport] } = linked(1);
+  const post = async (text: string) => {
+    transport!.send(text);
+    await Promise.resolve();
+  };
+  await post("12345");
+  assert.equal(transport!.buffered, 5);
+  await post("123");
+  assert.equal(transport!.buffered, 8);
+  link.confirm(1);
+  assert.equal(transport!.buffered, 3);
+  // Never more than two windows, although there is always an open post.
+  for (let i = 2; i < 100; i++) {
+    await post("1234567890");
+    link.confirm(i);
+    assert.ok(transport!.buffered <= 20, `${transport!.buffered}`);
+  }
+  link.confirm(100);
+  assert.equal(transport!.buffered, 0);
+  transport!.queued = 1_000;
+  assert.equal(transport!.buffered, 1_000);
+});

@@ -67,6 +67,7 @@ export const ours: readonly Contender[] = [
   { name: "protobuf", command: deno("plugboard.ts"), speaks: { fanout: protobuf } },
   { name: "json", command: deno("plugboard.ts"), speaks: { fanout: json } },
   { name: "no-log", command: [...deno("plugboard.ts"), "no-log"], speaks: { fanout: centrifuge } },
+  { name: "workers", command: [...deno("plugboard.ts"), "workers"], speaks: { fanout: centrifuge } },
   ...tinybaseContenders,
 ];
 
@@ -131,6 +132,7 @@ export const contenderNames = [
   "protobuf",
   "json",
   "no-log",
+  "workers",
   "bare relay",
   "plugboard relay",
   "plugboard store",

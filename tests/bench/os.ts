@@ -11,6 +11,12 @@ export function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * TICK_SECONDS;
 }
 
+/** Returns the CPU seconds of a process's main thread, which runs the JavaScript of the main program. */
+export function mainThreadSeconds(pid: number): number {
+  const [nanoseconds] = Deno.readTextFileSync(`/proc/${pid}/task/${pid}/schedstat`).split(" ");
+  return Number(nanoseconds) / 1e9;
+}
+
 /** Returns the CPU seconds of the whole machine. */
 export function machineCpuSeconds(): number {
   const [user, nice, system, , , irq, softirq] = Deno.readTextFileSync("/proc/stat").split("\n")[0]!

@@ -14,6 +14,7 @@ const YARDSTICKS = ["bare", "bun"] as const;
 const COLUMNS: readonly { title: string; figure: FigureName; show: (value: number) => string }[] = [
   { title: "per second", figure: "perSecond", show: (value) => Math.round(value).toLocaleString("en") },
   { title: "CPU µs each", figure: "cpuMicros", show: (value) => value.toFixed(value < 1 ? 3 : 2) },
+  { title: "main µs", figure: "mainMicros", show: (value) => value.toFixed(value < 1 ? 3 : 2) },
   { title: "p50 ms", figure: "p50", show: milliseconds },
   { title: "p99 ms", figure: "p99", show: milliseconds },
   { title: "p999 ms", figure: "p999", show: milliseconds },

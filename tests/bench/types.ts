@@ -33,6 +33,8 @@ export interface Figures {
   readonly perSecond?: number;
   /** The server's CPU time for each, in microseconds. */
   readonly cpuMicros?: number;
+  /** CPU time for each, in microseconds, of the thread that decides: the main thread of a server with workers. */
+  readonly mainMicros?: number;
   /** Latencies in microseconds. */
   readonly p50?: number;
   readonly p99?: number;

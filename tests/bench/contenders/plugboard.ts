@@ -1,6 +1,6 @@
 /**
- * Channels with presence and calls, over the centrifuge and json protocols; `no-log` disables history, and URLs of Redis
- * put channels and presence there.
+ * Channels with presence and calls, over the centrifuge and json protocols; `no-log` disables history, `workers` holds the
+ * sockets in two workers, and URLs of Redis put channels and presence there.
  */
 
 import { Server } from "../../../core/mod.ts";
@@ -11,6 +11,7 @@ import { centrifuge } from "../../../plugins/protocols/centrifuge.ts";
 import { json } from "../../../plugins/protocols/json.ts";
 import { redis } from "../../../plugins/redis.ts";
 import { rpc } from "../../../plugins/rpc.ts";
+import { workers } from "../../../plugins/workers.ts";
 import { announce } from "./announce.ts";
 
 const server = new Server({ port: 0, maxConnections: 1_000_000, maxConnectionsPerIp: 1_000_000 });
@@ -25,5 +26,6 @@ const people = server.use(presence({ channels: bus, ...(shared && { store: share
 const services = { channels: bus, presence: people, rpc: server.use(rpc()) };
 server.use(centrifuge(services));
 server.use(json(services));
+if (Deno.args.includes("workers")) server.use(workers({ count: 2 }));
 await server.start();
 announce(server.address.port);

@@ -1,6 +1,6 @@
 /** Loads a server in a closed loop and measures it. */
 
-import { cpuSeconds, machineCpuSeconds } from "../os.ts";
+import { cpuSeconds, machineCpuSeconds, mainThreadSeconds } from "../os.ts";
 import { StampedFrame } from "./frames.ts";
 import { Histogram } from "./histogram.ts";
 import { micros, type Swarm } from "./swarm.ts";
@@ -32,6 +32,8 @@ export interface DriveResult {
   /** Connections that closed. */
   readonly closed: number;
   readonly serverCpuSeconds: number;
+  /** The same for the server's main thread alone. */
+  readonly mainCpuSeconds: number;
   readonly loadCpuSeconds: number;
   /** CPU time of everything else on the machine. */
   readonly otherCpuSeconds: number;
@@ -93,6 +95,7 @@ export function drive(swarm: Swarm, options: DriveOptions): DriveResult {
     lost: stillMissing(),
     closed: swarm.closed,
     serverCpuSeconds: server,
+    mainCpuSeconds: after.main - before.main,
     loadCpuSeconds: load,
     otherCpuSeconds: Math.max(0, after.machine - before.machine - server - load),
     p50: p50!,
@@ -101,10 +104,11 @@ export function drive(swarm: Swarm, options: DriveOptions): DriveResult {
   };
 }
 
-function usage(pid: number): { at: number; server: number; load: number; machine: number } {
+function usage(pid: number): { at: number; server: number; main: number; load: number; machine: number } {
   return {
     at: performance.now() / 1000,
     server: cpuSeconds(pid),
+    main: mainThreadSeconds(pid),
     load: cpuSeconds(Deno.pid),
     machine: machineCpuSeconds(),
   };

@@ -1,6 +1,6 @@
 /** Connecting: what the server pays until a client is ready. */
 
-import { cpuSeconds, openFilesLimit } from "../os.ts";
+import { cpuSeconds, mainThreadSeconds, openFilesLimit } from "../os.ts";
 import { startServer } from "../server_process.ts";
 import type { Budget, Case, Contender, Measurement, Scenario, Tools } from "../types.ts";
 
@@ -16,13 +16,14 @@ async function measureConnect(contender: Contender, { load }: Tools, dialogue: s
   const count = Math.min(CONNECTIONS, openFilesLimit() - OTHER_FILES - FIRST_CONNECTIONS);
   await using server = await startServer(contender);
   await load.open(server.port, contender.speaks[dialogue]!, FIRST_CONNECTIONS);
-  const before = cpuSeconds(server.pid);
+  const [before, mainBefore] = [cpuSeconds(server.pid), mainThreadSeconds(server.pid)];
   const { seconds } = await load.open(server.port, contender.speaks[dialogue]!, count);
   const cpuMicros = (cpuSeconds(server.pid) - before) * 1e6 / count;
+  const mainMicros = (mainThreadSeconds(server.pid) - mainBefore) * 1e6 / count;
   const { closed } = await load.hold(0);
   await load.close();
   const notes = closed > 0 ? [`${closed} connections closed`] : [];
-  return { figures: { perSecond: count / seconds, cpuMicros }, notes };
+  return { figures: { perSecond: count / seconds, cpuMicros, mainMicros }, notes };
 }
 
 function connect(what: string, dialogue: string, budgets: readonly Budget[]): Case {
@@ -42,6 +43,8 @@ export const connectScenario: Scenario = {
     connect("open a WebSocket", "echo", [
       { contender: "kernel", against: "bare", figure: "cpuMicros", atMost: 1.25 },
     ]),
-    connect("connect and subscribe", "fanout", []),
+    connect("connect and subscribe", "fanout", [
+      { contender: "workers", against: "plugboard", figure: "mainMicros", atMost: 0.6 },
+    ]),
   ],
 };

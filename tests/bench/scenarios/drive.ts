@@ -40,6 +40,7 @@ export async function measureDrive(
     figures: {
       perSecond: delivered / result.seconds,
       cpuMicros: result.serverCpuSeconds * 1e6 / delivered,
+      mainMicros: result.mainCpuSeconds * 1e6 / delivered,
       p50,
       p99,
       p999,

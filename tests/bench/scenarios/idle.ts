@@ -43,6 +43,7 @@ export const idleScenario: Scenario = {
     budgets: [
       { contender: "kernel", against: "bare", figure: "kilobytes", atMost: 1.15 },
       { contender: "plugboard", against: "bare", figure: "kilobytes", atMost: 1.3 },
+      { contender: "workers", against: "plugboard", figure: "kilobytes", atMost: 1.4 },
     ],
     admits: ({ speaks }) => speaks["fanout"] !== undefined,
     run: measureIdle,

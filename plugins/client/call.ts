@@ -27,7 +27,7 @@ export class CallError extends Error {
 export async function call<Api, Name extends CallName<Api>>(
   client: Client<Api>,
   name: Name,
-  ...rest: ArgsOf<Api, Name>
+  ...rest: ArgsOf<NoInfer<Api>, Name>
 ): Promise<ResultOf<Api, Name>> {
   try {
     return (await client.rpc(name, rest[0] ?? null)).data;

@@ -37,7 +37,7 @@ const LOADING: LiveState<never> = Object.freeze({
 export function live<Api, Name extends QueryName<Api>>(
   client: Client<Api>,
   name: Name,
-  ...rest: ParamsOf<Api, Name>
+  ...rest: ParamsOf<NoInfer<Api>, Name>
 ): Store<LiveState<RowOf<Api, Name>>> {
   type State = LiveState<RowOf<Api, Name>>;
   // A parameter without a value is left out.

@@ -229,7 +229,7 @@ export interface LiveState<Row> {
 export declare function live<Api, Name extends QueryName<Api>>(
   client: Client<Api>,
   name: Name,
-  ...rest: ParamsOf<Api, Name>
+  ...rest: ParamsOf<NoInfer<Api>, Name>
 ): Store<LiveState<RowOf<Api, Name>>>;
 
 /** Options of {@linkcode channel}. */
@@ -308,5 +308,5 @@ export declare class CallError extends Error {
 export declare function call<Api, Name extends CallName<Api>>(
   client: Client<Api>,
   name: Name,
-  ...rest: ArgsOf<Api, Name>
+  ...rest: ArgsOf<NoInfer<Api>, Name>
 ): Promise<ResultOf<Api, Name>>;

@@ -23,7 +23,7 @@ import type {
 export declare function useLive<Api, Name extends QueryName<Api>>(
   client: Client<Api>,
   name: Name,
-  ...params: ParamsOf<Api, Name>
+  ...params: ParamsOf<NoInfer<Api>, Name>
 ): LiveState<RowOf<Api, Name>>;
 /**
  * Returns the publications of a channel, and the function that publishes.

@@ -42,7 +42,7 @@ import type {
 export function useLive<Api, Name extends QueryName<Api>>(
   client: Client<Api>,
   name: Name,
-  ...params: ParamsOf<Api, Name>
+  ...params: ParamsOf<NoInfer<Api>, Name>
 ): LiveState<RowOf<Api, Name>> {
   return useStore(client, live(client, name, ...params))[0];
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Centrifuge } from "centrifuge";
 import { closeCode } from "../../../core/mod.ts";
 import { call, channel, live, presence } from "../../../plugins/client/mod.ts";
 import { until } from "../../kit/mod.ts";
@@ -149,6 +150,18 @@ Deno.test("B23 a failed call has the number and the reason", async () => {
   });
   // @ts-expect-error -- the types refuse it too
   await assert.rejects(call(one.client, "missing"), { code: 104 });
+});
+
+Deno.test("B23 a client without a contract may use any names and values", async () => {
+  await using server = await serveApi();
+  await using one = connected(server.url);
+  const client: Centrifuge = one.client;
+  assert.equal(await call(client, "addOrder", { customer: "ada" }), 1);
+  assert.equal((await call(client, "now")).zone, "UTC");
+  await using all = follow(live(client, "orders", { status: "pending", customer: undefined }));
+  await all.until("the rows", ({ rows }) => rows[0]?.customer === "ada");
+  await using other = follow(live(client, "all"));
+  await other.until("the rows", ({ rows }) => rows.length === 1);
 });
 
 Deno.test("B23 a channel that the app has subscribed to by itself fails with the reason", async () => {

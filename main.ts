@@ -35,7 +35,7 @@ import { webhooks } from "./plugins/webhooks.ts";
 import { workers } from "./plugins/workers.ts";
 
 /** Plugs the server together. The options are described in `plugins/servers/configured/settings.ts`. */
-function plugboard({ settings }: Loaded): Server {
+function plugboard({ settings, lines }: Loaded): Server {
   const { adminPort, dataDir, otelDeno: otel, redisUrl: urls, plugins: given } = settings;
   const operators = { listener: adminPort === undefined ? "main" : "admin" };
   const options = wiringOptions(settings);
@@ -94,7 +94,16 @@ function plugboard({ settings }: Loaded): Server {
     : undefined;
 
   const allowTrace = access.allowRequest("admin", "trace");
-  const tracing = server.use(trace({ ...given.trace, channels: bus, otel, allow: allowTrace }), operators);
+  const tracing = server.use(
+    trace({
+      recordFile: `${dataDir}/recording.jsonl`,
+      ...given.trace,
+      channels: bus,
+      otel,
+      allow: allowTrace,
+    }),
+    operators,
+  );
   const numbers = server.use(stats({
     channels: bus,
     access,
@@ -122,7 +131,8 @@ function plugboard({ settings }: Loaded): Server {
     server.use(home({ demo: access.open && { store, queries, changes } }));
   });
   ifEnabled(given.http_api, (own) => {
-    const more = { queries, store, stats: numbers, log, schedule: later, webhooks: hooks };
+    const watched = { stats: numbers, log, trace: tracing, settings: lines };
+    const more = { queries, store, ...watched, schedule: later, webhooks: hooks };
     server.use(
       httpApi({ ...own, ...clients, ...more, ...cluster, backups: `${dataDir}/backups` }),
       operators,

@@ -31,15 +31,17 @@ import type { Channels, Cluster } from "./channels.ts";
 import { batchMethod, type CommandParts } from "./http_api/batch.ts";
 import { rpcMethods } from "./http_api/calling.ts";
 import { controlMethods } from "./http_api/control.ts";
+import { databaseMethods } from "./http_api/database.ts";
 import { inspectingMethods } from "./http_api/inspecting.ts";
 import { listingMethods } from "./http_api/listing.ts";
 import { answerQuestions } from "./http_api/nodes.ts";
 import { openApi } from "./http_api/openapi.ts";
-import { operatingMethods } from "./http_api/operating.ts";
 import { publishingMethods } from "./http_api/publishing.ts";
+import { queryMethods } from "./http_api/queries.ts";
 import { readingMethods } from "./http_api/reading.ts";
 import { addRoutes } from "./http_api/routes.ts";
 import { schedulingMethods } from "./http_api/scheduling.ts";
+import { signInMethods } from "./http_api/sign_in.ts";
 import { watchingMethods } from "./http_api/watching.ts";
 import { webhookMethods } from "./http_api/webhooks.ts";
 import { addPage } from "./http_api/page.ts";
@@ -53,6 +55,7 @@ import type { Schedule } from "./schedule.ts";
 import { localCluster } from "./shared/cluster.ts";
 import { Deadlines } from "./shared/deadlines.ts";
 import type { Stats } from "./stats.ts";
+import type { Trace } from "./trace.ts";
 import type { Webhooks } from "./webhooks.ts";
 
 /** Options of {@linkcode httpApi}. */
@@ -76,13 +79,17 @@ export interface HttpApiOptions {
   /** The methods that can be called. @default {none} */
   rpc?: Pick<Rpc, "call" | "methods">;
   /** The queries that can be run. @default {none} */
-  queries?: Pick<LiveQueries, "read">;
+  queries?: Pick<LiveQueries, "read" | "describe" | "instances" | "explain">;
   /** The database. @default {none} */
-  store?: Pick<Store, "all" | "table" | "backup">;
+  store?: Pick<Store, "all" | "table" | "backup" | "path" | "problem">;
   /** The statistics. @default {none} */
   stats?: Pick<Stats, "summary" | "figures" | "metrics" | "journal">;
   /** The latest warnings and errors. @default {not available} */
   log?: Pick<Logging, "recent">;
+  /** The flight recorder. @default {not available} */
+  trace?: Pick<Trace, "recorder">;
+  /** Returns the options in force, as lines without secrets. @default {not available} */
+  settings?: () => readonly string[];
   /** Publishes later. @default {not available} */
   schedule?: Schedule;
   /** Whose dead letters are listed and retried. @default {none} */
@@ -102,7 +109,7 @@ export interface HttpApiOptions {
 /** Serves the API. */
 export function httpApi(options: HttpApiOptions): Plugin {
   const { channels, access, presence, rpc, queries, store, stats, schedule, backups } = options;
-  const { webhooks, log } = options;
+  const { webhooks, log, trace, settings } = options;
   const { cluster = localCluster() } = options;
   const { path = "/api", maxBodyBytes = 1_048_576, readTimeoutMs = 30_000 } = options;
   const check = checkOptions("http_api");
@@ -129,8 +136,17 @@ export function httpApi(options: HttpApiOptions): Plugin {
     batchMethod(commands),
     ...schedulingMethods(schedule),
     ...webhookMethods(webhooks),
-    ...operatingMethods({ access, queries, store, backups, wallTime: () => clock().wallTime() }),
-    ...watchingMethods({ cluster, stats, log, problems: () => host?.problems ?? [] }),
+    ...signInMethods(access),
+    ...queryMethods({ queries, channels }),
+    ...databaseMethods({ store, backups, wallTime: () => clock().wallTime() }),
+    ...watchingMethods({
+      cluster,
+      stats,
+      log,
+      recorder: trace?.recorder,
+      settings,
+      problems: () => host?.problems ?? [],
+    }),
   ];
   for (const method of all) methods.set(method.name, method);
 

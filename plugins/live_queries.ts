@@ -21,15 +21,14 @@
  */
 
 import { stripTypeScriptTypes } from "node:module";
-import { checkOptions, type Connection, type Host, PlugboardError, type Plugin } from "../core/mod.ts";
+import { checkOptions, type Host, PlugboardError, type Plugin } from "../core/mod.ts";
 import type { Channels } from "./channels.ts";
 import { serverSqlChannel, serverSqlName } from "./live_queries/ad_hoc_sql.ts";
-import type { AnyQuery, QueryDefinition, QueryParams } from "./live_queries/definition.ts";
+import type { AnyQuery } from "./live_queries/definition.ts";
 import { checkDefinition } from "./live_queries/definition.ts";
 import { LiveQueryEngine } from "./live_queries/engine.ts";
 import liveRowsSource from "./shared/live_rows.ts" with { type: "text" };
 import { countersIn } from "./live_queries/counters.ts";
-import type { Row } from "./live_queries/result.ts";
 import {
   externalSource,
   isolatedSource,
@@ -37,17 +36,17 @@ import {
   noSource,
   storeSource,
 } from "./live_queries/source.ts";
+import { describeInstances, describeQueries, explain } from "./live_queries/report.ts";
 import { subscribing } from "./live_queries/subscribing.ts";
-import type { ParamTypes } from "./live_queries/params.ts";
-import type { Arguments, Params } from "./live_queries/values.ts";
+import type { LiveQueries } from "./live_queries/types.ts";
 import type { IsolatedReads } from "./persistence.ts";
-import { type Check, defineEach } from "./shared/contract.ts";
-import type { Identity } from "./shared/identity.ts";
+import { defineEach } from "./shared/contract.ts";
 import { LIVE, queryChannel } from "./shared/live_channels.ts";
 import liveChannelsSource from "./shared/live_channels.ts" with { type: "text" };
 import type { Metrics } from "./shared/metrics.ts";
 import { Payload } from "./shared/payload.ts";
 
+export type { Cause, Counts, InstanceInfo, QueryInfo } from "./live_queries/activity.ts";
 export {
   type AnyQuery,
   type CheckedParams,
@@ -60,6 +59,7 @@ export { type LiveMessage, type LiveRows, liveRows } from "./shared/live_rows.ts
 export type { ParamType, ParamTypes } from "./live_queries/params.ts";
 export type { Diff, Row, Snapshot } from "./live_queries/result.ts";
 export type { LiveStore } from "./live_queries/source.ts";
+export type * from "./live_queries/types.ts";
 export type { Arguments, Params, SqlValue } from "./live_queries/values.ts";
 export { sqlChannel, type SqlParams } from "./shared/live_channels.ts";
 
@@ -96,60 +96,6 @@ export interface LiveQueriesOptions {
   burstMs?: number;
   /** How long a query without subscribers is kept, so that clients that reconnect can recover. @default {30000} */
   lingerMs?: number;
-}
-
-/** A query that code of this process follows. */
-export interface Watch {
-  /** The snapshot, as clients get it. */
-  readonly snapshot: { readonly key: readonly string[] | null; readonly rows: readonly Row[] };
-  /** Stops following. */
-  stop(): void;
-}
-
-/** What live queries offer to other plugins and to the app. */
-export interface LiveQueries {
-  /** Throws a sentence if a query is wrong, without declaring it. Its SQL is checked once the server has started. */
-  check(name: string, definition: AnyQuery): void;
-  /** Declares a query. Throws a sentence if it is wrong. Returns the function that removes it. */
-  define<Given extends QueryParams = ParamTypes, RowCheck extends Check = Check>(
-    name: string,
-    definition: QueryDefinition<Given, RowCheck>,
-  ): () => void;
-  /** Declares queries by their names. Returns the function that removes them. */
-  defineAll(definitions: Readonly<Record<string, AnyQuery>>): () => void;
-  /** Follows a query: `listener` gets the diffs, `ended` the reason if the query ends. */
-  watch(
-    name: string,
-    params: Params,
-    listener: (diff: unknown) => void,
-    ended?: (reason: string) => void,
-  ): Watch;
-  /**
-   * Returns the rows of a query, as clients get them. Throws unless the identity may read it; without one, the server
-   * reads.
-   */
-  read(name: string, params: Params, identity?: Identity): Payload;
-  /**
-   * Subscribes a client to SQL of the server, with parameters by name, or as a list for `?` and `$1`.
-   * Resolves to an id for {@linkcode LiveQueries.unsubscribeFromQuery}.
-   */
-  subscribeToQuery(client: string, sql: string, params?: Arguments): Promise<string>;
-  /** Ends such a subscription; resolves to `false` if there was none. */
-  unsubscribeFromQuery(subscription: string): Promise<boolean>;
-  /**
-   * Passes in a query's result from a database that this server cannot read. The clients of `subscribeToQuery` get the
-   * changes. Without `params`, the result is that of all parameters. Returns the number of updated queries.
-   */
-  notifyQueryUpdate(sql: string, rows: readonly Row[], params?: Arguments): number;
-  /** Runs all woken queries now. When it returns, their diffs are sent. */
-  settle(): void;
-  /**
-   * Runs woken queries soon. Resolves when the diffs for a connection are sent: all pending ones, or those of one
-   * `commit`, which is `tx.commit` in the write. Expensive queries keep their pauses.
-   */
-  settled(conn?: Connection, commit?: object): Promise<void>;
-  /** The number of live queries with different parameters. */
-  readonly size: number;
 }
 
 /** Keeps the results of queries up to date. */
@@ -273,6 +219,9 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
         for (const instance of updated) running().setRows(instance, rows);
         return updated.length;
       },
+      describe: () => describeQueries(running()),
+      instances: (name, limit = 100) => describeInstances(running(), name, limit),
+      explain: (name) => explain(running(), store, name),
       settle: () => running().settle(),
       async settled(conn, commit) {
         const client = conn && channels.clientOf(conn.id);

@@ -37,12 +37,14 @@ import { PlainWriter } from "./shared/plain.ts";
 import { type Around, nested, recordCalls, traceCalls } from "./trace/calls.ts";
 import { type FileOptions, openFile } from "./trace/file.ts";
 import { channelEvents, followers, type FollowEvent, type FollowTarget } from "./trace/follow.ts";
+import { createRecorder, type Recorder } from "./trace/recorder.ts";
 import { createSpans } from "./trace/spans.ts";
 import { followStream, STREAM_HEADERS } from "./trace/stream.ts";
 
 export type { TraceRecord } from "./trace/calls.ts";
 export type { FileOptions } from "./trace/file.ts";
 export type { FollowEvent, FollowTarget } from "./trace/follow.ts";
+export type { Recorder, Recording } from "./trace/recorder.ts";
 
 /** Options of {@linkcode trace}. */
 export interface TraceOptions {
@@ -54,6 +56,10 @@ export interface TraceOptions {
   channels?: Pick<Channels, "extend" | "clientOf">;
   /** Returns whether a caller may follow clients and channels. @default {none may} */
   allow?: (request: Request, ip: string) => MaybePromise<boolean>;
+  /** The file of the flight recorder. @default {none: nothing can be recorded} */
+  recordFile?: string | undefined;
+  /** How much the flight recorder keeps. @default {16777216} 16 MiB */
+  maxRecordBytes?: number;
   /** The path of the stream. @default {"/api/trace"} */
   path?: string;
   /** Maximum number of followers. @default {16} */
@@ -73,15 +79,19 @@ export interface Trace {
   traced<Service extends object>(name: string, service: Service): Service;
   /** Calls back for each event of a client or channel. Returns a function that ends it. */
   follow(target: FollowTarget, listener: (event: FollowEvent) => void): () => void;
+  /** Keeps the latest traces on disk. */
+  readonly recorder: Recorder;
 }
 
 /** Records calls and follows clients and channels. */
 export function trace(options: TraceOptions = {}): Plugin<Trace> {
   const { output, otel = false, channels, allow = () => false, path = "/api/trace" } = options;
   const { maxFollowers = 16, maxChars = 1_000, secretNames = [] } = options;
+  const { recordFile, maxRecordBytes = 16_777_216 } = options;
   const check = checkOptions("trace");
   check.positiveInteger("maxFollowers", maxFollowers);
   check.positiveInteger("maxChars", maxChars);
+  check.positiveInteger("maxRecordBytes", maxRecordBytes);
   const file = typeof output === "object" ? { maxBytes: 2 ** 26, keep: 3, ...output } : undefined;
   if (file !== undefined) {
     check.filled("output.file", file.file);
@@ -103,6 +113,14 @@ export function trace(options: TraceOptions = {}): Plugin<Trace> {
     clock,
     watch: () => channels?.extend(channelEvents(following, channels, reading)) ?? (() => {}),
     failed: (error) => host?.log.error("a follower failed", { error }),
+  });
+
+  const recorder = createRecorder({
+    file: recordFile,
+    maxBytes: maxRecordBytes,
+    following,
+    clock,
+    failed: (error) => host?.log.error("cannot write the recording", { error }),
   });
 
   function write(line: string): void {
@@ -148,6 +166,15 @@ export function trace(options: TraceOptions = {}): Plugin<Trace> {
     return response;
   }
 
+  async function answerRecording(request: Request, ip: string): Promise<Response> {
+    if (!await mayFollow(request, ip)) {
+      return refusal(403, "permission_denied", "Only admins may read the recording");
+    }
+    if (recordFile === undefined) return refusal(404, "not_available", "There is no flight recorder");
+    const headers = { ...STREAM_HEADERS, "content-disposition": 'attachment; filename="recording.jsonl"' };
+    return new Response(request.method === "HEAD" ? null : recorder.read(), { headers });
+  }
+
   const endStreams = () => {
     for (const end of streams) end();
   };
@@ -157,6 +184,7 @@ export function trace(options: TraceOptions = {}): Plugin<Trace> {
     api: {
       traced: (name, service) => arounds.length === 0 ? service : traceCalls(name, service, nested(arounds)),
       follow: (target, listener) => following.add(target, listener),
+      recorder,
     },
     start(given) {
       host = given;
@@ -174,12 +202,14 @@ export function trace(options: TraceOptions = {}): Plugin<Trace> {
     drain: endStreams,
     stop() {
       endStreams();
+      recorder.stop();
       for (const end of release.splice(0)) end();
       sink?.close();
     },
     routes(app) {
       spans?.addRoutes(app);
       app.get(path, (c) => answer(c.req.raw, c.env.ip));
+      app.get(`${path}/recording`, (c) => answerRecording(c.req.raw, c.env.ip));
     },
     open(conn, { url }) {
       const detail = () => ({ protocol: conn.endpoint.name, ip: conn.ip, url: writer.text(url) });

@@ -17,10 +17,14 @@ import format from "./app/format.js" with { type: "text" };
 import json from "./app/json.js" with { type: "text" };
 import main from "./app/main.js" with { type: "text" };
 import overview from "./app/overview.js" with { type: "text" };
+import queries from "./app/queries.js" with { type: "text" };
+import queues from "./app/queues.js" with { type: "text" };
 import search from "./app/search.js" with { type: "text" };
 import send from "./app/send.js" with { type: "text" };
 import server from "./app/server.js" with { type: "text" };
+import settings from "./app/settings.js" with { type: "text" };
 import signIn from "./app/sign_in.js" with { type: "text" };
+import tables from "./app/tables.js" with { type: "text" };
 import tail from "./app/tail.js" with { type: "text" };
 import ui from "./app/ui.js" with { type: "text" };
 import verdict from "./app/verdict.js" with { type: "text" };
@@ -46,10 +50,14 @@ const APP = {
   json,
   main,
   overview,
+  queries,
+  queues,
   search,
   send,
   server,
+  settings,
   sign_in: signIn,
+  tables,
   tail,
   ui,
   verdict,

@@ -8,6 +8,7 @@ import { PlugboardError } from "../../core/mod.ts";
 import type { Cluster } from "../channels.ts";
 import type { Logging } from "../logging.ts";
 import type { Figures, Stats } from "../stats.ts";
+import type { Recorder } from "../trace.ts";
 import { json } from "./fields.ts";
 import { askNodes } from "./nodes.ts";
 import type { Schema } from "./schema.ts";
@@ -18,6 +19,9 @@ export interface WatchingParts {
   readonly cluster: Cluster;
   readonly stats: Pick<Stats, "summary" | "metrics"> | undefined;
   readonly log: Pick<Logging, "recent"> | undefined;
+  readonly recorder: Recorder | undefined;
+  /** The options in force, as lines without secrets. */
+  readonly settings: (() => readonly string[]) | undefined;
   /** Sentences about what is wrong at the moment. */
   problems(): readonly string[];
 }
@@ -27,11 +31,29 @@ const METRICS = "admin:metrics";
 const NUMBERS = { type: "array", items: { type: "number" } } as const satisfies Schema;
 const TEXTS = { type: "array", items: { type: "string" } } as const satisfies Schema;
 
+const TRACE = "admin:trace";
+
+const RECORDING = {
+  type: "object",
+  properties: {
+    running: { type: "boolean" },
+    until: { type: "integer", description: "When it ends by itself, in milliseconds since 1970" },
+    bytes: { type: "integer", description: "On disk" },
+    maxBytes: { type: "integer" },
+  },
+} as const satisfies Schema;
+
 /** Makes the methods. */
-export function watchingMethods({ cluster, stats, log, problems }: WatchingParts): Method[] {
+export function watchingMethods(
+  { cluster, stats, log, recorder, settings, problems }: WatchingParts,
+): Method[] {
   const available = () => {
     if (stats !== undefined) return stats;
     throw new PlugboardError("not_available", "There are no statistics");
+  };
+  const recording = () => {
+    if (recorder !== undefined) return recorder;
+    throw new PlugboardError("not_available", "There is no flight recorder");
   };
   /** Values of a counter with one label, those above zero, the largest first. */
   const counted = (name: string) =>
@@ -138,6 +160,61 @@ export function watchingMethods({ cluster, stats, log, problems }: WatchingParts
       run({ after = 0 }) {
         if (log === undefined) throw new PlugboardError("not_available", "The log is not kept");
         return JSON.stringify({ records: log.recent().filter(({ id }) => id > after) });
+      },
+    }),
+
+    own({
+      name: "settings",
+      summary: "Returns the options in force and where they come from, without secrets",
+      params: { type: "object", properties: {} },
+      result: { type: "object", properties: { settings: TEXTS } },
+      permission: "admin:settings",
+      run() {
+        if (settings === undefined) throw new PlugboardError("not_available", "The options are not known");
+        return JSON.stringify({ settings: settings() });
+      },
+    }),
+
+    own({
+      name: "recorder",
+      summary: "Tells what the flight recorder does. `GET /api/trace/recording` returns what it has recorded",
+      params: { type: "object", properties: {} },
+      result: RECORDING,
+      permission: TRACE,
+      run: () => JSON.stringify(recording().status()),
+    }),
+
+    own({
+      name: "recorder/start",
+      summary: "Records all events of this node on disk, within a bound; each message costs more meanwhile",
+      params: {
+        type: "object",
+        properties: {
+          seconds: {
+            type: "integer",
+            minimum: 1,
+            maximum: 86_400,
+            description: "For how long, by default 600",
+          },
+        },
+      },
+      result: RECORDING,
+      permission: TRACE,
+      run({ seconds = 600 }) {
+        recording().start(seconds * 1_000);
+        return JSON.stringify(recording().status());
+      },
+    }),
+
+    own({
+      name: "recorder/stop",
+      summary: "Ends the recording; what was recorded stays",
+      params: { type: "object", properties: {} },
+      result: RECORDING,
+      permission: TRACE,
+      run() {
+        recording().stop();
+        return JSON.stringify(recording().status());
       },
     }),
   ];

@@ -59,6 +59,16 @@ export class QueryCatalog {
     return query;
   }
 
+  /** Returns all queries. */
+  all(): Iterable<Query> {
+    return this.#queries.values();
+  }
+
+  /** Returns a query by its name. */
+  find(name: string): Query | undefined {
+    return this.#queries.get(name);
+  }
+
   /** Removes a declared query. */
   remove({ name }: Query): void {
     this.#queries.delete(name);

@@ -13,6 +13,7 @@ import { type Clock, type Log, type MaybePromise, messageOf, PlugboardError } fr
 import type { UnsubscribeCode } from "../channels.ts";
 import type { Changes, Watch } from "../persistence.ts";
 import type { Counter, Histogram } from "../shared/metrics.ts";
+import { causeOf } from "./activity.ts";
 import { LiveBroker } from "./broker.ts";
 import { isTimeout, QueryCatalog, type Request, tooSlow } from "./catalog.ts";
 import type { AnyQuery } from "./definition.ts";
@@ -127,11 +128,16 @@ export class LiveQueryEngine {
   }
 
   /** Wakes the instances that a commit can affect. */
-  committed({ tables, schema, outside, commit }: Changes): void {
+  committed(changes: Changes): void {
+    const { tables, schema, outside, commit } = changes;
     if (schema) this.#planAgain();
     const runs = new Map<Instance, Run>();
     const affected = schema || outside ? this.#instances.values() : this.#index.find(tables);
-    for (const instance of affected) runs.set(instance, this.#scheduler.wake(instance));
+    const cause = causeOf(changes, this.#options.clock.wallTime());
+    for (const instance of affected) {
+      runs.set(instance, this.#scheduler.wake(instance));
+      instance.woken(cause);
+    }
     if (runs.size === 0) return;
     this.#runsAfter.set(commit, runs);
     this.#options.metrics?.wakes.add(runs.size);
@@ -257,9 +263,7 @@ export class LiveQueryEngine {
   }
 
   #noteCost(instance: Instance, tookMs: number): void {
-    instance.tookMs = tookMs;
-    instance.hasRun = true;
-    instance.ranAt = this.#options.clock.monotonicTime();
+    instance.ran(tookMs, this.#options.clock.monotonicTime());
     this.#options.metrics?.runs.observe(tookMs / 1000);
   }
 

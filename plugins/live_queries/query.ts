@@ -1,5 +1,6 @@
 import type { Publication } from "../channels.ts";
 import { Payload } from "../shared/payload.ts";
+import { Activity, type Cause } from "./activity.ts";
 import type { AnyQuery } from "./definition.ts";
 import type { Plan } from "./plan.ts";
 import type { Result, Row } from "./result.ts";
@@ -14,6 +15,7 @@ export class Query {
   /** Whether the app declared it. An ad hoc query is removed with its last instance. */
   readonly declared: boolean;
   readonly instances = new Set<Instance>();
+  readonly activity = new Activity();
   /** The names of the parameters in a declared query's SQL. */
   paramNames: readonly string[] = [];
   /** Absent before the first use and after a schema change. */
@@ -73,6 +75,7 @@ export class Instance {
   /** How long the latest run took in milliseconds, and when it ended. */
   tookMs = 0;
   ranAt = 0;
+  readonly activity = new Activity();
   readonly #diffs: Publication[] = [];
   #diffChars = 0;
   #result: Result;
@@ -84,6 +87,21 @@ export class Instance {
     this.query = query;
     this.params = params;
     this.#result = result;
+  }
+
+  /** Notes that a write has woken it. */
+  woken(cause: Cause): void {
+    this.activity.woken(cause);
+    this.query.activity.woken(cause);
+  }
+
+  /** Notes a run. */
+  ran(tookMs: number, now: number): void {
+    this.tookMs = tookMs;
+    this.hasRun = true;
+    this.ranAt = now;
+    this.activity.ran(tookMs);
+    this.query.activity.ran(tookMs);
   }
 
   get offset(): number {
@@ -120,6 +138,8 @@ export class Instance {
     const json = this.#result.diff(result);
     if (json === undefined) return;
     this.#result = result;
+    this.activity.diffs++;
+    this.query.activity.diffs++;
     const publication = { offset: ++this.#offset, payload: Payload.fromValidJson(json), time: now };
     this.#keep(publication);
     return publication;

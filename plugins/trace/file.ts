@@ -67,6 +67,8 @@ export function openFile(
       if (chars >= FLUSH_CHARS) flush();
       else cancel ??= clock.after(FLUSH_MS, flush);
     },
+    /** Writes all pending lines. */
+    flush,
     /** Writes all pending lines and closes the file. */
     close(): void {
       flush();

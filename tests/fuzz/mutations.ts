@@ -144,6 +144,15 @@ const API: Readonly<Record<string, readonly string[]>> = {
   ],
   "journal": ['{"user":TEXT}', '{"client":TEXT}'],
   "methods": ["{}"],
+  "table": ['{"name":TEXT,"limit":VALUE,"after":[VALUE]}'],
+  "database": ["{}"],
+  "queries": ["{}"],
+  "queries/instances": ['{"name":TEXT,"limit":VALUE}'],
+  "queries/explain": ['{"name":TEXT}'],
+  "settings": ["{}"],
+  "recorder": ["{}"],
+  "recorder/start": ['{"seconds":VALUE}'],
+  "recorder/stop": ["{}"],
   "log": ['{"after":VALUE}'],
 };
 
@@ -162,6 +171,7 @@ export const ROUTES: readonly { path: string; bodies?: readonly string[] }[] = [
   { path: "/metrics" },
   { path: "/api/stats" },
   { path: "/api/trace?channel=TEXT" },
+  { path: "/api/trace/recording" },
   { path: "/hub/health" },
   {
     path: "/hub/api/send",

@@ -20,6 +20,7 @@ export async function world({ port = 0 }: { port?: number } = {}) {
   const server = await dashboardServer({
     apiKeys: [{ name: "ops", key: KEY, permissions: ["admin"] }],
     webhookUrl: "http://127.0.0.1:1/events",
+    recordFile: `${await Deno.makeTempDir()}/recording.jsonl`,
     port,
   });
   const { bus, store, queries, changes, methods, later } = server;

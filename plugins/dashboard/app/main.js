@@ -9,9 +9,13 @@ import { Client, User } from "./client.js";
 import { forget, start } from "./figures.js";
 import { Overview } from "./overview.js";
 import { key, signIn, signOut, state } from "./server.js";
+import { Queries, QueryView } from "./queries.js";
+import { Queues } from "./queues.js";
 import { Search, SearchBox } from "./search.js";
 import { Send } from "./send.js";
+import { Recorder, Settings } from "./settings.js";
 import { SignIn } from "./sign_in.js";
+import { Tables } from "./tables.js";
 import { Tail } from "./tail.js";
 import { html } from "./ui.js";
 import { Verdict } from "./verdict.js";
@@ -26,6 +30,12 @@ const VIEWS = [
   { name: "may", title: "Who may?", view: Verdict },
   { name: "tail", title: "Tail", view: Tail },
   { name: "send", title: "Send", view: Send },
+  { name: "queries", title: "Live queries", view: Queries },
+  { name: "query", title: "Live query", view: QueryView, hidden: true },
+  { name: "tables", title: "Tables", view: Tables },
+  { name: "queues", title: "Queues", view: Queues },
+  { name: "recorder", title: "Recorder", view: Recorder },
+  { name: "settings", title: "Settings", view: Settings },
 ];
 
 const STATES = {
@@ -44,6 +54,7 @@ function Frame() {
   const { view: View, title } = VIEWS.find((view) => view.name === name) ?? VIEWS[0];
   useEffect(start, []);
   useEffect(() => {
+    document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
     document.title = `${title} · Plugboard`;
   }, [title]);
   return html`

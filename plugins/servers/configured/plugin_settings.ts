@@ -89,7 +89,7 @@ export interface PluginSettings {
   /** The page at `/`. */
   home?: boolean;
   /** The server API. */
-  http_api?: boolean | Omit<HttpApiOptions, Service | "schedule" | "webhooks" | "backups">;
+  http_api?: boolean | Omit<HttpApiOptions, Service | "schedule" | "webhooks" | "backups" | "settings">;
   /** Messages of backends to users and sessions. */
   hub?: boolean | HubSettings;
   /** Channels for a plain WebSocket. */

@@ -22,6 +22,8 @@ import { SECRET } from "../auth/kit.ts";
 /** The key of an operator. */
 export const KEY = "o".repeat(32);
 
+const SETTINGS = ["port=8080 (default)", "jwtSecret=(hidden) (environment)", "logLevel=info (default)"];
+
 /** Options of {@linkcode dashboardServer}. */
 export interface DashboardServerOptions {
   /** Without keys, everyone on this machine may do everything. */
@@ -30,6 +32,8 @@ export interface DashboardServerOptions {
   /** The database. */
   path?: string;
   webhookUrl?: string;
+  /** The file of the flight recorder. */
+  recordFile?: string | undefined;
 }
 
 /** Starts a server with the page and all that it shows. */
@@ -72,13 +76,26 @@ export async function dashboardServer(options: DashboardServerOptions = {}) {
     store,
     metrics,
   }));
-  const tracing = server.use(trace({ channels: bus, allow: access.allowRequest("admin", "trace") }));
+  const tracing = server.use(trace({
+    channels: bus,
+    recordFile: options.recordFile,
+    allow: access.allowRequest("admin", "trace"),
+  }));
   const numbers = server.use(stats({ channels: bus, access, metrics }));
   const methods = server.use(rpc({ limits }));
   const queries = server.use(liveQueries({ store, channels: bus, metrics }));
   const changes = server.use(mutations({ store, rpc: methods, queries }));
   const clients = { channels: bus, presence: people, rpc: methods, access };
-  const more = { queries, store, stats: numbers, schedule: later, webhooks: hooks, log };
+  const more = {
+    queries,
+    store,
+    stats: numbers,
+    schedule: later,
+    webhooks: hooks,
+    log,
+    trace: tracing,
+    settings: () => SETTINGS,
+  };
   server.use(httpApi({ ...clients, ...more }));
   server.use(centrifuge({ ...clients, limits }));
   server.use(json({ ...clients, limits }));

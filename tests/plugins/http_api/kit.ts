@@ -12,6 +12,7 @@ import { type Rpc, rpc } from "../../../plugins/rpc.ts";
 import { schedule, type ScheduleOptions } from "../../../plugins/schedule.ts";
 import { stats } from "../../../plugins/stats.ts";
 import { started, type TestServer } from "../../kit/mod.ts";
+import { trace } from "../../../plugins/trace.ts";
 import { webhooks } from "../../../plugins/webhooks.ts";
 import { SECRET as HOOK_SECRET } from "../webhooks/kit.ts";
 import { SECRET, token } from "../auth/kit.ts";
@@ -73,6 +74,8 @@ export async function apiServer(options: ApiServerOptions = {}): Promise<ApiServ
   const numbers = server.use(
     stats({ channels: bus, access, allow: access.allowRequest("admin", "metrics") }),
   );
+  const recordFile = `${Deno.makeTempDirSync()}/recording.jsonl`;
+  const tracing = server.use(trace({ channels: bus, recordFile }));
   const methods = server.use(rpc({ keep: store.keyValues("rpc") }));
   const queries = server.use(liveQueries({ store, channels: bus }));
   const services = { channels: bus, presence: people, rpc: methods, access };
@@ -85,7 +88,16 @@ export async function apiServer(options: ApiServerOptions = {}): Promise<ApiServ
     events: ["cache_miss" as const],
   };
   const hooks = server.use(webhooks({ channels: bus, receivers: [receiver] }));
-  const more = { queries, store, stats: numbers, schedule: later, webhooks: hooks, log };
+  const more = {
+    queries,
+    store,
+    stats: numbers,
+    schedule: later,
+    webhooks: hooks,
+    log,
+    trace: tracing,
+    settings: () => ["port=0"],
+  };
   server.use(httpApi({ ...services, ...more, ...options.api }));
   server.use(centrifuge(services));
   const running = await started(server, options.clock);

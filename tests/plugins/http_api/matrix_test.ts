@@ -74,12 +74,14 @@ Deno.test("B09 every method accepts a right request with the key that may make i
     });
     server.methods.define("who", { run: () => "somebody" });
     server.queries.define("items", { sql: "SELECT 1 AS n" });
+    await server.store.exec("CREATE TABLE items (n)");
     for (const [method, { params, permission }] of Object.entries(KNOWN)) {
       for (const type of CONTENT_TYPES) {
         const headers = { "content-type": type };
         for (const { name, key, permissions } of keys) {
-          const { status, body } = await server.call(method, params, { ...headers, "x-api-key": key });
           const may = permission === undefined || permissions.includes(permission);
+          if (!may && type !== CONTENT_TYPES[0]) continue;
+          const { status, body } = await server.call(method, params, { ...headers, "x-api-key": key });
           const taken = method === "api_keys/add" && status === 400;
           const missing = ["api_keys/end", "connection", "schedule/cancel", "verdict"].includes(method) &&
             status === 404;

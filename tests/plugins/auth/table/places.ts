@@ -200,6 +200,7 @@ export const OTHER_OPERATIONS: readonly Operation[] = [
   route("GET /metrics", ["admin", "metrics"]),
   route("GET /api/stats", ["admin", "metrics"]),
   route("GET /api/trace", ["admin", "trace"], { path: "/api/trace?channel=news" }),
+  route("GET /api/trace/recording", ["admin", "trace"]),
   route("GET /health", "nothing"),
   route("GET /health/live", "nothing"),
   route("GET /health/ready", "nothing"),

@@ -1,0 +1,85 @@
+/**
+ * What live queries do, for operators: how often writes wake them, how long they take, and which write was the last.
+ *
+ * @module
+ */
+
+import type { Changes } from "../persistence.ts";
+import type { Arguments } from "./values.ts";
+
+/** A write that woke a query. */
+export interface Cause {
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  /** The changed tables with their numbers of rows; absent where the rows are not known. */
+  readonly tables: readonly { readonly table: string; readonly rows?: number }[];
+  /** Whether it changed the schema, or came from another process. */
+  readonly everything: boolean;
+}
+
+/** Counts of a query, or of one instance of it. */
+export class Activity {
+  /** How often a write woke it. */
+  wakes = 0;
+  /** How often it ran. */
+  runs = 0;
+  /** How often its result had changed. */
+  diffs = 0;
+  /** The time of all runs, and of the slowest. */
+  totalMs = 0;
+  slowestMs = 0;
+  /** The latest write that woke it. */
+  wokenBy: Cause | undefined;
+
+  woken(cause: Cause): void {
+    this.wakes++;
+    this.wokenBy = cause;
+  }
+
+  ran(tookMs: number): void {
+    this.runs++;
+    this.totalMs += tookMs;
+    this.slowestMs = Math.max(this.slowestMs, tookMs);
+  }
+}
+
+/** The counts alone. */
+export type Counts = Readonly<Omit<Activity, "woken" | "ran">>;
+
+/** What operators see of a query. */
+export interface QueryInfo extends Counts {
+  /** The name; for SQL that was not declared, the SQL is in it. */
+  readonly name: string;
+  /** The SQL. */
+  readonly sql: string;
+  /** Whether the app declared it. */
+  readonly declared: boolean;
+  /** The columns that it reads, by table; a write to others does not wake it. */
+  readonly reads: readonly { readonly table: string; readonly columns: readonly string[] }[];
+  /** The number of instances: different parameters. */
+  readonly instances: number;
+}
+
+/** What operators see of a query with certain parameters. */
+export interface InstanceInfo extends Counts {
+  /** Identifies it. */
+  readonly id: string;
+  /** The parameters. */
+  readonly params: Arguments;
+  /** The number of rows. */
+  readonly rows: number;
+  /** The characters of its whole result. */
+  readonly chars: number;
+  /** How long the latest run took. */
+  readonly tookMs: number;
+  /** The channels it publishes to. */
+  readonly channels: readonly string[];
+}
+
+/** Returns the cause of a wake. */
+export function causeOf({ tables, schema, outside }: Changes, time: number): Cause {
+  const changed = Array.from(tables.values(), ({ table, rows }) => {
+    return rows === undefined ? { table } : { table, rows: rows.length };
+  });
+  return { time, tables: changed, everything: schema || outside };
+}

@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { until } from "../../kit/mod.ts";
+import { testWith } from "../../kit/programs.ts";
+import { dashboardServer, KEY } from "../../plugins/dashboard/kit.ts";
+import { go, isAccessible, openBrowser } from "./kit.ts";
+
+const apiKeys = [{ name: "ops", key: KEY, permissions: ["admin"] }];
+
+testWith("chromium", "B14 live queries and tables follow the writes of the app", async (chromium) => {
+  await using server = await dashboardServer({ apiKeys });
+  await server.store.migrate("shop", [
+    "CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT, total REAL)",
+  ]);
+  server.queries.define("totals", {
+    sql: "SELECT customer, sum(total) AS total FROM orders GROUP BY customer",
+  });
+  const watch = server.queries.watch("totals", {}, () => {});
+  await using browser = await openBrowser(chromium);
+  const page = await browser.signedIn(`${server.url}/admin#/tables/orders`);
+  await page.getByText("The table is empty.").waitFor();
+  await page.getByText("live: changes appear at once").waitFor();
+  await server.store.run("INSERT INTO orders (customer, total) VALUES ('<b>Ada</b>', 12.5)");
+  await page.getByRole("cell", { name: "<b>Ada</b>" }).waitFor();
+  await isAccessible(page);
+
+  await go(page, "/queries");
+  const query = page.getByRole("region", { name: "Query totals" });
+  await query.getByText("orders (1 row)").waitFor();
+  await isAccessible(page);
+  await query.getByRole("link", { name: "totals" }).click();
+  await page.getByText("SCAN orders").waitFor();
+  await page.getByRole("region", { name: "Instances" }).getByRole("row").nth(1).waitFor();
+  await isAccessible(page);
+  await go(page, "/tables");
+  await page.getByRole("region", { name: "Migrations" }).getByRole("cell", { name: "shop" }).waitFor();
+  await isAccessible(page);
+  watch.stop();
+  assert.deepEqual(browser.complaints(), []);
+});
+
+testWith("chromium", "B14 queues, settings and the flight recorder", async (chromium) => {
+  const folder = await Deno.makeTempDir();
+  {
+    await using server = await dashboardServer({
+      apiKeys,
+      webhookUrl: "http://127.0.0.1:9/events",
+      recordFile: `${folder}/recording.jsonl`,
+    });
+    await server.later.publish("news", 1, { delay: 3_600_000, id: "hourly" });
+    await using browser = await openBrowser(chromium);
+    const page = await browser.signedIn(`${server.url}/admin#/queues`, {
+      viewport: { width: 400, height: 800 },
+    });
+    await page.getByRole("cell", { name: "hourly" }).waitFor();
+    await isAccessible(page);
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.getByRole("button", { name: "Really?" }).click();
+    await page.getByText("Nothing is due later.").waitFor();
+    assert.deepEqual(await server.later.list(), []);
+
+    await go(page, "/settings");
+    await page.getByText("jwtSecret=(hidden)").waitFor();
+    await isAccessible(page);
+
+    await go(page, "/recorder");
+    await page.getByRole("button", { name: "Start", exact: true }).click();
+    await page.getByRole("heading", { name: "Recording", exact: true }).waitFor();
+    await server.bus.publish("news", "recorded");
+    await until("bytes on disk", () => server.tracing.recorder.status().bytes > 0);
+    await isAccessible(page);
+    const downloading = page.waitForEvent("download");
+    await page.getByRole("button", { name: "Download" }).click();
+    const download = await downloading;
+    assert.match(download.suggestedFilename(), /^plugboard-.+\.jsonl$/);
+    assert.match(await Deno.readTextFile(await download.path()), /recorded/);
+    await page.getByRole("button", { name: "Stop" }).click();
+    await page.getByRole("heading", { name: "Not recording" }).waitFor();
+    assert.deepEqual(browser.complaints(), []);
+  }
+  await Deno.remove(folder, { recursive: true });
+});

@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { channels } from "../../../plugins/channels.ts";
+import { trace } from "../../../plugins/trace.ts";
+import { FakeClock, serve } from "../../kit/mod.ts";
+
+async function recorderServer(options: { maxRecordBytes?: number } = {}) {
+  const folder = await Deno.makeTempDir();
+  const clock = new FakeClock();
+  const bus = channels();
+  const recordFile = `${folder}/recording.jsonl`;
+  const tracing = trace({ channels: bus.api, recordFile, allow: (_, ip) => ip === "127.0.0.1", ...options });
+  const server = await serve({ clock }, bus, tracing);
+  const stop = server[Symbol.asyncDispose];
+  return Object.assign(server, {
+    bus: bus.api,
+    clock,
+    recorder: tracing.api.recorder,
+    read: () => new Response(tracing.api.recorder.read()).text(),
+    async [Symbol.asyncDispose]() {
+      await stop();
+      await Deno.remove(folder, { recursive: true });
+    },
+  });
+}
+
+Deno.test("B14 the flight recorder keeps what happened, without secrets, and ends by itself", async () => {
+  await using server = await recorderServer();
+  await server.bus.publish("before", 1);
+  assert.equal(server.recorder.status().bytes, 0);
+  server.recorder.start(60_000);
+  await server.bus.publish("chat", { text: "hello", url: "https://x.example/?token=abcdefghijkl" });
+  const text = await server.read();
+  const events = text.trim().split("\n").map((line) => JSON.parse(line));
+  assert.deepEqual(events.map(({ event }) => event), ["publish", "published"]);
+  assert.ok(text.includes("hello") && !text.includes("abcdefghijkl"), text);
+  server.clock.advance(60_000);
+  assert.equal(server.recorder.status().running, false);
+  await server.bus.publish("after", 1);
+  assert.ok(!(await server.read()).includes("after"));
+  const response = await server.fetch("/api/trace/recording");
+  assert.equal(response.headers.get("content-disposition"), 'attachment; filename="recording.jsonl"');
+  assert.equal(await response.text(), text);
+});
+
+Deno.test("B14 a recording is bounded: the oldest events are dropped", async () => {
+  await using server = await recorderServer({ maxRecordBytes: 40_000 });
+  server.recorder.start(60_000);
+  for (let i = 0; i < 1_000; i++) {
+    await server.bus.publish("load", { i, text: "x".repeat(100) });
+    server.clock.advance(i % 20 === 0 ? 100 : 0); // writes
+  }
+  const text = await server.read();
+  assert.ok(text.length < 50_000, String(text.length));
+  assert.ok(text.includes('\\"i\\":999') && !text.includes('\\"i\\":1,'), "the latest are kept");
+  for (const line of text.trim().split("\n")) JSON.parse(line);
+  server.recorder.stop();
+  server.recorder.stop();
+});

@@ -17,18 +17,13 @@ export interface Cause {
   readonly everything: boolean;
 }
 
-/** Counts of a query, or of one instance of it. */
-export class Activity {
-  /** How often a write woke it. */
+/** Counts what happens. */
+export class Activity implements Counts {
   wakes = 0;
-  /** How often it ran. */
   runs = 0;
-  /** How often its result had changed. */
   diffs = 0;
-  /** The time of all runs, and of the slowest. */
   totalMs = 0;
   slowestMs = 0;
-  /** The latest write that woke it. */
   wokenBy: Cause | undefined;
 
   woken(cause: Cause): void {
@@ -43,8 +38,21 @@ export class Activity {
   }
 }
 
-/** The counts alone. */
-export type Counts = Readonly<Omit<Activity, "woken" | "ran">>;
+/** Counts of a query, or of one instance of it, as operators see them. */
+export interface Counts {
+  /** How often a write woke it. */
+  readonly wakes: number;
+  /** How often it ran. */
+  readonly runs: number;
+  /** How often its result had changed. */
+  readonly diffs: number;
+  /** The time of all runs, in milliseconds. */
+  readonly totalMs: number;
+  /** The time of the slowest run. */
+  readonly slowestMs: number;
+  /** The latest write that woke it; absent if none has. */
+  readonly wokenBy: Cause | undefined;
+}
 
 /** What operators see of a query. */
 export interface QueryInfo extends Counts {

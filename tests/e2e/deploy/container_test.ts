@@ -75,7 +75,13 @@ Deno.test("B15 the server's image is complete, does not run as root, and stores 
 });
 
 Deno.test("H13 the compose files allow writes to volumes only and wait for the drain", () => {
-  for (const [path, secret] of [["compose.yaml", "JWT_SECRET"], ["hub/compose.yaml", "HUB_API_KEY"]]) {
+  for (
+    const [path, secret] of [
+      ["compose.yaml", "JWT_SECRET"],
+      ["compose.cluster.yaml", "JWT_SECRET"],
+      ["hub/compose.yaml", "HUB_API_KEY"],
+    ]
+  ) {
     const text = Deno.readTextFileSync(new URL(`examples/deploy/${path}`, root));
     for (
       const line of [

@@ -40,16 +40,19 @@ export function startNginx(program: string, upstream: number, more: Changes = []
   }));
 }
 
-/** Starts Caddy with the example's configuration. */
-export function startCaddy(program: string, upstream: number): Promise<RunningProxy> {
-  return start("Caddyfile", ({ port, folder }) => ({
+/** Starts Caddy with the example's configuration, or with that for several nodes. */
+export function startCaddy(program: string, upstream: number | readonly number[]): Promise<RunningProxy> {
+  const [example, from] = typeof upstream === "number"
+    ? ["Caddyfile", "127.0.0.1:8080"]
+    : ["Caddyfile.cluster", "node1:8080 node2:8080 node3:8080"];
+  return start(example, ({ port, folder }) => ({
     changes: [
       [
         "realtime.example.com {",
         `{\nadmin off\nauto_https off\n}\nhttps://localhost:${port} {\nbind 127.0.0.1\n` +
         `tls ${folder}/cert.pem ${folder}/key.pem`,
       ],
-      ["127.0.0.1:8080", `127.0.0.1:${upstream}`],
+      [from, [upstream].flat().map((each) => `127.0.0.1:${each}`).join(" ")],
     ],
     command: (file) =>
       new Deno.Command(program, {

@@ -68,6 +68,7 @@ export const ours: readonly Contender[] = [
   { name: "json", command: deno("plugboard.ts"), speaks: { fanout: json } },
   { name: "no-log", command: [...deno("plugboard.ts"), "no-log"], speaks: { fanout: centrifuge } },
   { name: "workers", command: [...deno("plugboard.ts"), "workers"], speaks: { fanout: centrifuge } },
+  { name: "durable", command: [...deno("plugboard.ts"), "durable"], speaks: { fanout: centrifuge } },
   ...tinybaseContenders,
 ];
 
@@ -133,6 +134,7 @@ export const contenderNames = [
   "json",
   "no-log",
   "workers",
+  "durable",
   "bare relay",
   "plugboard relay",
   "plugboard store",

@@ -12,6 +12,7 @@ import { httpApiScenario } from "./scenarios/http_api.ts";
 import { hubScenario } from "./scenarios/hub.ts";
 import { idleScenario } from "./scenarios/idle.ts";
 import { liveQueriesScenario } from "./scenarios/live_queries.ts";
+import { recoverScenario } from "./scenarios/recover.ts";
 import { sqlEventsScenario } from "./scenarios/sql_events.ts";
 import { tinybaseScenario } from "./scenarios/tinybase.ts";
 import { traceScenario } from "./scenarios/trace.ts";
@@ -24,6 +25,7 @@ export const scenarios: readonly Scenario[] = [
   echoScenario,
   fanoutScenario,
   connectScenario,
+  recoverScenario,
   deltasScenario,
   idleScenario,
   authScenario,

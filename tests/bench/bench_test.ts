@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { eachStamp, StampedFrame } from "./load/frames.ts";
 import { Histogram } from "./load/histogram.ts";
-import { layOut, reportCase, type Series } from "./report.ts";
+import { reportCase, type Series, tableOf } from "./report.ts";
+import { parseResults, withSection } from "./results.ts";
 import type { Case, Figures } from "./types.ts";
 
 function stampsIn(bytes: Uint8Array): [number, number][] {
@@ -76,11 +77,27 @@ Deno.test("a note is shown once, with its contenders and the number of rounds", 
   assert.deepEqual(remarks, ["a case: busy (bare 1 of 2, kernel 2 of 2)"]);
 });
 
-Deno.test("columns fit their cells, without headings", () => {
+Deno.test("a scenario has one table, without empty columns, with the last results beside the new ones", () => {
+  const table = (cpuMicros: number, last: string) => {
+    const bare = series("bare", { cpuMicros: 4 });
+    const report = reportCase(caseWith(), [bare, series("kernel", { cpuMicros })]);
+    return tableOf([{ name: "a case", report }, { name: "another", report }], parseResults(last));
+  };
+  const first = table(6, "");
   assert.equal(
-    layOut([["name", "value", ""], ["a heading"], ["x", "1", "ok"]]),
-    "name  value\n\na heading\nx         1  ok",
+    first,
+    [
+      "| case    | contender | CPU µs each | × bare |",
+      "| ------- | --------- | ----------: | -----: |",
+      "| a case  | bare      |        4.00 |   1.00 |",
+      "|         | kernel    |        6.00 |   1.50 |",
+      "| another | bare      |        4.00 |   1.00 |",
+      "|         | kernel    |        6.00 |   1.50 |",
+    ].join("\n"),
   );
+  const saved = withSection(withSection("# Results\n", "one", first), "two", "x");
+  assert.match(table(5, saved).split("\n")[3]!, /kernel +\| +5.00 \| +1.25 \| 6.00 \(1.50 × bare\) \|$/);
+  assert.equal(withSection(saved, "one", "y"), "# Results\n\n## one\n\ny\n\n## two\n\nx\n");
 });
 
 Deno.test({
@@ -94,8 +111,8 @@ Deno.test({
     assert.equal(code, 0);
     const lines = new TextDecoder().decode(stdout).split("\n");
     for (const contender of ["bare", "kernel"]) {
-      const row = lines.find((line) => line.startsWith(`${contender} `)) ?? "";
-      const [, perSecond] = row.split(/\s+/);
+      const row = lines.find((line) => line.includes(`| ${contender} `)) ?? "";
+      const [, , , perSecond] = row.split("|").map((cell) => cell.trim());
       assert.ok(
         Number(perSecond?.replaceAll(",", "")) > 0,
         `no figures for ${contender} in:\n${lines.join("\n")}`,

@@ -1,5 +1,5 @@
 /**
- * The bench: measures every budget against bare Deno and other servers, in one table.
+ * The bench: measures every budget against bare Deno and other servers, in one table for each scenario.
  *
  * ```sh
  * deno task bench                                         # everything, about 15 minutes
@@ -15,7 +15,8 @@
 import { parseArgs } from "node:util";
 import { asIn, centrifugo, contenderNames, others, ours } from "./contenders.ts";
 import { Load } from "./load/mod.ts";
-import { layOut, reportCase, type Series, titles } from "./report.ts";
+import { type CaseReport, reportCase, type Series, tableOf } from "./report.ts";
+import { parseResults, readResults, withSection, writeResults } from "./results.ts";
 import { installRivals, type Rivals } from "./rivals.ts";
 import { scenarios } from "./scenarios.ts";
 import type { Case, Contender, Measurement, Tools } from "./types.ts";
@@ -28,6 +29,9 @@ const HELP = `deno task bench [options]
   --runs n           number of rounds; the table shows medians (5)
   --before folder    another checkout, measured beside this one
   --strict           exit with 1 if a budget is missed
+  --save             write the tables to tests/bench/RESULTS.md
+
+Each table shows what stood in RESULTS.md before. CENTRIFUGO=path of its executable measures Centrifugo, too.
 `;
 
 const print = (text: string) => void Deno.stdout.writeSync(new TextEncoder().encode(text));
@@ -46,6 +50,7 @@ function readArguments() {
       seconds: { type: "string", default: "1" },
       runs: { type: "string", default: "5" },
       strict: { type: "boolean", default: false },
+      save: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
@@ -132,8 +137,17 @@ async function measure(one: Case, contender: Contender, tools: Tools): Promise<M
   }
 }
 
+/** Describes what the figures depend on. */
+function machine(): string {
+  const [load] = Deno.loadavg();
+  const cores = navigator.hardwareConcurrency;
+  return `${new Date().toISOString().slice(0, 10)}, Deno ${Deno.version.deno}, ${cores} cores, load ${
+    load!.toFixed(1)
+  }`;
+}
+
 async function main(): Promise<number> {
-  const { only, contenders: names, before, seconds, runs, strict, help } = readArguments();
+  const { only, contenders: names, before, seconds, runs, strict, save, help } = readArguments();
   if (help) {
     print(HELP);
     return 0;
@@ -142,18 +156,23 @@ async function main(): Promise<number> {
   await using scope = new AsyncDisposableStack();
   const contenders = [...await gather(names, scope), ...before === undefined ? [] : asIn(before, names)];
   const load = scope.use(new Load());
-  const rows: (readonly string[])[] = [titles];
-  const remarks: string[] = [];
+  let text = readResults();
+  const last = parseResults(text);
   let missed = false;
-  for (const one of scenarios.filter(({ name }) => only.includes(name)).flatMap(({ cases }) => cases)) {
-    const series = await runCase(one, contenders, { load, seconds }, runs);
-    if (series.length === 0) continue;
-    const report = reportCase(one, series);
-    rows.push([one.name], ...report.rows);
-    remarks.push(...report.remarks);
-    missed ||= report.missed;
+  for (const { name, cases } of scenarios.filter(({ name }) => only.includes(name))) {
+    const reports: { name: string; report: CaseReport }[] = [];
+    for (const one of cases) {
+      const series = await runCase(one, contenders, { load, seconds }, runs);
+      if (series.length > 0) reports.push({ name: one.name, report: reportCase(one, series) });
+    }
+    if (reports.length === 0) continue;
+    const remarks = reports.flatMap(({ report }) => report.remarks.map((remark) => `- ${remark}\n`)).join("");
+    const section = `${runs} rounds, ${machine()}\n\n${tableOf(reports, last)}\n${remarks && `\n${remarks}`}`;
+    print(`\n## ${name}\n\n${section}`);
+    missed ||= reports.some(({ report }) => report.missed);
+    text = withSection(text, name, section.trimEnd());
+    if (save) writeResults(text);
   }
-  print(`\n${layOut(rows)}\n\n${remarks.map((remark) => `! ${remark}\n`).join("")}`);
   return missed && strict ? 1 : 0;
 }
 

@@ -1,5 +1,6 @@
 /** Creates the table from the measurements. */
 
+import { keyOf, type Results } from "./results.ts";
 import type { Budget, Case, FigureName, Figures, Measurement } from "./types.ts";
 
 /** A contender's measurements of one case, one per round. */
@@ -9,7 +10,10 @@ export interface Series {
 }
 
 /** The contenders that ratios refer to. */
-const YARDSTICKS = ["bare", "bun"] as const;
+const YARDSTICKS = ["bare", "bun", "centrifugo"] as const;
+
+/** The title of the column with the last results. */
+const LAST = "last time";
 
 const COLUMNS: readonly { title: string; figure: FigureName; show: (value: number) => string }[] = [
   { title: "per second", figure: "perSecond", show: (value) => Math.round(value).toLocaleString("en") },
@@ -60,18 +64,26 @@ export function reportCase({ name, figure, budgets }: Case, all: readonly Series
   return { rows, remarks: remarksOn(all).map((remark) => `${name}: ${remark}`), missed };
 }
 
-/** Formats a table. A row with one cell is a heading. */
-export function layOut(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, column) =>
-    Math.max(...rows.filter((row) => row.length > 1).map((row) => row[column]!.length))
+/** Returns the table of a scenario in Markdown: the rows of its cases, without empty columns, and the last results. */
+export function tableOf(cases: readonly { name: string; report: CaseReport }[], last: Results): string {
+  const rows = cases.flatMap(({ name, report }) =>
+    report.rows.map((row, i) => [i === 0 ? name : "", ...row, last.get(keyOf(name, row[0]!)) ?? ""])
   );
+  const all = [["case", ...titles, LAST], ...rows];
+  const used = all[0]!.map((_, column) => rows.some((row) => row[column] !== ""));
+  return layOut(all.map((row) => row.filter((_, column) => used[column])));
+}
+
+/** The first two columns and the last two are texts. */
+function layOut([head, ...rows]: readonly (readonly string[])[]): string {
+  const widths = head!.map((_, i) => Math.max(3, ...[head!, ...rows].map((row) => row[i]!.length)));
+  const isText = head!.map((title) => ["case", "contender", "budget", LAST].includes(title));
   const line = (row: readonly string[]) => {
-    if (row.length === 1) return `\n${row[0]}`;
-    const last = row.length - 1;
-    return row.map((cell, i) => i === 0 || i === last ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))
-      .join("  ").trimEnd();
+    const cells = row.map((cell, i) => isText[i] ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!));
+    return `| ${cells.join(" | ")} |`;
   };
-  return rows.map(line).join("\n");
+  const rule = widths.map((width, i) => isText[i] ? "-".repeat(width) : "-".repeat(width - 1) + ":");
+  return [line(head!), line(rule), ...rows.map(line)].join("\n");
 }
 
 function judge({ contender, against, figure, atMost, atLeast }: Budget, all: readonly Series[]): string {

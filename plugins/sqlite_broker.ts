@@ -30,6 +30,7 @@ import type {
 } from "./channels.ts";
 import type { Migration, Store, Transaction } from "./persistence.ts";
 import { Payload } from "./shared/payload.ts";
+import { findLog, LogEnds, settleLog } from "./sqlite_broker/log_ends.ts";
 import { type Sweep, sweep } from "./sqlite_broker/sweep.ts";
 import { append, appendOnce, type Stored } from "./sqlite_broker/writes.ts";
 
@@ -73,13 +74,12 @@ const MIGRATIONS: readonly Migration[] = [
 `,
   "ALTER TABLE channel_publications ADD COLUMN bytes BLOB",
   "ALTER TABLE channel_logs ADD COLUMN version INTEGER; ALTER TABLE channel_logs ADD COLUMN version_epoch TEXT",
+  // Nothing changes but the meaning: `top` may lag behind. Programs that do not know that must not use the file.
+  "UPDATE channel_logs SET top = top WHERE false",
 ];
 
-interface LogRow {
-  readonly id: number;
-  readonly epoch: string;
-  readonly top: number;
-}
+/** Several brokers may share a database. */
+const endsOf = new WeakMap<object, LogEnds>();
 
 interface PublicationRow {
   readonly offset: number;
@@ -97,6 +97,7 @@ export function sqliteBroker(options: SqliteBrokerOptions): Broker {
   check.positiveInteger("forgetAfterMs", forgetAfterMs);
   check.positiveInteger("maxKeys", maxKeys);
   const keys = store.keyValues<Stored>("channel_keys", { maxEntries: maxKeys });
+  const ends = endsOf.getOrInsertComputed(store, () => new LogEnds());
   let events: BrokerEvents | undefined;
   let clock: Clock = systemClock;
   let migrated = false;
@@ -125,7 +126,7 @@ export function sqliteBroker(options: SqliteBrokerOptions): Broker {
   }
 
   function history(channel: string, query: HistoryQuery, keep: Retention): History {
-    const log = store.get<LogRow>("SELECT id, epoch, top FROM channel_logs WHERE channel = ?", [channel]);
+    const log = findLog(store, channel);
     if (log === undefined) {
       const { epoch } = store.get<{ epoch: string }>("SELECT epoch FROM channel_epoch")!;
       return { publications: [], top: { offset: 0, epoch } };
@@ -163,7 +164,7 @@ export function sqliteBroker(options: SqliteBrokerOptions): Broker {
         const report = onError ?? host.log.warn;
         report(`Old publications were not removed: ${messageOf(error)}`);
       };
-      sweeping = sweep({ store, clock, forgetAfterMs, failed });
+      sweeping = sweep({ store, ends, clock, forgetAfterMs, failed });
     },
     async stop() {
       await sweeping?.end();
@@ -171,10 +172,10 @@ export function sqliteBroker(options: SqliteBrokerOptions): Broker {
     publish(channel, draft, how) {
       const { keep } = how;
       if (how.repeatable !== undefined || how.version !== undefined) {
-        return publish(channel, draft, (tx, time) => appendOnce(tx, keys, channel, draft, how, time));
+        return publish(channel, draft, (tx, time) => appendOnce(tx, ends, keys, channel, draft, how, time));
       }
       if (keep !== undefined) {
-        return publish(channel, draft, (tx, time) => append(tx, channel, draft, keep, time));
+        return publish(channel, draft, (tx, time) => append(tx, ends, channel, draft, keep, time));
       }
       const publication = { ...draft, offset: 0, time: clock.wallTime() };
       return { offset: 0, epoch: "", receivers: events?.publication(channel, publication, "") ?? 0 };
@@ -188,10 +189,10 @@ export function sqliteBroker(options: SqliteBrokerOptions): Broker {
     async removeHistory(channel) {
       if (!migrated) await migrate();
       await store.write((tx) => {
-        tx.run(
-          "DELETE FROM channel_publications WHERE log = (SELECT id FROM channel_logs WHERE channel = ?)",
-          [channel],
-        );
+        const log = findLog(tx, channel);
+        if (log === undefined) return;
+        settleLog(tx, log.id);
+        tx.run("DELETE FROM channel_publications WHERE log = ?", [log.id]);
       });
     },
   };

@@ -191,7 +191,7 @@ export function changeFeed({ native, log, outdated }: ChangeFeedParts): ChangeFe
 type ReturningArrays = StatementSync & { setReturnArrays(enabled: boolean): void };
 
 /** Returns a function that reads one number. It runs before every transaction, so it makes no object for each row. */
-function numberReader(native: DatabaseSync, sql: string): () => number {
+export function numberReader(native: DatabaseSync, sql: string): () => number {
   const statement = native.prepare(sql) as ReturningArrays;
   statement.setReturnArrays(true);
   return () => (statement.get() as unknown as [number])[0];

@@ -12,6 +12,13 @@ export interface TransactionParts {
   readonly sql: Readonly<Record<"save" | "release" | "undo", { run(): unknown }>>;
   /** Whether the current transaction changed the schema, even if that was undone. */
   definedSchema: boolean;
+  /** Called when what was noted outside of the database may be wrong. */
+  readonly invalid: Set<() => void>;
+}
+
+/** Calls all of them. */
+export function invalidate({ invalid }: Pick<TransactionParts, "invalid">): void {
+  for (const forget of invalid) forget();
 }
 
 /** The part of a transaction that one write uses. With `saving`, it sets a savepoint before its first change. */
@@ -66,6 +73,13 @@ export class Handle implements Transaction {
     }
   }
 
+  onInvalid(forget: () => void): void {
+    const { invalid } = this.#parts;
+    if (invalid.has(forget)) return;
+    invalid.add(forget);
+    forget(); // What it has noted was of another file, or of this file before it was opened again.
+  }
+
   /** Keeps what it wrote, if the transaction commits. */
   keep(): void {
     this.#check();
@@ -83,6 +97,7 @@ export class Handle implements Transaction {
     sql.undo.run();
     sql.release.run();
     if (definedSchema) feed.defined();
+    invalidate(this.#parts);
   }
 
   #get(sql: string): Statement {

@@ -6,11 +6,11 @@
 
 import type { DatabaseSync } from "node:sqlite";
 import { PlugboardError } from "../../core/mod.ts";
-import type { ChangeFeed } from "./change_feed.ts";
+import { type ChangeFeed, numberReader } from "./change_feed.ts";
 import { failure, translated } from "./failures.ts";
 import type { Transaction } from "./sql_types.ts";
 import type { Statements } from "./statements.ts";
-import { Handle, synchronous, type TransactionParts } from "./transaction.ts";
+import { Handle, invalidate, synchronous, type TransactionParts } from "./transaction.ts";
 
 /** A write that waits for its transaction. */
 export interface Job {
@@ -58,13 +58,23 @@ export function transactions(native: DatabaseSync, statements: Statements, feed:
     release: native.prepare("RELEASE plugboard"),
     undo: native.prepare("ROLLBACK TO plugboard"),
   };
-  const parts: TransactionParts = { native, statements, feed, sql, definedSchema: false };
+  const parts: TransactionParts = { native, statements, feed, sql, definedSchema: false, invalid: new Set() };
+  const dataVersion = numberReader(native, "PRAGMA data_version");
+  let version = -1;
   let groupsWithSavepoints = 0;
 
   function rollback(): void {
     // After some failures, such as a full disk, SQLite has rolled back already.
     if (native.isTransaction) sql.rollback.run();
     feed.discard();
+    invalidate(parts);
+  }
+
+  /** Another process has written since the last transaction, or this is the first. */
+  function checkOutside(): void {
+    const current = dataVersion();
+    if (current !== version) invalidate(parts);
+    version = current;
   }
 
   /** Lets the successful jobs run again, each in a transaction of its own. */
@@ -121,6 +131,7 @@ export function transactions(native: DatabaseSync, statements: Statements, feed:
       if (native.isTransaction) rollback(); // an earlier one whose end failed
       translated(() => sql.begin.run());
       feed.begun();
+      if (parts.invalid.size > 0) checkOutside();
       parts.definedSchema = false;
       const deadline = performance.now() + maxMs;
       const alone = jobs.length === 1 || jobs[0]!.alone;

@@ -6,10 +6,12 @@
 
 import type { Clock } from "../../core/mod.ts";
 import type { Store, Transaction } from "../persistence.ts";
+import { type LogEnds, settleLog } from "./log_ends.ts";
 
 /** What {@linkcode sweep} works with. */
 export interface SweepParts {
   readonly store: Pick<Store, "all" | "write">;
+  readonly ends: LogEnds;
   readonly clock: Clock;
   /** How long a log without publications is kept after the last one. */
   readonly forgetAfterMs: number;
@@ -29,8 +31,9 @@ const SWEEP_LOGS = 250;
 
 /** Selects the next logs, each with its oldest publication and the last one to remove. */
 const CHECK = `
-  SELECT id, used_at AS usedAt, oldest, max(top - size, ifnull(alive - 1, top)) AS cut FROM (
-    SELECT id, top, size, used_at,
+  SELECT id, used_at AS usedAt, oldest, max(latest - size, ifnull(alive - 1, latest)) AS cut FROM (
+    SELECT id, size, used_at,
+      max(top, ifnull((SELECT max(offset) FROM channel_publications WHERE log = id), 0)) AS latest,
       (SELECT min(offset) FROM channel_publications WHERE log = id) AS oldest,
       (SELECT offset FROM channel_publications WHERE log = id AND time > ?2 - age_ms ORDER BY offset LIMIT 1) AS alive
     FROM channel_logs WHERE id > ?1 ORDER BY id LIMIT ${SWEEP_LOGS}
@@ -55,12 +58,13 @@ export function cut(tx: Transaction, log: number, to: number): boolean {
   const { oldest } = tx.get<Pick<SweptLog, "oldest">>(OLDEST, [log])!;
   if (oldest === null) return false;
   const last = Math.min(to, oldest + CUT_AT_ONCE - 1);
+  settleLog(tx, log);
   tx.run(CUT, [log, last]);
   return last < to;
 }
 
 /** Starts a sweep. */
-export function sweep({ store, clock, forgetAfterMs, failed }: SweepParts): Sweep {
+export function sweep({ store, ends, clock, forgetAfterMs, failed }: SweepParts): Sweep {
   let sweptTo = 0;
   let sweeping: Promise<void> | undefined;
 
@@ -84,6 +88,7 @@ export function sweep({ store, clock, forgetAfterMs, failed }: SweepParts): Swee
     return store.write((tx) => {
       const { changes } = tx.run("DELETE FROM channel_logs WHERE id = ? AND used_at <= ?", [id, unused]);
       if (changes === 0) return; // It was used in the meantime.
+      ends.forget();
       // A client with a position in this log must not take a new one for it.
       tx.run("UPDATE channel_epoch SET epoch = lower(hex(randomblob(4)))");
     });

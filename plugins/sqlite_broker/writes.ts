@@ -7,6 +7,7 @@
 import type { BrokerPublishOptions, Draft, PublicationVersion, Published, Retention } from "../channels.ts";
 import type { KeyValues, Transaction } from "../persistence.ts";
 import { once } from "../shared/idempotency.ts";
+import { findLog, type LogEnds } from "./log_ends.ts";
 import { cut } from "./sweep.ts";
 
 /** What a publish wrote. */
@@ -22,8 +23,6 @@ interface Appended {
 }
 
 interface LatestRow {
-  readonly epoch: string;
-  readonly top: number;
   readonly version: number | null;
   readonly version_epoch: string | null;
 }
@@ -31,35 +30,34 @@ interface LatestRow {
 /** Appends to a channel's log. */
 export function append(
   tx: Transaction,
+  ends: LogEnds,
   channel: string,
   draft: Draft,
   keep: Retention,
   time: number,
 ): Appended {
-  const log = tx.get<Appended>(
-    `INSERT INTO channel_logs (channel, epoch, top, size, age_ms, used_at)
-     VALUES (?1, (SELECT epoch FROM channel_epoch), 1, ?2, ?3, ?4)
-     ON CONFLICT (channel) DO UPDATE SET top = top + 1, size = ?2, age_ms = ?3, used_at = ?4
-     RETURNING id, epoch, top AS offset`,
-    [channel, keep.size, keep.ageMs, time],
-  )!;
+  const log = ends.open(tx, channel, keep, time);
+  const { id, epoch } = log;
+  const offset = log.top + 1;
   const { payload, info, tags } = draft;
   tx.run("INSERT INTO channel_publications VALUES (?, ?, ?, ?, ?, ?, ?)", [
-    log.id,
-    log.offset,
+    id,
+    offset,
     time,
     payload.isBinary ? "" : payload.text,
     info === undefined ? null : JSON.stringify(info),
     tags === undefined ? null : JSON.stringify(tags),
     payload.isBinary ? payload.bytes : null,
   ]);
-  if (log.offset % surplusOf(keep) === 0) cut(tx, log.id, log.offset - keep.size);
-  return log;
+  log.top = offset;
+  if (offset % surplusOf(keep) === 0) cut(tx, id, offset - keep.size);
+  return { id, epoch, offset };
 }
 
 /** Appends unless the idempotency key was used before, or the version is not newer. */
 export function appendOnce(
   tx: Transaction,
+  ends: LogEnds,
   keys: KeyValues<Stored>,
   channel: string,
   draft: Draft,
@@ -70,7 +68,7 @@ export function appendOnce(
     if (keep === undefined) return { offset: 0, epoch: "" };
     const newer = version && notOlder(tx, channel, version);
     if (newer !== undefined) return newer;
-    const { id, offset, epoch } = append(tx, channel, draft, keep, time);
+    const { id, offset, epoch } = append(tx, ends, channel, draft, keep, time);
     if (version !== undefined) {
       const sql = "UPDATE channel_logs SET version = ?, version_epoch = ? WHERE id = ?";
       tx.run(sql, [version.number, version.epoch, id]);
@@ -92,12 +90,11 @@ function notOlder(
   channel: string,
   { number, epoch }: PublicationVersion,
 ): Stored | undefined {
-  const latest = tx.get<LatestRow>(
-    "SELECT epoch, top, version, version_epoch FROM channel_logs WHERE channel = ?",
-    [channel],
-  );
+  const sql = "SELECT version, version_epoch FROM channel_logs WHERE channel = ?";
+  const latest = tx.get<LatestRow>(sql, [channel]);
   if (latest === undefined || latest.version_epoch !== epoch || latest.version! < number) return undefined;
-  return { offset: latest.top, epoch: latest.epoch, suppressed: "version" };
+  const { top, epoch: ownEpoch } = findLog(tx, channel)!;
+  return { offset: top, epoch: ownEpoch, suppressed: "version" };
 }
 
 function surplusOf({ size }: Retention): number {

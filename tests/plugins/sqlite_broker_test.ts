@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import { Server } from "../../core/mod.ts";
 import { channels, Payload } from "../../plugins/channels.ts";
 import { persistence } from "../../plugins/persistence.ts";
@@ -136,4 +137,108 @@ Deno.test("B04 a publication that was not stored is not confirmed, not delivered
   await until("both callbacks", () => heard.length === 2);
   assert.deepEqual(heard, [1, 3]);
   await server.stop();
+});
+
+/** The tables of a file that was written before the ends of logs were kept in memory, with one history. */
+const EARLIER = `
+  CREATE TABLE plugboard_migrations (
+    owner TEXT NOT NULL, version INTEGER NOT NULL, applied_at INTEGER NOT NULL, PRIMARY KEY (owner, version)
+  ) WITHOUT ROWID;
+  INSERT INTO plugboard_migrations VALUES ('channels', 1, 0), ('channels', 2, 0), ('channels', 3, 0);
+  CREATE TABLE channel_logs (
+    id INTEGER PRIMARY KEY, channel TEXT NOT NULL UNIQUE, epoch TEXT NOT NULL, top INTEGER NOT NULL,
+    size INTEGER NOT NULL, age_ms INTEGER NOT NULL, used_at INTEGER NOT NULL, version INTEGER, version_epoch TEXT
+  ) STRICT;
+  CREATE TABLE channel_publications (
+    log INTEGER NOT NULL, offset INTEGER NOT NULL, time INTEGER NOT NULL, json TEXT NOT NULL, info TEXT, tags TEXT,
+    bytes BLOB, PRIMARY KEY (log, offset)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE channel_epoch (epoch TEXT NOT NULL) STRICT;
+  INSERT INTO channel_epoch VALUES ('newer');
+  INSERT INTO channel_logs VALUES (7, 'full', 'older', 42, 5, 60000, 1000, NULL, NULL), (8, 'empty', 'older', 9, 5, 60000, 1000, 3, 'v');
+  INSERT INTO channel_publications VALUES
+    (7, 41, $time, '{"n":41}', NULL, '{"t":"x"}', NULL), (7, 42, $time, '', NULL, NULL, x'00ff');
+`;
+
+Deno.test("the SQLite broker continues the histories of a file that an earlier version has written", async () => {
+  const path = await Deno.makeTempFile();
+  using earlier = new DatabaseSync(path);
+  earlier.exec(
+    `PRAGMA journal_mode = WAL; ${EARLIER.replaceAll("$time", String(new FakeClock().wallTime()))}`,
+  );
+  earlier.close();
+  {
+    await using under = await sqlite(path);
+    const { broker } = under;
+    const { publications, top } = await broker.history("full", {}, keep);
+    assert.deepEqual(top, { offset: 42, epoch: "older" });
+    assert.deepEqual(publications.map(({ offset }) => offset), [41, 42]);
+    assert.equal(publications[0]!.payload.text, '{"n":41}');
+    assert.deepEqual(publications[0]!.tags, { t: "x" });
+    assert.deepEqual(publications[1]!.payload.bytes, Uint8Array.of(0, 255));
+    const payload = Payload.of("new");
+    const next = await broker.publish("full", { payload }, { keep });
+    assert.deepEqual([next.offset, next.epoch], [43, "older"]);
+    const version = { number: 3, epoch: "v" };
+    const stale = await broker.publish("empty", { payload }, { keep, version });
+    assert.deepEqual([stale.offset, stale.suppressed], [9, "version"]);
+    assert.equal((await broker.publish("empty", { payload }, { keep })).offset, 10);
+  }
+  await using again = await sqlite(path);
+  assert.deepEqual((await again.broker.history("full", {}, keep)).publications.map(({ offset }) => offset), [
+    41,
+    42,
+    43,
+  ]);
+  assert.equal((await again.broker.history("empty", {}, keep)).top.offset, 10);
+  await Deno.remove(path);
+});
+
+Deno.test("offsets have no gap and no duplicate after writes that were undone, beside another process, and after a restart", async () => {
+  const path = await Deno.makeTempFile();
+  const payload = Payload.of(1);
+  {
+    await using under = await sqlite(path);
+    const { broker, store } = under;
+    const publish = () => broker.publish("a", { payload }, { keep: { size: 100, ageMs: 60_000 } });
+    await store.exec("CREATE TABLE others (x)");
+    for (const offset of [1, 2]) assert.equal((await publish()).offset, offset);
+    const broken = () =>
+      store.write((tx) => {
+        tx.run("INSERT INTO others VALUES (1)");
+        throw new Error("undone, together with the publications of the same transaction");
+      });
+    const settled = await Promise.allSettled([publish(), publish(), broken(), publish()]);
+    assert.deepEqual(
+      settled.map((each) =>
+        each.status === "fulfilled" && "offset" in each.value ? each.value.offset : "failed"
+      ),
+      [3, 4, "failed", 5],
+    );
+    using other = new DatabaseSync(path);
+    other.exec("INSERT INTO channel_publications VALUES (1, 6, 0, '2', NULL, NULL, NULL)");
+    assert.equal((await publish()).offset, 7);
+    await broker.removeHistory("a");
+    assert.equal((await broker.history("a", {}, keep)).top.offset, 7);
+  }
+  {
+    await using under = await sqlite(path);
+    const { broker, clock, store } = under;
+    assert.equal(
+      (await broker.publish("a", { payload }, { keep })).offset,
+      8,
+      "after the removal and a restart",
+    );
+    await until("the expiry", () => {
+      clock.advance(keep.ageMs);
+      return store.all("SELECT * FROM channel_publications").length === 0;
+    });
+  }
+  await using under = await sqlite(path);
+  assert.equal(
+    (await under.broker.publish("a", { payload }, { keep })).offset,
+    9,
+    "after the expiry and a restart",
+  );
+  await Deno.remove(path);
 });

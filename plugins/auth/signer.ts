@@ -68,12 +68,17 @@ export interface Signer {
   recheck(signIn: SignIn): void;
 }
 
+const ADMIN = ["admin"];
+const READ_ALL = ["read:*"];
+
 /** Makes a signer. */
 export function signer(parts: SignerParts): Signer {
   const { open, tokens, keys, revocations, limits, rule, now } = parts;
   const permissionsOf = cachedPermissions();
   /** Backends send many requests with the same key. */
   const byInfo = new WeakMap<ApiKeyInfo, SignIn>();
+  /** Clients without a name are equal. */
+  const nameless = new Map<readonly string[], SignIn>();
 
   function make(user: string, list: readonly string[], about: Partial<SignIn> & AboutUser = {}): SignIn {
     const { expiresAt, info, anonymous, ...rest } = about;
@@ -88,6 +93,10 @@ export function signer(parts: SignerParts): Signer {
       ...(anonymous && { anonymous }),
     };
     return { channels: NO_CHANNELS, ...rest, identity, permissions: permissions.list };
+  }
+
+  function shared(list: readonly string[], about?: AboutUser): SignIn {
+    return nameless.getOrInsertComputed(list, () => make("", list, about));
   }
 
   /** Asks the app's rule; a rule that throws denies. */
@@ -199,13 +208,15 @@ export function signer(parts: SignerParts): Signer {
     },
     anonymous(user = "", local = true) {
       // A client on another machine came through a proxy: the server is not as private as its address suggests.
-      if (open && local) return make(user, ["admin"]);
+      if (open && local) return user === "" ? shared(ADMIN) : make(user, ADMIN);
       if (parts.anonymous === undefined) {
         throw new PlugboardError("unauthorized", "Authentication required for WebSocket connection");
       }
-      const { permissions = ["read:*"], user: ids = "none" } = parts.anonymous;
+      const { permissions = READ_ALL, user: ids = "none" } = parts.anonymous;
       const id = ids === "made" ? `anonymous-${crypto.randomUUID()}` : ids === "given" ? user : "";
-      return make(id, permissions, { anonymous: true });
+      return id === ""
+        ? shared(permissions, { anonymous: true })
+        : make(id, permissions, { anonymous: true });
     },
   };
 }

@@ -44,18 +44,20 @@ export interface OriginCheck {
  */
 export function originCheck(plugin: string, { allowed, exposed, open }: OriginOptions): OriginCheck {
   const listed = originMatcher(plugin, "origins", allowed);
+  // Most clients send the same host, and the pages of one app the same origin.
+  const [parseOrigin, parseHost] = [rememberLatest(parse), rememberLatest(parse)];
   const check = {
     allowsOrigin(headers: Headers) {
       const origin = headers.get("origin");
       if (origin === null || listed(origin)) return true;
-      const url = parse(origin);
+      const url = parseOrigin(origin);
       if (url === undefined) return false;
       if (!exposed() && isLoopback(url.hostname)) return true;
-      return !open && url.host === parse(`${url.protocol}//${headers.get("host") ?? ""}`)?.host;
+      return !open && url.host === parseHost(`${url.protocol}//${headers.get("host") ?? ""}`)?.host;
     },
     allowsHost(headers: Headers) {
       const host = headers.get("host");
-      if (!open || host === null || isLoopback(parse(`http://${host}`)?.hostname ?? "")) return true;
+      if (!open || host === null || isLoopback(parseHost(`http://${host}`)?.hostname ?? "")) return true;
       return listed(`http://${host}`) || listed(`https://${host}`); // the page's origin is allowed anyway
     },
   };
@@ -98,6 +100,15 @@ function subdomains(scheme: string, domain: string): (origin: string) => boolean
   return (origin) =>
     origin.startsWith(scheme) && origin.endsWith(domain) &&
     /^[a-z0-9-]+(\.[a-z0-9-]+)*$/.test(origin.slice(scheme.length, -domain.length));
+}
+
+/** Remembers the latest answer. */
+function rememberLatest<T>(ask: (text: string) => T): (text: string) => T {
+  let latest: { readonly text: string; readonly answer: T } | undefined;
+  return (text) => {
+    if (latest?.text !== text) latest = { text, answer: ask(text) };
+    return latest.answer;
+  };
 }
 
 function parse(origin: string): URL | undefined {

@@ -19,6 +19,9 @@ const ALONE: PresenceState = Object.freeze({
   error: undefined,
 });
 
+/** How long to wait after a temporary error. */
+const RETRY_MS = 500;
+
 /**
  * Returns who is in a channel as a store. It needs the permission to read presence.
  *
@@ -35,6 +38,7 @@ export function presence(client: SdkClient, channel: string): Store<PresenceStat
     let attempt = 0;
     /** Joins and leaves while an answer is awaited. */
     let meanwhile: (() => void)[] | undefined;
+    let retry: ReturnType<typeof setTimeout> | undefined;
     let shown = ALONE.clients;
     const show = (status: Status) => set({ clients: shown, status, error });
     function showClients(): void {
@@ -56,7 +60,10 @@ export function presence(client: SdkClient, channel: string): Store<PresenceStat
       } catch (reason) {
         if (mine !== attempt) return;
         error = reason as ClientError;
-        show("failed");
+        const { code, temporary } = reason as ClientError & { readonly temporary?: boolean };
+        if (!temporary && code >= 100) return show("failed");
+        show(loaded ? "stale" : "loading");
+        retry = setTimeout(() => void load(subscription), RETRY_MS);
       } finally {
         if (mine === attempt) meanwhile = undefined;
       }
@@ -68,9 +75,15 @@ export function presence(client: SdkClient, channel: string): Store<PresenceStat
       if (loaded) showClients();
     }
 
-    return joinChannel(client, channel, {
+    /** An answer or an attempt that is under way is too late. */
+    function away(): void {
+      attempt++;
+      clearTimeout(retry);
+    }
+
+    const leave = joinChannel(client, channel, {
       subscribing() {
-        attempt++;
+        away();
         show(loaded ? "stale" : "loading");
       },
       subscribed: (_, subscription) => void load(subscription),
@@ -78,9 +91,13 @@ export function presence(client: SdkClient, channel: string): Store<PresenceStat
       leave: (info) => change(() => clients.delete(info.client)),
       failed(reason, final) {
         error = reason;
-        attempt++;
+        away();
         show(final ? "failed" : loaded ? "stale" : "loading");
       },
     }, { joinLeave: true });
+    return () => {
+      away();
+      leave();
+    };
   });
 }

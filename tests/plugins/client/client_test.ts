@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Centrifuge } from "centrifuge";
-import { closeCode } from "../../../core/mod.ts";
+import { closeCode, PlugboardError } from "../../../core/mod.ts";
 import { call, channel, live, presence } from "../../../plugins/client/mod.ts";
 import { until } from "../../kit/mod.ts";
 import { connected, follow, serveApi } from "./kit.ts";
@@ -118,6 +118,27 @@ Deno.test("B23 presence shows who is there, and shares the subscription of the c
     "while the subscription changes",
     "last",
   ]);
+});
+
+Deno.test("B23 presence that cannot be read now is read again, and what is not allowed fails", async () => {
+  await using server = await serveApi();
+  await using one = connected(server.url);
+  const codes = ["unavailable"];
+  server.bus.extend({
+    name: "failing",
+    beforeRead(_, __, channel) {
+      if (channel === "chat:closed") throw new PlugboardError("permission_denied", "Not this one");
+      const code = codes.shift();
+      if (code !== undefined) throw new PlugboardError(code, "Not now");
+    },
+  });
+  await using here = follow(presence(one.client, "chat:lobby"));
+  await here.until("the error", ({ error }) => error?.message === "Not now");
+  assert.equal(here.latest.status, "loading");
+  await here.until("itself", ({ status, error }) => status === "live" && error === undefined);
+  await using closed = follow(presence(one.client, "chat:closed"));
+  await closed.until("the refusal", ({ status }) => status === "failed");
+  assert.equal(closed.latest.error?.message, "Not this one");
 });
 
 Deno.test("B23 a channel loads its history, keeps a limit, and recovers what it missed", async () => {

@@ -26,7 +26,7 @@ import { rateLimits } from "./plugins/rate_limits.ts";
 import { redis } from "./plugins/redis.ts";
 import { rpc } from "./plugins/rpc.ts";
 import { schedule } from "./plugins/schedule.ts";
-import { command, declared, ifEnabled, type Loaded, wiringOptions } from "./plugins/servers/configured.ts";
+import { command, declared, ifEnabled, type Loaded, reloading } from "./plugins/servers/configured.ts";
 import { sqlEvents } from "./plugins/sql_events.ts";
 import { sqliteBroker } from "./plugins/sqlite_broker.ts";
 import { metricsRegistry, stats } from "./plugins/stats.ts";
@@ -35,10 +35,10 @@ import { webhooks } from "./plugins/webhooks.ts";
 import { workers } from "./plugins/workers.ts";
 
 /** Plugs the server together. The options are described in `plugins/servers/configured/settings.ts`. */
-function plugboard({ settings, lines }: Loaded): Server {
+function plugboard(loaded: Loaded): Server {
+  const { settings, options, lines } = loaded;
   const { adminPort, dataDir, otelDeno: otel, redisUrl: urls, plugins: given } = settings;
   const operators = { listener: adminPort === undefined ? "main" : "admin" };
-  const options = wiringOptions(settings);
   const server = new Server(options.server);
 
   const log = server.use(logging({ ...given.logging, level: settings.logLevel }));
@@ -62,81 +62,55 @@ function plugboard({ settings, lines }: Loaded): Server {
   }));
 
   const cluster = shared && { cluster: shared.cluster };
-  const endpoints = ["tinybase", "pipe"];
-  const own = shared && server.use(owner({
-    ...given.owner,
-    leases: shared.leases,
-    store,
-    address: settings.nodeAddress ?? `${settings.host}:${settings.port}`,
-    endpoints,
-  }));
+  const owning = { ...given.owner, address: options.address, endpoints: ["tinybase", "pipe"] };
+  const own = shared && server.use(owner({ ...owning, leases: shared.leases, store }));
   /** The database as clients use it: that of one node. Some plugins read when they start, and others are not checked. */
   const owned = own?.store(store) ?? store;
   const written = own?.writer(store) ?? store;
-  const durable = sqliteBroker({ ...given.sqlite_broker, store: written });
+  const local = sqliteBroker({ ...given.sqlite_broker, store: written });
+  const durable = own?.broker(local) ?? local;
   const bus = server.use(channels({
     ...settings.channels,
-    namespaces: options.namespaces(own?.broker(durable) ?? durable),
+    namespaces: options.namespaces(durable),
     defaults: options.defaults,
     limits,
     access,
-    extensions: [...(backend ? [backend.extension] : []), ...(own ? [own.extension] : [])],
-    ...(shared && { broker: shared.broker }),
-    ...cluster,
+    extensions: [backend, own].flatMap((each) => each?.extension ?? []),
+    ...(shared && { broker: shared.broker, cluster: shared.cluster }),
   }));
   server.use(messageChecks({ ...given.message_checks, channels: bus }));
   const later = server.use(schedule({ ...given.schedule, channels: bus, store }));
   const present = shared && { store: shared.presenceStore };
   const people = server.use(presence({ ...given.presence, channels: bus, ...present }));
-  const { receivers } = options;
-  const hooks = receivers.length > 0
-    ? server.use(webhooks({ receivers, channels: bus, access, presence: people, store, metrics }))
-    : undefined;
+  const hooking = { receivers: options.receivers, channels: bus, access, presence: people, store, metrics };
+  const hooks = options.receivers.length > 0 ? server.use(webhooks(hooking)) : undefined;
 
   const allowTrace = access.allowRequest("admin", "trace");
-  const tracing = server.use(
-    trace({
-      recordFile: `${dataDir}/recording.jsonl`,
-      ...given.trace,
-      channels: bus,
-      otel,
-      allow: allowTrace,
-    }),
-    operators,
-  );
-  const numbers = server.use(stats({
-    channels: bus,
-    access,
-    metrics,
-    otel,
-    checks: [() => store.problem, () => shared?.problem, () => backend?.problems[0]],
-    allow: access.allowRequest("admin", "metrics"),
-    serveMetrics: adminPort === undefined,
-  }));
+  const recording = { recordFile: `${dataDir}/recording.jsonl`, ...given.trace, allow: allowTrace };
+  const tracing = server.use(trace({ ...recording, channels: bus, otel }), operators);
+  const checks = [() => store.problem, () => shared?.problem, () => backend?.problems[0]];
+  const measured = { channels: bus, access, metrics, otel, allow: access.allowRequest("admin", "metrics") };
+  const numbers = server.use(stats({ ...measured, checks, serveMetrics: adminPort === undefined }));
   if (adminPort !== undefined) server.use({ name: "metrics", routes: numbers.addMetrics }, operators);
 
   const calls = rpc({ ...given.rpc, limits, backend: backend?.methods, keep: store.keyValues("rpc") });
   const methods = tracing.traced("rpc", server.use(calls));
   server.use(sqlEvents({ ...given.sql_events, channels: bus, store: written }));
-  const clientSql = store.isolated();
-  const live = { ...given.live_queries, store: owned, channels: bus, metrics, clientSql };
+  const live = { ...given.live_queries, store: owned, channels: bus, metrics, clientSql: store.isolated() };
   const queries = server.use(liveQueries(live));
   const changes = server.use(mutations({ ...given.mutations, store: owned, rpc: methods, queries }));
 
-  server.use(declared({ settings, store, bus, queries, changes, methods, later }));
-
+  const declarations = server.use(declared({ settings, store, bus, queries, changes, methods, later }));
+  const { reload } = server.use(reloading({ loaded, bus, durable, access, limits, hooks, declarations }));
   if (settings.pages !== undefined) server.use(pages({ folder: settings.pages }));
   const clients = { channels: bus, presence: people, rpc: methods, access };
-  ifEnabled(given.home !== false && given.centrifuge !== false, () => {
-    server.use(home({ demo: access.open && { store, queries, changes } }));
-  });
+  const demo = access.open && { store, queries, changes };
+  ifEnabled(given.home !== false && given.centrifuge !== false, () => server.use(home({ demo })));
   ifEnabled(given.http_api, (own) => {
+    const backups = `${dataDir}/backups`;
     const watched = { stats: numbers, log, trace: tracing, settings: lines };
-    const more = { queries, store, ...watched, schedule: later, webhooks: hooks };
-    server.use(
-      httpApi({ ...own, ...clients, ...more, ...cluster, backups: `${dataDir}/backups` }),
-      operators,
-    );
+    const more = { queries, store, ...watched, schedule: later, webhooks: hooks, reload };
+    server.use(httpApi({ ...own, ...clients, ...more, ...cluster, backups }), operators);
   });
   ifEnabled(given.centrifuge, (own) => {
     server.use(centrifuge({ ...own, ...clients, limits }));
@@ -158,16 +132,18 @@ function plugboard({ settings, lines }: Loaded): Server {
     const mailed = server.use(paths({ ...tenants, mailStore: storedMail(written) }));
     server.use(pipe({ path: "/relay", ...own, paths: mailed }));
   });
-  ifEnabled(given.hub, (own) => {
-    server.use(hub({ path: "/hub", ...own, channels: bus, access, apiKey: settings.hubApiKey }));
-  });
-  ifEnabled(given.chat, (own) => {
-    const rooms = store.keyValues<string>("chat_rooms");
-    server.use(chat({ path: "/chat", ...own, channels: bus, access, limits, store: rooms }));
-  });
+  const hubbing = { path: "/hub", ...clients, apiKey: settings.hubApiKey };
+  ifEnabled(given.hub, (own) => server.use(hub({ ...hubbing, ...own })));
+  const chatting = {
+    path: "/chat",
+    channels: bus,
+    access,
+    limits,
+    store: store.keyValues<string>("chat_rooms"),
+  };
+  ifEnabled(given.chat, (own) => server.use(chat({ ...chatting, ...own })));
   ifEnabled(given.echo, (own) => server.use(echo(own)));
-  const { workers: count } = options;
-  if (count !== 0) server.use(workers({ ...given.workers, count, metrics }));
+  if (options.workers !== 0) server.use(workers({ ...given.workers, count: options.workers, metrics }));
   return server;
 }
 

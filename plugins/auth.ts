@@ -239,6 +239,14 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
 
     addApiKey: (key, about) => ring.add({ key, ...about }, now()),
     createApiKey: (about) => ring.create(about, now()),
+    prepareApiKeys(given) {
+      check.that(!open || given.length === 0, "apiKeys", "none, until a restart", `${given.length} keys`);
+      const replace = ring.prepare(given, now());
+      return () => {
+        const ended = new Set(replace());
+        sessions.closeWhere(({ apiKey }) => apiKey !== undefined && ended.has(apiKey), revoked);
+      };
+    },
     apiKeys: () => keys.list(),
     async revokeApiKey(name) {
       const hash = keys.remove(name);

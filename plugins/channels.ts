@@ -41,6 +41,7 @@ export type {
 export { memoryBroker, type MemoryBrokerOptions } from "./channels/memory_broker.ts";
 export type { Delta } from "./channels/deltas.ts";
 export type * from "./channels/namespace.ts";
+export type { NamespaceChange } from "./channels/namespaces.ts";
 export { personalChannel } from "./channels/namespaces.ts";
 export type * from "./channels/publications.ts";
 export type * from "./channels/service.ts";
@@ -84,6 +85,9 @@ export interface ChannelAccess {
   /** Calls back when a connection has another identity. Returns the function that ends it. */
   onRenewed?(listener: (conn: Connection, identity: Identity) => void): () => void;
 }
+
+/** Ends subscriptions for good: the SDK does not subscribe again. */
+const NAMESPACE_REMOVED = { code: 2001, reason: "namespace removed" };
 
 /** Publishes and subscribes, and keeps histories. */
 export function channels(options: ChannelsOptions = {}): Plugin<Channels> {
@@ -132,6 +136,15 @@ export function channels(options: ChannelsOptions = {}): Plugin<Channels> {
     ...remote,
     extend: (extension) => node.extensions.add(extension),
     addNamespace: (name, namespaceOptions) => node.addNamespace(name, namespaceOptions),
+    prepareNamespaces(change) {
+      const replace = prepared.prepare(change);
+      return () => {
+        const gone = new Set(replace());
+        for (const { name, namespace } of [...node.channels.values()]) {
+          if (gone.has(namespace)) node.close(name, NAMESPACE_REMOVED);
+        }
+      };
+    },
     hasNamespace: (name) => node.hasNamespace(name),
     namespaceOf: (channel) => node.namespaceOf(channel),
     verdict: (identity, action, channel) => decide(node.namespaceOf(channel), action, channel, identity),

@@ -39,6 +39,7 @@ import { openApi } from "./http_api/openapi.ts";
 import { publishingMethods } from "./http_api/publishing.ts";
 import { queryMethods } from "./http_api/queries.ts";
 import { readingMethods } from "./http_api/reading.ts";
+import { type Reloaded, reloadMethod } from "./http_api/reloading.ts";
 import { addRoutes } from "./http_api/routes.ts";
 import { schedulingMethods } from "./http_api/scheduling.ts";
 import { signInMethods } from "./http_api/sign_in.ts";
@@ -57,6 +58,8 @@ import { Deadlines } from "./shared/deadlines.ts";
 import type { Stats } from "./stats.ts";
 import type { Trace } from "./trace.ts";
 import type { Webhooks } from "./webhooks.ts";
+
+export type { Reloaded } from "./http_api/reloading.ts";
 
 /** Options of {@linkcode httpApi}. */
 export interface HttpApiOptions {
@@ -94,6 +97,8 @@ export interface HttpApiOptions {
   schedule?: Schedule;
   /** Whose dead letters are listed and retried. @default {none} */
   webhooks?: Webhooks | undefined;
+  /** Loads the configuration again. @default {not available} */
+  reload?: () => Promise<Reloaded>;
   /** The folder that backups are written to. @default {no backups} */
   backups?: string;
   /** Reaches the other nodes. @default {this node alone} */
@@ -109,7 +114,7 @@ export interface HttpApiOptions {
 /** Serves the API. */
 export function httpApi(options: HttpApiOptions): Plugin {
   const { channels, access, presence, rpc, queries, store, stats, schedule, backups } = options;
-  const { webhooks, log, trace, settings } = options;
+  const { webhooks, log, trace, settings, reload } = options;
   const { cluster = localCluster() } = options;
   const { path = "/api", maxBodyBytes = 1_048_576, readTimeoutMs = 30_000 } = options;
   const check = checkOptions("http_api");
@@ -147,6 +152,7 @@ export function httpApi(options: HttpApiOptions): Plugin {
       settings,
       problems: () => host?.problems ?? [],
     }),
+    reloadMethod(reload),
   ];
   for (const method of all) methods.set(method.name, method);
 

@@ -92,6 +92,8 @@ export interface RateLimits {
   answerWith(endpoint: Endpoint, answer: RefusedMessage): void;
   /** For HTTP routes: answers 429 beyond the limit of an address. */
   middleware(): LimitingMiddleware;
+  /** Checks other limits. Returns the function that replaces the current ones; what addresses have spent is forgotten. */
+  prepare(limits: Partial<Limits>): () => void;
 }
 
 /** Limits what clients do. */
@@ -100,9 +102,6 @@ export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> 
   const check = checkOptions("rate_limits");
   check.oneOf("whenExceeded", whenExceeded, ["error", "drop", "disconnect"]);
   check.positiveInteger("maxTracked", maxTracked);
-  const { pace: paceOf, connectionsPerIp, connectionsPerUser } = prepareLimits(limits);
-  const pace: typeof paceOf = (name) => enabled ? paceOf(name) : undefined;
-
   let host: Host | undefined;
   const now = () => (host?.clock ?? systemClock).monotonicTime();
   const refusals = options.metrics?.counter("plugboard_rate_limited_total", "Refused because of a limit", [
@@ -110,27 +109,38 @@ export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> 
   ]);
   const refused = (what: string) => refusals?.add(1, what);
 
-  const meters = new Meters(pace, maxTracked);
+  /** What the limits are, and what is counted by address and by channel. */
+  function build(given: Partial<Limits>) {
+    const { pace: paceOf, ...counts } = prepareLimits(given);
+    const pace: typeof paceOf = (name) => enabled ? paceOf(name) : undefined;
+    const buckets = (name: RateName) => {
+      const own = pace(name);
+      return own && new Buckets(own, maxTracked);
+    };
+    return {
+      ...counts,
+      pace,
+      refusals: pace("refusals"),
+      connects: buckets("connectsPerIp"),
+      publishes: buckets("publishesPerChannel"),
+      failures: failedSignIns({
+        pace: pace("failedSignIns"),
+        maxTracked,
+        clock: () => host?.clock ?? systemClock,
+        refused: () => refused("sign-in"),
+      }),
+    };
+  }
+
+  let current = build(limits);
+  const meters = new Meters(current.pace, maxTracked);
   const answers = new WeakMap<EndpointInfo, RefusedMessage>();
-  const failures = failedSignIns({
-    pace: pace("failedSignIns"),
-    maxTracked,
-    clock: () => host?.clock ?? systemClock,
-    refused: () => refused("sign-in"),
-  });
-  const buckets = (name: RateName) => {
-    const own = pace(name);
-    return own && new Buckets(own, maxTracked);
-  };
-  const connects = buckets("connectsPerIp");
-  const publishes = buckets("publishesPerChannel");
-  const refusalPace = pace("refusals");
 
   /** Counts a refusal; disconnects the client after too many. */
   function refuse(conn: Connection, meter: Meter, operation: Operation, waitMs: number): RateLimitError {
     refused(operation);
-    if (whenExceeded === "disconnect" && refusalPace !== undefined) {
-      const next = spend(refusalPace, meter.refusalsFullAt, 1, now());
+    if (whenExceeded === "disconnect" && current.refusals !== undefined) {
+      const next = spend(current.refusals, meter.refusalsFullAt, 1, now());
       if (next < 0) conn.close(closeCodes.tooManyRequests);
       else meter.refusalsFullAt = next;
     }
@@ -146,10 +156,10 @@ export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> 
 
   const api: RateLimits = {
     signIns: {
-      attempt: failures.attempt,
-      failed: failures.failed,
+      attempt: (ip) => current.failures.attempt(ip),
+      failed: (ip) => current.failures.failed(ip),
       signedIn(conn, user) {
-        if (!enabled || user === "" || meters.join(conn, user, connectionsPerUser)) return;
+        if (!enabled || user === "" || meters.join(conn, user, current.connectionsPerUser)) return;
         refused("connection");
         throw new PlugboardError(
           "connection_limit",
@@ -165,7 +175,7 @@ export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> 
       beforePublish({ channel, client }) {
         if (client === undefined) return;
         spendOne(client.conn, "publish");
-        const waitMs = publishes?.take(channel, now()) ?? 0;
+        const waitMs = current.publishes?.take(channel, now()) ?? 0;
         if (waitMs === 0) return;
         refused("channel");
         throw new RateLimitError("Too many publishes to this channel", waitMs);
@@ -177,9 +187,24 @@ export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> 
       !enabled || meters.spend(meters.of(client), operation, 1, now()) === 0,
     answerWith: (endpoint, answer) => void answers.set(endpoint, answer),
     middleware() {
-      const own = pace("requests");
-      if (own === undefined) return async (_c, next) => await next();
-      return limitRequests({ pace: own, maxTracked, now, refused: () => refused("request") });
+      const make = ({ pace }: typeof current): LimitingMiddleware => {
+        const own = pace("requests");
+        if (own === undefined) return async (_c, next) => await next();
+        return limitRequests({ pace: own, maxTracked, now, refused: () => refused("request") });
+      };
+      let [made, answer] = [current, make(current)];
+      return (c, next) => {
+        if (made !== current) [made, answer] = [current, make(current)];
+        return answer(c, next);
+      };
+    },
+    prepare(given) {
+      const next = build(given);
+      return () => {
+        current.failures.stop();
+        current = next;
+        meters.use(next.pace);
+      };
     },
   };
   if (!enabled) return { name: "rate_limits", api };
@@ -190,15 +215,15 @@ export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> 
     start(given) {
       host = given;
     },
-    stop: () => failures.stop(),
+    stop: () => current.failures.stop(),
 
     upgrade({ ip }) {
       // The kernel counts this request already.
-      if ((host?.connectionsFrom(ip) ?? 0) > connectionsPerIp) {
+      if ((host?.connectionsFrom(ip) ?? 0) > current.connectionsPerIp) {
         refused("connection");
         return refusalFor(new RateLimitError("Too many connections from your address", 5_000));
       }
-      const waitMs = connects?.take(networkOf(ip), now()) ?? 0;
+      const waitMs = current.connects?.take(networkOf(ip), now()) ?? 0;
       if (waitMs === 0) return;
       refused("connect");
       return refusalFor(new RateLimitError("Too many connects from your address", waitMs));

@@ -84,14 +84,46 @@ export function webhooks(options: WebhooksOptions): Plugin<Webhooks> {
   let host: Host | undefined;
   let release: (() => void)[] = [];
 
-  const choices = options.receivers.map((given) => prepare(given, store, events));
-  const receivers = new Map(choices.map(({ receiver }) => [receiver.options.name, receiver]));
-  checkOptions("webhooks").that(
-    receivers.size === choices.length,
-    "receivers",
-    "a list with different names",
-    `${choices.length} receivers with ${receivers.size} names`,
-  );
+  let choices: readonly Choice[] = [];
+  let receivers: ReadonlyMap<string, Receiver> = new Map();
+  const stopping = new Set<Promise<void>>();
+
+  /** Checks receivers. Returns the function that makes them the current ones. */
+  function replaceWith(given: readonly WebhookOptions[]): () => void {
+    const next = given.map((each) => prepare(each, store, events));
+    const named = new Map(next.map((choice) => [choice.receiver.options.name, choice]));
+    checkOptions("webhooks").that(
+      named.size === next.length,
+      "receivers",
+      "a list with different names",
+      `${next.length} receivers with ${named.size} names`,
+    );
+    return () => {
+      const before = receivers;
+      choices = next.map((choice) => {
+        const { options } = choice.receiver;
+        const kept = before.get(options.name);
+        if (kept !== undefined) kept.options = options;
+        return kept === undefined ? choice : { ...choice, receiver: kept };
+      });
+      receivers = new Map(choices.map(({ receiver }) => [receiver.options.name, receiver]));
+      for (const [name, receiver] of receivers) {
+        if (host !== undefined && !before.has(name)) open(receiver, host);
+      }
+      for (const [name, receiver] of before) {
+        if (receivers.has(name)) continue;
+        const stopped = receiver.stop().finally(() => stopping.delete(stopped));
+        stopping.add(stopped);
+      }
+    };
+  }
+
+  function open(receiver: Receiver, host: Host): void {
+    if (receiver.queue instanceof StoredQueue) receiver.queue.load();
+    receiver.start(host);
+  }
+
+  replaceWith(options.receivers)();
   for (const which of ["queued", "dead"] as const) {
     metrics?.gauge(
       which === "queued" ? "plugboard_webhook_queued" : "plugboard_webhook_dead_letters",
@@ -101,7 +133,7 @@ export function webhooks(options: WebhooksOptions): Plugin<Webhooks> {
     );
   }
   const from = sources({
-    choices,
+    choices: () => choices,
     now: () => (host?.clock ?? systemClock).wallTime(),
     namespaceOf: (channel) => channels!.namespaceOf(channel),
   });
@@ -117,6 +149,7 @@ export function webhooks(options: WebhooksOptions): Plugin<Webhooks> {
   return {
     name: "webhooks",
     api: {
+      prepare: replaceWith,
       stats: () =>
         Array.from(receivers, ([name, { queue, dropped }]) => {
           return { name, queued: queue.queued.count, deadLetters: queue.dead.count, dropped };
@@ -138,18 +171,17 @@ export function webhooks(options: WebhooksOptions): Plugin<Webhooks> {
           given.log.warn(`${events} events are stored for the receiver ${receiver}, which is not configured`);
         }
       }
-      for (const { queue } of receivers.values()) if (queue instanceof StoredQueue) queue.load();
       const ends = [
         channels?.extend(from.extension),
         access?.onSignedIn((conn, { identity }) => from.connected(conn, identity.user)),
         presence?.listen((event) => from.present(event)),
       ];
       release = ends.flatMap((end) => end ?? []);
-      for (const receiver of receivers.values()) receiver.start(given);
+      for (const receiver of receivers.values()) open(receiver, given);
     },
     async stop() {
       for (const end of release.splice(0)) end();
-      await Promise.all(Array.from(receivers.values(), (receiver) => receiver.stop()));
+      await Promise.all([...stopping, ...Array.from(receivers.values(), (receiver) => receiver.stop())]);
     },
     ...(access === undefined && { open: (conn) => from.connected(conn, undefined) }),
     close: (conn, why) => from.closed(conn, why),

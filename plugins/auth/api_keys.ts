@@ -46,6 +46,19 @@ export class ApiKeys {
     this.#set({ name, permissions, ...rest, addedAt: now }, digest);
   }
 
+  /** Whether there is a key with this name. */
+  has(name: string): boolean {
+    return this.#entries.has(name);
+  }
+
+  /** Whether a key is the same among others, apart from when it was added. */
+  isSame(name: string, others: ApiKeys): boolean {
+    const [one, two] = [this, others].map((each) => {
+      return each.has(name) ? { ...JSON.parse(each.stored(name)), addedAt: 0 } : undefined;
+    });
+    return JSON.stringify(one) === JSON.stringify(two);
+  }
+
   /** Returns a key as it is stored: by its hash. */
   stored(name: string): string {
     const { info, digest } = this.#entries.get(name)!;

@@ -1,4 +1,4 @@
-import type { Log } from "../../core/mod.ts";
+import { type Log, PlugboardError } from "../../core/mod.ts";
 import type { KeyValueStore } from "../shared/key_value_store.ts";
 import { type ApiKey, ApiKeys, SAFE_KEY_LENGTH } from "./api_keys.ts";
 import type { ApiKeyOptions } from "./types.ts";
@@ -14,6 +14,9 @@ export class KeyRing {
   readonly #short: string[] = [];
   #log: Log | undefined;
 
+  /** The names of the keys that the app knows. */
+  readonly #own = new Set<string>();
+
   constructor(store: KeyValueStore | undefined) {
     this.#store = store;
   }
@@ -21,8 +24,31 @@ export class KeyRing {
   /** Adds a key that the app knows. */
   add(key: ApiKey, now: number): void {
     this.keys.add(key, now);
+    this.#own.add(key.name);
     if ("key" in key && key.key.length < SAFE_KEY_LENGTH) this.#short.push(key.name);
     this.#warn();
+  }
+
+  /**
+   * Checks other keys of the app. Returns the function that replaces the current ones; it returns the names of those that have ended.
+   */
+  prepare(given: readonly ApiKey[], now: number): () => string[] {
+    const next = new ApiKeys();
+    for (const key of given) {
+      if (!this.#own.has(key.name) && this.keys.has(key.name)) {
+        throw new PlugboardError("bad_api_key", `Cannot add the API key "${key.name}": the name is taken`);
+      }
+      next.add(key, now);
+    }
+    return () => {
+      const ended = [...this.#own].filter((name) => !this.keys.isSame(name, next));
+      for (const name of ended) {
+        this.keys.remove(name);
+        this.#own.delete(name);
+      }
+      for (const key of given) if (!this.#own.has(key.name)) this.add(key, now);
+      return ended;
+    };
   }
 
   /** Makes a key and stores its hash. */

@@ -1,5 +1,6 @@
 import type { CloseCode, Connection, Endpoint, MaybePromise, Upgrade } from "../../core/mod.ts";
 import type { ChannelExtension, SubscribeRequest } from "../channels.ts";
+import type { ApiKey } from "./api_keys.ts";
 import type { AboutClient } from "./sign_in_backend.ts";
 import type { Identity, Verb } from "../shared/identity.ts";
 
@@ -236,6 +237,11 @@ export interface Access {
   addApiKey(key: string, options: ApiKeyOptions): void;
   /** Makes an API key, which is valid at once. Its hash is stored where sign-in has the option `keyStore`. */
   createApiKey(options: ApiKeyOptions): Promise<string>;
+  /**
+   * Checks other API keys instead of those of the option `apiKeys`. Returns the function that replaces them, and closes the
+   * connections of those that have ended or changed.
+   */
+  prepareApiKeys(keys: readonly ApiKey[]): () => void;
   /** Lists the API keys. */
   apiKeys(): readonly ApiKeyInfo[];
   /** Revokes an API key, closes its connections, and resolves when the revocation is stored; `false` if unknown. */

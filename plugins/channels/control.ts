@@ -27,7 +27,8 @@ type Answer<Result> = { readonly result: Result } | { readonly code: string; rea
 
 /** Asks all nodes, and answers for this one. */
 export interface Control
-  extends Omit<ChannelControl, "extend" | `${string}Namespace` | "namespaceOf" | "verdict"> {
+  extends
+    Omit<ChannelControl, "extend" | `${string}Namespace` | "prepareNamespaces" | "namespaceOf" | "verdict"> {
   /** Starts to answer. Returns the function that ends it. */
   start(log: Log): () => void;
   /** Returns what the channels of this node do, or one of them. */

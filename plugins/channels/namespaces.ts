@@ -38,8 +38,21 @@ export interface Namespaces {
   has(name: string): boolean;
   /** Adds a namespace; throws if there is one with this name. */
   add(name: string, options: NamespaceOptions): Namespace;
+  /**
+   * Checks other namespaces. Returns the function that replaces those of the options; it returns the namespaces that are gone.
+   * Their objects stay the same, so channels in use follow.
+   */
+  prepare(given: NamespaceChange): () => Namespace[];
   /** Returns a channel's namespace; throws if the name is invalid, or unknown where only known ones are allowed. */
   of(channel: string): Namespace;
+}
+
+/** Other options of namespaces. */
+export interface NamespaceChange {
+  /** The namespaces. */
+  readonly namespaces: Readonly<Record<string, NamespaceOptions>>;
+  /** Options of channels without a namespace, and defaults for the namespaces. */
+  readonly defaults: NamespaceOptions;
 }
 
 /** Checks the options and creates the namespaces. */
@@ -52,19 +65,44 @@ export function prepareNamespaces(
     maxNameBytes: number;
   },
 ): Namespaces {
-  const all = { broker, maxNameBytes, ...defaults };
+  let all = { broker, maxNameBytes, ...defaults };
   const fallback = namespace("", all);
   const known = new Map(
     Object.entries(namespaces).map(([name, options]) => [name, namespace(name, { ...all, ...options })]),
   );
+  const brokers = new Set([broker, fallback.broker, ...Array.from(known.values(), (each) => each.broker)]);
+  /** The namespaces of the options; plugins have added the others. */
+  let listed = new Set(known.keys());
   return {
-    brokers: new Set([broker, fallback.broker, ...Array.from(known.values(), (each) => each.broker)]),
+    brokers,
     has: (name) => known.has(name),
     add(name, options) {
       checkOptions("channels").that(!known.has(name), "namespaces", `without another "${name}"`, name);
       const added = namespace(name, { ...all, ...options });
       known.set(name, added);
       return added;
+    },
+    prepare(given) {
+      const base = { broker, maxNameBytes, ...given.defaults };
+      const next = new Map(
+        Object.entries(given.namespaces).map(([name, each]) => [name, namespace(name, { ...base, ...each })]),
+      );
+      for (const [name, { broker }] of next) {
+        const check = checkOptions("channels");
+        check.that(listed.has(name) || !known.has(name), "namespaces", `without another "${name}"`, name);
+        const same = brokers.has(broker) && (known.get(name)?.broker ?? broker) === broker;
+        check.that(same, `namespaces.${name}`, "stored as before, until a restart", "another store");
+      }
+      const other = namespace("", base);
+      return () => {
+        all = base;
+        Object.assign(fallback, other);
+        const gone = [...listed].flatMap((name) => next.has(name) ? [] : known.get(name)!);
+        for (const { name } of gone) known.delete(name);
+        for (const [name, each] of next) known.set(name, Object.assign(known.get(name) ?? {}, each));
+        listed = new Set(next.keys());
+        return gone;
+      };
     },
     of(channel) {
       const start = channel.startsWith("$") ? 1 : 0;

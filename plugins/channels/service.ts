@@ -7,6 +7,7 @@
 import type { CloseCode, Connection } from "../../core/mod.ts";
 import type { Identity, Verdict } from "../shared/identity.ts";
 import type { ChannelExtension } from "./extensions.ts";
+import type { NamespaceChange } from "./namespaces.ts";
 import type { ChannelAction, Namespace, NamespaceOptions } from "./namespace.ts";
 import type {
   History,
@@ -91,6 +92,11 @@ export interface ChannelControl {
   extend(extension: ChannelExtension): () => void;
   /** Adds a namespace for a plugin with channels of its own. Call it in the plugin's `start`. */
   addNamespace(name: string, options: NamespaceOptions): Promise<void>;
+  /**
+   * Checks other namespaces and defaults. Returns the function that replaces those of the options; those that plugins have added
+   * stay. The subscriptions of a namespace that is gone end with code 2001.
+   */
+  prepareNamespaces(change: NamespaceChange): () => void;
   /** Whether a namespace with this name was configured or added. */
   hasNamespace(name: string): boolean;
   /** Returns a channel's namespace; throws if the name is invalid. */

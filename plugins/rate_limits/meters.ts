@@ -27,7 +27,7 @@ const INDEX = Object.fromEntries(Object.keys(OPERATIONS).map((name, i) => [name,
 
 /** Counts what connections and users spend. */
 export class Meters {
-  readonly #limits: readonly { own: Pace | undefined; user: Pace | undefined }[];
+  #limits: readonly { own: Pace | undefined; user: Pace | undefined }[];
   readonly #connected = new Map<string, Meter>();
   readonly #users = new Map<string, UserMeter>();
   /** Clients without a connection here, and users without connections: reconnecting must not reset the counts. */
@@ -35,9 +35,14 @@ export class Meters {
   readonly #formerUsers: RecentMap<number[]>;
 
   constructor(pace: (name: RateName) => Pace | undefined, maxTracked: number) {
-    this.#limits = Object.values(OPERATIONS).map(([own, user]) => ({ own: pace(own), user: pace(user) }));
+    this.#limits = limitsOf(pace);
     this.#unconnected = new RecentMap(maxTracked);
     this.#formerUsers = new RecentMap(maxTracked);
+  }
+
+  /** Applies other limits. */
+  use(pace: (name: RateName) => Pace | undefined): void {
+    this.#limits = limitsOf(pace);
   }
 
   /** Returns the meter of a connection or of a client id. */
@@ -85,6 +90,10 @@ export class Meters {
     if (waitMs > 0 || user === undefined || meter.user === undefined) return waitMs;
     return take(user, meter.user.fullAt, i, cost, now);
   }
+}
+
+function limitsOf(pace: (name: RateName) => Pace | undefined) {
+  return Object.values(OPERATIONS).map(([own, user]) => ({ own: pace(own), user: pace(user) }));
 }
 
 function take(pace: Pace, fullAt: number[], i: number, cost: number, now: number): number {

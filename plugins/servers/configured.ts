@@ -3,10 +3,9 @@
  * declares, and answers the commands.
  *
  * ```ts ignore
- * await command(({ settings }) => {
- *   const server = new Server(wiringOptions(settings).server);
- *   const options = enabled(settings.plugins.json);
- *   if (options) server.use(json({ ...options, channels: server.use(channels()) }));
+ * await command(({ settings, options }) => {
+ *   const server = new Server(options.server);
+ *   ifEnabled(settings.plugins.json, (own) => server.use(json({ ...own, channels: server.use(channels()) })));
  *   return server;
  * });
  * ```
@@ -20,4 +19,5 @@ export type * from "./configured/declarations.ts";
 export type * from "./configured/plugin_settings.ts";
 export type * from "./configured/settings.ts";
 export { type Declared, declared, type DeclaredOptions } from "./configured/declared.ts";
+export { type Reloading, reloading, type ReloadOptions } from "./configured/reload.ts";
 export { enabled, ifEnabled, type WiringOptions, wiringOptions } from "./configured/wiring.ts";

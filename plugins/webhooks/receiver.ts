@@ -40,7 +40,8 @@ export interface ReceiverOptions
 /** Sends events to one URL. */
 export class Receiver {
   readonly queue: EventQueue;
-  readonly options: ReceiverOptions;
+  /** They may be replaced; a request that is being sent keeps the old ones. */
+  options: ReceiverOptions;
   /** Events that were dropped. */
   dropped = 0;
   readonly #count: CountEvents;

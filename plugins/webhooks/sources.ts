@@ -20,7 +20,8 @@ export interface Choice {
 
 /** What sources work with. */
 export interface SourceParts {
-  readonly choices: readonly Choice[];
+  /** The receivers now. */
+  choices(): readonly Choice[];
   now(): number;
   namespaceOf(channel: string): Namespace;
 }
@@ -39,15 +40,13 @@ export function sources({ choices, now, namespaceOf }: SourceParts): Sources {
   /** The users of connections that were announced. */
   const users = new Map<Connection, string | undefined>();
 
-  const wanted = (type: WebhookEvent) => choices.some(({ events }) => events.has(type));
-
   function emit(
     type: WebhookEvent,
     channel: string | undefined,
     members: () => Record<string, unknown>,
   ): void {
     let text: string | undefined;
-    for (const { receiver, events, namespaces } of choices) {
+    for (const { receiver, events, namespaces } of choices()) {
       if (!events.has(type)) continue;
       if (channel !== undefined && namespaces !== undefined && !isIn(namespaces, channel)) continue;
       receiver.accept(text ??= eventText(type, now(), members()));
@@ -83,29 +82,21 @@ export function sources({ choices, now, namespaceOf }: SourceParts): Sources {
     },
     extension: {
       name: "webhooks",
-      ...(wanted("subscribe") && {
-        joined: (client, { channel }) => emit("subscribe", channel, subscriber(client, channel)),
-      }),
-      ...(wanted("unsubscribe") && {
-        left: (client, { channel }) => emit("unsubscribe", channel, subscriber(client, channel)),
-      }),
-      ...(wanted("occupied") && { occupied: (channel) => emit("occupied", channel, () => ({ channel })) }),
-      ...(wanted("vacated") && { vacated: (channel) => emit("vacated", channel, () => ({ channel })) }),
-      ...(wanted("cache_miss") && {
-        recovered(client, channel, complete) {
-          if (complete || namespaceOf(channel).recoveryMode !== "cache") return;
-          emit("cache_miss", channel, subscriber(client, channel));
-        },
-      }),
-      ...(wanted("publish") && {
-        published({ channel, client, draft: { payload, tags } }, { offset, epoch, suppressed }) {
-          if (suppressed !== undefined) return;
-          const { id, identity } = client ?? {};
-          emit("publish", channel, () => {
-            return { channel, client: id, user: identity?.user, data: payload, tags, offset, epoch };
-          });
-        },
-      }),
+      joined: (client, { channel }) => emit("subscribe", channel, subscriber(client, channel)),
+      left: (client, { channel }) => emit("unsubscribe", channel, subscriber(client, channel)),
+      occupied: (channel) => emit("occupied", channel, () => ({ channel })),
+      vacated: (channel) => emit("vacated", channel, () => ({ channel })),
+      recovered(client, channel, complete) {
+        if (complete || namespaceOf(channel).recoveryMode !== "cache") return;
+        emit("cache_miss", channel, subscriber(client, channel));
+      },
+      published({ channel, client, draft: { payload, tags } }, { offset, epoch, suppressed }) {
+        if (suppressed !== undefined) return;
+        const { id, identity } = client ?? {};
+        emit("publish", channel, () => {
+          return { channel, client: id, user: identity?.user, data: payload, tags, offset, epoch };
+        });
+      },
     },
   };
 }

@@ -73,6 +73,11 @@ export interface WebhookStats {
 
 /** What webhooks offer to the app. */
 export interface Webhooks {
+  /**
+   * Checks other receivers. Returns the function that replaces the current ones. A receiver of the same name keeps its queue; the
+   * events of one that is gone stay stored until there is one of its name again.
+   */
+  prepare(receivers: readonly WebhookOptions[]): () => void;
   /** Tells what waits for each receiver. */
   stats(): WebhookStats[];
   /** Lists dead letters of a receiver, the oldest first. */

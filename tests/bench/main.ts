@@ -120,7 +120,7 @@ async function runCase(
     .map((contender) => ({ contender, measurements: [] as Measurement[] }));
   for (let round = 1; round <= runs; round++) {
     for (const { contender, measurements } of participants) {
-      report(`${one.name} · ${contender.name} · ${round}/${runs}`);
+      if (Deno.stderr.isTerminal()) report(`${one.name} · ${contender.name} · ${round}/${runs}`);
       measurements.push(await measure(one, contender, tools));
     }
   }

@@ -131,6 +131,7 @@ const API: Readonly<Record<string, readonly string[]>> = {
   "query": ['{"name":"home.ideas","params":{"a":VALUE}}', '{"name":TEXT}'],
   "tables": ["{}"],
   "backup": ['{"name":TEXT}'],
+  "reload": ["{}"],
   "stats": ["{}"],
   "figures": ['{"after":VALUE}'],
   "health": ["{}"],

@@ -11,6 +11,7 @@ import { options, parseOption } from "./flags.ts";
 import { type Path, pathText, problemsOf } from "./problems.ts";
 import { isSecret, schema, schemaAt } from "./schema.ts";
 import type { Configuration, Settings } from "./settings.ts";
+import { type WiringOptions, wiringOptions } from "./wiring.ts";
 
 /** Where options come from. */
 export interface Sources {
@@ -22,16 +23,22 @@ export interface Sources {
   readonly dotEnv: Environment;
   /** Returns the text of a file; `undefined` if there is none. */
   readonly read: (path: string) => string | undefined;
+  /** Returns the sources as they are later. */
+  readonly again?: () => Sources;
 }
 
 /** The loaded options. */
 export interface Loaded {
   /** The options, with defaults. */
   readonly settings: Settings;
+  /** What the plugins get. */
+  readonly options: WiringOptions;
   /** The path of the file, if there is one. */
   readonly file: string | undefined;
   /** Arguments that are no flags. */
   readonly words: readonly string[];
+  /** Loads them again: the file and `.env` may have changed. */
+  again(): Loaded;
   /** Lines that say each value and where it comes from, without secrets. */
   lines(): string[];
 }
@@ -50,10 +57,8 @@ export const GENERAL = {
 };
 
 /** Loads the options. Throws sentences, each on a line, if they are wrong. */
-export function load(
-  { args, env, dotEnv, read }: Sources,
-  more: Record<string, { bare: boolean }> = {},
-): Loaded {
+export function load(sources: Sources, more: Record<string, { bare: boolean }> = {}): Loaded {
+  const { args, env, dotEnv, read } = sources;
   const table = Object.fromEntries(Array.from(options, ([name, { setting }]) => [name, setting]));
   const { flags, words } = readArguments({ ...table, ...GENERAL, ...more }, args);
   const variable: Environment = (name) => env(name) ?? dotEnv(name);
@@ -86,8 +91,12 @@ export function load(
   checkPages(settings, text === undefined ? undefined : path);
   return {
     settings,
+    get options() {
+      return wiringOptions(settings);
+    },
     file: text === undefined ? undefined : path,
     words,
+    again: () => load(sources.again?.() ?? sources, more),
     lines: () => {
       const isEmpty = (value: unknown) => typeof value === "object" && !Array.isArray(value);
       return [...leaves(settings, [])].filter(([, value]) => !isEmpty(value)).map(([at, value]) => {

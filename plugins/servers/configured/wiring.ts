@@ -23,6 +23,8 @@ export interface WiringOptions {
   readonly limits: RateLimitsOptions;
   /** Defaults of the namespaces. */
   readonly defaults: NamespaceOptions;
+  /** Where other nodes reach this one. */
+  readonly address: string;
   /** URLs that get events. */
   readonly receivers: readonly WebhookOptions[];
   /** The backend that decides, if there is one. */
@@ -30,7 +32,7 @@ export interface WiringOptions {
   /** How many workers, 0 for none. */
   readonly workers: number | "auto";
   /** The namespaces; `durable` is the broker of those on disk. */
-  namespaces(durable: Broker): Record<string, NamespaceOptions>;
+  namespaces(durable: Broker | undefined): Record<string, NamespaceOptions>;
 }
 
 /**
@@ -50,6 +52,7 @@ export function wiringOptions(settings: Settings): WiringOptions {
       limits: limitsOf(settings),
     },
     defaults: namespaceDefaults(settings),
+    address: settings.nodeAddress ?? `${settings.host}:${settings.port}`,
     receivers: receiversOf(settings),
     proxies: Object.keys(settings.proxies).length > 0 ? settings.proxies : undefined,
     workers: settings.workers === "auto" ? "auto" : Number(settings.workers),
@@ -95,13 +98,13 @@ function apiKeysOf({ apiKeys }: Settings): ApiKey[] {
 }
 
 /** Returns the namespaces; `durable` is the broker of those on disk. */
-function namespacesOf(settings: Settings, durable: Broker): Record<string, NamespaceOptions> {
+function namespacesOf(settings: Settings, durable: Broker | undefined): Record<string, NamespaceOptions> {
   const listed = settings.durable.map((name) => [name, { durable: true }] as const);
   const all = { ...Object.fromEntries(listed), ...settings.namespaces };
   return Object.fromEntries(
     Object.entries(all).map(([name, { durable: own, ...options }]) => {
       const onDisk = own ?? settings.durable.includes(name);
-      return [name, onDisk ? { ...options, broker: durable } : options];
+      return [name, onDisk && durable !== undefined ? { ...options, broker: durable } : options];
     }),
   );
 }

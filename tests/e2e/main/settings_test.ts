@@ -1,6 +1,8 @@
 /** Tests of invalid settings, `--help` and `--print-config`. */
 
 import assert from "node:assert/strict";
+import { root } from "../../kit/example.ts";
+import { until } from "../../kit/mod.ts";
 import { dataFolder, OPEN, runMain, startMain, stopsCleanly } from "./kit.ts";
 
 /** Invalid settings, and the beginning of the error. */
@@ -98,4 +100,39 @@ Deno.test("LIMIT_REQUESTS limits the requests of an address to all routes", asyn
     assert.deepEqual([path, status, headers.get("retry-after")], [path, 429, "600"]);
   }
   await stopsCleanly(server, [OPEN]);
+});
+
+Deno.test("B21 SIGHUP and the API reload the file, all or nothing", async () => {
+  using data = dataFolder();
+  await Deno.mkdir(new URL(data.path, root), { recursive: true });
+  const file = new URL(`${data.path}/plugboard.json`, root);
+  const write = (content: unknown) => Deno.writeTextFile(file, JSON.stringify(content));
+  await write({ namespaces: { news: { publish: "anyone" } } });
+  await using server = await startMain({ DATA_DIR: data.path, CONFIG: `${data.path}/plugboard.json` });
+  const post = async (method: string, params: unknown = {}) => {
+    const response = await fetch(`${server.url}/api/${method}`, {
+      method: "POST",
+      body: JSON.stringify(params),
+    });
+    return { status: response.status, body: await response.json() };
+  };
+  await write({
+    namespaces: { news: { publish: "anyone" }, other: { historySize: 0 } },
+    dataDir: "elsewhere",
+  });
+  const reloaded = { reloaded: ["namespaces"], restart: [] }; // DATA_DIR comes before the file
+  assert.deepEqual((await post("reload")).body.result, reloaded);
+
+  await write({ namespaces: { news: { publishh: "anyone" } } });
+  const { status, body } = await post("reload");
+  assert.deepEqual([status, body.error.message], [
+    400,
+    `Nothing was reloaded: ${data.path}/plugboard.json: namespaces.news.publishh is unknown; did you mean publish?`,
+  ]);
+  server.kill("SIGHUP");
+  await until("the error", () => server.printed().split("the configuration was not reloaded").length === 3);
+  await write({ namespaces: {} });
+  server.kill("SIGHUP");
+  await until("the reload", () => server.printed().split("the configuration was reloaded").length === 3);
+  assert.equal(await server.stop(), 0);
 });

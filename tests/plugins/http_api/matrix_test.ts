@@ -70,7 +70,7 @@ Deno.test("B09 every method accepts a right request with the key that may make i
     await using server = await apiServer({
       apiKeys: keys,
       path: `${folder}/plugboard.db`,
-      api: { backups: `${folder}/backups` },
+      api: { backups: `${folder}/backups`, reload: () => Promise.resolve({ reloaded: [], restart: [] }) },
     });
     server.methods.define("who", { run: () => "somebody" });
     server.queries.define("items", { sql: "SELECT 1 AS n" });

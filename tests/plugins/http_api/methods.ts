@@ -50,6 +50,7 @@ export const KNOWN: Readonly<Record<string, Known>> = {
   "query": own("read:live:items", { name: "items" }),
   "tables": own("admin:database"),
   "backup": own("admin:database", { name: "copy.db" }),
+  "reload": own("admin:configuration", {}),
   "stats": own("admin:metrics"),
   "figures": own("admin:metrics"),
   "health": own("admin:metrics"),

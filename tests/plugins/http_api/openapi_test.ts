@@ -54,7 +54,7 @@ Deno.test(`B09 generated requests never fail the server, and the answers are as 
   {
     await using server = await apiServer({
       path: `${folder}/plugboard.db`,
-      api: { backups: `${folder}/backups` },
+      api: { backups: `${folder}/backups`, reload: () => Promise.resolve({ reloaded: [], restart: [] }) },
     });
     server.methods.define("who", { run: () => "somebody" });
     server.queries.define("items", { sql: "SELECT 1 AS n" });

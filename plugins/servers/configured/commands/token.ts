@@ -1,0 +1,55 @@
+import { SignJWT } from "jose";
+import { parseDuration, PlugboardError, setting } from "../../../../core/mod.ts";
+import { argumentsOf, type Command } from "./command.ts";
+
+/** Makes a token, signed with `jwtSecret`. */
+export const token: Command = {
+  name: "token",
+  arguments: "USER",
+  help: "Prints a token for a user, signed with jwtSecret",
+  flags: {
+    CHANNEL: setting.optional("Makes a token for a subscription to this channel instead of a connection"),
+    EXP: setting.text("1h", "How long it is valid, such as 30m; never for one without an end"),
+    PERMISSION: setting.list("What the user may do, separated by commas: read:news,write:chat:*"),
+    INFO: setting.optional("What other clients see of the user, as JSON"),
+  },
+  examples: [
+    "token ada",
+    "token ada --exp 15m --permission read:news,write:chat:*",
+    "token ada --channel '$team:1'",
+  ],
+  async run({ loaded: { settings }, words, flags, print }) {
+    const [user] = argumentsOf(words, "USER");
+    const { jwtSecret } = settings;
+    if (jwtSecret === undefined) {
+      throw new PlugboardError("bad_setting", "There is no jwtSecret (JWT_SECRET) to sign a token with");
+    }
+    const [channel, exp, permission, info] = ["CHANNEL", "EXP", "PERMISSION", "INFO"].map((name) =>
+      flags.get(name)
+    );
+    const jwt = new SignJWT({
+      ...(channel !== undefined && { channel }),
+      ...(permission !== undefined && { permissions: permission.split(",").map((each) => each.trim()) }),
+      ...(info !== undefined && { info: jsonOf(info) }),
+    }).setProtectedHeader({ alg: "HS256" }).setSubject(user!).setIssuedAt();
+    if (exp !== "never") jwt.setExpirationTime(new Date(Date.now() + msOf(exp ?? "1h")));
+    print(await jwt.sign(new TextEncoder().encode(jwtSecret)));
+  },
+};
+
+function msOf(text: string): number {
+  const ms = parseDuration(text);
+  if (ms > 0 && Number.isFinite(ms)) return ms;
+  throw new PlugboardError(
+    "bad_setting",
+    `--exp must be a time such as 30m or 1h, or never, got ${JSON.stringify(text)}`,
+  );
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new PlugboardError("bad_setting", "--info must be JSON");
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * Reloads the configuration of a running server, all or nothing.
+ *
+ * @module
+ */
+
+import { isDeepStrictEqual } from "node:util";
+import { type Log, messageOf, PlugboardError, type Plugin } from "../../../core/mod.ts";
+import type { Access } from "../../auth.ts";
+import type { Broker, Channels } from "../../channels.ts";
+import type { Reloaded } from "../../http_api.ts";
+import type { RateLimits } from "../../rate_limits.ts";
+import type { Webhooks } from "../../webhooks.ts";
+import type { Declared } from "./declared.ts";
+import type { Loaded } from "./load.ts";
+import type { Settings } from "./settings.ts";
+import { wiringOptions } from "./wiring.ts";
+
+/** Options of {@linkcode reloading}. */
+export interface ReloadOptions {
+  /** What was loaded at the start. */
+  readonly loaded: Loaded;
+  /** Whose namespaces are replaced. */
+  readonly bus: Pick<Channels, "prepareNamespaces">;
+  /** The broker of namespaces on disk. */
+  readonly durable: Broker;
+  /** Whose API keys are replaced. */
+  readonly access: Pick<Access, "prepareApiKeys">;
+  /** The limits. */
+  readonly limits: Pick<RateLimits, "prepare">;
+  /** Whose receivers are replaced; without it, new ones need a restart. */
+  readonly hooks: Pick<Webhooks, "prepare"> | undefined;
+  /** The queries and mutations. */
+  readonly declarations: Declared;
+}
+
+/** What reloading offers. */
+export interface Reloading {
+  /** Loads the options again. Rejects with sentences, and changes nothing, if they are wrong. */
+  reload(): Promise<Reloaded>;
+}
+
+/**
+ * Reloads at SIGHUP and on request.
+ *
+ * ```ts ignore
+ * const { reload } = server.use(reloading({ loaded, bus, durable, access, limits, hooks, declarations }));
+ * console.log((await reload()).restart);
+ * ```
+ */
+export function reloading(options: ReloadOptions): Plugin<Reloading> {
+  let current = options.loaded.settings;
+  let last: Promise<unknown> = Promise.resolve();
+  let log: Log | undefined;
+
+  async function prepare(next: Settings): Promise<{ commits: (() => void)[]; result: Reloaded }> {
+    const changed = changesOf(current, next);
+    const { limits, defaults, namespaces, auth, receivers } = wiringOptions(next);
+    const commits: (() => void)[] = [];
+    const done = new Set<string>();
+    const take = (names: readonly string[], make: () => () => void) => {
+      const own = names.filter((name) => changed.includes(name));
+      if (own.length === 0) return;
+      commits.push(make());
+      for (const name of own) done.add(name);
+    };
+    take(["namespaces", "durable"], () => {
+      return options.bus.prepareNamespaces({ namespaces: namespaces(options.durable), defaults });
+    });
+    take(["apiKeys"], () => options.access.prepareApiKeys(auth.apiKeys ?? []));
+    if ((current.limits === "off") === (next.limits === "off")) {
+      take(["limits"], () => options.limits.prepare(limits.limits ?? {}));
+    }
+    const { hooks } = options;
+    if (hooks !== undefined) {
+      take(["webhooks", "webhookUrl", "webhookSecrets"], () => hooks.prepare(receivers));
+    }
+    const declared = await options.declarations.prepare(next);
+    take(["queries", "mutations"], () => declared);
+    return { commits, result: { reloaded: [...done], restart: changed.filter((name) => !done.has(name)) } };
+  }
+
+  async function reloadNow(): Promise<Reloaded> {
+    let next: Settings;
+    let prepared: Awaited<ReturnType<typeof prepare>>;
+    try {
+      next = options.loaded.again().settings;
+      prepared = await prepare(next);
+    } catch (error) {
+      const message = messageOf(error).replaceAll("Cannot start ", "");
+      log?.error("the configuration was not reloaded", { reason: message });
+      throw new PlugboardError("bad_request", `Nothing was reloaded: ${message}`);
+    }
+    for (const commit of prepared.commits) commit();
+    const { reloaded, restart } = prepared.result;
+    // What needs a restart is told again by the next reload.
+    current = {
+      ...next,
+      ...Object.fromEntries(restart.map((name) => [name, current[name as keyof Settings]])),
+    };
+    log?.info("the configuration was reloaded", { reloaded, restart });
+    return prepared.result;
+  }
+
+  const reload = () => {
+    const result = last.then(reloadNow, reloadNow);
+    last = result.catch(() => {});
+    return result;
+  };
+  const hangUp = () => void reload().catch(() => {});
+
+  return {
+    name: "reloading",
+    api: { reload },
+    start(host) {
+      log = host.log;
+      if (Deno.build.os !== "windows") Deno.addSignalListener("SIGHUP", hangUp);
+    },
+    stop() {
+      if (Deno.build.os !== "windows") Deno.removeSignalListener("SIGHUP", hangUp);
+    },
+  };
+}
+
+/** The names of options with different values. */
+function changesOf(before: Settings, after: Settings): string[] {
+  const names = new Set([...Object.keys(before), ...Object.keys(after)]) as Set<keyof Settings>;
+  return [...names].filter((name) => name !== "$schema" && !isDeepStrictEqual(before[name], after[name]));
+}

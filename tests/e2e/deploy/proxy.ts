@@ -113,7 +113,8 @@ async function start(
   return proxy;
 }
 
-async function makeCertificate(folder: string): Promise<void> {
+/** Makes a certificate for `localhost`, `cert.pem` and `key.pem`. */
+export async function makeCertificate(folder: string): Promise<void> {
   const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
   const ordinary = ["-addext", "basicConstraints=critical,CA:FALSE", "-days", "2", "-nodes"];
   const { success } = await new Deno.Command("openssl", {

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { freePort } from "../../kit/example.ts";
 import { Client } from "../../kit/mod.ts";
 import { testWith } from "../../kit/programs.ts";
 import { RedisProcess } from "../../kit/redis.ts";
+import { makeCertificate } from "../deploy/proxy.ts";
 import { dataFolder, runMain, startMain } from "../main/kit.ts";
 
 /** Returns the next message of a type. */
@@ -61,4 +63,29 @@ Deno.test("B12 a wrong REDIS_URL stops the start with a sentence without the pas
     assert.match(stderr.split("\n").at(-1)!, expected);
     assert.doesNotMatch(stderr, /secret/);
   }
+});
+
+testWith("redis", "B12 rediss: encrypts, and refuses a certificate that is not trusted", async (program) => {
+  const folder = await Deno.makeTempDir();
+  await makeCertificate(folder);
+  const port = freePort();
+  {
+    await using redis = new RedisProcess(program, [
+      ...["--tls-port", `${port}`, "--tls-auth-clients", "no", "--tls-ca-cert-file", `${folder}/cert.pem`],
+      ...["--tls-cert-file", `${folder}/cert.pem`, "--tls-key-file", `${folder}/key.pem`],
+    ]);
+    await redis.ready();
+    using data = dataFolder();
+    const env = { REDIS_URL: `rediss://localhost:${port}`, DATA_DIR: data.path };
+    await using node = await startMain({ ...env, DENO_CERT: `${folder}/cert.pem` });
+    await using client = await Client.connect(`${node.url}/ws`);
+    client.sendJson({ type: "publish", channel: "news", data: 1 });
+    assert.equal((await nextOf(client, "published")).data.offset, 1);
+
+    using other = dataFolder();
+    const { code, stderr } = await runMain({ ...env, DATA_DIR: other.path });
+    assert.equal(code, 1);
+    assert.match(stderr, /^Cannot start redis: Redis at localhost:\d+: .*(certificate|UnknownIssuer)/im);
+  }
+  await Deno.remove(folder, { recursive: true });
 });

@@ -63,6 +63,9 @@ export function isSchema(check: object): check is StandardSchema {
 /** Checks a value. Throws, or rejects with, a `bad_request` that names the place and the reason. */
 export function checked<Output>(check: Check<Output>, value: unknown): MaybePromise<Output> {
   if (isSchema(check)) {
+    if (hasMoreThan(MAX_VALUES, value)) {
+      throw new PlugboardError("bad_request", `More than ${MAX_VALUES} values; a schema can check no more`);
+    }
     return chain(check["~standard"].validate(value), valueOf);
   }
   try {
@@ -99,6 +102,26 @@ export function defineEach<Definition>(
     throw error;
   }
   return removeAll;
+}
+
+/**
+ * A schema examines every value, and it cannot be interrupted. For 32,000 wrong ones, which fit into a message, zod takes
+ * 190 ms and arktype 770 ms.
+ */
+const MAX_VALUES = 3_000;
+
+/** Whether a value of JSON contains more values. */
+function hasMoreThan(max: number, value: unknown): boolean {
+  const pending = [value];
+  let found = 0;
+  for (; found <= max && pending.length > 0; found++) {
+    const each = pending.pop();
+    if (typeof each !== "object" || each === null) continue;
+    const inner = Array.isArray(each) ? each : Object.values(each);
+    if (inner.length > max) return true;
+    pending.push(...inner);
+  }
+  return found > max;
 }
 
 /** Limits of the sentence: a client can send a long list of wrong values. */

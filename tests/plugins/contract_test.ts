@@ -71,6 +71,21 @@ Deno.test("B23 a check may be asynchronous, and change the value; what throws is
   await assert.rejects(methods.call("broken", 5, caller), { code: "internal" });
 });
 
+Deno.test("a schema gets no more values than it can examine in a moment", async () => {
+  const methods = rpc().api;
+  methods.define("count", {
+    args: z.array(z.union([z.number(), z.array(z.number())])),
+    run: (list) => list.length,
+  });
+  const call = (value: unknown) => methods.call("count", value, caller);
+  assert.equal(await call(Array(2_999).fill(0)), 2_999);
+  for (const large of [Array(32_000).fill("0"), Array(31).fill(Array(100).fill(0))]) {
+    await assert.rejects(call(large), bad(/^More than 3000 values/));
+  }
+  methods.define("function", { args: (value) => value as number[], run: (list) => list.length });
+  assert.equal(await methods.call("function", Array(32_000).fill(0), caller), 32_000);
+});
+
 Deno.test("B23 a mutation takes a schema, with an idempotency key too", async () => {
   await using server = await serveQueries();
   server.mutations.define("add", {

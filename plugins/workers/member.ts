@@ -18,7 +18,7 @@ import {
   type RequestFacts,
 } from "./messages.ts";
 import { RemoteTransport } from "./remote_transport.ts";
-import { infoOf, RemoteRequest, RemoteRequests } from "./requests.ts";
+import { handshakeRequest, infoOf, RemoteRequests } from "./requests.ts";
 
 /** What a worker needs from the others. */
 export interface MemberOptions {
@@ -225,7 +225,7 @@ export class Member {
 
   /** Asks the server about a handshake. */
   #handshake(number: number, facts: RequestFacts): void {
-    const admission = this.#options.listening.admit(new RemoteRequest(facts), infoOf(facts.peer));
+    const admission = this.#options.listening.admit(handshakeRequest(facts), infoOf(facts.peer));
     if (admission instanceof Promise) void admission.then((each) => this.#decide(number, each));
     else void this.#decide(number, admission);
   }
@@ -257,7 +257,7 @@ export class Member {
       const { code, reason } = closeCodes.shutdown;
       return transport.close(code, reason);
     }
-    transport.incoming = transport.admission.open(transport).incoming;
+    transport.open();
   }
 
   #gone(number: number, transport: RemoteTransport | undefined, why: Closed): void {
@@ -268,6 +268,6 @@ export class Member {
     } catch (error) {
       this.#log.error("the end of a connection failed", { error: messageOf(error) });
     }
-    transport.admission.release();
+    transport.release();
   }
 }

@@ -5,13 +5,15 @@ import type { Link, Sender, Sequence } from "./link.ts";
 export class RemoteTransport implements Transport, Sender {
   readonly queues = true;
   readonly number: number;
-  readonly admission: Admission;
+  readonly release: () => void;
   frames: Sequence | undefined;
   /** What the worker's reports are passed to, when the socket is open. */
   incoming: TransportEvents | undefined;
   /** Bytes that wait for the reader in the worker, as it reported. */
   queued = 0;
   readonly #link: Link;
+  /** Until it is open. It refers to the whole request. */
+  #admission: Admission | undefined;
   /** The last two posts with frames of this connection, and their bytes with those of earlier posts. */
   #earlierPost = 0;
   #earlierBytes = 0;
@@ -20,8 +22,16 @@ export class RemoteTransport implements Transport, Sender {
 
   constructor(number: number, link: Link, admission: Admission) {
     this.number = number;
-    this.admission = admission;
+    this.release = admission.release;
+    this.#admission = admission;
     this.#link = link;
+  }
+
+  /** Opens the connection: its socket is open. */
+  open(): void {
+    const admission = this.#admission;
+    this.#admission = undefined;
+    this.incoming = admission?.open(this).incoming;
   }
 
   /** What the worker has not taken, which is an upper bound, and what it has told. */

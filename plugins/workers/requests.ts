@@ -39,6 +39,19 @@ export class RemoteRequest extends Request {
   }
 }
 
+/**
+ * The request of a handshake, as far as it is read on the way to an endpoint. A real one takes three times as long to make,
+ * which shows when ten thousand clients connect.
+ */
+export function handshakeRequest({ url, method, headers }: RequestFacts): Request {
+  return Object.create(Request.prototype, {
+    url: { value: url },
+    method: { value: method },
+    headers: { value: new Headers(headers as [string, string][]) },
+    body: { value: null },
+  });
+}
+
 /** The information that goes with a request from a peer. */
 export function infoOf(peer: string, completed: Promise<void> = Promise.resolve()): Deno.ServeHandlerInfo {
   return { remoteAddr: { transport: "tcp", hostname: peer, port: 0 }, completed };

@@ -1,7 +1,7 @@
 import type { Backlog } from "../../../core/connections/backlog.ts";
 import type { Inbox } from "../../../core/connections/inbox.ts";
 import type { ClosingSockets } from "../../../core/http/closing_sockets.ts";
-import type { socketInternals } from "../../../core/http/socket_internals.ts";
+import type { SocketInternals, socketInternals } from "../../../core/http/socket_internals.ts";
 import type { CloseCode, Closed, ConnectionLimits, Message, Transport } from "../../../core/mod.ts";
 import type { Figures, Numbers } from "../messages.ts";
 import type { Reporter } from "./reporter.ts";
@@ -41,7 +41,8 @@ export interface ThreadConnections {
 /** Holds the sockets of a worker: writes, keeps what slow readers do not take, and reports. Runs in a worker, as text. */
 export function threadConnections(
   { report }: Reporter,
-  { Backlog, Inbox, ClosingSockets, socketInternals }: Tools,
+  { Backlog, Inbox, ClosingSockets }: Tools,
+  internals: SocketInternals,
   constants: Constants,
   pingIntervalMs: number,
 ): ThreadConnections {
@@ -49,9 +50,10 @@ export function threadConnections(
   const retryMs = 10;
   /** How long a socket may take to open, in checks. */
   const [handshakeChecks, handshakeCheckMs] = [5, 2_000];
-  const internals = socketInternals();
   const closing = new ClosingSockets({ every: repeat }, internals);
   const connections = new Map<number, ThreadConnection>();
+  /** Connections with equal limits share them. */
+  const limitsOf = new Map<string, ConnectionLimits>();
   const opening = new Map<ThreadConnection, number>();
   /** With frames that wait for their readers. */
   const blocked = new Set<ThreadConnection>();
@@ -253,7 +255,8 @@ export function threadConnections(
 
   return {
     add(number, socket, limits) {
-      opening.set(new ThreadConnection(number, socket, limits), handshakeChecks);
+      const shared = limitsOf.getOrInsert(Object.values(limits).join(), limits);
+      opening.set(new ThreadConnection(number, socket, shared), handshakeChecks);
     },
     send,
     ping(number) {

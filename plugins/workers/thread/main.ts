@@ -27,8 +27,9 @@ export function threadMain(parts: Parts, constants: Constants): void {
 
   function begin(beginning: Beginning): void {
     const { pingIntervalMs } = beginning;
-    connections = parts.threadConnections(out, parts, constants, pingIntervalMs);
-    requests = parts.threadRequests(out, connections, parts.socketInternals().canPing, pingIntervalMs);
+    const internals = parts.socketInternals();
+    connections = parts.threadConnections(out, parts, internals, constants, pingIntervalMs);
+    requests = parts.threadRequests(out, connections, internals, pingIntervalMs);
     listen(beginning);
     const { port, hostname } = http.addr;
     report("listening", port, hostname);

@@ -1,3 +1,4 @@
+import type { SocketInternals } from "../../../core/http/socket_internals.ts";
 import type { Acceptance, Answer, RequestFacts } from "../messages.ts";
 import type { ThreadConnections } from "./connections.ts";
 import type { Reporter } from "./reporter.ts";
@@ -17,7 +18,7 @@ export interface ThreadRequests {
 export function threadRequests(
   { report }: Reporter,
   connections: ThreadConnections,
-  canPing: boolean,
+  internals: SocketInternals,
   pingIntervalMs: number,
 ): ThreadRequests {
   /** A request without its answer. */
@@ -37,7 +38,7 @@ export function threadRequests(
       method: request.method,
       headers: [...request.headers],
       peer: "hostname" in remoteAddr ? remoteAddr.hostname : "unknown",
-      hasBody: request.body !== null && request.method !== "GET" && request.method !== "HEAD",
+      hasBody: request.method !== "GET" && request.method !== "HEAD" && request.body !== null,
     };
   }
 
@@ -57,8 +58,9 @@ export function threadRequests(
 
   function upgrade(number: number, { request, resolve }: Pending, { protocol, limits }: Acceptance): void {
     try {
-      const idleTimeout = canPing ? 0 : 2 * pingIntervalMs / 1_000;
+      const idleTimeout = internals.canPing ? 0 : 2 * pingIntervalMs / 1_000;
       const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout });
+      internals.endRequestOnce(request);
       if (protocol !== undefined) response.headers.set("sec-websocket-protocol", protocol);
       connections.add(number, socket, limits);
       resolve(response);

@@ -5,7 +5,7 @@
  */
 
 import type { Message } from "../../core/mod.ts";
-import type { Batch, Numbers, Order } from "./messages.ts";
+import { type Batch, CREDIT_BYTES, type Numbers, type Order } from "./messages.ts";
 
 /** Shorter lists of numbers are copied: moving one costs some microseconds. */
 const MIN_MOVED = 64;
@@ -75,6 +75,8 @@ export class Link {
   #senders: Sender[] = [];
   /** Orders that follow the frames. */
   #after: Batch = [];
+  /** Credit for bytes of messages, without a post so far. */
+  #took = 0;
   #scheduled = false;
   #posts = 0;
   #done = 0;
@@ -118,6 +120,12 @@ export class Link {
     this.#schedule();
   }
 
+  /** Gives credit for so many bytes of messages, with the next post unless it is much. */
+  take(bytes: number): void {
+    this.#took += bytes;
+    if (this.#took >= CREDIT_BYTES / 4) this.#schedule();
+  }
+
   /** Sends a frame to one connection. */
   send(sender: Sender, frame: Message): void {
     const before = sender.frames;
@@ -146,6 +154,8 @@ export class Link {
     const bytes = this.#senders.length === 0 ? 0 : this.#addFrames(batch, moved);
     for (let i = 0; i < this.#after.length; i++) batch.push(this.#after[i]);
     this.#after = [];
+    if (this.#took > 0) batch.push("took", this.#took, undefined);
+    this.#took = 0;
     this.#posts++;
     this.#unconfirmed.push({ at: performance.now(), bytes });
     this.#unconfirmedBytes += bytes;

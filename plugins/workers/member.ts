@@ -117,7 +117,7 @@ export class Member {
   /** Gives credit for the messages that were handled, if it may have more. */
   settle(): void {
     if (this.#owed === 0 || !this.#options.mayTake()) return;
-    this.link.order("took", this.#owed, undefined);
+    this.link.take(this.#owed);
     this.#owed = 0;
   }
 

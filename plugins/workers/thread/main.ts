@@ -121,6 +121,6 @@ export function threadMain(parts: Parts, constants: Constants): void {
   let posts = 0;
   scope.onmessage = ({ data }) => {
     for (let i = 0; i < data.length; i += 3) carryOut([data[i], data[i + 1], data[i + 2]] as Order);
-    report("done", ++posts, undefined);
+    out.confirm(++posts);
   };
 }

@@ -38,5 +38,5 @@ async function prepare(load: () => MaybePromise<string>) {
   const text = await load();
   const digest = createHash("sha256").update(text).digest("base64url");
   // Weak, since the compressed response has other bytes.
-  return { text, gzipped: new Uint8Array(await promisify(gzip)(text)), etag: `W/"${digest}"` };
+  return { text, gzipped: new Uint8Array(await promisify(gzip)(text, { level: 9 })), etag: `W/"${digest}"` };
 }

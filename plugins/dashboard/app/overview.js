@@ -34,7 +34,7 @@ const CHARTS = [
     title: "Publish latency",
     format: ms,
     lines: [line("publishP99Ms", "p99"), line("publishP50Ms", "p50", "--c2")],
-    note: () => "from the call to the sockets",
+    note: () => "from call to sockets",
   },
   {
     title: "Event loop",
@@ -175,12 +175,11 @@ function Log() {
     <ul class="log">${
     records.map(({ id, time, level, plugin, message, fields }) =>
       html`
-        <li key=${id}
-          class=${level}><span class="level">${level}</span> <span class="mono quiet">${plugin}</span>
-                <${Words} text=${message} /> <span class="quiet">${clock(
-                  time,
-                )}, <${Ago} time=${time} /></span>
-                ${Object.keys(fields).length > 0 && html`<pre>${shown(fields, 600)}</pre>`}</li>
+        <li key=${id} class=${level}>
+          <p><span class="level">${level}</span><span class="mono quiet">${plugin}</span><${Words} text=${message} />
+            <span class="quiet">${clock(time)}, <${Ago} time=${time} /></span></p>
+          ${Object.keys(fields).length > 0 && html`<pre>${shown(fields, 600)}</pre>`}
+        </li>
       `
     )
   }</ul>

@@ -112,7 +112,7 @@ function File() {
         <${Fact} name="File"><span class="mono">${value.path}</span><//>
             <${Fact} name="Size">${value.bytes === undefined
               ? "in memory"
-              : bytes(value.bytes)}${value.wal_bytes > 0 && html`
+              : bytes(value.bytes)}${" "}${value.wal_bytes > 0 && html`
               <span class="quiet">and ${bytes(value.wal_bytes)} of changes beside it</span>
             `}<//>
             <${Fact} name="Last backup">${value.last_backup

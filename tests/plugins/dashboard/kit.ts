@@ -43,7 +43,12 @@ export async function dashboardServer(options: DashboardServerOptions = {}) {
   const log = server.use(logging({ write: () => {} }));
   const metrics = metricsRegistry();
   const store = server.use(persistence({ path, metrics }));
-  const limits = server.use(rateLimits({ metrics, limits: { connectsPerIp: "1000000/s" } }));
+  const limits = server.use(
+    rateLimits({
+      metrics,
+      limits: { connectsPerIp: "1000000/s", connectionsPerIp: 20_000, connectionsPerUser: 20_000 },
+    }),
+  );
   const access = server.use(auth({
     ...(apiKeys && { apiKeys, jwt: { secret: SECRET } }),
     keep: store.keyValues<string>("revocations"),

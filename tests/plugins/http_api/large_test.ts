@@ -91,6 +91,9 @@ for (
     ["connections", { user: "u7", limit: 1_000 }],
     ["connections", { channel: "news", limit: 1_000 }],
     ["info", {}],
+    ["search", { text: "" }],
+    ["search", { text: "u99" }],
+    ["search", { text: "nothing has this name" }],
   ] as const
 ) {
   Deno.test(`B09 ${method} ${JSON.stringify(params)} over 100,000 never holds the event loop for more than ${HOLD_MS} ms`, async () => {

@@ -212,6 +212,11 @@ export class Member {
       case "figures":
         this.#figures = value;
         return;
+      case "fault":
+        return this.#log.error("a worker failed at an order or an event", {
+          connection: number,
+          error: value,
+        });
       case "listening":
         this.#listening = true;
         return this.#listens.resolve({ port: number, hostname: value });

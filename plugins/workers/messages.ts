@@ -112,6 +112,8 @@ export type Report =
   /** So many posts have been carried out. */
   | [what: "done", posts: number, undefined]
   | [what: "figures", 0, Figures]
+  /** An order or an event of a socket failed. */
+  | [what: "fault", connection: number, message: string]
   | [what: "stopped", 0, undefined];
 
 /** Messages one after the other: three values for each. */

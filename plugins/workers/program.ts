@@ -4,10 +4,11 @@ import { ClosingSockets } from "../../core/http/closing_sockets.ts";
 import { socketInternals } from "../../core/http/socket_internals.ts";
 import { closeCodes } from "../../core/mod.ts";
 import { CREDIT_BYTES, MESSAGE_BYTES } from "./messages.ts";
-import { type Constants, threadConnections } from "./thread/connections.ts";
+import { threadConnections } from "./thread/connections.ts";
 import { type Parts, threadMain } from "./thread/main.ts";
 import { reporter } from "./thread/reporter.ts";
 import { threadRequests } from "./thread/requests.ts";
+import type { Constants } from "./thread/tools.ts";
 
 /** What the program consists of. None of it uses anything outside of itself but its arguments. */
 const PARTS: Parts = {
@@ -20,12 +21,13 @@ const PARTS: Parts = {
   threadRequests,
 };
 
-const { slow, noPong, tooLarge, tooManyRequests } = closeCodes;
+const { internalError, slow, noPong, tooLarge, tooManyRequests } = closeCodes;
 
 const CONSTANTS: Constants = {
   creditBytes: CREDIT_BYTES,
   messageBytes: MESSAGE_BYTES,
   dropping: [slow.code, noPong.code],
+  internalError,
   slow,
   tooLarge,
   tooManyRequests,

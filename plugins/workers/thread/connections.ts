@@ -1,29 +1,10 @@
 import type { Backlog } from "../../../core/connections/backlog.ts";
 import type { Inbox } from "../../../core/connections/inbox.ts";
-import type { ClosingSockets } from "../../../core/http/closing_sockets.ts";
-import type { SocketInternals, socketInternals } from "../../../core/http/socket_internals.ts";
+import type { SocketInternals } from "../../../core/http/socket_internals.ts";
 import type { CloseCode, Closed, ConnectionLimits, Message, Transport } from "../../../core/mod.ts";
 import type { Figures, Numbers } from "../messages.ts";
 import type { Reporter } from "./reporter.ts";
-
-/** Parts of the kernel that workers use, as text. */
-export interface Tools {
-  readonly Backlog: typeof Backlog;
-  readonly Inbox: typeof Inbox;
-  readonly ClosingSockets: typeof ClosingSockets;
-  readonly socketInternals: typeof socketInternals;
-}
-
-/** Values that the worker's program is made with. */
-export interface Constants {
-  readonly creditBytes: number;
-  readonly messageBytes: number;
-  /** Reasons to drop what waits for the reader, instead of sending it first. */
-  readonly dropping: readonly number[];
-  readonly slow: CloseCode;
-  readonly tooLarge: CloseCode;
-  readonly tooManyRequests: CloseCode;
-}
+import type { Constants, Tools } from "./tools.ts";
 
 /** The connections of a worker. */
 export interface ThreadConnections {
@@ -94,10 +75,14 @@ export function threadConnections(
     }
 
     handleEvent(event: Event): void {
-      if (event.type === "message") receive(this, (event as MessageEvent).data);
-      else if (event.type === "open") opened(this);
-      else if (event.type === "close") closed(this, event as CloseEvent);
-      else event.preventDefault(); // A close event follows.
+      try {
+        if (event.type === "message") receive(this, (event as MessageEvent).data);
+        else if (event.type === "open") opened(this);
+        else if (event.type === "close") closed(this, event as CloseEvent);
+        else event.preventDefault(); // A close event follows.
+      } catch (error) {
+        fault(this, event.type, error);
+      }
     }
 
     close(code: number, reason: string): void {
@@ -210,8 +195,12 @@ export function threadConnections(
     if (conn === undefined || conn.state !== "open") return;
     const { backlog } = conn;
     let fits = true;
-    if (typeof frames === "string" || frames instanceof Uint8Array) fits = backlog.send(frames);
-    else for (let i = 0; i < frames.length && fits; i++) fits = backlog.send(frames[i]!);
+    try {
+      if (typeof frames === "string" || frames instanceof Uint8Array) fits = backlog.send(frames);
+      else for (let i = 0; i < frames.length && fits; i++) fits = backlog.send(frames[i]!);
+    } catch (error) {
+      return fault(conn, "send", error);
+    }
     if (!fits) return end(conn, constants.slow);
     if (!backlog.hasFrames) return;
     blocked.add(conn);
@@ -241,6 +230,12 @@ export function threadConnections(
   function end(conn: ThreadConnection, why: CloseCode): void {
     shut(conn, why);
     report("ended", conn.number, { ...why, by: "server" });
+  }
+
+  /** A failure costs one connection, never the worker. */
+  function fault(conn: ThreadConnection, what: string, error: unknown): void {
+    report("fault", conn.number, `${what}: ${error}`);
+    if (conn.state === "open") end(conn, constants.internalError);
   }
 
   function shut(conn: ThreadConnection, { code, reason }: CloseCode): void {

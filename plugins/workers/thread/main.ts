@@ -1,7 +1,8 @@
 import type { Batch, Beginning, Order } from "../messages.ts";
-import type { Constants, threadConnections, Tools } from "./connections.ts";
+import type { threadConnections } from "./connections.ts";
 import type { reporter } from "./reporter.ts";
 import type { threadRequests } from "./requests.ts";
+import type { Constants, Tools } from "./tools.ts";
 
 /** The parts of the worker's program. */
 export interface Parts extends Tools {
@@ -89,6 +90,16 @@ export function threadMain(parts: Parts, constants: Constants): void {
     report("stopped", 0, undefined);
   }
 
+  /** One order that fails must not end the worker, except the first: the server reports why it cannot listen. */
+  function attempt(order: Order): void {
+    try {
+      carryOut(order);
+    } catch (error) {
+      if (order[0] === "begin") throw error;
+      report("fault", typeof order[1] === "number" ? order[1] : 0, `${order[0]}: ${error}`);
+    }
+  }
+
   function carryOut([what, to, value]: Order): void {
     switch (what) {
       case "begin":
@@ -120,7 +131,7 @@ export function threadMain(parts: Parts, constants: Constants): void {
 
   let posts = 0;
   scope.onmessage = ({ data }) => {
-    for (let i = 0; i < data.length; i += 3) carryOut([data[i], data[i + 1], data[i + 2]] as Order);
+    for (let i = 0; i < data.length; i += 3) attempt([data[i], data[i + 1], data[i + 2]] as Order);
     out.confirm(++posts);
   };
 }

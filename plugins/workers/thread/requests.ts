@@ -88,6 +88,20 @@ export function threadRequests(
     }, { highWaterMark: 0 });
   }
 
+  function responseOf(number: number, answer: Answer): Response {
+    const { status, statusText, headers } = answer;
+    try {
+      return new Response(bodyOf(number, answer), {
+        status,
+        statusText,
+        headers: headers as [string, string][],
+      });
+    } catch {
+      // Such as `Response.error()`, which has no status. The runtime answers the same.
+      return new Response("Internal Server Error", { status: 500 });
+    }
+  }
+
   return {
     handle(request, info) {
       const number = ++last;
@@ -115,12 +129,9 @@ export function threadRequests(
       if (found !== undefined) upgrade(number, found, acceptance);
     },
     answer(number, answer) {
-      const { status, statusText, headers } = answer;
       const found = pending.get(number);
       pending.delete(number);
-      found?.resolve(
-        new Response(bodyOf(number, answer), { status, statusText, headers: headers as [string, string][] }),
-      );
+      found?.resolve(responseOf(number, answer));
     },
     part: (number, part) => streams.get(number)?.enqueue(part),
     end(number, complete) {

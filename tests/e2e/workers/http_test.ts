@@ -153,6 +153,22 @@ Deno.test("a client that leaves ends the response, aborts the signal, and comple
   assert.deepEqual(events.sort(), ["aborted", "canceled", "completed"]);
 });
 
+Deno.test("a response that cannot be sent costs one request, not the worker", async () => {
+  await using server = await serve(
+    {},
+    workers({ count: 1 }),
+    echo(),
+    site((app) => app.get("/error", () => Response.error())),
+  );
+  await using client = await server.connect("/echo");
+  const response = await server.fetch("/error");
+  await response.body?.cancel();
+  assert.equal(response.status, 500);
+  client.send("alive");
+  assert.equal(await client.next(), "alive");
+  assert.equal(server.log.size, 0);
+});
+
 Deno.test("a stop answers pending requests, and then closes the port", async () => {
   const asked = Promise.withResolvers<void>();
   const answer = Promise.withResolvers<void>();

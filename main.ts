@@ -35,7 +35,7 @@ import { webhooks } from "./plugins/webhooks.ts";
 import { workers } from "./plugins/workers.ts";
 
 /** Plugs the server together. The options are described in `plugins/servers/configured/settings.ts`. */
-function plugboard(loaded: Loaded): Server {
+export function plugboard(loaded: Loaded): Server {
   const { settings, options, lines } = loaded;
   const { adminPort, dataDir, otelDeno: otel, redisUrl: urls, plugins: given } = settings;
   const operators = { listener: adminPort === undefined ? "main" : "admin" };
@@ -147,4 +147,4 @@ function plugboard(loaded: Loaded): Server {
   return server;
 }
 
-await command(plugboard);
+if (import.meta.main) await command(plugboard);

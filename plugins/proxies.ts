@@ -38,6 +38,7 @@ import { decidePublish } from "./proxies/publishes.ts";
 import { SignIns } from "./proxies/sign_ins.ts";
 import { Subscriptions } from "./proxies/subscriptions.ts";
 import type {
+  CallProxyOptions,
   ConnectProxyOptions,
   NamespaceProxyOptions,
   ProxyEvent,
@@ -65,7 +66,7 @@ export interface ProxiesOptions {
   /** Asked when a client publishes. */
   publish?: NamespaceProxyOptions | readonly NamespaceProxyOptions[];
   /** Runs methods that are not defined in this program. */
-  rpc?: NamespaceProxyOptions | readonly NamespaceProxyOptions[];
+  rpc?: CallProxyOptions | readonly CallProxyOptions[];
   /** Counts requests. */
   metrics?: Pick<Metrics, "counter">;
 }

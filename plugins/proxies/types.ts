@@ -52,6 +52,9 @@ export interface ConnectProxyOptions extends ProxyOptions {
   readonly always?: boolean;
 }
 
+/** A proxy for calls. They cannot be allowed while the backend is down. */
+export type CallProxyOptions = Omit<NamespaceProxyOptions, "whenDown">;
+
 /** A proxy for some namespaces. */
 export interface NamespaceProxyOptions extends ProxyOptions {
   /**

@@ -127,7 +127,7 @@ function checkFile(path: string, { value, references }: FileContent): void {
     if (schemaAt(at)?.reference !== true || references.has(pathText(at))) continue;
     problems.push({ path: at, sentence: "must come from the environment: write ${NAME}, or use hash" });
   }
-  for (const [name, key] of Object.entries((value as Configuration).apiKeys ?? {})) {
+  for (const [name, key] of Object.entries(Object((value as Configuration | null)?.apiKeys))) {
     if ("key" in Object(key) || "hash" in Object(key)) continue;
     problems.push({ path: ["apiKeys", name], sentence: "needs a key or a hash" });
   }

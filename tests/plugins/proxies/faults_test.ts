@@ -201,7 +201,8 @@ Deno.test("options that cannot work are refused, without the secrets in them", (
   refused({ connect: { url, staticHeaders: { "x-key": "s3cret\nx" } } }, /connect.staticHeaders/);
   refused({ connect: { url, statuses: { 404: { error: { code: 0, message: "" } } } } }, /connect.statuses/);
   refused({ publish: { url, namespaces: [] } }, /publish.namespaces/);
-  refused({ rpc: { url, namespaces: [""], whenDown: "allow" } }, /rpc.whenDown/);
+  const allowed = { url, namespaces: [""], whenDown: "allow" }; // refused by its type, too
+  refused({ rpc: allowed }, /rpc.whenDown/);
 });
 
 Deno.test("a stop ends requests that wait for the backend", async () => {

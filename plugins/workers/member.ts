@@ -139,31 +139,36 @@ export class Member {
     this.#worker.terminate();
     this.#listens.reject(new Error(reason ?? "the worker was ended"));
     this.#stopped.resolve();
-    this.#inbound.length = 0;
+    while (this.#handleNext()); // What arrived before the end counts.
     this.#requests.end();
     for (const [number, transport] of [...this.#connections]) this.#gone(number, transport, LOST);
     this.#options.ended(reason);
   }
 
-  /** Handles reports until the slice is used up, in order. */
+  /** Handles reports in order, until the slice is used up. */
   #handle(): void {
     this.#handling = true;
     const deadline = performance.now() + SLICE_MS;
-    while (this.#inbound.length > 0) {
-      const batch = this.#inbound[0]!;
-      while (this.#position < batch.length) {
-        const i = this.#position;
-        this.#position += 3;
-        this.#carryOut([batch[i], batch[i + 1], batch[i + 2]] as Report);
-        if (!this.#alive) return;
-        if (performance.now() > deadline) return void setImmediate(() => this.#handle());
-      }
-      this.#inbound.shift();
-      this.#position = 0;
+    while (this.#alive && this.#handleNext()) {
+      if (performance.now() > deadline) return void setImmediate(() => this.#handle());
     }
     this.#handling = false;
     this.settle();
     this.#options.handled();
+  }
+
+  /** Returns whether there was a report. */
+  #handleNext(): boolean {
+    const [batch] = this.#inbound;
+    if (batch === undefined) return false;
+    const i = this.#position;
+    this.#position += 3;
+    if (this.#position >= batch.length) {
+      this.#inbound.shift();
+      this.#position = 0;
+    }
+    this.#carryOut([batch[i], batch[i + 1], batch[i + 2]] as Report);
+    return true;
   }
 
   #carryOut(report: Report): void {

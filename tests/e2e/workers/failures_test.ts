@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Plugin } from "../../../core/mod.ts";
 import { channels } from "../../../plugins/channels.ts";
 import { presence } from "../../../plugins/presence.ts";
 import { centrifuge } from "../../../plugins/protocols/centrifuge.ts";
@@ -57,6 +58,32 @@ for (const how of ["crash", "hang"] as const) {
     assert.deepEqual(logged, ["a worker has ended and is replaced"]);
   });
 }
+
+Deno.test("messages that a worker passed on before it ended are handled", async () => {
+  using captured = new CapturedWorkers();
+  const handled: string[] = [];
+  const slow: Plugin = {
+    name: "slow",
+    endpoints: [{
+      name: "slow",
+      path: "/slow",
+      open: () => ({
+        message(text) {
+          handled.push(text);
+          for (const end = performance.now() + 1; performance.now() < end;);
+        },
+        close: () => void handled.push("closed"),
+      }),
+    }],
+  };
+  await using server = await serve({}, slow, workers({ count: 1 }));
+  using raw = await server.raw("/slow");
+  for (let i = 0; i < 200; i++) await raw.frame(1, String(i));
+  await until("the first messages", () => handled.length > 50);
+  CapturedWorkers.crash(captured.all[0]!);
+  await until("the end", () => handled.at(-1) === "closed");
+  assert.deepEqual(handled, [...Array.from({ length: 200 }, (_, i) => String(i)), "closed"]);
+});
 
 Deno.test("while no worker runs, the health says so, and clients get in when one runs again", async () => {
   using captured = new CapturedWorkers();

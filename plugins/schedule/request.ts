@@ -37,10 +37,11 @@ export function entryOf(
   context: Context,
 ): NewEntry {
   const { every, timezone, id = crypto.randomUUID(), owner } = request;
-  context.channels.namespaceOf(channel); // throws
+  const { payloads } = context.channels.namespaceOf(channel); // throws
   checkName("id", id);
   if (owner !== undefined) checkName("owner", owner);
-  const payload = Payload.of(data);
+  const given = Payload.of(data);
+  const payload = payloads === "json" ? given.asJson() : given;
   const text = optionsText(request);
   if (payload.byteLength + text.length > MAX_BYTES) {
     throw new PlugboardError("bad_request", `A scheduled publication may have ${MAX_BYTES} bytes`);

@@ -282,6 +282,9 @@ Deno.test("requests with wrong values are refused", async () => {
   }
   await assert.rejects(test.later.publish("other:x", 1, { delay: 1 }), { code: "unknown_channel" });
   await assert.rejects(test.later.publish("a", 1n, { delay: 1 }), { code: "bad_request" });
+  // Bytes that are no JSON, for a namespace of JSON.
+  const bytes = Payload.fromBytes(new Uint8Array([0xff, 0x00]));
+  await assert.rejects(test.later.publish("a", bytes, { delay: 1 }), { code: "bad_request" });
   assert.deepEqual(await test.later.list(), []);
 });
 

@@ -44,7 +44,12 @@ export async function openConnection(opening: Opening): Promise<OpenConnection> 
   const timer = setTimeout(() => destroy(client), CONNECT_MS);
   try {
     await client.connect();
-    const generation = generationFrom(String(await client.sendCommand(["INFO"])), warn);
+    const info = String(await client.sendCommand(["INFO"]));
+    // Its keys would be on several servers, which a script cannot use.
+    if (/^redis_mode:cluster/m.test(info)) {
+      throw new Error("Redis Cluster is not supported: list independent servers, which share the channels");
+    }
+    const generation = generationFrom(info, warn);
     for (const { text } of Object.values(SCRIPTS)) await client.sendCommand(["SCRIPT", "LOAD", text]);
     for (let i = 0; i < names.length; i += NAMES_AT_ONCE) {
       const some = names.slice(i, i + NAMES_AT_ONCE).map((name) => address.prefix + name);

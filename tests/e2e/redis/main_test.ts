@@ -89,3 +89,19 @@ testWith("redis", "B12 rediss: encrypts, and refuses a certificate that is not t
   }
   await Deno.remove(folder, { recursive: true });
 });
+
+testWith("redis", "B12 Redis Cluster is refused at the start, with a sentence", async (program) => {
+  const folder = await Deno.makeTempDir();
+  {
+    await using redis = new RedisProcess(program, ["--cluster-enabled", "yes", "--dir", folder]);
+    await redis.ready();
+    using data = dataFolder();
+    const { code, stderr } = await runMain({ REDIS_URL: redis.url, DATA_DIR: data.path });
+    assert.equal(code, 1);
+    assert.match(
+      stderr,
+      /^Cannot start redis: Redis at \S+: Redis Cluster is not supported: list independent/m,
+    );
+  }
+  await Deno.remove(folder, { recursive: true });
+});

@@ -1,6 +1,6 @@
 /**
  * 100 clients write in a loop and wait for each acknowledgement. Prints the figures as JSON. Arguments: `rows` (one row per
- * write) or `publications` (one durable channel per client); `grouped` (the store, the channels) or `single` (the same
+ * write) or `publications` (ten durable channels per client); `grouped` (the store, the channels) or `single` (the same
  * statements on bare SQLite with a transaction each); the durability; the seconds.
  */
 
@@ -12,6 +12,7 @@ import { type Durability, persistence } from "../../../../plugins/persistence.ts
 import { sqliteBroker } from "../../../../plugins/sqlite_broker.ts";
 
 const CLIENTS = 100;
+const CHANNELS = 1_000;
 const TABLE = "CREATE TABLE rows (id INTEGER PRIMARY KEY, client INTEGER, data TEXT)";
 const INSERT = "INSERT INTO rows (client, data) VALUES (?, ?)";
 const DATA = "x".repeat(100);
@@ -24,6 +25,13 @@ interface Writer {
   close(): unknown;
 }
 
+let published = 0;
+
+/** Each client publishes to its channels in turn. */
+function nextChannel(client: number): string {
+  return `channel ${(client + CLIENTS * published++) % CHANNELS}`;
+}
+
 async function grouped(path: string, durability: Durability, publishing: boolean): Promise<Writer> {
   const server = new Server({ port: false });
   const store = server.use(persistence({ path, durability }));
@@ -32,7 +40,7 @@ async function grouped(path: string, durability: Durability, publishing: boolean
   await store.exec(TABLE);
   return {
     write: publishing
-      ? (client) => bus.publish(`channel ${client}`, DATA)
+      ? (client) => bus.publish(nextChannel(client), DATA)
       : (client) => store.run(INSERT, [client, DATA]),
     close: () => server.stop(),
   };
@@ -70,7 +78,7 @@ function publisher(db: DatabaseSync): (client: number) => void {
   const trim = db.prepare("DELETE FROM publications WHERE log = ? AND offset <= ?");
   return (client) => {
     begin!.run();
-    const { id, top } = log.get(`channel ${client}`) as { id: number; top: number };
+    const { id, top } = log.get(nextChannel(client)) as { id: number; top: number };
     insert.run(id, top, Date.now(), JSON.stringify(DATA));
     if (top % 32 === 0) trim.run(id, top - 100);
     commit!.run();

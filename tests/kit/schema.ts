@@ -151,4 +151,9 @@ function textOf(schema: Schema): string {
   ) + "\n";
 }
 
-if (import.meta.main) await Deno.writeTextFile(SCHEMA, textOf(makeSchema()));
+if (import.meta.main) {
+  await Deno.writeTextFile(SCHEMA, textOf(makeSchema()));
+  // Not before: it reads the schema.
+  const { TABLES, withTables } = await import("./option_table.ts");
+  await Deno.writeTextFile(TABLES, withTables(await Deno.readTextFile(TABLES)));
+}

@@ -12,9 +12,11 @@ import type { Mutations } from "../../mutations.ts";
 import type { Store } from "../../persistence.ts";
 import type { Rpc } from "../../rpc.ts";
 import type { Schedule } from "../../schedule.ts";
+import { asset } from "../../shared/asset.ts";
 import type { QuerySettings } from "./declarations.ts";
 import { migrateFrom, readMigrations } from "./migrations.ts";
 import { type CompiledMutation, compileMutation } from "./mutation.ts";
+import { schemaText } from "./schema.ts";
 import type { Settings } from "./settings.ts";
 import { isAmong } from "./who.ts";
 
@@ -130,6 +132,10 @@ export function declared(options: DeclaredOptions): Plugin<Declared> {
       }
       (await prepare(settings))();
       await plan(settings);
+    },
+    routes(app) {
+      const answer = asset("application/json", () => schemaText, { "access-control-allow-origin": "*" });
+      app.get("/plugboard.schema.json", (c) => answer(c.req.raw));
     },
     stop() {
       for (const remove of current.values()) remove();

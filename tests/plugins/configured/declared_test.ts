@@ -46,6 +46,7 @@ Deno.test("B21 declared publications are scheduled once; changed and removed one
   await using server = await startReloadable({ schedule: { news, other: { ...news, channel: "other" } } });
   const channels = (await server.later.list()).map(({ channel }) => channel).sort();
   assert.deepEqual(channels, ["news", "other"]);
+  assert.equal((await (await fetch(`${server.url}/plugboard.schema.json`)).json()).title, "Plugboard");
   const wrong = startReloadable({ schedule: { x: { ...news, every: "never" } } });
   await assert.rejects(wrong, /^PlugboardError: schedule\.x: /);
 });

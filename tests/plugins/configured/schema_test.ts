@@ -5,10 +5,16 @@ import { options } from "../../../plugins/servers/configured/flags.ts";
 import { DEFAULTS } from "../../../plugins/rate_limits/limits.ts";
 import source from "../../../plugins/servers/configured/schema.json" with { type: "json" };
 import denoJson from "../../../deno.json" with { type: "json" };
+import { TABLES, withTables } from "../../kit/option_table.ts";
 import { makeSchema } from "../../kit/schema.ts";
 
 Deno.test("the schema is what the options in the code say (deno task schema)", () => {
   assert.deepEqual(JSON.parse(JSON.stringify(makeSchema())), source);
+});
+
+Deno.test("the tables of settings in the documentation are those of the schema (deno task schema)", async () => {
+  const text = await Deno.readTextFile(TABLES);
+  assert.equal(withTables(text), text);
 });
 
 Deno.test("every setting may be read from the environment, and every limit is one", () => {

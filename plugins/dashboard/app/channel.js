@@ -182,7 +182,7 @@ function Subscribers({ channel }) {
     <${Problem} text=${error?.message} />
     ${
     value && all.length === 0 &&
-    html`<${Empty}>No client is subscribed. The code on <a href="./" target="_blank">the first page</a> subscribes one.<//>`
+    html`<${Empty}>No client is subscribed. <code>client.newSubscription(…).subscribe()</code> of the SDK subscribes one.<//>`
   }
     <${Connections} all=${all} />
     <${Pager} more=${value?.cursor} after=${after} />

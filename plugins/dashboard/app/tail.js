@@ -6,7 +6,7 @@ import { open, to } from "./address.js";
 import { count, number, preciseClock, relative, shown } from "./format.js";
 import { Json, parsed } from "./json.js";
 import { follow } from "./server.js";
-import { Card, Empty, html, now, Problem, Words } from "./ui.js";
+import { Action, Card, Empty, html, now, Problem, Words } from "./ui.js";
 
 /** How many events are kept, and how many are drawn. */
 const MAX_KEPT = 5_000;
@@ -83,7 +83,13 @@ function Stream({ target }) {
     (wanted === "" || lineOf(event).toLowerCase().includes(wanted))
   );
   const drawn = latest(matching, collapse.value);
-  const copy = () => navigator.clipboard.writeText(matching.map(lineOf).join("\n"));
+  const copy = async () => {
+    if (navigator.clipboard === undefined) {
+      throw new Error("Browsers copy only over HTTPS, or from this machine");
+    }
+    await navigator.clipboard.writeText(matching.map(lineOf).join("\n"));
+    return `${count(matching.length, "line")} copied`;
+  };
   const what = target.channel ?? target.client;
 
   return html`
@@ -114,7 +120,7 @@ function Stream({ target }) {
         <label
           class="check"><input type="checkbox" checked=${collapse.value} onChange=${({ target }) =>
             collapse.value = target.checked} /> Collapse repeats</label>
-        <button type="button" onClick=${copy} disabled=${matching.length === 0}>Copy as lines</button>
+        <${Action} label="Copy as lines" run=${copy} />
         <button type="button" onClick=${() =>
           [events.value, paused.value, leftOut.value] = [[], undefined, 0]}>Clear</button>
       </div>

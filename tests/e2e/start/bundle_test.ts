@@ -73,6 +73,8 @@ Deno.test("B15 the bundle works in an empty folder without packages", async () =
   await using server = await built.start();
   const page = await assetsOf(`${server.url}/`);
   assert.ok(page.size > 5, [...page].join(" "));
+  const dashboard = await assetsOf(`${server.url}/admin`);
+  assert.ok(dashboard.size > 25, [...dashboard].join(" "));
   for (const path of ["/health", "/metrics", "/api/stats", "/live_rows.js", "/chat/rooms"]) {
     await assetsOf(server.url + path);
   }

@@ -50,6 +50,11 @@ export interface WorkersOptions {
   count?: number | "auto";
   /** How long a worker may be silent before it is replaced. @default {10000} */
   hangMs?: number;
+  /**
+   * Bytes of messages that may wait in a worker for the main thread, of all its clients. Each counts 64 more. One client
+   * has the server's `maxWaitingBytes`. @default {268435456}
+   */
+  maxWaitingBytes?: number;
   /** Counts per worker. */
   metrics?: Metrics;
 }
@@ -78,11 +83,12 @@ export interface Workers {
 
 /** Holds the sockets of a listener in workers. */
 export function workers(
-  { count = "auto", hangMs = 10_000, metrics }: WorkersOptions = {},
+  { count = "auto", hangMs = 10_000, maxWaitingBytes = 268_435_456, metrics }: WorkersOptions = {},
 ): Plugin<Workers> {
   const check = checkOptions("workers");
   if (count !== "auto") check.positiveInteger("count", count);
   check.positiveInteger("hangMs", hangMs);
+  check.positiveInteger("maxWaitingBytes", maxWaitingBytes);
   const size = count === "auto" ? Math.max(1, navigator.hardwareConcurrency - 1) : count;
   let host: Host;
   let crew: Crew | undefined;
@@ -106,7 +112,7 @@ export function workers(
     },
     start: (given) => void (host = given),
     async listen(listening) {
-      crew = new Crew({ size, hangMs, host, listening, replaced: () => replaced?.add(1) });
+      crew = new Crew({ size, hangMs, maxWaitingBytes, host, listening, replaced: () => replaced?.add(1) });
       await crew.start();
       return crew;
     },

@@ -16,6 +16,7 @@ import { threadSource } from "./program.ts";
 export interface CrewOptions {
   readonly size: number;
   readonly hangMs: number;
+  readonly maxWaitingBytes: number;
   readonly host: Host;
   readonly listening: Listening;
   /** Called when a worker has ended or hung. */
@@ -150,7 +151,7 @@ export class Crew implements OpenListener {
 
   /** Starts a worker at a post. */
   #man(post: Post): Member {
-    const { host, listening } = this.#options;
+    const { host, listening, maxWaitingBytes } = this.#options;
     const member = new Member({
       source: this.#source,
       name: `plugboard worker ${post.number}`,
@@ -161,6 +162,7 @@ export class Crew implements OpenListener {
         port: this.#port,
         tls: listening.tls,
         pingIntervalMs: host.pingIntervalMs,
+        maxWaitingBytes,
       },
       mayTake: () => !this.#isLate(),
       handled: () => this.#settle(),

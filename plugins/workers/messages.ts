@@ -42,6 +42,8 @@ export interface Beginning {
   readonly port: number;
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
   readonly pingIntervalMs: number;
+  /** Of all clients. */
+  readonly maxWaitingBytes: number;
 }
 
 /** What a worker counts. */

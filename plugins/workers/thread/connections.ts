@@ -2,7 +2,7 @@ import type { Backlog } from "../../../core/connections/backlog.ts";
 import type { Inbox } from "../../../core/connections/inbox.ts";
 import type { SocketInternals } from "../../../core/http/socket_internals.ts";
 import type { CloseCode, Closed, ConnectionLimits, Message, Transport } from "../../../core/mod.ts";
-import type { Figures, Numbers } from "../messages.ts";
+import type { Beginning, Figures, Numbers } from "../messages.ts";
 import type { Reporter } from "./reporter.ts";
 import type { Constants, Tools } from "./tools.ts";
 
@@ -25,7 +25,7 @@ export function threadConnections(
   { Backlog, Inbox, ClosingSockets }: Tools,
   internals: SocketInternals,
   constants: Constants,
-  pingIntervalMs: number,
+  { pingIntervalMs, maxWaitingBytes }: Pick<Beginning, "pingIntervalMs" | "maxWaitingBytes">,
 ): ThreadConnections {
   /** How often to check whether slow readers take more. The runtime has no event for it. */
   const retryMs = 10;
@@ -42,6 +42,8 @@ export function threadConnections(
   const waiting = new Set<ThreadConnection>();
   let retryTimer: ReturnType<typeof setTimeout> | undefined;
   let credit = constants.creditBytes;
+  /** Bytes of messages that wait, of all connections. */
+  let waitingBytes = 0;
 
   /** A socket, its backlog and its inbox. One object, because ten thousand of them are alive. */
   class ThreadConnection implements Transport, EventListenerObject {
@@ -155,9 +157,12 @@ export function threadConnections(
     // The main thread counts the bytes of text. This keeps what is much too large from it.
     if (message.length > conn.limits.maxMessageBytes) return end(conn, constants.tooLarge);
     if (credit > 0 && waiting.size === 0) return pass(conn, message);
-    conn.inbox ??= new Inbox(conn.limits);
+    const inbox = conn.inbox ??= new Inbox(conn.limits);
     waiting.add(conn);
-    if (!conn.inbox.push(message)) end(conn, constants.tooManyRequests);
+    waitingBytes -= inbox.bytes;
+    const fits = inbox.push(message);
+    waitingBytes += inbox.bytes;
+    if (!fits || waitingBytes > maxWaitingBytes) end(conn, constants.tooManyRequests);
   }
 
   function pass(conn: ThreadConnection, message: Message): void {
@@ -175,6 +180,7 @@ export function threadConnections(
         waiting.delete(conn);
         const message = conn.inbox!.shift();
         if (message !== undefined) {
+          waitingBytes -= message.length + Inbox.messageBytes;
           pass(conn, message);
           waiting.add(conn);
           continue;
@@ -183,6 +189,13 @@ export function threadConnections(
         if (conn.state === "gone") leave(conn);
       }
     }
+  }
+
+  /** Drops the messages of a connection that wait. */
+  function stopWaiting(conn: ThreadConnection): void {
+    waitingBytes -= conn.inbox?.bytes ?? 0;
+    conn.inbox = undefined;
+    waiting.delete(conn);
   }
 
   function send(to: Numbers, frames: Message | readonly Message[]): void {
@@ -240,8 +253,7 @@ export function threadConnections(
 
   function shut(conn: ThreadConnection, { code, reason }: CloseCode): void {
     conn.state = "closing";
-    conn.inbox = undefined;
-    waiting.delete(conn);
+    stopWaiting(conn);
     blocked.delete(conn);
     if (constants.dropping.includes(code)) conn.backlog.drop();
     else conn.backlog.flush();
@@ -263,7 +275,7 @@ export function threadConnections(
       const conn = connections.get(number);
       if (conn?.state === "open") shut(conn, why);
       else if (conn?.state === "gone") {
-        waiting.delete(conn);
+        stopWaiting(conn);
         leave(conn);
       }
     },
@@ -275,7 +287,7 @@ export function threadConnections(
       return {
         sockets: connections.size,
         queuedBytes: sum(blocked, ({ backlog }) => backlog.heldBytes),
-        waitingBytes: sum(waiting, ({ inbox }) => inbox!.bytes),
+        waitingBytes,
       };
     },
   };

@@ -29,7 +29,7 @@ export function threadMain(parts: Parts, constants: Constants): void {
   function begin(beginning: Beginning): void {
     const { pingIntervalMs } = beginning;
     const internals = parts.socketInternals();
-    connections = parts.threadConnections(out, parts, internals, constants, pingIntervalMs);
+    connections = parts.threadConnections(out, parts, internals, constants, beginning);
     requests = parts.threadRequests(out, connections, internals, pingIntervalMs);
     listen(beginning);
     const { port, hostname } = http.addr;

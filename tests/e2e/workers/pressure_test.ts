@@ -90,6 +90,31 @@ Deno.test("a flood from one client is cut off at its limit, and the others are a
   assert.ok(slowest < 1_000, `the other client waited for ${Math.round(slowest)} ms`);
 });
 
+Deno.test("what waits of all clients together is bounded, too", async () => {
+  const busy: Plugin = {
+    name: "busy",
+    endpoints: [{
+      name: "busy",
+      path: "/busy",
+      open: () => ({
+        message() {
+          for (const end = performance.now() + 1; performance.now() < end;);
+        },
+      }),
+    }],
+  };
+  const cores = workers({ count: 1, maxWaitingBytes: 300_000 });
+  await using server = await serve({}, cores, busy);
+  const flooders = await Promise.all(Array.from({ length: 8 }, () => server.connect("/busy")));
+  for (let i = 0; i < 100; i++) for (const flooder of flooders) flooder.send("x".repeat(1_000));
+  const codes: number[] = [];
+  for (const { closed } of flooders) void closed.then(({ code }) => codes.push(code));
+  await until("a close", () => codes.length > 0);
+  assert.equal(codes[0], 3013);
+  await until("the others", () => cores.api.workers[0]!.waitingBytes === 0);
+  for (const flooder of flooders) await flooder.close();
+});
+
 Deno.test("while workers fall behind, publishers wait, and nothing is lost or reordered", async () => {
   using captured = new CapturedWorkers();
   const cores = workers({ count: 2 });

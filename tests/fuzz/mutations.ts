@@ -162,10 +162,13 @@ export const ROUTES: readonly { path: string; bodies?: readonly string[] }[] = [
   { path: "/" },
   { path: "/centrifuge.js" },
   { path: "/live_rows.js" },
+  ...["plugboard.js", "plugboard-react.js", "plugboard.d.ts", "plugboard-react.d.ts"].map((file) => ({
+    path: `/${file}`,
+  })),
   { path: "/health" },
   { path: "/health/ready" },
   { path: "/health/live" },
-  ...["channel.js", "dom.js", "icon.svg", "ideas.js", "main.js", "style.css"].map((file) => ({
+  ...["channel.js", "code.js", "dom.js", "icon.svg", "ideas.js", "main.js", "style.css"].map((file) => ({
     path: `/home/${file}`,
   })),
   ...files({ path: "/admin", apiPath: "/api", open: false }).map(([path]) => ({ path })),
@@ -181,6 +184,7 @@ export const ROUTES: readonly { path: string; bodies?: readonly string[] }[] = [
   { path: "/hub/api/broadcast", bodies: ['{"type":TEXT,"payload":VALUE,"timestamp":TEXT}', "VALUE"] },
   { path: "/chat/rooms", bodies: ['{"name":TEXT}', "VALUE"] },
   { path: "/chat/rooms/TEXT" },
+  { path: "/chat/rooms/TEXT/users" },
   { path: "/chat/rooms/TEXT/messages?limit=VALUE&before=VALUE" },
   { path: "/relay" },
   { path: "/connection/http_stream", bodies: CENTRIFUGE },

@@ -241,11 +241,9 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
     createApiKey: (about) => ring.create(about, now()),
     prepareApiKeys(given) {
       check.that(!open || given.length === 0, "apiKeys", "none, until a restart", `${given.length} keys`);
-      const replace = ring.prepare(given, now());
-      return () => {
-        const ended = new Set(replace());
-        sessions.closeWhere(({ apiKey }) => apiKey !== undefined && ended.has(apiKey), revoked);
-      };
+      return ring.prepare(given, now(), (ended) => {
+        sessions.closeWhere(({ apiKey = "" }) => ended.has(apiKey), revoked);
+      });
     },
     apiKeys: () => keys.list(),
     async revokeApiKey(name) {

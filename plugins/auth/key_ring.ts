@@ -30,9 +30,10 @@ export class KeyRing {
   }
 
   /**
-   * Checks other keys of the app. Returns the function that replaces the current ones; it returns the names of those that have ended.
+   * Checks other keys of the app. Returns the function that replaces the current ones, and calls `close` with the names of those
+   * that have ended or changed.
    */
-  prepare(given: readonly ApiKey[], now: number): () => string[] {
+  prepare(given: readonly ApiKey[], now: number, close: (ended: ReadonlySet<string>) => void): () => void {
     const next = new ApiKeys();
     for (const key of given) {
       if (!this.#own.has(key.name) && this.keys.has(key.name)) {
@@ -47,7 +48,7 @@ export class KeyRing {
         this.#own.delete(name);
       }
       for (const key of given) if (!this.#own.has(key.name)) this.add(key, now);
-      return ended;
+      close(new Set(ended));
     };
   }
 

@@ -100,7 +100,7 @@ for (const [way, connect] of Object.entries(ways)) {
     assert.deepEqual(unsubscribe, { code: 2000, reason: "server unsubscribe" });
     assert.ok(server.protocol.send(server.bus.clientOf(id)!.conn, 1));
     assert.deepEqual(await client.next(), { message: { data: 1 } });
-    server.bus.disconnect({ user: "alice" });
+    await server.bus.disconnect({ user: "alice" });
     assert.equal(await client.ended(), 3503);
     await until("the end", () => server.bus.clients.size === 0);
   });

@@ -19,7 +19,7 @@ export {
   type Framing,
   type Message,
 } from "./contract/framing.ts";
-export type { Address, Listening, OpenListener } from "./contract/listening.ts";
+export { type Address, addressOf, type Listening, type OpenListener } from "./contract/listening.ts";
 export type { Log, LogLevel, LogRecord, LogSink } from "./contract/log.ts";
 export { networkOf } from "./contract/network.ts";
 export type {

@@ -31,7 +31,7 @@ const limits = server.use(rateLimits());
 const bus = server.use(channels({
   limits,
   namespaces: {
-    // The name of an answer's channel cannot be guessed, so whoever knows it may read it.
+    // The name of an answer's channel cannot be guessed, so all who know it may read it.
     answer: {
       subscribe: "anyone",
       publish: "nobody",
@@ -68,7 +68,7 @@ methods.define("stop", {
   run: ({ channel }) => writing.get(channel)?.abort(),
 });
 
-/** Publishes the tokens as they come, whether somebody reads them or not. */
+/** Publishes the tokens as they come, even if no page reads them. */
 async function write(channel: string, question: string): Promise<void> {
   const stop = new AbortController();
   writing.set(channel, stop);

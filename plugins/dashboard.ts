@@ -1,6 +1,6 @@
 /**
- * Dashboard: the page at `/admin` for operators and developers. It shows who is connected, what flows, what is slow and why
- * somebody may not, and acts on it.
+ * Dashboard: the page at `/admin` for operators and developers. It shows who is connected, what flows, what is slow and who
+ * may do what, and acts on it.
  *
  * ```ts
  * import { Server } from "@plugboard/server";

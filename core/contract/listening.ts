@@ -17,6 +17,24 @@ export interface Address {
   readonly url: string;
 }
 
+/**
+ * Returns an address with its URL.
+ *
+ * ```ts
+ * import { addressOf } from "@plugboard/server";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(addressOf({ hostname: "::1", port: 8080 }).url, "http://[::1]:8080");
+ * ```
+ */
+export function addressOf(
+  { hostname, port }: Omit<Address, "url">,
+  scheme: "http" | "https" = "http",
+): Address {
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  return { hostname, port, url: `${scheme}://${host}:${port}` };
+}
+
 /** A listener that a plugin opens. */
 export interface Listening {
   /** The address to listen on. */

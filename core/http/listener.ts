@@ -1,6 +1,6 @@
 import type { Clock } from "../contract/clock.ts";
 import { messageOf, PlugboardError } from "../contract/errors.ts";
-import type { Address, OpenListener } from "../contract/listening.ts";
+import { type Address, addressOf, type OpenListener } from "../contract/listening.ts";
 import type { Log } from "../contract/log.ts";
 import { type MaybePromise, settlesWithin } from "../contract/promises.ts";
 import { Tally } from "./tally.ts";
@@ -88,9 +88,7 @@ export class Listener implements OpenListener {
     };
     try {
       const { addr } = this.#run(hostname, port).http;
-      const host = addr.hostname.includes(":") ? `[${addr.hostname}]` : addr.hostname;
-      const url = `${tls ? "https" : "http"}://${host}:${addr.port}`;
-      this.address = { hostname: addr.hostname, port: addr.port, url };
+      this.address = addressOf(addr, tls ? "https" : "http");
     } catch (error) {
       const reason = error instanceof Deno.errors.AddrInUse ? "the address is in use" : messageOf(error);
       const files = tls === undefined ? "" : ` with "${tls.certFile}" and "${tls.keyFile}"`;

@@ -105,7 +105,7 @@ export interface PublishOptions {
   readonly idempotencyKey?: string;
   /** How long the key is stored. @default {as in the options of channels} */
   readonly idempotencyMs?: number;
-  /** Who has the key when the server publishes for somebody, such as the user of an HTTP request. @default {the server} */
+  /** Who has the key when the server publishes for another, such as the user of an HTTP request. @default {the server} */
   readonly idempotencyOwner?: string;
   /**
    * Drops the publication if the latest one of the channel with a version has the same version or a higher one, and the

@@ -65,11 +65,11 @@ export interface SubscriptionEvents {
   }) => void;
   /** Something was published. */
   publication: (publication: Publication) => void;
-  /** Somebody has come. */
+  /** A client has come. */
   join: (context: {
     readonly info: ClientInfo;
   }) => void;
-  /** Somebody has gone. */
+  /** A client has gone. */
   leave: (context: {
     readonly info: ClientInfo;
   }) => void;
@@ -193,7 +193,7 @@ export type Optional<Value> = unknown extends Value ? [value?: Value]
 
 /**
  * A value that changes. React's `useSyncExternalStore`, Svelte's `$store`, Solid's `from` and Vue's `shallowRef` use it as
- * it is. It works while somebody subscribes to it.
+ * it is. It works while it has subscribers.
  */
 export interface Store<State> {
   /** Calls `listener` now and after each change. Returns the function that ends this. */

@@ -2,7 +2,7 @@ import type { SdkClient } from "./types.ts";
 
 /**
  * A value that changes. React's `useSyncExternalStore`, Svelte's `$store`, Solid's `from` and Vue's `shallowRef` use it as
- * it is. It works while somebody subscribes to it.
+ * it is. It works while it has subscribers.
  */
 export interface Store<State> {
   /** Calls `listener` now and after each change. Returns the function that ends this. */

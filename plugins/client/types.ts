@@ -72,9 +72,9 @@ export interface SubscriptionEvents {
   error: (context: { readonly error: ClientError }) => void;
   /** Something was published. */
   publication: (publication: Publication) => void;
-  /** Somebody has come. */
+  /** A client has come. */
   join: (context: { readonly info: ClientInfo }) => void;
-  /** Somebody has gone. */
+  /** A client has gone. */
   leave: (context: { readonly info: ClientInfo }) => void;
 }
 

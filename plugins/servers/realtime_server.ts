@@ -21,6 +21,7 @@
 
 import {
   type Address,
+  addressOf,
   type AnyPlugin,
   type ApiOf,
   checkOptions,
@@ -78,7 +79,6 @@ export class RealtimeServer {
   /** Wires the plugins. Opens nothing. */
   constructor(config: RealtimeConfig = {}) {
     const { pingInterval = 30_000, presenceTimeout = 60_000, rateLimit = {}, store } = config;
-    const { maxConnections = 1_000 } = rateLimit;
     const check = checkOptions("realtime_server");
     check.positiveInteger("pingInterval", pingInterval);
     check.positiveInteger("presenceTimeout", presenceTimeout);
@@ -89,7 +89,7 @@ export class RealtimeServer {
       pingIntervalMs: pingInterval,
       pongTimeoutMs: Math.ceil(pingInterval / 3),
       // The rate limits refuse first, with their own error.
-      maxConnectionsPerIp: 2 * maxConnections,
+      maxConnectionsPerIp: 2 * (rateLimit.maxConnections ?? 1_000),
     });
     if (store !== undefined) server.use(store);
     const limits = this.#limits = server.use(rateLimits({ limits: limitsOf(rateLimit) }));
@@ -116,10 +116,7 @@ export class RealtimeServer {
 
   /** Where it listens, if it does. */
   get addresses(): ReadonlyMap<string, Address> {
-    if (this.#http === undefined) return new Map();
-    const { hostname, port } = this.#http.addr;
-    const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-    return new Map([["main", { hostname, port, url: `http://${host}:${port}` }]]);
+    return new Map(this.#http && [["main", addressOf(this.#http.addr)]]);
   }
 
   /** Starts listening. */
@@ -139,9 +136,8 @@ export class RealtimeServer {
 
   /** The URL the server listens on. */
   get url(): string {
-    if (this.#http === undefined) throw new PlugboardError("not_listening", "The server does not listen");
-    const { hostname, port } = this.#http.addr;
-    return `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+    if (this.#http !== undefined) return addressOf(this.#http.addr).url;
+    throw new PlugboardError("not_listening", "The server does not listen");
   }
 
   /** Disconnects all clients and stops. */

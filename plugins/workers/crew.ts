@@ -1,5 +1,6 @@
 import {
   type Address,
+  addressOf,
   type Host,
   type Listening,
   messageOf,
@@ -88,9 +89,8 @@ export class Crew implements OpenListener {
   }
 
   get address(): Address {
-    const host = this.#hostname.includes(":") ? `[${this.#hostname}]` : this.#hostname;
-    const protocol = this.#options.listening.tls === undefined ? "http" : "https";
-    return { hostname: this.#hostname, port: this.#port, url: `${protocol}://${host}:${this.#port}` };
+    const scheme = this.#options.listening.tls === undefined ? "http" : "https";
+    return addressOf({ hostname: this.#hostname, port: this.#port }, scheme);
   }
 
   get problem(): string | undefined {

@@ -8,7 +8,7 @@ import { Card, Empty, html, Problem, useRead, Words } from "./ui.js";
 
 const DELAY_MS = 150;
 
-/** Opens the results while somebody types. */
+/** Opens the results while the user types. */
 export function SearchBox() {
   const input = useRef();
   const { name, query } = address.value;

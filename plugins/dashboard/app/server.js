@@ -17,7 +17,7 @@ export const state = signal("checking");
 /** Why the sign-in was refused. */
 export const refusal = signal("");
 
-/** Counts the connections. Whoever shows data reads what it has missed when this changes. */
+/** Counts the connections. Views read what they have missed when this changes. */
 export const connections = signal(0);
 
 /** An error that the server answered with. */

@@ -23,4 +23,8 @@ Deno.addSignalListener("SIGUSR2", () => {
   );
 });
 
-await import("../../../../main.ts");
+const [{ plugboard }, { command }] = await Promise.all([
+  import("../../../../main.ts"),
+  import("../../../../plugins/servers/configured.ts"),
+]);
+await command(plugboard);

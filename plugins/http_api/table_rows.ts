@@ -53,20 +53,31 @@ function quoted(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-function valuesOf(after: readonly unknown[], length: number): (string | number | bigint)[] {
-  const valid = after.length === length &&
-    after.every((each) => typeof each === "string" || typeof each === "number" || isInteger(each));
+function valuesOf(after: readonly unknown[], length: number): SqlValue[] {
+  const values = after.map(valueOf);
+  const valid = values.length === length && values.every((each) => each !== undefined);
   if (!valid) throw badRequest("after must be the `next` of the previous page");
-  return after.map((each) => isInteger(each) ? BigInt(each.integer) : each as string | number);
+  return values as SqlValue[];
 }
 
-/** Integers that JSON cannot express. */
-function isInteger(value: unknown): value is { integer: string } {
-  return typeof value === "object" && value !== null && "integer" in value &&
-    typeof value.integer === "string" && /^-?\d{1,19}$/.test(value.integer);
+type SqlValue = string | number | bigint | Uint8Array;
+
+function valueOf(given: unknown): SqlValue | undefined {
+  if (typeof given === "string" || typeof given === "number") return given;
+  if (typeof given !== "object" || given === null) return undefined;
+  const { integer, base64 } = given as Record<string, unknown>;
+  if (typeof integer === "string") return /^-?\d{1,19}$/.test(integer) ? BigInt(integer) : undefined;
+  if (typeof base64 !== "string") return undefined;
+  try {
+    return Uint8Array.fromBase64(base64);
+  } catch {
+    return undefined;
+  }
 }
 
+/** JSON can express neither large integers nor blobs. */
 function plain(_name: string, value: unknown): unknown {
+  if (value instanceof Uint8Array) return { base64: value.toBase64() };
   if (typeof value !== "bigint") return value;
   return Number.isSafeInteger(Number(value)) ? Number(value) : { integer: String(value) };
 }

@@ -48,6 +48,25 @@ Deno.test("B14 rows are read in pages by the key, with hostile names and large v
   }
 });
 
+Deno.test("B14 a table whose key is a blob is read to its end", async () => {
+  await using server = await apiServer();
+  await server.store.exec(`
+    CREATE TABLE files (id BLOB PRIMARY KEY, n INTEGER);
+    INSERT INTO files VALUES (x'00ff', 1), (x'01', 2), (x'', 0);
+  `);
+  const seen: unknown[] = [];
+  let after: unknown;
+  do {
+    const page = await server.result("table", { name: "files", limit: 1, ...(after ? { after } : {}) });
+    seen.push(...page.rows);
+    after = page.next;
+  } while (after !== undefined && seen.length < 10);
+  assert.deepEqual(seen, [["[0 bytes]", 0], ["[2 bytes]", 1], ["[1 bytes]", 2]]);
+  for (const wrong of [{ base64: "?" }, { base64: 1 }]) {
+    assert.equal((await server.call("table", { name: "files", after: [wrong] })).status, 400);
+  }
+});
+
 Deno.test("B14 a live query tells what it reads, and which write woke it", async () => {
   await using server = await apiServer();
   await server.store.exec("CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT, note TEXT)");

@@ -60,7 +60,9 @@ export function findSecrets(moreNames: readonly string[] = []): Secrets {
 function assignments(names: string): Rule[] {
   const name = String.raw`(?:${names})[\w-]{0,32}`;
   const quote = String.raw`(?:\\{0,3}["']|%22)`;
-  const quoted = String.raw`(?<quote>${quote})(?:(?!\k<quote>)[^])*`;
+  // A quote after a backslash is a part of the value.
+  const quoted = String.raw`(?<plain>["'])(?:\\[^]|(?!\k<plain>)[^\\])*|` +
+    String.raw`(?<quote>\\{1,3}["']|%22)(?:(?!(?<!\\)\k<quote>)[^])*`;
   return [
     // ?token=… in URLs, forms and settings; "token":"…" in JSON, which may be quoted or URL-encoded itself.
     [

@@ -73,6 +73,11 @@ function assignments(names: string): Rule[] {
       ),
       `$1${REDACTED}`,
     ],
+    // "passcode":1234 in JSON. Smaller numbers are counts or flags.
+    [
+      new RegExp(String.raw`(${name}${quote}\s{0,3}(?::|%3A)\s{0,3})\d{4,}`, "gi"),
+      `$1${REDACTED}`,
+    ],
     // token: … in prose, but not "invalid token: expired": a secret is long or contains digits.
     [
       new RegExp(String.raw`(${name}: {1,3})(?=[^\s\d,;]{0,256}\d|[^\s,;]{20})[^\s,;]+`, "gi"),

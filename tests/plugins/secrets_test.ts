@@ -55,6 +55,7 @@ Deno.test("secrets within a text are removed, the rest is kept", () => {
         '{"data":"{\\"password\\":\\"a\\\\\\"b c\\",\\"user\\":\\"ann\\"}"}',
         '{"data":"{\\"password\\":[redacted]\\",\\"user\\":\\"ann\\"}"}',
       ],
+      ['{"passcode":123456,"user":12345}', '{"passcode":[redacted],"user":12345}'],
       ["{ password: 'a b', user: 'ann' }", "{ password: [redacted]', user: 'ann' }"],
       ["API_KEY=abc PORT=1", "API_KEY=[redacted] PORT=1"],
       ["the password: hunter2", "the password: [redacted]"],
@@ -77,6 +78,7 @@ Deno.test("a text that only mentions secrets is unchanged", () => {
   for (
     const text of [
       "invalid token: expired",
+      '{"tokens":100}',
       "invalid token: signature mismatch",
       'Cannot start auth: "jwt.secret" must be at least 32 characters, got 5',
       "the password is wrong",
@@ -120,6 +122,7 @@ Deno.test("the time is linear in the length of the text", () => {
       "token:",
       "token: ",
       'token="',
+      'token":1',
       'token="\\',
       'token\\"=\\"',
       "eyJ",

@@ -51,8 +51,15 @@ export function createRecorder(
   }
 
   function stop(): void {
-    running?.end();
+    const ended = running;
     running = undefined;
+    ended?.end();
+  }
+
+  /** Nothing more can be written, so it does not record any longer. */
+  function stopFailed(error: unknown): void {
+    stop();
+    failed(error);
   }
 
   return {
@@ -65,7 +72,7 @@ export function createRecorder(
     start(ms) {
       const options = { file: path(), maxBytes: Math.ceil(maxBytes / FILES), keep: FILES - 1 };
       stop();
-      const sink = openFile(options, clock(), failed);
+      const sink = openFile(options, clock(), stopFailed);
       const unfollow = following.add({}, (event) => sink.write(JSON.stringify(event)));
       const cancel = clock().after(ms, stop);
       const end = () => {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { channels } from "../../../plugins/channels.ts";
-import { trace } from "../../../plugins/trace.ts";
+import { trace, type TraceOptions } from "../../../plugins/trace.ts";
 import { FakeClock, serve } from "../../kit/mod.ts";
 
-async function recorderServer(options: { maxRecordBytes?: number } = {}) {
+async function recorderServer(options: TraceOptions = {}) {
   const folder = await Deno.makeTempDir();
   const clock = new FakeClock();
   const bus = channels();
@@ -55,4 +55,30 @@ Deno.test("B14 a recording is bounded: the oldest events are dropped", async () 
   for (const line of text.trim().split("\n")) JSON.parse(line);
   server.recorder.stop();
   server.recorder.stop();
+});
+
+Deno.test("B14 a recording that cannot be written ends, and says so", async () => {
+  await using server = await recorderServer({ recordFile: "/dev/full" });
+  server.recorder.start(60_000);
+  await server.bus.publish("news", 1);
+  assert.equal(server.recorder.status().running, true);
+  server.clock.advance(100);
+  assert.match((await server.log.next()).message, /cannot write the recording/);
+  assert.equal(server.recorder.status().running, false);
+  await server.bus.publish("news", 2);
+  server.clock.advance(100);
+  assert.equal(server.log.size, 0);
+});
+
+Deno.test("B14 only those who may follow may read the recording", async () => {
+  await using server = await recorderServer({ allow: (request) => request.headers.has("x-admin") });
+  const statusOf = async (method: string, headers: Record<string, string> = {}) => {
+    const response = await server.fetch("/api/trace/recording", { method, headers });
+    await response.body?.cancel();
+    return response.status;
+  };
+  for (const method of ["GET", "HEAD"]) {
+    assert.equal(await statusOf(method), 403, method);
+    assert.equal(await statusOf(method, { "x-admin": "yes" }), 200, method);
+  }
 });

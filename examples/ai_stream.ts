@@ -58,25 +58,34 @@ methods.define("ask", {
   async run({ question }) {
     if (writing.size >= MAX_ANSWERS) throw new RpcError(503, "Too many answers are being written");
     const channel = `answer:${crypto.randomUUID()}`;
-    await bus.publish(channel, { question });
-    void write(channel, question);
+    const stop = new AbortController();
+    writing.set(channel, stop); // before anything is awaited, so that questions at the same time count
+    try {
+      await bus.publish(channel, { question });
+    } catch (error) {
+      writing.delete(channel);
+      throw error;
+    }
+    void write(channel, question, stop.signal);
     return { channel };
   },
 });
 methods.define("stop", {
-  args: (value) => value as { channel: string },
+  args(value) {
+    const { channel } = (value ?? {}) as { channel?: unknown };
+    if (typeof channel === "string") return { channel };
+    throw new RpcError(400, "The channel of an answer must be given");
+  },
   run: ({ channel }) => writing.get(channel)?.abort(),
 });
 
 /** Publishes the tokens as they come, even if no page reads them. */
-async function write(channel: string, question: string): Promise<void> {
-  const stop = new AbortController();
-  writing.set(channel, stop);
+async function write(channel: string, question: string, signal: AbortSignal): Promise<void> {
   let end = "done";
   try {
-    for await (const text of tokensOf(question, stop.signal)) await bus.publish(channel, { text });
+    for await (const text of tokensOf(question, signal)) await bus.publish(channel, { text });
   } catch {
-    end = stop.signal.aborted ? "stopped" : "failed";
+    end = signal.aborted ? "stopped" : "failed";
   }
   writing.delete(channel);
   await bus.publish(channel, { end });

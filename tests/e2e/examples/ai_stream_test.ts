@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { chromium, type Page } from "playwright-core";
+import { sdkClient } from "../../kit/centrifuge.ts";
 import { runExample } from "../../kit/example.ts";
 import { testWith } from "../../kit/programs.ts";
 
@@ -44,3 +45,27 @@ testWith(
     }
   },
 );
+
+Deno.test("questions at the same time are limited, and what is no question gets an error", async () => {
+  await using example = await runExample("examples/ai_stream.ts", { TOKEN_MS: "300" });
+  await using clients = new AsyncDisposableStack();
+  const connected = await Promise.all(Array.from({ length: 4 }, async () => {
+    const { sdk } = clients.use(sdkClient(example.url));
+    sdk.connect();
+    await sdk.ready();
+    return sdk;
+  }));
+  const codeOf = (sdk: typeof connected[0], method: string, args: unknown): Promise<number> =>
+    sdk.rpc(method, args).then(() => 200, ({ code }) => code);
+  const wrong: [string, unknown][] = [["stop", null], ["stop", {}], ["ask", null], ["ask", {
+    question: " ",
+  }]];
+  for (const [method, args] of wrong) {
+    assert.equal(await codeOf(connected[0]!, method, args), 400, JSON.stringify([method, args]));
+  }
+  const asked = connected.flatMap((sdk) => {
+    return Array.from({ length: 40 }, () => codeOf(sdk, "ask", { question: "Why?" }));
+  });
+  const answers = Object.groupBy(await Promise.all(asked), String);
+  assert.deepEqual([answers["200"]?.length, answers["503"]?.length], [100, 60]);
+});

@@ -36,7 +36,7 @@ Deno.test("B14 the policy allows only the page's own scripts", async () => {
   assert.doesNotMatch(policy, /unsafe/);
 });
 
-Deno.test("B14 with nobody looking, no feed runs, and figures are sent to whoever looks", async () => {
+Deno.test("B14 feeds run only while they have subscribers, who get the figures", async () => {
   const clock = new FakeClock();
   const bus = channels();
   const numbers = stats({ channels: bus.api });
@@ -70,7 +70,7 @@ Deno.test("B14 with nobody looking, no feed runs, and figures are sent to whoeve
   await until("the end of the feed", () => listeners === 0);
 });
 
-Deno.test("B14 nobody publishes to the channels of the dashboard, and unknown ones do not exist", async () => {
+Deno.test("B14 no client publishes to the channels of the dashboard, and unknown ones do not exist", async () => {
   await using server = await dashboardServer({
     apiKeys: [{ name: "ops", key: KEY, permissions: ["admin"] }],
   });

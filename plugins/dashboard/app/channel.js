@@ -161,7 +161,10 @@ function People({ channel }) {
     count(all.length, "client")
   }</span>`}>
     <${Problem} text=${error?.message} />
-    ${value && all.length === 0 && html`<${Empty}>Nobody is here. Subscribers are present by themselves.<//>`}
+    ${
+    value && all.length === 0 &&
+    html`<${Empty}>No client is present. Subscribers are present by themselves.<//>`
+  }
     <ul class="chips">${
     all.slice(0, MAX_PEOPLE).map(({ user, client }) =>
       html`<li key=${client}><a href=${to("client", [client])}><${Words} text=${

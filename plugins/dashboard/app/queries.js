@@ -98,7 +98,7 @@ export function QueryView({ parts: [name = ""] }) {
           <//>
           <${Card} title="Instances" wide=${true} aside=${html`<span class="quiet">the slowest first</span>`}>
             <${Problem} text=${instances.error?.message} />
-            ${instances.value?.instances.length === 0 && html`<${Empty}>Nobody subscribes to it now.<//>`}
+            ${instances.value?.instances.length === 0 && html`<${Empty}>No client subscribes to it now.<//>`}
             ${instances.value?.instances.length > 0 &&
               html`<${Instances} all=${instances.value.instances} />`}
           <//>

@@ -113,7 +113,7 @@ function File() {
             <${Fact} name="Size">${value.bytes === undefined
               ? "in memory"
               : bytes(value.bytes)}${" "}${value.wal_bytes > 0 && html`
-              <span class="quiet">and ${bytes(value.wal_bytes)} of changes beside it</span>
+              <span class="quiet">and ${bytes(value.wal_bytes)} of changes not in it yet</span>
             `}<//>
             <${Fact} name="Last backup">${value.last_backup
               ? html`<${Ago} time=${value.last_backup.time} />, ${

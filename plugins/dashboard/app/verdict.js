@@ -36,8 +36,8 @@ function reasonOf(action, { allowed, rule }, channel) {
   }
   if (rule === "users in the channel's name") return "Only the users after the # in the channel's name may.";
   if (rule === "permission") return `No permission includes ${permission}.`;
-  if (rule === "nobody") return "Nobody may, in this namespace; only the server and the API.";
-  if (rule === "subscriber") return "Only subscribers of the channel may, and this client is none.";
+  if (rule === "nobody") return "No client may, in this namespace; only the server and the API.";
+  if (rule === "subscriber") return "Only subscribers of the channel may, and this client is not subscribed.";
   if (rule.startsWith("no ")) return `The namespace has ${rule.replace(" in this namespace", "")}.`;
   return `None of these rules holds: ${rule}.`;
 }

@@ -46,7 +46,7 @@ Deno.test("B09 every method refuses every wrong body and every wrong key, whatev
           });
           const text = await response.text();
           requests++;
-          // Who lacks a permission that depends on the request learns first that it cannot be read.
+          // Where the permission depends on the body, an error of the body comes first.
           const expected = status === undefined || status === 403 && !fixed ? body.status : status;
           if (response.status !== expected || !/^\{"error":\{"code":"\w+","message":"[^"]/.test(text)) {
             wrong.push(`${method}, ${who} key, ${what}, ${type}: ${response.status} ${text.slice(0, 100)}`);

@@ -74,7 +74,8 @@ export async function apiServer(options: ApiServerOptions = {}): Promise<ApiServ
   const numbers = server.use(
     stats({ channels: bus, access, allow: access.allowRequest("admin", "metrics") }),
   );
-  const recordFile = `${Deno.makeTempDirSync()}/recording.jsonl`;
+  const folder = await Deno.makeTempDir();
+  const recordFile = `${folder}/recording.jsonl`;
   const tracing = server.use(trace({ channels: bus, recordFile }));
   const methods = server.use(rpc({ keep: store.keyValues("rpc") }));
   const queries = server.use(liveQueries({ store, channels: bus }));
@@ -101,6 +102,7 @@ export async function apiServer(options: ApiServerOptions = {}): Promise<ApiServ
   server.use(httpApi({ ...services, ...more, ...options.api }));
   server.use(centrifuge(services));
   const running = await started(server, options.clock);
+  const stop = running[Symbol.asyncDispose];
 
   async function call(
     method: string,
@@ -135,6 +137,10 @@ export async function apiServer(options: ApiServerOptions = {}): Promise<ApiServ
       client.sdk.connect();
       await client.sdk.ready();
       return client;
+    },
+    async [Symbol.asyncDispose]() {
+      await stop();
+      await Deno.remove(folder, { recursive: true });
     },
   });
 }

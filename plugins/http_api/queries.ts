@@ -39,7 +39,7 @@ export function queryMethods({ queries, channels }: QueryParts): Method[] {
       params: {
         type: "object",
         properties: {
-          name: { type: "string", minLength: 1, description: "The name of the query" },
+          name,
           params: { type: "object", description: "Its parameters by name: strings, numbers, true or false" },
         },
         required: ["name"],

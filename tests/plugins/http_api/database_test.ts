@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
-import { until } from "../../kit/mod.ts";
+import { DatabaseSync } from "node:sqlite";
 import { apiServer } from "./kit.ts";
+
+Deno.test("B09 tables lists the app's tables, and stats the totals", async () => {
+  await using server = await apiServer();
+  await server.store.exec("CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT)");
+  assert.deepEqual((await server.result("tables", {})).tables, [
+    { name: "orders", columns: ["id", "customer"], primary_key: ["id"] },
+  ]);
+  await server.result("publish", { channel: "news", data: 1 });
+  assert.equal((await server.result("stats", {})).totals.plugboard_publishes_total, 1);
+});
 
 Deno.test("B14 rows are read in pages by the key, with hostile names and large values", async () => {
   await using server = await apiServer();
@@ -67,42 +77,6 @@ Deno.test("B14 a table whose key is a blob is read to its end", async () => {
   }
 });
 
-Deno.test("B14 a live query tells what it reads, and which write woke it", async () => {
-  await using server = await apiServer();
-  await server.store.exec("CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT, note TEXT)");
-  server.queries.define("pending", {
-    sql: "SELECT id FROM orders WHERE status = :status",
-    params: { status: "string" },
-  });
-  let diffs = 0;
-  const watch = server.queries.watch("pending", { status: "new" }, () => void diffs++);
-  await server.store.run("INSERT INTO orders VALUES (1, 'new', 'x'), (2, 'old', 'y')");
-  await until("a diff", () => diffs === 1);
-  await server.store.run("UPDATE orders SET note = 'z'");
-  await server.store.run("INSERT INTO orders VALUES (3, 'old', 'y')");
-
-  const { queries } = await server.result("queries", {});
-  const [query] = queries;
-  assert.deepEqual([query.name, query.declared, query.instances, query.wakes, query.diffs], [
-    "pending",
-    true,
-    1,
-    1,
-    1,
-  ]);
-  assert.deepEqual(query.reads, [{ table: "orders", columns: ["id", "status"] }]);
-  assert.deepEqual(query.wokenBy.tables, [{ table: "orders", rows: 2 }]);
-  assert.ok(query.runs >= 2 && query.totalMs >= query.slowestMs);
-
-  const { instances } = await server.result("queries/instances", { name: "pending" });
-  assert.equal(instances.length, 1);
-  assert.deepEqual([instances[0].rows, instances[0].listeners, instances[0].wakes], [1, 1, 1]);
-  const { plan } = await server.result("queries/explain", { name: "pending" });
-  assert.deepEqual(plan, ["SCAN orders"]);
-  assert.equal((await server.call("queries/explain", { name: "x; DROP TABLE orders" })).status, 404);
-  watch.stop();
-});
-
 Deno.test("B14 the database tells its file, migrations and latest backup", async () => {
   const folder = await Deno.makeTempDir();
   {
@@ -125,4 +99,52 @@ Deno.test("B14 the database tells its file, migrations and latest backup", async
     assert.ok(after.last_backup.bytes > 0);
   }
   await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("B09 a backup is a database, in the folder of backups and nowhere else", async () => {
+  const folder = await Deno.makeTempDir();
+  const backups = `${folder}/backups`;
+  {
+    await using server = await apiServer({ path: `${folder}/plugboard.db`, api: { backups } });
+    await server.store.exec("CREATE TABLE orders (id INTEGER PRIMARY KEY)");
+    const named = await server.result("backup", { name: "monday.db" });
+    assert.equal(named.path, `${backups}/monday.db`);
+    using copy = new DatabaseSync(named.path, { readOnly: true });
+    assert.equal(copy.prepare("SELECT count(*) AS n FROM sqlite_schema WHERE name = 'orders'").get()!.n, 1);
+    assert.match((await server.result("backup", {})).path, /\/backups\/plugboard-\d{8}-\d{6}\.db$/);
+    for (
+      const name of [
+        "",
+        "..",
+        "../plugboard.db",
+        "/etc/x",
+        "a/b",
+        ".hidden",
+        "a..b",
+        "a\u0000",
+        "x".repeat(101),
+        "C:\\x",
+      ]
+    ) {
+      const { status, body } = await server.call("backup", { name });
+      assert.equal(status, 400, name);
+      assert.match(body.error.message, /^name must /);
+    }
+  }
+  assert.deepEqual(Array.from(Deno.readDirSync(folder), ({ name }) => name).sort(), [
+    "backups",
+    "plugboard.db",
+  ]);
+  // SQLite adds two files to a database that it reads.
+  const names = Array.from(Deno.readDirSync(backups), ({ name }) => name).filter((name) =>
+    !/-(wal|shm)$/.test(name)
+  );
+  assert.ok(names.every((name) => /^(monday|plugboard-[\d-]+)\.db$/.test(name)), String(names));
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("methods without their service are not available", async () => {
+  await using server = await apiServer();
+  const { status, body } = await server.call("backup", {});
+  assert.deepEqual([status, body.error.code], [400, "not_available"]);
 });

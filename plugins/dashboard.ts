@@ -27,9 +27,10 @@
  * @module
  */
 
-import { checkOptions, type Host, type Plugin } from "../core/mod.ts";
+import { checkOptions, type Host, PlugboardError, type Plugin } from "../core/mod.ts";
 import type { Access } from "./auth.ts";
-import type { Channels, Cluster } from "./channels.ts";
+import type { ChannelExtension, Channels, Cluster } from "./channels.ts";
+import { FEEDS } from "./dashboard/feed.ts";
 import { files } from "./dashboard/files.ts";
 import { answerFigures, type FeedParts, LiveFeeds } from "./dashboard/live_feeds.ts";
 import type { Store } from "./persistence.ts";
@@ -40,7 +41,7 @@ import type { Trace } from "./trace.ts";
 /** Options of {@linkcode dashboard}. */
 export interface DashboardOptions {
   /** The channels that carry live data. */
-  channels: Pick<Channels, "addNamespace">;
+  channels: Pick<Channels, "addNamespace" | "extend">;
   /** The figures of the charts. */
   stats: Pick<Stats, "onFigures" | "figures">;
   /** Follows channels and clients. @default {no tail} */
@@ -56,6 +57,15 @@ export interface DashboardOptions {
   /** The path of the HTTP API. @default {"/api"} */
   apiPath?: string;
 }
+
+/** Backends can subscribe any client to any channel. These show the messages of all, so the client must be allowed too. */
+const guard: ChannelExtension = {
+  name: "dashboard",
+  beforeSubscribe({ identity }, channel) {
+    if (!channel.startsWith(FEEDS) || identity.can("read", channel)) return;
+    throw new PlugboardError("permission_denied", "Permission denied");
+  },
+};
 
 /** Serves the page. */
 export function dashboard(options: DashboardOptions): Plugin {
@@ -73,7 +83,9 @@ export function dashboard(options: DashboardOptions): Plugin {
       const parts: FeedParts = { stats, trace, store, cluster, clock, log };
       const feeds = new LiveFeeds(parts);
       const endAnswers = answerFigures(parts);
+      const endGuard = channels.extend(guard);
       release = () => {
+        endGuard();
         endAnswers();
         feeds.stop();
       };

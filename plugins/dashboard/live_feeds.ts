@@ -11,6 +11,7 @@ import type { Store } from "../persistence.ts";
 import { Payload } from "../shared/payload.ts";
 import type { Figures, Stats } from "../stats.ts";
 import type { Trace } from "../trace.ts";
+import { FEEDS, type Send } from "./feed.ts";
 import { tail, type TailTarget } from "./tail.ts";
 
 /** What feeds read. */
@@ -23,13 +24,10 @@ export interface FeedParts {
   readonly log: Log;
 }
 
-/** Sends a value to the subscribers. */
-export type Send = (value: unknown) => void;
-
 /** The names of feeds. The last two are followed by `?` and what they are about. */
-const FIGURES = "$admin:figures";
-const TAIL = "$admin:tail?";
-const TABLE = "$admin:table?";
+const FIGURES = `${FEEDS}figures`;
+const TAIL = `${FEEDS}tail?`;
+const TABLE = `${FEEDS}table?`;
 
 const TOPIC = "dashboard.figures";
 

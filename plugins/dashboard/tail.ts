@@ -6,7 +6,7 @@
 
 import type { Clock } from "../../core/mod.ts";
 import type { FollowEvent, Trace } from "../trace.ts";
-import type { Send } from "./live_feeds.ts";
+import { FEEDS, type Send } from "./feed.ts";
 
 /** What to follow; everything without a field. */
 export interface TailTarget {
@@ -18,9 +18,6 @@ export interface TailTarget {
 const BATCH_MS = 100;
 const MAX_EVENTS = 100;
 const MAX_CHARS = 200_000;
-
-/** The channels of the page itself. Their deliveries would cause further ones. */
-const OWN = "$admin:";
 
 /** Follows the target. Returns the function that ends it. */
 export function tail(
@@ -41,7 +38,7 @@ export function tail(
   }
 
   const end = trace.follow(target, (event) => {
-    if (event.channel?.startsWith(OWN)) return;
+    if (event.channel?.startsWith(FEEDS)) return; // their deliveries would cause further ones
     const { data } = event.detail;
     if (events.length < MAX_EVENTS && chars < MAX_CHARS) {
       events.push(event);

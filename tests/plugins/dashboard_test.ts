@@ -5,6 +5,8 @@ import { files } from "../../plugins/dashboard/files.ts";
 import { stats } from "../../plugins/stats.ts";
 import { FakeClock, serve, until } from "../kit/mod.ts";
 import { dashboardServer, KEY } from "./dashboard/kit.ts";
+import { sdkClient } from "../kit/centrifuge.ts";
+import { token } from "./auth/kit.ts";
 
 /** What a browser may load before it shows the page. */
 const MAX_BYTES = 150_000;
@@ -84,4 +86,37 @@ Deno.test("B14 no client publishes to the channels of the dashboard, and unknown
     server.bus.subscribe(channel, () => {})();
     assert.equal(server.bus.localStats(channel).length, 0, channel);
   }
+});
+
+Deno.test("B14 a backend cannot subscribe a client to the data of operators that the client may not read", async () => {
+  const connections = "c".repeat(32);
+  await using server = await dashboardServer({
+    apiKeys: [
+      { name: "ops", key: KEY, permissions: ["admin"] },
+      { name: "rooms", key: connections, permissions: ["admin:connections"] },
+    ],
+  });
+  const client = async (sub: string, permissions: string[]) => {
+    const found = sdkClient(server.url, "websocket", { token: await token({ sub, permissions }) });
+    found.sdk.connect();
+    await found.sdk.ready();
+    return found;
+  };
+  await using _ann = await client("ann", ["read:*", "write:*"]);
+  await using _operator = await client("operator", ["admin"]);
+  for (const user of ["ann", "operator"]) {
+    for (const channel of ["$admin:tail?{}", "$admin:figures", "$secret"]) {
+      const response = await server.fetch("/api/subscribe", {
+        method: "POST",
+        headers: { "x-api-key": connections },
+        body: JSON.stringify({ user, channel }),
+      });
+      await response.body?.cancel();
+    }
+  }
+  const channelsOf = (user: string) =>
+    server.bus.clients.values().filter(({ identity }) => identity.user === user)
+      .flatMap(({ subscriptions }) => subscriptions.keys()).toArray();
+  assert.deepEqual(channelsOf("ann"), ["$secret"]);
+  assert.deepEqual(channelsOf("operator"), ["$admin:tail?{}", "$admin:figures", "$secret"]);
 });

@@ -20,7 +20,7 @@
  * @module
  */
 
-import { checkOptions, type Host, type MaybePromise, type Plugin } from "../core/mod.ts";
+import { chain, checkOptions, type Host, type MaybePromise, type Plugin } from "../core/mod.ts";
 import type { LiveQueries } from "./live_queries.ts";
 import type { KeyValues, Store, Sync, Transaction } from "./persistence.ts";
 import type { Caller, Method, Rpc } from "./rpc.ts";
@@ -33,7 +33,6 @@ import {
   type Typed,
 } from "./shared/contract.ts";
 import { checkIdempotencyKey, keyOf, once, ownerOf } from "./shared/idempotency.ts";
-import { chain } from "./shared/maybe_promise.ts";
 
 /** Options of {@linkcode mutations}. */
 export interface MutationsOptions {

@@ -22,6 +22,7 @@
  */
 
 import {
+  chain,
   checkOptions,
   type Host,
   type MaybePromise,
@@ -37,7 +38,6 @@ import {
   type Present,
 } from "./presence/store.ts";
 import { presenceWrites } from "./presence/writes.ts";
-import { chain } from "./shared/maybe_promise.ts";
 
 export {
   type MemoryPresenceStore,

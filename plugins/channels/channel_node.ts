@@ -1,5 +1,4 @@
-import { type Host, type MaybePromise, PlugboardError, systemClock } from "../../core/mod.ts";
-import { attempt, chain } from "../shared/maybe_promise.ts";
+import { attempt, chain, type Host, type MaybePromise, PlugboardError, systemClock } from "../../core/mod.ts";
 import type { Broker, BrokerEvents, BrokerPublishOptions } from "./broker.ts";
 import { BrokerSubscriptions } from "./broker_subscriptions.ts";
 import { callbackQueue } from "./callbacks.ts";

@@ -4,9 +4,8 @@
  * @module
  */
 
-import { closeCode, type Connection, type MaybePromise, PlugboardError } from "../../core/mod.ts";
+import { chain, closeCode, type Connection, type MaybePromise, PlugboardError } from "../../core/mod.ts";
 import type { Identity, Verdict } from "../shared/identity.ts";
-import { chain } from "../shared/maybe_promise.ts";
 import type { Channel } from "./channel.ts";
 import type { Extensions } from "./extensions.ts";
 import type { ChannelAction, Namespace } from "./namespace.ts";

@@ -4,10 +4,9 @@
  * @module
  */
 
-import type { MaybePromise, Nothing } from "../../core/mod.ts";
+import { chain, type MaybePromise, type Nothing } from "../../core/mod.ts";
 import type { Namespace } from "./namespace.ts";
 import type { ClientInfo, Draft, Publication, Published, PublishOptions } from "./publications.ts";
-import { chain } from "../shared/maybe_promise.ts";
 import type { Payload } from "../shared/payload.ts";
 import type { Client, Subscribed, SubscribeGrant, SubscribeRequest, Subscription } from "./types.ts";
 

@@ -7,8 +7,7 @@
  * @module
  */
 
-import { type MaybePromise, PlugboardError } from "../../core/mod.ts";
-import { attempt, chain } from "../shared/maybe_promise.ts";
+import { attempt, chain, type MaybePromise, PlugboardError } from "../../core/mod.ts";
 import type { Buffer, Channel } from "./channel.ts";
 import type { RecoveryDeltas } from "./deltas.ts";
 import type { SubscribeAddition } from "./extensions.ts";

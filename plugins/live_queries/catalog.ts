@@ -4,11 +4,10 @@
  * @module
  */
 
-import { type Clock, type MaybePromise, PlugboardError } from "../../core/mod.ts";
+import { chain, type Clock, type MaybePromise, PlugboardError } from "../../core/mod.ts";
 import { isSchema } from "../shared/contract.ts";
 import type { Identity } from "../shared/identity.ts";
 import { LIVE, queryChannel } from "../shared/live_channels.ts";
-import { chain } from "../shared/maybe_promise.ts";
 import { type AnyQuery, paramNames } from "./definition.ts";
 import { bindable, parseBySchema, parseParams, splitChannel } from "./params.ts";
 import type { Plan } from "./plan.ts";

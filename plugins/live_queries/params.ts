@@ -4,11 +4,10 @@
  * @module
  */
 
-import { type MaybePromise, PlugboardError } from "../../core/mod.ts";
+import { chain, type MaybePromise, PlugboardError } from "../../core/mod.ts";
 import { reasonOf, type SchemaResult, type StandardSchema } from "../shared/contract.ts";
 import type { Identity } from "../shared/identity.ts";
 import { LIVE } from "../shared/live_channels.ts";
-import { chain } from "../shared/maybe_promise.ts";
 import type { Params, SqlValue } from "./values.ts";
 
 /** The type of a parameter. A `user` must be the subscriber's own user id. */

@@ -4,11 +4,10 @@
  * @module
  */
 
-import { PlugboardError } from "../../core/mod.ts";
+import { chain, PlugboardError } from "../../core/mod.ts";
 import type { ChannelExtension, SubscribeAddition } from "../channels.ts";
 import type { Identity } from "../shared/identity.ts";
 import { LIVE } from "../shared/live_channels.ts";
-import { chain } from "../shared/maybe_promise.ts";
 import { isClientSql, parseClientSql } from "./ad_hoc_sql.ts";
 import type { LiveQueryEngine } from "./engine.ts";
 import { rowsOf } from "./rows.ts";

@@ -7,8 +7,7 @@
  * @module
  */
 
-import { type MaybePromise, PlugboardError } from "../../core/mod.ts";
-import { chain } from "./maybe_promise.ts";
+import { chain, type MaybePromise, PlugboardError } from "../../core/mod.ts";
 
 /** A schema of any library. `Input` is what clients send, `Output` what the server gets. */
 export interface StandardSchema<Input = unknown, Output = Input> {

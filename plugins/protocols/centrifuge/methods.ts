@@ -5,6 +5,7 @@
  */
 
 import {
+  chain,
   type Clock,
   closeCodes,
   type Connection,
@@ -14,7 +15,6 @@ import {
 import type { Client, Subscribed, SubscribeRequest } from "../../channels.ts";
 import type { Presence } from "../../presence.ts";
 import type { Rpc } from "../../rpc.ts";
-import { chain } from "../../shared/maybe_promise.ts";
 import { Payload } from "../../shared/payload.ts";
 import type { Command, Result } from "./codec.ts";
 import { asDisconnect, DisconnectError, disconnects, malformed } from "./codes.ts";

@@ -5,6 +5,8 @@
  */
 
 import {
+  attempt,
+  chain,
   closeCodes,
   type Connection,
   type Host,
@@ -14,7 +16,6 @@ import {
 } from "../../../core/mod.ts";
 import type { Channels, Client } from "../../channels.ts";
 import { anonymousSignIn } from "../../shared/identity.ts";
-import { attempt, chain } from "../../shared/maybe_promise.ts";
 import type { Codec, Command, Result, SubscribeResult } from "./codec.ts";
 import {
   asDisconnect,

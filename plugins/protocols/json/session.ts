@@ -5,6 +5,7 @@
  */
 
 import {
+  chain,
   type Connection,
   type MaybePromise,
   type Message,
@@ -16,7 +17,6 @@ import type { Client, HistoryQuery, SubscribeRequest } from "../../channels.ts";
 import type { Presence } from "../../presence.ts";
 import type { Rpc } from "../../rpc.ts";
 import type { Identity } from "../../shared/identity.ts";
-import { chain } from "../../shared/maybe_promise.ts";
 import { errorData, invalid, signInCode } from "./codes.ts";
 import type { Cursors } from "./cursors.ts";
 import {

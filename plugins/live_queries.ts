@@ -173,6 +173,7 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
         checkDefinition(name, definition);
         engine?.catalog.check(definition);
       },
+      has: (name) => declared.has(name),
       define,
       defineAll: (definitions) => defineEach(definitions, define),
       watch(name, params, listener, ended) {

@@ -26,6 +26,8 @@ export interface Watch {
 export interface LiveQueries {
   /** Throws a sentence if a query is wrong, without declaring it. Its SQL is checked once the server has started. */
   check(name: string, definition: AnyQuery): void;
+  /** Whether a query of this name is declared. */
+  has(name: string): boolean;
   /** Declares a query. Throws a sentence if it is wrong. Returns the function that removes it. */
   define<Given extends QueryParams = ParamTypes, RowCheck extends Check = Check>(
     name: string,

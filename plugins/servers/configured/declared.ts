@@ -29,7 +29,7 @@ export interface DeclaredOptions {
   /** Where mutations publish. */
   readonly bus: Pick<Channels, "publish" | "namespaceOf">;
   /** The live queries. */
-  readonly queries: Pick<LiveQueries, "define" | "check">;
+  readonly queries: Pick<LiveQueries, "define" | "check" | "has">;
   /** The mutations. */
   readonly changes: Pick<Mutations, "define">;
   /** The names of all methods. */
@@ -61,16 +61,21 @@ export function declared(options: DeclaredOptions): Plugin<Declared> {
 
   async function prepare({ queries: given, mutations }: Settings): Promise<() => void> {
     const wanted = new Map<string, () => () => void>();
+    const ownQueries = namesOf(current.keys(), "query");
     for (const [name, query] of Object.entries(given)) {
       const definition = definitionOf(query);
-      at(`queries.${name}`, () => queries.check(name, definition));
+      const path = `queries.${name}`;
+      if (queries.has(name) && !ownQueries.has(name)) throw problem(path, "there is a query of this name");
+      at(path, () => queries.check(name, definition));
       wanted.set(JSON.stringify(["query", name, query]), () => queries.define(name, definition));
     }
-    const own = namesOf(current.keys(), "mutation");
+    const ownMutations = namesOf(current.keys(), "mutation");
     const compiled: [string, CompiledMutation][] = [];
     for (const [name, mutation] of Object.entries(mutations)) {
       const path = `mutations.${name}`;
-      if (methods.methods.has(name) && !own.has(name)) throw problem(path, "there is a method of this name");
+      if (methods.methods.has(name) && !ownMutations.has(name)) {
+        throw problem(path, "there is a method of this name");
+      }
       const method = at(path, () => compileMutation(name, mutation, { checkChannel, publish }));
       compiled.push([path, method]);
       wanted.set(JSON.stringify(["mutation", name, mutation]), () => changes.define(name, method));

@@ -48,6 +48,7 @@ export async function startReloadable(first: unknown, env: Record<string, string
   return {
     url: server.address.url,
     bus,
+    changes,
     queries,
     methods,
     later,

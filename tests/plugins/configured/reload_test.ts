@@ -53,6 +53,27 @@ Deno.test("B21 1,000 clients stay connected while the configuration is reloaded,
   await Promise.all(all.map((client) => client[Symbol.asyncDispose]()));
 });
 
+Deno.test("a reload that a name of the app's own code prevents changes nothing", async () => {
+  await using server = await startReloadable({
+    namespaces: { old: {} },
+    queries: { q: { sql: "SELECT 1 AS n" } },
+  });
+  server.queries.define("taken", { sql: "SELECT 1 AS n" });
+  server.changes.define("taken", { run: () => 1 });
+  const namespaces = { fresh: {} };
+  for (
+    const [wrong, sentence] of [
+      [{ queries: { taken: { sql: "SELECT 2 AS n" } } }, "queries.taken: there is a query of this name"],
+      [{ mutations: { taken: { sql: "SELECT 2 AS n" } } }, "mutations.taken: there is a method of this name"],
+    ] as const
+  ) {
+    const message = `Nothing was reloaded: ${sentence}`;
+    await assert.rejects(server.reload({ namespaces, ...wrong }), { code: "bad_request", message });
+    assert.deepEqual([server.bus.hasNamespace("old"), server.bus.hasNamespace("fresh")], [true, false]);
+  }
+  assert.match(server.queries.read("q", {}).text, /1/);
+});
+
 Deno.test("B21 the SDK learns that a namespace is gone, and does not subscribe again", async () => {
   await using server = await startReloadable({ namespaces: { old: {} } });
   await using client = sdkClient(server.url);

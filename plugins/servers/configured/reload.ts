@@ -53,7 +53,7 @@ export function reloading(options: ReloadOptions): Plugin<Reloading> {
   let last: Promise<unknown> = Promise.resolve();
   let log: Log | undefined;
 
-  async function prepare(next: Settings): Promise<{ commits: (() => void)[]; result: Reloaded }> {
+  function prepare(next: Settings, declared: () => void): { commits: (() => void)[]; result: Reloaded } {
     const changed = changesOf(current, next);
     const { limits, defaults, namespaces, auth, receivers } = wiringOptions(next);
     const commits: (() => void)[] = [];
@@ -75,17 +75,18 @@ export function reloading(options: ReloadOptions): Plugin<Reloading> {
     if (hooks !== undefined) {
       take(["webhooks", "webhookUrl", "webhookSecrets"], () => hooks.prepare(receivers));
     }
-    const declared = await options.declarations.prepare(next);
     take(["queries", "mutations"], () => declared);
     return { commits, result: { reloaded: [...done], restart: changed.filter((name) => !done.has(name)) } };
   }
 
   async function reloadNow(): Promise<Reloaded> {
     let next: Settings;
-    let prepared: Awaited<ReturnType<typeof prepare>>;
+    let prepared: ReturnType<typeof prepare>;
     try {
       next = options.loaded.again().settings;
-      prepared = await prepare(next);
+      const declared = await options.declarations.prepare(next);
+      // Nothing waits from here to the last commit, so that what was checked stays true.
+      prepared = prepare(next, declared);
     } catch (error) {
       const message = messageOf(error).replaceAll("Cannot start ", "");
       log?.error("the configuration was not reloaded", { reason: message });

@@ -47,6 +47,7 @@ export async function startReloadable(first: unknown, env: Record<string, string
   await server.start();
   return {
     url: server.address.url,
+    access,
     bus,
     changes,
     queries,

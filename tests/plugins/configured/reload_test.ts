@@ -74,6 +74,24 @@ Deno.test("a reload that a name of the app's own code prevents changes nothing",
   assert.match(server.queries.read("q", {}).text, /1/);
 });
 
+Deno.test("a key that is made during a reload, with a name of the file, does not split it", async () => {
+  const permissions = ["*"];
+  const env = { KEY: "a-key-that-is-long-enough" };
+  const apiKeys = { old: { key: "${KEY}", permissions } };
+  for (let turns = 0; turns < 12; turns++) {
+    await using server = await startReloadable({ apiKeys }, env);
+    const reload = server.reload({
+      namespaces: { fresh: {} },
+      apiKeys: { ...apiKeys, shop: { key: "${KEY}", permissions } },
+      mutations: { m: { sql: "SELECT 1 AS n" } },
+    }).then(() => true, () => false);
+    for (let i = 0; i < turns; i++) await Promise.resolve();
+    await server.access.createApiKey({ name: "shop", permissions }).catch(() => {});
+    const done = await reload;
+    assert.deepEqual([server.bus.hasNamespace("fresh"), server.methods.methods.has("m")], [done, done]);
+  }
+});
+
 Deno.test("B21 the SDK learns that a namespace is gone, and does not subscribe again", async () => {
   await using server = await startReloadable({ namespaces: { old: {} } });
   await using client = sdkClient(server.url);

@@ -79,11 +79,21 @@ export function reloading(options: ReloadOptions): Plugin<Reloading> {
     return { commits, result: { reloaded: [...done], restart: changed.filter((name) => !done.has(name)) } };
   }
 
+  function loadAgain(): Settings {
+    const { file, again } = options.loaded;
+    const next = again();
+    // Without the file, all options would be the defaults. Some editors remove a file before they write it.
+    if (file !== undefined && next.file === undefined) {
+      throw new PlugboardError("bad_setting", `There is no file ${file}`);
+    }
+    return next.settings;
+  }
+
   async function reloadNow(): Promise<Reloaded> {
     let next: Settings;
     let prepared: ReturnType<typeof prepare>;
     try {
-      next = options.loaded.again().settings;
+      next = loadAgain();
       const declared = await options.declarations.prepare(next);
       // Nothing waits from here to the last commit, so that what was checked stays true.
       prepared = prepare(next, declared);

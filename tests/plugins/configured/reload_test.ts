@@ -92,6 +92,13 @@ Deno.test("a key that is made during a reload, with a name of the file, does not
   }
 });
 
+Deno.test("a file that is gone when the configuration is reloaded changes nothing", async () => {
+  await using server = await startReloadable({ namespaces: { news: {} } });
+  const message = "Nothing was reloaded: There is no file plugboard.json";
+  await assert.rejects(server.reload(undefined), { code: "bad_request", message });
+  assert.equal(server.bus.hasNamespace("news"), true);
+});
+
 Deno.test("B21 the SDK learns that a namespace is gone, and does not subscribe again", async () => {
   await using server = await startReloadable({ namespaces: { old: {} } });
   await using client = sdkClient(server.url);

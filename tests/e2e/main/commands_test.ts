@@ -45,6 +45,12 @@ Deno.test("B21 token, publish and backup work on a running server, and the backu
 
   const copy = `${data.path}/backups/now.db`;
   assert.match(await answer(env, "backup", copy), /now\.db: \d+ bytes$/);
+  await Deno.symlink(".", new URL(`${data.path}/again`, root));
+  await Promise.all(["plugboard.db", "plugboard.db-wal", "again/plugboard.db"].map(async (own) => {
+    const { code, stderr } = await runMain(env, ["backup", `${data.path}/${own}`]);
+    assert.equal(code, 1, own);
+    assert.match(stderr, /: a backup cannot have the path of the database itself$/);
+  }));
   await answer({ ...env, ...to }, "publish", "kept:news", '{"n":2}', "--url", server.url);
   client.sdk.disconnect();
   assert.equal(await server.stop(), 0);

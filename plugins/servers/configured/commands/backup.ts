@@ -1,4 +1,4 @@
-import { basename, dirname, resolve } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { backup as copy, DatabaseSync } from "node:sqlite";
 import { messageOf, PlugboardError } from "../../../../core/mod.ts";
 import { argumentsOf, type Command, progress } from "./command.ts";
@@ -16,14 +16,12 @@ export const backup: Command = {
   async run({ loaded: { settings: { dataDir } }, words, print }) {
     const [path] = argumentsOf(words, "PATH") as [string];
     const source = `${dataDir}/plugboard.db`;
-    if (resolve(path) === resolve(source)) {
-      throw new PlugboardError("bad_backup", "A backup cannot have the path of the database itself");
-    }
     const partial = `${dirname(path)}/.${basename(path)}.partial`;
     const bar = progress();
     try {
       await Deno.stat(source);
       await Deno.mkdir(dirname(path), { recursive: true });
+      await refuseOwnFiles(path, source);
       const db = new DatabaseSync(source, { readOnly: true, timeout: 5_000 });
       try {
         // In a transaction, so that the copy has one state and does not restart with every write.
@@ -47,6 +45,14 @@ export const backup: Command = {
     print(`${path}: ${(await Deno.stat(path)).size} bytes`);
   },
 };
+
+/** Replacing a file of the database would destroy it. A folder can have several paths. */
+async function refuseOwnFiles(path: string, source: string): Promise<void> {
+  const real = async (file: string) => join(await Deno.realPath(dirname(file)), basename(file));
+  const [target, own] = await Promise.all([real(path), real(source)]);
+  if (!["", "-wal", "-shm", ".lock"].some((end) => target === `${own}${end}`)) return;
+  throw new Error("a backup cannot have the path of the database itself");
+}
 
 function reasonOf(error: unknown, path: string): string {
   if (error instanceof Deno.errors.NotCapable) {

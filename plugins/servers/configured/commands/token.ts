@@ -2,6 +2,9 @@ import { SignJWT } from "jose";
 import { parseDuration, PlugboardError, setting } from "../../../../core/mod.ts";
 import { argumentsOf, type Command } from "./command.ts";
 
+/** A hundred years: longer than any use, and always a valid date. */
+const MAX_MS = 100 * 365 * 86_400_000;
+
 /** Makes a token, signed with `jwtSecret`. */
 export const token: Command = {
   name: "token",
@@ -20,9 +23,13 @@ export const token: Command = {
   ],
   async run({ loaded: { settings }, words, flags, print }) {
     const [user] = argumentsOf(words, "USER");
-    const { jwtSecret } = settings;
+    const { jwtSecret, signIn: { jwt: { issuer, audience, algorithms = ["HS256"] } = {} } } = settings;
     if (jwtSecret === undefined) {
       throw new PlugboardError("bad_setting", "There is no jwtSecret (JWT_SECRET) to sign a token with");
+    }
+    const alg = algorithms.find((each) => each.startsWith("HS"));
+    if (alg === undefined) {
+      throw new PlugboardError("bad_setting", "signIn.jwt.algorithms has none that signs with jwtSecret");
     }
     const [channel, exp, permission, info] = ["CHANNEL", "EXP", "PERMISSION", "INFO"].map((name) =>
       flags.get(name)
@@ -31,7 +38,9 @@ export const token: Command = {
       ...(channel !== undefined && { channel }),
       ...(permission !== undefined && { permissions: permission.split(",").map((each) => each.trim()) }),
       ...(info !== undefined && { info: jsonOf(info) }),
-    }).setProtectedHeader({ alg: "HS256" }).setSubject(user!).setIssuedAt();
+      ...(issuer !== undefined && { iss: [issuer].flat()[0] }),
+      ...(audience !== undefined && { aud: [audience].flat()[0] }),
+    }).setProtectedHeader({ alg }).setSubject(user!).setIssuedAt();
     if (exp !== "never") jwt.setExpirationTime(new Date(Date.now() + msOf(exp ?? "1h")));
     print(await jwt.sign(new TextEncoder().encode(jwtSecret)));
   },
@@ -39,7 +48,7 @@ export const token: Command = {
 
 function msOf(text: string): number {
   const ms = parseDuration(text);
-  if (ms > 0 && Number.isFinite(ms)) return ms;
+  if (ms > 0 && ms <= MAX_MS) return ms;
   throw new PlugboardError(
     "bad_setting",
     `--exp must be a time such as 30m or 1h, or never, got ${JSON.stringify(text)}`,

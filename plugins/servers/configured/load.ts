@@ -100,8 +100,12 @@ export function load(sources: Sources, more: Record<string, { bare: boolean }> =
     lines: () => {
       const isEmpty = (value: unknown) => typeof value === "object" && !Array.isArray(value);
       return [...leaves(settings, [])].filter(([, value]) => !isEmpty(value)).map(([at, value]) => {
-        const origin = origins.get(pathText(at)) ?? (at[0]! in (content.value as object) ? path : "default");
-        return `${pathText(at)} = ${shown(at, value, content)}  (${origin})`;
+        const other = origins.get(pathText(at));
+        const origin = other ?? (at[0]! in (content.value as object) ? path : "default");
+        const { references } = content;
+        return `${pathText(at)} = ${
+          shown(at, value, other === undefined ? references : new Map())
+        }  (${origin})`;
       });
     },
   };
@@ -165,7 +169,7 @@ function* leaves(value: unknown, path: Path): Generator<[Path, unknown]> {
   for (const [key, each] of entries) yield* leaves(each, [...path, key]);
 }
 
-function shown(path: Path, value: unknown, { references }: FileContent): string {
+function shown(path: Path, value: unknown, references: FileContent["references"]): string {
   if (isSecret(path)) return String(value) === "" ? "" : "(hidden)";
   const text = pathText(path);
   const written = [...references].filter(([at]) => at === text || at.startsWith(`${text}.`));

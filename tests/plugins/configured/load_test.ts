@@ -78,6 +78,8 @@ Deno.test("texts refer to the environment, also for numbers and a yes or no", ()
     "${P} and 7",
   ]);
   assert.ok(lines().includes("jwksUrl = https://${DOMAIN}/keys  (plugboard.json)"));
+  const overridden = loaded({ port: "${P}" }, { env: { P: "7", PORT: "8" } });
+  assert.ok(overridden.lines().includes("port = 8  (environment)"));
 });
 
 /** Wrong files, and what is said of them. */

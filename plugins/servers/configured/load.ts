@@ -111,11 +111,11 @@ export function load(sources: Sources, more: Record<string, { bare: boolean }> =
   };
 }
 
-/** What is served must contain neither the file nor the database. */
-function checkPages({ pages, dataDir }: Settings, file: string | undefined): void {
+/** What is served must contain neither the file, the database nor the private key. */
+function checkPages({ pages, dataDir, tlsKey }: Settings, file: string | undefined): void {
   if (pages === undefined) return;
-  for (const path of [file, dataDir]) {
-    const way = path === undefined ? ".." : relative(pages, path);
+  for (const path of [file, dataDir, tlsKey]) {
+    const way = path ? relative(pages, path) : "..";
     if (way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way)) {
       throw new PlugboardError(
         "bad_setting",

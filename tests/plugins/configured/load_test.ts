@@ -173,3 +173,18 @@ Deno.test("paths in a file are relative to it", () => {
     "key.pem",
   ]);
 });
+
+Deno.test("pages cannot be in a folder with the file, the database or the private key", () => {
+  for (
+    const [file, inside] of [
+      [{ pages: "." }, "plugboard.json"],
+      [{ pages: "www", dataDir: "www/data" }, "www/data"],
+      [{ pages: "www", tlsKey: "www/key.pem" }, "www/key.pem"],
+    ] as const
+  ) {
+    assert.throws(() => loaded(file), {
+      message: `pages: the folder ${file.pages} must not contain ${inside}, since all of it is served`,
+    });
+  }
+  assert.equal(loaded({ pages: "www", dataDir: "www2", tlsKey: "..key.pem" }).settings.pages, "www");
+});

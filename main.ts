@@ -36,7 +36,7 @@ import { workers } from "./plugins/workers.ts";
 
 /** Plugs the server together. The options are described in `plugins/servers/configured/settings.ts`. */
 export function plugboard(loaded: Loaded): Server {
-  const { settings, options, lines } = loaded;
+  const { settings, options } = loaded;
   const { adminPort, dataDir, otelDeno: otel, redisUrl: urls, plugins: given } = settings;
   const operators = { listener: adminPort === undefined ? "main" : "admin" };
   const server = new Server(options.server);
@@ -101,15 +101,15 @@ export function plugboard(loaded: Loaded): Server {
   const changes = server.use(mutations({ ...given.mutations, store: owned, rpc: methods, queries }));
 
   const declarations = server.use(declared({ settings, store, bus, queries, changes, methods, later }));
-  const { reload } = server.use(reloading({ loaded, bus, durable, access, limits, hooks, declarations }));
+  const running = server.use(reloading({ loaded, bus, durable, access, limits, hooks, declarations }));
   if (settings.pages !== undefined) server.use(pages({ folder: settings.pages }));
   const clients = { channels: bus, presence: people, rpc: methods, access };
   const demo = access.open && { store, queries, changes };
   ifEnabled(given.home !== false && given.centrifuge !== false, () => server.use(home({ demo })));
   ifEnabled(given.http_api, (own) => {
     const backups = `${dataDir}/backups`;
-    const watched = { stats: numbers, log, trace: tracing, settings: lines };
-    const more = { queries, store, ...watched, schedule: later, webhooks: hooks, reload };
+    const watched = { stats: numbers, log, trace: tracing, settings: running.lines };
+    const more = { queries, store, ...watched, schedule: later, webhooks: hooks, reload: running.reload };
     server.use(httpApi({ ...own, ...clients, ...more, ...cluster, backups }), operators);
   });
   ifEnabled(given.centrifuge, (own) => {

@@ -38,6 +38,8 @@ export interface ReloadOptions {
 export interface Reloading {
   /** Loads the options again. Rejects with sentences, and changes nothing, if they are wrong. */
   reload(): Promise<Reloaded>;
+  /** Returns the options in force, as {@linkcode Loaded.lines}. */
+  lines(): string[];
 }
 
 /**
@@ -50,6 +52,7 @@ export interface Reloading {
  */
 export function reloading(options: ReloadOptions): Plugin<Reloading> {
   let current = options.loaded.settings;
+  let lines = options.loaded.lines();
   let last: Promise<unknown> = Promise.resolve();
   let log: Log | undefined;
 
@@ -79,24 +82,24 @@ export function reloading(options: ReloadOptions): Plugin<Reloading> {
     return { commits, result: { reloaded: [...done], restart: changed.filter((name) => !done.has(name)) } };
   }
 
-  function loadAgain(): Settings {
+  function loadAgain(): Loaded {
     const { file, again } = options.loaded;
     const next = again();
     // Without the file, all options would be the defaults. Some editors remove a file before they write it.
     if (file !== undefined && next.file === undefined) {
       throw new PlugboardError("bad_setting", `There is no file ${file}`);
     }
-    return next.settings;
+    return next;
   }
 
   async function reloadNow(): Promise<Reloaded> {
-    let next: Settings;
+    let loaded: Loaded;
     let prepared: ReturnType<typeof prepare>;
     try {
-      next = loadAgain();
-      const declared = await options.declarations.prepare(next);
+      loaded = loadAgain();
+      const declared = await options.declarations.prepare(loaded.settings);
       // Nothing waits from here to the last commit, so that what was checked stays true.
-      prepared = prepare(next, declared);
+      prepared = prepare(loaded.settings, declared);
     } catch (error) {
       const message = messageOf(error).replaceAll("Cannot start ", "");
       log?.error("the configuration was not reloaded", { reason: message });
@@ -104,11 +107,13 @@ export function reloading(options: ReloadOptions): Plugin<Reloading> {
     }
     for (const commit of prepared.commits) commit();
     const { reloaded, restart } = prepared.result;
-    // What needs a restart is told again by the next reload.
+    // The next reload names what needs a restart again.
     current = {
-      ...next,
+      ...loaded.settings,
       ...Object.fromEntries(restart.map((name) => [name, current[name as keyof Settings]])),
     };
+    const waits = (line: string) => restart.includes(line.split(/[ .]/)[0]!);
+    lines = [...loaded.lines().filter((line) => !waits(line)), ...lines.filter(waits)];
     log?.info("the configuration was reloaded", { reloaded, restart });
     return prepared.result;
   }
@@ -122,7 +127,7 @@ export function reloading(options: ReloadOptions): Plugin<Reloading> {
 
   return {
     name: "reloading",
-    api: { reload },
+    api: { reload, lines: () => lines },
     start(host) {
       log = host.log;
       if (Deno.build.os !== "windows") Deno.addSignalListener("SIGHUP", hangUp);

@@ -41,7 +41,7 @@ export async function startReloadable(first: unknown, env: Record<string, string
   const { receivers } = options;
   const hooks = receivers.length > 0 ? use(webhooks({ receivers, channels: bus, store })) : undefined;
   const declarations = use(declared({ settings, store, bus, queries, changes, methods, later }));
-  const { reload } = use(reloading({ loaded, bus, durable, access, limits, hooks, declarations }));
+  const { reload, lines } = use(reloading({ loaded, bus, durable, access, limits, hooks, declarations }));
   use(json({ channels: bus, rpc: methods, access }));
   use(centrifuge({ channels: bus, rpc: methods, access }));
   await server.start();
@@ -53,6 +53,7 @@ export async function startReloadable(first: unknown, env: Record<string, string
     queries,
     methods,
     later,
+    lines,
     store,
     reload(next: unknown) {
       content = next;

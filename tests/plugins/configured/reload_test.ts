@@ -99,6 +99,19 @@ Deno.test("a file that is gone when the configuration is reloaded changes nothin
   assert.equal(server.bus.hasNamespace("news"), true);
 });
 
+Deno.test("the options in force are those of the last reload, except what needs a restart", async () => {
+  await using server = await startReloadable({ namespaces: { news: { historySize: 5 } }, drainMs: 1 });
+  await server.reload({ namespaces: { news: { historySize: 7 } }, drainMs: 2, dataDir: "other" });
+  await assert.rejects(server.reload({ namespaces: { news: { historySize: -1 } } }));
+  const lines = server.lines();
+  const shown = (name: string) => lines.filter((line) => line.startsWith(`${name} = `));
+  assert.deepEqual(["namespaces.news.historySize", "drainMs", "dataDir"].map(shown), [
+    ["namespaces.news.historySize = 7  (plugboard.json)"],
+    ["drainMs = 1  (plugboard.json)"],
+    ["dataDir = data  (default)"],
+  ]);
+});
+
 Deno.test("B21 the SDK learns that a namespace is gone, and does not subscribe again", async () => {
   await using server = await startReloadable({ namespaces: { old: {} } });
   await using client = sdkClient(server.url);

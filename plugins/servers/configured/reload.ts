@@ -58,7 +58,10 @@ export function reloading(options: ReloadOptions): Plugin<Reloading> {
 
   function prepare(next: Settings, declared: () => void): { commits: (() => void)[]; result: Reloaded } {
     const changed = changesOf(current, next);
-    const { limits, defaults, namespaces, auth, receivers } = wiringOptions(next);
+    const { limits, defaults, namespaces, auth, receivers } = wiringOptions({
+      ...next,
+      channels: current.channels, // which need a restart
+    });
     const commits: (() => void)[] = [];
     const done = new Set<string>();
     const take = (names: readonly string[], make: () => () => void) => {

@@ -112,6 +112,17 @@ Deno.test("the options in force are those of the last reload, except what needs 
   ]);
 });
 
+Deno.test("defaults of the channels need a restart, also when a namespace changes", async () => {
+  const file = (size: number, historySize: number) => ({
+    channels: { defaults: { historySize: size } },
+    namespaces: { news: {}, chat: { historySize } },
+  });
+  await using server = await startReloadable(file(3, 5));
+  const { restart } = await server.reload(file(4, 6));
+  const sizes = ["news:a", "chat:a"].map((name) => server.bus.namespaceOf(name).historySize);
+  assert.deepEqual([restart, sizes], [["channels"], [3, 6]]);
+});
+
 Deno.test("B21 the SDK learns that a namespace is gone, and does not subscribe again", async () => {
   await using server = await startReloadable({ namespaces: { old: {} } });
   await using client = sdkClient(server.url);

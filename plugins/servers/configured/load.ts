@@ -35,8 +35,6 @@ export interface Loaded {
   readonly options: WiringOptions;
   /** The path of the file, if there is one. */
   readonly file: string | undefined;
-  /** Arguments that are no flags. */
-  readonly words: readonly string[];
   /** Loads them again: the file and `.env` may have changed. */
   again(): Loaded;
   /** Lines that say each value and where it comes from, without secrets. */
@@ -60,7 +58,7 @@ export const GENERAL = {
 export function load(sources: Sources, more: Record<string, { bare: boolean }> = {}): Loaded {
   const { args, env, dotEnv, read } = sources;
   const table = Object.fromEntries(Array.from(options, ([name, { setting }]) => [name, setting]));
-  const { flags, words } = readArguments({ ...table, ...GENERAL, ...more }, args);
+  const { flags } = readArguments({ ...table, ...GENERAL, ...more }, args);
   const variable: Environment = (name) => env(name) ?? dotEnv(name);
   const named = flags.get("CONFIG") ?? variable("CONFIG");
   const path = named || FILE;
@@ -95,7 +93,6 @@ export function load(sources: Sources, more: Record<string, { bare: boolean }> =
       return wiringOptions(settings);
     },
     file: text === undefined ? undefined : path,
-    words,
     again: () => load(sources.again?.() ?? sources, more),
     lines: () => {
       const isEmpty = (value: unknown) => typeof value === "object" && !Array.isArray(value);

@@ -84,9 +84,7 @@ export function compileMutation(
       } catch (error) {
         // The name of the rule is the operator's sentence for users: CONSTRAINT "a total is positive" CHECK (total > 0).
         if (error instanceof PlugboardError && error.code === "constraint") {
-          {
-            throw new RpcError(409, error.message.replace(/^CHECK constraint failed: /, ""));
-          }
+          throw new RpcError(409, error.message.replace(/^CHECK constraint failed: /, ""));
         }
         throw error;
       }

@@ -16,9 +16,8 @@ export const publish: Command = {
   examples: [`publish news '{"title":"Hello"}'`, `publish news '"Hello"' --url https://example.com`],
   async run({ loaded: { settings }, words, flags, sources, print }) {
     const [channel, text] = argumentsOf(words, "CHANNEL", "JSON") as [string, string];
-    let data: unknown;
     try {
-      data = JSON.parse(text);
+      JSON.parse(text);
     } catch {
       throw new PlugboardError(
         "bad_setting",
@@ -32,7 +31,7 @@ export const publish: Command = {
     const url = flags.get("URL") ?? own;
     const key = flags.get("KEY") ?? sources.env("PLUGBOARD_KEY") ?? sources.dotEnv("PLUGBOARD_KEY");
     // The text is passed on as it is, with the digits of its numbers.
-    const body = `{"channel":${JSON.stringify(channel)},"data":${data === undefined ? "null" : text}}`;
+    const body = `{"channel":${JSON.stringify(channel)},"data":${text}}`;
     let answer: { result?: { offset?: number; epoch?: string }; error?: { message: string } };
     try {
       const response = await fetch(new URL("/api/publish", url), {

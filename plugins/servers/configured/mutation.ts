@@ -15,8 +15,17 @@ import { isRecord } from "../../shared/records.ts";
 import type { MutationSettings, PublishSettings } from "./declarations.ts";
 import { isAmong } from "./who.ts";
 
+/** A value as JSON has it. */
+type JsonValue = string | number | null;
+
+/** A row of such values. */
+type JsonRow = Readonly<Record<string, JsonValue>>;
+
 /** The values of the parameters. `user` parameters are added later. */
-type Args = Readonly<Record<string, Value>>;
+type Args = JsonRow;
+
+/** The reply of a call; `null` if no statement returns a row. */
+type Answer = JsonRow | null;
 
 /** Rows that one statement may return. Only the first is the reply. */
 const MAX_ROWS = 1_000;
@@ -53,8 +62,8 @@ export function compileMutation(
   const publishes = [given.publish ?? []].flat();
   checkNames(params, statements.flatMap(({ names }) => names), publishes);
 
-  function outcomesOf(args: Args, reply: Row | null): Outcome[] {
-    const values: Row = { ...args, ...reply };
+  function outcomesOf(args: Args, reply: Answer): Outcome[] {
+    const values = { ...args, ...reply };
     return publishes.map(({ channel, data }) => {
       const outcome = {
         channel: channelOf(channel, values),
@@ -89,11 +98,12 @@ export function compileMutation(
         throw error;
       }
       if (mustChange && changesIn(tx) === before) throw new RpcError(404, "Nothing was changed");
-      outcomesOf(values, reply); // refuses the call while it can be undone
-      return reply === null ? null : plain(reply);
+      const answer = reply === null ? null : plain(reply);
+      outcomesOf(values, answer); // refuses the call while it can be undone
+      return answer;
     },
     async committed(reply, args, caller) {
-      for (const outcome of outcomesOf({ ...args, ...usersOf(params, caller) }, reply as Row | null)) {
+      for (const outcome of outcomesOf({ ...args, ...usersOf(params, caller) }, reply as Answer)) {
         await parts.publish(outcome);
       }
     },
@@ -132,7 +142,7 @@ function readArgs(params: Readonly<Record<string, ParamType>>, value: unknown): 
   return Object.fromEntries(Array.from(sent, ([name, type]) => [name, readArg(name, type, given[name])]));
 }
 
-function readArg(name: string, type: ParamType, value: unknown): Value {
+function readArg(name: string, type: ParamType, value: unknown): JsonValue {
   const fits = {
     string: typeof value === "string",
     number: typeof value === "number" && Number.isFinite(value),
@@ -143,7 +153,7 @@ function readArg(name: string, type: ParamType, value: unknown): Value {
   if (!fits[type]) {
     throw new RpcError(400, `The parameter "${name}" must be ${type === "integer" ? "an" : "a"} ${type}`);
   }
-  return typeof value === "boolean" ? Number(value) : value as Value;
+  return typeof value === "boolean" ? Number(value) : value as string | number;
 }
 
 function usersOf(params: Readonly<Record<string, ParamType>>, { identity }: Caller): Args {
@@ -153,10 +163,10 @@ function usersOf(params: Readonly<Record<string, ParamType>>, { identity }: Call
 }
 
 /** A value in a channel's name stays one part of it. */
-function channelOf(pattern: string, values: Row): string {
+function channelOf(pattern: string, values: JsonRow): string {
   return pattern.replaceAll(PLACES, (_, name) => {
     const value = valueOf(name, values);
-    const text = String(value);
+    const text = value === null ? "" : String(value);
     if (text === "" || /[:#?$*]/.test(text)) {
       throw new RpcError(400, `"${name}" cannot be in a channel's name`);
     }
@@ -164,27 +174,27 @@ function channelOf(pattern: string, values: Row): string {
   });
 }
 
-function fill(data: unknown, values: Row): unknown {
+function fill(data: unknown, values: JsonRow): unknown {
   if (typeof data === "string") {
     const [, name] = data.match(/^\{(\w+)\}$/) ?? [];
-    return name === undefined ? data : jsonOf(valueOf(name, values));
+    return name === undefined ? data : valueOf(name, values);
   }
   if (Array.isArray(data)) return data.map((each) => fill(each, values));
   if (!isRecord(data)) return data;
   return Object.fromEntries(Object.entries(data).map(([key, each]) => [key, fill(each, values)]));
 }
 
-function valueOf(name: string, values: Row): Value {
+function valueOf(name: string, values: JsonRow): JsonValue {
   if (!Object.hasOwn(values, name)) throw new RpcError(404, `There is no "${name}"`);
   return values[name]!;
 }
 
-function plain(row: Readonly<Record<string, Value>>): Record<string, unknown> {
+function plain(row: Readonly<Record<string, Value>>): JsonRow {
   return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, jsonOf(value)]));
 }
 
 /** JSON has no form for large integers and bytes. */
-function jsonOf(value: Value): unknown {
+function jsonOf(value: Value): JsonValue {
   if (typeof value === "bigint") return String(value);
   return value instanceof Uint8Array ? value.toBase64() : value;
 }

@@ -27,7 +27,7 @@ async function started() {
     published,
     async call(given: MutationSettings, args: unknown, who = identity("ada")) {
       const method = compileMutation("m", given, {
-        checkChannel: (name) => assert.ok(!name.includes(".."), "invalid channel"),
+        checkChannel: (name) => assert.doesNotMatch(name, /\.\.|\/\//, "invalid channel"),
         publish: (outcome) => Promise.resolve(published.push(outcome)),
       });
       const checked = method.args!(args);
@@ -103,6 +103,19 @@ Deno.test("a value cannot lead to another channel, and a name that is not valid 
   assert.deepEqual([app.store.all("SELECT * FROM t"), app.published], [[], []]);
   await app.call(say, { room: "a" });
   assert.equal(app.published[0]?.channel, "room:a:messages");
+});
+
+Deno.test("the channel of a reply is checked as it is published, and an empty value has none", async () => {
+  await using app = await started();
+  const insert = (id: string): MutationSettings => ({
+    sql: ["INSERT INTO t (owner) VALUES ('x')", `SELECT ${id} AS id`],
+    publish: { channel: "t:{id}", data: ["{id}"] },
+  });
+  await assert.rejects(app.call(insert("x'fffefd'"), {}), /invalid channel/); // it is //79 in base64
+  await assert.rejects(app.call(insert("NULL"), {}), { message: `"id" cannot be in a channel's name` });
+  assert.deepEqual([app.store.all("SELECT * FROM t"), app.published], [[], []]);
+  await app.call(insert("9007199254740993"), {});
+  assert.deepEqual(app.published, [{ channel: "t:9007199254740993", data: ["9007199254740993"] }]);
 });
 
 Deno.test("who may call is a permission by default", () => {

@@ -74,7 +74,7 @@ export interface Redis {
   readonly leases: Leases;
   /**
    * Returns key values that all nodes have, with a store of this node. Call it before the start. `merge` combines two values of
-   * one key; keys have no line break.
+   * one key; values have no line break, as JSON.
    */
   shared(name: string, local: KeyValueStore, merge?: Merge): KeyValueStore;
   /** Returns a sentence for each server that cannot be reached, for a health check. */

@@ -13,17 +13,17 @@ import type { Link } from "./link.ts";
 /** Combines two values of one key. It gives the same for both orders, and for what it gave before. */
 export type Merge = (here: string, there: string) => string;
 
-/** The scripts of replicas. KEYS: values. A message has no value for a key that was removed. */
+/** The scripts of replicas. KEYS: values. A message is a value, a line break and a key; the value is empty for a key that was removed. */
 export const REPLICA_SCRIPTS = {
   /** ARGV: Redis channel, key, value. */
   keep: `
 redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
-redis.call('PUBLISH', ARGV[1], ARGV[2] .. '\\n' .. ARGV[3])
+redis.call('PUBLISH', ARGV[1], ARGV[3] .. '\\n' .. ARGV[2])
 `,
   /** ARGV: Redis channel, key. */
   forget: `
 redis.call('HDEL', KEYS[1], ARGV[2])
-redis.call('PUBLISH', ARGV[1], ARGV[2] .. '\\n')
+redis.call('PUBLISH', ARGV[1], '\\n' .. ARGV[2])
 `,
   values: `return redis.call('HGETALL', KEYS[1])`,
 } as const;
@@ -31,7 +31,7 @@ redis.call('PUBLISH', ARGV[1], ARGV[2] .. '\\n')
 /** The key values of a node. */
 export interface Replicas {
   start(log: Log): Promise<void>;
-  /** Returns shared key values; call it before the start. Keys have no line break. */
+  /** Returns shared key values; call it before the start. Values have no line break, as JSON. */
   of(name: string, local: KeyValueStore, merge: Merge): KeyValueStore;
 }
 
@@ -94,7 +94,7 @@ export function replicas(link: Link): Replicas {
       if (replica === undefined) return;
       const text = bytes.toString();
       const end = text.indexOf("\n");
-      const [key, value] = [text.slice(0, end), text.slice(end + 1)];
+      const [value, key] = [text.slice(0, end), text.slice(end + 1)];
       (value === "" ? remove(replica, key) : take(replica, key, value)).catch(failed);
     },
     down() {},

@@ -107,3 +107,14 @@ testWith(
     assert.equal(third.access.apiKeys().length, 0);
   },
 );
+
+testWith("redis", "a user whose id has a line break is revoked on all nodes", async (program) => {
+  await using server = new RedisProcess(program);
+  await server.ready();
+  await using first = await startNode(server.url);
+  await using second = await startNode(server.url);
+  const [jwt, other] = [await token({ sub: "alice\n1" }), await token({ sub: "alice" })];
+  await first.access.revoke({ user: "alice\n1" });
+  await until("the revocation", async () => await second.signsIn(jwt) === "invalid_token");
+  assert.equal(await second.signsIn(other), "ok");
+});

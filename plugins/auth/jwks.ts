@@ -2,6 +2,7 @@ import { createLocalJWKSet, errors, type JWTHeaderParameters } from "jose";
 import { checkOptions, type Clock, type Log, PlugboardError, systemClock } from "../../core/mod.ts";
 import { backoffMs } from "../shared/backoff.ts";
 import { readText } from "../shared/body.ts";
+import { isHttpUrl } from "../shared/http_url.ts";
 
 /** Options for keys from a URL. */
 export interface JwksOptions {
@@ -43,7 +44,7 @@ export function remoteKeys(options: JwksOptions): RemoteKeys {
   const { url, maxAgeMs = 600_000, maxStaleMs = 86_400_000, cooldownMs = 10_000, timeoutMs = 5_000 } =
     options;
   const check = checkOptions("auth");
-  check.that(/^https?:$/.test(URL.parse(url)?.protocol ?? ""), "jwks.url", "an http or https URL", url);
+  check.that(isHttpUrl(url), "jwks.url", "an http or https URL without a user name", "something else");
   for (const [name, value] of Object.entries({ maxAgeMs, maxStaleMs, cooldownMs, timeoutMs })) {
     check.positiveInteger(`jwks.${name}`, value);
   }

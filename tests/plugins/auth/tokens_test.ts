@@ -191,6 +191,11 @@ Deno.test("invalid keys throw with a reason", async () => {
     [{ secret: SECRET, clockToleranceMs: -1 }, /"jwt.clockToleranceMs"/],
     [{ jwks: "not a url" }, /"jwks.url" must be/],
     [{ jwks: "file:///etc/passwd" }, /"jwks.url" must be/],
+    [{ jwks: "ftp://user:geheim@host/" }, /"jwks.url" must be .*, got "something else"$/],
+    [
+      { jwks: "https://user:geheim@host/" },
+      /"jwks.url" must be .* without a user name, got "something else"$/,
+    ],
   ];
   for (const [jwt, message] of wrong) assert.throws(() => auth({ jwt }), message);
   auth({ jwt: { publicKey: await exportSPKI(publicKey) } });

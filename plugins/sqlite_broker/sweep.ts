@@ -19,6 +19,11 @@ export interface SweepParts {
   readonly failed: (error: unknown) => void;
 }
 
+/** A publish does not update `used_at`, so the publications count too. */
+const FORGET = `
+  DELETE FROM channel_logs WHERE id = ?1 AND used_at <= ?2
+  AND NOT EXISTS (SELECT 1 FROM channel_publications WHERE log = ?1)`;
+
 /** A running sweep. */
 export interface Sweep {
   /** Stops; resolves when the current work has ended. */
@@ -86,7 +91,7 @@ export function sweep({ store, ends, clock, forgetAfterMs, failed }: SweepParts)
 
   function forget(id: number, unused: number): Promise<void> {
     return store.write((tx) => {
-      const { changes } = tx.run("DELETE FROM channel_logs WHERE id = ? AND used_at <= ?", [id, unused]);
+      const { changes } = tx.run(FORGET, [id, unused]);
       if (changes === 0) return; // It was used in the meantime.
       ends.forget();
       // A client with a position in this log must not take a new one for it.

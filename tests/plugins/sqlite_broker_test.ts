@@ -84,6 +84,27 @@ Deno.test("the SQLite broker forgets unused histories, and their positions are n
   assert.notEqual(after.epoch, before.epoch);
 });
 
+Deno.test("the SQLite broker keeps a publication that is written while its history is about to be forgotten", async () => {
+  await using under = await sqlite(":memory:", { forgetAfterMs: 600_000 });
+  const { broker, clock, store } = under;
+  const rows = () => store.get<{ n: number }>("SELECT count(*) AS n FROM channel_publications")!.n;
+  const publish = () => broker.publish("a", { payload: Payload.of("kept") }, { keep });
+  // Afterwards, the end of the history is known, and a publish does not update the row of the history.
+  for (let n = 0; n < 2; n++) await publish();
+  clock.advance(keep.ageMs);
+  await until("the removal", () => {
+    clock.advance(250);
+    return rows() === 0;
+  });
+  // The write waits for its transaction while the sweep reads.
+  const publishing = publish();
+  clock.advance(600_000);
+  const { offset, epoch } = await publishing;
+  await store.write(() => {}); // after what the sweep writes
+  const { publications, top } = await broker.history("a", {}, { ...keep, ageMs: 3_600_000 });
+  assert.deepEqual([publications.map(({ payload }) => payload.text), top], [['"kept"'], { offset, epoch }]);
+});
+
 Deno.test("the SQLite broker keeps an unused history until it has expired", async () => {
   await using under = await sqlite(":memory:", { forgetAfterMs: 10_000 });
   const { broker, clock, store } = under;

@@ -71,7 +71,8 @@ export class Member {
     this.link = new Link((batch, moved) => {
       if (this.#alive) this.#worker.postMessage(batch, moved);
     });
-    this.#requests = new RemoteRequests(this.link, listening.fetch);
+    const failed = (error: unknown) => this.#log.error("an answer cannot be sent", { error });
+    this.#requests = new RemoteRequests(this.link, listening.fetch, failed);
     this.#worker.onmessage = ({ data }: MessageEvent<Batch>) => {
       this.#inbound.push(data);
       if (!this.#handling) this.#handle();
@@ -237,22 +238,12 @@ export class Member {
   #handshake(number: number, facts: RequestFacts): void {
     const admission = this.#options.listening.admit(handshakeRequest(facts), infoOf(facts.peer));
     if (admission instanceof Promise) void admission.then((each) => this.#decide(number, each));
-    else void this.#decide(number, admission);
+    else this.#decide(number, admission);
   }
 
   /** Tells the worker to accept or refuse a handshake. */
-  async #decide(number: number, admission: Response | Admission): Promise<void> {
-    if (admission instanceof Response) {
-      const { status, statusText, headers } = admission;
-      const body = admission.body === null ? undefined : await admission.bytes();
-      return this.link.order("answer", number, {
-        status,
-        statusText,
-        headers: [...headers],
-        body,
-        streams: false,
-      });
-    }
+  #decide(number: number, admission: Response | Admission): void {
+    if (admission instanceof Response) return void this.#requests.refuse(number, admission);
     if (!this.#alive) return admission.release();
     const { upgrade: { protocol, offered }, limits } = admission;
     this.#connections.set(number, new RemoteTransport(number, this.link, admission));

@@ -60,6 +60,8 @@ export function infoOf(peer: string, completed: Promise<void> = Promise.resolve(
 /** Bytes of a body that cross without being asked for. */
 const FIRST_BYTES = 65_536;
 
+const FAILED: Answer = { status: 500, statusText: "", headers: [], body: undefined, streams: false };
+
 /** A request without a complete response. */
 interface Pending {
   readonly body: ReadableStreamDefaultController<Uint8Array> | undefined;
@@ -78,13 +80,30 @@ interface Pending {
 export class RemoteRequests {
   readonly #link: Link;
   readonly #fetch: (request: Request, info: Deno.ServeHandlerInfo) => MaybePromise<Response>;
+  readonly #failed: (error: unknown) => void;
   readonly #pending = new Map<number, Pending>();
   /** Counts requests that are not answered completely. */
   readonly tally = new Tally();
 
-  constructor(link: Link, fetch: (request: Request, info: Deno.ServeHandlerInfo) => MaybePromise<Response>) {
+  constructor(
+    link: Link,
+    fetch: (request: Request, info: Deno.ServeHandlerInfo) => MaybePromise<Response>,
+    failed: (error: unknown) => void,
+  ) {
     this.#link = link;
     this.#fetch = fetch;
+    this.#failed = failed;
+  }
+
+  /** Passes the refusal of a handshake to the worker. */
+  async refuse(number: number, response: Response): Promise<void> {
+    try {
+      const { status, statusText, headers } = response;
+      const body = response.body === null ? undefined : await response.bytes();
+      this.#link.order("answer", number, { status, statusText, headers: [...headers], body, streams: false });
+    } catch (error) {
+      this.#fail(number, error);
+    }
   }
 
   /** Passes a request to the server, and its response to the worker. */
@@ -103,12 +122,14 @@ export class RemoteRequests {
     };
     this.#pending.set(number, pending);
     this.tally.add();
-    const request = new RemoteRequest(facts, stream, abort.signal);
-
-    const response = await this.#fetch(request, infoOf(facts.peer, promise));
-
-    if (!this.#pending.has(number)) return void response.body?.cancel().catch(() => {});
-    this.#link.order("answer", number, await this.#begin(pending, response));
+    try {
+      const request = new RemoteRequest(facts, stream, abort.signal);
+      const response = await this.#fetch(request, infoOf(facts.peer, promise));
+      if (!this.#pending.has(number)) return void response.body?.cancel().catch(() => {});
+      this.#link.order("answer", number, await this.#begin(pending, response));
+    } catch (error) {
+      this.#fail(number, error);
+    }
   }
 
   /** The next part of a request's body, or its end. */
@@ -178,6 +199,12 @@ export class RemoteRequests {
       },
     }, { highWaterMark: 0 });
     return { stream, controller };
+  }
+
+  /** Answers with an error, such as for a response that was sent before: its body cannot be read twice. */
+  #fail(number: number, error: unknown): void {
+    this.#failed(error);
+    this.#link.order("answer", number, FAILED);
   }
 
   #whole(pending: Pending, answer: Answer): Answer {

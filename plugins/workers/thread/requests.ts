@@ -38,7 +38,8 @@ export function threadRequests(
       method: request.method,
       headers: [...request.headers],
       peer: "hostname" in remoteAddr ? remoteAddr.hostname : "unknown",
-      hasBody: request.method !== "GET" && request.method !== "HEAD" && request.body !== null,
+      // `get` is another method for HTTP, but not for a `Request`.
+      hasBody: !/^(get|head)$/i.test(request.method) && request.body !== null,
     };
   }
 

@@ -169,6 +169,38 @@ Deno.test("a response that cannot be sent costs one request, not the worker", as
   assert.equal(server.log.size, 0);
 });
 
+Deno.test("a body of a method that looks like GET or HEAD costs nothing, and never the process", async () => {
+  await using server = await serve({}, cores(), site((app) => app.all("*", (c) => c.text("page"))));
+  for (const method of ["get", "Head", "HEAD", "GET"]) {
+    const head = `${method} /page HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nConnection: close`;
+    assert.match(await exchange(server.port, `${head}\r\n\r\nhello`), /^HTTP\/1.1 200/, method);
+  }
+  assert.equal(server.log.size, 0);
+});
+
+Deno.test("a response that was sent before is answered with 500, and never ends the process", async () => {
+  const used = new Response("used");
+  const refusal = new Response("refused", { status: 403 });
+  const guard = { name: "guard", upgrade: () => refusal };
+  await using server = await serve(
+    {},
+    workers({ count: 1 }),
+    guard,
+    echo(),
+    site((app) => app.get("/used", () => used)),
+  );
+  assert.equal(await (await server.fetch("/used")).text(), "used");
+  const again = await server.fetch("/used");
+  await again.body?.cancel();
+  assert.equal(again.status, 500);
+  await assert.rejects(server.connect("/echo"), /403/);
+  await assert.rejects(server.connect("/echo"), /500/);
+  assert.deepEqual(server.log.take().map(({ plugin, message }) => [plugin, message]), [
+    ["workers", "an answer cannot be sent"],
+    ["workers", "an answer cannot be sent"],
+  ]);
+});
+
 Deno.test("a stop answers pending requests, and then closes the port", async () => {
   const asked = Promise.withResolvers<void>();
   const answer = Promise.withResolvers<void>();

@@ -11,14 +11,19 @@ import { loadSettings, run, setting } from "@plugboard/server";
 import { logging } from "@plugboard/server/logging";
 import { persistence } from "@plugboard/server/persistence";
 import { RealtimeServer } from "@plugboard/server/realtime_server";
+import { type Caller, RpcError } from "@plugboard/server/rpc";
 import { SignJWT } from "jose";
+import * as Y from "yjs";
 import { look } from "./look/look.ts";
 import page from "./realtime.html" with { type: "text" };
+import documentScript from "./realtime/document.js" with { type: "text" };
+import yjs from "./vendor/yjs.js" with { type: "text" };
 
 const { PORT, JWT_SECRET } = loadSettings({
   PORT: setting.integer(8080, "Port to listen on"),
   JWT_SECRET: setting.secret("Secret that tokens are signed with; by default a new one at each start"),
 });
+const MAX_LETTERS = 100_000;
 const secret = JWT_SECRET ?? crypto.randomUUID();
 
 const database = persistence({ path: ":memory:" });
@@ -37,20 +42,42 @@ server.subscribe("chat-room-1", async (message, { info }) => {
   }
 });
 
-// 2. A document. This callback applies changes; subscribers of the query `document` receive the new content.
-server.subscribe("document:abc", async (change) => {
-  const { content } = change as { content: string };
-  await db.write((tx) => void tx.run("UPDATE documents SET content = ? WHERE id = 'abc'", [content]));
+// 2. A document. Yjs merges what several people type at the same time. The server applies a change before it sends it to
+// the others, so whoever connects gets the complete document, however long ago its letters were typed.
+const doc = new Y.Doc();
+const mayEdit = ({ identity }: Caller) => identity.can("write", "document:abc");
+server.rpc.define("document.edit", {
+  args: bytesOf,
+  allow: mayEdit,
+  async run(update) {
+    if (doc.getText().length > MAX_LETTERS) throw new RpcError(413, "The document is full");
+    try {
+      Y.applyUpdate(doc, update);
+    } catch {
+      throw new RpcError(400, "A change must be an update of Yjs");
+    }
+    await server.publish("document:abc", { update: update.toBase64() });
+  },
 });
-function defineDocument(): void {
-  server.queries.define("document", {
-    sql: "SELECT id, content FROM documents WHERE id = :id",
-    params: { id: "string" },
-    allow: (identity, { id }) => identity.can("read", `document:${id}`),
-  });
+server.rpc.define("document.sync", {
+  args: bytesOf,
+  allow: mayEdit,
+  /** Returns what a client lacks, and what the server has. */
+  run(vector) {
+    try {
+      const update = Y.encodeStateAsUpdate(doc, vector).toBase64();
+      return { update, vector: Y.encodeStateVector(doc).toBase64() };
+    } catch {
+      throw new RpcError(400, "A vector must be a state vector of Yjs");
+    }
+  },
+});
+function bytesOf(value: unknown): Uint8Array {
+  if (typeof value !== "string") throw new RpcError(400, "Bytes must be given as Base64");
+  return Uint8Array.fromBase64(value);
 }
 
-// 3. A dashboard. A backend with its own API key publishes; signed-in users can only read.
+// 3. A dashboard. A backend with its own API key publishes; signed-in users can only read. A live query counts messages.
 const metricsKey = crypto.randomUUID();
 server.addApiKey(metricsKey, { name: "Metrics", permissions: ["write:metrics"] });
 async function publishMetrics(): Promise<void> {
@@ -103,14 +130,19 @@ server.use({
   async start() {
     await db.migrate("realtime_example", [`
       CREATE TABLE messages (id INTEGER PRIMARY KEY, user TEXT NOT NULL, text TEXT NOT NULL);
-      CREATE TABLE documents (id TEXT PRIMARY KEY, content TEXT NOT NULL);
       CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-      INSERT INTO documents VALUES ('abc', 'Everybody writes here.');
     `]);
-    defineDocument();
+    server.queries.define("talkers", {
+      sql: "SELECT user, count(*) AS messages FROM messages GROUP BY user ORDER BY messages DESC LIMIT 5",
+      key: ["user"],
+      allow: (identity) => identity.can("read", "metrics"),
+    });
   },
   routes(app) {
     app.get("/", (c) => c.html(page));
+    const headers = { "content-type": "text/javascript; charset=utf-8" };
+    app.get("/document.js", (c) => c.body(documentScript, 200, headers));
+    app.get("/yjs.js", (c) => c.body(yjs, 200, headers));
     app.post("/sign-in", async (c) => {
       const { name } = await c.req.json();
       if (typeof name !== "string" || !/^\w{1,20}$/.test(name)) {

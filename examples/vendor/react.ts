@@ -1,0 +1,2 @@
+export { createElement, StrictMode, useMemo, useState, useSyncExternalStore } from "react";
+export { createRoot } from "react-dom/client";

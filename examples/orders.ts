@@ -3,19 +3,26 @@
  *
  *     deno run --allow-net --allow-env examples/orders.ts
  *
- * Open http://127.0.0.1:8082 in two windows and add an order in one of them. `--database orders.db` keeps the orders; it
- * needs permission to read and write that file.
+ * Open http://127.0.0.1:8082 in two windows and add an order in one of them. The page uses a plain `WebSocket`. The same
+ * page in React, with hooks for live queries, is at http://127.0.0.1:8082/react; see `orders_react.html`.
+ * `--database orders.db` keeps the orders; it needs permission to read and write that file.
  */
 
 import { loadSettings, run, Server, setting } from "@plugboard/server";
+import { centrifuge } from "@plugboard/server/centrifuge";
 import { channels } from "@plugboard/server/channels";
+import { client } from "@plugboard/server/client/plugin";
 import { liveQueries } from "@plugboard/server/live_queries";
 import { mutations } from "@plugboard/server/mutations";
 import { persistence } from "@plugboard/server/persistence";
 import { json } from "@plugboard/server/json";
 import { rpc, RpcError } from "@plugboard/server/rpc";
+import sdk from "centrifuge" with { type: "text" };
+import htm from "htm" with { type: "text" };
 import { look } from "./look/look.ts";
 import page from "./orders.html" with { type: "text" };
+import reactPage from "./orders_react.html" with { type: "text" };
+import react from "./vendor/react.js" with { type: "text" };
 
 const { PORT, DATABASE } = loadSettings({
   PORT: setting.integer(8082, "Port to listen on"),
@@ -28,7 +35,9 @@ const bus = server.use(channels());
 const methods = server.use(rpc());
 const queries = server.use(liveQueries({ store, channels: bus }));
 const changes = server.use(mutations({ store, rpc: methods, queries }));
-server.use(json({ channels: bus, rpc: methods }));
+server.use(json({ channels: bus, rpc: methods })); // for the page with a plain WebSocket
+server.use(centrifuge({ channels: bus, rpc: methods })); // for the page in React
+server.use(client());
 
 const STATUSES = ["pending", "shipped"];
 
@@ -55,7 +64,14 @@ server.use({
       key: ["status"],
     });
   },
-  routes: (app) => void app.get("/", (c) => c.html(page)),
+  routes(app) {
+    app.get("/", (c) => c.html(page));
+    app.get("/react", (c) => c.html(reactPage));
+    const headers = { "content-type": "text/javascript; charset=utf-8" };
+    for (const [name, text] of Object.entries({ centrifuge: sdk, htm, react })) {
+      app.get(`/${name}.js`, (c) => c.body(text, 200, headers));
+    }
+  },
 });
 
 changes.define("addOrder", {

@@ -60,7 +60,7 @@ function plugboard(): string {
 
 /** The hooks, which import the other module from the same server. */
 function hooks(): string {
-  return stripTypeScriptTypes(react.replace(/^\/\/ @ts-types.*\n/m, "")).replace(
+  return stripTypeScriptTypes(react).replace(
     `"./mod.ts"`,
     `"./plugboard.js"`,
   );

@@ -26,7 +26,7 @@ Deno.test("every plugin has an export of its name", () => {
 
 Deno.test("every export is documented", async () => {
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["doc", "--lint", ...Object.values(config.exports)],
+    args: ["doc", "--lock=tests/deno.lock", "--lint", ...Object.values(config.exports)],
     cwd: root,
     env: { NO_COLOR: "1" },
   }).output();
@@ -42,7 +42,7 @@ Deno.test("every export is documented", async () => {
 
 Deno.test("every exported function has an example", async () => {
   const { stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["doc", "--json", ...Object.values(config.exports)],
+    args: ["doc", "--lock=tests/deno.lock", "--json", ...Object.values(config.exports)],
     cwd: root,
   }).output();
   const { nodes }: { nodes: Record<string, { symbols: DocSymbol[] }> } = JSON.parse(
@@ -73,7 +73,7 @@ interface DocSymbol {
 
 Deno.test("the package can be published with explicit types and only its own files", async () => {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["publish", "--dry-run", "--allow-dirty", "--no-check"],
+    args: ["publish", "--lock=tests/deno.lock", "--dry-run", "--allow-dirty", "--no-check"],
     cwd: root,
     env: { NO_COLOR: "1" },
   }).output();
@@ -105,4 +105,26 @@ Deno.test("the README's first commands are tasks, with the pinned version of Den
     const pinned = Deno.readTextFileSync(new URL(".ci/run", root)).match(/^deno_version=(.+)$/m)?.[1];
     assert.equal(version, pinned, "the README and .ci/run name different versions of Deno");
   }
+});
+
+Deno.test("deno.lock has only what main.ts imports, so that a server downloads no package of the tests", async () => {
+  const output = async (program: string, args: string[]) =>
+    new TextDecoder().decode((await new Deno.Command(program, { args, cwd: root }).output()).stdout);
+  // The committed file: Deno adds packages to it when it runs a test without --lock=tests/deno.lock.
+  const committed = await output("git", ["show", "HEAD:deno.lock"]).catch(() => "");
+  const { npm } = JSON.parse(committed || Deno.readTextFileSync(new URL("deno.lock", root)));
+  const { npmPackages } = JSON.parse(await output(Deno.execPath(), ["info", "--json", "main.ts"]));
+  const names = (packages: object) => Object.keys(packages).map((name) => name.split("_")[0]!).sort();
+  assert.deepEqual(names(npm), names(npmPackages));
+  for (const specifier of Object.values(config.imports).filter((each) => each.startsWith("npm:"))) {
+    const name = specifier.replace(/^npm:\/?/, "").replace(/\/$/, "");
+    assert(names(npm).includes(name), `deno task start would download ${name}`);
+  }
+});
+
+Deno.test("both lock files agree on what they share", () => {
+  const { npm: ours } = JSON.parse(Deno.readTextFileSync(new URL("deno.lock", root)));
+  const { npm: all } = JSON.parse(Deno.readTextFileSync(new URL("tests/deno.lock", root)));
+  const known = new Set(Object.values<{ integrity: string }>(all).map(({ integrity }) => integrity));
+  assert.deepEqual(Object.keys(ours).filter((name) => !known.has(ours[name].integrity)), []);
 });

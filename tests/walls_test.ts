@@ -78,7 +78,8 @@ async function importsOf(folders: readonly string[]): Promise<Import[]> {
     const files = folders.flatMap((folder) => sourcesIn(new URL(`${folder}/`, root)));
     await Deno.writeTextFile(entry, files.map((file) => `import "${file}";\n`).join(""));
     const { stdout } = await new Deno.Command(Deno.execPath(), {
-      args: ["info", "--json", "--config", new URL("deno.json", root).pathname, entry],
+      args: ["info", "--json", "--config", "deno.json", "--lock=tests/deno.lock", entry],
+      cwd: root,
       env: { NO_COLOR: "1" },
     }).output();
     return parse(JSON.parse(new TextDecoder().decode(stdout)));

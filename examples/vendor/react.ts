@@ -1,2 +1,2 @@
-export { createElement, StrictMode, useMemo, useState, useSyncExternalStore } from "react";
-export { createRoot } from "react-dom/client";
+export { createElement, StrictMode, useMemo, useState, useSyncExternalStore } from "npm:react@19.3.1";
+export { createRoot } from "npm:react-dom@19.3.1/client";

@@ -1,1 +1,1 @@
-export * from "yjs";
+export * from "npm:yjs@13.6.33";

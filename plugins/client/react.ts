@@ -15,7 +15,6 @@
  * @module
  */
 
-// @ts-types="@types/react"
 import { useMemo, useSyncExternalStore } from "react";
 import { channel, live, presence } from "./mod.ts";
 import type {

@@ -148,6 +148,7 @@ async function startSnippet(code: string): Promise<RunningExample> {
     "--allow-all",
     "--check",
     "--frozen",
+    `--lock=${new URL("tests/deno.lock", root).pathname}`,
     "--config",
     config,
     program,

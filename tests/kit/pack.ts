@@ -47,8 +47,13 @@ const RUNS = /^plugins\/(client\/|shared\/live_(rows|channels))[\w/]*\.js$/;
 export async function packClient(path: string): Promise<{ types: string; reactTypes: string }> {
   const folder = await Deno.makeTempDir();
   try {
+    // A copy, because `deno pack` reads the lock file beside deno.json, which has no types of React.
+    const source = `${folder}/source`;
+    await Deno.mkdir(source);
+    await run(root, "cp", "-r", "core", "plugins", "main.ts", "deno.json", "LICENSE", "README.md", source);
+    await Deno.copyFile(new URL("tests/deno.lock", root), `${source}/deno.lock`);
     await run(
-      root,
+      source,
       Deno.execPath(),
       "pack",
       "--allow-dirty",

@@ -11,6 +11,7 @@ export async function bundleLibrary(name: string): Promise<string> {
   const { success, stdout, stderr } = await deno([
     "bundle",
     "--quiet",
+    "--lock=tests/deno.lock",
     "--platform=browser",
     "--minify",
     entry,

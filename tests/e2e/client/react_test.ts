@@ -9,7 +9,13 @@ const here = (name: string) => new URL(name, import.meta.url);
 
 /** Bundles React and the SDK. */
 async function vendor(): Promise<string> {
-  const args = ["bundle", "--quiet", "--platform=browser", here("page/vendor.js").pathname];
+  const args = [
+    "bundle",
+    "--quiet",
+    "--lock=tests/deno.lock",
+    "--platform=browser",
+    here("page/vendor.js").pathname,
+  ];
   const { success, stdout, stderr } = await deno(args).output();
   assert.ok(success, new TextDecoder().decode(stderr));
   // The development version, which StrictMode is for.

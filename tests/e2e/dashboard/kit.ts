@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import axeSource from "axe-core" with { type: "text" };
+import axeSource from "npm:axe-core@4.14.1" with { type: "text" };
 import { type Browser, chromium, type Page } from "playwright-core";
 import { KEY } from "../../plugins/dashboard/kit.ts";
 import { cutOff, width } from "../../plugins/home/in_page.js";

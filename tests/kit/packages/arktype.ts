@@ -1,0 +1,1 @@
+export * from "npm:arktype@2.2.10";

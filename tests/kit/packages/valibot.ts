@@ -1,0 +1,1 @@
+export * from "npm:valibot@1.5.0";

@@ -107,15 +107,20 @@ Deno.test("the README's first commands are tasks, with the pinned version of Den
   }
 });
 
-Deno.test("deno.lock has only what main.ts imports, so that a server downloads no package of the tests", async () => {
+Deno.test("deno.lock has only what main.ts and the examples import, so that a start downloads nothing else", async () => {
   const output = async (program: string, args: string[]) =>
     new TextDecoder().decode((await new Deno.Command(program, { args, cwd: root }).output()).stdout);
   // The committed file: Deno adds packages to it when it runs a test without --lock=tests/deno.lock.
   const committed = await output("git", ["show", "HEAD:deno.lock"]).catch(() => "");
   const { npm } = JSON.parse(committed || Deno.readTextFileSync(new URL("deno.lock", root)));
-  const { npmPackages } = JSON.parse(await output(Deno.execPath(), ["info", "--json", "main.ts"]));
+  const examples = [...Deno.readDirSync(new URL("examples", root))].map(({ name }) => `examples/${name}`);
+  const programs = ["main.ts", ...examples.filter((name) => name.endsWith(".ts"))];
+  const entry = await Deno.makeTempFile({ suffix: ".ts" });
+  await Deno.writeTextFile(entry, programs.map((file) => `import "${new URL(file, root)}";\n`).join(""));
+  const graph = await output(Deno.execPath(), ["info", "--json", "--config", "deno.json", entry]);
+  await Deno.remove(entry);
   const names = (packages: object) => Object.keys(packages).map((name) => name.split("_")[0]!).sort();
-  assert.deepEqual(names(npm), names(npmPackages));
+  assert.deepEqual(names(npm), names(JSON.parse(graph).npmPackages));
   for (const specifier of Object.values(config.imports).filter((each) => each.startsWith("npm:"))) {
     const name = specifier.replace(/^npm:\/?/, "").replace(/\/$/, "");
     assert(names(npm).includes(name), `deno task start would download ${name}`);

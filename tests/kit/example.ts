@@ -46,7 +46,7 @@ export function deno(
 
 /** Starts an example, or `main.ts`, and waits until it answers. It must read its port from `PORT`. */
 export function runExample(path: string, env: Record<string, string> = {}): Promise<RunningExample> {
-  return startExample(["run", "--allow-all", "--no-check", "--lock=tests/deno.lock", path], { env });
+  return startExample(["run", "--allow-all", "--no-check", path], { env });
 }
 
 /** The same with Deno's arguments, starting with `run`. */

@@ -42,7 +42,7 @@ export async function ideasPart(client) {
 }
 
 function rowOf({ id, idea }, vote) {
-  const button = element("button", { type: "button", "aria-label": `Vote for ${idea}` }, "+1");
+  const button = element("button", { type: "button", "aria-label": `Vote for ${idea}` }, "Vote");
   button.addEventListener("click", () => vote(id));
   return element(
     "tr",

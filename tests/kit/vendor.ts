@@ -15,10 +15,11 @@ export async function bundleLibrary(name: string): Promise<string> {
     "--platform=browser",
     "--minify",
     entry,
-  ])
-    .output();
+  ]).output();
   if (!success) throw new Error(new TextDecoder().decode(stderr));
-  return `/*! Made from ${entry} by deno task vendor. MIT License: https://www.npmjs.com/package/${name} */\n` +
+  const [from] = (await Deno.readTextFile(new URL(entry, root))).match(/npm:[^"]+/)!;
+  return `/* @ts-self-types="./${name}.ts" */\n` +
+    `/*! ${from} and what it imports, bundled by deno task vendor. MIT License: https://www.npmjs.com/package/${name} */\n` +
     new TextDecoder().decode(stdout);
 }
 

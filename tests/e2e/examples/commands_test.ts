@@ -26,7 +26,8 @@ for (const name of examples.sort()) {
     const cwd = await Deno.makeTempDir(); // receives the files it writes
     try {
       const path = new URL(name, folder).pathname;
-      await using example = await startExample(["run", ...permissions, path], { cwd, env, terminal: true });
+      const args = ["run", "--frozen", ...permissions, path]; // nothing is downloaded but what deno.lock names
+      await using example = await startExample(args, { cwd, env, terminal: true });
       assert.doesNotMatch(example.printed(), /Deno requests/);
       await example.stop();
     } finally {

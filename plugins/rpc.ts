@@ -37,6 +37,7 @@ import {
 } from "./shared/contract.ts";
 import { checkIdempotencyKey, keyOf, memoryResults, ownerOf } from "./shared/idempotency.ts";
 import type { Identity } from "./shared/identity.ts";
+import { shownName } from "./shared/shown_name.ts";
 
 export type {
   Check,
@@ -203,7 +204,7 @@ export function rpc(options: RpcOptions = {}): Plugin<Rpc> {
     if (method === undefined) {
       throw methods.size === 0 && backend === undefined
         ? new PlugboardError("not_available", "There are no methods to call")
-        : new PlugboardError("method_not_found", "Method not found");
+        : new PlugboardError("method_not_found", `Method not found: ${shownName(name)}`);
     }
     try {
       const given = method.args === undefined ? value : checked(method.args, value);

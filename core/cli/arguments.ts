@@ -63,7 +63,7 @@ export function flagOf(name: string): string {
 }
 
 /**
- * Returns the known word that a misspelled one probably means.
+ * Returns the known word that a misspelled one probably means: it differs in few letters, about half of them at most.
  *
  * ```ts
  * import { suggestion } from "@plugboard/server";
@@ -73,8 +73,12 @@ export function flagOf(name: string): string {
  * assert.equal(suggestion("nothing", ["port", "host"]), undefined);
  * ```
  */
-export function suggestion(word: string, known: readonly string[]): string | undefined {
-  return closestMatch(word, known, { maxDistance: 3 });
+export function suggestion(
+  word: string,
+  known: readonly string[],
+  maxDistance: number = Math.min(3, Math.ceil(word.length / 2)),
+): string | undefined {
+  return closestMatch(word, known, { maxDistance });
 }
 
 function unknownFlag(flag: string, known: readonly string[]): PlugboardError {

@@ -6,6 +6,7 @@
 
 import { checkOptions, exceedsBytes, PlugboardError } from "../../core/mod.ts";
 import type { Identity, Verb, Verdict } from "../shared/identity.ts";
+import { shownName } from "../shared/shown_name.ts";
 import type { Broker } from "./broker.ts";
 import type { ChannelAction, Namespace, NamespaceOptions, Rule } from "./namespace.ts";
 import type { Subscription } from "./types.ts";
@@ -111,7 +112,7 @@ export function prepareNamespaces(
       checkName(channel, (found ?? fallback).maxNameBytes);
       if (colon === -1) return fallback;
       if (found !== undefined) return found;
-      if (onlyKnown) throw new PlugboardError("unknown_channel", "Unknown channel");
+      if (onlyKnown) throw new PlugboardError("unknown_channel", `Unknown channel: ${shownName(channel)}`);
       return fallback;
     },
   };

@@ -9,6 +9,7 @@ import { type Clock, type Log, messageOf, PlugboardError } from "../../core/mod.
 import type { Broker, BrokerEvents, Cluster, History } from "../channels.ts";
 import type { Store } from "../persistence.ts";
 import { Payload } from "../shared/payload.ts";
+import { shownName } from "../shared/shown_name.ts";
 import type { Figures, Stats } from "../stats.ts";
 import type { Trace } from "../trace.ts";
 import { FEEDS, type Send } from "./feed.ts";
@@ -99,7 +100,7 @@ function open(channel: string, send: Send, parts: FeedParts): () => void {
     return tail(targetOf(target), send, { trace: parts.trace, clock: parts.clock });
   }
   if (table !== undefined && parts.store !== undefined) return changes(table, send, parts);
-  throw new PlugboardError("unknown_channel", "Unknown channel");
+  throw new PlugboardError("unknown_channel", `Unknown channel: ${shownName(channel)}`);
 }
 
 function targetOf(text: string): TailTarget {

@@ -6,6 +6,7 @@
 
 import { PlugboardError } from "../../core/mod.ts";
 import type { Rpc } from "../rpc.ts";
+import { shownName } from "../shared/shown_name.ts";
 import { json } from "./fields.ts";
 import { compatible, type Method, own } from "./types.ts";
 
@@ -45,7 +46,9 @@ function rpcMethod(rpc: Pick<Rpc, "call" | "methods"> | undefined): Method {
     result: { type: "object", properties: { data: json("What it returns") } },
     permission: "write:rpc:{method}",
     async run({ method, params, idempotency_key = "" }, { identity }) {
-      if (rpc?.methods.has(method) !== true) throw new PlugboardError("method_not_found", "Method not found");
+      if (rpc?.methods.has(method) !== true) {
+        throw new PlugboardError("method_not_found", `Method not found: ${shownName(method)}`);
+      }
       const caller = { identity, ...(idempotency_key !== "" && { idempotencyKey: idempotency_key }) };
       const value = await rpc.call(method, params, caller);
       return value === undefined ? "{}" : `{"data":${JSON.stringify(value) ?? "null"}}`;

@@ -47,6 +47,7 @@ Deno.test("an invalid setting throws one sentence, without secrets", () => {
     [["--port", "high"], {}, 'PORT must be a whole number up to 65535, got "high"'],
     [["--port=65536"], {}, 'PORT must be a whole number up to 65535, got "65536"'],
     [["--plugins=-hbu"], {}, 'PLUGINS must be some of -chat, -hub (did you mean -hub?), got "-hbu"'],
+    [["--plugins=-foo"], {}, 'PLUGINS must be some of -chat, -hub, got "-foo"'],
     [["--plugins=hub"], {}, 'PLUGINS must be some of -chat, -hub (did you mean -hub?), got "hub"'],
     [[], { RATE: "much" }, 'RATE must be a rate such as 10/s, got "much"'],
     [[], { LOG_LEVEL: "loud" }, 'LOG_LEVEL must be one of debug, info, got "loud"'],

@@ -5,7 +5,7 @@
  */
 
 import { dirname, isAbsolute, join, relative, sep } from "node:path";
-import { PlugboardError, readArguments, setting } from "../../../core/mod.ts";
+import { PlugboardError, readArguments, setting, suggestion } from "../../../core/mod.ts";
 import { type Environment, type FileContent, parseFile } from "./file.ts";
 import { options, parseOption } from "./flags.ts";
 import { type Path, pathText, problemsOf } from "./problems.ts";
@@ -21,6 +21,8 @@ export interface Sources {
   readonly env: Environment;
   /** Returns a variable of the file `.env`. */
   readonly dotEnv: Environment;
+  /** The names in the file `.env`. */
+  readonly dotEnvNames?: readonly string[];
   /** Returns the text of a file; `undefined` if there is none. */
   readonly read: (path: string) => string | undefined;
   /** Returns the sources as they are later. */
@@ -39,6 +41,8 @@ export interface Loaded {
   again(): Loaded;
   /** Lines that say each value and where it comes from, without secrets. */
   lines(): string[];
+  /** Sentences about what is probably a mistake. */
+  readonly warnings: readonly string[];
 }
 
 /** The name of the file, if no other is given. */
@@ -93,6 +97,7 @@ export function load(sources: Sources, more: Record<string, { bare: boolean }> =
       return wiringOptions(settings);
     },
     file: text === undefined ? undefined : path,
+    warnings: misspelled(sources.dotEnvNames ?? [], text ?? ""),
     again: () => load(sources.again?.() ?? sources, more),
     lines: () => {
       const isEmpty = (value: unknown) => typeof value === "object" && !Array.isArray(value);
@@ -106,6 +111,17 @@ export function load(sources: Sources, more: Record<string, { bare: boolean }> =
       });
     },
   };
+}
+
+/** Names in `.env` that are almost a setting. Others belong to other programs, or to the file. */
+function misspelled(names: readonly string[], file: string): string[] {
+  const known = [...options.keys(), "CONFIG"];
+  return names.flatMap((name) => {
+    if (known.includes(name) || file.includes(`\${${name}}`)) return [];
+    const nearest = suggestion(name, known, Math.min(3, Math.floor(name.length / 3)));
+    if (nearest !== undefined) return `.env: ${name} is not a setting; did you mean ${nearest}?`;
+    return name.startsWith("LIMIT_") ? `.env: ${name} is not a setting; see --help` : [];
+  });
 }
 
 /** What is served must contain neither the file, the database nor the private key. */

@@ -133,6 +133,7 @@ export function reloading(options: ReloadOptions): Plugin<Reloading> {
     api: { reload, lines: () => lines },
     start(host) {
       log = host.log;
+      for (const warning of options.loaded.warnings) log.warn(warning);
       if (Deno.build.os !== "windows") Deno.addSignalListener("SIGHUP", hangUp);
     },
     stop() {

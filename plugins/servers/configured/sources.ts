@@ -15,6 +15,7 @@ export function processSources(args: readonly string[]): Sources {
     args,
     again: () => processSources(args),
     env: variable,
+    dotEnvNames: Object.keys(values),
     dotEnv: (name) => Object.hasOwn(values, name) ? values[name] : undefined,
     read(path) {
       // On a terminal, the runtime would stop and ask.

@@ -188,3 +188,25 @@ Deno.test("pages cannot be in a folder with the file, the database or the privat
   }
   assert.equal(loaded({ pages: "www", dataDir: "www2", tlsKey: "..key.pem" }).settings.pages, "www");
 });
+
+Deno.test("names in .env that are almost a setting are reported, and others are not", () => {
+  const warnings = (text: string, ...dotEnvNames: string[]) =>
+    load({ args: [], env: () => undefined, dotEnv: () => "", dotEnvNames, read: () => text }).warnings;
+  assert.deepEqual(warnings("{}", "JWT_SECRT", "PORTT", "LIMIT_SPEED"), [
+    ".env: JWT_SECRT is not a setting; did you mean JWT_SECRET?",
+    ".env: PORTT is not a setting; did you mean PORT?",
+    ".env: LIMIT_SPEED is not a setting; see --help",
+  ]);
+  const unrelated = [
+    "PORT",
+    "CONFIG",
+    "DATABASE_URL",
+    "VITE_URL",
+    "NODE_ENV",
+    "HOME",
+    "PATH",
+    "PLUGBOARD_KEY",
+  ];
+  assert.deepEqual(warnings("{}", ...unrelated), []);
+  assert.deepEqual(warnings('{ "hubApiKey": "${HUB_KEY}" }', "HUB_KEY"), []);
+});

@@ -38,7 +38,7 @@ Deno.test("B23 a client's own mistakes reach SDK users as permanent errors, and 
       ["sql", "SELEC 1", 107, /syntax error/],
       ["query", "DELETE FROM people", 107, /\w/],
       ["find", "SELECT * FROM people", 106, /^The query gives more than 1 rows$/],
-      ["missing", {}, 104, /^Method not found/],
+      ["missing", {}, 104, /^Method not found: "missing"$/],
       ["refused", {}, 1234, /^The backend refuses$/],
     ] as const
   ) {

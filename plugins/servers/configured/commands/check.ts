@@ -25,6 +25,7 @@ export const check: Command = {
     checkExposure(loaded.settings);
     checkFiles(loaded.settings);
     await checkDeclarations(loaded.settings);
+    for (const warning of loaded.warnings) print(warning);
     print(`${loaded.file ?? "The options"}: no mistakes found`);
   },
 };

@@ -1,10 +1,13 @@
 /** The rooms of the team chat: who is in them, what was said, and what is unread. */
 
+import { closeCode } from "@plugboard/server";
 import type { Channels } from "@plugboard/server/channels";
 import { query } from "@plugboard/server/live_queries";
 import { mutation } from "@plugboard/server/mutations";
 import type { Transaction } from "@plugboard/server/persistence";
 import { RpcError } from "@plugboard/server/rpc";
+
+const membershipChanged = closeCode(4001, "membership changed"); // the SDK reconnects up to 4499
 
 const migration = `
   CREATE TABLE users (name TEXT PRIMARY KEY, salt BLOB NOT NULL, hash BLOB NOT NULL) STRICT;
@@ -63,12 +66,8 @@ export function rooms(bus: Channels, isMember: (user: string, room: number) => b
         checkMember(tx, room, identity.user);
         tx.run("DELETE FROM members WHERE room = ? AND user = ?", [room, user]);
       },
-      /** Permissions are checked when a client subscribes, so what it has now must end. */
-      async committed(_, { room, user }) {
-        for (const channel of [`room:${room}`, `live:messages?room=${room}`]) {
-          await bus.unsubscribeClients({ user }, channel);
-        }
-      },
+      /** Permissions are checked when a client subscribes. It reconnects, and subscribes to what it still may read. */
+      committed: async (_, { user }) => void await bus.disconnect({ user }, membershipChanged),
     }),
     say: mutation({
       args: (value) => ({ room: roomOf(value), text: textOf(value, "text", 2_000) }),

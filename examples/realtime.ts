@@ -23,7 +23,7 @@ const { PORT, JWT_SECRET } = loadSettings({
   PORT: setting.integer(8080, "Port to listen on"),
   JWT_SECRET: setting.secret("Secret that tokens are signed with; by default a new one at each start"),
 });
-const MAX_LETTERS = 100_000;
+const MAX_DOCUMENT_BYTES = 1_000_000;
 const secret = JWT_SECRET ?? crypto.randomUUID();
 
 const database = persistence({ path: ":memory:" });
@@ -45,12 +45,16 @@ server.subscribe("chat-room-1", async (message, { info }) => {
 // 2. A document. Yjs merges what several people type at the same time. The server applies a change before it sends it to
 // the others, so whoever connects gets the complete document, however long ago its letters were typed.
 const doc = new Y.Doc();
+let size = 0;
 const mayEdit = ({ identity }: Caller) => identity.can("write", "document:abc");
 server.rpc.define("document.edit", {
   args: bytesOf,
   allow: mayEdit,
   async run(update) {
-    if (doc.getText().length > MAX_LETTERS) throw new RpcError(413, "The document is full");
+    // The sum of all changes is more than the document has, since Yjs forgets what was deleted.
+    if (size + update.length > MAX_DOCUMENT_BYTES) size = Y.encodeStateAsUpdate(doc).length;
+    size += update.length;
+    if (size > MAX_DOCUMENT_BYTES) throw new RpcError(413, "The document is full");
     try {
       Y.applyUpdate(doc, update);
     } catch {

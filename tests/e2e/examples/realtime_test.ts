@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import * as Y from "yjs";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { runExample, type RunningExample } from "../../kit/example.ts";
 import { Client, until, within } from "../../kit/mod.ts";
@@ -57,19 +58,30 @@ Deno.test("S02 S04 S12 the five small apps work as described", async () => {
   const { data: diff } = await received(bob, "message", "live:talkers");
   assert.deepEqual(diff.upsert, [{ user: "ann", messages: 2 }]);
 
-  for (const [method, params] of [["document.edit", "BBBB"], ["document.edit", 5], ["document.sync", "/"]]) {
-    ann.sendJson({ type: "rpc", id: "wrong", data: { method, params } });
-    const refused = await within(
-      "a refusal",
+  const answer = (method: string, params: unknown) => {
+    ann.sendJson({ type: "rpc", id: "call", data: { method, params } });
+    return within(
+      "an answer",
       (async () => {
         for (;;) {
           const message = await ann.nextJson();
-          if (message.id === "wrong") return message;
+          if (message.id === "call") return message;
         }
       })(),
     );
-    assert.equal(refused.type, "error", JSON.stringify([method, params]));
+  };
+  for (const [method, params] of [["document.edit", "BBBB"], ["document.edit", 5], ["document.sync", "/"]]) {
+    assert.equal((await answer(method as string, params)).type, "error", JSON.stringify([method, params]));
   }
+  // A document has an end. Each change adds letters of another client.
+  let sent = 0;
+  for (let last; last?.type !== "error"; sent++) {
+    const change = new Y.Doc();
+    change.getText().insert(0, "x".repeat(40_000));
+    last = await answer("document.edit", Y.encodeStateAsUpdate(change).toBase64());
+    if (last.type === "error") assert.equal(last.data.message, "The document is full");
+  }
+  assert.equal(sent, 25);
 
   await subscribe(bob, "metrics", "global:notifications");
   assert.match((await received(bob, "message", "global:notifications")).data.message, /for the first time/);

@@ -17,16 +17,17 @@ async function startNode(redis: RedisProcess, folder: string) {
   return { child, url: await child.line(), [Symbol.asyncDispose]: () => child[Symbol.asyncDispose]() };
 }
 
-/** Publishes through a node; returns the answer. On a busy machine, the owner may renew its lease too late. */
+/** Publishes through a node; returns the answer, once the node knows the owner. On a busy machine, it may renew its lease too late. */
 async function publish(url: string, data: string): Promise<string> {
   await using client = await Client.connect(`${url}/t`);
-  for (let tries = 0;; tries++) {
+  let answer = "";
+  await until("a node that owns the database", async () => {
     client.sendJson({ do: "publish", channel: "room", data });
     const { published, error } = await client.nextJson();
-    if (published !== undefined) return `${published.offset}`;
-    if (error !== "unavailable" || tries === 50) return error;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+    answer = published === undefined ? error : `${published.offset}`;
+    return answer !== "unavailable";
+  });
+  return answer;
 }
 
 /** The number of publications in a database. */

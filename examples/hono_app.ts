@@ -41,7 +41,7 @@ realtime.use(json({ channels: bus, presence: people, access, path: "/realtime" }
 const app = new Hono<{ Bindings: Deno.ServeHandlerInfo }>();
 app.get("/", (c) => c.html(page));
 app.post("/session", async (c) => {
-  const { name } = await c.req.json();
+  const { name } = Object(await c.req.json().catch(() => null));
   if (typeof name !== "string" || !/^\w{1,20}$/.test(name)) return c.text("A name has 1 to 20 letters", 400);
   const session = crypto.randomUUID();
   sessions.set(session, name);
@@ -51,7 +51,7 @@ app.post("/session", async (c) => {
 app.post("/posts", async (c) => {
   const user = userOf(c.req.raw.headers);
   if (user === undefined) return c.text("Sign in first", 401);
-  const { text } = await c.req.json();
+  const { text } = Object(await c.req.json().catch(() => null));
   if (typeof text !== "string" || text.length > 1_000) return c.text("A post has at most 1000 letters", 400);
   const { receivers } = await bus.publish("posts", { user, text });
   return c.json({ receivers }, 201);

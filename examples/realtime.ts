@@ -43,7 +43,7 @@ server.subscribe("chat-room-1", async (message, { info }) => {
 });
 
 // 2. A document. Yjs merges what several people type at the same time. The server applies a change before it sends it to
-// the others, so whoever connects gets the complete document, however long ago its letters were typed.
+// the others, so a new client gets the complete document, however old its letters are.
 const doc = new Y.Doc();
 let size = 0;
 const mayEdit = ({ identity }: Caller) => identity.can("write", "document:abc");
@@ -148,7 +148,7 @@ server.use({
     app.get("/document.js", (c) => c.body(documentScript, 200, headers));
     app.get("/yjs.js", (c) => c.body(yjs, 200, headers));
     app.post("/sign-in", async (c) => {
-      const { name } = await c.req.json();
+      const { name } = Object(await c.req.json().catch(() => null));
       if (typeof name !== "string" || !/^\w{1,20}$/.test(name)) {
         return c.text("A name has 1 to 20 letters", 400);
       }

@@ -74,7 +74,7 @@ server.use({
     app.use("/sign/*", limits.middleware(), bodyLimit({ maxSize: 10_000 }));
     for (const [path, enter] of Object.entries({ "/sign/up": users.signUp, "/sign/in": users.signIn })) {
       app.post(path, async (c) => {
-        const { session, error } = await enter(await c.req.json());
+        const { session, error } = await enter(await c.req.json().catch(() => null));
         if (session === undefined) return c.text(error, 403);
         const cookie = { httpOnly: true, sameSite: "Strict", maxAge: SESSION_SECONDS } as const;
         setCookie(c, "session", session, cookie); // add `secure: true` behind HTTPS

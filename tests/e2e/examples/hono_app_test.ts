@@ -16,6 +16,8 @@ Deno.test("Q07 the routes of the app and the sockets share one port and one sess
     assert.fail("a client without a session connected");
   }, /401|unauthorized/);
 
+  const nameless = await fetch(`${example.url}/session`, { method: "POST", body: "{" });
+  assert.deepEqual([nameless.status, await nameless.text()], [400, "A name has 1 to 20 letters"]);
   const signedIn = await post("/session", { name: "ann" });
   const [cookie = ""] = signedIn.headers.get("set-cookie")!.split(";");
   await using client = await Client.connect(`${example.url}/realtime`, [], { cookie });

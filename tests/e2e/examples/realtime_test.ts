@@ -34,6 +34,8 @@ async function subscribe(client: Client, ...channels: string[]): Promise<void> {
 
 Deno.test("S02 S04 S12 the five small apps work as described", async () => {
   await using example = await runExample("examples/realtime.ts");
+  const nameless = await fetch(`${example.url}/sign-in`, { method: "POST", body: "{" });
+  assert.deepEqual([nameless.status, await nameless.text()], [400, "A name has 1 to 20 letters"]);
   await using ann = await join(example, "ann");
   await using bob = await join(example, "bob");
 

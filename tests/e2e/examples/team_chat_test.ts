@@ -157,6 +157,7 @@ Deno.test("a room of the team chat is closed to all but its members", async () =
     assert.equal(await statusOf(post("up", { name: "ann", password: PASSWORD })), 403);
     assert.equal(await statusOf(post("in", { name: "ann", password: 5 })), 403);
     assert.equal(await statusOf(post("in", null)), 403);
+    assert.equal(await statusOf(fetch(`${example.url}/sign/in`, { method: "POST", body: "{" })), 403);
     const query = await fetch(`${example.url}/connection/http_stream`, {
       method: "POST",
       body: JSON.stringify({ id: 1, connect: { token: eve.session } }),

@@ -30,8 +30,8 @@ function manifest(folder: string): string {
   const permissions = "--allow-net --allow-env --allow-read --allow-write";
   const value = {
     tasks: {
-      start: `deno run ${permissions} main.ts`,
-      dev: `deno run --watch ${permissions} main.ts`,
+      start: `deno run --quiet ${permissions} main.ts`,
+      dev: `deno run --quiet --watch ${permissions} main.ts`,
     },
     links: [relative(folder, fileURLToPath(new URL("../../", import.meta.url)))],
     imports: {

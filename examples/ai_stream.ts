@@ -4,7 +4,7 @@
  *
  *     deno run --allow-net --allow-env examples/ai_stream.ts
  *
- * Open http://127.0.0.1:8086, ask something, and reload while the answer is being written. Each answer is a channel with a
+ * Open http://127.0.0.1:8089, ask something, and reload while the answer is being written. Each answer is a channel with a
  * history, and the page recovers from its beginning. The model is a stand-in: put yours into `tokensOf`.
  */
 
@@ -19,7 +19,7 @@ import page from "./ai_stream.html" with { type: "text" };
 import { look } from "./look/look.ts";
 
 const { PORT, TOKEN_MS } = loadSettings({
-  PORT: setting.integer(8086, "Port to listen on"),
+  PORT: setting.integer(8089, "Port to listen on"),
   TOKEN_MS: setting.integer(60, "Milliseconds that the stand-in takes for a token"),
 });
 const MAX_ANSWERS = 100;

@@ -6,7 +6,7 @@ const RETRY_MS = 1_000;
 
 /**
  * Connects a text area with the document of the server. `call(method, value)` calls a method there. Returns `sync`, which
- * exchanges with the server what the other side lacks, and `apply`, which takes a change of somebody else.
+ * exchanges with the server what the other side lacks, and `apply`, which takes a change of another client.
  */
 export function sharedDocument(area, call) {
   const doc = new Y.Doc();

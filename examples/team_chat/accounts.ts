@@ -42,7 +42,7 @@ export function accounts(store: Store, secret: string) {
         "SELECT salt, hash FROM users WHERE name = ?",
         [name],
       );
-      // An unknown name takes as long as a wrong password, so nobody finds out which names exist.
+      // An unknown name takes as long as a wrong password.
       const hash = await hashed(password, user?.salt ?? new Uint8Array(16));
       const right = user !== undefined && timingSafeEqual(hash, user.hash);
       return right ? await enter(name) : { error: "The name or the password is wrong." };

@@ -37,12 +37,18 @@ export function entryOf(
   context: Context,
 ): NewEntry {
   const { every, timezone, id = crypto.randomUUID(), owner } = request;
-  const { payloads } = context.channels.namespaceOf(channel); // throws
+  const { payloads, keep } = context.channels.namespaceOf(channel); // throws
   checkName("id", id);
   if (owner !== undefined) checkName("owner", owner);
   const given = Payload.of(data);
   const payload = payloads === "json" ? given.asJson() : given;
   const text = optionsText(request);
+  if (request.version !== undefined && (keep === undefined || request.ephemeral)) {
+    throw new PlugboardError(
+      "not_available",
+      "A version requires a history, and this publication is in none",
+    );
+  }
   if (payload.byteLength + text.length > MAX_BYTES) {
     throw new PlugboardError("bad_request", `A scheduled publication may have ${MAX_BYTES} bytes`);
   }

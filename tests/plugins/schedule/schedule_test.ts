@@ -242,7 +242,9 @@ Deno.test("the number and the size of scheduled publications are limited, in tot
 });
 
 Deno.test("requests with wrong values are refused", async () => {
-  await using test = await scheduling({ channelOptions: { onlyKnown: true } });
+  await using test = await scheduling({
+    channelOptions: { onlyKnown: true, namespaces: { brief: { historySize: 0 } } },
+  });
   const wrong: [unknown, string?][] = [
     [{}],
     [{ at: 1, delay: 1 }],
@@ -282,6 +284,12 @@ Deno.test("requests with wrong values are refused", async () => {
   }
   await assert.rejects(test.later.publish("other:x", 1, { delay: 1 }), { code: "unknown_channel" });
   await assert.rejects(test.later.publish("a", 1n, { delay: 1 }), { code: "bad_request" });
+  const version = { delay: 1, version: 1 };
+  for (const [channel, ephemeral] of [["a", true], ["brief:a", false]] as const) {
+    await assert.rejects(test.later.publish(channel, 1, { ...version, ephemeral }), {
+      code: "not_available",
+    });
+  }
   // Bytes that are no JSON, for a namespace of JSON.
   const bytes = Payload.fromBytes(new Uint8Array([0xff, 0x00]));
   await assert.rejects(test.later.publish("a", bytes, { delay: 1 }), { code: "bad_request" });
@@ -296,6 +304,7 @@ Deno.test("a failed publication is tried again, and others do not wait for it; w
   const broker = {
     ...memory,
     publish(...args: Parameters<typeof memory.publish>) {
+      if (args[0] === "c") throw new PlugboardError("not_available", "The broker never takes this");
       if (args[0] === "b") {
         tries.push(clock.monotonicTime());
         if (down) throw new PlugboardError("unavailable", "The broker is down");
@@ -306,7 +315,7 @@ Deno.test("a failed publication is tried again, and others do not wait for it; w
   await using test = await scheduling({ clock, channelOptions: { broker }, maxLateMs: 100_000 });
   await test.later.publish("b", "b", { delay: 1_000 });
   await test.later.publish("a", "a", { delay: 1_000 });
-  await test.later.publish("a", "version", { delay: 1_000, ephemeral: true, version: 1 });
+  await test.later.publish("c", "never", { delay: 1_000 });
   await test.pass(1_100);
   assert.deepEqual(test.published, ["a"]);
   for (let n = 0; n < 10; n++) await test.pass(1_000);

@@ -82,7 +82,9 @@ export function plugboard(loaded: Loaded): Server {
   const later = server.use(schedule({ ...given.schedule, channels: bus, store }));
   const present = shared && { store: shared.presenceStore };
   const people = server.use(presence({ ...given.presence, channels: bus, ...present }));
-  const hooking = { receivers: options.receivers, channels: bus, access, presence: people, store, metrics };
+  const occupancy = shared && { occupancy: shared.occupancy };
+  const heard = { channels: bus, access, presence: people, ...occupancy };
+  const hooking = { ...heard, receivers: options.receivers, store, metrics };
   const hooks = options.receivers.length > 0 ? server.use(webhooks(hooking)) : undefined;
 
   const allowTrace = access.allowRequest("admin", "trace");

@@ -30,10 +30,12 @@ import { redisBroker } from "./redis/broker.ts";
 import { redisCluster } from "./redis/cluster.ts";
 import { redisLeases } from "./redis/leases.ts";
 import { Link } from "./redis/link.ts";
+import { redisOccupancy } from "./redis/occupancy.ts";
 import { redisPresenceStore } from "./redis/presence_store.ts";
 import { type Merge, replicas } from "./redis/replicas.ts";
 import type { KeyValueStore } from "./shared/key_value_store.ts";
 import type { Leases } from "./shared/lease.ts";
+import type { Occupancy } from "./webhooks.ts";
 
 export type { Merge } from "./redis/replicas.ts";
 export type { KeyValueStore } from "./shared/key_value_store.ts";
@@ -68,6 +70,8 @@ export interface Redis {
   readonly broker: Broker;
   /** Stores who is present on all nodes. */
   readonly presenceStore: PresenceStore;
+  /** Knows which channels have subscribers on any node. */
+  readonly occupancy: Occupancy;
   /** Reaches the other nodes. */
   readonly cluster: Cluster;
   /** Decides which node may do something. */
@@ -105,6 +109,7 @@ export function redis(options: RedisOptions): Plugin<Redis> {
     api: {
       broker: redisBroker(links, linkOf, { forgetAfterMs, clock }),
       presenceStore: redisPresenceStore(links, linkOf),
+      occupancy: redisOccupancy(links, linkOf),
       cluster,
       leases: redisLeases(links[0]!),
       shared: (name, local, merge = (_, there) => there) => values.of(name, local, merge),

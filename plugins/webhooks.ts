@@ -39,7 +39,7 @@ import { type CountEvents, Receiver } from "./webhooks/receiver.ts";
 import { secretBytes } from "./webhooks/signature.ts";
 import { type Choice, sources } from "./webhooks/sources.ts";
 import { prepareQueues, StoredQueue, storedReceivers } from "./webhooks/stored_queue.ts";
-import type { WebhookEvent, WebhookOptions, Webhooks } from "./webhooks/types.ts";
+import type { Occupancy, WebhookEvent, WebhookOptions, Webhooks } from "./webhooks/types.ts";
 
 export type * from "./webhooks/types.ts";
 
@@ -53,6 +53,8 @@ export interface WebhooksOptions {
   access?: Pick<Access, "onSignedIn">;
   /** The presence whose changes are sent. */
   presence?: Pick<Presence, "listen">;
+  /** Knows which channels have subscribers on any node. @default {this node alone} */
+  occupancy?: Occupancy;
   /** Stores events until they are delivered. @default {in memory: a restart loses them} */
   store?: Pick<Store, "all" | "get" | "write" | "migrate">;
   /** Counts events. */
@@ -75,7 +77,7 @@ const DEFAULT_EVENTS = EVENTS.filter((event) => !["publish", "presence", "cache_
 
 /** Sends events to your backend. */
 export function webhooks(options: WebhooksOptions): Plugin<Webhooks> {
-  const { channels, access, presence, store, metrics } = options;
+  const { channels, access, presence, occupancy, store, metrics } = options;
   const events = metrics?.counter(
     "plugboard_webhook_events_total",
     "Events of webhooks that were delivered, became dead letters, or were dropped",
@@ -136,6 +138,7 @@ export function webhooks(options: WebhooksOptions): Plugin<Webhooks> {
     choices: () => choices,
     now: () => (host?.clock ?? systemClock).wallTime(),
     namespaceOf: (channel) => channels!.namespaceOf(channel),
+    occupancy,
   });
 
   function receiverOf(name: string): Receiver {
@@ -178,9 +181,11 @@ export function webhooks(options: WebhooksOptions): Plugin<Webhooks> {
       ];
       release = ends.flatMap((end) => end ?? []);
       for (const receiver of receivers.values()) open(receiver, given);
+      occupancy?.start({ log: given.log, ...from.occupancy });
     },
     async stop() {
       for (const end of release.splice(0)) end();
+      await occupancy?.stop();
       await Promise.all([...stopping, ...Array.from(receivers.values(), (receiver) => receiver.stop())]);
     },
     ...(access === undefined && { open: (conn) => from.connected(conn, undefined) }),

@@ -6,6 +6,7 @@
 
 import { createHash } from "node:crypto";
 import { LEASE_SCRIPTS } from "./leases.ts";
+import { OCCUPANCY_SCRIPT } from "./occupancy_script.ts";
 import { REPLICA_SCRIPTS } from "./replicas.ts";
 import { PRESENCE_SCRIPTS } from "./presence_scripts.ts";
 
@@ -160,4 +161,5 @@ export const SCRIPTS = {
   keep: script(REPLICA_SCRIPTS.keep),
   forget: script(REPLICA_SCRIPTS.forget),
   values: script(REPLICA_SCRIPTS.values),
+  occupancy: script(OCCUPANCY_SCRIPT),
 };

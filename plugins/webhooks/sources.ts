@@ -9,7 +9,7 @@ import type { ChannelExtension, Client, Namespace } from "../channels.ts";
 import type { PresenceEvent } from "../presence.ts";
 import { eventText } from "./event_text.ts";
 import type { Receiver } from "./receiver.ts";
-import type { WebhookEvent } from "./types.ts";
+import type { Occupancy, OccupancyEvents, WebhookEvent } from "./types.ts";
 
 /** Which events a receiver gets. */
 export interface Choice {
@@ -24,6 +24,8 @@ export interface SourceParts {
   choices(): readonly Choice[];
   now(): number;
   namespaceOf(channel: string): Namespace;
+  /** Decides for all nodes whether a channel is occupied. */
+  readonly occupancy: Pick<Occupancy, "set"> | undefined;
 }
 
 /** Turns what happens into events. */
@@ -33,10 +35,11 @@ export interface Sources {
   closed(conn: Connection, why: Closed): void;
   present(event: PresenceEvent): void;
   readonly extension: ChannelExtension;
+  readonly occupancy: Omit<OccupancyEvents, "log">;
 }
 
 /** Makes the sources. */
-export function sources({ choices, now, namespaceOf }: SourceParts): Sources {
+export function sources({ choices, now, namespaceOf, occupancy }: SourceParts): Sources {
   /** The users of connections that were announced. */
   const users = new Map<Connection, string | undefined>();
 
@@ -63,7 +66,11 @@ export function sources({ choices, now, namespaceOf }: SourceParts): Sources {
     channel,
   });
 
+  const occupied = (channel: string) => emit("occupied", channel, () => ({ channel }));
+  const vacated = (channel: string) => emit("vacated", channel, () => ({ channel }));
+
   return {
+    occupancy: { occupied, vacated },
     connected(conn, user) {
       if (users.has(conn)) return;
       users.set(conn, user);
@@ -84,8 +91,8 @@ export function sources({ choices, now, namespaceOf }: SourceParts): Sources {
       name: "webhooks",
       joined: (client, { channel }) => emit("subscribe", channel, subscriber(client, channel)),
       left: (client, { channel }) => emit("unsubscribe", channel, subscriber(client, channel)),
-      occupied: (channel) => emit("occupied", channel, () => ({ channel })),
-      vacated: (channel) => emit("vacated", channel, () => ({ channel })),
+      occupied: (channel) => occupancy === undefined ? occupied(channel) : occupancy.set(channel, true),
+      vacated: (channel) => occupancy === undefined ? vacated(channel) : occupancy.set(channel, false),
       recovered(client, channel, complete) {
         if (complete || namespaceOf(channel).recoveryMode !== "cache") return;
         emit("cache_miss", channel, subscriber(client, channel));

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { Log } from "../../core/mod.ts";
+
 /** What a receiver can get. */
 export type WebhookEvent =
   | "connect"
@@ -15,6 +17,26 @@ export type WebhookEvent =
   | "vacated"
   | "presence"
   | "cache_miss";
+
+/** What an occupancy tells. */
+export interface OccupancyEvents {
+  /** The log. */
+  readonly log: Log;
+  /** A channel has its first subscriber on any node. */
+  occupied(channel: string): void;
+  /** A channel has lost its last subscriber on any node. */
+  vacated(channel: string): void;
+}
+
+/** Knows which channels have subscribers on any node. Each event is told on one node. */
+export interface Occupancy {
+  /** Begins to count. */
+  start(events: OccupancyEvents): void;
+  /** This node has its first subscriber to a channel, or has lost its last one. */
+  set(channel: string, occupied: boolean): void;
+  /** Ends. What the last changes cause is told before. */
+  stop(): Promise<void>;
+}
 
 /** A URL that gets events. */
 export interface WebhookOptions {

@@ -19,15 +19,21 @@ export interface NodeOptions {
   readonly port?: number;
   /** How far its clock is ahead. */
   readonly aheadMs?: number;
+  /** Where its webhooks go, and what signs them. */
+  readonly webhook?: { readonly url: string; readonly secret: string };
 }
 
 /** Starts a node. */
 export async function startNode(
   redisUrl: string,
-  { presenceMs = 60_000, port = 0, aheadMs = 0 }: NodeOptions = {},
+  { presenceMs = 60_000, port = 0, aheadMs = 0, webhook }: NodeOptions = {},
 ): Promise<NodeProcess> {
   const child = new Child(new URL("children/node.ts", import.meta.url), {
-    args: [redisUrl, ...[TIMEOUT_MS, presenceMs, port, aheadMs].map(String)],
+    args: [
+      redisUrl,
+      ...[TIMEOUT_MS, presenceMs, port, aheadMs].map(String),
+      ...(webhook ? [webhook.url, webhook.secret] : []),
+    ],
   });
   const url = await child.line();
   return { url, child, [Symbol.asyncDispose]: () => child[Symbol.asyncDispose]() };

@@ -1,6 +1,6 @@
 /**
- * A node with channels and presence in Redis. Arguments: URLs of Redis, its timeout, the timeout of presence, the port, and
- * how far its clock is ahead. Prints its URL.
+ * A node with channels and presence in Redis. Arguments: URLs of Redis, its timeout, the timeout of presence, the port,
+ * how far its clock is ahead, and where its webhooks go with their secret. Prints its URL.
  */
 
 import "./clock_ahead.ts";
@@ -8,9 +8,10 @@ import { run, Server } from "../../../../core/mod.ts";
 import { channels } from "../../../../plugins/channels.ts";
 import { presence } from "../../../../plugins/presence.ts";
 import { redis } from "../../../../plugins/redis.ts";
+import { webhooks } from "../../../../plugins/webhooks.ts";
 import { channelProtocol } from "../../../kit/channel_protocol.ts";
 
-const [urls = "", timeoutMs, presenceMs, port] = Deno.args;
+const [urls = "", timeoutMs, presenceMs, port, , url, secret] = Deno.args;
 const server = new Server({ port: Number(port), drainMs: 2_000 });
 const shared = server.use(redis({ urls: urls.split(","), timeoutMs: Number(timeoutMs) }));
 const bus = server.use(channels({
@@ -18,7 +19,15 @@ const bus = server.use(channels({
   cluster: shared.cluster,
   defaults: { historySize: 10_000, recoveryLimit: 10_000, recovery: "always", joinLeave: "all" },
 }));
-server.use(presence({ channels: bus, store: shared.presenceStore, timeoutMs: Number(presenceMs) }));
+const people = server.use(
+  presence({ channels: bus, store: shared.presenceStore, timeoutMs: Number(presenceMs) }),
+);
+if (url !== undefined && secret !== undefined) {
+  const receivers = [
+    { url, secrets: [secret], events: ["occupied", "vacated", "presence"], batchMs: 0 } as const,
+  ];
+  server.use(webhooks({ channels: bus, presence: people, occupancy: shared.occupancy, receivers }));
+}
 server.use(channelProtocol(bus));
 await run(server);
 await Deno.stdout.write(new TextEncoder().encode(`${server.address.url}\n`));

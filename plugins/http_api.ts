@@ -84,7 +84,7 @@ export interface HttpApiOptions {
   /** The queries that can be run. @default {none} */
   queries?: Pick<LiveQueries, "read" | "describe" | "instances" | "explain">;
   /** The database. @default {none} */
-  store?: Pick<Store, "all" | "table" | "backup" | "path" | "problem">;
+  store?: Pick<Store, "all" | "table" | "write" | "backup" | "path" | "problem">;
   /** The statistics. @default {none} */
   stats?: Pick<Stats, "summary" | "figures" | "metrics" | "journal">;
   /** The latest warnings and errors. @default {not available} */

@@ -19,6 +19,8 @@ import main from "./app/main.js" with { type: "text" };
 import overview from "./app/overview.js" with { type: "text" };
 import queries from "./app/queries.js" with { type: "text" };
 import queues from "./app/queues.js" with { type: "text" };
+import rowForm from "./app/row_form.js" with { type: "text" };
+import rows from "./app/rows.js" with { type: "text" };
 import search from "./app/search.js" with { type: "text" };
 import send from "./app/send.js" with { type: "text" };
 import server from "./app/server.js" with { type: "text" };
@@ -52,6 +54,8 @@ const APP = {
   overview,
   queries,
   queues,
+  row_form: rowForm,
+  rows,
   search,
   send,
   server,

@@ -9,11 +9,12 @@ import type { Store } from "../persistence.ts";
 import { OWN_TABLES } from "../shared/own_tables.ts";
 import { json } from "./fields.ts";
 import { tableText } from "./table_rows.ts";
+import { tableWrites } from "./table_writes.ts";
 import { type Method, own } from "./types.ts";
 
 /** What the methods work with. A service that is absent is not available. */
 export interface DatabaseParts {
-  readonly store: Pick<Store, "all" | "table" | "backup" | "path" | "problem"> | undefined;
+  readonly store: Pick<Store, "all" | "table" | "write" | "backup" | "path" | "problem"> | undefined;
   /** The folder of backups. */
   readonly backups: string | undefined;
   wallTime(): number;
@@ -61,7 +62,7 @@ export function databaseMethods({ store, backups, wallTime }: DatabaseParts): Me
 
     own({
       name: "table",
-      summary: "Returns rows of a table in the order of its key, with long values shortened",
+      summary: "Returns rows of a table in the order of its key, with long texts cut",
       params: {
         type: "object",
         properties: {
@@ -81,13 +82,30 @@ export function databaseMethods({ store, backups, wallTime }: DatabaseParts): Me
         properties: {
           columns: { type: "array", items: { type: "string" } },
           key: { type: "array", items: { type: "string" }, description: "The columns of the order" },
-          rows: { type: "array", items: { type: "array", items: {} } },
+          writable: {
+            type: "array",
+            items: { type: "string" },
+            description: "The columns that the caller may set; absent without the permission `admin:rows`",
+          },
+          rows: {
+            type: "array",
+            items: { type: "array", items: {} },
+            description: 'A text of more than 1,000 bytes is {"begins":"…","bytes":5000}, a blob {"bytes":5}',
+          },
+          keys: {
+            type: "array",
+            items: {},
+            description: "The key of each row, for changes; null if it is longer than 1,000 bytes",
+          },
           next: { type: "array", items: {}, description: "Absent on the last page" },
         },
       },
       permission: DATABASE,
-      run: ({ name, limit = 50, after }) => tableText(storeOf(store), name, limit, after),
+      run: ({ name, limit = 50, after }, { identity }) =>
+        tableText(storeOf(store), name, limit, after, identity.can("admin", "rows")),
     }),
+
+    ...tableWrites(() => storeOf(store)),
 
     own({
       name: "database",

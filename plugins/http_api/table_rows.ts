@@ -5,79 +5,119 @@
  */
 
 import { PlugboardError } from "../../core/mod.ts";
-import type { Store } from "../persistence.ts";
+import type { Store, TableInfo } from "../persistence.ts";
 import { OWN_TABLES } from "../shared/own_tables.ts";
+import { Slices } from "../shared/slices.ts";
+import { quoted } from "../shared/sql_text.ts";
 import { badRequest } from "./errors.ts";
+import { behind, type Bound, boundKey, keyOf, orderOf, plain, readKey, textOf } from "./table_keys.ts";
 
-/** How much of a long value is read. */
-const MAX_CHARS = 1_000;
+/** A longer text is cut. */
+const MAX_BYTES = 1_000;
 
-/** The order of a table without a primary key. */
-const ROWID = "rowid";
+/** SQLite reads the whole of a text to cut it, so of a longer one nothing is read. */
+const MAX_TEXT_BYTES = 262_144;
 
-/** Returns a page as JSON text. It reads by the key, so that a page costs the same anywhere in the table. */
-export function tableText(
+/** SQLite returns at most 2,000 columns, and each value needs two. */
+const MAX_COLUMNS = 900;
+
+/** Rows with a longer key cannot be changed by it. */
+const MAX_KEY_BYTES = 1_000;
+
+/** Rows that are read at once. */
+const CHUNK = 10;
+
+/** Returns a table of the app. */
+export function appTable(store: Pick<Store, "table">, name: string): TableInfo {
+  const table = OWN_TABLES.test(name) ? undefined : store.table(name);
+  if (table !== undefined && !table.shadow) return table;
+  throw new PlugboardError("not_found", `name: there is no table ${JSON.stringify(name)}`);
+}
+
+/**
+ * Returns a page as JSON text. It reads by the key, so that a page costs the same anywhere in the table, and in small parts,
+ * so that large values do not hold the event loop.
+ */
+export async function tableText(
   store: Pick<Store, "all" | "table">,
   name: string,
   limit: number,
   after: readonly unknown[] | undefined,
-): string {
-  const table = OWN_TABLES.test(name) ? undefined : store.table(name);
-  if (table === undefined || table.shadow) {
-    throw new PlugboardError("not_found", `name: there is no table ${JSON.stringify(name)}`);
+  mayWrite: boolean,
+): Promise<string> {
+  const table = appTable(store, name);
+  if (table.columns.length > MAX_COLUMNS) throw badRequest(`name: it has more than ${MAX_COLUMNS} columns`);
+  const order = orderOf(store, table);
+  const by = order.map(quoted).join();
+  const slices = new Slices();
+  const read = (columns: string, from: readonly Bound[] | undefined, page: string) => {
+    const where = from && behind(order, from);
+    const sql = `SELECT ${columns} FROM ${quoted(table.name)} ${
+      where ? `WHERE ${where.sql}` : ""
+    } ORDER BY ${by} ${page}`;
+    return store.all(sql, where?.values ?? [], { bigints: true }).map((row) => Object.values(row));
+  };
+
+  const width = 2 * order.length;
+  const columns = named([
+    ...order.flatMap((each) => readKey(each, MAX_KEY_BYTES)),
+    ...table.columns.flatMap(readValue),
+  ]);
+  const exactKey = named(order.flatMap((each) => readKey(each)));
+  const rows: unknown[][] = [];
+  const keys: unknown[] = [];
+  let from = after && boundKey(after, order.length, "after");
+  let next: unknown[] | null | undefined;
+  while (rows.length < limit) {
+    const wanted = Math.min(CHUNK, limit - rows.length);
+    const found = read(columns, from, `LIMIT ${wanted + 1}`);
+    for (const row of found.slice(0, wanted)) {
+      keys.push(keyOf(row.slice(0, width)));
+      rows.push(valuesOf(row.slice(width)));
+    }
+    const last = found.length > wanted ? read(exactKey, from, `LIMIT 1 OFFSET ${wanted - 1}`)[0] : undefined;
+    next = last && keyOf(last);
+    if (!next) break;
+    from = boundKey(JSON.parse(JSON.stringify(next, plain)), order.length, "after");
+    if (slices.due) await slices.next();
   }
-  const key = table.primaryKey.length > 0 ? table.primaryKey : [ROWID];
-  const from = after === undefined ? undefined : valuesOf(after, key.length);
-  const columns = [
-    ...key.map((each, i) => `${quoted(each)} AS key${i}`),
-    ...table.columns.map((each, i) => `${shortened(each)} AS value${i}`),
-  ];
-  const where = from && `WHERE (${key.map(quoted)}) > (${key.map(() => "?")})`;
-  const sql = `SELECT ${columns} FROM ${quoted(table.name)} ${where ?? ""} ` +
-    `ORDER BY ${key.map(quoted)} LIMIT ${limit + 1}`;
-  const found = store.all(sql, from ?? [], { bigints: true }).map((row) => Object.values(row));
-  const page = found.slice(0, limit);
-  const next = found.length > limit ? page.at(-1)?.slice(0, key.length) : undefined;
-  const rows = page.map((row) => row.slice(key.length));
-  return JSON.stringify({ columns: table.columns, key, rows, next }, plain);
+  const writable = mayWrite ? table.stored : undefined;
+  return JSON.stringify(
+    { columns: table.columns, writable, key: order, rows, keys, next: next ?? undefined },
+    plain,
+  );
 }
 
-/** A text keeps its type, and a blob becomes its length. */
-function shortened(column: string): string {
+/** Names each column, since columns with the same name would become one. */
+function named(columns: readonly string[]): string {
+  return columns.map((sql, i) => `${sql} AS c${i}`).join();
+}
+
+/**
+ * SQL that reads a value, and what it is: a text as its bytes, as in a key; a long one without its end, with its length. Of
+ * a blob only the length is read.
+ */
+function readValue(column: string): [value: string, type: string] {
   const name = quoted(column);
-  return `CASE typeof(${name}) WHEN 'text' THEN substr(${name}, 1, ${MAX_CHARS}) ` +
-    `WHEN 'blob' THEN '[' || length(${name}) || ' bytes]' ELSE ${name} END`;
+  const length = `octet_length(${name})`;
+  const text =
+    `CASE WHEN ${length} > ${MAX_TEXT_BYTES} THEN x'' ELSE CAST(substr(${name}, 1, ${MAX_BYTES}) AS BLOB) END`;
+  return [
+    `CASE typeof(${name}) WHEN 'text' THEN ${text} WHEN 'blob' THEN NULL ELSE ${name} END`,
+    `CASE typeof(${name}) WHEN 'text' THEN CASE WHEN ${length} > ${MAX_BYTES} THEN ${length} ELSE 'text' END ` +
+    `WHEN 'blob' THEN ${length} END`,
+  ];
 }
 
-function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
-function valuesOf(after: readonly unknown[], length: number): SqlValue[] {
-  const values = after.map(valueOf);
-  const valid = values.length === length && values.every((each) => each !== undefined);
-  if (!valid) throw badRequest("after must be the `next` of the previous page");
-  return values as SqlValue[];
-}
-
-type SqlValue = string | number | bigint | Uint8Array;
-
-function valueOf(given: unknown): SqlValue | undefined {
-  if (typeof given === "string" || typeof given === "number") return given;
-  if (typeof given !== "object" || given === null) return undefined;
-  const { integer, base64 } = given as Record<string, unknown>;
-  if (typeof integer === "string") return /^-?\d{1,19}$/.test(integer) ? BigInt(integer) : undefined;
-  if (typeof base64 !== "string") return undefined;
-  try {
-    return Uint8Array.fromBase64(base64);
-  } catch {
-    return undefined;
+/** Returns the values of a row for JSON. Texts that are cut, and blobs, are objects with their length. */
+function valuesOf(read: readonly unknown[]): unknown[] {
+  const values: unknown[] = [];
+  for (let i = 0; i < read.length; i += 2) {
+    const [value, type] = [read[i], read[i + 1]];
+    if (!(value instanceof Uint8Array)) values.push(type === null ? value : { bytes: type });
+    else {values.push(
+        type === "text" ? textOf(value) : { begins: new TextDecoder().decode(value), bytes: type },
+      );}
   }
-}
-
-/** JSON can express neither large integers nor blobs. */
-function plain(_name: string, value: unknown): unknown {
-  if (value instanceof Uint8Array) return { base64: value.toBase64() };
-  if (typeof value !== "bigint") return value;
-  return Number.isSafeInteger(Number(value)) ? Number(value) : { integer: String(value) };
+  return values;
 }

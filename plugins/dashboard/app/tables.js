@@ -1,15 +1,12 @@
-/** The tables of the app, with rows that stay up to date, and the database file. */
+/** The tables of the app, and the database file. */
 
-import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
 import { to } from "./address.js";
-import { Pager } from "./channel.js";
-import { bytes, count, shown } from "./format.js";
-import { call, follow } from "./server.js";
+import { bytes, count } from "./format.js";
+import { Rows } from "./rows.js";
+import { call } from "./server.js";
 import { Action, Ago, Card, Empty, Fact, html, Problem, useRead, Words } from "./ui.js";
 
 const REFRESH_MS = 10_000;
-const PAGE = 50;
 
 export function Tables({ parts: [name] }) {
   const { value, error } = useRead("tables", {}, { everyMs: REFRESH_MS });
@@ -38,63 +35,6 @@ export function Tables({ parts: [name] }) {
       </div>
     `
   }`;
-}
-
-function Rows({ name }) {
-  const after = useSignal([]);
-  const changes = useSignal(0);
-  const live = useSignal(false);
-  useEffect(() =>
-    follow(`$admin:table?${name}`, () => changes.value++, {
-      subscribed: () => live.value = true,
-      failed: () => live.value = false,
-    }), [name]);
-  const params = { name, limit: PAGE, ...(after.value.length > 0 && { after: after.value.at(-1) }) };
-  const { value, error } = useRead("table", params, { inputs: [changes.value] });
-  return html`<${Card} title="Rows" aside=${html`<span class="quiet">${
-    live.value ? "live: changes appear at once" : ""
-  }</span>`}>
-    <${Problem} text=${error?.message} />
-    ${
-    value && value.rows.length === 0 &&
-    html`<${Empty}>The table is empty. Rows appear here as soon as the app writes some.<//>`
-  }
-    ${
-    value && value.rows.length > 0 && html`
-      <div class="scroll" tabindex="0" role="group" aria-label="Rows">
-        <table class="rows">
-          <thead>
-            <tr>${value.columns.map((column) =>
-              html`
-                <th>
-                  <${Words} text=${column} />
-                </th>
-              `
-            )}</tr>
-          </thead>
-          <tbody>${value.rows.map((row, i) =>
-            html`<tr key=${i}>${
-              row.map((cell) =>
-                html`
-                  <td>
-                    <${Cell} value=${cell} />
-                  </td>
-                `
-              )
-            }</tr>`
-          )}</tbody>
-        </table>
-      </div>
-    `
-  }
-    <${Pager} more=${value?.next} after=${after} />
-  <//>`;
-}
-
-function Cell({ value }) {
-  if (value === null) return html`<span class="quiet">NULL</span>`;
-  if (typeof value === "object") return value.integer;
-  return html`<bdi class=${typeof value === "number" ? "mono" : ""}>${shown(value, 200)}</bdi>`;
 }
 
 function File() {

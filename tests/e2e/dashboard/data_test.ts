@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { until } from "../../kit/mod.ts";
 import { testWith } from "../../kit/programs.ts";
 import { dashboardServer, KEY } from "../../plugins/dashboard/kit.ts";
-import { go, isAccessible, openBrowser } from "./kit.ts";
+import { go, isAccessible, openBrowser, signIn } from "./kit.ts";
 
+const READER = "r".repeat(32);
 const apiKeys = [{ name: "ops", key: KEY, permissions: ["admin"] }];
 
 testWith("chromium", "B14 live queries and tables follow the writes of the app", async (chromium) => {
@@ -37,6 +38,69 @@ testWith("chromium", "B14 live queries and tables follow the writes of the app",
   watch.stop();
   assert.deepEqual(browser.complaints(), []);
 });
+
+testWith(
+  "chromium",
+  "B14 rows are inserted, changed and deleted with a form, by those who may",
+  async (chromium) => {
+    const apiKeys = [
+      { name: "ops", key: KEY, permissions: ["admin"] },
+      {
+        name: "reader",
+        key: READER,
+        permissions: ["admin:database", "admin:metrics", "read:$admin:table?*", "read:$admin:figures"],
+      },
+    ];
+    await using server = await dashboardServer({ apiKeys });
+    const { store } = server;
+    await store.exec(`
+    CREATE TABLE "<i>orders</i>" (id INTEGER PRIMARY KEY, "<b>customer</b>" TEXT NOT NULL, total REAL, note TEXT);
+    INSERT INTO "<i>orders</i>" VALUES (1, 'Ada', 9007199254740993, printf('%.*c', 5000, 'x'));
+  `);
+    const rows = () =>
+      store.all('SELECT * FROM "<i>orders</i>" ORDER BY id').map((row) => Object.values(row));
+    await using browser = await openBrowser(chromium);
+    const url = `${server.url}/admin#/tables/${encodeURIComponent("<i>orders</i>")}`;
+    const page = await browser.signedIn(url);
+    await page.getByRole("button", { name: "New row" }).click();
+    await isAccessible(page);
+    await page.getByRole("button", { name: "Insert" }).click();
+    await page.getByRole("alert").getByText("<b>customer</b> must have a value").waitFor();
+    await page.getByLabel("<b>customer</b>", { exact: true }).fill("\u202eGrace <script>");
+    await page.getByLabel("total", { exact: true }).fill("12.5");
+    await page.getByLabel("Kind of total").selectOption("number");
+    await page.getByRole("button", { name: "Insert" }).click();
+    await page.getByRole("status").getByText("Inserted").waitFor();
+    assert.deepEqual(rows()[1], [2, "\u202eGrace <script>", 12.5, null]);
+
+    // What is not touched stays, also the end of a long text.
+    await page.getByRole("button", { name: "Edit" }).first().click();
+    await page.getByLabel("<b>customer</b>", { exact: true }).fill("Ada L.");
+    await page.getByLabel("Kind of total").selectOption("NULL");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("status").getByText("Changed").waitFor();
+    assert.deepEqual(rows()[0], [1, "Ada L.", null, "x".repeat(5_000)]);
+
+    await page.getByRole("button", { name: "Edit" }).nth(1).click();
+    await page.getByLabel("total", { exact: true }).fill("many");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("alert").getByText("total must be a number").waitFor();
+    await page.getByRole("button", { name: "Delete the row" }).click();
+    await page.getByRole("button", { name: "Really delete it?" }).click();
+    await page.getByRole("status").getByText("Deleted").waitFor();
+    assert.equal(rows().length, 1);
+    await page.setViewportSize({ width: 400, height: 800 });
+    await page.getByRole("button", { name: "Edit" }).click();
+    await isAccessible(page);
+    // The browser reports the request that was refused.
+    assert.deepEqual(browser.complaints().map((text) => text.match(/status of (\d+)/)?.[1]), ["409"]);
+
+    const reader = await browser.open(url);
+    await signIn(reader, READER);
+    await reader.getByRole("cell", { name: "Ada L." }).waitFor();
+    assert.equal(await reader.getByRole("button", { name: /New row|Edit/ }).count(), 0);
+  },
+);
 
 testWith("chromium", "B14 queues, settings and the flight recorder", async (chromium) => {
   const folder = await Deno.makeTempDir();

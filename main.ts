@@ -95,6 +95,10 @@ export function plugboard(loaded: Loaded): Server {
   const numbers = server.use(stats({ ...measured, checks, serveMetrics: adminPort === undefined }));
   if (adminPort !== undefined) server.use({ name: "metrics", routes: numbers.addMetrics }, operators);
 
+  const cores = options.workers === 0
+    ? undefined
+    : server.use(workers({ ...given.workers, count: options.workers, metrics }));
+
   const calls = rpc({ ...given.rpc, limits, backend: backend?.methods, keep: store.keyValues("rpc") });
   const methods = tracing.traced("rpc", server.use(calls));
   server.use(sqlEvents({ ...given.sql_events, channels: bus, store: written }));
@@ -111,8 +115,9 @@ export function plugboard(loaded: Loaded): Server {
   ifEnabled(given.http_api, (own) => {
     const backups = `${dataDir}/backups`;
     const watched = { stats: numbers, log, trace: tracing, settings: running.lines };
-    const more = { queries, store, ...watched, schedule: later, webhooks: hooks, reload: running.reload };
-    server.use(httpApi({ ...own, ...clients, ...more, ...cluster, backups }), operators);
+    const more = { queries, store, ...watched, schedule: later, webhooks: hooks, workers: cores };
+    const { reload } = running;
+    server.use(httpApi({ ...own, ...clients, ...more, ...cluster, backups, reload }), operators);
   });
   ifEnabled(given.centrifuge, (own) => {
     server.use(centrifuge({ ...own, ...clients, limits }));
@@ -145,7 +150,6 @@ export function plugboard(loaded: Loaded): Server {
   };
   ifEnabled(given.chat, (own) => server.use(chat({ ...chatting, ...own })));
   ifEnabled(given.echo, (own) => server.use(echo(own)));
-  if (options.workers !== 0) server.use(workers({ ...given.workers, count: options.workers, metrics }));
   return server;
 }
 

@@ -58,6 +58,7 @@ import { Deadlines } from "./shared/deadlines.ts";
 import type { Stats } from "./stats.ts";
 import type { Trace } from "./trace.ts";
 import type { Webhooks } from "./webhooks.ts";
+import type { Workers } from "./workers.ts";
 
 export type { Reloaded } from "./http_api/reloading.ts";
 
@@ -89,6 +90,8 @@ export interface HttpApiOptions {
   stats?: Pick<Stats, "summary" | "figures" | "metrics" | "journal">;
   /** The latest warnings and errors. @default {not available} */
   log?: Pick<Logging, "recent">;
+  /** The workers. @default {none} */
+  workers?: Workers | undefined;
   /** The flight recorder. @default {not available} */
   trace?: Pick<Trace, "recorder">;
   /** Returns the options in force, as lines without secrets. @default {not available} */
@@ -114,7 +117,7 @@ export interface HttpApiOptions {
 /** Serves the API. */
 export function httpApi(options: HttpApiOptions): Plugin {
   const { channels, access, presence, rpc, queries, store, stats, schedule, backups } = options;
-  const { webhooks, log, trace, settings, reload } = options;
+  const { webhooks, log, trace, settings, reload, workers } = options;
   const { cluster = localCluster() } = options;
   const { path = "/api", maxBodyBytes = 1_048_576, readTimeoutMs = 30_000 } = options;
   const check = checkOptions("http_api");
@@ -167,6 +170,7 @@ export function httpApi(options: HttpApiOptions): Plugin {
         figures: (after) => stats?.figures(after) ?? [],
         journal: (of) => stats?.journal(of) ?? [],
         signInOf: access.signInOf,
+        workers,
       });
     },
     stop() {

@@ -59,12 +59,20 @@ export interface WorkersOptions {
   metrics?: Metrics;
 }
 
-/** A worker, for operators. */
+/** A worker, for operators. Totals include those of the workers that it has replaced; figures are a second old at most. */
 export interface WorkerInfo {
   /** Its number, from 1. */
   readonly worker: number;
   /** Connections, those that are being opened or closed included. */
   readonly connections: number;
+  /** Messages from clients that were handled, in total. */
+  readonly messagesReceived: number;
+  /** Frames to clients, in total. */
+  readonly framesSent: number;
+  /** CPU time of its thread, in total. */
+  readonly cpuSeconds: number;
+  /** How often it was replaced because it had ended or was silent. */
+  readonly replaced: number;
   /** Bytes that wait for slow readers. */
   readonly queuedBytes: number;
   /** Bytes of messages that wait for the main thread. */
@@ -93,11 +101,18 @@ export function workers(
   let host: Host;
   let crew: Crew | undefined;
   const infos = () => crew?.infos ?? [];
-  const replaced = metrics?.counter("plugboard_workers_replaced_total", "Workers that ended or hung");
   const gauge = (name: string, help: string, value: (info: WorkerInfo) => number) => {
     metrics?.gauge(name, help, () => infos().map((info) => [[String(info.worker)], value(info)]), ["worker"]);
   };
   gauge("plugboard_worker_connections", "Connections of a worker", ({ connections }) => connections);
+  gauge(
+    "plugboard_worker_messages_received_total",
+    "Messages from its clients",
+    ({ messagesReceived }) => messagesReceived,
+  );
+  gauge("plugboard_worker_frames_sent_total", "Frames to its clients", ({ framesSent }) => framesSent);
+  gauge("plugboard_worker_cpu_seconds_total", "CPU time of its thread", ({ cpuSeconds }) => cpuSeconds);
+  gauge("plugboard_workers_replaced_total", "Workers that ended or hung", ({ replaced }) => replaced);
   gauge("plugboard_worker_queued_bytes", "Bytes for slow readers", ({ queuedBytes }) => queuedBytes);
   gauge("plugboard_worker_waiting_bytes", "Bytes of messages that wait", ({ waitingBytes }) => waitingBytes);
   gauge("plugboard_worker_heap_bytes", "Heap of a worker", ({ heapBytes }) => heapBytes);
@@ -112,7 +127,7 @@ export function workers(
     },
     start: (given) => void (host = given),
     async listen(listening) {
-      crew = new Crew({ size, hangMs, maxWaitingBytes, host, listening, replaced: () => replaced?.add(1) });
+      crew = new Crew({ size, hangMs, maxWaitingBytes, host, listening });
       await crew.start();
       return crew;
     },

@@ -18,6 +18,7 @@ import {
   type NodeInfo,
   type Page,
 } from "./nodes.ts";
+import { WORKER } from "./listed_worker.ts";
 import type { Schema } from "./schema.ts";
 import { compatible, type Method, own } from "./types.ts";
 
@@ -168,6 +169,11 @@ export function listingMethods(cluster: Cluster): Method[] {
                 num_channels: { type: "integer" },
                 num_subs: { type: "integer" },
                 uptime: { type: "integer", description: "Seconds" },
+                workers: {
+                  type: "array",
+                  description: "Only with workers. Totals include those of the workers that were replaced",
+                  items: { type: "object", properties: WORKER },
+                },
               },
             },
           },

@@ -9,8 +9,10 @@ import type { Access } from "../auth.ts";
 import type { ChannelAction, Channels, Client, Cluster, Verdict } from "../channels.ts";
 import { Slices } from "../shared/slices.ts";
 import type { Figures, JournalEntry } from "../stats.ts";
+import type { Workers } from "../workers.ts";
 import { FirstItems } from "./first_items.ts";
 import { globMatcher } from "./glob.ts";
+import { type ListedWorker, listedWorker } from "./listed_worker.ts";
 
 /** Which part of a list to read. */
 export interface PageOf {
@@ -54,6 +56,7 @@ export interface NodeInfo {
   readonly num_channels: number;
   readonly num_subs: number;
   readonly uptime: number;
+  readonly workers?: readonly ListedWorker[];
 }
 
 /** The parts of the channel service that a node answers from. */
@@ -65,6 +68,7 @@ export interface NodeParts {
   figures(after: number): readonly Figures[];
   journal(of: { user: string } | { client: string }): readonly JournalEntry[];
   signInOf: Access["signInOf"];
+  workers: Workers | undefined;
 }
 
 /** What to search for. */
@@ -100,7 +104,7 @@ const TOPIC = "http_api.";
 export function answerQuestions(
   cluster: Cluster,
   channels: LocalChannels,
-  { uptime, figures, journal, signInOf }: NodeParts,
+  { uptime, figures, journal, signInOf, workers }: NodeParts,
 ): () => void {
   const answers = {
     channels: (question: ChannelsQuestion) => listChannels(channels, question),
@@ -109,7 +113,11 @@ export function answerQuestions(
     search: (question: SearchQuestion) => search(channels, question),
     verdict: (question: VerdictQuestion) => verdicts(channels, question),
     journal: (of: { user: string } | { client: string }) => journal(of),
-    info: async (): Promise<NodeInfo> => ({ ...await load(channels), uptime: uptime() }),
+    info: async (): Promise<NodeInfo> => ({
+      ...await load(channels),
+      uptime: uptime(),
+      ...(workers !== undefined && { workers: workers.workers.map(listedWorker) }),
+    }),
     figures: ({ after }: { after: number }) => figures(after),
   };
   const ends = Object.entries(answers).map(([topic, answer]) =>

@@ -20,8 +20,6 @@ export interface CrewOptions {
   readonly maxWaitingBytes: number;
   readonly host: Host;
   readonly listening: Listening;
-  /** Called when a worker has ended or hung. */
-  readonly replaced: () => void;
 }
 
 /** How often workers are checked. */
@@ -59,7 +57,12 @@ interface Post {
   startedAt: number;
   waitMs: number;
   problem: string | undefined;
+  replaced: number;
+  /** What its earlier workers have counted. */
+  past: Totals;
 }
+
+type Totals = Pick<WorkerInfo, "messagesReceived" | "framesSent" | "cpuSeconds">;
 
 /** The workers of a listener. */
 export class Crew implements OpenListener {
@@ -85,6 +88,8 @@ export class Crew implements OpenListener {
       startedAt: 0,
       waitMs: 0,
       problem: undefined,
+      replaced: 0,
+      past: { messagesReceived: 0, framesSent: 0, cpuSeconds: 0 },
     }));
   }
 
@@ -105,9 +110,11 @@ export class Crew implements OpenListener {
   /** The workers, for operators. */
   get infos(): WorkerInfo[] {
     const now = performance.now();
-    return this.#posts.map(({ number, member }) => ({
+    return this.#posts.map(({ number, member, replaced, past }) => ({
       worker: number,
       connections: member?.size ?? 0,
+      ...totals(past, member),
+      replaced,
       queuedBytes: member?.figures.queuedBytes ?? 0,
       waitingBytes: member?.figures.waitingBytes ?? 0,
       heapBytes: member?.figures.heapBytes ?? 0,
@@ -178,10 +185,11 @@ export class Crew implements OpenListener {
   /** A worker has ended. */
   #left(post: Post, reason: string | undefined): void {
     const lasted = performance.now() - post.startedAt;
+    post.past = totals(post.past, post.member);
     post.member = undefined;
     if (this.#closed || this.#cancelTick === undefined) return;
-    const { host, replaced } = this.#options;
-    replaced();
+    const { host } = this.#options;
+    post.replaced++;
     post.problem = reason ?? "it has ended";
     host.log.error("a worker has ended and is replaced", { worker: post.number, reason: post.problem });
     post.waitMs = lasted > 60_000 ? 0 : Math.min(MAX_WAIT_MS, 2 * post.waitMs + 50);
@@ -225,4 +233,14 @@ export class Crew implements OpenListener {
     }
     this.#settle();
   }
+}
+
+/** What the workers of a place have counted: its earlier ones and its present one. */
+function totals(past: Totals, member: Member | undefined): Totals {
+  if (member === undefined) return past;
+  return {
+    messagesReceived: past.messagesReceived + member.messages,
+    framesSent: past.framesSent + member.figures.framesSent,
+    cpuSeconds: past.cpuSeconds + member.figures.cpuSeconds,
+  };
 }

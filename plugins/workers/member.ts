@@ -38,6 +38,15 @@ export interface MemberOptions {
 /** How the connections of a worker that has ended were closed. */
 const LOST: Closed = { code: 1006, reason: "", by: "network" };
 
+const NO_FIGURES: Figures = {
+  sockets: 0,
+  queuedBytes: 0,
+  waitingBytes: 0,
+  heapBytes: 0,
+  framesSent: 0,
+  cpuSeconds: 0,
+};
+
 /** For how long reports are handled before others have a turn. */
 const SLICE_MS = 5;
 
@@ -61,7 +70,8 @@ export class Member {
   #alive = true;
   #listening = false;
   #problem: string | undefined;
-  #figures: Figures = { sockets: 0, queuedBytes: 0, waitingBytes: 0, heapBytes: 0 };
+  #figures = NO_FIGURES;
+  #messages = 0;
 
   constructor(options: MemberOptions) {
     const { source, name, host, listening, beginning } = options;
@@ -108,6 +118,11 @@ export class Member {
   /** What it has counted. */
   get figures(): Figures {
     return this.#figures;
+  }
+
+  /** Messages from its clients that were handled. */
+  get messages(): number {
+    return this.#messages;
   }
 
   /** All its clients give a sign of life: they cannot do it themselves while the worker is busy. */
@@ -184,6 +199,7 @@ export class Member {
     switch (what) {
       case "message":
         this.#owed += value.length + MESSAGE_BYTES;
+        this.#messages++;
         return this.#connections.get(number)?.incoming?.receive(value);
       case "done":
         return this.link.confirm(value === undefined ? number : 0);

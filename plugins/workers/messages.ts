@@ -55,6 +55,10 @@ export interface Figures {
   /** Bytes of messages that wait for the main thread. */
   readonly waitingBytes: number;
   readonly heapBytes: number;
+  /** Frames that were sent, since it started. */
+  readonly framesSent: number;
+  /** CPU time of its thread, since it started. */
+  readonly cpuSeconds: number;
 }
 
 /** From the main thread to a worker. */

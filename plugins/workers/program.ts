@@ -5,6 +5,7 @@ import { socketInternals } from "../../core/http/socket_internals.ts";
 import { closeCodes } from "../../core/mod.ts";
 import { CREDIT_BYTES, MESSAGE_BYTES } from "./messages.ts";
 import { threadConnections } from "./thread/connections.ts";
+import { threadIncoming } from "./thread/incoming.ts";
 import { type Parts, threadMain } from "./thread/main.ts";
 import { reporter } from "./thread/reporter.ts";
 import { threadRequests } from "./thread/requests.ts";
@@ -17,6 +18,7 @@ const PARTS: Parts = {
   ClosingSockets,
   socketInternals,
   reporter,
+  threadIncoming,
   threadConnections,
   threadRequests,
 };

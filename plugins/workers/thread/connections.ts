@@ -3,6 +3,7 @@ import type { Inbox } from "../../../core/connections/inbox.ts";
 import type { SocketInternals } from "../../../core/http/socket_internals.ts";
 import type { CloseCode, Closed, ConnectionLimits, Message, Transport } from "../../../core/mod.ts";
 import type { Beginning, Figures, Numbers } from "../messages.ts";
+import type { Receiver, threadIncoming } from "./incoming.ts";
 import type { Reporter } from "./reporter.ts";
 import type { Constants, Tools } from "./tools.ts";
 
@@ -16,17 +17,19 @@ export interface ThreadConnections {
   /** The main thread has handled so many bytes of messages. */
   took(bytes: number): void;
   endClosing(): void;
-  figures(): Omit<Figures, "heapBytes">;
+  figures(): Pick<Figures, "sockets" | "queuedBytes" | "waitingBytes" | "framesSent">;
 }
 
 /** Holds the sockets of a worker: writes, keeps what slow readers do not take, and reports. Runs in a worker, as text. */
 export function threadConnections(
-  { report }: Reporter,
-  { Backlog, Inbox, ClosingSockets }: Tools,
+  out: Reporter,
+  tools: Tools & { readonly threadIncoming: typeof threadIncoming },
   internals: SocketInternals,
   constants: Constants,
   { pingIntervalMs, maxWaitingBytes }: Pick<Beginning, "pingIntervalMs" | "maxWaitingBytes">,
 ): ThreadConnections {
+  const { report } = out;
+  const { Backlog, ClosingSockets } = tools;
   /** How often to check whether slow readers take more. The runtime has no event for it. */
   const retryMs = 10;
   /** How long a socket may take to open, in checks. */
@@ -38,15 +41,14 @@ export function threadConnections(
   const opening = new Map<ThreadConnection, number>();
   /** With frames that wait for their readers. */
   const blocked = new Set<ThreadConnection>();
-  /** With messages that wait for the main thread. */
-  const waiting = new Set<ThreadConnection>();
+  const incoming = tools.threadIncoming<ThreadConnection>(out, tools, constants, maxWaitingBytes, (conn) => {
+    if (conn.state === "gone") leave(conn);
+  });
   let retryTimer: ReturnType<typeof setTimeout> | undefined;
-  let credit = constants.creditBytes;
-  /** Bytes of messages that wait, of all connections. */
-  let waitingBytes = 0;
+  let framesSent = 0;
 
   /** A socket, its backlog and its inbox. One object, because ten thousand of them are alive. */
-  class ThreadConnection implements Transport, EventListenerObject {
+  class ThreadConnection implements Transport, Receiver, EventListenerObject {
     readonly number: number;
     readonly socket: WebSocket;
     readonly limits: ConnectionLimits;
@@ -156,46 +158,7 @@ export function threadConnections(
     const message = typeof data === "string" ? data : new Uint8Array(data);
     // The main thread counts the bytes of text. This keeps what is much too large from it.
     if (message.length > conn.limits.maxMessageBytes) return end(conn, constants.tooLarge);
-    if (credit > 0 && waiting.size === 0) return pass(conn, message);
-    const inbox = conn.inbox ??= new Inbox(conn.limits);
-    waiting.add(conn);
-    waitingBytes -= inbox.bytes;
-    const fits = inbox.push(message);
-    waitingBytes += inbox.bytes;
-    if (!fits || waitingBytes > maxWaitingBytes) end(conn, constants.tooManyRequests);
-  }
-
-  function pass(conn: ThreadConnection, message: Message): void {
-    credit -= message.length + constants.messageBytes;
-    conn.pinged = false; // A message is a sign of life, too.
-    report("message", conn.number, message);
-  }
-
-  /** Passes messages that waited: one of each connection in turn, so that none can delay the others. */
-  function took(bytes: number): void {
-    credit += bytes;
-    while (credit > 0 && waiting.size > 0) {
-      for (const conn of waiting) {
-        if (credit <= 0) break;
-        waiting.delete(conn);
-        const message = conn.inbox!.shift();
-        if (message !== undefined) {
-          waitingBytes -= message.length + Inbox.messageBytes;
-          pass(conn, message);
-          waiting.add(conn);
-          continue;
-        }
-        conn.inbox = undefined;
-        if (conn.state === "gone") leave(conn);
-      }
-    }
-  }
-
-  /** Drops the messages of a connection that wait. */
-  function stopWaiting(conn: ThreadConnection): void {
-    waitingBytes -= conn.inbox?.bytes ?? 0;
-    conn.inbox = undefined;
-    waiting.delete(conn);
+    if (!incoming.receive(conn, message)) end(conn, constants.tooManyRequests);
   }
 
   function send(to: Numbers, frames: Message | readonly Message[]): void {
@@ -209,8 +172,13 @@ export function threadConnections(
     const { backlog } = conn;
     let fits = true;
     try {
-      if (typeof frames === "string" || frames instanceof Uint8Array) fits = backlog.send(frames);
-      else for (let i = 0; i < frames.length && fits; i++) fits = backlog.send(frames[i]!);
+      if (typeof frames === "string" || frames instanceof Uint8Array) {
+        framesSent++;
+        fits = backlog.send(frames);
+      } else {
+        framesSent += frames.length;
+        for (let i = 0; i < frames.length && fits; i++) fits = backlog.send(frames[i]!);
+      }
     } catch (error) {
       return fault(conn, "send", error);
     }
@@ -253,7 +221,7 @@ export function threadConnections(
 
   function shut(conn: ThreadConnection, { code, reason }: CloseCode): void {
     conn.state = "closing";
-    stopWaiting(conn);
+    incoming.drop(conn);
     blocked.delete(conn);
     if (constants.dropping.includes(code)) conn.backlog.drop();
     else conn.backlog.flush();
@@ -275,11 +243,11 @@ export function threadConnections(
       const conn = connections.get(number);
       if (conn?.state === "open") shut(conn, why);
       else if (conn?.state === "gone") {
-        stopWaiting(conn);
+        incoming.drop(conn);
         leave(conn);
       }
     },
-    took,
+    took: (bytes) => incoming.took(bytes),
     endClosing: () => closing.endAll(),
     figures() {
       const sum = (conns: Iterable<ThreadConnection>, bytes: (conn: ThreadConnection) => number) =>
@@ -287,7 +255,8 @@ export function threadConnections(
       return {
         sockets: connections.size,
         queuedBytes: sum(blocked, ({ backlog }) => backlog.heldBytes),
-        waitingBytes,
+        waitingBytes: incoming.waitingBytes,
+        framesSent,
       };
     },
   };

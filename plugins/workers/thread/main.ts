@@ -1,5 +1,6 @@
 import type { Batch, Beginning, Order } from "../messages.ts";
 import type { threadConnections } from "./connections.ts";
+import type { threadIncoming } from "./incoming.ts";
 import type { reporter } from "./reporter.ts";
 import type { threadRequests } from "./requests.ts";
 import type { Constants, Tools } from "./tools.ts";
@@ -7,6 +8,7 @@ import type { Constants, Tools } from "./tools.ts";
 /** The parts of the worker's program. */
 export interface Parts extends Tools {
   readonly reporter: typeof reporter;
+  readonly threadIncoming: typeof threadIncoming;
   readonly threadConnections: typeof threadConnections;
   readonly threadRequests: typeof threadRequests;
 }
@@ -16,6 +18,7 @@ export function threadMain(parts: Parts, constants: Constants): void {
   const scope = globalThis as unknown as {
     onmessage: (event: MessageEvent<Batch>) => void;
     postMessage: (batch: Batch) => void;
+    process: { threadCpuUsage?(): { user: number; system: number } };
   };
   /** How long to wait before another attempt to listen, and between reports of figures. */
   const [relistenMs, figuresMs] = [250, 1_000];
@@ -35,7 +38,13 @@ export function threadMain(parts: Parts, constants: Constants): void {
     const { port, hostname } = http.addr;
     report("listening", port, hostname);
     setInterval(() => {
-      report("figures", 0, { ...connections.figures(), heapBytes: Deno.memoryUsage().heapUsed });
+      const { user, system } = scope.process.threadCpuUsage?.() ?? { user: 0, system: 0 };
+      const cpuSeconds = (user + system) / 1_000_000;
+      report("figures", 0, {
+        ...connections.figures(),
+        heapBytes: Deno.memoryUsage().heapUsed,
+        cpuSeconds,
+      });
     }, figuresMs);
   }
 

@@ -54,6 +54,7 @@ for (const how of ["crash", "hang"] as const) {
     for (const got of received) assert.deepEqual(got, Array.from({ length: sent }, (_, i) => i));
     assert.equal(disconnects.filter((count) => count > 0).length, before[0]);
     assert.equal(metrics.totals()["plugboard_workers_replaced_total"], 1);
+    assert.deepEqual(cores.api.workers.map(({ replaced }) => replaced), [1, 0]);
     const logged = server.log.take().map(({ message }) => message);
     assert.deepEqual(logged, ["a worker has ended and is replaced"]);
   });

@@ -89,7 +89,9 @@ export interface PluginSettings {
   /** The page at `/`. */
   home?: boolean;
   /** The server API. */
-  http_api?: boolean | Omit<HttpApiOptions, Service | "schedule" | "webhooks" | "backups" | "settings">;
+  http_api?:
+    | boolean
+    | Omit<HttpApiOptions, Service | "schedule" | "webhooks" | "workers" | "backups" | "settings">;
   /** Messages of backends to users and sessions. */
   hub?: boolean | HubSettings;
   /** Channels for a plain WebSocket. */

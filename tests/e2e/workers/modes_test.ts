@@ -17,7 +17,15 @@ const FILES = [
 ];
 
 Deno.test("B20 the kernel's and the official SDK's tests, those of recovery among them, pass with workers", async () => {
-  const args = ["test", "--allow-all", "--no-check", "--parallel", "--reporter=dot", ...FILES];
+  const args = [
+    "test",
+    "--allow-all",
+    "--lock=tests/deno.lock",
+    "--no-check",
+    "--parallel",
+    "--reporter=dot",
+    ...FILES,
+  ];
   const { success, stdout, stderr } = await deno(args, { env: { PLUGBOARD_TEST_WORKERS: "2" } }).output();
   const text = new TextDecoder().decode(stdout);
   assert.ok(success, text + new TextDecoder().decode(stderr));

@@ -39,6 +39,7 @@ export { attempt, chain, type MaybePromise, type Nothing, within } from "./contr
 export { afterReading } from "./contract/reading.ts";
 export type { Transport, TransportEvents } from "./contract/transport.ts";
 export type { ListenOptions, TlsFiles } from "./http/listener.ts";
+export { unlessUpgraded } from "./http/unless_upgraded.ts";
 export type { ServerOptions } from "./server/options.ts";
 export { Server, type UseOptions } from "./server/server.ts";
 export { loadSettings } from "./cli/load_settings.ts";

@@ -26,6 +26,7 @@ import {
   PlugboardError,
   type Plugin,
   refusal,
+  unlessUpgraded,
 } from "../core/mod.ts";
 import type { Broker, ChannelExtension } from "./channels.ts";
 import { ownBroker } from "./owner/own_broker.ts";
@@ -128,11 +129,11 @@ export function owner(options: OwnerOptions): Plugin<Owner> {
       if (endpoints.includes(endpoint.name) || wantsOwner(url)) return refused();
     },
     routes(app) {
-      app.use(async (context, next) => {
+      app.use(unlessUpgraded(async (context, next) => {
         const refusal = wantsOwner(context.req.url) ? refused() : undefined;
         if (refusal !== undefined) return refusal;
         await next();
-      });
+      }));
     },
     open: (conn) => void connections.add(conn),
     close: (conn) => void connections.delete(conn),

@@ -32,6 +32,7 @@ import {
   PlugboardError,
   type Plugin,
   systemClock,
+  unlessUpgraded,
 } from "../core/mod.ts";
 import type { SignInGuard } from "./auth/types.ts";
 import type { ChannelExtension } from "./channels.ts";
@@ -193,10 +194,11 @@ export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> 
         return limitRequests({ pace: own, maxTracked, now, refused: () => refused("request") });
       };
       let [made, answer] = [current, make(current)];
-      return (c, next) => {
+      // An accepted upgrade counts as a connect.
+      return unlessUpgraded((c, next) => {
         if (made !== current) [made, answer] = [current, make(current)];
         return answer(c, next);
-      };
+      });
     },
     prepare(given) {
       const next = build(given);

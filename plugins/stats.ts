@@ -28,6 +28,7 @@ import {
   refusal,
   type RequestInfo,
   systemClock,
+  unlessUpgraded,
 } from "../core/mod.ts";
 import type { Access } from "./auth.ts";
 import type { Channels, ChannelStats } from "./channels.ts";
@@ -184,10 +185,10 @@ export function stats(options: StatsOptions): Plugin<Stats> {
   }
 
   function countRefusals(app: App): void {
-    app.use(async (c, next) => {
+    app.use(unlessUpgraded(async (c, next) => {
       await next();
       if (c.res.status >= 400) refused(c.res.status);
-    });
+    }));
   }
 
   function addMetricsRoutes(app: App): void {

@@ -6,8 +6,9 @@ import type { Endpoint } from "../contract/endpoint.ts";
 import { PlugboardError, refusal, startFailed } from "../contract/errors.ts";
 import type { Admission } from "../contract/admission.ts";
 import type { AnyPlugin, App, RequestInfo } from "../contract/plugin.ts";
-import type { MaybePromise } from "../contract/promises.ts";
+import { chain, type MaybePromise } from "../contract/promises.ts";
 import type { Gate, GateHooks } from "./gate.ts";
+import { skipsUpgraded } from "./unless_upgraded.ts";
 
 /** What a WebSocket request needs on its way to the endpoint, and its result. */
 interface SocketBindings extends RequestInfo {
@@ -17,9 +18,18 @@ interface SocketBindings extends RequestInfo {
   readonly socket?: WebSocket;
   /** Whether the socket is accepted elsewhere, later. */
   readonly elsewhere?: true;
+  /** The gate's refusal, on its way through the middleware. */
+  readonly refused?: Response | undefined;
   upgraded?: Response;
   admission?: Admission;
   connection?: Connection;
+}
+
+/** An endpoint that needs no dispatch. */
+interface Direct {
+  readonly endpoint: Endpoint;
+  /** Whether there is middleware for refusals. */
+  readonly watched: boolean;
 }
 
 /**
@@ -37,6 +47,8 @@ export class Router {
   readonly #gate: Gate;
   /** Endpoints by their paths, except patterns. */
   readonly #exact = new Map<string, Endpoint>();
+  /** Those that need no dispatch, or `undefined` for the others. Filled by the first request for a path. */
+  readonly #direct = new Map<string, Direct | undefined>();
   /** The start of the latest URL that was valid. */
   #validOrigin = "";
 
@@ -74,41 +86,55 @@ export class Router {
     const isUpgrade = method === "GET" && headers.get("upgrade")?.toLowerCase() === "websocket";
     if (!isUpgrade) return this.#app.fetch(request, info);
     headers.has("upgrade"); // Reads all headers, so that they stay readable after the request has ended.
-    const endpoint = this.#directEndpoint(url);
-    return endpoint === undefined
-      ? this.#fetchSocket(request, info)
-      : this.#gate.upgrade({ endpoint, url, headers, params: {}, ip: info.ip }, request);
+    const direct = this.#directTo(url);
+    if (direct === undefined) return this.#fetchSocket(request, info);
+    const { endpoint, watched } = direct;
+    const answer = this.#gate.upgrade({ endpoint, url, headers, params: {}, ip: info.ip }, request);
+    if (!watched) return answer;
+    return chain(answer, (response) => {
+      return response.status === 101 ? response : this.#fetchSocket(request, info, response);
+    });
   }
 
   /** Routes an upgrade request. A copy with another method costs a fifth of an upgrade. */
-  async #fetchSocket(request: Request, { ip }: RequestInfo): Promise<Response> {
-    const env: SocketBindings = { ip, original: request };
-    const response = await this.#app.fetch(Object.create(request, { method: { value: SOCKET } }), env);
+  async #fetchSocket(request: Request, { ip }: RequestInfo, refused?: Response): Promise<Response> {
+    const env: SocketBindings = { ip, original: request, refused };
+    const response = await this.#app.fetch(socketRequest(request), env);
     return env.upgraded ?? response;
   }
 
-  /** Returns the endpoint of a URL if there is nothing to do on the way: no middleware, no parameters. */
-  #directEndpoint(url: string): Endpoint | undefined {
+  /** Returns the endpoint of a URL if nothing is to do before: no parameters, and only middleware for refusals. */
+  #directTo(url: string): Direct | undefined {
     const query = url.indexOf("?");
     const path = url.slice(url.indexOf("/", "https://".length), query < 0 ? undefined : query);
-    if (!this.#exact.has(path)) return undefined;
+    const direct = this.#direct.get(path);
+    if (direct !== undefined || this.#direct.has(path)) return direct;
+    const endpoint = this.#exact.get(path);
+    if (endpoint === undefined) return undefined;
     const [handlers] = this.#app.router.match(SOCKET, path);
-    return handlers.length === 1 ? this.#exact.get(path) : undefined;
+    const middleware = handlers.slice(0, -1).map(([[handler]]) => handler);
+    const found = middleware.every(skipsUpgraded) ? { endpoint, watched: middleware.length > 0 } : undefined;
+    this.#direct.set(path, found);
+    return found;
   }
 
   /** Admits a client whose socket is accepted elsewhere. */
   admit(request: Request, ip: string): MaybePromise<Response | Admission> {
     const { url, headers } = request;
     if (!this.#isValid(url)) return refusal(400, "bad_request", "The URL is not valid");
-    const endpoint = this.#directEndpoint(url);
-    return endpoint === undefined
-      ? this.#admitSocket(request, ip)
-      : this.#gate.admit({ endpoint, url, headers, params: {}, ip });
+    const direct = this.#directTo(url);
+    if (direct === undefined) return this.#admitSocket(request, ip);
+    const { endpoint, watched } = direct;
+    const answer = this.#gate.admit({ endpoint, url, headers, params: {}, ip });
+    if (!watched) return answer;
+    return chain(answer, (result) => {
+      return result instanceof Response ? this.#admitSocket(request, ip, result) : result;
+    });
   }
 
-  async #admitSocket(request: Request, ip: string): Promise<Response | Admission> {
-    const env: SocketBindings = { ip, original: request, elsewhere: true };
-    const response = await this.#app.fetch(Object.create(request, { method: { value: SOCKET } }), env);
+  async #admitSocket(request: Request, ip: string, refused?: Response): Promise<Response | Admission> {
+    const env: SocketBindings = { ip, original: request, elsewhere: true, refused };
+    const response = await this.#app.fetch(socketRequest(request), env);
     return env.admission ?? response;
   }
 
@@ -138,6 +164,7 @@ export class Router {
       const { original } = env;
       // A client's own method of this name.
       if (original === undefined) return await next();
+      if (env.refused !== undefined) return env.refused;
       const { headers } = req.raw;
       const applicant = { endpoint, url: original.url, headers, params: req.param(), ip: env.ip };
       const result = env.elsewhere
@@ -167,6 +194,11 @@ export class Router {
     const allow = allowed.join(", ");
     return refusal(405, "method_not_allowed", `Methods allowed at this path: ${allow}`, { allow });
   }
+}
+
+/** Returns a copy under the method of WebSocket requests. */
+function socketRequest(request: Request): Request {
+  return Object.create(request, { method: { value: SOCKET } });
 }
 
 /** Throws if another endpoint has the same path, since one of them would get no clients. */

@@ -37,7 +37,10 @@ export interface Limits {
   queriesPerUser: Rate;
   /** Failed sign-ins from one address. After a tenth of it, each attempt is delayed longer. @default {"100/15m"} */
   failedSignIns: Rate;
-  /** HTTP requests from one address, on routes with the middleware; in `main.ts`, on all. @default {"60000/1m"} */
+  /**
+   * HTTP requests from one address, on routes with the middleware; in `main.ts`, on all. An accepted WebSocket counts as a
+   * connect instead. @default {"60000/1m"}
+   */
   requests: Rate;
   /** Refusals on one connection before it is closed. @default {"200/10s"} */
   refusals: Rate;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type AnyPlugin, type Connection, Server } from "../../core/mod.ts";
+import { type AnyPlugin, type Connection, refusal, Server, unlessUpgraded } from "../../core/mod.ts";
 import { endRequestOnce } from "../../core/http/socket_internals.ts";
 import { echo } from "../../plugins/protocols/echo.ts";
 import { Client, FakeClock, serve, until } from "../kit/mod.ts";
@@ -58,6 +58,46 @@ Deno.test("endpoints of exact paths answer like others: with queries, escapes, m
   assert.deepEqual(seen, ["/counted"]);
   assert.equal(await (await fetch(`${server.url}/page`)).text(), "a page");
   for (const path of ["/plain/", "/missing"]) await assert.rejects(server.raw(path), /404/);
+});
+
+Deno.test("middleware that has nothing to do for an accepted upgrade sees the refused ones, and all other requests", async () => {
+  const seen: string[] = [];
+  const watching: AnyPlugin = {
+    name: "watching",
+    upgrade: ({ url }) => url.endsWith("?no") ? refusal(403, "no", "No") : undefined,
+    routes(app) {
+      app.use(unlessUpgraded(async (c, next) => {
+        await next();
+        seen.push(`${c.req.method} ${c.req.path} ${c.res.status}`);
+      }));
+      app.use("/counted", async (c, next) => {
+        seen.push(`${c.req.path} counted`);
+        await next();
+      });
+      app.get("/page", (c) => c.text("a page"));
+    },
+  };
+  await using server = await serve({}, watching, ...["/page", "/counted"].map((path) => echo({ path })));
+  const seenDuring = async (request: () => Promise<unknown>) => {
+    await request();
+    return seen.splice(0);
+  };
+  const connected = (path: string) =>
+    seenDuring(async () => {
+      await using client = await server.connect(path);
+      client.send("hello");
+      assert.equal(await client.next(), "hello");
+    });
+  const refused = (path: string, answer: RegExp) =>
+    seenDuring(() => assert.rejects(server.raw(path), answer));
+  assert.deepEqual(await connected("/page"), []);
+  assert.deepEqual(await refused("/page?no", /403/), ["SOCKET /page 403"]);
+  assert.deepEqual(await refused("/missing", /404/), ["SOCKET /missing 404"]);
+  assert.deepEqual(await connected("/counted"), ["/counted counted", "SOCKET /counted 200"]);
+  assert.deepEqual(await refused("/counted?no", /403/), ["/counted counted", "SOCKET /counted 403"]);
+  const page = await server.fetch("/page");
+  assert.equal(await page.text(), "a page");
+  assert.deepEqual(seen, ["GET /page 200"]);
 });
 
 Deno.test("a socket that does not open within ten seconds is given up, and its place is free again", async () => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { type AnyPlugin, refusal } from "../../core/mod.ts";
 import { channels } from "../../plugins/channels.ts";
 import { echo } from "../../plugins/protocols/echo.ts";
 import { metricsRegistry } from "../../plugins/shared/metrics.ts";
@@ -11,7 +12,12 @@ import { parsePrometheus } from "../kit/prometheus.ts";
 async function serveStats(options: Omit<StatsOptions, "channels"> = {}) {
   const bus = channels({ namespaces: { chat: { historySize: 10 } } });
   const numbers = stats({ channels: bus.api, ...options });
-  const server = await serve({ maxMessageBytes: 1000 }, bus, numbers, channelProtocol(bus.api), echo());
+  const refusing: AnyPlugin = {
+    name: "refusing",
+    upgrade: ({ url }) => url.endsWith("?no") ? refusal(403, "no", "No") : undefined,
+  };
+  const plugins = [bus, numbers, channelProtocol(bus.api), refusing, echo()];
+  const server = await serve({ maxMessageBytes: 1000 }, ...plugins);
   const metric = async (name: string, labels: Record<string, string> = {}) => {
     const { samples } = parsePrometheus(await (await server.fetch("/metrics")).text());
     return samples.filter((each) =>
@@ -200,6 +206,8 @@ Deno.test("counts refused upgrades and sent frames", async () => {
   await using server = await serveStats();
   await assert.rejects(server.connect("/nothing"));
   assert.equal(await server.metric("plugboard_refusals_total", { status: "404" }), 1);
+  await assert.rejects(server.connect("/echo?no"));
+  assert.equal(await server.metric("plugboard_refusals_total", { status: "403" }), 1);
   await using client = await server.connect("/echo");
   client.send("hello");
   await client.next();

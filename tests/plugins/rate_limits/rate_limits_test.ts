@@ -370,6 +370,23 @@ Deno.test("stopping the server ends the delays", async () => {
   await slow;
 });
 
+Deno.test("an accepted upgrade counts as a connect, a refused one as a request", async () => {
+  await using server = await serveLimits(
+    { limits: { requests: "3/1m", connectsPerIp: "2/1m" } },
+    (limits) => [
+      { name: "requests", routes: (app) => void app.use(limits.middleware()) },
+      echo(),
+    ],
+  );
+  const address = from("203.0.113.7");
+  await using _first = await server.connect("/echo", [], address);
+  await using _second = await server.connect("/echo", [], address);
+  const refused = await refusedUpgrade(server, "/echo", address);
+  assert.deepEqual([refused.status, refused.headers.get("ratelimit")], [429, `"requests";r=2;t=20`]);
+  const missing = await refusedUpgrade(server, "/missing", address);
+  assert.deepEqual([missing.status, missing.headers.get("ratelimit")], [404, `"requests";r=1;t=40`]);
+});
+
 Deno.test("HTTP responses tell the remaining quota, and 429 with the time to wait", async () => {
   await using server = await serveLimits({ limits: { requests: "2/1m" } }, (limits) => [{
     name: "api",

@@ -6,6 +6,7 @@
 
 export { Audience } from "./connections/audience.ts";
 export type { Admission, ConnectionLimits } from "./contract/admission.ts";
+export { built } from "./contract/built.ts";
 export { type Clock, systemClock } from "./contract/clock.ts";
 export { type CloseCode, closeCode, closeCodes, type Closed } from "./contract/close_codes.ts";
 export type { Connection, EndpointInfo } from "./contract/connection.ts";

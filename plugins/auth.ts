@@ -21,6 +21,7 @@
  */
 
 import {
+  built,
   checkOptions,
   closeCode,
   type Host,
@@ -256,7 +257,7 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
     revoke: (revocation) => revoke(revocations.add(revocation, now()), sign.revoked),
   };
 
-  return {
+  return built({
     name: "auth",
     api,
     upgrade,
@@ -284,7 +285,7 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
       for (const end of release.splice(0)) end();
       tokens?.stop();
     },
-  };
+  }, options);
 }
 
 function subscribeExtension(rule: AuthOptions["subscribeRule"]): Access["extension"] {

@@ -16,7 +16,7 @@
  * @module
  */
 
-import { checkOptions, type Connection, type Plugin } from "../core/mod.ts";
+import { built, checkOptions, type Connection, type Plugin } from "../core/mod.ts";
 import type { Broker } from "./channels/broker.ts";
 import { ChannelNode } from "./channels/channel_node.ts";
 import { ChannelClient } from "./channels/client.ts";
@@ -150,7 +150,7 @@ export function channels(options: ChannelsOptions = {}): Plugin<Channels> {
     verdict: (identity, action, channel) => decide(node.namespaceOf(channel), action, channel, identity),
   };
 
-  return {
+  return built({
     name: "channels",
     api,
     async start(host) {
@@ -169,5 +169,5 @@ export function channels(options: ChannelsOptions = {}): Plugin<Channels> {
       for (const channel of client.subscriptions.keys()) client.unsubscribe(channel);
       clients.delete(client);
     },
-  };
+  }, options);
 }

@@ -27,7 +27,7 @@
  * @module
  */
 
-import { checkOptions, type Host, PlugboardError, type Plugin } from "../core/mod.ts";
+import { built, checkOptions, type Host, PlugboardError, type Plugin } from "../core/mod.ts";
 import type { Access } from "./auth.ts";
 import type { ChannelExtension, Channels, Cluster } from "./channels.ts";
 import { FEEDS } from "./dashboard/feed.ts";
@@ -77,7 +77,7 @@ export function dashboard(options: DashboardOptions): Plugin {
   }
   let release = () => {};
 
-  return {
+  return built({
     name: "dashboard",
     async start({ clock, log }: Host) {
       const parts: FeedParts = { stats, trace, store, cluster, clock, log };
@@ -104,5 +104,5 @@ export function dashboard(options: DashboardOptions): Plugin {
       const open = options.access?.open === true;
       for (const [route, answer] of files({ path, apiPath, open })) app.get(route, (c) => answer(c.req.raw));
     },
-  };
+  }, options);
 }

@@ -25,7 +25,7 @@
  * @module
  */
 
-import { checkOptions, type Host, type Plugin, systemClock } from "../core/mod.ts";
+import { built, checkOptions, type Host, type Plugin, systemClock } from "../core/mod.ts";
 import type { Access } from "./auth.ts";
 import type { Channels, Cluster } from "./channels.ts";
 import { batchMethod, type CommandParts } from "./http_api/batch.ts";
@@ -159,7 +159,7 @@ export function httpApi(options: HttpApiOptions): Plugin {
   ];
   for (const method of all) methods.set(method.name, method);
 
-  return {
+  return built({
     name: "http_api",
     start(given) {
       host = given;
@@ -182,5 +182,5 @@ export function httpApi(options: HttpApiOptions): Plugin {
       addRoutes(app, { ...commands, path, access, limits });
       addPage(app, path, () => openApi(methods.values(), path));
     },
-  };
+  }, options);
 }

@@ -21,7 +21,7 @@
  */
 
 import { stripTypeScriptTypes } from "node:module";
-import { checkOptions, type Host, PlugboardError, type Plugin } from "../core/mod.ts";
+import { built, checkOptions, type Host, PlugboardError, type Plugin } from "../core/mod.ts";
 import type { Channels } from "./channels.ts";
 import { serverSqlChannel, serverSqlName } from "./live_queries/ad_hoc_sql.ts";
 import type { AnyQuery } from "./live_queries/definition.ts";
@@ -166,7 +166,7 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
     };
   }
 
-  return {
+  return built({
     name: "live_queries",
     api: {
       check(name, definition) {
@@ -245,5 +245,5 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
     stop() {
       for (const end of release.splice(0)) end();
     },
-  };
+  }, options);
 }

@@ -16,7 +16,7 @@
  */
 
 import { getThrottlingFilter, type Logger, type LogRecord as LogTapeRecord } from "@logtape/logtape";
-import { checkOptions, type LogLevel, type Plugin, systemClock } from "../core/mod.ts";
+import { built, checkOptions, type LogLevel, type Plugin, systemClock } from "../core/mod.ts";
 import { lineOutput, loggerOutput } from "./logging/output.ts";
 import { PlainWriter } from "./shared/plain.ts";
 
@@ -112,7 +112,7 @@ export function logging({
     output.write({ ...last, ...textOf(`${rawMessage} (${message})`), timestamp: clock.wallTime() });
   }
 
-  return {
+  return built({
     name: "logging",
     api: { recent: () => recent },
     start(host) {
@@ -145,7 +145,7 @@ export function logging({
     stop() {
       withinLimit[Symbol.dispose]();
     },
-  };
+  });
 }
 
 /** Returns a text as LogTape represents it. */

@@ -23,7 +23,7 @@
  */
 
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
-import { checkOptions, messageOf, PlugboardError, type Plugin } from "../core/mod.ts";
+import { built, checkOptions, messageOf, PlugboardError, type Plugin } from "../core/mod.ts";
 import type { Channels } from "./channels.ts";
 import { hasScript } from "./message_checks/script.ts";
 import { Payload } from "./shared/payload.ts";
@@ -93,7 +93,7 @@ export function messageChecks(options: MessageChecksOptions = {}): Plugin<Messag
   };
 
   let release: (() => void) | undefined;
-  return {
+  return built({
     name: "message_checks",
     api,
     start() {
@@ -105,7 +105,7 @@ export function messageChecks(options: MessageChecksOptions = {}): Plugin<Messag
       });
     },
     stop: () => release?.(),
-  };
+  }, options);
 }
 
 function invalid(reason: string): PlugboardError {

@@ -20,7 +20,7 @@
  * @module
  */
 
-import { chain, checkOptions, type Host, type MaybePromise, type Plugin } from "../core/mod.ts";
+import { built, chain, checkOptions, type Host, type MaybePromise, type Plugin } from "../core/mod.ts";
 import type { LiveQueries } from "./live_queries.ts";
 import type { KeyValues, Store, Sync, Transaction } from "./persistence.ts";
 import type { Caller, Method, Rpc } from "./rpc.ts";
@@ -154,11 +154,11 @@ export function mutations(options: MutationsOptions): Plugin<Mutations> {
     return rpc.define(name, method);
   }
 
-  return {
+  return built({
     name: "mutations",
     api: { define, defineAll: (mutations) => defineEach(mutations, define) },
     start: (given) => void (host = given),
-  };
+  }, options);
 }
 
 function isKeyed(value: unknown): value is Keyed {

@@ -20,6 +20,7 @@
  */
 
 import {
+  built,
   checkOptions,
   closeCodes,
   type Connection,
@@ -103,7 +104,7 @@ export function owner(options: OwnerOptions): Plugin<Owner> {
 
   const wantsOwner = (url: string) => /[?&]node=owner(&|$)/.test(url);
 
-  return {
+  return built({
     name: "owner",
     api: {
       get held() {
@@ -137,5 +138,5 @@ export function owner(options: OwnerOptions): Plugin<Owner> {
     },
     open: (conn) => void connections.add(conn),
     close: (conn) => void connections.delete(conn),
-  };
+  }, options);
 }

@@ -25,6 +25,7 @@
  */
 
 import {
+  built,
   checkOptions,
   type CloseCode,
   closeCode,
@@ -251,7 +252,7 @@ export function paths(options: PathsOptions = {}): Plugin<Paths> {
     on: (event, listener, path) => listeners.add(event, listener, path),
   };
 
-  return {
+  return built({
     name: "paths",
     api,
     async start(started) {
@@ -266,7 +267,7 @@ export function paths(options: PathsOptions = {}): Plugin<Paths> {
       listeners.emit("stopped", {});
       host = undefined;
     },
-  };
+  }, options);
 }
 
 function badPath({ problem }: { problem: string }): Response {

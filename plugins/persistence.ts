@@ -24,7 +24,7 @@
  * @module
  */
 
-import { checkOptions, type Host, PlugboardError, type Plugin } from "../core/mod.ts";
+import { built, checkOptions, type Host, PlugboardError, type Plugin } from "../core/mod.ts";
 import { concernsFile } from "./persistence/failures.ts";
 import type { Durability } from "./persistence/file.ts";
 import { isolatedReads } from "./persistence/isolated/reads.ts";
@@ -178,7 +178,7 @@ export function persistence(options: PersistenceOptions = {}): Plugin<Store> {
     }
   }
 
-  return {
+  return built({
     name: "persistence",
     api: store,
     async start(given) {
@@ -199,7 +199,7 @@ export function persistence(options: PersistenceOptions = {}): Plugin<Store> {
       for (const reads of isolated) await reads.end();
       await closeFile();
     },
-  };
+  }, options);
 }
 
 function countCommits(metrics: Pick<Metrics, "counter" | "histogram">): (writes: number, ms: number) => void {

@@ -22,6 +22,7 @@
  */
 
 import {
+  built,
   chain,
   checkOptions,
   type Host,
@@ -212,7 +213,7 @@ export function presence(
     }
   }
 
-  return {
+  return built({
     name: "presence",
     api: {
       list: (channel) => store.list(channel),
@@ -265,7 +266,7 @@ export function presence(
       await store.stop?.();
       updates.clear();
     },
-  };
+  }, { channels, store });
 }
 
 /** The number of people: a user counts once, an anonymous client is a person of its own. */

@@ -28,7 +28,7 @@
  * @module
  */
 
-import { checkOptions, type Connection, type Plugin } from "../core/mod.ts";
+import { built, checkOptions, type Connection, type Plugin } from "../core/mod.ts";
 import type { AboutClient, SignInBackend } from "./auth.ts";
 import type { ChannelExtension } from "./channels.ts";
 import { ask, type ClientContext } from "./proxies/asking.ts";
@@ -198,7 +198,7 @@ export function proxies(options: ProxiesOptions): Plugin<Proxies> {
     };
   }
 
-  return {
+  return built({
     name: "proxies",
     api: {
       signIn,
@@ -232,7 +232,7 @@ export function proxies(options: ProxiesOptions): Plugin<Proxies> {
       signIns.closed(conn);
       subscriptions.closed(conn.id);
     },
-  };
+  }, options);
 }
 
 /** The part of a name before the first `:`, without the prefix of private channels. */

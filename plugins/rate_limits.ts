@@ -21,6 +21,7 @@
  */
 
 import {
+  built,
   checkOptions,
   closeCodes,
   type Connection,
@@ -211,7 +212,7 @@ export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> 
   };
   if (!enabled) return { name: "rate_limits", api };
 
-  return {
+  return built({
     name: "rate_limits",
     api,
     start(given) {
@@ -245,5 +246,5 @@ export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> 
       if (whenExceeded !== "drop") answers.get(conn.endpoint)?.(conn, data, error);
       return true;
     },
-  };
+  }, options);
 }

@@ -22,7 +22,7 @@
  * @module
  */
 
-import { checkOptions, type Clock, type Plugin } from "../core/mod.ts";
+import { built, checkOptions, type Clock, type Plugin } from "../core/mod.ts";
 import type { Broker, Cluster } from "./channels.ts";
 import type { PresenceStore } from "./presence.ts";
 import { chooser, parseRedisUrl } from "./redis/address.ts";
@@ -104,7 +104,7 @@ export function redis(options: RedisOptions): Plugin<Redis> {
   const values = replicas(links[0]!);
   const cluster = redisCluster(links[0]!, node, answerMs);
 
-  return {
+  return built({
     name: "redis",
     api: {
       broker: redisBroker(links, linkOf, { forgetAfterMs, clock }),
@@ -126,5 +126,5 @@ export function redis(options: RedisOptions): Plugin<Redis> {
       await cluster.stop();
       await Promise.all(links.map((link) => link.close()));
     },
-  };
+  }, options);
 }

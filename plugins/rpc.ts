@@ -17,6 +17,7 @@
  */
 
 import {
+  built,
   checkOptions,
   type Clock,
   type Connection,
@@ -266,7 +267,7 @@ export function rpc(options: RpcOptions = {}): Plugin<Rpc> {
     };
   }
 
-  return {
+  return built({
     name: "rpc",
     api: {
       define,
@@ -277,7 +278,7 @@ export function rpc(options: RpcOptions = {}): Plugin<Rpc> {
     start(given) {
       host = given;
     },
-  };
+  }, options);
 }
 
 /** Limits of the replies in memory. */

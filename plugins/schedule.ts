@@ -27,7 +27,7 @@
  * @module
  */
 
-import { checkOptions, type Host, PlugboardError, type Plugin, systemClock } from "../core/mod.ts";
+import { built, checkOptions, type Host, PlugboardError, type Plugin, systemClock } from "../core/mod.ts";
 import type { Bus, ChannelControl } from "./channels.ts";
 import type { Store } from "./persistence.ts";
 import {
@@ -175,7 +175,7 @@ export function schedule(options: ScheduleOptions): Plugin<Schedule> {
     };
   }
 
-  return {
+  return built({
     name: "schedule",
     api: {
       async publish(channel, data, request) {
@@ -223,5 +223,5 @@ export function schedule(options: ScheduleOptions): Plugin<Schedule> {
       endLooking();
       await runner?.stop();
     },
-  };
+  }, options);
 }

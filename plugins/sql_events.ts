@@ -31,7 +31,7 @@
  * @module
  */
 
-import { checkOptions, type Host, PlugboardError, type Plugin } from "../core/mod.ts";
+import { built, checkOptions, type Host, PlugboardError, type Plugin } from "../core/mod.ts";
 import type { Channels, Publishing } from "./channels.ts";
 import type { IsolatedOptions, IsolatedReads, Params, Store } from "./persistence.ts";
 import { type Execution, readingFirst, readingInMemory, writing } from "./sql_events/execution.ts";
@@ -154,7 +154,7 @@ export function sqlEvents(options: SqlEventsOptions): Plugin<SqlEvents> {
 
   const start: SqlEvents["start"] = (sql, params = [], how = {}) => open().start(sql, params, how);
 
-  return {
+  return built({
     name: "sql_events",
     api: {
       notifyQueryStarted: (data) => publish("query:started", data),
@@ -185,7 +185,7 @@ export function sqlEvents(options: SqlEventsOptions): Plugin<SqlEvents> {
       running?.queries.end();
       await running?.reads.end();
     },
-  };
+  }, options);
 }
 
 function refuseClients({ channel, client }: Publishing): undefined {

@@ -21,6 +21,7 @@
 import type { MiddlewareHandler } from "@hono/hono";
 import {
   type App,
+  built,
   type Connection,
   type Host,
   type MaybePromise,
@@ -201,7 +202,7 @@ export function stats(options: StatsOptions): Plugin<Stats> {
     app.get("/api/stats", guard, (c) => c.json({ ...summary(), history: history.samples }));
   }
 
-  return {
+  return built({
     name: "stats",
     ...hooks,
     close(conn, why) {
@@ -248,5 +249,5 @@ export function stats(options: StatsOptions): Plugin<Stats> {
       for (const path of ["/health", "/health/ready"]) app.get(path, health);
       if (serveMetrics) addMetricsRoutes(app);
     },
-  };
+  }, options);
 }

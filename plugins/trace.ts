@@ -24,6 +24,7 @@
  */
 
 import {
+  built,
   checkOptions,
   type Host,
   type MaybePromise,
@@ -179,7 +180,7 @@ export function trace(options: TraceOptions = {}): Plugin<Trace> {
     for (const end of streams) end();
   };
 
-  return {
+  return built({
     name: "trace",
     api: {
       traced: (name, service) => arounds.length === 0 ? service : traceCalls(name, service, nested(arounds)),
@@ -225,5 +226,5 @@ export function trace(options: TraceOptions = {}): Plugin<Trace> {
     close(conn, { code, reason, by }) {
       following.emit({ event: "close", client: conn.id, detail: () => ({ code, reason, by }) });
     },
-  };
+  }, options);
 }

@@ -27,7 +27,7 @@
  * @module
  */
 
-import { checkOptions, type Host, PlugboardError, type Plugin, systemClock } from "../core/mod.ts";
+import { built, checkOptions, type Host, PlugboardError, type Plugin, systemClock } from "../core/mod.ts";
 import type { Access } from "./auth.ts";
 import type { Channels } from "./channels.ts";
 import type { Store } from "./persistence.ts";
@@ -149,7 +149,7 @@ export function webhooks(options: WebhooksOptions): Plugin<Webhooks> {
     return found;
   }
 
-  return {
+  return built({
     name: "webhooks",
     api: {
       prepare: replaceWith,
@@ -190,7 +190,7 @@ export function webhooks(options: WebhooksOptions): Plugin<Webhooks> {
     },
     ...(access === undefined && { open: (conn) => from.connected(conn, undefined) }),
     close: (conn, why) => from.closed(conn, why),
-  };
+  }, options);
 }
 
 function prepare(

@@ -40,7 +40,7 @@
  * @module
  */
 
-import { checkOptions, type Host, type Plugin } from "../core/mod.ts";
+import { built, checkOptions, type Host, type Plugin } from "../core/mod.ts";
 import type { Metrics } from "./shared/metrics.ts";
 import { Crew } from "./workers/crew.ts";
 
@@ -118,7 +118,7 @@ export function workers(
   gauge("plugboard_worker_heap_bytes", "Heap of a worker", ({ heapBytes }) => heapBytes);
   gauge("plugboard_worker_lag_seconds", "Age of the oldest open post", ({ lagMs }) => lagMs / 1_000);
 
-  return {
+  return built({
     name: "workers",
     api: {
       get workers() {
@@ -132,5 +132,5 @@ export function workers(
       return crew;
     },
     stop: () => crew?.close(0),
-  };
+  });
 }

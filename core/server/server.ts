@@ -5,6 +5,7 @@
  */
 
 import { guardedClock } from "../contract/clock.ts";
+import { checkServices, markUsed, unusedWith } from "../contract/built.ts";
 import type { Connection } from "../contract/connection.ts";
 import { PlugboardError, refusal, startFailed } from "../contract/errors.ts";
 import type { Address, OpenListener } from "../contract/listening.ts";
@@ -93,6 +94,7 @@ export class Server {
     }
     plugins.push(plugin);
     this.#plugins.push(plugin);
+    markUsed(plugin);
     return (plugin as { api?: ApiOf<P> }).api as ApiOf<P>;
   }
 
@@ -159,6 +161,7 @@ export class Server {
       state: () => this.#state,
     });
     try {
+      this.#plugins.forEach(checkServices);
       for (const plugin of this.#plugins) await this.#startPlugin(plugin);
       await this.#listen(gate, hooks);
       gate.start();
@@ -167,6 +170,9 @@ export class Server {
       await this.#closeListeners(0);
       await this.#release();
       throw error;
+    }
+    for (const name of new Set(this.#plugins.flatMap(unusedWith))) {
+      hooks.logOf("kernel").warn(`the plugin ${name} was built, but server.use was not called with it`);
     }
     for (const [listener, { address: { url } }] of this.#listeners) {
       const used = this.#pluginsOf.get(listener)!;

@@ -29,6 +29,7 @@
  */
 
 import {
+  built,
   checkOptions,
   type Connection,
   type Endpoint,
@@ -204,7 +205,7 @@ export function centrifuge(options: CentrifugeOptions): Plugin<Centrifuge> {
     }
   }
 
-  return {
+  return built({
     name: "centrifuge",
     api: {
       send(conn, data) {
@@ -225,7 +226,7 @@ export function centrifuge(options: CentrifugeOptions): Plugin<Centrifuge> {
     },
     stop: () => endSweep(),
     routes: overHttp.routes,
-  };
+  }, options);
 }
 
 /** Whether the client wants to be pinged by frames of the WebSocket, which browsers answer by themselves. */

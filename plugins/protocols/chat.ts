@@ -27,6 +27,7 @@
  */
 
 import {
+  built,
   checkOptions,
   type Endpoint,
   type Host,
@@ -207,7 +208,7 @@ export function chat(options: ChatOptions): Plugin<Chat> {
     return isProven(identity) ? identity : undefined;
   }
 
-  return {
+  return built({
     name: "chat",
     endpoints: [endpoint],
     api: {
@@ -235,7 +236,7 @@ export function chat(options: ChatOptions): Plugin<Chat> {
     stop: () => endExpiry?.(),
     routes: (app) =>
       addRoutes(app, { base: path, access, rooms, deleteRoom, history, mayCreate, clock, failed }),
-  };
+  }, options);
 }
 
 /** A room's resource in permissions. */

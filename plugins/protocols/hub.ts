@@ -31,7 +31,7 @@
  * @module
  */
 
-import { checkOptions, type Framing, type Host, type Plugin, systemClock } from "../../core/mod.ts";
+import { built, checkOptions, type Framing, type Host, type Plugin, systemClock } from "../../core/mod.ts";
 import type { Access } from "../auth/types.ts";
 import type { Channels } from "../channels.ts";
 import { healthResponse } from "../shared/health.ts";
@@ -126,7 +126,7 @@ export function hub(options: HubOptions): Plugin<Hub> {
   const join = joining({ channels, members, away, clock, log: () => host?.log });
   const { check: checkUpgrade, accepted } = handshake({ access, requireToken, allowedOrigins });
 
-  return {
+  return built({
     name: "hub",
     api: {
       ...sender,
@@ -169,5 +169,5 @@ export function hub(options: HubOptions): Plugin<Hub> {
       });
       app.get(`${path}/health`, () => healthResponse(host, members.stats));
     },
-  };
+  }, options);
 }

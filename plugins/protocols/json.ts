@@ -26,6 +26,7 @@
  */
 
 import {
+  built,
   checkOptions,
   type Connection,
   type Endpoint,
@@ -182,7 +183,7 @@ export function json(options: JsonOptions): Plugin<Json> {
     open: (conn, upgrade) => new JsonSession(conn, upgrade, services),
   };
 
-  return {
+  return built({
     name: "json",
     endpoints: [endpoint],
     api: {
@@ -216,7 +217,7 @@ export function json(options: JsonOptions): Plugin<Json> {
       services.cursors.stop();
     },
     close: (conn) => void signedIn.delete(conn),
-  };
+  }, options);
 }
 
 /** The name that a client gives itself by `?userId=`. It counts only for anonymous clients. */

@@ -33,6 +33,7 @@
  */
 
 import {
+  built,
   checkOptions,
   type Connection,
   type MaybePromise,
@@ -135,7 +136,7 @@ export function pipe(options: PipeOptions): Plugin<Pipe> {
     return { message: (data) => receive(member, data), close: () => member.leave() };
   }
 
-  return {
+  return built({
     name: "pipe",
     api: {
       sendToClient: (path, client, { content }) => paths.sendToClient(path, client, content),
@@ -158,7 +159,7 @@ export function pipe(options: PipeOptions): Plugin<Pipe> {
         };
       });
     },
-  };
+  }, options);
 }
 
 const encoder = { encode: (from: string, payload: string) => `${from}|${payload}` };

@@ -57,7 +57,14 @@
  */
 
 import type { MergeableStore } from "tinybase";
-import { checkOptions, type Host, type MaybePromise, type Plugin, type Upgrade } from "../../core/mod.ts";
+import {
+  built,
+  checkOptions,
+  type Host,
+  type MaybePromise,
+  type Plugin,
+  type Upgrade,
+} from "../../core/mod.ts";
 import type { PathGrant, Paths, ServerClient, ServerSide } from "../paths.ts";
 import { MAX_MESSAGE_BYTES } from "./tinybase/messages.ts";
 import type { PathPersister } from "./tinybase/parts.ts";
@@ -155,7 +162,7 @@ export function tinybase(options: TinyBaseOptions): Plugin<TinyBaseSync> {
     });
   }
 
-  return {
+  return built({
     name: "tinybase",
     api: tinyBaseSync(paths, storeOf),
     endpoints: [{
@@ -171,5 +178,5 @@ export function tinybase(options: TinyBaseOptions): Plugin<TinyBaseSync> {
       host = started;
       paths.serve(createServerClient);
     },
-  };
+  }, options);
 }

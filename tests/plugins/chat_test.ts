@@ -403,8 +403,8 @@ Deno.test("C06 a client that sends too much gets an error, the others get nothin
 
 Deno.test("C07 every operation of the chat is in the trace, in the seed's format", async () => {
   const records: TraceRecord[] = [];
-  const tracing = trace({ output: (line) => void records.push(JSON.parse(line)) });
-  await using server = await chatServer({ trace: tracing.api });
+  const { traced } = trace({ output: (line) => void records.push(JSON.parse(line)) }).api;
+  await using server = await chatServer({ trace: { traced } });
   await using alice = await server.join("Alice");
   await using bob = await server.join("Bob");
   bob.send("Hello everyone!");

@@ -67,7 +67,7 @@ const OF_THE_SERVER = [
   "async_write bad_api_key bad_backup bad_content bad_message bad_option bad_setting bad_tls closed content_refused corrupt",
   "database_locked deaf disk_error file_moved file_overwritten in_transaction in_use listen_failed lock_lost",
   "bad_migration migration_failed newer_schema no_sign_in no_store not_listening not_ready not_started path_failed refused",
-  "start_failed started transaction_lost transaction_over unknown_listener worker_failed",
+  "start_failed started transaction_lost transaction_over unknown_listener unused_plugin worker_failed",
 ].join(" ").split(" ");
 
 Deno.test("every error code has a number, or is known as a failure of the server", async () => {

@@ -12,6 +12,7 @@ export { type CloseCode, closeCode, closeCodes, type Closed } from "./contract/c
 export type { Connection, EndpointInfo } from "./contract/connection.ts";
 export type { Endpoint, EndpointOf, Session, TextEndpoint, Upgrade } from "./contract/endpoint.ts";
 export { checkOptions, messageOf, type OptionGuards, PlugboardError, refusal } from "./contract/errors.ts";
+export { type HttpError, httpError, type HttpErrorHints, refusalFor } from "./contract/http_errors.ts";
 export {
   byteLength,
   type DataOf,

@@ -28,6 +28,7 @@ import {
   type MaybePromise,
   PlugboardError,
   type Plugin,
+  refusalFor,
   systemClock,
 } from "../core/mod.ts";
 import type { ApiKey } from "./auth/api_keys.ts";
@@ -41,7 +42,6 @@ import { type AnonymousOptions, signer } from "./auth/signer.ts";
 import { type JwtOptions, tokenVerifier } from "./auth/tokens.ts";
 import type { Access, AppUser, Credentials, Question, SignIn, SignInGuard } from "./auth/types.ts";
 import { isLoopback } from "./shared/client_ip.ts";
-import { refusalFor } from "./shared/http_errors.ts";
 import type { Identity } from "./shared/identity.ts";
 import type { KeyValueStore } from "./shared/key_value_store.ts";
 import type { Metrics } from "./shared/metrics.ts";
@@ -74,7 +74,10 @@ export interface AuthOptions {
   permissions?: readonly string[];
   /** The app's own rule: allows, denies, or leaves it to the permissions. Not `async`: every publish calls it. */
   rule?: (question: Question) => boolean | undefined;
-  /** Called before each subscribe; may be async. It can only deny. */
+  /**
+   * Called before each subscribe, and again for each subscription when the client's sign-in or {@linkcode Channels.refresh}
+   * changes its identity; may be async. It can only deny.
+   */
   subscribeRule?: (identity: Identity, channel: string) => MaybePromise<boolean>;
   /** Web pages that may connect besides the server's own: `https://example.com`, `https://*.example.com`, `*`. */
   origins?: readonly string[];
@@ -290,11 +293,27 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
 
 function subscribeExtension(rule: AuthOptions["subscribeRule"]): Access["extension"] {
   if (rule === undefined) return { name: "auth" };
+  /** A rule that fails denies. */
+  const allows = async (identity: Identity, channel: string) => {
+    try {
+      return await rule(identity, channel) === true;
+    } catch {
+      return false;
+    }
+  };
   return {
     name: "auth",
     async beforeSubscribe({ identity }, channel, { serverSide }) {
       if (serverSide || await rule(identity, channel) === true) return;
       throw new PlugboardError("permission_denied", "Permission denied");
+    },
+    identified(client) {
+      for (const { channel, serverSide } of client.subscriptions.values()) {
+        if (serverSide) continue;
+        void allows(client.identity, channel).then((allowed) => {
+          if (!allowed) client.expel(channel, { code: 2000, reason: "permission denied" });
+        });
+      }
     },
   };
 }

@@ -24,6 +24,7 @@ import {
   checkOptions,
   closeCodes,
   type Connection,
+  httpError,
   PlugboardError,
   type Plugin,
   refusal,
@@ -34,7 +35,6 @@ import { ownBroker } from "./owner/own_broker.ts";
 import { type OwnedStore, ownStore } from "./owner/own_store.ts";
 import { type Ownership, ownership } from "./owner/ownership.ts";
 import type { Store } from "./persistence.ts";
-import { httpError } from "./shared/http_errors.ts";
 import type { Leases } from "./shared/lease.ts";
 import { LIVE } from "./shared/live_channels.ts";
 

@@ -32,6 +32,7 @@ import {
   networkOf,
   PlugboardError,
   type Plugin,
+  refusalFor,
   systemClock,
   unlessUpgraded,
 } from "../core/mod.ts";
@@ -49,7 +50,6 @@ import {
 import { type Meter, Meters } from "./rate_limits/meters.ts";
 import { spend } from "./rate_limits/rates.ts";
 import { failedSignIns } from "./rate_limits/sign_ins.ts";
-import { refusalFor } from "./shared/http_errors.ts";
 import type { Metrics } from "./shared/metrics.ts";
 import { RateLimitError } from "./shared/rate_limit_error.ts";
 

@@ -43,6 +43,8 @@ export interface GateLimits extends ConnectionLimits, LivenessOptions {
 export interface GateHooks extends ConnectionHooks {
   /** Returns the first refusal. */
   upgrade(upgrade: Upgrade): MaybePromise<Response | undefined>;
+  /** Returns the response to an error. */
+  refused(plugin: string, hook: string, error: unknown): Response;
 }
 
 /** What the gate needs from the server. */
@@ -204,8 +206,7 @@ export class Gate {
     };
     const failed = (error: unknown) => {
       release();
-      hooks.failed(endpoint.name, "upgrade", error);
-      return refusal(500, "internal", "Internal server error");
+      return hooks.refused(endpoint.name, "upgrade", error);
     };
     const ask = () => chain(hooks.upgrade(upgrade), (refused) => refused ?? endpoint.upgrade?.(upgrade));
     return attempt(() => chain(ask(), decide), failed);

@@ -52,7 +52,7 @@ export class Router {
   /** The start of the latest URL that was valid. */
   #validOrigin = "";
 
-  constructor(plugins: readonly AnyPlugin[], gate: Gate, hooks: Pick<GateHooks, "failed">) {
+  constructor(plugins: readonly AnyPlugin[], gate: Gate, hooks: Pick<GateHooks, "refused">) {
     this.#gate = gate;
     const owners = new Map<string, string>();
     for (const plugin of plugins) {
@@ -74,8 +74,7 @@ export class Router {
     this.#app.onError((error) => {
       // Hono's middleware throws errors that have a response.
       if ("getResponse" in error) return error.getResponse();
-      hooks.failed("http", "request", error);
-      return refusal(500, "internal", "Internal server error");
+      return hooks.refused("http", "request", error);
     });
   }
 

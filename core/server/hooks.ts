@@ -9,6 +9,7 @@ import type { Closed } from "../contract/close_codes.ts";
 import type { Connection } from "../contract/connection.ts";
 import type { Upgrade } from "../contract/endpoint.ts";
 import { refusal } from "../contract/errors.ts";
+import { knownRefusal } from "../contract/http_errors.ts";
 import type { Message } from "../contract/framing.ts";
 import { consoleSink, type Log, logFor, type LogSink } from "../contract/log.ts";
 import type { AnyPlugin, HookName } from "../contract/plugin.ts";
@@ -51,11 +52,7 @@ export class HookRunner implements GateHooks {
   }
 
   #ask(plugin: With<"upgrade">, upgrade: Upgrade): MaybePromise<Response | undefined> {
-    const refuse = (error: unknown): Response => {
-      this.failed(plugin.name, "upgrade", error);
-      return refusal(500, "internal", "Internal server error");
-    };
-    return attempt(() => plugin.upgrade(upgrade), refuse);
+    return attempt(() => plugin.upgrade(upgrade), (error) => this.refused(plugin.name, "upgrade", error));
   }
 
   async #askRest(
@@ -121,6 +118,14 @@ export class HookRunner implements GateHooks {
   /** Logs a failure with the names of the plugin and the hook. */
   failed(plugin: string, hook: string, error: unknown): void {
     this.logOf(plugin).error(`${hook} failed`, { hook, error });
+  }
+
+  /** Returns the response to an error. Only one that clients may not see is logged. */
+  refused(plugin: string, hook: string, error: unknown): Response {
+    const known = knownRefusal(error);
+    if (known !== undefined) return known;
+    this.failed(plugin, hook, error);
+    return refusal(500, "internal", "Internal server error");
   }
 
   /** Returns the log of a plugin. */

@@ -1,7 +1,13 @@
-import { closeCodes, type Connection, type Endpoint, PlugboardError, type Upgrade } from "../../core/mod.ts";
+import {
+  closeCodes,
+  type Connection,
+  type Endpoint,
+  PlugboardError,
+  refusalFor,
+  type Upgrade,
+} from "../../core/mod.ts";
 import { BackendError } from "../shared/backend_error.ts";
 import { isLocal } from "../shared/client_ip.ts";
-import { refusalFor } from "../shared/http_errors.ts";
 import type { Verb } from "../shared/identity.ts";
 import { type OriginCheck, originRefused } from "../shared/origins.ts";
 import { findCredentials, markerAmong } from "./credentials.ts";

@@ -150,7 +150,7 @@ export function control(node: ChannelNode, clients: LocalClients, cluster: Clust
       await subscribe({ target, channel, subscription: subscription && normalized(subscription) }),
     unsubscribeClients: (target, channel) => unsubscribe({ target, channel }),
     closeChannel: (channel, why) => close({ channel, why }),
-    refresh: async (target, change) => await refresh({ target, change: normalized(change) }),
+    refresh: async (target, change = {}) => await refresh({ target, change: normalized(change) }),
     async stats(channel) {
       const { results, silent } = await stats({ channel });
       return { channels: merge(results.flat()), silent };

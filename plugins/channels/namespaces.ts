@@ -125,7 +125,8 @@ function namespace(
   const options = { ...DEFAULTS, ...given };
   const { historySize, historyMs, subscribe, publish, presenceAccess, historyAccess, ...rest } = options;
   const valid = !name.includes(":") && !name.startsWith("$") && !INVALID.test(name);
-  checkOptions("channels").that(valid, "namespaces", "the part of a channel's name before the colon", name);
+  const rule = "the part of a channel's name before the colon, without the $ of a private channel";
+  checkOptions("channels").that(valid, "namespaces", rule, name);
   const check = checkOptions(name === "" ? "channels" : `the channel namespace "${name}"`);
   check.wholeNumber("historySize", historySize);
   check.wholeNumber("historyMs", historyMs);

@@ -84,8 +84,11 @@ export interface ChannelControl {
   unsubscribeClients(target: Target, channel?: string): Promise<number>;
   /** Ends all subscriptions to a channel; resolves to their number. */
   closeChannel(channel: string, why: UnsubscribeCode): Promise<number>;
-  /** Changes the end of clients' sign-in, or what others see of them; resolves to the number of clients. */
-  refresh(target: Target, change: IdentityChange): Promise<number>;
+  /**
+   * Asks all rules again about the subscriptions of clients, and ends those that are not allowed any more: call it when a user
+   * has lost a right. A change may set the end of the sign-in, or what others see of the clients. Resolves to their number.
+   */
+  refresh(target: Target, change?: IdentityChange): Promise<number>;
   /** Lists what the channels in use do, or one of them. */
   stats(channel?: string): Promise<StatsListing>;
   /** Takes part in what happens in channels. Returns the function that ends it. */

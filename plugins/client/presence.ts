@@ -92,6 +92,7 @@ export function presence(client: SdkClient, channel: string): Store<PresenceStat
       failed(reason, final) {
         error = reason;
         away();
+        if (final) shown = ALONE.clients; // Nobody tells any more who comes and goes.
         show(final ? "failed" : loaded ? "stale" : "loading");
       },
     }, { joinLeave: true });

@@ -5,10 +5,16 @@
  */
 
 import type { Context } from "@hono/hono";
-import { type App, PlugboardError, refusal, type RequestInfo } from "../../core/mod.ts";
+import {
+  type App,
+  httpError,
+  PlugboardError,
+  refusal,
+  refusalFor,
+  type RequestInfo,
+} from "../../core/mod.ts";
 import type { Access } from "../auth.ts";
 import { type BodyLimits, readText } from "../shared/body.ts";
-import { httpError, refusalFor } from "../shared/http_errors.ts";
 import { memberText, valueTexts } from "../shared/json_text.ts";
 import { isRecord } from "../shared/records.ts";
 import { inSlices } from "../shared/slices.ts";

@@ -1,5 +1,4 @@
-import { networkOf } from "../../core/mod.ts";
-import { refusalFor } from "../shared/http_errors.ts";
+import { networkOf, refusalFor } from "../../core/mod.ts";
 import { RateLimitError } from "../shared/rate_limit_error.ts";
 import { Buckets } from "./buckets.ts";
 import type { Pace } from "./rates.ts";

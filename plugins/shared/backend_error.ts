@@ -33,4 +33,9 @@ export class BackendError extends PlugboardError {
     this.temporary = temporary;
     this.disconnect = disconnect;
   }
+
+  /** Of the response, if the client used HTTP. */
+  get status(): number {
+    return this.temporary ? 503 : 403;
+  }
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import type { AnyPlugin, Endpoint, HookName } from "../../core/mod.ts";
+import { type AnyPlugin, type Endpoint, type HookName, PlugboardError } from "../../core/mod.ts";
 import { echo } from "../../plugins/protocols/echo.ts";
+import { RateLimitError } from "../../plugins/shared/rate_limit_error.ts";
 import { Child, offline, serve, turn, until, within } from "../kit/mod.ts";
 
 const boom = () => {
@@ -143,6 +144,38 @@ Deno.test("a failed request handler answers 500 in JSON, and Hono's HTTPExceptio
   assert.equal((await server.log.next()).plugin, "http");
   const teapot = await server.fetch("/teapot");
   assert.deepEqual([teapot.status, await teapot.text()], [418, "short and stout"]);
+});
+
+Deno.test("an error that a client may see answers with its own status, and is not logged", async () => {
+  const cases: [error: PlugboardError, status: number, header: string | null][] = [
+    [new PlugboardError("bad_request", "The name is missing"), 400, null],
+    [new PlugboardError("unauthorized", "Authentication required"), 401, "Bearer"],
+    [new PlugboardError("permission_denied", "Permission denied"), 403, null],
+    [new RateLimitError("Too many attempts", 1_500), 429, "2"],
+    [Object.assign(new PlugboardError("sold_out", "Sold out"), { status: 410 }), 410, null],
+  ];
+  await using server = await serve(
+    {},
+    {
+      name: "routes",
+      routes(app) {
+        app.get("/:case", (c) => {
+          throw cases[Number(c.req.param("case"))]![0];
+        });
+      },
+      upgrade() {
+        throw cases[2]![0];
+      },
+    },
+    echo(),
+  );
+  for (const [i, [{ code, message }, status, header]] of cases.entries()) {
+    const response = await server.fetch(`/${i}`);
+    assert.deepEqual([response.status, await response.json()], [status, { error: { code, message } }]);
+    assert.equal(response.headers.get("www-authenticate") ?? response.headers.get("retry-after"), header);
+  }
+  await assert.rejects(server.connect("/echo"), /403/);
+  assert.deepEqual(server.log.take(), []);
 });
 
 Deno.test("a transport that fails costs only its connection", async () => {

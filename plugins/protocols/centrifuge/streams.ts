@@ -11,12 +11,12 @@ import {
   type Endpoint,
   type Message,
   refusal,
+  refusalFor,
   type RequestInfo,
   type TransportEvents,
   type Upgrade,
 } from "../../../core/mod.ts";
 import { readBytes, readText } from "../../shared/body.ts";
-import { refusalFor } from "../../shared/http_errors.ts";
 import type { Codec, EmulationRequest, StreamFraming } from "./codec.ts";
 import { corsHeaders, type OriginRule, preflight } from "./cors.ts";
 import { CentrifugeSession, type Shared } from "./session.ts";

@@ -1,10 +1,17 @@
 import type { Context } from "@hono/hono";
 import { cors } from "@hono/hono/cors";
-import { type App, type Clock, type MaybePromise, messageOf, refusal } from "../../../core/mod.ts";
+import {
+  type App,
+  type Clock,
+  httpError,
+  type MaybePromise,
+  messageOf,
+  refusal,
+  refusalFor,
+} from "../../../core/mod.ts";
 import type { Access } from "../../auth/types.ts";
 import { readText } from "../../shared/body.ts";
 import { accountOf, isProven } from "../../shared/identity.ts";
-import { httpError, refusalFor } from "../../shared/http_errors.ts";
 import type { ChatHistory } from "./history.ts";
 import type { ChatRoomManager } from "./rooms.ts";
 

@@ -1,8 +1,7 @@
 import type { Context } from "@hono/hono";
-import { type App, type Clock, PlugboardError } from "../../../core/mod.ts";
+import { type App, type Clock, httpError, PlugboardError } from "../../../core/mod.ts";
 import type { Access } from "../../auth/types.ts";
 import { type BodyLimits, readText } from "../../shared/body.ts";
-import { httpError } from "../../shared/http_errors.ts";
 import { memoryResults, once, serverOwner } from "../../shared/idempotency.ts";
 import { memberText } from "../../shared/json_text.ts";
 import { Payload } from "../../shared/payload.ts";

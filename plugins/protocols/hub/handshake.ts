@@ -1,6 +1,5 @@
-import { PlugboardError, type Upgrade } from "../../../core/mod.ts";
+import { PlugboardError, refusalFor, type Upgrade } from "../../../core/mod.ts";
 import type { Access } from "../../auth/types.ts";
-import { refusalFor } from "../../shared/http_errors.ts";
 import { type Identity, isProven, unprovenIdentity } from "../../shared/identity.ts";
 import { originMatcher, originRefused } from "../../shared/origins.ts";
 import { idProblem, type SessionKey, sessionKey } from "./names.ts";

@@ -91,7 +91,7 @@ Deno.test("invalid options are explained in one sentence", () => {
   );
   assert.equal(
     sentence({ namespaces: { "orders:eu": {} } }),
-    'Cannot start channels: "namespaces" must be the part of a channel\'s name before the colon, got "orders:eu"',
+    'Cannot start channels: "namespaces" must be the part of a channel\'s name before the colon, without the $ of a private channel, got "orders:eu"',
   );
   assert.equal(
     sentence({ namespaces: { chat: { historySize: -1 } } }),

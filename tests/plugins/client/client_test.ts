@@ -141,6 +141,16 @@ Deno.test("B23 presence that cannot be read now is read again, and what is not a
   assert.equal(closed.latest.error?.message, "Not this one");
 });
 
+Deno.test("B23 presence shows nobody once the server has ended the subscription", async () => {
+  await using server = await serveApi();
+  await using one = connected(server.url);
+  await using here = follow(presence(one.client, "chat:lobby"));
+  await here.until("itself", ({ clients }) => clients.length === 1);
+  await server.bus.unsubscribeClients({ client: here.latest.clients[0]!.client }, "chat:lobby");
+  await here.until("the end", ({ status }) => status === "failed");
+  assert.deepEqual([here.latest.clients, here.latest.error?.code], [[], 2000]);
+});
+
 Deno.test("B23 a channel loads its history, keeps a limit, and recovers what it missed", async () => {
   await using server = await serveApi();
   await using one = connected(server.url);

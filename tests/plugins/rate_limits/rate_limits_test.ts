@@ -5,6 +5,7 @@ import {
   type Connection,
   PlugboardError,
   type Plugin,
+  refusalFor,
   Server,
 } from "../../../core/mod.ts";
 import { type Access, auth } from "../../../plugins/auth.ts";
@@ -17,7 +18,6 @@ import {
   type RateLimitsOptions,
 } from "../../../plugins/rate_limits.ts";
 import { clientIpFrom } from "../../../plugins/shared/client_ip.ts";
-import { refusalFor } from "../../../plugins/shared/http_errors.ts";
 import { metricsRegistry } from "../../../plugins/shared/metrics.ts";
 import { channelProtocol } from "../../kit/channel_protocol.ts";
 import { type Client, FakeClock, Inbox, started, type TestServer, until } from "../../kit/mod.ts";

@@ -39,6 +39,7 @@ export type {
 } from "./contract/plugin.ts";
 export { attempt, chain, type MaybePromise, type Nothing, within } from "./contract/promises.ts";
 export { afterReading } from "./contract/reading.ts";
+export { sayAtTerminal } from "./contract/terminal.ts";
 export type { Transport, TransportEvents } from "./contract/transport.ts";
 export type { ListenOptions, TlsFiles } from "./http/listener.ts";
 export { unlessUpgraded } from "./http/unless_upgraded.ts";
@@ -46,7 +47,7 @@ export type { ServerOptions } from "./server/options.ts";
 export { Server, type UseOptions } from "./server/server.ts";
 export { loadSettings } from "./cli/load_settings.ts";
 export { run } from "./cli/run.ts";
-export { type Arguments, readArguments, suggestion } from "./cli/arguments.ts";
+export { type Arguments, flagOf, readArguments, suggestion } from "./cli/arguments.ts";
 export {
   parseDuration,
   parseSetting,

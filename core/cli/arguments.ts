@@ -57,7 +57,16 @@ export function readArguments(
   return { flags, words };
 }
 
-/** The flag of a setting. */
+/**
+ * Returns the flag of a setting.
+ *
+ * ```ts
+ * import { flagOf } from "@plugboard/server";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(flagOf("DATA_DIR"), "--data-dir");
+ * ```
+ */
 export function flagOf(name: string): string {
   return `--${name.toLowerCase().replaceAll("_", "-")}`;
 }

@@ -7,6 +7,7 @@
 import { messageOf } from "../contract/errors.ts";
 import type { Log } from "../contract/log.ts";
 import type { Host } from "../contract/plugin.ts";
+import { sayAtTerminal } from "../contract/terminal.ts";
 import { maxOpenFiles } from "./file_limit.ts";
 import { exitOnError } from "./load_settings.ts";
 import type { Server } from "../server/server.ts";
@@ -30,7 +31,7 @@ export async function run(
   let stopping = false;
   const stop = async (exitCode: number) => {
     stopping = true;
-    say("Stopping. Press Ctrl-C again to exit at once.");
+    sayAtTerminal("Stopping. Press Ctrl-C again to exit at once.");
     await server.stop();
     Deno.exit(exitCode);
   };
@@ -56,19 +57,13 @@ export async function run(
     server.use({ name: "process", start });
     await server.start();
     const { addresses = [] } = server;
-    for (const [, { url }] of addresses) say(`Open ${url}/ in a browser. Press Ctrl-C to stop.`);
+    for (const [, { url }] of addresses) sayAtTerminal(`Open ${url}/ in a browser. Press Ctrl-C to stop.`);
   } catch (error) {
     if (stopping) return;
     // deno-lint-ignore no-console -- the log may have failed to start
     console.error(messageOf(error));
     Deno.exit(1);
   }
-}
-
-/** Prints a line for a person at a terminal. A supervisor's log does not need it. */
-function say(line: string): void {
-  // deno-lint-ignore no-console -- a terminal's output is no log
-  if (Deno.stdout.isTerminal()) console.log(line);
 }
 
 function warnOfFileLimit({ log, maxConnections }: Host): void {

@@ -102,13 +102,14 @@ export function readSettings<Table extends Record<string, Setting<unknown>>>(
   if (words.length > 0) throw new PlugboardError("bad_setting", `Unknown flag ${words[0]}; see --help`);
   const entries = Object.entries(table).map(([name, setting]) => {
     const text = flags.get(name) ?? env[name];
-    return [name, text === undefined || text === "" ? setting.fallback : parseSetting(name, setting, text)];
+    const typed = flags.has(name) ? flagOf(name) : name;
+    return [name, text === undefined || text === "" ? setting.fallback : parseSetting(typed, setting, text)];
   });
   return Object.fromEntries(entries);
 }
 
 /**
- * Parses the text of one setting. Throws one sentence if it is invalid.
+ * Parses the text of one setting. Throws one sentence if it is invalid, with the name as given: `PORT` or `--port`.
  *
  * ```ts
  * import { parseSetting, setting } from "@plugboard/server";

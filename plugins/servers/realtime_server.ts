@@ -20,13 +20,13 @@
  */
 
 import {
-  type Address,
   addressOf,
   type AnyPlugin,
   type ApiOf,
   checkOptions,
   messageOf,
   PlugboardError,
+  sayAtTerminal,
   Server,
 } from "../../core/mod.ts";
 import { type Access, type ApiKeyOptions, auth, type AuthResult } from "../auth.ts";
@@ -114,11 +114,6 @@ export class RealtimeServer {
     return this.#server.use(plugin);
   }
 
-  /** Where it listens, if it does. */
-  get addresses(): ReadonlyMap<string, Address> {
-    return new Map(this.#http && [["main", addressOf(this.#http.addr)]]);
-  }
-
   /** Starts listening. */
   async start(): Promise<void> {
     if (this.#http !== undefined) throw new PlugboardError("started", "A server starts only once");
@@ -132,6 +127,8 @@ export class RealtimeServer {
       const message = `Cannot listen on ${hostname}:${port}: ${messageOf(error)}`;
       throw new PlugboardError("listen_failed", message, { cause: error });
     }
+    const clients = `${this.url.replace(/^http/, "ws")}/ws`;
+    sayAtTerminal(`RealtimeServer is at ${this.url}/, for WebSockets at ${clients}. Press Ctrl-C to stop.`);
   }
 
   /** The URL the server listens on. */

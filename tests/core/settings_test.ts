@@ -44,11 +44,12 @@ Deno.test("the environment overrides defaults, and flags override both", () => {
 
 Deno.test("an invalid setting throws one sentence, without secrets", () => {
   const sentences: [string[], Record<string, string>, string][] = [
-    [["--port", "high"], {}, 'PORT must be a whole number up to 65535, got "high"'],
-    [["--port=65536"], {}, 'PORT must be a whole number up to 65535, got "65536"'],
-    [["--plugins=-hbu"], {}, 'PLUGINS must be some of -chat, -hub (did you mean -hub?), got "-hbu"'],
-    [["--plugins=-foo"], {}, 'PLUGINS must be some of -chat, -hub, got "-foo"'],
-    [["--plugins=hub"], {}, 'PLUGINS must be some of -chat, -hub (did you mean -hub?), got "hub"'],
+    [["--port", "high"], {}, '--port must be a whole number up to 65535, got "high"'],
+    [["--port=65536"], {}, '--port must be a whole number up to 65535, got "65536"'],
+    [["--plugins=-hbu"], {}, '--plugins must be some of -chat, -hub (did you mean -hub?), got "-hbu"'],
+    [["--plugins=-foo"], {}, '--plugins must be some of -chat, -hub, got "-foo"'],
+    [["--plugins=hub"], {}, '--plugins must be some of -chat, -hub (did you mean -hub?), got "hub"'],
+    [[], { PORT: "high" }, 'PORT must be a whole number up to 65535, got "high"'],
     [[], { RATE: "much" }, 'RATE must be a rate such as 10/s, got "much"'],
     [[], { LOG_LEVEL: "loud" }, 'LOG_LEVEL must be one of debug, info, got "loud"'],
     [[], { ALLOW_ANONYMOUS: "maybe" }, 'ALLOW_ANONYMOUS must be 1 or 0, got "maybe"'],

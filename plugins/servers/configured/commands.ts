@@ -22,6 +22,7 @@ import { publish } from "./commands/publish.ts";
 import { token } from "./commands/token.ts";
 import { options } from "./flags.ts";
 import { GENERAL, load, type Loaded } from "./load.ts";
+import type { Settings } from "./settings.ts";
 import { processSources } from "./sources.ts";
 
 /** Plugs a server together. It opens nothing. */
@@ -34,9 +35,33 @@ const start: Command = {
   flags: {},
   examples: ["start", "start --port 9000 --config shop/plugboard.json", "--print-config"],
   async run({ loaded, wire }) {
-    await run(wire(loaded));
+    await run(named(loaded, () => wire(loaded)));
   },
 };
+
+/** The settings that are options of plugins and of the server with other names. */
+const SETTINGS: Readonly<Record<string, keyof Settings>> = {
+  "tls.certFile": "tlsCert",
+  "tls.keyFile": "tlsKey",
+  "trusted": "trustedProxies",
+  "jwks.url": "jwksUrl",
+  "origins": "allowedOrigins",
+  "drainMs": "drainMs",
+};
+
+/** Plugs the server together. Errors call a setting by the name that was given. */
+function named(loaded: Loaded, wire: () => Server): Server {
+  try {
+    return wire();
+  } catch (error) {
+    if (!(error instanceof PlugboardError)) throw error;
+    const message = error.message.replace(/"([\w.]+)"/, (option, name: string) => {
+      const known = SETTINGS[name];
+      return known === undefined ? option : loaded.nameOf(known);
+    });
+    throw new PlugboardError(error.code, message, { cause: error });
+  }
+}
 
 const COMMANDS: readonly Command[] = [start, token, check, keys, publish, backup, migrate];
 

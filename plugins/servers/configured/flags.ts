@@ -94,13 +94,20 @@ function readPlugins(text: string, { properties = {} }: Schema): Record<string, 
   return Object.fromEntries(names.filter((name) => !left.has(name)).map((name) => [name, false]));
 }
 
-/** Parses the text of an option. Errors that name the variable already are passed on. */
-export function parseOption(name: string, { setting: { parse, secret } }: Option, text: string): unknown {
+/** Parses the text of an option. Errors call it as it was `typed`: `API_KEYS` or `--api-keys`. */
+export function parseOption(
+  name: string,
+  { setting: { parse, secret } }: Option,
+  text: string,
+  typed: string = name,
+): unknown {
   try {
     return parse(text);
   } catch (error) {
-    if (error instanceof PlugboardError) throw error;
+    const { message } = error as Error;
+    // Some name the variable already.
+    if (error instanceof PlugboardError) throw new PlugboardError(error.code, message.replace(name, typed));
     const got = secret ? "" : `, got ${JSON.stringify(text)}`;
-    throw new PlugboardError("bad_setting", `${name} must be ${(error as Error).message}${got}`);
+    throw new PlugboardError("bad_setting", `${typed} must be ${message}${got}`);
   }
 }

@@ -5,9 +5,9 @@
  */
 
 import { dirname, isAbsolute, join, relative, sep } from "node:path";
-import { PlugboardError, readArguments, setting, suggestion } from "../../../core/mod.ts";
+import { flagOf, PlugboardError, readArguments, setting, suggestion } from "../../../core/mod.ts";
 import { type Environment, type FileContent, parseFile } from "./file.ts";
-import { options, parseOption } from "./flags.ts";
+import { options, parseOption, variableOf } from "./flags.ts";
 import { type Path, pathText, problemsOf } from "./problems.ts";
 import { isSecret, schema, schemaAt } from "./schema.ts";
 import type { Configuration, Settings } from "./settings.ts";
@@ -39,6 +39,8 @@ export interface Loaded {
   readonly file: string | undefined;
   /** Loads them again: the file and `.env` may have changed. */
   again(): Loaded;
+  /** Returns the name of an option as it was given: `--tls-key`, `TLS_KEY`, or `tlsKey` for one in a file. */
+  nameOf(option: keyof Settings): string;
   /** Lines that say each value and where it comes from, without secrets. */
   lines(): string[];
   /** Sentences about what is probably a mistake. */
@@ -82,7 +84,7 @@ export function load(sources: Sources, more: Record<string, { bare: boolean }> =
       [dotEnv(name), ".env"],
     ].find(([value]) => value !== undefined && value !== "") ?? [];
     if (value === undefined) continue;
-    const parsed = parseOption(name, option, value);
+    const parsed = parseOption(name, option, value, origin === "flag" ? flagOf(name) : name);
     put(given, option.path, parsed);
     for (const [at] of leaves(parsed, option.path)) origins.set(pathText(at), origin!);
   }
@@ -98,6 +100,10 @@ export function load(sources: Sources, more: Record<string, { bare: boolean }> =
     },
     file: text === undefined ? undefined : path,
     warnings: misspelled(sources.dotEnvNames ?? [], text ?? ""),
+    nameOf(option) {
+      if (origins.get(option) === "flag") return flagOf(variableOf([option]));
+      return !origins.has(option) && option in (content.value as object) ? option : variableOf([option]);
+    },
     again: () => load(sources.again?.() ?? sources, more),
     lines: () => {
       const isEmpty = (value: unknown) => typeof value === "object" && !Array.isArray(value);

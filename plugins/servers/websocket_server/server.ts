@@ -1,4 +1,4 @@
-import { type AnyPlugin, type ApiOf, checkOptions, Server } from "../../../core/mod.ts";
+import { type AnyPlugin, type ApiOf, checkOptions, sayAtTerminal, Server } from "../../../core/mod.ts";
 import { type Access, auth, type AuthOptions } from "../../auth.ts";
 import { type Channels, channels } from "../../channels.ts";
 import { type Presence, presence } from "../../presence.ts";
@@ -70,6 +70,7 @@ export class WebSocketServer {
   readonly #server: Server;
   readonly #json: Json;
   readonly #path: string;
+  readonly #listens: boolean;
   #starting: Promise<void> | undefined;
 
   /** Wires the plugins. Opens nothing. */
@@ -110,6 +111,7 @@ export class WebSocketServer {
     const services = { channels: bus, presence: people, access, limits };
     this.#json = server.use(json({ ...services, path, autoSubscribe, heartbeatMs: heartbeatInterval }));
     this.#path = path;
+    this.#listens = port !== false;
   }
 
   /** Adds a plugin and returns its API. Throws after the start. */
@@ -119,13 +121,18 @@ export class WebSocketServer {
 
   /** Starts the server, once; resolves when it listens. */
   start(): Promise<void> {
-    return this.#starting ??= this.#server.start();
+    return this.#starting ??= this.#start();
   }
 
   /** Disconnects all clients and stops. */
   stop(): Promise<void> {
     this.#starting?.catch(() => {}); // a start in progress rejects when the server stops
     return this.#server.stop();
+  }
+
+  async #start(): Promise<void> {
+    await this.#server.start();
+    if (this.#listens) sayAtTerminal(`WebSocketServer is at ${this.url}. Press Ctrl-C to stop.`);
   }
 
   /** The URL clients connect to: `ws://127.0.0.1:3001/ws`. */

@@ -21,16 +21,16 @@ const WRONG: [name: string, value: string, sentence: string][] = [
   ["PLUGINS", "-jsno", "PLUGINS must be some of -centrifuge, -chat"],
   ["LIMITS", "maybe", 'LIMITS must be one of on, off, got "maybe"'],
   ["LIMIT_MESSAGES", "5/x", 'LIMIT_MESSAGES must be a text such as 600/1m, off, got "5/x"'],
-  ["TLS_CERT", "cert.pem", 'Cannot start the server: "tls.keyFile" must be a non-empty string, got ""'],
-  ["JWKS_URL", "foo", "Cannot start auth: "],
-  ["ALLOWED_ORIGINS", "example.com", "Cannot start auth: "],
+  ["TLS_CERT", "cert.pem", 'Cannot start the server: TLS_KEY must be a non-empty string, got ""'],
+  ["JWKS_URL", "foo", "Cannot start auth: JWKS_URL must be "],
+  ["ALLOWED_ORIGINS", "example.com", "Cannot start auth: ALLOWED_ORIGINS must be "],
   ["WEBHOOK_URL", "http://127.0.0.1:1/", 'Cannot start webhooks: "secrets" must be a list of whsec_ and'],
   [
     "TRUSTED_PROXIES",
     "foo",
-    'Cannot start the server: "trusted" must be addresses and networks such as 10.0.0.0/8',
+    "Cannot start the server: TRUSTED_PROXIES must be addresses and networks such as 10.0.0.0/8",
   ],
-  ["DRAIN_MS", "99999999999", 'Cannot start the server: "drainMs" must be at most 24 days, got 99999999999'],
+  ["DRAIN_MS", "99999999999", "Cannot start the server: DRAIN_MS must be at most 24 days, got 99999999999"],
   ["API_KEYS", "ops:a-long-enough-key:reed:x", "API_KEYS must be name:key:permission+permission, with"],
   ["API_KEYS", "a-long-enough-key", "API_KEYS must be name:key:permission+permission, with"],
   ["API_KEYS", "ops:a-long-enough-key", "API_KEYS must be name:key:permission+permission, with"],
@@ -48,6 +48,26 @@ Deno.test("an invalid setting fails the start with one sentence", async () => {
     });
     assert.deepEqual([code, stderr.slice(0, sentence.length), stderr.split("\n").length], [1, sentence, 1]);
   }));
+});
+
+Deno.test("an error names a setting as it was typed", async () => {
+  const errorOf = async (...flags: string[]) => (await runMain({}, flags)).stderr;
+  const secret = "ops:a-long-enough-key";
+  const sentences = await Promise.all([
+    errorOf("--port", "abc"),
+    errorOf(`--api-keys=${secret}`),
+    errorOf("--tls-cert", "cert.pem", "--tls-key", ""),
+    errorOf("--trusted-proxies=foo"),
+    errorOf("--limit-messages", "5/x"),
+  ]);
+  assert.deepEqual(sentences.map((sentence) => sentence.replace(/ must be .*/, "")), [
+    "--port",
+    "--api-keys",
+    "Cannot start the server: TLS_KEY",
+    "Cannot start the server: --trusted-proxies",
+    "--limit-messages",
+  ]);
+  assert.doesNotMatch(sentences.join(), /a-long-enough-key/);
 });
 
 Deno.test("an unknown flag is reported with a suggestion", async () => {

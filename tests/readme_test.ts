@@ -13,6 +13,7 @@ import { options } from "../plugins/servers/configured/flags.ts";
 import { type MetricsRegistry, metricsRegistry, stats } from "../plugins/stats.ts";
 import { workers } from "../plugins/workers.ts";
 import { deno, root } from "./kit/example.ts";
+import { REFERENCE, reference } from "./kit/reference.ts";
 import { parsePrometheus } from "./kit/prometheus.ts";
 import { readmes, section, snippets } from "./kit/readme.ts";
 
@@ -120,23 +121,35 @@ Deno.test("the README names every hook", () => {
   assertNames(text, hooks.map(({ member }) => member).filter((member) => member !== "name"));
 });
 
-Deno.test("the README names every plugin, and each of its options with its default", () => {
+Deno.test("the README names every plugin, and links to its options", () => {
   const rows = section("Plugins and their options").split("\n");
-  for (const [name, path] of Object.entries(config.exports).filter(([name]) => /^\.\/\w+$/.test(name))) {
-    const row = rows.find((line) => line.startsWith(`| \`${name.slice(2)}\``));
-    assert(row !== undefined, `no row for ${name}`);
-    const source = read(path);
-    const [, options] = source.match(/^export interface (\w+(?:Options|Config)) /m) ?? [];
-    const folders = [`${path.slice(0, -3)}/`, new URL("shared/", new URL(path, root)).pathname];
-    const parts = source + sources(...folders).map(read).join("\n");
-    const names = options === undefined ? configsOf(source) : [options];
-    for (const { member, fallback } of names.flatMap((each) => membersOf(parts, each))) {
-      assert(row.includes(`\`${member}\``), `${name} has no option ${member} in the README`);
-      if (fallback !== undefined) {
-        assert(row.includes(`\`${member}\` ${fallback}`), `the default of ${member} is ${fallback}`);
-      }
-    }
+  const described = new Set([...reference().matchAll(/^## (\w+)$/gm)].map(([, name]) => name));
+  for (const name of Object.keys(config.exports).filter((name) => /^\.\/\w+$/.test(name))) {
+    const plugin = name.slice(2);
+    const cell = described.has(plugin) ? `[\`${plugin}\`](REFERENCE.md#${plugin})` : `\`${plugin}\``;
+    assert(rows.some((line) => line.startsWith(`| ${cell} |`)), `no row for ${name}`);
   }
+});
+
+Deno.test("the page of options and services is what `deno task docs` writes from the code", () => {
+  const page = reference();
+  assert.equal(Deno.readTextFileSync(REFERENCE), page, "run: deno task docs");
+  for (const name of ["channels", "auth", "live_queries", "persistence", "websocket_server", "hub"]) {
+    const [, below = ""] = page.split(`\n## ${name}\n`);
+    assert.match(below.split("\n## ")[0]!, /^\| \*{0,2}`\w+`\*{0,2} \| `.+` \| .* \| .+ \|$/m, name);
+  }
+  for (
+    const line of [
+      "| `maxChannelsPerClient` | `number` | `128` |",
+      "| **`channels`** |",
+      "### AppUser",
+      "### Method",
+    ]
+  ) {
+    assert(page.includes(line), line);
+  }
+  assert.match(page, /^\| `publish\(channel: string, data: unknown, options\?: PublishOptions\)/m);
+  assert.doesNotMatch(page, /\{@|\| \|$/m, "a member without documentation");
 });
 
 Deno.test("the README names every close code", () => {
@@ -208,14 +221,6 @@ Deno.test("the README's snippets have a known language", () => {
   const languages = new Set(snippets().map(({ language }) => language));
   assert.deepEqual([...languages].sort(), ["", "jsonc", "php", "python", "sh", "ts ignore", "tsx ignore"]);
 });
-
-/** Returns the names of the exported configurations. */
-function configsOf(source: string): string[] {
-  const exported = [...source.matchAll(/^export type \{([^}]*)\}/gm)].flatMap(([, names]) =>
-    names!.split(",")
-  );
-  return exported.map((name) => name.trim()).filter((name) => name.endsWith("Config"));
-}
 
 function sources(...folders: string[]): string[] {
   return folders.flatMap((folder) =>

@@ -29,7 +29,7 @@ export class ServerClientLifecycle {
   readonly #held: HeldMessages;
   #state: PathState | "stopped" = "stopped";
   #client: ServerClient | undefined;
-  /** The client while its `start` runs. */
+  /** The client while its `load` or `start` runs. */
   #startingClient: ServerClient | undefined;
   #error: unknown;
   #needed = false;
@@ -120,9 +120,11 @@ export class ServerClientLifecycle {
       this.#client = client;
       if (client !== undefined) {
         this.#setState("configured");
-        await this.#within("loading", client.load?.());
         this.#startingClient = client;
-        this.#held.takeWhile(({ from, payload }) => this.#handleEarly(from, payload));
+        const loading = client.load?.();
+        this.#handleHeldEarly();
+        await this.#within("loading", loading);
+        this.#handleHeldEarly();
         await this.#within("starting", client.start?.());
       }
       this.#startingClient = undefined;
@@ -204,6 +206,10 @@ export class ServerClientLifecycle {
   #deliver(client: ServerClient, from: Sender, payload: string): void {
     const work = this.#call("message", () => client.message(from, payload));
     if (work instanceof Promise) work.catch((error) => this.#logFailure("message", error));
+  }
+
+  #handleHeldEarly(): void {
+    this.#held.takeWhile(({ from, payload }) => this.#handleEarly(from, payload));
   }
 
   #handleEarly(from: Sender, payload: string): boolean {

@@ -89,8 +89,8 @@ export interface ServerClient {
   /** Prepares the client. Messages are held until the promise resolves. */
   start?(): MaybePromise<void>;
   /**
-   * Handles a message during `start`, if the loaded content suffices; else returns `false` and the message is held.
-   * Not called while earlier messages are held, so messages stay in order.
+   * Handles a message during `load` or `start`, if the content read so far suffices; else returns `false` and the
+   * message is held. Not called while earlier messages are held, so messages stay in order.
    */
   handleEarly?(from: Sender, payload: string): boolean;
   /** Handles a message. The promise is not awaited; a rejection is logged. */

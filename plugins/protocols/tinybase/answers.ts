@@ -1,8 +1,8 @@
 import type { Clock } from "../../../core/mod.ts";
 import type { CellHashes, MergeableStore, RowHashes, TableHashes, ValueHashes } from "tinybase";
 import { encodeBody, messageTypes, type SyncMessage } from "./messages.ts";
-import type { Content } from "./parts.ts";
 import { isEmpty } from "../../shared/records.ts";
+import type { StoredContent } from "./stored_content.ts";
 
 /** A longer request is not remembered with its answer. */
 const MAX_REQUEST_CHARS = 4_096;
@@ -62,17 +62,12 @@ function answerTo({ type, body }: SyncMessage, store: MergeableStore): unknown {
 }
 
 /**
- * Returns the response to a client with an empty store, from stored content that is not merged into a store yet;
- * `undefined` for other clients. Merging 10,000 rows takes 200 ms, and this way the client merges at the same time.
+ * Returns the encoded response to a client with an empty store, from stored content that is not merged into a store yet;
+ * `undefined` for other clients. Merging 10,000 rows takes 500 ms, and this way the client merges at the same time.
  */
-export function earlyAnswerTo({ type, body }: SyncMessage, { hashes, changes }: Content): unknown {
-  const [tables, values] = changes;
-  switch (type) {
-    case messageTypes.getContentHashes:
-      return hashes;
-    case messageTypes.getTableDiff:
-      return isEmpty(body as TableHashes) ? [tables, {}] : undefined;
-    case messageTypes.getValueDiff:
-      return isEmpty(body as ValueHashes) ? values : undefined;
-  }
+export function earlyAnswerTo({ type, body }: SyncMessage, content: StoredContent): string | undefined {
+  if (type === messageTypes.getContentHashes) return content.hashes && encodeBody(content.hashes);
+  if (!content.complete || !isEmpty(body as TableHashes | ValueHashes)) return undefined;
+  if (type === messageTypes.getTableDiff) return `[${content.encodedTables},{}]`;
+  if (type === messageTypes.getValueDiff) return content.encodedValues;
 }

@@ -1,27 +1,13 @@
 import { createMergeableStore, type MergeableStore } from "tinybase";
 import { createCustomPersister, type Persister, type Persists } from "tinybase/persisters";
-import { afterReading, type Clock, PlugboardError } from "../../../core/mod.ts";
+import { type Clock, PlugboardError } from "../../../core/mod.ts";
 import { timeOf } from "./hlc.ts";
 import type { Changes } from "./messages.ts";
-import { chunksOf, type Content } from "./parts.ts";
+import { inSlices } from "./slices.ts";
+import type { StoredContent } from "./stored_content.ts";
 
 /** TinyBase declares this enum for its own compiler only, so the value is repeated here. */
 const MERGEABLE_ONLY: Persists.MergeableStoreOnly = 2;
-
-/** How long merging may block the event loop. */
-const MAX_BLOCKING_MS = 10;
-
-/** Splits content into small chunks, with pauses in which the event loop reads from sockets. */
-export async function* slicesOf(changes: Changes): AsyncGenerator<Changes> {
-  let nextPause = 0;
-  for (const chunk of chunksOf(changes)) {
-    if (performance.now() >= nextPause) {
-      await new Promise<void>((resolve) => void afterReading(resolve));
-      nextPause = performance.now() + MAX_BLOCKING_MS;
-    }
-    yield chunk;
-  }
-}
 
 type Merge = (content: undefined, changes: Changes) => unknown;
 
@@ -67,13 +53,13 @@ export class Merger {
   }
 
   /** Merges stored content in small chunks. Throws if TinyBase refuses any of it, which it does silently. */
-  async load({ changes, latest }: Pick<Content, "changes" | "latest">): Promise<void> {
+  async load(content: StoredContent): Promise<void> {
     await this.#persister.startAutoLoad();
     let merged = 0;
     const listener = this.store.addDidFinishTransactionListener(() => void merged++);
     // Stored content was accepted before, so it is accepted even if the clock has been set back since.
-    this.#now = () => Math.max(this.#clock.wallTime(), timeOf(latest));
-    for await (const chunk of slicesOf(changes)) {
+    this.#now = () => Math.max(this.#clock.wallTime(), timeOf(content.latest));
+    for await (const chunk of inSlices(content.chunks())) {
       const before = merged;
       await this.#merge(undefined, chunk);
       if (merged === before) {

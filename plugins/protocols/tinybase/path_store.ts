@@ -3,14 +3,16 @@ import { byteLength } from "../../../core/mod.ts";
 import type { Sender, ServerClient, ServerSide } from "../../paths.ts";
 import { Answers, earlyAnswerTo } from "./answers.ts";
 import { removeKnown, stampsOf, stampsOfCells } from "./changed_keys.ts";
+import { chunksOf, isOneChunk } from "./chunks.ts";
 import { HashRequests } from "./hash_requests.ts";
-import { Merger, slicesOf } from "./merger.ts";
+import { Merger } from "./merger.ts";
 import { type Changes, messageTypes, parseMessage, type SyncMessage } from "./messages.ts";
-import { type Content, contentOf, isOneChunk } from "./parts.ts";
 import { Pull } from "./pull.ts";
 import { ReaderCorrection } from "./reader_correction.ts";
 import { isEmpty } from "../../shared/records.ts";
 import { Saver, type SaverOptions } from "./saver.ts";
+import { inSlices, Slices } from "./slices.ts";
+import { StoredContent } from "./stored_content.ts";
 import { ServerSender, type ServerSenderOptions } from "./server_sender.ts";
 
 /** What a {@linkcode PathStore} needs. */
@@ -54,7 +56,7 @@ export class PathStore implements ServerClient {
   /** Bytes of current pulls. */
   #pulledBytes = 0;
   /** The stored content, until it is merged. */
-  #stored: Content | undefined;
+  #stored: StoredContent | undefined;
 
   constructor(options: PathStoreOptions) {
     const { clock, log, side: { path } } = options;
@@ -77,14 +79,26 @@ export class PathStore implements ServerClient {
 
   /** Reads the stored content. Throws if any of it is invalid, so that it is not overwritten. */
   async load(): Promise<void> {
-    const parts = [...await this.#options.persister.load()];
-    for (const [key, text] of parts) this.#saver.stored(key, text);
-    this.#stored = contentOf(parts);
+    const content = this.#stored = new StoredContent();
+    const slices = new Slices();
+    const parts = this.#options.persister.load();
+    // Without a promise, the first parts are read at once, so that the hashes can be sent.
+    for (const [key, text] of parts instanceof Promise ? await parts : parts) {
+      if (slices.due) await slices.pause();
+      content.add(key, text);
+    }
+    content.complete = true;
   }
 
   /** Merges the stored content. Throws if any of it is refused. */
   async start(): Promise<void> {
-    await this.#merger.load(this.#stored!);
+    const content = this.#stored!;
+    const slices = new Slices();
+    for (const [key, text] of content.parts) {
+      if (slices.due) await slices.pause();
+      this.#saver.stored(key, text);
+    }
+    await this.#merger.load(content);
     this.store.addDidFinishTransactionListener(() => this.#changed());
     await this.#options.onLoad(this.store);
     this.#stored = undefined;
@@ -94,7 +108,7 @@ export class PathStore implements ServerClient {
     const message = parseMessage(payload);
     const answer = message && this.#stored && earlyAnswerTo(message, this.#stored);
     if (answer === undefined) return false;
-    this.#sender.send(from, message!.requestId, messageTypes.response, answer);
+    this.#sender.sendEncoded(from, message!.requestId, messageTypes.response, answer);
     return true;
   }
 
@@ -195,7 +209,7 @@ export class PathStore implements ServerClient {
   }
 
   async #mergeInSlices(changes: Changes): Promise<void> {
-    for await (const slice of slicesOf(changes)) {
+    for await (const slice of inSlices(chunksOf(changes))) {
       if (this.#stopped) return;
       this.#mergeKnown(slice);
     }

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { createMergeableStore } from "tinybase";
-import { chunksOf } from "../../../plugins/protocols/tinybase/parts.ts";
+import { chunksOf } from "../../../plugins/protocols/tinybase/chunks.ts";
 import type { Changes } from "../../../plugins/protocols/tinybase/messages.ts";
-import { roundTrips } from "../../kit/mod.ts";
-import { stored, syncServer } from "./kit.ts";
+import { roundTrips, until } from "../../kit/mod.ts";
+import { converged, hashesOf, stored, synced, syncServer } from "./kit.ts";
 
 /** The change of a client that has filled its store. */
 function filled(rows: number, cells: number): { changes: Changes; hashes: unknown } {
@@ -88,4 +88,55 @@ Deno.test("chunks are small, even of one row and of values, and together they ar
     assert.ok(chunks > 1);
     assert.deepEqual(store.getMergeableContentHashes(), hashes, `${rows} rows of ${cells} cells`);
   }
+});
+
+Deno.test("a path that takes long to read is read with pauses, and its hashes are sent first", async () => {
+  const { changes, hashes } = filled(200, 3);
+  const [[tables]] = JSON.parse(sent(changes))[2] as Changes;
+  const rows = Object.entries(tables).flatMap(([table, [all]]) =>
+    Object.entries(all).map(([row, stamp]) =>
+      [JSON.stringify(["t", table, row]), JSON.stringify(stamp)] as const
+    )
+  );
+  let taken = 0;
+  function* slowly(): Iterable<readonly [string, string]> {
+    yield ['["h"]', JSON.stringify(hashes)];
+    for (const row of rows) {
+      for (const end = performance.now() + 1; performance.now() < end;);
+      yield row;
+      taken++;
+    }
+  }
+  await using server = await syncServer({ createPersisterForPath: () => ({ load: slowly, save() {} }) });
+  await using client = await server.connect("/sync/slow");
+  client.send('\n["hashes",1,""]');
+  assert.equal(await client.nextText(), `S\n["hashes",0,${JSON.stringify(hashes)}]`);
+  assert.ok(taken < rows.length, `${taken} of ${rows.length} rows were read`);
+  client.send('S\n["tables",4,{}]');
+  const [, answer] = (await client.nextText()).split("\n");
+  assert.equal(taken, rows.length);
+  assert.deepEqual(JSON.parse(answer!)[2][0][0].t[0], tables.t![0]);
+});
+
+Deno.test("a client with an empty store receives every kind of cell as it was stored", async () => {
+  await using server = await syncServer(stored());
+  const url = `${server.url}/sync/kinds`;
+  const writer = await synced(url);
+  writer.store.setTables({
+    'a "table"': {
+      "row\n1": { text: 'a "quoted"\n\\ text', smile: "😀", none: "", yes: true, number: -1.5e-7 },
+    },
+    plain: { row: { list: [1, { a: "b" }], gone: 1, nothing: null }, ["__proto__"]: { cell: 1 } },
+  });
+  writer.store.delCell("plain", "row", "gone").setValue("v", { deep: ["x"] }).setValue("old", 1).delValue(
+    "old",
+  );
+  await until(
+    "the path is stored",
+    () => hashesOf(server.sync.getStore("kinds")!) === hashesOf(writer.store),
+  );
+  await writer.close();
+  await until("the path is closed", () => server.sync.getPathIds().length === 0);
+  await using reader = await synced(url);
+  await converged(reader.store, writer.store);
 });

@@ -9,10 +9,11 @@ export class CallError extends Error {
 
   /** Makes an error of what the SDK reports. */
   constructor({ code, message, temporary = false }: ClientError & { readonly temporary?: boolean }) {
-    super(message);
+    const isAway = code >= 1 && code <= 3; // the SDK's own: timeout, connection closed, disconnected
+    super(isAway ? `No answer from the server, or no connection (${message})` : message);
     this.name = "CallError";
     this.code = code;
-    this.temporary = temporary;
+    this.temporary = temporary || isAway;
   }
 }
 

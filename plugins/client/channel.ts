@@ -1,7 +1,7 @@
 import type { Status } from "./live.ts";
 import { sharedStore, type Store } from "./store.ts";
 import { joinChannel } from "./subscription.ts";
-import type { ClientError, Publication, SdkClient, SdkSubscription } from "./types.ts";
+import type { ClientError, Publication, SdkClient, SdkSubscription, StreamPosition } from "./types.ts";
 
 /** Options of {@linkcode channel}. */
 export interface ChannelOptions {
@@ -61,7 +61,7 @@ export function channel<Data = any>(
       const mine = ++attempt;
       const live = publications.length;
       try {
-        const { publications: earlier } = await subscription.history({ limit: history, reverse: true });
+        const earlier = await readHistory(subscription, history);
         if (mine !== attempt) return;
         // Those that came meanwhile may be in the answer too.
         const newest = Math.max(0, ...earlier.map(({ offset = 0 }) => offset));
@@ -101,4 +101,19 @@ export function channel<Data = any>(
     });
   });
   return { ...store, publish: async (data) => void await client.publish(name, data) };
+}
+
+/** Returns the latest publications, the newest first. A server sends a long history in several parts. */
+async function readHistory(subscription: SdkSubscription, count: number): Promise<Publication[]> {
+  const all: Publication[] = [];
+  let since: { since: StreamPosition } | undefined;
+  while (all.length < count) {
+    const limit = count - all.length;
+    const { publications, epoch } = await subscription.history({ limit, reverse: true, ...since });
+    all.push(...publications);
+    const { offset = 1 } = publications.at(-1) ?? {};
+    if (offset <= 1) break;
+    since = { since: { offset, epoch } };
+  }
+  return all;
 }

@@ -95,7 +95,7 @@ export interface SdkSubscription {
   /** Who is in the channel. */
   presence(): Promise<{ readonly clients: Readonly<Record<string, ClientInfo>> }>;
   /** What was published. */
-  history(options: { limit: number; reverse: boolean }): Promise<{
+  history(options: { limit: number; reverse: boolean; since?: StreamPosition }): Promise<{
     readonly publications: readonly Publication[];
     readonly offset: number;
     readonly epoch: string;

@@ -6,7 +6,9 @@
 
 import { PlugboardError } from "../../core/mod.ts";
 import type { Rpc } from "../rpc.ts";
+import { errorNumber } from "../shared/error_numbers.ts";
 import { shownName } from "../shared/shown_name.ts";
+import { internalError } from "./errors.ts";
 import { json } from "./fields.ts";
 import { compatible, type Method, own } from "./types.ts";
 
@@ -50,8 +52,19 @@ function rpcMethod(rpc: Pick<Rpc, "call" | "methods"> | undefined): Method {
         throw new PlugboardError("method_not_found", `Method not found: ${shownName(method)}`);
       }
       const caller = { identity, ...(idempotency_key !== "" && { idempotencyKey: idempotency_key }) };
-      const value = await rpc.call(method, params, caller);
+      const value = await withReason(rpc.call(method, params, caller));
       return value === undefined ? "{}" : `{"data":${JSON.stringify(value) ?? "null"}}`;
     },
   });
+}
+
+/** Gives an error of a call its reason, which Centrifugo's fixed texts do not have. */
+async function withReason<Value>(call: Promise<Value>): Promise<Value> {
+  try {
+    return await call;
+  } catch (error) {
+    const number = errorNumber(error);
+    if (number === undefined || number === internalError.code) throw error;
+    throw Object.assign(error as PlugboardError, { number });
+  }
 }

@@ -8,6 +8,7 @@ import { chain, type Clock, type MaybePromise, PlugboardError } from "../../core
 import { isSchema } from "../shared/contract.ts";
 import type { Identity } from "../shared/identity.ts";
 import { LIVE, queryChannel } from "../shared/live_channels.ts";
+import { shownName } from "../shared/shown_name.ts";
 import { type AnyQuery, paramNames } from "./definition.ts";
 import { bindable, parseBySchema, parseParams, splitChannel } from "./params.ts";
 import type { Plan } from "./plan.ts";
@@ -53,9 +54,22 @@ export class QueryCatalog {
   declare(name: string, definition: AnyQuery): Query {
     const query = new Query(name, definition, this.#source, true);
     query.paramNames = paramNames(definition.sql);
-    query.plan = this.#source.plan(definition);
+    query.plan = this.#planDeclared(name, definition);
     this.#queries.set(name, query);
     return query;
+  }
+
+  #planDeclared(name: string, definition: AnyQuery): Plan {
+    try {
+      return this.#source.plan(definition);
+    } catch (error) {
+      const { code, message } = error as Partial<PlugboardError>;
+      if (code === undefined || message === undefined) throw error;
+      const advice = message.startsWith("no such table") ? "; define a query when its tables exist" : "";
+      throw new PlugboardError(code, `The live query "${name}" is wrong: ${message}${advice}`, {
+        cause: error,
+      });
+    }
   }
 
   /** Returns all queries. */
@@ -80,7 +94,11 @@ export class QueryCatalog {
   request(channel: string, identity: Identity | undefined): MaybePromise<Request> {
     const { name, text } = splitChannel(channel);
     const query = this.#queries.get(name);
-    if (query?.declared !== true) throw denied();
+    if (query?.declared !== true) {
+      // Only who may read it learns that it does not exist.
+      if (identity?.can("read", `${LIVE}${name}`) === false) throw denied();
+      throw new PlugboardError("unknown_channel", `There is no live query ${shownName(name)}`);
+    }
     const { params: types = {}, allow } = query.definition;
     const check = (given: Readonly<Record<string, unknown>>) => {
       const allowed = identity === undefined ||

@@ -143,7 +143,10 @@ function membersIn(body: string): Member[] {
     ...body.matchAll(/^ {2}\/\*\*([^]*?)\*\/\n((?: {2}\S[^]*?);)(?=\n\n? {2}\/\*\*|\n\n? {2}\/\/|\n$)/gm),
   ].flatMap(
     ([, doc = "", declaration = ""]) => {
-      const text = declaration.replaceAll(/\s+/g, " ").replace(/;$/, "").replaceAll("( ", "(").replaceAll(/,? \)/g, ")").trim().replace(
+      const text = declaration.replaceAll(/\s+/g, " ").replace(/;$/, "").replaceAll("( ", "(").replaceAll(
+        /,? \)/g,
+        ")",
+      ).trim().replace(
         /^(readonly|get) /,
         "",
       );

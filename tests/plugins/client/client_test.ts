@@ -45,6 +45,10 @@ Deno.test("B23 a refused query and a refused parameter fail with the reason", as
   await secret.until("the refusal", ({ status }) => status === "failed");
   assert.deepEqual(secret.latest.error, { code: 103, message: "Permission denied" });
   // @ts-expect-error -- the types refuse it too
+  await using unknown = follow(live(one.client, "unknown"));
+  await unknown.until("the refusal", ({ status }) => status === "failed");
+  assert.deepEqual(unknown.latest.error, { code: 102, message: 'There is no live query "unknown"' });
+  // @ts-expect-error -- the types refuse it too
   await using lost = follow(live(one.client, "orders", { status: "lost" }));
   await lost.until("the refusal", ({ status }) => status === "failed");
   assert.equal(lost.latest.error?.code, 107);
@@ -164,6 +168,33 @@ Deno.test("B23 a channel loads its history, keeps a limit, and recovers what it 
   for (const text of ["d", "e"]) await server.bus.publish("chat:x", text);
   await until("all", () => texts() === "cde");
   await room.until("live", ({ status }) => status === "live");
+});
+
+Deno.test("B23 a channel loads a history that the server sends in several parts", async () => {
+  await using server = await serveApi();
+  await using one = connected(server.url);
+  const options = { historySize: 700, recoveryLimit: 700 };
+  await server.bus.addNamespace("long", options);
+  for (let i = 1; i <= 700; i++) await server.bus.publish("long:x", i);
+  for (const [history, first] of [[650, 51], [1_000, 1]] as const) {
+    await using room = follow(channel<number>(one.client, "long:x", { history }));
+    await room.until("the history", ({ status }) => status === "live");
+    const expected = Array.from({ length: 701 - first }, (_, i) => first + i);
+    assert.deepEqual(room.latest.publications.map(({ data }) => data), expected);
+  }
+});
+
+Deno.test("B23 a call without a connection is temporary, and says so", async () => {
+  const url = await serveApi().then(async (server) => {
+    await server[Symbol.asyncDispose]();
+    return server.url;
+  });
+  await using one = connected(url, { timeout: 50 });
+  await assert.rejects(call(one.client, "now"), {
+    code: 1,
+    temporary: true,
+    message: /^No answer from the server/,
+  });
 });
 
 Deno.test("B23 a failed call has the number and the reason", async () => {

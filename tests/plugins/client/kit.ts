@@ -1,6 +1,6 @@
 /** A server with a contract, and clients of the official SDK. */
 
-import type { Centrifuge } from "centrifuge";
+import type { Centrifuge, Options } from "centrifuge";
 import { z } from "zod";
 import type { AnyPlugin } from "../../../core/mod.ts";
 import { channels } from "../../../plugins/channels.ts";
@@ -73,8 +73,8 @@ export async function serveApi(...more: AnyPlugin[]) {
 }
 
 /** A connected client of the SDK, with the types of the server. */
-export function connected(url: string) {
-  const { sdk, ...rest } = sdkClient(url);
+export function connected(url: string, options?: Partial<Options>) {
+  const { sdk, ...rest } = sdkClient(url, "websocket", options);
   sdk.connect();
   return { ...rest, client: sdk as Centrifuge & Serves<Api> };
 }

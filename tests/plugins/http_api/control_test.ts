@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { PlugboardError } from "../../../core/mod.ts";
 import { heard, sdkClient } from "../../kit/centrifuge.ts";
 import { within } from "../../kit/mod.ts";
 import { token } from "../auth/kit.ts";
@@ -138,12 +139,19 @@ Deno.test("B09 rpc calls the app's methods; their errors keep their numbers", as
   server.methods.define("nothing", { run: () => {} });
   server.methods.define("no", { run: () => Promise.reject(new RpcError(404, "There is no such order")) });
   server.methods.define("denied", { allow: () => false, run: () => 1 });
+  server.methods.define("checked", {
+    args() {
+      throw new PlugboardError("bad_request", "The customer is missing");
+    },
+    run: () => 1,
+  });
   server.methods.define("broken", { run: () => Promise.reject(new Error("a secret")) });
   assert.deepEqual(await server.result("rpc", { method: "add", params: [1, 2, 3] }), { data: 6 });
   assert.deepEqual(await server.result("rpc", { method: "nothing" }), {});
   const errorOf = async (method: string) => (await server.call("rpc", { method })).body.error;
   assert.deepEqual(await errorOf("no"), { code: 404, message: "There is no such order" });
-  assert.deepEqual(await errorOf("denied"), { code: 103, message: "permission denied" });
+  assert.deepEqual(await errorOf("denied"), { code: 103, message: "Permission denied" });
+  assert.deepEqual(await errorOf("checked"), { code: 107, message: "The customer is missing" });
   assert.deepEqual(await errorOf("broken"), { code: 100, message: "internal server error" });
   assert.deepEqual(await errorOf("missing"), { code: 104, message: "not found" });
   assert.deepEqual(await errorOf(""), { code: 107, message: "bad request" });

@@ -90,8 +90,8 @@ Deno.test("SQL that is invalid, writes, attaches, loads extensions or returns a 
     ["live:sql?sql=SELECT+1&params=[[]]", "bad_request"],
     [sqlChannel("SELECT ?", Array(101).fill(1)), "bad_request"],
     [sqlChannel(`SELECT ${"1 + ".repeat(2_000)} 1`), "bad_request"],
-    ["live:sql", "permission_denied"],
-    ["live:sql.x", "permission_denied"],
+    ["live:sql", "unknown_channel"],
+    ["live:sql.x", "unknown_channel"],
   ];
   for (const [channel, code] of refused) {
     ann.sendJson({ do: "subscribe", channel });

@@ -105,7 +105,7 @@ Deno.test("parameters are checked and can have any order", async () => {
     ["live:mine?me=bob", "permission_denied"],
     ["live:flag?on=true", "ok"],
     ["live:flag?on=maybe", "bad_request"],
-    ["live:unknown", "permission_denied"],
+    ["live:unknown", "unknown_channel"],
     ["live:closed", "permission_denied"],
     ["live:decided", "ok"],
   ];
@@ -146,7 +146,7 @@ Deno.test("an invalid definition is refused with an error that names the field",
   remove();
   server.queries.watch("q", {}, () => {}).stop();
   again();
-  assert.throws(() => server.queries.watch("q", {}, () => {}), { code: "permission_denied" });
+  assert.throws(() => server.queries.watch("q", {}, () => {}), { code: "unknown_channel" });
 });
 
 Deno.test("a client whose new identity may not read a query loses the subscription", async () => {
@@ -238,7 +238,7 @@ Deno.test("S04 the server subscribes clients to ad hoc SQL and unsubscribes them
   client.sendJson({ do: "subscribe", channel: pushed.pushed });
   assert.deepEqual(
     await client.nextJson(),
-    { error: "permission_denied" },
+    { error: "unknown_channel" },
     "clients cannot open the server's ad hoc SQL",
   );
 });

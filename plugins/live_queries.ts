@@ -36,6 +36,7 @@ import {
   noSource,
   storeSource,
 } from "./live_queries/source.ts";
+import { splitChannel } from "./live_queries/params.ts";
 import { describeInstances, describeQueries, explain } from "./live_queries/report.ts";
 import { subscribing } from "./live_queries/subscribing.ts";
 import type { LiveQueries } from "./live_queries/types.ts";
@@ -74,6 +75,7 @@ export interface LiveQueriesOptions {
     | "clientOf"
     | "closeChannel"
     | "extend"
+    | "stats"
     | "subscribe"
     | "subscribeClients"
     | "unsubscribeClients"
@@ -201,6 +203,18 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
         const channel = queryChannel(name, params);
         const { snapshot } = running().open(channel, running().catalog.requestNow(channel, identity));
         return Payload.fromValidJson(snapshot);
+      },
+      async end(target, name, params = {}) {
+        const { id } = await running().catalog.request(queryChannel(name, params), undefined);
+        const same = async (channel: string) =>
+          splitChannel(channel).name === name &&
+          (await running().catalog.request(channel, undefined)).id === id;
+        let ended = 0;
+        for (const { channel } of (await channels.stats()).channels) {
+          if (!channel.startsWith(LIVE) || !await same(channel)) continue;
+          ended += await channels.unsubscribeClients(target, channel);
+        }
+        return ended;
       },
       async subscribeToQuery(client, sql, params = {}) {
         const channel = serverSqlChannel(sql, params);

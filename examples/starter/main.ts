@@ -25,7 +25,11 @@ const { PORT, DATABASE, JWT_SECRET } = loadSettings({
 const server = new Server({ port: PORT });
 server.use(logging());
 const store = server.use(persistence({ path: DATABASE }));
-const access = server.use(auth(JWT_SECRET ? { jwt: { secret: JWT_SECRET } } : {}));
+const access = server.use(auth({
+  ...(JWT_SECRET && { jwt: { secret: JWT_SECRET } }),
+  // Users with a session of your own, by a cookie for example (plugins/README.md, "Your own users"):
+  // signIn: ({ headers }) => sessions.userOf(headers.get("cookie")), // { user: "ada", permissions: ["read:*"] }
+}));
 const bus = server.use(channels({ access }));
 const methods = server.use(rpc());
 const queries = server.use(liveQueries({ store, channels: bus }));

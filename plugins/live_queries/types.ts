@@ -5,6 +5,7 @@
  */
 
 import type { Connection } from "../../core/mod.ts";
+import type { Target } from "../channels.ts";
 import type { Check } from "../shared/contract.ts";
 import type { Identity } from "../shared/identity.ts";
 import type { Payload } from "../shared/payload.ts";
@@ -47,6 +48,11 @@ export interface LiveQueries {
    * reads.
    */
   read(name: string, params: Params, identity?: Identity): Payload;
+  /**
+   * Ends subscriptions of clients to a query with these parameters, on all nodes, however their channels are written:
+   * `live:orders?room=1` and `live:orders?room=01` are the same. Resolves to their number.
+   */
+  end(target: Target, name: string, params?: Params): Promise<number>;
   /**
    * Subscribes a client to SQL of the server, with parameters by name, or as a list for `?` and `$1`.
    * Resolves to an id for {@linkcode LiveQueries.unsubscribeFromQuery}.

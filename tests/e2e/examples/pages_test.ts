@@ -23,6 +23,7 @@ const pages: { name: string; path?: string; text: string; use?: (page: Page) => 
   { name: "examples/orders.ts", path: "react", text: "12.50", use: order },
   { name: "examples/realtime.ts", text: "is live", use: signIn("Sign in") },
   { name: "examples/sql_gui.ts", text: "Run" },
+  { name: "examples/starter/main.ts", text: "Milk", use: remember },
   { name: "examples/team_chat.ts", text: "Hello", use: talk },
   { name: "examples/todo.ts", text: "Milk", use: remember },
 ];

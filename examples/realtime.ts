@@ -51,18 +51,28 @@ server.rpc.define("document.edit", {
   args: bytesOf,
   allow: mayEdit,
   async run(update) {
-    // The sum of all changes is more than the document has, since Yjs forgets what was deleted.
-    if (size + update.length > MAX_DOCUMENT_BYTES) size = Y.encodeStateAsUpdate(doc).length;
-    size += update.length;
-    if (size > MAX_DOCUMENT_BYTES) throw new RpcError(413, "The document is full");
     try {
+      if (size + update.length > MAX_DOCUMENT_BYTES) size = sizeWith(update);
+      else size += update.length;
       Y.applyUpdate(doc, update);
-    } catch {
-      throw new RpcError(400, "A change must be an update of Yjs");
+    } catch (error) {
+      throw error instanceof RpcError ? error : new RpcError(400, "A change must be an update of Yjs");
     }
     await server.publish("document:abc", { update: update.toBase64() });
   },
 });
+/** Returns the size of the document after a change. Refuses what makes a full one larger, but no deletions. */
+function sizeWith(update: Uint8Array): number {
+  // The sum of all changes is more than the document has, since Yjs forgets what was deleted.
+  const before = Y.encodeStateAsUpdate(doc);
+  const copy = new Y.Doc();
+  Y.applyUpdate(copy, before);
+  Y.applyUpdate(copy, update);
+  const after = Y.encodeStateAsUpdate(copy).length;
+  copy.destroy();
+  if (after <= MAX_DOCUMENT_BYTES || after < before.length) return after;
+  throw new RpcError(413, "The document is full: delete something, and the rest will be sent");
+}
 server.rpc.define("document.sync", {
   args: bytesOf,
   allow: mayEdit,

@@ -6,9 +6,10 @@ const RETRY_MS = 1_000;
 
 /**
  * Connects a text area with the document of the server. `call(method, value)` calls a method there. Returns `sync`, which
- * exchanges with the server what the other side lacks, and `apply`, which takes a change of another client.
+ * exchanges with the server what the other side lacks, and `apply`, which takes a change of another client. `report` is
+ * called with the reason if the server refuses a change, and with an empty text when it has accepted all.
  */
-export function sharedDocument(area, call) {
+export function sharedDocument(area, call, report = () => {}) {
   const doc = new Y.Doc();
   const text = doc.getText();
   const undo = new Y.UndoManager(text);
@@ -31,7 +32,9 @@ export function sharedDocument(area, call) {
     unsent = [];
     try {
       await call("document.edit", update.toBase64());
-    } catch {
+      report("");
+    } catch ({ number, message }) {
+      if (number >= 400) report(message);
       unsent.unshift(update);
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }

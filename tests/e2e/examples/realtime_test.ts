@@ -83,8 +83,19 @@ Deno.test("S02 S04 S12 the five small apps work as described", async () => {
     last = await answer("document.edit", Y.encodeStateAsUpdate(change).toBase64());
     sent++;
   }
-  assert.equal(last.data.message, "The document is full");
+  assert.equal(last.data.message, "The document is full: delete something, and the rest will be sent");
   assert.equal(sent, 25);
+  // A deletion fits, and makes room for what was refused.
+  const { data: { update } } = await answer("document.sync", Y.encodeStateVector(new Y.Doc()).toBase64());
+  const mine = new Y.Doc();
+  Y.applyUpdate(mine, Uint8Array.fromBase64(update));
+  const before = Y.encodeStateVector(mine);
+  mine.getText().insert(0, "y".repeat(45_000));
+  const refused = Y.encodeStateAsUpdate(mine, before).toBase64();
+  assert.equal((await answer("document.edit", refused)).type, "error");
+  mine.getText().delete(0, 100_000);
+  const fits = Y.encodeStateAsUpdate(mine, before).toBase64();
+  assert.equal((await answer("document.edit", fits)).type, "rpc:result");
 
   await subscribe(bob, "metrics", "global:notifications");
   assert.match((await received(bob, "message", "global:notifications")).data.message, /for the first time/);

@@ -59,11 +59,13 @@ export interface TraceOptions {
   allow?: (request: Request, ip: string) => MaybePromise<boolean>;
   /** The file of the flight recorder. @default {none: nothing can be recorded} */
   recordFile?: string | undefined;
+  /** Whether the flight recorder starts with the server. @default {false} */
+  alwaysRecord?: boolean;
   /** How much the flight recorder keeps. @default {16777216} 16 MiB */
   maxRecordBytes?: number;
   /** The path of the stream. @default {"/api/trace"} */
   path?: string;
-  /** Maximum number of followers. @default {16} */
+  /** Maximum number of followers, and of downloads of the recording. @default {16} */
   maxFollowers?: number;
   /** Maximum characters of the arguments or the result of a call. @default {1000} */
   maxChars?: number;
@@ -88,11 +90,17 @@ export interface Trace {
 export function trace(options: TraceOptions = {}): Plugin<Trace> {
   const { output, otel = false, channels, allow = () => false, path = "/api/trace" } = options;
   const { maxFollowers = 16, maxChars = 1_000, secretNames = [] } = options;
-  const { recordFile, maxRecordBytes = 16_777_216 } = options;
+  const { recordFile, maxRecordBytes = 16_777_216, alwaysRecord = false } = options;
   const check = checkOptions("trace");
   check.positiveInteger("maxFollowers", maxFollowers);
   check.positiveInteger("maxChars", maxChars);
   check.positiveInteger("maxRecordBytes", maxRecordBytes);
+  check.that(
+    !alwaysRecord || recordFile !== undefined,
+    "alwaysRecord",
+    "false without a recordFile",
+    alwaysRecord,
+  );
   const file = typeof output === "object" ? { maxBytes: 2 ** 26, keep: 3, ...output } : undefined;
   if (file !== undefined) {
     check.filled("output.file", file.file);
@@ -109,6 +117,7 @@ export function trace(options: TraceOptions = {}): Plugin<Trace> {
   const reading = new PlainWriter({ maxText: MAX_FOLLOWED, maxTotal: maxChars, secretNames, brief: true });
   const spans = otel ? createSpans(writer) : undefined;
   const streams = new Set<() => void>();
+  let downloads = 0;
 
   const following = followers({
     clock,
@@ -151,6 +160,10 @@ export function trace(options: TraceOptions = {}): Plugin<Trace> {
     }
   }
 
+  function isFull(): boolean {
+    return following.size - (recorder.status().running ? 1 : 0) + downloads >= maxFollowers;
+  }
+
   async function answer(request: Request, ip: string): Promise<Response> {
     if (!await mayFollow(request, ip)) {
       return refusal(403, "permission_denied", "Only admins may follow clients and channels");
@@ -158,7 +171,7 @@ export function trace(options: TraceOptions = {}): Plugin<Trace> {
     const query = new URL(request.url).searchParams;
     const [client, channel] = [query.get("client"), query.get("channel")];
     if (!client && !channel) return refusal(400, "bad_request", "Add ?client=… or ?channel=…");
-    if (following.size >= maxFollowers) return refusal(429, "too_many_requests", "Too many followers");
+    if (isFull()) return refusal(429, "too_many_requests", "Too many followers");
     // A stream for HEAD would never be read or cancelled.
     if (request.method === "HEAD") return new Response(null, { headers: STREAM_HEADERS });
     const target = { ...(client && { client }), ...(channel && { channel }) };
@@ -172,8 +185,11 @@ export function trace(options: TraceOptions = {}): Plugin<Trace> {
       return refusal(403, "permission_denied", "Only admins may read the recording");
     }
     if (recordFile === undefined) return refusal(404, "not_available", "There is no flight recorder");
+    if (isFull()) return refusal(429, "too_many_requests", "Too many followers");
     const headers = { ...STREAM_HEADERS, "content-disposition": 'attachment; filename="recording.jsonl"' };
-    return new Response(request.method === "HEAD" ? null : recorder.read(), { headers });
+    if (request.method === "HEAD") return new Response(null, { headers });
+    downloads++;
+    return new Response(recorder.read(() => void downloads--), { headers });
   }
 
   const endStreams = () => {
@@ -196,6 +212,7 @@ export function trace(options: TraceOptions = {}): Plugin<Trace> {
           (error) => given.log.error("cannot write the trace", { error }),
         );
       }
+      if (alwaysRecord) recorder.start();
       if (spans === undefined) return;
       release = [given.clock.every(10_000, () => spans.sweep())];
       if (channels !== undefined) release.push(channels.extend(spans.extension));

@@ -37,7 +37,10 @@ const RECORDING = {
   type: "object",
   properties: {
     running: { type: "boolean" },
-    until: { type: "integer", description: "When it ends by itself, in milliseconds since 1970" },
+    until: {
+      type: "integer",
+      description: "When it ends by itself, in milliseconds since 1970; absent if it does not",
+    },
     bytes: { type: "integer", description: "On disk" },
     maxBytes: { type: "integer" },
   },

@@ -41,16 +41,30 @@ const SHAPES: readonly Rule[] = [
   [/\b((?:set-)?cookie|authorization)(["']?: *["']?)[^"'\r\n]+/gi, `$1$2${REDACTED}`],
 ];
 
+/** What every secret contains. Most texts contain nothing of it, so that one search is enough. */
+const HINTS = ["-----BEGIN", "eyJ", "Bearer ", "Basic ", "://", ...NAMES];
+
+/** Letters that are escaped in JSON or a URL, which would hide a name: `"tok\\u0065n"`, `tok%65n=`. */
+const ESCAPED = /(?:\\{1,7}u00|%)(2d|3\d|[46][1-9a-f]|[57][\da]|5f)/gi;
+
 /** Recognizes the usual names and patterns of secrets, and names that contain one of `moreNames`. */
 export function findSecrets(moreNames: readonly string[] = []): Secrets {
   const names = [...NAMES, ...moreNames.map(RegExp.escape)].join("|");
   const secretName = new RegExp(names, "i");
+  const hint = new RegExp([...HINTS, ...moreNames.map(RegExp.escape)].join("|"), "i");
   const rules = [...SHAPES, ...assignments(names)];
   return {
     named: (name) => secretName.test(name),
-    removedFrom: (text) =>
-      rules.reduce((rest, [pattern, replacement]) => rest.replace(pattern, replacement), text),
+    removedFrom(text) {
+      const plain = /[\\%]/.test(text) ? text.replace(ESCAPED, letter) : text;
+      if (!hint.test(plain)) return text;
+      return rules.reduce((rest, [pattern, replacement]) => rest.replace(pattern, replacement), plain);
+    },
   };
+}
+
+function letter(_escape: string, code: string): string {
+  return String.fromCharCode(parseInt(code, 16));
 }
 
 /**
@@ -63,7 +77,22 @@ function assignments(names: string): Rule[] {
   // A quote after a backslash is a part of the value.
   const quoted = String.raw`(?<plain>["'])(?:\\[^]|(?!\k<plain>)[^\\])*|` +
     String.raw`(?<quote>\\{1,3}["']|%22)(?:(?!(?<!\\)\k<quote>)[^])*`;
+  const text = String.raw`"(?:\\[^]|[^"\\])*"?|'(?:\\[^]|[^'\\])*'?|` +
+    String.raw`\\{1,3}["'](?:(?!\\{1,3}["'])[^])*(?:\\{1,3}["'])?`;
+  const inner = String.raw`[\[{](?:${text}|[^\]}])*[\]}]?`;
+  const list = String.raw`[\[{](?:${text}|${inner}|[^\]}])*[\]}]?`;
   return [
+    // "tokens":["…","…"], and objects.
+    [new RegExp(String.raw`(${name}${quote}\s{0,3}:\s{0,3})${list}`, "gi"), `$1${REDACTED}`],
+    // ["token","…"], as headers and parameters are written.
+    [
+      new RegExp(
+        String
+          .raw`(\[\s{0,3}${quote}[\w-]{0,32}?${name}${quote}\s{0,3},\s{0,3})(?:${quoted}|\d{4,})(?=${quote}?\s{0,3}(?:\]|$))`,
+        "gi",
+      ),
+      `$1${REDACTED}`,
+    ],
     // ?token=… in URLs, forms and settings; "token":"…" in JSON, which may be quoted or URL-encoded itself.
     [
       new RegExp(

@@ -45,8 +45,12 @@ type PendingEvent = Omit<FollowEvent, "time" | "detail"> & {
 export interface Followers {
   /** The number of followers. */
   readonly size: number;
-  /** Calls back for events of the target. Returns a function that ends it. */
-  add(target: FollowTarget, listener: (event: FollowEvent) => void): () => void;
+  /** Calls back for events of the target, without deliveries if asked. Returns a function that ends it. */
+  add(
+    target: FollowTarget,
+    listener: (event: FollowEvent) => void,
+    options?: { readonly deliveries?: boolean },
+  ): () => void;
   /** Sends the event to the followers it matches. */
   emit(event: PendingEvent): void;
 }
@@ -60,15 +64,17 @@ export function followers({ clock, watch, failed }: {
   watch: () => () => void;
   failed: (error: unknown) => void;
 }): Followers {
-  const all = new Set<{ target: FollowTarget; listener: (event: FollowEvent) => void }>();
+  const all = new Set<
+    { target: FollowTarget; listener: (event: FollowEvent) => void; deliveries: boolean }
+  >();
   let unwatch: (() => void) | undefined;
 
   return {
     get size() {
       return all.size;
     },
-    add(target, listener) {
-      const follower = { target, listener };
+    add(target, listener, { deliveries = true } = {}) {
+      const follower = { target, listener, deliveries };
       all.add(follower);
       unwatch ??= watch();
       return () => {
@@ -77,19 +83,29 @@ export function followers({ clock, watch, failed }: {
         unwatch = undefined;
       };
     },
-    emit({ detail, concerns, ...about }) {
+    emit(pending) {
       let event: FollowEvent | undefined;
-      for (const { listener, target: { client, channel } } of all) {
-        if (channel !== undefined && channel !== about.channel) continue;
-        if (client !== undefined && client !== about.client && !concerns?.(client)) continue;
+      for (const { listener, deliveries, target: { client, channel } } of all) {
+        if (!deliveries && pending.event === "delivery") continue;
+        if (channel !== undefined && channel !== pending.channel) continue;
+        if (client !== undefined && client !== pending.client && !pending.concerns?.(client)) continue;
         try {
-          listener(event ??= { time: clock().wallTime(), ...about, detail: detail() });
+          listener(event ??= eventOf(pending, clock().wallTime()));
         } catch (error) {
           failed(error);
         }
       }
     },
   };
+}
+
+/** Spread members would cost as much as all else of an event. */
+function eventOf({ event, client, channel, detail }: PendingEvent, time: number): FollowEvent {
+  const about: { -readonly [Name in keyof FollowEvent]?: FollowEvent[Name] } = { time, event };
+  if (client !== undefined) about.client = client;
+  if (channel !== undefined) about.channel = channel;
+  about.detail = detail();
+  return about as FollowEvent;
 }
 
 /** Emits the events of channels. */

@@ -6,7 +6,7 @@ import type { Followers } from "./follow.ts";
 export interface Recording {
   /** Whether it records. */
   readonly running: boolean;
-  /** When it ends by itself, in milliseconds since 1970; absent if it does not record. */
+  /** When it ends by itself, in milliseconds since 1970; absent if it does not. */
   readonly until?: number;
   /** The bytes on disk. */
   readonly bytes: number;
@@ -18,12 +18,12 @@ export interface Recording {
 export interface Recorder {
   /** Tells what it does. */
   status(): Recording;
-  /** Records for so long. */
-  start(ms: number): void;
+  /** Records for so long; without a time, until it is stopped. */
+  start(ms?: number): void;
   /** Ends the recording; what was recorded stays. */
   stop(): void;
-  /** Returns what was recorded, as lines of JSON, the oldest first. */
-  read(): ReadableStream<Uint8Array>;
+  /** Returns what was recorded, as lines of JSON, the oldest first. `done` is called at the end, also if it is cancelled. */
+  read(done?: () => void): ReadableStream<Uint8Array>;
 }
 
 /** The older half of a recording is in a second file. */
@@ -39,7 +39,9 @@ export function createRecorder(
     readonly failed: (error: unknown) => void;
   },
 ): Recorder {
-  let running: { readonly until: number; readonly end: () => void; readonly flush: () => void } | undefined;
+  let running:
+    | { readonly until: number | undefined; readonly end: () => void; readonly flush: () => void }
+    | undefined;
 
   function path(): string {
     if (file !== undefined) return file;
@@ -65,7 +67,7 @@ export function createRecorder(
   return {
     status: () => ({
       running: running !== undefined,
-      ...(running !== undefined && { until: running.until }),
+      ...(running?.until !== undefined && { until: running.until }),
       bytes: files().reduce((sum, each) => sum + sizeOf(each), 0),
       maxBytes,
     }),
@@ -73,20 +75,22 @@ export function createRecorder(
       const options = { file: path(), maxBytes: Math.ceil(maxBytes / FILES), keep: FILES - 1 };
       stop();
       const sink = openFile(options, clock(), stopFailed);
-      const unfollow = following.add({}, (event) => sink.write(JSON.stringify(event)));
-      const cancel = clock().after(ms, stop);
+      // What was delivered is known from what was published.
+      const unfollow = following.add({}, (event) => sink.write(JSON.stringify(event)), { deliveries: false });
+      const cancel = ms === undefined ? undefined : clock().after(ms, stop);
       const end = () => {
-        cancel();
+        cancel?.();
         unfollow();
         sink.close();
       };
-      running = { until: clock().wallTime() + ms, end, flush: sink.flush };
+      const until = ms === undefined ? undefined : clock().wallTime() + ms;
+      running = { until, end, flush: sink.flush };
     },
     stop,
-    read() {
+    read(done = () => {}) {
       path();
       running?.flush();
-      return linesOf(files());
+      return linesOf(files(), done);
     },
   };
 }
@@ -100,16 +104,43 @@ function sizeOf(path: string): number {
   }
 }
 
-/** Streams the files one after the other. */
-function linesOf(paths: readonly string[]): ReadableStream<Uint8Array> {
-  async function* chunks() {
-    for (const path of paths) {
-      using file = await Deno.open(path);
-      const buffer = new Uint8Array(65_536);
-      for (let read = await file.read(buffer); read !== null; read = await file.read(buffer)) {
-        yield buffer.slice(0, read);
-      }
-    }
+/** Streams the files one after the other, then calls `done`. */
+function linesOf(paths: readonly string[], done: () => void): ReadableStream<Uint8Array> {
+  const rest = [...paths];
+  let file: Deno.FsFile | undefined;
+  let ended = false;
+
+  function end(): void {
+    if (ended) return;
+    ended = true;
+    file?.close();
+    done();
   }
-  return ReadableStream.from(chunks());
+
+  return new ReadableStream({
+    async pull(controller) {
+      try {
+        for (;;) {
+          const next = file === undefined ? rest.shift() : undefined;
+          if (next !== undefined) file = await Deno.open(next);
+          if (ended) return void file?.close();
+          if (file === undefined) {
+            end();
+            return controller.close();
+          }
+          const buffer = new Uint8Array(65_536);
+          const read = await file.read(buffer);
+          if (ended) return;
+          if (read !== null) return controller.enqueue(buffer.subarray(0, read));
+          file.close();
+          file = undefined;
+        }
+      } catch (error) {
+        if (ended) return; // It was cancelled during the read.
+        end();
+        throw error;
+      }
+    },
+    cancel: end,
+  });
 }

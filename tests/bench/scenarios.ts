@@ -2,6 +2,7 @@
 
 import { authScenario } from "./scenarios/auth.ts";
 import { connectScenario } from "./scenarios/connect.ts";
+import { dashboardScenario } from "./scenarios/dashboard.ts";
 import { deltasScenario } from "./scenarios/deltas.ts";
 import { durableScenario } from "./scenarios/durable.ts";
 import { durableWritesScenario } from "./scenarios/durable_writes.ts";
@@ -36,6 +37,7 @@ export const scenarios: readonly Scenario[] = [
   httpApiScenario,
   webhooksScenario,
   traceScenario,
+  dashboardScenario,
   tinybaseScenario,
   sqlEventsScenario,
 ];

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { channels } from "../../../plugins/channels.ts";
+import { channels, Payload } from "../../../plugins/channels.ts";
 import { trace, type TraceOptions } from "../../../plugins/trace.ts";
 import { FakeClock, serve } from "../../kit/mod.ts";
 
@@ -81,4 +81,57 @@ Deno.test("B14 only those who may follow may read the recording", async () => {
     assert.equal(await statusOf(method), 403, method);
     assert.equal(await statusOf(method, { "x-admin": "yes" }), 200, method);
   }
+});
+
+Deno.test("B14 a recorder that always runs begins with the server, goes on with the file, and leaves deliveries out", async () => {
+  const folder = await Deno.makeTempDir();
+  const recordFile = `${folder}/recording.jsonl`;
+  for (const run of [1, 2]) {
+    await using server = await recorderServer({ recordFile, alwaysRecord: true });
+    const { running, until } = server.recorder.status();
+    assert.deepEqual([running, until], [true, undefined]);
+    server.bus.subscribe("news", () => {});
+    await server.bus.publish("news", { run });
+  }
+  const lines = (await Deno.readTextFile(recordFile)).trim().split("\n").map((line) => JSON.parse(line));
+  assert.deepEqual(lines.map(({ event, detail }) => [event, detail.data]), [
+    ["publish", '{"run":1}'],
+    ["published", undefined],
+    ["publish", '{"run":2}'],
+    ["published", undefined],
+  ]);
+  await Deno.remove(folder, { recursive: true });
+  assert.throws(() => trace({ alwaysRecord: true }), /"alwaysRecord" must be false without a recordFile/);
+});
+
+Deno.test("B14 secrets in lists and in escaped names do not reach the disk", async () => {
+  await using server = await recorderServer({ alwaysRecord: true });
+  await server.bus.publish("chat", { tokens: ["abcdefghi-1"], headers: [["x-api-key", "abcdefghi-2"]] });
+  await server.bus.publish("chat", Payload.of('{"pass\\u0077ord":"abcdefghi-3"}'));
+  await server.bus.publish("chat", { body: '{"tok\\u0065ns":["abcdefghi-4"]}' });
+  const text = await server.read();
+  assert.ok(text.includes("publish") && !text.includes("abcdefghi"), text);
+});
+
+Deno.test("B14 downloads of the recording count as followers until they end", async () => {
+  const folder = await Deno.makeTempDir();
+  const recordFile = `${folder}/recording.jsonl`;
+  // More than the buffers of a socket hold.
+  await Deno.writeTextFile(recordFile, `${JSON.stringify("x".repeat(999))}\n`.repeat(8_000));
+  await using server = await recorderServer({ recordFile, maxFollowers: 2, alwaysRecord: true });
+  const download = () => server.fetch("/api/trace/recording");
+  const [one, two] = [server.recorder.read(), await download()];
+  await one.cancel();
+  await two.text();
+  const follower = await server.fetch("/api/trace?channel=news");
+  const held = await download();
+  const refused = await download();
+  assert.equal(refused.status, 429);
+  await refused.body?.cancel();
+  await held.text();
+  const again = await download();
+  assert.equal(again.status, 200);
+  await again.text();
+  await follower.body?.cancel();
+  await Deno.remove(folder, { recursive: true });
 });

@@ -31,7 +31,10 @@ import tail from "./app/tail.js" with { type: "text" };
 import ui from "./app/ui.js" with { type: "text" };
 import verdict from "./app/verdict.js" with { type: "text" };
 import page from "./page.html" with { type: "text" };
-import style from "./style.css" with { type: "text" };
+import baseStyle from "./style/base.css" with { type: "text" };
+import listsStyle from "./style/lists.css" with { type: "text" };
+import partsStyle from "./style/parts.css" with { type: "text" };
+import viewsStyle from "./style/views.css" with { type: "text" };
 
 /** Where the page and the API are. */
 export interface Places {
@@ -67,6 +70,9 @@ const APP = {
   verdict,
 };
 
+/** The style sheet, with what is special behind what is general. */
+const STYLE = theme + baseStyle + partsStyle + listsStyle + viewsStyle;
+
 /** The libraries. An import makes them part of the bundle, and loads them on the first request. */
 const LIBRARIES: Readonly<Record<string, () => Promise<{ default: string }>>> = {
   "preact.js": () => import("preact", { with: { type: "text" } }),
@@ -89,7 +95,7 @@ export function files({ path, apiPath, open }: Places): [string, ReturnType<type
   const javascript = (load: () => string | Promise<string>) => asset("text/javascript", load);
   return [
     [path, asset("text/html", () => html, { "content-security-policy": pagePolicy(html) })],
-    [`${path}/style.css`, asset("text/css", () => theme + style)],
+    [`${path}/style.css`, asset("text/css", () => STYLE)],
     [`${path}/icon.svg`, asset("image/svg+xml", () => icon)],
     ...Object.entries(APP).map(([name, text]) => {
       return [`${path}/app/${name}.js`, javascript(() => text)] as [string, ReturnType<typeof asset>];

@@ -81,7 +81,7 @@ export interface HttpApiOptions {
   /** Lists who is in a channel. @default {not available} */
   presence?: Pick<Presence, "list" | "count">;
   /** The methods that can be called. @default {none} */
-  rpc?: Pick<Rpc, "call" | "methods">;
+  rpc?: Pick<Rpc, "call" | "methods" | "schemaOf">;
   /** The queries that can be run. @default {none} */
   queries?: Pick<LiveQueries, "read" | "describe" | "instances" | "explain">;
   /** The database. @default {none} */

@@ -33,6 +33,7 @@ import {
   checked,
   defineEach,
   type InputOf,
+  jsonSchemaOf,
   type OutputOf,
   type Typed,
 } from "./shared/contract.ts";
@@ -156,6 +157,8 @@ export interface Rpc {
   call(name: string, value: unknown, caller: Caller): Promise<unknown>;
   /** The names of all methods. */
   readonly methods: ReadonlySet<string>;
+  /** Returns the JSON Schema of a method's arguments, if its schema can tell it (Standard JSON Schema, as in zod). */
+  schemaOf(name: string): unknown;
 }
 
 /** A method with any types. */
@@ -274,6 +277,7 @@ export function rpc(options: RpcOptions = {}): Plugin<Rpc> {
       defineAll: (methods) => defineEach(methods, define),
       call,
       methods: names,
+      schemaOf: (name) => jsonSchemaOf(methods.get(name)?.args),
     },
     start(given) {
       host = given;

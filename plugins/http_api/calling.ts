@@ -13,18 +13,31 @@ import { json } from "./fields.ts";
 import { compatible, type Method, own } from "./types.ts";
 
 /** Makes the methods. */
-export function rpcMethods(rpc: Pick<Rpc, "call" | "methods"> | undefined): Method[] {
+export function rpcMethods(rpc: Pick<Rpc, "call" | "methods" | "schemaOf"> | undefined): Method[] {
   return [rpcMethod(rpc), listMethod(rpc)];
 }
 
-function listMethod(rpc: Pick<Rpc, "methods"> | undefined): Method {
+function listMethod(rpc: Pick<Rpc, "methods" | "schemaOf"> | undefined): Method {
   return own({
     name: "methods",
     summary: "Lists the methods of the app",
     params: { type: "object", properties: {} },
-    result: { type: "object", properties: { methods: { type: "array", items: { type: "string" } } } },
+    result: {
+      type: "object",
+      properties: {
+        methods: { type: "array", items: { type: "string" } },
+        schemas: json("The JSON Schema of the arguments, by method, where it is known"),
+      },
+    },
     permission: "admin:rpc",
-    run: () => JSON.stringify({ methods: [...rpc?.methods ?? []].sort() }),
+    run() {
+      const methods = [...rpc?.methods ?? []].sort();
+      const schemas = methods.flatMap((name) => {
+        const schema = rpc?.schemaOf(name);
+        return schema === undefined ? [] : [[name, schema] as const];
+      });
+      return JSON.stringify({ methods, schemas: Object.fromEntries(schemas) });
+    },
   });
 }
 

@@ -59,6 +59,17 @@ export function isSchema(check: object): check is StandardSchema {
   return "~standard" in check;
 }
 
+/** Returns a schema as JSON Schema, if its library can; see https://standardschema.dev/json-schema. */
+export function jsonSchemaOf(check: Check | undefined): unknown {
+  if (check === undefined || !isSchema(check)) return undefined;
+  const { jsonSchema } = check["~standard"] as { readonly jsonSchema?: { input?(options: object): unknown } };
+  try {
+    return jsonSchema?.input?.({ target: "draft-2020-12" });
+  } catch {
+    return undefined; // It has types that JSON Schema cannot express.
+  }
+}
+
 /** Checks a value. Throws, or rejects with, a `bad_request` that names the place and the reason. */
 export function checked<Output>(check: Check<Output>, value: unknown): MaybePromise<Output> {
   if (isSchema(check)) {

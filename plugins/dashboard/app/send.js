@@ -83,6 +83,17 @@ function Publish({ query }) {
 function Rpc() {
   const { value, error } = useRead("methods", {});
   const methods = value?.methods ?? [];
+  const chosen = useSignal("");
+  const schema = value?.schemas[chosen.value];
+  const choose = ({ target }) => {
+    chosen.value = target.value;
+    const known = value?.schemas[target.value];
+    const { params } = form.current.elements;
+    // What was typed stays.
+    if (known && ["", params.example].includes(params.value)) {
+      params.value = params.example = JSON.stringify(exampleOf(known), null, 2);
+    }
+  };
   const { form, submit, outcome, busy } = useForm(({ method, params }) =>
     call("rpc", { method: method.value, params: jsonIn(params, "Arguments") ?? null })
   );
@@ -92,9 +103,10 @@ function Rpc() {
     value && methods.length === 0
       ? html`<${Empty}>The app has no methods. <code>methods.define("add", { run: … })</code> defines one, of <code>rpc()</code>.<//>`
       : html`<form class="fields" ref=${form} onSubmit=${submit}>
-      <label>Method <input name="method" list="methods" required autocomplete="off" spellcheck=${false} /></label>
+      <label>Method <input name="method" list="methods" required autocomplete="off" spellcheck=${false} onInput=${choose} /></label>
       <datalist id="methods">${methods.map((name) => html`<option value=${name} />`)}</datalist>
       <label>Arguments, as JSON <textarea name="params" rows="7" class="mono" spellcheck=${false} placeholder='{ "name": "Ada" }'></textarea></label>
+      ${schema && html`<${Fields} schema=${schema} />`}
       <p><button class="primary" disabled=${busy}>Call</button></p>
       <p class="quiet">It is called with your key's permissions and without a connection.</p>
       <${Problem} text=${outcome?.error && shown(outcome.error)} />
@@ -108,4 +120,52 @@ function Rpc() {
     </form>`
   }
   <//>`;
+}
+
+/** The fields of the arguments. */
+function Fields({ schema: { properties = {}, required = [] } }) {
+  const all = Object.entries(properties);
+  return all.length > 0 && html`
+    <table>
+      <caption class="unseen">Fields of the arguments</caption>
+      <tbody>${all.map(([name, field]) =>
+        html`
+          <tr>
+            <th scope="row">
+              <${Words} text=${name} mono=${true} />
+            </th>
+            <td>${typeOf(field)}${required.includes(name) ? "" : html`
+              <span class="quiet">optional</span>
+            `}</td>
+            <td>
+              <${Words} text=${field.description ?? ""} />
+            </td>
+          </tr>
+        `
+      )}</tbody>
+    </table>
+  `;
+}
+
+function typeOf({ type, enum: values, anyOf, items, const: only }) {
+  if (values !== undefined) return shown(values.map((value) => JSON.stringify(value)).join(" or "), 200);
+  if (only !== undefined) return shown(JSON.stringify(only), 200);
+  if (anyOf !== undefined) return shown(anyOf.map(typeOf).join(" or "), 200);
+  return type === "array" && items?.type ? `list of ${items.type}` : String(type ?? "any");
+}
+
+const EXAMPLES = { string: "", number: 0, integer: 0, boolean: false, null: null };
+
+/** Returns a value that has the shape of a schema. */
+function exampleOf(schema, depth = 0) {
+  const { type, default: usual, const: only, enum: values, examples, anyOf, properties = {}, items } =
+    schema ?? {};
+  const given = [usual, only, examples?.[0], values?.[0]].find((value) => value !== undefined);
+  if (given !== undefined || depth > 8) return given ?? null;
+  if (anyOf !== undefined) return exampleOf(anyOf[0], depth + 1);
+  if (type === "array") return items === undefined ? [] : [exampleOf(items, depth + 1)];
+  if (type !== "object") return EXAMPLES[type] ?? null;
+  return Object.fromEntries(
+    Object.entries(properties).map(([name, field]) => [name, exampleOf(field, depth + 1)]),
+  );
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { sdkClient } from "../../kit/centrifuge.ts";
 import { until } from "../../kit/mod.ts";
+import { z } from "../../kit/packages/zod.ts";
 import { testWith } from "../../kit/programs.ts";
 import { token } from "../../plugins/auth/kit.ts";
 import { dashboardServer, KEY } from "../../plugins/dashboard/kit.ts";
@@ -91,6 +92,22 @@ testWith(
     await page.getByLabel("Arguments, as JSON").fill('"<b>Ada</b>"');
     await page.getByRole("button", { name: "Call" }).click();
     await page.getByText('"<b>Ada</b>"').last().waitFor();
+    server.methods.define("order", {
+      args: z.object({
+        item: z.string().describe("<i>What</i>"),
+        amount: z.number().int(),
+        gift: z.boolean().optional(),
+      }),
+      run: ({ item, amount }) => `${amount} ${item}`,
+    });
+    await page.reload();
+    await page.getByRole("combobox", { name: "Method" }).fill("order");
+    await page.getByRole("cell", { name: "<i>What</i>" }).waitFor();
+    const args = page.getByLabel("Arguments, as JSON");
+    assert.deepEqual(JSON.parse(await args.inputValue()), { item: "", amount: 0, gift: false });
+    await args.fill('{"item":"pears","amount":2}');
+    await page.getByRole("button", { name: "Call" }).click();
+    await page.getByText('"2 pears"').waitFor();
     await isAccessible(page);
     assert.deepEqual(browser.complaints(), []);
   },

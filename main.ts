@@ -91,7 +91,14 @@ export function plugboard(loaded: Loaded): Server {
   const recording = { recordFile: `${dataDir}/recording.jsonl`, ...given.trace, allow: allowTrace };
   const tracing = server.use(trace({ ...recording, channels: bus, otel }), operators);
   const checks = [() => store.problem, () => shared?.problem, () => backend?.problems[0]];
-  const measured = { channels: bus, access, metrics, otel, allow: access.allowRequest("admin", "metrics") };
+  const measured = {
+    channels: bus,
+    access,
+    limits,
+    metrics,
+    otel,
+    allow: access.allowRequest("admin", "metrics"),
+  };
   const numbers = server.use(stats({ ...measured, checks, serveMetrics: adminPort === undefined }));
   if (adminPort !== undefined) server.use({ name: "metrics", routes: numbers.addMetrics }, operators);
 

@@ -94,6 +94,8 @@ export interface RateLimits {
   answerWith(endpoint: Endpoint, answer: RefusedMessage): void;
   /** For HTTP routes: answers 429 beyond the limit of an address. */
   middleware(): LimitingMiddleware;
+  /** Calls back when a connection goes beyond a limit, with what it did. Returns the function that ends it. */
+  onRefused(listener: (conn: Connection, what: Operation | "channel") => void): () => void;
   /** Checks other limits. Returns the function that replaces the current ones; what addresses have spent is forgotten. */
   prepare(limits: Partial<Limits>): () => void;
 }
@@ -138,9 +140,15 @@ export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> 
   const meters = new Meters(current.pace, maxTracked);
   const answers = new WeakMap<EndpointInfo, RefusedMessage>();
 
+  const listeners = new Set<(conn: Connection, what: Operation | "channel") => void>();
+  function refusedTo(conn: Connection, what: Operation | "channel"): void {
+    refused(what);
+    for (const listener of listeners) listener(conn, what);
+  }
+
   /** Counts a refusal; disconnects the client after too many. */
   function refuse(conn: Connection, meter: Meter, operation: Operation, waitMs: number): RateLimitError {
-    refused(operation);
+    refusedTo(conn, operation);
     if (whenExceeded === "disconnect" && current.refusals !== undefined) {
       const next = spend(current.refusals, meter.refusalsFullAt, 1, now());
       if (next < 0) conn.close(closeCodes.tooManyRequests);
@@ -179,7 +187,7 @@ export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> 
         spendOne(client.conn, "publish");
         const waitMs = current.publishes?.take(channel, now()) ?? 0;
         if (waitMs === 0) return;
-        refused("channel");
+        refusedTo(client.conn, "channel");
         throw new RateLimitError("Too many publishes to this channel", waitMs);
       },
       beforeRead: ({ conn }) => spendOne(conn, "query"),
@@ -188,6 +196,10 @@ export function rateLimits(options: RateLimitsOptions = {}): Plugin<RateLimits> 
     enforceRateLimit: (client, operation) =>
       !enabled || meters.spend(meters.of(client), operation, 1, now()) === 0,
     answerWith: (endpoint, answer) => void answers.set(endpoint, answer),
+    onRefused(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
     middleware() {
       const make = ({ pace }: typeof current): LimitingMiddleware => {
         const own = pace("requests");

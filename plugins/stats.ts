@@ -33,17 +33,18 @@ import {
 } from "../core/mod.ts";
 import type { Access } from "./auth.ts";
 import type { Channels, ChannelStats } from "./channels.ts";
+import type { RateLimits } from "./rate_limits.ts";
 import { isLoopback } from "./shared/client_ip.ts";
 import { type HealthCheck, healthResponse } from "./shared/health.ts";
 import { type MetricsRegistry, metricsRegistry } from "./shared/metrics.ts";
 import type { Figures } from "./stats/figures.ts";
 import { History } from "./stats/history.ts";
-import { Journal, type JournalEntry } from "./stats/journal.ts";
+import { Journal, type JournalEntry, type JournalFilter, LimitEntries } from "./stats/journal.ts";
 import { measure } from "./stats/measure.ts";
 import { exportByOpenTelemetry } from "./stats/otel.ts";
 
 export type { Figures } from "./stats/figures.ts";
-export type { JournalEntry } from "./stats/journal.ts";
+export type { JournalEntry, JournalFilter } from "./stats/journal.ts";
 export {
   type Counter,
   type Histogram,
@@ -58,6 +59,8 @@ export interface StatsOptions {
   channels: Pick<Channels, "extend" | "clientOf" | "clients" | "localStats">;
   /** Whose sign-ins the journal has. @default {none: it has only disconnects and recoveries} */
   access?: Pick<Access, "onSignedIn">;
+  /** Whose refusals the journal has. @default {none} */
+  limits?: Pick<RateLimits, "onRefused">;
   /** The registry. Pass the same one to the plugins that take `metrics`. */
   metrics?: MetricsRegistry;
   /** Returns whether a caller may read `/metrics` and `/api/stats`. @default {callers on this machine} */
@@ -101,8 +104,8 @@ export interface Stats {
   figures(after?: number): readonly Figures[];
   /** Calls back with the figures of each second. Returns the function that ends it. */
   onFigures(listener: (figures: Figures) => void): () => void;
-  /** Returns the latest connects, disconnects and recoveries of a user or a client, the newest first. */
-  journal(of: { readonly user: string } | { readonly client: string }): JournalEntry[];
+  /** Returns the latest connects, disconnects, recoveries and limits, of a user or a client or all, the newest first. */
+  journal(of: JournalFilter): JournalEntry[];
   /** Returns the active channels, or one. */
   channelStats(channel?: string): ChannelStats[];
   /** Returns the open connections, or one. */
@@ -124,16 +127,19 @@ export interface StatsSummary {
 /** Counts and serves statistics. */
 export function stats(options: StatsOptions): Plugin<Stats> {
   const { channels, metrics = metricsRegistry(), checks = [], otel = false, serveMetrics = true } = options;
-  const { access } = options;
+  const { access, limits } = options;
   const { allow = (_request, ip) => isLoopback(ip) } = options;
   const { extension, latency, refused, start: startMeasuring, takeLag, hooks } = measure(metrics, channels);
   const journal = new Journal();
+  const limitEntries = new LimitEntries();
   /** The users of connections that have signed in. */
   const users = new WeakMap<Connection, string>();
-  const note = (event: JournalEntry["event"], conn: Connection, more: Partial<JournalEntry> = {}) => {
+  const entryOf = (event: JournalEntry["event"], conn: Connection): JournalEntry => {
     const time = (host?.clock ?? systemClock).wallTime();
-    journal.add({ time, event, client: conn.id, user: users.get(conn) ?? "", ...more });
+    return { time, event, client: conn.id, user: users.get(conn) ?? "" };
   };
+  const note = (event: JournalEntry["event"], conn: Connection, more: Partial<JournalEntry> = {}) =>
+    journal.add({ ...entryOf(event, conn), ...more });
   const stopExtension = channels.extend({
     ...extension,
     recovered(client, channel, complete, lost) {
@@ -236,6 +242,10 @@ export function stats(options: StatsOptions): Plugin<Stats> {
         access?.onSignedIn((conn, { identity }) => {
           users.set(conn, identity.user);
           note("connected", conn);
+        }) ?? (() => {}),
+        limits?.onRefused((conn, what) => {
+          const entry = limitEntries.count(conn, what, entryOf("limited", conn));
+          if (entry !== undefined) journal.add(entry);
         }) ?? (() => {}),
       ];
     },

@@ -8,9 +8,10 @@ import { PlugboardError } from "../../core/mod.ts";
 import type { Access, SignIn } from "../auth.ts";
 import type { Channels, Cluster, Identity, Namespace } from "../channels.ts";
 import type { JournalEntry } from "../stats.ts";
+import { askNodes } from "./asking.ts";
 import { badRequest } from "./errors.ts";
 import { channel, client, json, user } from "./fields.ts";
-import { ACTIONS, askNodes, type Found } from "./nodes.ts";
+import { ACTIONS, type Found } from "./nodes.ts";
 import type { Schema } from "./schema.ts";
 import { type Method, own } from "./types.ts";
 
@@ -29,6 +30,12 @@ const limit = {
 } as const satisfies Schema;
 
 const LIST = { type: "array", items: { type: "object" } } as const satisfies Schema;
+
+const EVENT = {
+  type: "string",
+  enum: ["connected", "disconnected", "recovered", "not recovered", "limited"],
+  description: "What happened",
+} as const satisfies Schema;
 
 /** Makes the methods. */
 export function inspectingMethods({ cluster, channels, access }: InspectingParts): Method[] {
@@ -144,13 +151,19 @@ export function inspectingMethods({ cluster, channels, access }: InspectingParts
     own({
       name: "journal",
       summary:
-        "Returns the latest sign-ins, disconnects and recoveries of a user or a connection, the newest first",
-      params: { type: "object", properties: { user, client } },
+        "Returns the latest sign-ins, disconnects, recoveries and limits of a user or a connection, or all of a kind, the newest first",
+      params: { type: "object", properties: { user, client, event: EVENT } },
       result: { type: "object", properties: { entries: LIST } },
       permission: "admin:connections",
-      async run({ user, client }) {
-        if (user === undefined && client === undefined) throw badRequest("user or client must be given");
-        const of = client !== undefined ? { client } : { user };
+      async run({ user, client, event }) {
+        if (user === undefined && client === undefined && event === undefined) {
+          throw badRequest("user, client or event must be given");
+        }
+        const of = {
+          ...(user !== undefined && client === undefined && { user }),
+          ...(client !== undefined && { client }),
+          ...(event !== undefined && { event }),
+        };
         const answers = await askNodes<readonly JournalEntry[]>(cluster, "journal", of);
         const entries = answers.flatMap(({ answer }) => answer).sort((a, b) => b.time - a.time);
         return JSON.stringify({ entries: entries.slice(0, 100) });

@@ -7,14 +7,13 @@
 import { PlugboardError } from "../../core/mod.ts";
 import type { Cluster } from "../channels.ts";
 import { joinedInSlices } from "../shared/slices.ts";
+import { askNodes, hearNodes, mergePages } from "./asking.ts";
 import { CONNECTIONS } from "./control.ts";
 import { client, cursor, nextCursor, user } from "./fields.ts";
 import {
-  askNodes,
   type ChannelsQuestion,
   type ConnectionsQuestion,
   type ListedConnection,
-  mergePages,
   type NodeInfo,
   type Page,
 } from "./nodes.ts";
@@ -177,18 +176,19 @@ export function listingMethods(cluster: Cluster): Method[] {
               },
             },
           },
+          silent: { type: "array", items: { type: "string" }, description: "Nodes that did not answer" },
         },
       },
       permission: "admin:metrics",
       async run() {
-        const answers = await askNodes<NodeInfo>(cluster, "info", {});
+        const { answers, silent } = await hearNodes<NodeInfo>(cluster, "info", {});
         const nodes = answers.map(({ node, answer }) => ({
           uid: node,
           name: node,
           version: "plugboard",
           ...answer,
         }));
-        return JSON.stringify({ nodes });
+        return JSON.stringify({ nodes, ...(silent.length > 0 && { silent }) });
       },
     }),
   ];

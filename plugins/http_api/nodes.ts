@@ -4,12 +4,12 @@
  * @module
  */
 
-import { PlugboardError } from "../../core/mod.ts";
 import type { Access } from "../auth.ts";
 import type { ChannelAction, Channels, Client, Cluster, Verdict } from "../channels.ts";
 import { Slices } from "../shared/slices.ts";
-import type { Figures, JournalEntry } from "../stats.ts";
+import type { Figures, JournalEntry, JournalFilter } from "../stats.ts";
 import type { Workers } from "../workers.ts";
+import { TOPIC } from "./asking.ts";
 import { FirstItems } from "./first_items.ts";
 import { globMatcher } from "./glob.ts";
 import { type ListedWorker, listedWorker } from "./listed_worker.ts";
@@ -66,7 +66,7 @@ export type LocalChannels = Pick<Channels, "clients" | "clientOf" | "localChanne
 export interface NodeParts {
   uptime(): number;
   figures(after: number): readonly Figures[];
-  journal(of: { user: string } | { client: string }): readonly JournalEntry[];
+  journal(of: JournalFilter): readonly JournalEntry[];
   signInOf: Access["signInOf"];
   workers: Workers | undefined;
 }
@@ -98,8 +98,6 @@ export type Verdicts = Readonly<Record<ChannelAction, Verdict>>;
 /** All that a client can do with a channel. */
 export const ACTIONS: readonly ChannelAction[] = ["subscribe", "publish", "presence", "history"];
 
-const TOPIC = "http_api.";
-
 /** Answers the questions for this node. Returns the function that ends it. */
 export function answerQuestions(
   cluster: Cluster,
@@ -112,7 +110,7 @@ export function answerQuestions(
     connection: ({ client }: { client: string }) => describe(channels.clientOf(client), signInOf),
     search: (question: SearchQuestion) => search(channels, question),
     verdict: (question: VerdictQuestion) => verdicts(channels, question),
-    journal: (of: { user: string } | { client: string }) => journal(of),
+    journal: (of: JournalFilter) => journal(of),
     info: async (): Promise<NodeInfo> => ({
       ...await load(channels),
       uptime: uptime(),
@@ -124,37 +122,6 @@ export function answerQuestions(
     cluster.on(TOPIC + topic, answer as (question: unknown) => unknown)
   );
   return () => ends.forEach((end) => end());
-}
-
-/** Asks all nodes. Throws `unavailable` if one does not answer. */
-export async function askNodes<Answer>(
-  cluster: Cluster,
-  topic: "channels" | "connections" | "connection" | "info" | "figures" | "search" | "verdict" | "journal",
-  question: object,
-): Promise<readonly { readonly node: string; readonly answer: Answer }[]> {
-  const { answers, silent } = await cluster.ask(TOPIC + topic, question);
-  if (silent.length > 0) throw new PlugboardError("unavailable", `No answer from ${silent.join(", ")}`);
-  return answers as readonly { node: string; answer: Answer }[];
-}
-
-/** Merges the pages of all nodes. Entries with the same key are one. */
-export async function mergePages<Item>(
-  pages: readonly Page<Item>[],
-  limit: number | undefined,
-  add: (a: Item, b: Item) => Item,
-): Promise<Page<Item>> {
-  const [first] = pages;
-  if (pages.length === 1) return first!;
-  const slices = new Slices();
-  const merged = new Map<string, Item>();
-  for (const { key, item } of pages.flatMap(({ entries }) => entries)) {
-    const known = merged.get(key);
-    merged.set(key, known === undefined ? item : add(known, item));
-    if (slices.due) await slices.next();
-  }
-  const items = new FirstItems<Item>(limit ?? Infinity);
-  for (const [key, item] of merged) items.add(key, item);
-  return { entries: items.entries, more: items.more || pages.some(({ more }) => more) };
 }
 
 async function listChannels(

@@ -10,7 +10,7 @@ import type { Logging } from "../logging.ts";
 import type { Figures, Stats } from "../stats.ts";
 import type { Recorder } from "../trace.ts";
 import { json } from "./fields.ts";
-import { askNodes } from "./nodes.ts";
+import { hearNodes } from "./asking.ts";
 import type { Schema } from "./schema.ts";
 import { type Method, own } from "./types.ts";
 
@@ -107,17 +107,18 @@ export function watchingMethods(
               },
             },
           },
+          silent: { ...TEXTS, description: "Nodes that did not answer" },
         },
       },
       permission: METRICS,
       async run({ after = 0 }) {
         available();
-        const answers = await askNodes<readonly Figures[]>(cluster, "figures", { after });
+        const { answers, silent } = await hearNodes<readonly Figures[]>(cluster, "figures", { after });
         const nodes = answers.map(({ node, answer }) => {
           const columns = Object.keys(answer[0] ?? {}) as (keyof Figures)[];
           return { node, columns, rows: answer.map((each) => columns.map((name) => each[name])) };
         });
-        return JSON.stringify({ nodes });
+        return JSON.stringify({ nodes, ...(silent.length > 0 && { silent }) });
       },
     }),
 

@@ -3,10 +3,11 @@ import fc from "fast-check";
 import { type AnyPlugin, refusal } from "../../core/mod.ts";
 import { channels } from "../../plugins/channels.ts";
 import { echo } from "../../plugins/protocols/echo.ts";
+import { rateLimits } from "../../plugins/rate_limits.ts";
 import { metricsRegistry } from "../../plugins/shared/metrics.ts";
 import { stats, type StatsOptions } from "../../plugins/stats.ts";
 import { channelProtocol } from "../kit/channel_protocol.ts";
-import { type Client, serve, until } from "../kit/mod.ts";
+import { type Client, FakeClock, serve, until } from "../kit/mod.ts";
 import { parsePrometheus } from "../kit/prometheus.ts";
 
 async function serveStats(options: Omit<StatsOptions, "channels"> = {}) {
@@ -239,4 +240,23 @@ Deno.test("the Grafana dashboard uses existing metrics", async () => {
   // Metrics of plugins that are not used here.
   const elsewhere = /^plugboard_(live_|rate_limited|sign_ins|commit)/;
   assert.deepEqual([...asked].filter((name) => !there.has(name) && !elsewhere.test(name)), []);
+});
+
+Deno.test("B14 the journal has who went beyond a limit, once a minute for each connection and limit", async () => {
+  const clock = new FakeClock();
+  const limits = rateLimits({ limits: { messages: "2/10s" }, whenExceeded: "error" });
+  const bus = channels({ limits: limits.api });
+  const numbers = stats({ channels: bus.api, limits: limits.api });
+  await using server = await serve({ clock }, limits, bus, numbers, channelProtocol(bus.api));
+  await using ann = await server.connect("/t?user=ann");
+  const limited = () => numbers.api.journal({ event: "limited" }).map(({ reason, count }) => [reason, count]);
+  for (let i = 0; i < 5; i++) ann.send('{"do":"subscribe","channel":"a"}');
+  await until("three refusals", () => limited()[0]?.[1] === 3);
+  assert.deepEqual(limited(), [["message", 3]]);
+  clock.advance(60_000);
+  for (let i = 0; i < 3; i++) ann.send('{"do":"subscribe","channel":"a"}');
+  await until("another entry", () => limited().length === 2);
+  const { client } = numbers.api.journal({ event: "limited" })[0]!;
+  assert.equal(numbers.api.journal({ client }).filter(({ event }) => event === "limited").length, 2);
+  assert.deepEqual(numbers.api.journal({ client: "other", event: "limited" }), []);
 });

@@ -154,10 +154,22 @@ export function User({ parts: [user = ""] }) {
   `;
 }
 
+/** What limits are about. */
+export const LIMITS = {
+  message: "messages",
+  bytes: "bytes of messages",
+  subscribe: "subscribes",
+  publish: "publishes",
+  call: "calls of methods",
+  query: "queries and reads",
+  channel: "publishes of all to one channel",
+};
+
 const TEXTS = {
   connected: () => "Signed in",
   disconnected: ({ code, reason, by }) => `Disconnected by the ${by}: ${code} ${reason}`,
   recovered: ({ channel }) => `Recovered all of ${channel}`,
+  limited: ({ reason, count: times }) => `Went beyond the limit: ${LIMITS[reason]}, ${count(times, "time")}`,
   "not recovered": ({ channel, reason = "" }) => `Could not recover ${channel}: ${reason}`,
 };
 
@@ -168,15 +180,17 @@ function Timeline({ of }) {
     <${Problem} text=${error?.message} />
     ${
     value && entries.length === 0 &&
-    html`<${Empty}>No sign-in, disconnect or recovery is remembered; the server keeps the latest 5,000 of all.<//>`
+    html`<${Empty}>No sign-in, disconnect, recovery or limit is remembered; the server keeps the latest 5,000 of all.<//>`
   }
     <ol class="log">${
     entries.map((entry, i) =>
       html`
         <li key=${`${entry.time} ${i}`}
-          class=${entry.event === "not recovered" ? "error" : ""}><span class="quiet">${clock(
-            entry.time,
-          )}, <${Ago} time=${entry.time} /></span>${" "}
+          class=${["not recovered", "limited"].includes(entry.event)
+            ? "error"
+            : ""}><span class="quiet">${clock(
+              entry.time,
+            )}, <${Ago} time=${entry.time} /></span>${" "}
                 <${Words} text=${TEXTS[entry.event](entry)} />${" "}<a class="mono small" href=${to(
                   "client",
                   [entry.client],

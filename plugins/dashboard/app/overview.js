@@ -1,6 +1,8 @@
 /** The overview: what flows, what was refused, what went wrong. */
 
+import { to } from "./address.js";
 import { Chart } from "./chart.js";
+import { LIMITS } from "./client.js";
 import { figures, problem, series, shownNode } from "./figures.js";
 import { bytes, clock, count, duration, ms, number, percent, shown } from "./format.js";
 import { Ago, Card, Empty, html, Problem, useRead, Words } from "./ui.js";
@@ -69,7 +71,9 @@ export function Overview() {
         </div>
         <div class="grid halves">
       <${Refusals} health=${health.value} />
+      <${Limited} />
       <${Nodes} info=${info} />
+      <${Workers} nodes=${info.value?.nodes ?? []} />
       <${Log} />
     </div>
   `;
@@ -125,9 +129,32 @@ function Refusals({ health }) {
   <//>`;
 }
 
+/** The connections that went beyond a limit last. */
+function Limited() {
+  const { value } = useRead("journal", { event: "limited" }, { everyMs: REFRESH_MS });
+  const entries = value?.entries.slice(0, 10) ?? [];
+  if (entries.length === 0) return null;
+  return html`
+    <${Card} title="Latest limits">
+      <ul class="list">${entries.map(({ time, client, user, reason, count: times }) =>
+        html`
+          <li key=${`${client} ${reason} ${time}`}>
+            <a href=${to("client", [client])}><${Words} text=${user || client.slice(0, 8)} /></a>
+            <span>${LIMITS[reason]}, ${count(times, "time")}</span>
+            <span class="quiet"><${Ago} time=${time} /></span>
+          </li>
+        `
+      )}</ul>
+      <//>
+  `;
+}
+
+const shortName = (node) => node.slice(0, 8);
+
 function Nodes({ info: { value, error } }) {
   return html`<${Card} title="Nodes">
     <${Problem} text=${error?.message} />
+    <${Problem} text=${value?.silent && `No answer from ${value.silent.map(shortName).join(", ")}`} />
     ${
     value && html`
       <div class="scroll" tabindex="0" role="group" aria-label="Nodes">
@@ -145,7 +172,7 @@ function Nodes({ info: { value, error } }) {
           <tbody>${value.nodes.map((node) =>
             html`
               <tr>
-                <th scope="row"><span title=${node.uid}>${node.name.slice(0, 8)}</span></th>
+                <th scope="row"><span title=${node.uid}>${shortName(node.name)}</span></th>
                 <td class="number">${number(node.num_clients)}</td>
                 <td class="number">${number(node.num_users)}</td>
                 <td class="number">${number(node.num_channels)}</td>
@@ -159,6 +186,47 @@ function Nodes({ info: { value, error } }) {
     `
   }
   <//>`;
+}
+
+function Workers({ nodes }) {
+  const all = nodes.flatMap((node) => (node.workers ?? []).map((worker) => ({ ...worker, node: node.name })));
+  if (all.length === 0) return null;
+  return html`
+    <${Card} title="Workers">
+      <div class="scroll" tabindex="0" role="group" aria-label="Workers">
+        <table>
+          <thead>
+            <tr>
+              <th>Worker</th>
+              <th class="number">Clients</th>
+              <th class="number">In</th>
+              <th class="number">Out</th>
+              <th class="number">Backlog</th>
+              <th class="number">Heap</th>
+              <th class="number">Behind</th>
+              <th class="number">CPU</th>
+              <th class="number">Replaced</th>
+            </tr>
+          </thead>
+          <tbody>${all.map((each) =>
+            html`
+              <tr key=${`${each.node} ${each.worker}`}>
+                <th scope="row">${nodes.length > 1 ? `${shortName(each.node)} ` : ""}${each.worker}</th>
+                <td class="number">${number(each.num_clients)}</td>
+                <td class="number">${number(each.messages_received)}</td>
+                <td class="number">${number(each.frames_sent)}</td>
+                <td class="number">${bytes(each.queued_bytes + each.waiting_bytes)}</td>
+                <td class="number">${bytes(each.heap_bytes)}</td>
+                <td class="number">${ms(each.lag_ms)}</td>
+                <td class="number">${duration(each.cpu_seconds * 1_000)}</td>
+                <td class="number">${number(each.replaced)}</td>
+              </tr>
+            `
+          )}</tbody>
+        </table>
+      </div>
+      <//>
+  `;
 }
 
 function Log() {

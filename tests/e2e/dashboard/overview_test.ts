@@ -98,6 +98,9 @@ testWith(
     } finally {
       clearInterval(load);
     }
+    await Promise.allSettled(Array.from({ length: 25 }, () => user.sdk.history("load", { limit: 1 })));
+    await page.getByRole("region", { name: "Latest limits" }).getByText("queries and reads, 5 times")
+      .waitFor();
     server.note("error", "cannot reach <b>the</b> warehouse", { token: "abc" });
     await page.getByText("cannot reach <b>the</b> warehouse").waitFor();
     await page.getByText('{"token":"[redacted]"}').waitFor();

@@ -46,7 +46,12 @@ export async function dashboardServer(options: DashboardServerOptions = {}) {
   const limits = server.use(
     rateLimits({
       metrics,
-      limits: { connectsPerIp: "1000000/s", connectionsPerIp: 20_000, connectionsPerUser: 20_000 },
+      limits: {
+        connectsPerIp: "1000000/s",
+        connectionsPerIp: 20_000,
+        connectionsPerUser: 20_000,
+        queries: "20/10s",
+      },
     }),
   );
   const access = server.use(auth({
@@ -86,7 +91,7 @@ export async function dashboardServer(options: DashboardServerOptions = {}) {
     recordFile: options.recordFile,
     allow: access.allowRequest("admin", "trace"),
   }));
-  const numbers = server.use(stats({ channels: bus, access, metrics }));
+  const numbers = server.use(stats({ channels: bus, access, limits, metrics }));
   const methods = server.use(rpc({ limits }));
   const queries = server.use(liveQueries({ store, channels: bus, metrics }));
   const changes = server.use(mutations({ store, rpc: methods, queries }));

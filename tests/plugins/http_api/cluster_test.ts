@@ -60,3 +60,12 @@ Deno.test("B09 channels, connections and nodes of the whole server are listed by
   assert.deepEqual(nodes.map(({ num_subs }: { num_subs: number }) => num_subs).sort(), [2, 3]);
   assert.deepEqual(new Set(nodes.map(({ uid }: { uid: string }) => uid)).size, 2);
 });
+
+Deno.test("B14 what is told about all nodes names those that do not answer", async () => {
+  await using server = await serveNodes();
+  const [first, second] = server.nodes;
+  second.cluster.silent = true;
+  const { result } = await first.call("info", {});
+  assert.deepEqual([result.nodes.length, result.silent], [1, [second.cluster.node]]);
+  assert.equal((await first.call("channels", {})).error.code, 100, "an incomplete list would be wrong");
+});

@@ -141,8 +141,10 @@ export function presence(
       const { client, user } = info;
       const present = { client, user, data: known?.data, info, joinedAt: now, lastSeenAt: now };
       return chain(store.put(channel, present, timeoutMs), () => {
-        updates.delete(key);
-        if (known !== undefined) emit("leave", channel, known); // An update has added it before it subscribed.
+        if (known !== undefined) { // An update has added it before it subscribed.
+          updates.delete(key);
+          emit("leave", channel, known);
+        }
         emit("join", channel, present);
       });
     });

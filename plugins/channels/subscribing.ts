@@ -41,8 +41,8 @@ export interface Preparing {
 }
 
 /** Prepares a subscription: subscribes at the broker and reads the history that the answer needs. */
-export function prepare({ subscribe, ...given }: Preparing): MaybePromise<Prepared> {
-  const { channel, request: asked, client, now, addition } = given;
+export function prepare(given: Preparing): MaybePromise<Prepared> {
+  const { channel, request: asked, client, now, addition, subscribe, deltas } = given;
   const request = addition?.grant ? { ...asked, grant: { ...asked.grant, ...addition.grant } } : asked;
   const filter = request.filter && new CompiledFilter(request.filter);
   const buffer = channel.startBuffer();
@@ -51,7 +51,7 @@ export function prepare({ subscribe, ...given }: Preparing): MaybePromise<Prepar
       const subscription = describe(channel, request, client, now, filter);
       return chain(
         readPage(channel, request, subscription),
-        (history) => ready({ ...given, request }, subscription, history, buffer),
+        (history) => ready({ channel, request, client, addition, deltas }, subscription, history, buffer),
       );
     }), (error) => {
     channel.endBuffer(buffer);
@@ -60,7 +60,7 @@ export function prepare({ subscribe, ...given }: Preparing): MaybePromise<Prepar
 }
 
 function ready(
-  { channel, request, client, addition, deltas }: Omit<Preparing, "subscribe">,
+  { channel, request, client, addition, deltas }: Omit<Preparing, "now" | "subscribe">,
   subscription: Subscription,
   history: History | undefined,
   buffer: Buffer,

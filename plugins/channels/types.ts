@@ -71,7 +71,7 @@ export interface ClientOptions {
 /** What a client asks for when it subscribes. */
 export interface SubscribeRequest {
   /** Recover what was published after this position. */
-  readonly recover?: Position;
+  readonly recover?: Position | undefined;
   /** Refuse with `unrecoverable_position` when the recovery fails, instead of starting with a gap. */
   readonly mustRecover?: boolean;
   /** Whether the client wants to recover later. */
@@ -81,13 +81,13 @@ export interface SubscribeRequest {
   /** Whether the client receives joins and leaves. */
   readonly joinLeave?: boolean;
   /** The format of the deltas that the client understands. A client with a filter gets none. */
-  readonly delta?: "fossil";
+  readonly delta?: "fossil" | undefined;
   /** The client gets only the publications that match. */
-  readonly filter?: TagFilter;
+  readonly filter?: TagFilter | undefined;
   /** Whether the client understands numbers in place of the channel's name. */
   readonly compact?: boolean;
   /** What the client tells a backend that decides about the subscription. */
-  readonly data?: Payload;
+  readonly data?: Payload | undefined;
   /** Proof that allows this subscription, whatever the rules say. */
   readonly grant?: SubscribeGrant;
   /** Whether the server subscribes the client. */

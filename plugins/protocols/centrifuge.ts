@@ -163,12 +163,13 @@ export function centrifuge(options: CentrifugeOptions): Plugin<Centrifuge> {
     maxMessageBytes,
     framing: (upgrade) => codecOf(upgrade).framing,
     open(conn, upgrade) {
-      if (protobufCodec.chosenBy(upgrade) && codecOf(upgrade).subprotocol !== protobufCodec.subprotocol) {
+      const codec = codecOf(upgrade);
+      if (codec.subprotocol !== protobufCodec.subprotocol && protobufCodec.chosenBy(upgrade)) {
         // The client understands only a close code. After a refused request it would retry for ever.
         conn.close(disconnects.noProtobuf);
         return { message() {} };
       }
-      return new CentrifugeSession(shared, conn, codecOf(upgrade), { ownPings: !wantsFramePings(upgrade) });
+      return new CentrifugeSession(shared, conn, codec, { ownPings: !wantsFramePings(upgrade) });
     },
   };
   const uniWebsocket: Endpoint = {

@@ -13,7 +13,8 @@ export class Turns {
 
   /** Runs work after all earlier work with the same key, whether that has failed or not. */
   run<T>(key: string, work: () => MaybePromise<T>): MaybePromise<T> {
-    const earlier = this.#latest.get(key);
+    // The hash of a key that was put together costs more than the rest.
+    const earlier = this.#latest.size === 0 ? undefined : this.#latest.get(key);
     const result = earlier === undefined ? work() : earlier.then(work, work);
     if (!(result instanceof Promise)) return result;
     const tracked = result.finally(() => {

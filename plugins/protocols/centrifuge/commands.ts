@@ -60,6 +60,8 @@ const readers: {
   },
 };
 
+const NONE: ReadonlyMap<string, Position> = new Map();
+
 const MAX_ID = 0xffff_ffff;
 
 /** Reads the one command that an object holds. `payload` returns the payload of the command with a name, from its `data`. */
@@ -73,7 +75,7 @@ export function readCommand(value: unknown, payload: (name: string, data: unknow
     const params = readers[name](fields, () => {
       return fields.data === undefined ? undefined : payload(name, fields.data);
     });
-    return { name, id, ...params } as Command;
+    return { ...params, name, id } as Command;
   }
   if (id === 0) return { name: "pong", id };
   throw malformed("command");
@@ -136,9 +138,11 @@ function recovery(fields: Fields): Position | undefined {
   return flag(fields, "recover") ? position(fields) : undefined;
 }
 
-function recoveries(connect: Fields): Map<string, Position> {
+function recoveries(connect: Fields): ReadonlyMap<string, Position> {
+  const subs = object(connect, "subs");
+  if (subs === undefined) return NONE;
   const all = new Map<string, Position>();
-  for (const [channel, fields] of Object.entries(object(connect, "subs") ?? {})) {
+  for (const [channel, fields] of Object.entries(subs)) {
     const from = recovery(asObject(fields));
     if (from !== undefined) all.set(channel, from);
   }

@@ -57,7 +57,7 @@ export const jsonCodec: Codec = {
   },
   join: (channel, info) => push(channel, "join", `{"info":${infoText(info)}}`),
   leave: (channel, info) => push(channel, "leave", `{"info":${infoText(info)}}`),
-  subscribed: (channel, subscribed) => push(channel, "subscribe", object(...positionMembers(subscribed))),
+  subscribed: (channel, subscribed) => push(channel, "subscribe", object(positionMembers(subscribed))),
   unsubscribed: (channel, { code, reason }) =>
     push(channel, "unsubscribe", `{"code":${code},"reason":${quote(reason)}}`),
   message: (data) => `{"push":{"message":{"data":${jsonOf(data)}}}}`,
@@ -175,15 +175,18 @@ function resultText(result: Result): string {
 /** The result of a connect. */
 export function connectText(result: Result<"connect">): string {
   const { data, subs, pingSeconds, pong, stream } = result;
-  const entries = Array.from(subs, ([channel, each]) => `${quote(channel)}:${subscribeText(each)}`);
   return object(
     clientMembers(result),
     data !== undefined && `"data":${data}`,
-    entries.length > 0 && `"subs":{${entries.join(",")}}`,
+    subs.size > 0 && `"subs":${subscriptionsText(subs)}`,
     pingSeconds !== undefined && `"ping":${pingSeconds}`,
     pong && `"pong":true`,
     stream && `"session":"${stream.session}","node":"${stream.node}"`,
   );
+}
+
+function subscriptionsText(subs: ReadonlyMap<string, SubscribeResult>): string {
+  return object(...Array.from(subs, ([channel, each]) => `${quote(channel)}:${subscribeText(each)}`));
 }
 
 function clientMembers({ client, ttl }: Pick<Result<"refresh">, "client" | "ttl">): string {
@@ -195,7 +198,7 @@ function subscribeText({ subscribed, ttl }: SubscribeResult): string {
   const { wasRecovering, recovered, publications, deltas, channelId, publishDebounceMs } = subscribed;
   return object(
     expiry(ttl),
-    ...positionMembers(subscribed),
+    positionMembers(subscribed),
     wasRecovering && `"was_recovering":true`,
     recovered && `"recovered":true`,
     deltas && `"delta":true`,
@@ -205,14 +208,14 @@ function subscribeText({ subscribed, ttl }: SubscribeResult): string {
   );
 }
 
-function positionMembers({ recoverable, positioned, position, data }: Subscribed): Member[] {
-  return [
+function positionMembers({ recoverable, positioned, position, data }: Subscribed): Member {
+  return members(
     recoverable && `"recoverable":true`,
     positioned && `"positioned":true`,
     position && `"epoch":${quote(position.epoch)}`,
     position && position.offset > 0 && `"offset":${position.offset}`,
     data !== undefined && `"data":${data}`,
-  ];
+  );
 }
 
 /** Bytes that are no JSON end the connection of the client that would receive them. */
@@ -275,8 +278,12 @@ function push(channel: string, kind: string, body: string): string {
 type Member = string | false | undefined;
 
 /** An object of the members that are present. */
-function object(...members: Member[]): string {
+function object(...all: Member[]): string {
+  return `{${members(...all)}}`;
+}
+
+function members(...all: Member[]): string {
   let text = "";
-  for (const member of members) if (member) text += text === "" ? member : `,${member}`;
-  return `{${text}}`;
+  for (const member of all) if (member) text += text === "" ? member : `,${member}`;
+  return text;
 }

@@ -85,9 +85,9 @@ export const methods: {
 };
 
 /** Seconds until something expires, as a client gets them. */
-export function ttlOf(expiresAt: number | undefined, now: number): number | undefined {
+export function ttlOf(expiresAt: number | undefined, clock: Pick<Clock, "wallTime">): number | undefined {
   if (expiresAt === undefined) return undefined;
-  return Math.min(Math.max(Math.ceil((expiresAt - now) / 1000), 1), MAX_TTL_SECONDS);
+  return Math.min(Math.max(Math.ceil((expiresAt - clock.wallTime()) / 1000), 1), MAX_TTL_SECONDS);
 }
 
 async function rpc({ client, conn, services }: Caller, { method, data }: Command<"rpc">): Promise<Result> {
@@ -116,12 +116,15 @@ function subscribe(caller: Caller, command: Command<"subscribe">): MaybePromise<
   const request = subscribeRequest(command);
   const grant = access === undefined || token === "" ? undefined : verify(access, token, channel, client);
   const reply = (subscribed: Subscribed) => {
-    const ttl = ttlOf(subscribed.expiresAt, clock().wallTime());
+    const ttl = ttlOf(subscribed.expiresAt, clock());
     caller.reply(id, { name: "subscribe", subscribed, ttl });
   };
   return chain(
     grant,
-    (granted) => chain(client.subscribe(channel, { ...request, ...granted }, reply), () => undefined),
+    (granted) => {
+      const all = granted === undefined ? request : { ...request, ...granted };
+      return chain(client.subscribe(channel, all, reply), () => undefined);
+    },
   );
 }
 
@@ -132,10 +135,10 @@ function subscribeRequest(command: Command<"subscribe">): SubscribeRequest {
   // A known kind of delta that is not granted is no error: full publications are always valid.
   if (delta !== "" && delta !== "fossil") throw malformed("delta");
   return {
-    ...(recover && { recover }),
-    ...(data && { data }),
-    ...(delta !== "" && { delta }),
-    ...(filter && { filter }),
+    recover,
+    data,
+    delta: delta === "" ? undefined : delta,
+    filter,
     mustRecover: (flag & REJECT_UNRECOVERED) !== 0,
     compact: (flag & CHANNEL_IDS) !== 0,
     recoverable,
@@ -182,7 +185,7 @@ async function refreshSubscription(caller: Caller, command: Command<"sub_refresh
   try {
     const { grant = {} } = await verify(access, token, channel, client);
     client.renew(channel, grant);
-    return { name: "sub_refresh", ttl: ttlOf(grant.expiresAt, clock().wallTime()) };
+    return { name: "sub_refresh", ttl: ttlOf(grant.expiresAt, clock()) };
   } catch (error) {
     // The SDK ends the subscription for good after the error "token expired". If it reconnects, it fetches a new token.
     throw asDisconnect(error, {

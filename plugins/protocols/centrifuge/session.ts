@@ -213,8 +213,11 @@ export class CentrifugeSession implements Session<Message>, Caller {
   #connect(command: Command<"connect">): MaybePromise<void> {
     const { token } = command;
     this.#state = "connecting";
-    const about = describeClient(this.conn, this.#codec, command);
-    const signIn = () => this.services.access?.connect(this.conn, { ...(token !== "" && { token }), about });
+    const signIn = () =>
+      this.services.access?.connect(this.conn, {
+        ...(token !== "" && { token }),
+        about: describeClient(this.conn, this.#codec, command),
+      });
     return attempt(
       () => chain(signIn(), (signedIn) => this.#begin(command, signedIn ?? anonymousSignIn)),
       (error) => this.#refuse(command.id, error),
@@ -278,7 +281,7 @@ export class CentrifugeSession implements Session<Message>, Caller {
   }
 
   #ttlOf(expiresAt: number | undefined): number | undefined {
-    return ttlOf(expiresAt, this.services.clock().wallTime());
+    return ttlOf(expiresAt, this.services.clock());
   }
 
   /** The sign-in has another expiry. A client that asked for it gets a reply instead. */

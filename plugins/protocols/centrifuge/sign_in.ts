@@ -26,7 +26,8 @@ export function serverSubscriptions(
   { identity: { user }, channels }: GivenSignIn,
   positions: ReadonlyMap<string, Position>,
   personalChannels: boolean,
-): Map<string, SubscribeRequest> {
+): ReadonlyMap<string, SubscribeRequest> {
+  if (channels.size === 0 && positions.size === 0 && !personalChannels) return channels;
   const all = new Map(channels);
   // A comma in a channel's name separates users, so a user whose id has one would share the channel with others.
   if (personalChannels && user !== "" && !user.includes(",")) all.set(`#${user}`, {});

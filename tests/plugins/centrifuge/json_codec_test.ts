@@ -70,9 +70,12 @@ Deno.test("every push has the channel and its kind", () => {
   });
 });
 
+/** A clock at a time. */
+const at = (now: number) => ({ wallTime: () => now });
+
 /** The result of a subscribe, as a reply carries it. */
 function subscribeResult(subscribed: Subscribed, now: number) {
-  const ttl = ttlOf(subscribed.expiresAt, now);
+  const ttl = ttlOf(subscribed.expiresAt, at(now));
   return parse(jsonCodec.reply(1, { name: "subscribe", subscribed, ttl })).subscribe;
 }
 
@@ -112,8 +115,8 @@ Deno.test("the result of a recovery has all publications", () => {
 });
 
 Deno.test("a time to live is at least a second and at most what the SDK's timers can hold", () => {
-  assert.equal(ttlOf(undefined, 0), undefined);
-  const refreshed = (expiresAt: number, now: number) => jsonCodec.refreshed(ttlOf(expiresAt, now));
+  assert.equal(ttlOf(undefined, at(0)), undefined);
+  const refreshed = (expiresAt: number, now: number) => jsonCodec.refreshed(ttlOf(expiresAt, at(now)));
   assert.equal(refreshed(500, 1_000), `{"push":{"refresh":{"expires":true,"ttl":1}}}`);
   assert.equal(refreshed(3_001, 1_000), `{"push":{"refresh":{"expires":true,"ttl":3}}}`);
   assert.equal(refreshed(1e15, 0), `{"push":{"refresh":{"expires":true,"ttl":2147000}}}`);

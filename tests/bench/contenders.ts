@@ -2,6 +2,7 @@
 
 import { encodeDelimited, type Fields } from "../../plugins/protocols/centrifuge/protobuf/encode.ts";
 import { schema } from "../../plugins/protocols/centrifuge/protobuf/schema.ts";
+import { API_KEY } from "./api_key.ts";
 import type { Rivals } from "./rivals.ts";
 import { PAYLOAD_BYTES } from "./scenarios/drive.ts";
 import { tinybaseContenders, wsServer } from "./scenarios/tinybase.ts";
@@ -71,9 +72,6 @@ export const ours: readonly Contender[] = [
   { name: "durable", command: [...deno("plugboard.ts"), "durable"], speaks: { fanout: centrifuge } },
   ...tinybaseContenders,
 ];
-
-/** The key of the HTTP APIs. */
-export const API_KEY = "k".repeat(32);
 
 /** Returns Centrifugo, with the settings that Plugboard's default namespace has. */
 export function centrifugo(path: string): Contender {

@@ -44,6 +44,7 @@ export const connectScenario: Scenario = {
       { contender: "kernel", against: "bare", figure: "cpuMicros", atMost: 1.25 },
     ]),
     connect("connect and subscribe", "fanout", [
+      { contender: "plugboard", against: "centrifugo", figure: "cpuMicros", atMost: 0.8 },
       { contender: "workers", against: "plugboard", figure: "mainMicros", atMost: 0.6 },
     ]),
   ],

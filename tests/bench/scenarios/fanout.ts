@@ -22,7 +22,7 @@ function fanout(readers: number, inFlight: number, budgets: readonly Budget[]): 
 const oneInFlight: Budget[] = [
   { contender: "kernel", against: "bare", figure: "cpuMicros", atMost: 1.1 },
   { contender: "kernel-lines", against: "bare", figure: "cpuMicros", atMost: 1.1 },
-  { contender: "plugboard", against: "bare", figure: "cpuMicros", atMost: 1.15 },
+  { contender: "plugboard", against: "bare", figure: "cpuMicros", atMost: 1.1 },
   { contender: "protobuf", against: "plugboard", figure: "cpuMicros", atMost: 1 },
   { contender: "json", against: "bare", figure: "cpuMicros", atMost: 1.2 },
   { contender: "plugboard", against: "no-log", figure: "cpuMicros", atMost: 1.3 },

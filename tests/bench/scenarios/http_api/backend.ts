@@ -1,6 +1,6 @@
 /** Sends the same request over several persistent connections, each after the answer to the one before. */
 
-import { API_KEY } from "../../contenders.ts";
+import { API_KEY } from "../../api_key.ts";
 
 const decoder = new TextDecoder("latin1");
 

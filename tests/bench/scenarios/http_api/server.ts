@@ -8,7 +8,7 @@ import { presence } from "../../../../plugins/presence.ts";
 import { centrifuge } from "../../../../plugins/protocols/centrifuge.ts";
 import { rateLimits } from "../../../../plugins/rate_limits.ts";
 import { stats } from "../../../../plugins/stats.ts";
-import { API_KEY } from "../../contenders.ts";
+import { API_KEY } from "../../api_key.ts";
 import { announce } from "../../contenders/announce.ts";
 
 const server = new Server({ port: 0 });

@@ -90,7 +90,7 @@ testWith(
     await page.getByRole("status").getByText("Deleted").waitFor();
     assert.equal(rows().length, 1);
     await page.setViewportSize({ width: 400, height: 800 });
-    await page.getByRole("button", { name: "Edit" }).click();
+    await page.getByRole("button", { name: "Edit" }).first().click();
     await isAccessible(page);
     // The browser reports the request that was refused.
     assert.deepEqual(browser.complaints().map((text) => text.match(/status of (\d+)/)?.[1]), ["409"]);

@@ -14,7 +14,8 @@
  * const people = server.use(presence({ channels: bus, store: presenceStore }));
  * ```
  *
- * With several servers, each channel is on one of them.
+ * With several servers, each channel is on one of them. Servers of a Redis Cluster are recognised: a channel is on one of its
+ * primaries, and moves with its slot. Sentinels are asked for the primary.
  *
  * A lost connection is replaced. Meanwhile publishes fail; afterwards, subscribers with a position subscribe again and
  * recover what they have missed, or learn that they cannot.
@@ -25,14 +26,14 @@
 import { built, checkOptions, type Clock, type Plugin } from "../core/mod.ts";
 import type { Broker, Cluster } from "./channels.ts";
 import type { PresenceStore } from "./presence.ts";
-import { chooser, parseRedisUrl } from "./redis/address.ts";
 import { redisBroker } from "./redis/broker.ts";
 import { redisCluster } from "./redis/cluster.ts";
 import { redisLeases } from "./redis/leases.ts";
-import { Link } from "./redis/link.ts";
 import { redisOccupancy } from "./redis/occupancy.ts";
 import { redisPresenceStore } from "./redis/presence_store.ts";
 import { type Merge, replicas } from "./redis/replicas.ts";
+import { Servers } from "./redis/servers.ts";
+import type { Shard } from "./redis/shard.ts";
 import type { KeyValueStore } from "./shared/key_value_store.ts";
 import type { Leases } from "./shared/lease.ts";
 import type { Occupancy } from "./webhooks.ts";
@@ -44,8 +45,10 @@ export type { Claim, ClaimResult, Leases } from "./shared/lease.ts";
 /** Options of {@linkcode redis}. */
 export interface RedisOptions {
   /**
-   * The servers: `redis://user:password@host:6379/0?prefix=app`, or `rediss:` for TLS. All nodes must have the same list.
-   * The prefix is what keys begin with. The first server carries the questions between the nodes, the leases and the shared values.
+   * The servers: `redis://user:password@host:6379/0?prefix=app`, or `rediss:` for TLS. All nodes must have the same list, of
+   * a Redis Cluster some of its nodes. With sentinels: `redis+sentinel://host:26379/name-of-the-primary/0`. Several hosts may share a
+   * URL: `redis://user:password@host1:6379,host2:6379`. The prefix is what keys begin with. The first server carries the questions
+   * between the nodes, the leases and the shared values.
    */
   urls: readonly string[];
   /** The name of this node. @default {a random one} */
@@ -98,33 +101,31 @@ export function redis(options: RedisOptions): Plugin<Redis> {
   check.that(urls.length > 0, "urls", "a list of at least one URL", urls);
   check.that(/^[\w.-]+$/.test(node), "node", "a name of letters, digits, dots and dashes", node);
 
-  const limits = { timeoutMs, maxPending, maxPendingBytes };
-  const links = urls.map((url) => new Link(parseRedisUrl(url), limits));
-  const linkOf = chooser(links);
-  const values = replicas(links[0]!);
-  const cluster = redisCluster(links[0]!, node, answerMs);
+  const servers = new Servers(urls, { timeoutMs, maxPending, maxPendingBytes });
+  const [first] = servers.shards as [Shard];
+  const values = replicas(first);
+  const cluster = redisCluster(first, node, answerMs);
 
   return built({
     name: "redis",
     api: {
-      broker: redisBroker(links, linkOf, { forgetAfterMs, clock }),
-      presenceStore: redisPresenceStore(links, linkOf),
-      occupancy: redisOccupancy(links, linkOf),
+      broker: redisBroker(servers, { forgetAfterMs, clock }),
+      presenceStore: redisPresenceStore(servers),
+      occupancy: redisOccupancy(servers),
       cluster,
-      leases: redisLeases(links[0]!),
+      leases: redisLeases(first),
       shared: (name, local, merge = (_, there) => there) => values.of(name, local, merge),
       get problem() {
-        const down = links.filter(({ isUp }) => !isUp).map(({ address }) => address.name);
-        return down.length === 0 ? undefined : `Redis at ${down.join(", ")} is not reachable`;
+        return servers.problem;
       },
     },
     async start({ log }) {
-      await Promise.all(links.map((link) => link.open(log)));
+      await servers.open(log);
       await Promise.all([cluster.start(log), values.start(log)]);
     },
     async stop() {
       await cluster.stop();
-      await Promise.all(links.map((link) => link.close()));
+      await servers.close();
     },
   }, options);
 }

@@ -8,44 +8,80 @@ import { PlugboardError } from "../../core/mod.ts";
 
 /** Where a Redis server is. */
 export interface RedisAddress {
-  /** The URL for the client, with the credentials. */
-  readonly url: string;
+  readonly host: string;
+  readonly port: number;
+  readonly database: number;
+  readonly secure: boolean;
+  /** Who signs in: user and password. */
+  readonly user: string;
+  readonly password: string;
   /** Host, port and database: for messages, and to choose a server for a channel. */
   readonly name: string;
   /** What all keys and channels begin with. */
   readonly prefix: string;
+  /** The name of a primary that sentinels know. Then host and port are those of a sentinel. */
+  readonly primary?: string;
 }
 
-/** Parses `redis://user:password@host:6379/0?prefix=app`, or `rediss:` for TLS. Errors do not contain the password. */
+const SCHEMES = ["redis:", "rediss:", "redis+sentinel:", "rediss+sentinel:"];
+
+/**
+ * Parses `redis://user:password@host:6379/0?prefix=app`, or `rediss:` for TLS, or `redis+sentinel://host:26379/primary/0`. Errors
+ * do not contain the password.
+ */
 export function parseRedisUrl(text: string): RedisAddress {
   const url = URL.parse(text);
   const invalid = (why: string) =>
     new PlugboardError("start_failed", `Cannot start redis: "urls" must be redis: or rediss: URLs, ${why}`);
   if (url === null) throw invalid("got one that is no URL");
-  const name = `${url.hostname}:${url.port || 6379}${url.pathname.replace(/\/$/, "")}`;
-  if (!["redis:", "rediss:"].includes(url.protocol) || url.hostname === "") {
-    throw invalid(`got ${url.protocol}//${name}`);
+  const sentinel = url.protocol.includes("sentinel");
+  const port = Number(url.port || (sentinel ? 26_379 : 6_379));
+  const name = `${url.hostname}:${port}${url.pathname.replace(/\/$/, "")}`;
+  if (!SCHEMES.includes(url.protocol) || url.hostname === "") throw invalid(`got ${url.protocol}//${name}`);
+  const path = url.pathname.match(sentinel ? /^\/([\w.-]+)(?:\/(\d*))?$/ : /^()(?:\/(\d*))?$/);
+  if (path === null) {
+    const rule = sentinel ? "name of the primary, as sentinels know it" : "number of the database";
+    throw invalid(`and the path is the ${rule}, got ${name}`);
   }
-  if (!/^(\/\d*)?$/.test(url.pathname)) {
-    throw invalid(`and the path is the number of the database, got ${name}`);
-  }
-  const prefix = url.searchParams.get("prefix") ?? "plugboard";
   for (const option of url.searchParams.keys()) {
     if (option !== "prefix") throw invalid(`and the only parameter is "prefix", got "${option}"`);
   }
-  url.search = "";
-  return { url: url.href, name, prefix: `${prefix}:` };
+  return {
+    host: url.hostname.replace(/^\[|\]$/g, ""),
+    port,
+    database: Number(path[2] ?? 0),
+    secure: url.protocol.startsWith("rediss"),
+    user: decodeURIComponent(url.username) || "default",
+    password: decodeURIComponent(url.password),
+    name,
+    prefix: `${url.searchParams.get("prefix") ?? "plugboard"}:`,
+    ...(sentinel && { primary: path[1]! }),
+  };
 }
 
-/** Chooses the same server for the same name everywhere. Another list of servers moves as few names as possible. */
-export function chooser<Server extends { readonly address: RedisAddress }>(
+/**
+ * Parses the addresses of several servers. Hosts of the same user may share a URL: `redis://user:password@a:7000,b:7000/0`.
+ * Sentinels of one primary are one address, with the others.
+ */
+export function parseRedisUrls(urls: readonly string[]): RedisAddress[] {
+  return urls.join(",").split(/,(?=[\w+]+:\/\/)/).flatMap((text) => {
+    const [, start = "", hosts, end = ""] = text.match(/^(\w[\w+]*:\/\/(?:[^@/]*@)?)([^/?]*)(.*)$/) ?? [];
+    if (hosts === undefined) return [parseRedisUrl(text)];
+    return hosts.split(",").map((host) => parseRedisUrl(start + host + end));
+  });
+}
+
+/** Returns a function that chooses the same one for the same name everywhere. Another list moves as few names as possible. */
+export function chooser<Server extends object>(
   servers: readonly Server[],
+  nameOf: (server: Server) => string,
 ): (name: string) => Server {
   if (servers.length === 1) return () => servers[0]!;
+  const names = servers.map(nameOf);
   return (name) => {
     let [best, highest] = [servers[0]!, -1];
-    for (const server of servers) {
-      const score = hash(`${server.address.name} ${name}`);
+    for (const [i, server] of servers.entries()) {
+      const score = hash(`${names[i]} ${name}`);
       if (score > highest) [best, highest] = [server, score];
     }
     return best;
@@ -53,7 +89,7 @@ export function chooser<Server extends { readonly address: RedisAddress }>(
 }
 
 /** FNV-1a, with a final mix: similar names have different scores. */
-function hash(text: string): number {
+export function hash(text: string): number {
   let mixed = 2_166_136_261;
   for (let i = 0; i < text.length; i++) mixed = Math.imul(mixed ^ text.charCodeAt(i), 16_777_619);
   mixed = Math.imul(mixed ^ mixed >>> 16, 0x45d9f3b);

@@ -5,7 +5,7 @@
  */
 
 import { PlugboardError } from "../../core/mod.ts";
-import { type LoadLimits, loadWithin } from "./load.ts";
+import type { Load } from "./load.ts";
 
 /** The maximum calls at once. The server works on the second one while the answer to the first is on its way. */
 const MAX_CALLS = 2;
@@ -27,12 +27,11 @@ interface Waiting<Item, Result> {
  */
 export function batches<Item, Result>(
   send: (items: readonly Item[]) => Promise<readonly Result[]>,
-  limits: LoadLimits,
+  load: Load,
 ): (item: Item, bytes: number) => Promise<Result> {
   let waiting: Waiting<Item, Result>[] = [];
   let scheduled = false;
   let calls = 0;
-  const load = loadWithin(limits);
 
   function take(): Waiting<Item, Result>[] {
     let bytes = 0;

@@ -22,8 +22,10 @@ import type {
 import { batches } from "./batches.ts";
 import { decodePublication, encodeDraft, splitMessage } from "./encoding.ts";
 import { continuesFrom, epochOf } from "./generation.ts";
-import type { Argument, Link } from "./link.ts";
 import { echoes } from "./echoes.ts";
+import type { Argument } from "./resp.ts";
+import type { Servers } from "./servers.ts";
+import type { Shard } from "./shard.ts";
 
 /** What Redis channels of channels begin with. */
 const CHANNEL = "channel:";
@@ -36,25 +38,30 @@ interface Sent {
   readonly args: readonly Argument[];
 }
 
-/** Offset, epoch, and why nothing was published. */
-type PublishAnswer = readonly [offset: string, epoch: string, why: string];
+/** What the script answers. */
+interface PublishAnswer {
+  readonly offset: number;
+  readonly epoch: string;
+  /** Why nothing was published. */
+  readonly why: string;
+}
 
-/** Creates the broker. `linkOf` chooses the server of a channel. */
+/** Creates the broker. */
 export function redisBroker(
-  links: readonly Link[],
-  linkOf: (channel: string) => Link,
+  servers: Servers,
   { forgetAfterMs, clock }: { readonly forgetAfterMs: number; readonly clock: Clock | undefined },
 ): Broker {
   const node = crypto.randomUUID().slice(0, 13);
   const waiting = echoes();
   let lineages = 0;
-  /** The channels that this node is subscribed to, with their servers. */
-  const subscribed = new Map<string, Link>();
+  const senders = new Map<Shard, (publication: Sent, bytes: number) => Promise<PublishAnswer>>();
+  /** The channels that this node is subscribed to, with their shards. */
+  const subscribed = new Map<string, Shard>();
   let events: BrokerEvents | undefined;
   let host: BrokerHost | undefined;
 
   const time = () => clock === undefined ? "" : `${clock.wallTime()}`;
-  const lineage = ({ generation: { run, continues } }: Link) => [
+  const lineage = ({ generation: { run, continues } }: Shard) => [
     time(),
     run,
     continues ? "1" : "0",
@@ -84,15 +91,16 @@ export function redisBroker(
     if (sender === node) waiting.settle(Number(id), receivers);
   }
 
-  for (const link of links) {
-    link.own({
+  servers.each((shard) => {
+    shard.own({
       message,
-      down: () => waiting.giveUp((channel) => subscribed.get(channel) === link),
+      down: () => waiting.giveUp((channel) => subscribed.get(channel) === shard),
       back() {
-        for (const [channel, its] of subscribed) if (its === link) events?.interrupted(channel);
+        for (const [channel, its] of subscribed) if (its === shard) events?.interrupted(channel);
       },
     });
-  }
+    senders.set(shard, batches<Sent, PublishAnswer>((all) => send(shard, all), shard.load));
+  });
 
   /** Sends something that comes back to this node if it is subscribed; resolves when it has. */
   async function echoed<T>(
@@ -109,29 +117,32 @@ export function redisBroker(
     }
   }
 
-  /** Sends publications to a server. */
-  async function send(link: Link, publications: readonly Sent[]): Promise<readonly PublishAnswer[]> {
-    const keys = publications.flatMap(({ keys }) => keys);
-    const args = publications.flatMap(({ args }) => args);
-    const answer = await link.run("publish", ["epoch", ...keys], [...lineage(link), ...args]) as Buffer[];
-    return publications.map((_, i) => [`${answer[3 * i]}`, `${answer[3 * i + 1]}`, `${answer[3 * i + 2]}`]);
+  /** Sends publications to a shard. */
+  async function send(shard: Shard, publications: readonly Sent[]): Promise<readonly PublishAnswer[]> {
+    const keys = ["epoch"];
+    const args: Argument[] = lineage(shard);
+    for (const publication of publications) {
+      keys.push(...publication.keys);
+      args.push(...publication.args);
+    }
+    const answers = await shard.run("publish", keys, args) as readonly Buffer[];
+    return answers.map((answer) => {
+      const [offset, epoch, ...why] = answer.toString().split(" ");
+      return { offset: Number(offset), epoch: epoch!, why: why.join(" ") };
+    });
   }
-
-  const senders = new Map(
-    links.map((link) => [link, batches<Sent, PublishAnswer>((all) => send(link, all), link.limits)]),
-  );
 
   async function publish(
     channel: string,
     draft: Draft,
     { keep, version, repeatable }: BrokerPublishOptions,
   ): Promise<Published> {
-    const link = linkOf(channel);
+    const shard = servers.of(channel);
     const body = encodeDraft(draft);
     const sent = (id: string): Sent => ({
       keys: [`meta:${channel}`, `stream:${channel}`, `key:${repeatable?.key ?? ""}`],
       args: [
-        `${link.address.prefix}${CHANNEL}${channel}`,
+        `${shard.prefix}${CHANNEL}${channel}`,
         body,
         `${id} ${keep?.size ?? ""} ${keep?.ageMs ?? ""}`,
         version === undefined && repeatable === undefined
@@ -139,14 +150,14 @@ export function redisBroker(
           : `${version?.number ?? ""} ${repeatable?.ttlMs ?? ""} ${version?.epoch ?? ""}`,
       ],
     });
-    const { result: [offset, epoch, why], receivers } = await echoed(
+    const { result: { offset, epoch, why }, receivers } = await echoed(
       channel,
-      (id) => senders.get(link)!(sent(id), body.length),
-      ([, , why]) => why === "",
+      (id) => senders.get(shard)!(sent(id), body.length),
+      ({ why }) => why === "",
     );
     if (why.startsWith("error ")) throw new PlugboardError("unavailable", `Redis answered: ${why.slice(6)}`);
     return {
-      offset: Number(offset),
+      offset,
       epoch,
       receivers,
       ...(why !== "" && { suppressed: why as "idempotency" | "version" }),
@@ -154,11 +165,11 @@ export function redisBroker(
   }
 
   async function history(channel: string, query: HistoryQuery, keep: Retention): Promise<History> {
-    const link = linkOf(channel);
+    const shard = servers.of(channel);
     const { since, reverse = false } = query;
     const limit = reverse && since !== undefined && since.offset <= 1 ? 0 : query.limit;
-    const answer = await link.run("history", [`meta:${channel}`, `stream:${channel}`, "epoch"], [
-      ...lineage(link),
+    const answer = await shard.run("history", [`meta:${channel}`, `stream:${channel}`, "epoch"], [
+      ...lineage(shard),
       `${keep.ageMs}`,
       `${keep.size}`,
       since === undefined || reverse ? "0" : `${since.offset}`,
@@ -188,25 +199,25 @@ export function redisBroker(
     },
     publish,
     async announce(channel, announcement) {
-      const link = linkOf(channel);
+      const shard = servers.of(channel);
       const body = JSON.stringify(announcement);
-      const send = (id: string) => link.publish(CHANNEL + channel, `${id} ${PRESENCE}\n${body}`);
+      const send = (id: string) => shard.publish(CHANNEL + channel, `${id} ${PRESENCE}\n${body}`);
       await echoed(channel, send, () => true);
     },
     async subscribe(channel) {
-      const link = linkOf(channel);
-      await link.subscribe(CHANNEL + channel);
-      subscribed.set(channel, link);
+      const shard = servers.of(channel);
+      await shard.subscribe(CHANNEL + channel);
+      subscribed.set(channel, shard);
     },
     async unsubscribe(channel) {
       subscribed.delete(channel);
       waiting.giveUp((each) => each === channel);
-      await linkOf(channel).unsubscribe(CHANNEL + channel);
+      await servers.of(channel).unsubscribe(CHANNEL + channel);
     },
     history,
     async removeHistory(channel) {
-      const { prefix } = linkOf(channel).address;
-      await linkOf(channel).send(["DEL", `${prefix}stream:${channel}`]);
+      const shard = servers.of(channel);
+      await shard.send(["DEL", `${shard.prefix}stream:${channel}`]);
     },
   };
 }

@@ -8,7 +8,7 @@ import type { Buffer } from "node:buffer";
 import { type Log, messageOf } from "../../core/mod.ts";
 import type { Answer, Answers, Cluster } from "../shared/cluster.ts";
 import { splitMessage } from "./encoding.ts";
-import type { Link } from "./link.ts";
+import type { Shard } from "./shard.ts";
 
 /** What the Redis channels begin with. */
 const ALL = "cluster:all";
@@ -33,8 +33,8 @@ interface Asking {
   readonly done: () => void;
 }
 
-/** Creates the cluster on one server. */
-export function redisCluster(link: Link, node: string, answerMs: number): RedisCluster {
+/** Creates the cluster on one shard. */
+export function redisCluster(shard: Shard, node: string, answerMs: number): RedisCluster {
   const topics = new Map<string, Answer>();
   const asked = new Map<number, Asking>();
   /** The nodes as last seen. */
@@ -45,13 +45,13 @@ export function redisCluster(link: Link, node: string, answerMs: number): RedisC
 
   /** Tells the others that this node lives, and learns who else does. */
   async function beat(): Promise<void> {
-    const key = link.address.prefix + NODES;
-    const [now] = await link.send(["TIME"]) as Buffer[];
+    const key = shard.prefix + NODES;
+    const [now] = await shard.send(["TIME"]) as Buffer[];
     const second = Number(now);
     const [, , alive] = await Promise.all([
-      link.send(["ZADD", key, `${second + DEAD_AFTER_BEATS * BEAT_MS / 1_000}`, node]),
-      link.send(["ZREMRANGEBYSCORE", key, "-inf", `${second}`]),
-      link.send(["ZRANGE", key, "0", "-1"]) as Promise<Buffer[]>,
+      shard.send(["ZADD", key, `${second + DEAD_AFTER_BEATS * BEAT_MS / 1_000}`, node]),
+      shard.send(["ZREMRANGEBYSCORE", key, "-inf", `${second}`]),
+      shard.send(["ZRANGE", key, "0", "-1"]) as Promise<Buffer[]>,
     ]);
     nodes = alive.map(String);
   }
@@ -73,7 +73,7 @@ export function redisCluster(link: Link, node: string, answerMs: number): RedisC
     } catch (error) {
       log?.error(`the answer to ${topic} failed`, { error: messageOf(error) });
     }
-    await link.publish(NODE + asker, `${node} ${id}\n${text}`);
+    await shard.publish(NODE + asker, `${node} ${id}\n${text}`);
   }
 
   function message(name: string, bytes: Buffer): void {
@@ -93,7 +93,7 @@ export function redisCluster(link: Link, node: string, answerMs: number): RedisC
     check(asking);
   }
 
-  link.own({ message, down() {}, back: () => void beat().catch(() => {}) });
+  shard.own({ message, down() {}, back: () => void beat().catch(() => {}) });
 
   /** Asks the other nodes, or one of them. */
   async function askOthers(topic: string, question: unknown, to: string, ms: number): Promise<Answers> {
@@ -105,7 +105,7 @@ export function redisCluster(link: Link, node: string, answerMs: number): RedisC
     const isAsked = (each: string) => each !== node && (to === "*" || to === each);
     try {
       const text = `${node} ${id} ${topic} ${to}\n${JSON.stringify({ question })}`;
-      const alive = await link.run("ask", [NODES], [link.address.prefix + ALL, text]) as Buffer[];
+      const alive = await shard.run("ask", [NODES], [shard.prefix + ALL, text]) as Buffer[];
       asking.expected = alive.map(String).filter(isAsked);
       if (to !== "*" && asking.expected.length === 0) return { answers: [], silent: [to] };
       check(asking);
@@ -146,7 +146,7 @@ export function redisCluster(link: Link, node: string, answerMs: number): RedisC
     },
     async start(given) {
       log = given;
-      await Promise.all([link.subscribe(ALL), link.subscribe(NODE + node)]);
+      await Promise.all([shard.subscribe(ALL), shard.subscribe(NODE + node)]);
       await beat();
       // The network has the system's time, also where a test has another one.
       const timer = setInterval(() => void beat().catch(() => {}), BEAT_MS);
@@ -154,7 +154,7 @@ export function redisCluster(link: Link, node: string, answerMs: number): RedisC
     },
     async stop() {
       end();
-      await link.send(["ZREM", link.address.prefix + NODES, node]).catch(() => {});
+      await shard.send(["ZREM", shard.prefix + NODES, node]).catch(() => {});
     },
   };
 }

@@ -1,36 +1,157 @@
 /**
- * Connections of the npm client.
+ * Connections to Redis servers. One carries commands and messages (RESP3), so that the answer to a publish and the
+ * publication itself arrive together.
  *
  * @module
  */
 
-import { Buffer } from "node:buffer";
-// @ts-types="./client.d.ts"
-import { createClient, type RedisClient, RESP_TYPES } from "@redis/client";
+import type { Buffer } from "node:buffer";
+import { connect, type Socket } from "node:net";
+import { connect as connectSecurely } from "node:tls";
 import type { RedisAddress } from "./address.ts";
+import { type Argument, encode, ErrorReply, Reader, type Value } from "./resp.ts";
 
-/** Answers a command with bytes in place of texts. */
-export const BYTES = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
-
-/** Creates a connection that is not replaced when it is lost; then `failed` is called. */
-export function connection({ url }: RedisAddress, failed: (error: unknown) => void): RedisClient {
-  const client = createClient({
-    url,
-    disableOfflineQueue: true,
-    commandOptions: { timeout: undefined }, // A timer for each command; the watchdog needs one for all.
-    maintNotifications: "disabled", // They read environment variables.
-    // A new client replaces it: this one could send old commands to a new server.
-    socket: { reconnectStrategy: false },
-  });
-  client.on("error", failed);
-  return client;
+/** What a connection reports. */
+export interface ConnectionEvents {
+  /** A message in a Redis channel. */
+  message(name: string, message: Buffer): void;
+  /** The server has ended a subscription, since another one has its slot. */
+  moved(name: string): void;
+  /** The connection is lost. Called once, and not after {@linkcode Connection.destroy}. */
+  failed(error: unknown): void;
 }
 
-/** Closes a connection a turn later. Within a callback of a subscription, `destroy` of this client would not end. */
-export function destroy(client: RedisClient): void {
-  setImmediate(() => {
+/** A command without an answer. */
+interface Waiting {
+  readonly resolve: (value: Value) => void;
+  readonly reject: (error: unknown) => void;
+  /** The answer to a change of subscriptions comes as messages, and only an error as an answer. So a ping follows it. */
+  readonly isPing?: boolean;
+  readonly ending?: string;
+  error?: ErrorReply;
+}
+
+/** See the module. It is not replaced when it is lost. */
+export class Connection {
+  readonly #socket: Socket;
+  readonly #events: ConnectionEvents;
+  readonly #reader = new Reader((value) => this.#answered(value), (values) => this.#pushed(values));
+  #waiting: Waiting[] = [];
+  /** The place of the first one that waits. */
+  #first = 0;
+  #pieces: Argument[] = [];
+  #scheduled = false;
+  #ended = false;
+
+  constructor({ host, port, secure }: RedisAddress, events: ConnectionEvents) {
+    this.#events = events;
+    const servername = /^[\d.]+$|:/.test(host) ? {} : { servername: host };
+    this.#socket = secure ? connectSecurely({ host, port, ...servername }) : connect({ host, port });
+    this.#socket.setNoDelay(true);
+    this.#socket.on("data", (chunk: Buffer) => this.#read(chunk));
+    this.#socket.on("error", (error: unknown) => this.#fail(error));
+    this.#socket.on("close", () => this.#fail(new Error("The connection was closed")));
+  }
+
+  /** Sends a command. */
+  send(command: readonly Argument[]): Promise<Value> {
+    return new Promise((resolve, reject) => this.#write(command, { resolve, reject }));
+  }
+
+  /** Subscribes to Redis channels; of a cluster, they have one slot. Once it settles, no later message is missed. */
+  subscribe(names: readonly string[]): Promise<Value> {
+    return new Promise((resolve, reject) =>
+      this.#change(["SSUBSCRIBE", ...names], { resolve, reject, isPing: true })
+    );
+  }
+
+  /** Ends a subscription. */
+  unsubscribe(name: string): Promise<Value> {
+    return new Promise((resolve, reject) =>
+      this.#change(["SUNSUBSCRIBE", name], { resolve, reject, isPing: true, ending: name })
+    );
+  }
+
+  /** Closes the connection. Commands without an answer fail. */
+  destroy(): void {
+    this.#ended = true;
+    this.#socket.destroy();
+    const waiting = this.#waiting.slice(this.#first);
+    this.#waiting = [];
+    this.#first = 0;
+    for (const { reject } of waiting) reject(new Error("The connection was closed"));
+  }
+
+  #change(command: readonly Argument[], waiting: Waiting): void {
+    if (!this.#ended) this.#add(command);
+    this.#write(["PING"], waiting);
+  }
+
+  #write(command: readonly Argument[], waiting: Waiting): void {
+    if (this.#ended) return waiting.reject(new Error("The connection was closed"));
+    this.#waiting.push(waiting);
+    this.#add(command);
+  }
+
+  #add(command: readonly Argument[]): void {
+    const pieces = encode(command);
+    const last = this.#pieces.length - 1;
+    if (typeof this.#pieces[last] === "string") this.#pieces[last] += pieces.shift() as string;
+    this.#pieces.push(...pieces);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(this.#flush);
+  }
+
+  /** Commands of one moment are written together. */
+  readonly #flush = (): void => {
+    this.#scheduled = false;
+    const pieces = this.#pieces;
+    if (this.#ended) return;
+    this.#pieces = [];
+    if (pieces.length > 1) this.#socket.cork();
+    for (const piece of pieces) this.#socket.write(piece);
+    if (pieces.length > 1) this.#socket.uncork();
+  };
+
+  #read(chunk: Buffer): void {
+    if (this.#ended) return;
     try {
-      client.destroy();
-    } catch { /* It is closed. */ }
-  });
+      this.#reader.add(chunk);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #answered(value: Value): void {
+    const first = this.#waiting[this.#first];
+    if (first === undefined) return;
+    if (value instanceof ErrorReply && first.isPing && first.error === undefined) {
+      first.error = value;
+      return;
+    }
+    this.#first++;
+    if (this.#first === this.#waiting.length || this.#first > 1_000) {
+      this.#waiting.splice(0, this.#first);
+      this.#first = 0;
+    }
+    const error = value instanceof ErrorReply ? value : first.error;
+    if (error === undefined) first.resolve(value);
+    else first.reject(error);
+  }
+
+  #pushed([kind, name, message]: readonly Value[]): void {
+    if (this.#ended) return;
+    const what = String(kind);
+    if (what === "smessage") this.#events.message(String(name), message as Buffer);
+    else if (what === "sunsubscribe" && this.#waiting[this.#first]?.ending !== String(name)) {
+      this.#events.moved(String(name));
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#ended) return;
+    this.destroy();
+    this.#events.failed(error);
+  }
 }

@@ -6,7 +6,7 @@
 
 import type { Buffer } from "node:buffer";
 import type { Leases } from "../shared/lease.ts";
-import type { Link } from "./link.ts";
+import type { Shard } from "./shard.ts";
 
 /** The scripts of leases. */
 export const LEASE_SCRIPTS = {
@@ -27,18 +27,18 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 `,
 } as const;
 
-/** Creates the leases on one server. */
-export function redisLeases(link: Link): Leases {
+/** Creates the leases on one shard. */
+export function redisLeases(shard: Shard): Leases {
   return {
     async claim({ name, holder, address, ttlMs, token, earlier = "", first }) {
       const keys = [`lease:${name}`, `lease:${name}:holder`];
       const args = [holder, address, `${ttlMs}`, token, earlier, first ? "1" : "0"];
-      const answer = await link.run("claim", keys, args) as Buffer[];
+      const answer = await shard.run("claim", keys, args) as Buffer[];
       const [state, at] = answer.map(String);
       return { state: state as "held" | "waiting" | "superseded", address: at! };
     },
     async release({ name, holder }) {
-      await link.run("release", [`lease:${name}:holder`], [holder]);
+      await shard.run("release", [`lease:${name}:holder`], [holder]);
     },
   };
 }

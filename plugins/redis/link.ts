@@ -1,30 +1,33 @@
 /**
  * A link to one Redis server: a connection and a watchdog. When the connection fails, it is replaced: then messages may be
- * missing, and the link reports it to its owners.
+ * missing and nothing is subscribed to, and the link reports it to its owners.
  *
  * @module
  */
 
 import type { Buffer } from "node:buffer";
-// @ts-types="./client.d.ts"
-import { ErrorReply, type RedisClient } from "@redis/client";
 import { type Log, messageOf, PlugboardError } from "../../core/mod.ts";
 import { backoffMs } from "../shared/backoff.ts";
-import type { Generation } from "./generation.ts";
-import { SCRIPTS } from "./scripts.ts";
 import type { RedisAddress } from "./address.ts";
-import { BYTES, destroy } from "./connection.ts";
+import type { Connection } from "./connection.ts";
+import type { Generation } from "./generation.ts";
 import { type Load, type LoadLimits, loadWithin } from "./load.ts";
-import { type OpenConnection, openConnection } from "./opening.ts";
+import { type Mode, openConnection, prepare, type Prepared } from "./opening.ts";
+import { type Argument, ErrorReply, type Value } from "./resp.ts";
 
 /** What a link reports to its owner. */
 export interface LinkEvents {
-  /** A message in a Redis channel that {@linkcode Link.subscribe} has subscribed to. */
-  message(name: string, message: Buffer): void;
-  /** The link is lost. */
+  /** The link is lost, and all subscriptions are. */
   down(): void;
-  /** The link is back, and all subscriptions are. Messages may be missing. */
+  /** The link is back. */
   back(): void;
+}
+
+/** What a subscription receives. */
+export interface Listener {
+  message(name: string, message: Buffer): void;
+  /** The server has ended the subscription, since another one has its slot. */
+  moved(): void;
 }
 
 /** Bounds of a link. */
@@ -33,53 +36,66 @@ export interface LinkLimits extends LoadLimits {
   readonly timeoutMs: number;
 }
 
-/** An argument of a command. */
-export type Argument = string | Buffer;
-
 /** The delay before the first try to connect again, and the longest one. */
 const RETRY_MS = 50;
 const MAX_RETRY_MS = 2_000;
-/** A server that has not echoed for so many beats is given up. Beats are counted, since this process may be stopped too. */
+/** How long connecting may take. It is more than an answer takes, since a server reads its data first. */
+const CONNECT_MS = 5_000;
+/** A server that has not answered for so many beats is given up. Beats are counted, since this process may be stopped too. */
 const BEATS = 3;
 
 /** See the module. */
 export class Link {
   readonly address: RedisAddress;
   readonly limits: LinkLimits;
+  readonly #log: Log;
+  /** Where the server is now. */
+  readonly #find: () => Promise<RedisAddress>;
   readonly #owners = new Set<LinkEvents>();
-  readonly #echoName = `${crypto.randomUUID()}:echo`;
-  /** The names that are subscribed to, on this connection and on the next one. */
-  readonly #names = new Set<string>();
-  #log: Log | undefined;
-  #open: OpenConnection | undefined;
+  readonly #listeners = new Map<string, Listener>();
+  #open: Prepared | undefined;
   readonly #load: Load;
-  #unanswered = 0;
   #stopped = true;
+  #wasUp = false;
   #endBeat: (() => void) | undefined;
   #endRetry: (() => void) | undefined;
   #connecting: Promise<void> | undefined;
 
-  constructor(address: RedisAddress, limits: LinkLimits) {
+  constructor(
+    address: RedisAddress,
+    limits: LinkLimits,
+    log: Log,
+    find: () => Promise<RedisAddress> = () => Promise.resolve(address),
+  ) {
     this.address = address;
     this.limits = limits;
+    this.#log = log;
+    this.#find = find;
     this.#load = loadWithin(limits);
   }
 
-  /** Adds an owner. */
-  own(events: LinkEvents): void {
+  /** Adds an owner. Returns a function that removes it. */
+  own(events: LinkEvents): () => void {
     this.#owners.add(events);
+    return () => void this.#owners.delete(events);
   }
 
   /** Opens the link. Rejects if the server cannot be reached now. */
-  async open(log: Log): Promise<void> {
-    this.#log = log;
+  async open(): Promise<void> {
     this.#stopped = false;
     try {
       await this.#connect();
+      this.#wasUp = true;
     } catch (error) {
       this.#stopped = true;
       throw new Error(`Redis at ${this.address.name}: ${messageOf(error)}`, { cause: error });
     }
+  }
+
+  /** Opens the link as soon as the server can be reached. */
+  openLater(): void {
+    this.#stopped = false;
+    this.#reconnect(0, 0);
   }
 
   /** Closes the link. */
@@ -95,83 +111,60 @@ export class Link {
     return this.#open !== undefined;
   }
 
+  /** The kind of the server; that of the latest connection. */
+  get mode(): Mode | undefined {
+    return this.#open?.mode;
+  }
+
   /** The generation of the server's data; throws `unavailable` without a connection. */
   get generation(): Generation {
     return this.#required().generation;
   }
 
-  /** Runs a script. The keys get the prefix; strings in the answer are bytes. */
-  async run(
-    script: keyof typeof SCRIPTS,
-    keys: readonly string[],
-    args: readonly Argument[],
-  ): Promise<unknown> {
-    const { prefix } = this.address;
-    const tail = [String(keys.length), ...keys.map((key) => prefix + key), ...args];
-    const { sha, text } = SCRIPTS[script];
-    try {
-      return await this.send(["EVALSHA", sha, ...tail]);
-    } catch (error) {
-      if (!(error instanceof PlugboardError) || !error.message.includes("NOSCRIPT")) throw error;
-      return await this.send(["EVAL", text, ...tail]); // The server's scripts were removed.
-    }
-  }
-
   /** Sends a command. A command without an answer fails with the connection. */
-  async send(command: readonly Argument[]): Promise<unknown> {
-    const { client } = this.#required();
+  async send(command: readonly Argument[]): Promise<Value> {
+    const { connection } = this.#required();
     let bytes = 0;
     for (const argument of command) bytes += argument.length;
-    if (!this.#load.add(bytes)) throw this.#unavailable("does not keep up");
+    if (!this.#load.add(bytes)) throw this.#unavailable(undefined, "does not keep up");
     try {
-      return await client.sendCommand(command, BYTES);
+      return await connection.send(command);
     } catch (error) {
-      if (error instanceof ErrorReply && /^READONLY/.test(error.message)) this.#fail(client, error);
-      throw this.#unavailable(
-        error instanceof ErrorReply ? `answered: ${error.message}` : "is not reachable",
-      );
+      if (error instanceof ErrorReply && /^READONLY/.test(error.message)) this.#fail(connection, error);
+      throw this.#unavailable(error);
     } finally {
       this.#load.remove(1, bytes);
     }
   }
 
-  /** Publishes to a Redis channel. */
-  async publish(name: string, message: Argument): Promise<void> {
-    await this.send(["PUBLISH", this.address.prefix + name, message]);
-  }
-
-  /** Subscribes to a Redis channel. Once it settles, no later message is missed until the link is lost. */
-  async subscribe(name: string): Promise<void> {
-    const { client } = this.#required();
+  /** Subscribes to Redis channels. Once it settles, no later message is missed until the link is lost. */
+  async subscribe(names: readonly string[], listener: Listener): Promise<void> {
+    const { connection } = this.#required();
+    for (const name of names) this.#listeners.set(name, listener);
     try {
-      await client.subscribe(this.address.prefix + name, this.#receive, true);
-    } catch {
-      throw this.#unavailable("is not reachable");
+      await connection.subscribe(names);
+    } catch (error) {
+      if (this.#open?.connection === connection) { for (const name of names) this.#listeners.delete(name); }
+      throw this.#unavailable(error);
     }
-    this.#names.add(name);
   }
 
   /** Ends a subscription. Without a connection there is none to end. */
   async unsubscribe(name: string): Promise<void> {
-    this.#names.delete(name);
+    if (!this.#listeners.delete(name)) return;
     try {
-      await this.#open?.client.unsubscribe(this.address.prefix + name, this.#receive, true);
-    } catch { /* The connection is lost, and with it the subscription. */ }
+      await this.#open?.connection.unsubscribe(name);
+    } catch { /* The connection is lost, or the slot has moved, and with it the subscription. */ }
   }
 
-  readonly #receive = (message: Buffer, name: Buffer): void => {
-    const short = name.toString().slice(this.address.prefix.length);
-    if (short === this.#echoName) this.#unanswered = 0;
-    else for (const owner of this.#owners) owner.message(short, message);
-  };
-
-  #required(): OpenConnection {
-    if (this.#open === undefined) throw this.#unavailable("is not reachable");
+  #required(): Prepared {
+    if (this.#open === undefined) throw this.#unavailable();
     return this.#open;
   }
 
-  #unavailable(why: string): PlugboardError {
-    return new PlugboardError("unavailable", `Redis at ${this.address.name} ${why}`);
+  #unavailable(cause?: unknown, otherwise = "is not reachable"): PlugboardError {
+    const why = cause instanceof ErrorReply ? `answered: ${cause.message}` : otherwise;
+    return new PlugboardError("unavailable", `Redis at ${this.address.name} ${why}`, { cause });
   }
 
   #connect(): Promise<void> {
@@ -179,39 +172,45 @@ export class Link {
   }
 
   async #tryToConnect(): Promise<void> {
-    const names = [this.#echoName, ...this.#names];
-    const open = await openConnection({
-      address: this.address,
-      names,
-      receive: this.#receive,
-      failed: (client, error) => this.#fail(client, error),
-      warn: (message) => this.#log?.warn(message, { server: this.address.name }),
-    });
-    if (this.#stopped) {
-      destroy(open.client);
-      throw new Error("The link was closed");
+    const opened = await openConnection(await this.#find(), {
+      message: (name, message) => this.#listeners.get(name)?.message(name, message),
+      moved: (name) => this.#moved(name),
+      failed: (error) => this.#fail(opened.connection, error),
+    }, CONNECT_MS);
+    const { connection } = opened;
+    try {
+      const warn = (message: string) => this.#log.warn(message, { server: this.address.name });
+      const prepared = await prepare(opened, warn);
+      if (this.#stopped) throw new Error("The link was closed");
+      this.#open = prepared;
+    } catch (error) {
+      connection.destroy();
+      throw error;
     }
-    this.#open = open;
-    for (const name of names) {
-      if (name !== this.#echoName && !this.#names.has(name)) void this.unsubscribe(name);
-    }
-    this.#startBeat(open.client);
+    this.#startBeat(connection);
   }
 
-  /** Publishes to itself, so that a connection that receives nothing is noticed. */
-  #startBeat(client: RedisClient): void {
-    this.#unanswered = 0;
+  #moved(name: string): void {
+    const listener = this.#listeners.get(name);
+    this.#listeners.delete(name);
+    listener?.moved();
+  }
+
+  /** Asks again and again, so that a server without an answer is noticed. */
+  #startBeat(connection: Connection): void {
+    let unanswered = 0;
+    const answered = () => void (unanswered = 0);
     // The network has the system's time, also where a test has another one.
     const timer = setInterval(() => {
-      if (this.#unanswered++ >= BEATS) return this.#fail(client, new Error("no answer"));
-      client.sendCommand(["PUBLISH", this.address.prefix + this.#echoName, ""]).catch(() => {});
+      if (unanswered++ >= BEATS) return this.#fail(connection, new Error("no answer"));
+      connection.send(["PING"]).then(answered, () => {});
     }, this.limits.timeoutMs / BEATS);
     this.#endBeat = () => clearInterval(timer);
   }
 
-  #fail(client: RedisClient, error: unknown): void {
-    if (this.#open?.client !== client) return;
-    this.#log?.warn("the connection to Redis is lost", {
+  #fail(connection: Connection, error: unknown): void {
+    if (this.#open?.connection !== connection) return;
+    this.#log.warn("the connection to Redis is lost", {
       server: this.address.name,
       error: messageOf(error),
     });
@@ -223,22 +222,13 @@ export class Link {
     const open = this.#open;
     if (open === undefined) return;
     this.#open = undefined;
+    this.#listeners.clear();
     this.#endBeat?.();
-    destroy(open.client);
-    this.#tell("down");
+    open.connection.destroy();
+    for (const owner of this.#owners) owner.down();
   }
 
-  #tell(what: "down" | "back"): void {
-    for (const owner of this.#owners) {
-      try {
-        owner[what]();
-      } catch (error) {
-        this.#log?.error("the loss of a connection was not handled", { error: messageOf(error) });
-      }
-    }
-  }
-
-  #reconnect(failures: number): void {
+  #reconnect(failures: number, ms = backoffMs(failures, RETRY_MS, MAX_RETRY_MS)): void {
     const timer = setTimeout(async () => {
       try {
         await this.#connect();
@@ -246,9 +236,10 @@ export class Link {
         if (!this.#stopped) this.#reconnect(failures + 1);
         return;
       }
-      this.#log?.info("the connection to Redis is back", { server: this.address.name });
-      this.#tell("back");
-    }, backoffMs(failures, RETRY_MS, MAX_RETRY_MS));
+      if (this.#wasUp) this.#log.info("the connection to Redis is back", { server: this.address.name });
+      this.#wasUp = true;
+      for (const owner of this.#owners) owner.back();
+    }, ms);
     this.#endRetry = () => clearTimeout(timer);
   }
 }

@@ -8,6 +8,7 @@
 import type { Buffer } from "node:buffer";
 import { messageOf } from "../../core/mod.ts";
 import type { Occupancy, OccupancyEvents } from "../webhooks.ts";
+import type { Servers } from "./servers.ts";
 import type { Shard } from "./shard.ts";
 
 /** How often a node tells that it lives, and for how long it is then believed. */
@@ -30,17 +31,14 @@ interface Call {
   readonly restores: boolean;
 }
 
-/** Creates the occupancy. `shardOf` chooses the shard of a channel. */
-export function redisOccupancy(
-  shards: readonly Shard[],
-  shardOf: (channel: string) => Shard,
-): Occupancy {
+/** Creates the occupancy. */
+export function redisOccupancy(servers: Servers): Occupancy {
   let counters = new Map<Shard, Counter>();
   return {
     start(events) {
-      counters = new Map(shards.map((shard) => [shard, new Counter(shard, events)]));
+      counters = new Map(servers.shards.map((shard) => [shard, new Counter(shard, events)]));
     },
-    set: (channel, occupied) => counters.get(shardOf(channel))?.set(channel, occupied),
+    set: (channel, occupied) => counters.get(servers.of(channel))?.set(channel, occupied),
     async stop() {
       await Promise.all(Array.from(counters.values(), (counter) => counter.stop()));
     },
@@ -172,7 +170,7 @@ class Counter {
         restores ? "vacated" : "all",
         sweeps ? `${MAX_CHANGES}` : "0",
       ],
-      ...[this.#stopping ? "1" : "0", `${this.#shard.address.prefix}occupied:by:`, ...changes],
+      ...[this.#stopping ? "1" : "0", `${this.#shard.prefix}occupied:by:`, ...changes],
     ]) as [Buffer, Buffer, Buffer[], Buffer[]];
     const [token, state, occupied, vacated] = answer;
     return [`${token}`, `${state}`, occupied.map(String), vacated.map(String)];

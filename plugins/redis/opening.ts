@@ -1,66 +1,74 @@
 /**
- * Opening a connection to a Redis server. It carries commands and messages (RESP3), so that the answer to a publish and the
- * publication itself arrive together.
+ * Opening a connection to a Redis server: signing in, and learning what kind of server it is.
  *
  * @module
  */
 
-import type { Buffer } from "node:buffer";
-// @ts-types="./client.d.ts"
-import type { RedisClient } from "@redis/client";
 import type { RedisAddress } from "./address.ts";
-import { connection, destroy } from "./connection.ts";
+import { Connection, type ConnectionEvents } from "./connection.ts";
 import { type Generation, generationFrom } from "./generation.ts";
 import { SCRIPTS } from "./scripts.ts";
 
-/** A connection that is ready. */
-export interface OpenConnection {
-  readonly client: RedisClient;
-  readonly generation: Generation;
+/** What a server tells when it is connected to. */
+export interface Opened {
+  readonly connection: Connection;
+  /** Its answer to `INFO`. */
+  readonly info: string;
 }
 
-/** What to open. */
-export interface Opening {
-  readonly address: RedisAddress;
-  /** The Redis channels to subscribe to. */
-  readonly names: readonly string[];
-  /** Receives messages. */
-  readonly receive: (message: Buffer, name: Buffer) => void;
-  /** Called when the connection is lost, with the connection. */
-  readonly failed: (client: RedisClient, error: unknown) => void;
-  readonly warn: (message: string) => void;
-}
-
-/** How long connecting may take. It is more than an answer takes, since a server reads its data first. */
-const CONNECT_MS = 5_000;
-/** A command with more names would block the server. */
-const NAMES_AT_ONCE = 1_000;
-
-/** Opens a connection, with the scripts and the subscriptions. */
-export async function openConnection(opening: Opening): Promise<OpenConnection> {
-  const { address, names, receive, failed, warn } = opening;
-  const client = connection(address, (error) => failed(client, error));
+/** Connects, signs in and asks for information within some time. */
+export async function openConnection(
+  address: RedisAddress,
+  events: ConnectionEvents,
+  ms: number,
+): Promise<Opened> {
+  const { promise: failed, reject } = Promise.withResolvers<never>();
+  let isOpen = false;
+  const connection = new Connection(address, {
+    ...events,
+    failed: (error) => isOpen ? events.failed(error) : reject(error),
+  });
   // A stopped server accepts connections and answers nothing.
-  const timer = setTimeout(() => destroy(client), CONNECT_MS);
+  const timer = setTimeout(() => reject(new Error("no answer")), ms);
+  const { user, password, database } = address;
+  const open = async () => {
+    await connection.send(["HELLO", "3", ...(password === "" ? [] : ["AUTH", user, password])]);
+    if (database > 0) await connection.send(["SELECT", `${database}`]);
+    const info = String(await connection.send(["INFO"]));
+    isOpen = true;
+    return { connection, info };
+  };
   try {
-    await client.connect();
-    const info = String(await client.sendCommand(["INFO"]));
-    // Its keys would be on several servers, which a script cannot use.
-    if (/^redis_mode:cluster/m.test(info)) {
-      throw new Error("Redis Cluster is not supported: list independent servers, which share the channels");
-    }
-    const generation = generationFrom(info, warn);
-    for (const { text } of Object.values(SCRIPTS)) await client.sendCommand(["SCRIPT", "LOAD", text]);
-    for (let i = 0; i < names.length; i += NAMES_AT_ONCE) {
-      const some = names.slice(i, i + NAMES_AT_ONCE).map((name) => address.prefix + name);
-      await client.subscribe(some, receive, true);
-    }
-    if (!client.isReady) throw new Error("The connection was closed");
-    return { client, generation };
+    return await Promise.race([failed, open()]);
   } catch (error) {
-    destroy(client);
+    connection.destroy();
     throw error;
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** What kind of server it is: one of its own, or a node of a cluster. */
+export type Mode = "alone" | "cluster";
+
+/** A server whose scripts are loaded. */
+export interface Prepared {
+  readonly connection: Connection;
+  readonly generation: Generation;
+  readonly mode: Mode;
+}
+
+/** Loads the scripts. Rejects if it is not a server that stores and carries messages. */
+export async function prepare(
+  { connection, info }: Opened,
+  warn: (message: string) => void,
+): Promise<Prepared> {
+  const mode = /^redis_mode:cluster/m.test(info) ? "cluster" : "alone";
+  if (/^redis_mode:sentinel/m.test(info)) {
+    throw new Error("it is a sentinel: write redis+sentinel://host:26379/name-of-the-primary");
+  }
+  if (mode === "alone" && /^role:slave/m.test(info)) throw new Error("it is a replica, which is read-only");
+  const generation = generationFrom(info, warn);
+  await Promise.all(Object.values(SCRIPTS).map(({ text }) => connection.send(["SCRIPT", "LOAD", text])));
+  return { connection, generation, mode };
 }

@@ -40,9 +40,9 @@ redis.call('ZREM', KEYS[3], ARGV[1] .. '\\n' .. ARGV[2])
 local now = redis.call('TIME')
 local removed = {}
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now[1] * 1000, 'LIMIT', 0, ARGV[1])) do
-  redis.call('ZREM', KEYS[1], member)
   local channel, client = string.match(member, '^([^\\n]*)\\n(.*)$')
   local _, body = remove(ARGV[2] .. channel, ARGV[3] .. channel, client)
+  redis.call('ZREM', KEYS[1], member)
   if body then
     removed[#removed + 1] = channel
     removed[#removed + 1] = body

@@ -8,7 +8,8 @@ import type { Buffer } from "node:buffer";
 import { messageOf } from "../../core/mod.ts";
 import type { PresenceStore, Present } from "../presence.ts";
 import { splitMessage } from "./encoding.ts";
-import type { Link } from "./link.ts";
+import type { Servers } from "./servers.ts";
+import type { Shard } from "./shard.ts";
 
 /** How often expired clients are removed, and how many at once. */
 const EXPIRE_MS = 1_000;
@@ -17,30 +18,27 @@ const EXPIRE_AT_ONCE = 200;
 /** The maximum commands at once. All members of a node are put again together, and publishing must not wait for them. */
 const MAX_AT_ONCE = 500;
 
-/** Creates the store. `linkOf` chooses the server of a channel. */
-export function redisPresenceStore(
-  links: readonly Link[],
-  linkOf: (channel: string) => Link,
-): PresenceStore {
+/** Creates the store. */
+export function redisPresenceStore(servers: Servers): PresenceStore {
   const clients = (channel: string) => `clients:${channel}`;
   const users = (channel: string) => `users:${channel}`;
   const pass = gate(MAX_AT_ONCE);
   let end = () => {};
   /** The longest time that a client stays. */
   let longestMs = 0;
-  /** When each server may remove clients: after an outage, the living nodes put theirs again first. */
-  const expireFrom = new Map<Link, number>();
-  for (const link of links) {
-    const wait = () => void expireFrom.set(link, performance.now() + longestMs);
-    link.own({ message() {}, down: wait, back: wait });
-  }
+  /** When each shard may remove clients: after an outage, the living nodes put theirs again first. */
+  const expireFrom = new Map<Shard, number>();
+  servers.each((shard) => {
+    const wait = () => void expireFrom.set(shard, performance.now() + longestMs);
+    shard.own({ message() {}, down: wait, back: wait });
+  });
 
-  /** Removes the clients that have expired on a server, and tells of them. */
-  async function expire(link: Link, expired: (channel: string, present: Present) => void): Promise<void> {
-    if (!link.isUp || (expireFrom.get(link) ?? 0) > performance.now()) return;
-    const { prefix } = link.address;
+  /** Removes the clients that have expired on a shard, and tells of them. */
+  async function expire(shard: Shard, expired: (channel: string, present: Present) => void): Promise<void> {
+    if (!shard.isUp || (expireFrom.get(shard) ?? 0) > performance.now()) return;
+    const { prefix } = shard;
     for (;;) {
-      const removed = await link.run("expire", ["expiry"], [
+      const removed = await shard.run("expire", ["expiry"], [
         `${EXPIRE_AT_ONCE}`,
         prefix + clients(""),
         prefix + users(""),
@@ -54,14 +52,20 @@ export function redisPresenceStore(
 
   return {
     start({ log, expired }) {
-      // The network has the system's time, also where a test has another one.
-      const timer = setInterval(() => {
-        for (const link of links) {
-          expire(link, expired).catch((error) =>
-            log.warn("expired clients were not removed", { error: messageOf(error) })
-          );
+      let problem: string | undefined;
+      const expireAll = async () => {
+        const results = await Promise.allSettled(servers.shards.map((shard) => expire(shard, expired)));
+        const failed = results.find(({ status }) => status === "rejected") as
+          | PromiseRejectedResult
+          | undefined;
+        const error = failed && messageOf(failed.reason);
+        if (error !== undefined && problem === undefined) {
+          log.warn("expired clients were not removed", { error });
         }
-      }, EXPIRE_MS);
+        problem = error;
+      };
+      // The network has the system's time, also where a test has another one.
+      const timer = setInterval(() => void expireAll(), EXPIRE_MS);
       end = () => clearInterval(timer);
     },
     stop: () => end(),
@@ -70,30 +74,30 @@ export function redisPresenceStore(
       const keys = [clients(channel), users(channel), "expiry"];
       const { client, user } = present;
       const args = [channel, client, JSON.stringify(user), JSON.stringify(present), `${ttlMs}`];
-      await pass(() => linkOf(channel).run("put", keys, args));
+      await pass(() => servers.of(channel).run("put", keys, args));
     },
     async remove(channel, client) {
       const keys = [clients(channel), users(channel), "expiry"];
-      await pass(() => linkOf(channel).run("remove", keys, [channel, client]));
+      await pass(() => servers.of(channel).run("remove", keys, [channel, client]));
     },
     async get(channel, client) {
-      const link = linkOf(channel);
-      const key = link.address.prefix + clients(channel);
-      const stored = await pass(() => link.send(["HGET", key, client])) as Buffer | null;
+      const shard = servers.of(channel);
+      const key = shard.prefix + clients(channel);
+      const stored = await pass(() => shard.send(["HGET", key, client])) as Buffer | null;
       return stored === null ? undefined : decode(stored).present;
     },
     async list(channel) {
-      const { prefix } = linkOf(channel).address;
-      const stored = await linkOf(channel).send(["HVALS", prefix + clients(channel)]) as Buffer[];
+      const shard = servers.of(channel);
+      const stored = await shard.send(["HVALS", shard.prefix + clients(channel)]) as Buffer[];
       return stored.map(decode).sort((a, b) => a.since - b.since).map(({ present }) => present);
     },
     async count(channel) {
-      const link = linkOf(channel);
-      const { prefix } = link.address;
+      const shard = servers.of(channel);
+      const { prefix } = shard;
       const [all, different, anonymous] = await Promise.all([
-        link.send(["HLEN", prefix + clients(channel)]),
-        link.send(["HLEN", prefix + users(channel)]),
-        link.send(["HGET", prefix + users(channel), '""']),
+        shard.send(["HLEN", prefix + clients(channel)]),
+        shard.send(["HLEN", prefix + users(channel)]),
+        shard.send(["HGET", prefix + users(channel), '""']),
       ]);
       return { clients: Number(all), users: Number(different), anonymous: Number(anonymous ?? 0) };
     },

@@ -8,7 +8,7 @@
 import type { Buffer } from "node:buffer";
 import { type Log, messageOf } from "../../core/mod.ts";
 import type { KeyValueStore } from "../shared/key_value_store.ts";
-import type { Link } from "./link.ts";
+import type { Shard } from "./shard.ts";
 
 /** Combines two values of one key. It gives the same for both orders, and for what it gave before. */
 export type Merge = (here: string, there: string) => string;
@@ -18,12 +18,12 @@ export const REPLICA_SCRIPTS = {
   /** ARGV: Redis channel, key, value. */
   keep: `
 redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
-redis.call('PUBLISH', ARGV[1], ARGV[3] .. '\\n' .. ARGV[2])
+redis.call('SPUBLISH', ARGV[1], ARGV[3] .. '\\n' .. ARGV[2])
 `,
   /** ARGV: Redis channel, key. */
   forget: `
 redis.call('HDEL', KEYS[1], ARGV[2])
-redis.call('PUBLISH', ARGV[1], '\\n' .. ARGV[2])
+redis.call('SPUBLISH', ARGV[1], '\\n' .. ARGV[2])
 `,
   values: `return redis.call('HGETALL', KEYS[1])`,
 } as const;
@@ -44,14 +44,14 @@ interface Replica {
   readonly watchers: Set<(key: string, value: string | undefined) => void>;
 }
 
-/** Creates the key values on one server. */
-export function replicas(link: Link): Replicas {
+/** Creates the key values on one shard. */
+export function replicas(shard: Shard): Replicas {
   const byName = new Map<string, Replica>();
   let log: Log | undefined;
 
   const fullName = (name: string) => `values:${name}`;
   const send = (script: "keep" | "forget", name: string, ...args: string[]) =>
-    link.run(script, [fullName(name)], [link.address.prefix + fullName(name), ...args]);
+    shard.run(script, [fullName(name)], [shard.prefix + fullName(name), ...args]);
 
   /** Combines a value with that of this node. Tells the others if they do not have the result. */
   async function take(
@@ -78,7 +78,7 @@ export function replicas(link: Link): Replicas {
   /** Exchanges what this node and Redis have. */
   async function exchange(replica: Replica): Promise<void> {
     const { name, known } = replica;
-    const stored = await link.run("values", [fullName(name)], []) as Buffer[];
+    const stored = await shard.run("values", [fullName(name)], []) as Buffer[];
     const there = new Map<string, string>();
     for (let i = 0; i < stored.length; i += 2) there.set(`${stored[i]}`, `${stored[i + 1]}`);
     for (const [key, value] of there) await take(replica, key, value);
@@ -88,7 +88,7 @@ export function replicas(link: Link): Replicas {
   const failed = (error: unknown) =>
     log?.error("values of other nodes were not stored", { error: messageOf(error) });
 
-  link.own({
+  shard.own({
     message(name, bytes) {
       const replica = name.startsWith(fullName("")) ? byName.get(name.slice(fullName("").length)) : undefined;
       if (replica === undefined) return;
@@ -106,7 +106,7 @@ export function replicas(link: Link): Replicas {
   return {
     async start(given) {
       log = given;
-      await Promise.all([...byName.keys()].map((name) => link.subscribe(fullName(name))));
+      await Promise.all([...byName.keys()].map((name) => shard.subscribe(fullName(name))));
     },
     of(name, local, merge) {
       const known = new Map<string, string>();

@@ -13,16 +13,18 @@ export class RedisProcess implements AsyncDisposable {
   readonly url: string;
   readonly #program: string;
   readonly #args: readonly string[];
+  readonly #first: readonly string[];
   #process: Deno.ChildProcess | undefined;
 
   /** Starts the program. `args` are its options, such as `--appendonly yes`. */
-  constructor(program: string, args: readonly string[] = []) {
+  constructor(program: string, args: readonly string[] = [], configFile?: string) {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     this.port = listener.addr.port;
     listener.close();
     this.url = `redis://127.0.0.1:${this.port}`;
     this.#program = program;
     this.#args = args;
+    this.#first = configFile === undefined ? [] : [configFile];
     this.run();
   }
 
@@ -30,6 +32,7 @@ export class RedisProcess implements AsyncDisposable {
   run(): void {
     this.#process = new Deno.Command(this.#program, {
       args: [
+        ...this.#first,
         ...["--port", `${this.port}`, "--bind", "127.0.0.1", "--save", "", "--loglevel", "warning"],
         ...this.#args,
       ],

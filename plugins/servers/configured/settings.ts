@@ -42,7 +42,8 @@ export interface Settings {
   /** Namespaces whose channels are stored on disk. @default {[]} */
   durable: readonly string[];
   /**
-   * Redis servers that several nodes share, with user, password and prefix: `redis://user:password@host:6379/0?prefix=app`.
+   * Redis servers that several nodes share, one or more, or nodes of a Redis Cluster, with user, password and prefix:
+   * `redis://user:password@host:6379/0?prefix=app`; with sentinels: `redis+sentinel://host:26379/primary`.
    * @default {[]} @secret
    */
   redisUrl: readonly string[];

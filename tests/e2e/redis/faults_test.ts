@@ -13,43 +13,7 @@ import {
   Watcher,
 } from "./kit.ts";
 import { TcpProxy } from "./tcp_proxy.ts";
-
-const CHANNELS: readonly string[] = ["a", "b"];
-
-/** Three nodes, with watchers and publishers of two channels on each, and something that happens to them. */
-async function underFault(
-  redisUrl: string,
-  happen: (
-    group: { kill(node: number): void; more(): Promise<void>; publishers: readonly Publisher[] },
-  ) => Promise<void>,
-  channels: readonly string[] = CHANNELS,
-): Promise<Watcher[]> {
-  const nodes = await startNodes(3, redisUrl);
-  await using _nodes = all(nodes);
-  const urls = nodes.map(({ url }) => url);
-  const from = (i: number) => [...urls.slice(i % 3), ...urls.slice(0, i % 3)];
-  const watchers = channels.map((channel) =>
-    Array.from({ length: 15 }, (_, i) => new Watcher(channel, from(i)))
-  );
-  await using _watchers = all(watchers.flat());
-  const subscribed = () => watchers.flat().every((each) => each.subscribed);
-  await until("all subscriptions", subscribed, PATIENCE_MS);
-  const publishers = channels.map((channel, c) =>
-    Array.from({ length: 3 }, (_, i) => new Publisher(channel, from(i), (c * 10 + i) * 1_000_000))
-  );
-  await using _publishers = all(publishers.flat());
-  const more = async () => void await Promise.all(publishers.flat().map((each) => each.more()));
-  await more();
-  await happen({ kill: (node) => nodes[node]!.child.kill("SIGKILL"), more, publishers: publishers.flat() });
-  await more();
-  await until("all subscriptions", subscribed, PATIENCE_MS);
-  for (const [c] of channels.entries()) await everybodyHasEverything(watchers[c]!, publishers[c]!);
-  return watchers.flat();
-}
-
-/** The number of clients that were told that they miss something. */
-const told = (watchers: readonly Watcher[]) =>
-  watchers.filter(({ stretches }) => stretches.length > 1).length;
+import { told, underFault } from "./under_fault.ts";
 
 testWith(
   "redis",
@@ -159,9 +123,9 @@ testWith("redis", "B12 channels on two servers: one fails, the other goes on", a
   await using other = new RedisProcess(program);
   await Promise.all([redis.ready(), other.ready()]);
   const urls = [redis.url, other.url];
-  const choose = chooser(urls.map((url) => ({ address: parseRedisUrl(url) })));
+  const choose = chooser(urls.map(parseRedisUrl), ({ name }) => name);
   const names = Array.from({ length: 50 }, (_, i) => `channel${i}`);
-  const [here, there] = urls.map((url) => names.find((name) => url.endsWith(choose(name).address.name))!);
+  const [here, there] = urls.map((url) => names.find((name) => url.endsWith(choose(name).name))!);
   const watchers = await underFault(
     urls.join(","),
     async () => {

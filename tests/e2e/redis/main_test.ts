@@ -90,18 +90,26 @@ testWith("redis", "B12 rediss: encrypts, and refuses a certificate that is not t
   await Deno.remove(folder, { recursive: true });
 });
 
-testWith("redis", "B12 Redis Cluster is refused at the start, with a sentence", async (program) => {
+testWith("redis", "B12 servers of which some belong to a Redis Cluster stop the start", async (program) => {
   const folder = await Deno.makeTempDir();
   {
-    await using redis = new RedisProcess(program, ["--cluster-enabled", "yes", "--dir", folder]);
-    await redis.ready();
+    await using alone = new RedisProcess(program);
+    await using other = new RedisProcess(program, ["--cluster-enabled", "yes", "--dir", folder]);
+    await Promise.all([alone.ready(), other.ready()]);
     using data = dataFolder();
-    const { code, stderr } = await runMain({ REDIS_URL: redis.url, DATA_DIR: data.path });
-    assert.equal(code, 1);
-    assert.match(
-      stderr,
-      /^Cannot start redis: Redis at \S+: Redis Cluster is not supported: list independent/m,
-    );
+    for (
+      const [REDIS_URL, expected] of [
+        [`${alone.url},${other.url}`, /^Cannot start redis: some servers belong to a Redis Cluster, and/m],
+        [
+          `${other.url}?prefix={a}`,
+          /^Cannot start redis: the prefix of keys in a Redis Cluster has no braces/m,
+        ],
+      ] as const
+    ) {
+      const { code, stderr } = await runMain({ REDIS_URL, DATA_DIR: data.path });
+      assert.equal(code, 1);
+      assert.match(stderr, expected);
+    }
   }
   await Deno.remove(folder, { recursive: true });
 });

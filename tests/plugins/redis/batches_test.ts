@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Payload } from "../../../plugins/channels.ts";
 import { redis } from "../../../plugins/redis.ts";
 import { batches } from "../../../plugins/redis/batches.ts";
+import { loadWithin } from "../../../plugins/redis/load.ts";
 import { underTest } from "../../kit/broker_suite.ts";
 import { testWith } from "../../kit/programs.ts";
 import { connectedBroker, RedisProcess } from "../../kit/redis.ts";
@@ -14,7 +15,7 @@ Deno.test("B12 items that wait share a call, in their order, within its bounds",
   const calls: { items: readonly number[]; answer(results: readonly string[]): void }[] = [];
   const add = batches<number, string>(
     (items) => new Promise((answer) => calls.push({ items, answer })),
-    limits,
+    loadWithin(limits),
   );
   const results = [add(1, 10), add(2, 10)];
   await turn();

@@ -1,0 +1,40 @@
+/**
+ * Sentinels: servers that know which Redis server is the primary.
+ *
+ * @module
+ */
+
+import { messageOf } from "../../core/mod.ts";
+import type { RedisAddress } from "./address.ts";
+import { openConnection } from "./opening.ts";
+import type { Value } from "./resp.ts";
+
+/** Asks one sentinel after the other where the primary is. */
+export async function findPrimary(sentinels: readonly RedisAddress[], ms: number): Promise<RedisAddress> {
+  const problems: string[] = [];
+  for (const sentinel of sentinels) {
+    const { primary } = sentinel;
+    try {
+      const found = await ask(sentinel, primary!, ms);
+      if (Array.isArray(found)) {
+        const [host, port] = found.map(String) as [string, string];
+        return { ...sentinel, host, port: Number(port), name: `${host}:${port}` };
+      }
+      problems.push(`${sentinel.host}:${sentinel.port} does not know "${primary}"`);
+    } catch (error) {
+      problems.push(`${sentinel.host}:${sentinel.port}: ${messageOf(error)}`);
+    }
+  }
+  throw new Error(`No sentinel knows the primary: ${problems.join("; ")}`);
+}
+
+/** The user of the URL is that of the servers; sentinels are asked without one. */
+async function ask(sentinel: RedisAddress, primary: string, ms: number): Promise<Value> {
+  const address = { ...sentinel, password: "", database: 0 };
+  const { connection } = await openConnection(address, { message() {}, moved() {}, failed() {} }, ms);
+  try {
+    return await connection.send(["SENTINEL", "GET-MASTER-ADDR-BY-NAME", primary]);
+  } finally {
+    connection.destroy();
+  }
+}

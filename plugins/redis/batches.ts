@@ -71,7 +71,9 @@ export function batches<Item, Result>(
     }
     if (!scheduled && calls < MAX_CALLS) {
       scheduled = true;
-      setImmediate(flush); // Those of one turn of the event loop share a call.
+      // The first one goes at once. Later ones of one turn of the event loop share a call.
+      if (calls === 0) queueMicrotask(flush);
+      else setImmediate(flush);
     }
     return new Promise((resolve, reject) => waiting.push({ item, bytes, resolve, reject }));
   };

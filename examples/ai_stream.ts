@@ -37,6 +37,7 @@ const bus = server.use(channels({
       publish: "nobody",
       recovery: "always",
       historySize: 5_000,
+      recoveryLimit: 5_000,
       historyMs: 3_600_000,
     },
   },

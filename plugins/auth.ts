@@ -64,15 +64,21 @@ export interface AuthOptions {
   jwt?: JwtOptions | undefined;
   /** API keys of backends. */
   apiKeys?: readonly ApiKey[];
-  /** The app's own check, called first: by a session cookie, for example. `undefined` tries the other ways. */
+  /**
+   * The app's own check, called first with the headers of the client's request: by a session cookie, for example. `undefined`
+   * tries the other ways. A user without `permissions` gets those of the option, which allow to read and write everything.
+   */
   signIn?: (credentials: Credentials) => MaybePromise<AppUser | undefined>;
   /** Another service that decides who clients without credentials are: {@linkcode proxies}. */
   backend?: SignInBackend | undefined;
   /** Whether clients without credentials are accepted, and their permissions. @default {false} */
   anonymous?: boolean | AnonymousOptions;
-  /** Permissions of users whose token lists none. @default {["read:*", "write:*"]} */
+  /** Permissions of users whose token, or `signIn`, lists none: `["read:*", "write:*"]`. @default {read and write everything} */
   permissions?: readonly string[];
-  /** The app's own rule: allows, denies, or leaves it to the permissions. Not `async`: every publish calls it. */
+  /**
+   * The app's own rule: `true` allows, `false` denies, `undefined` leaves it to the permissions. Not `async`: every publish calls it. It
+   * is not asked for each message that a subscriber receives: {@linkcode ChannelControl.refresh} asks again.
+   */
   rule?: (question: Question) => boolean | undefined;
   /**
    * Called before each subscribe, and again for each subscription when the client's sign-in or {@linkcode Channels.refresh}

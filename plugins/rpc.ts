@@ -103,7 +103,7 @@ export interface Method<Args, Result, ArgsCheck = Check<Args>> {
    * a function, whose exception refuses the call with its message. @default {none: `unknown`}
    */
   args?: ArgsCheck;
-  /** Whether the caller may call the method. @default {everybody} */
+  /** Whether the caller may call the method. @default {everyone who is connected, whatever their permissions} */
   allow?(caller: Caller, args: Args): MaybePromise<boolean>;
   /**
    * Whether `run` itself takes care of {@linkcode Caller.idempotencyKey}, for example in its transaction. Otherwise the

@@ -21,10 +21,11 @@ import type {
 
 /** What anonymous clients are. */
 export interface AnonymousOptions {
-  /** Their permissions. @default {["read:*"]} */
+  /** Their permissions: `["read:*"]`. @default {read everything} */
   permissions?: readonly string[];
   /**
-   * Their user id: `none`, one that the server has `made`, or the one that the client has `given`, without proof.
+   * Their user id: `none` (all have the id `""`), one that the server has `made` for the connection, so another after a reload, or the
+   * one that the client has `given`, without proof.
    * @default {"none"}
    */
   user?: "none" | "made" | "given";

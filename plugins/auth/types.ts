@@ -68,7 +68,7 @@ export interface Credentials {
 export interface AppUser {
   /** The user's id. */
   readonly user: string;
-  /** The user's permissions. @default {as for a token that lists none} */
+  /** The user's permissions; by default those of the option `permissions`, which allow to read and write everything. */
   readonly permissions?: readonly string[];
   /** When the sign-in expires, in milliseconds since 1970. @default {never} */
   readonly expiresAt?: number;

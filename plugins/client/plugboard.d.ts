@@ -94,6 +94,7 @@ export interface SdkSubscription {
   history(options: {
     limit: number;
     reverse: boolean;
+    since?: StreamPosition;
   }): Promise<{
     readonly publications: readonly Publication[];
     readonly offset: number;
@@ -297,6 +298,15 @@ export declare class CallError extends Error {
     readonly temporary?: boolean;
   });
 }
+/** Options of {@linkcode call}. */
+export interface CallOptions {
+  /**
+   * Runs a mutation once, however often it is called with this key by the same user within five minutes: of 1 to 200
+   * characters, such as `crypto.randomUUID()` for a form. Repeated calls get the first reply. Methods that are no mutations do not
+   * support it.
+   */
+  readonly idempotencyKey?: string;
+}
 /**
  * Calls a method or a mutation. Rejects with a {@linkcode CallError}. A mutation resolves when the live queries of this client
  * show its changes.
@@ -308,5 +318,5 @@ export declare class CallError extends Error {
 export declare function call<Api, Name extends CallName<Api>>(
   client: Client<Api>,
   name: Name,
-  ...rest: ArgsOf<NoInfer<Api>, Name>
+  ...rest: [...ArgsOf<NoInfer<Api>, Name>, options?: CallOptions]
 ): Promise<ResultOf<Api, Name>>;

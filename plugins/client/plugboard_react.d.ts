@@ -13,17 +13,25 @@ import type {
   RowOf,
   SdkClient,
 } from "./plugboard.d.ts";
+/** Options of {@linkcode useLive}. */
+export interface LiveOptions {
+  /**
+   * Shows the rows of the earlier parameters, with the status `loading`, until those of the new ones are there, so that a table does
+   * not flash when a filter changes. @default {false}
+   */
+  readonly keepPrevious?: boolean;
+}
 /**
  * Returns the rows of a live query.
  *
  * ```ts ignore
- * const { rows, status, error } = useLive(client, "ordersByStatus", { status: "pending" });
+ * const { rows, status, error } = useLive(client, "ordersByStatus", { status: "pending" }, { keepPrevious: true });
  * ```
  */
 export declare function useLive<Api, Name extends QueryName<Api>>(
   client: Client<Api>,
   name: Name,
-  ...params: ParamsOf<NoInfer<Api>, Name>
+  ...rest: [...params: ParamsOf<NoInfer<Api>, Name>, options?: LiveOptions]
 ): LiveState<RowOf<Api, Name>>;
 /**
  * Returns the publications of a channel, and the function that publishes.

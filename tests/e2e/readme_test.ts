@@ -79,6 +79,51 @@ Deno.test("the README's example of an own server runs as pasted", async () => {
   assert.equal(await server.stop("SIGTERM"), 0);
 });
 
+Deno.test("the README's contract and its server run as pasted", async () => {
+  const [api, program] = programs.filter(({ title }) => title === "Types from the server");
+  const [five] = programs.filter(({ title }) => title === "Live queries in five minutes");
+  const before = five!.code.split("server.use({")[0]!.replace(/^/, 'import { api } from "./api.ts";\n');
+  await using server = await startSnippet(`${before}${program!.code}await run(server);\n`, {
+    "api.ts": api!.code,
+  });
+  await using client = await Client.connect(`${server.url}/connection/websocket`);
+  const ask = async (command: object) => {
+    client.sendJson({ id: 1, ...command });
+    return await client.nextJson();
+  };
+  await ask({ connect: {} });
+  assert.equal((await ask({ rpc: { method: "add", data: { a: 1, b: 2 } } })).rpc.data, 3);
+  assert.equal((await ask({ rpc: { method: "addOrder", data: { customer: "Ada" } } })).rpc.data, 1);
+  const { subscribe } = await ask({ subscribe: { channel: "live:ordersByStatus?status=pending" } });
+  assert.deepEqual(subscribe.data.rows, [{ id: 1, customer: "Ada" }]);
+});
+
+Deno.test("the README's channels of an AI answer recover 1,000 tokens", async () => {
+  const recipe = programs.find(({ title }) => title === "An AI answer.")!;
+  await using server = await startSnippet(`
+    import { run, Server } from "@plugboard/server";
+    import { auth } from "@plugboard/server/auth";
+    import { centrifuge } from "@plugboard/server/centrifuge";
+    import { channels } from "@plugboard/server/channels";
+    import { persistence } from "@plugboard/server/persistence";
+    const server = new Server({ port: 8080 });
+    const store = server.use(persistence({ path: "answers.db" }));
+    const access = server.use(auth());
+    ${recipe.code}
+    server.use(centrifuge({ channels: bus, access }));
+    await run(server);
+    for (let i = 0; i < 1_000; i++) await bus.publish("answer:1", { text: String(i) });
+    console.log("written");
+  `);
+  await until("the answer", () => server.printed().includes("written"));
+  await using client = await Client.connect(`${server.url}/connection/websocket`);
+  client.sendJson({ id: 1, connect: {} });
+  await client.nextJson();
+  client.sendJson({ id: 2, subscribe: { channel: "answer:1", recover: true, offset: 0, epoch: "" } });
+  const { subscribe } = await client.nextJson();
+  assert.deepEqual([subscribe.recovered, subscribe.publications.length], [true, 1_000]);
+});
+
 Deno.test("B16 the README's plugin works and has at most twenty lines", async () => {
   const program = programs.find(({ title }) => title === "A plugin in twenty lines")!;
   const plugin = program.code.match(/^function noShouting.*?^\}/ms)![0];
@@ -137,9 +182,10 @@ async function startMain(env: Record<string, string> = {}): Promise<RunningExamp
   return { ...server, [Symbol.asyncDispose]: () => ended(server, folder) };
 }
 
-/** Starts a program of the README with the import map of this project. */
-async function startSnippet(code: string): Promise<RunningExample> {
+/** Starts a program of the README with the import map of this project, and other files beside it. */
+async function startSnippet(code: string, others: Record<string, string> = {}): Promise<RunningExample> {
   const folder = await Deno.makeTempDir();
+  for (const [name, text] of Object.entries(others)) await Deno.writeTextFile(`${folder}/${name}`, text);
   const program = `${folder}/program.ts`;
   await Deno.writeTextFile(program, code.replaceAll(PORTS, `Number(Deno.env.get("PORT"))`));
   const config = new URL("deno.json", root).pathname;

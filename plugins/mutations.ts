@@ -14,8 +14,9 @@
  * ```
  *
  * If `run` throws, its writes are rolled back; an `RpcError` reaches the caller with its number. A call with an
- * idempotency key runs once: when the same caller repeats it, the first reply is sent again. A caller without a proven
- * user id is the same only on the same connection.
+ * idempotency key runs once: when the same user repeats it, the first reply is sent again. For callers without a proven user
+ * id, a key counts for their connection only. Clients send the key as `{ idempotencyKey, args }` in place of the arguments, which
+ * `call` of the client does.
  *
  * @module
  */

@@ -17,6 +17,16 @@ export class CallError extends Error {
   }
 }
 
+/** Options of {@linkcode call}. */
+export interface CallOptions {
+  /**
+   * Runs a mutation once, however often it is called with this key by the same user within five minutes: of 1 to 200
+   * characters, such as `crypto.randomUUID()` for a form. Repeated calls get the first reply. Methods that are no mutations do not
+   * support it.
+   */
+  readonly idempotencyKey?: string;
+}
+
 /**
  * Calls a method or a mutation. Rejects with a {@linkcode CallError}. A mutation resolves when the live queries of this client
  * show its changes.
@@ -28,10 +38,11 @@ export class CallError extends Error {
 export async function call<Api, Name extends CallName<Api>>(
   client: Client<Api>,
   name: Name,
-  ...rest: ArgsOf<NoInfer<Api>, Name>
+  ...rest: [...ArgsOf<NoInfer<Api>, Name>, options?: CallOptions]
 ): Promise<ResultOf<Api, Name>> {
+  const [args = null, { idempotencyKey } = {}] = rest as unknown as [unknown?, CallOptions?];
   try {
-    return (await client.rpc(name, rest[0] ?? null)).data;
+    return (await client.rpc(name, idempotencyKey === undefined ? args : { idempotencyKey, args })).data;
   } catch (error) {
     throw new CallError(error as ClientError);
   }

@@ -19,7 +19,7 @@
  * @module
  */
 
-export { call, CallError } from "./call.ts";
+export { call, CallError, type CallOptions } from "./call.ts";
 export { channel, type ChannelOptions, type ChannelState, type ChannelStore } from "./channel.ts";
 export { live, type LiveState, type Status } from "./live.ts";
 export { presence, type PresenceState } from "./presence.ts";

@@ -31,19 +31,40 @@ import type {
   Store,
 } from "./mod.ts";
 
+/** Options of {@linkcode useLive}. */
+export interface LiveOptions {
+  /**
+   * Shows the rows of the earlier parameters, with the status `loading`, until those of the new ones are there, so that a table does
+   * not flash when a filter changes. @default {false}
+   */
+  readonly keepPrevious?: boolean;
+}
+
 /**
  * Returns the rows of a live query.
  *
  * ```ts ignore
- * const { rows, status, error } = useLive(client, "ordersByStatus", { status: "pending" });
+ * const { rows, status, error } = useLive(client, "ordersByStatus", { status: "pending" }, { keepPrevious: true });
  * ```
  */
 export function useLive<Api, Name extends QueryName<Api>>(
   client: Client<Api>,
   name: Name,
-  ...params: ParamsOf<NoInfer<Api>, Name>
+  ...rest: [...params: ParamsOf<NoInfer<Api>, Name>, options?: LiveOptions]
 ): LiveState<RowOf<Api, Name>> {
-  return useStore(client, live(client, name, ...params))[0];
+  const [params, { keepPrevious = false } = {}] = rest as unknown as [unknown?, LiveOptions?];
+  const [state] = useStore(
+    client,
+    live(client, name, ...([params] as unknown as ParamsOf<NoInfer<Api>, Name>)),
+  );
+  const shown = useMemo(() => ({ rows: state.rows }), [client, name]);
+  if (state.status !== "loading") shown.rows = state.rows;
+  const { rows } = shown;
+  return useMemo(() => keepPrevious && state.status === "loading" ? { ...state, rows } : state, [
+    state,
+    rows,
+    keepPrevious,
+  ]);
 }
 
 /**

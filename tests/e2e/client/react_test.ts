@@ -87,6 +87,10 @@ testWith(
 
       await click("Shipped"); // other parameters
       await page.locator("#shipped").getByText("Cat").first().waitFor();
+      const kept = await shown(page, "kept");
+      assert.equal(kept.at(-1), "live Cat");
+      assert(kept.includes("loading Bob,Ada"), "the earlier rows until the new ones are there");
+      assert.equal(kept.lastIndexOf("loading ") < kept.indexOf("live Bob"), true, kept.join());
       await until(
         "the old rows have ended",
         () => server.subscribed().join() === "live:orders?status=shipped",

@@ -214,6 +214,23 @@ Deno.test("B23 a failed call has the number and the reason", async () => {
   await assert.rejects(call(one.client, "missing"), { code: 104 });
 });
 
+Deno.test("B23 a mutation with an idempotency key runs once, and repeated calls get the first reply", async () => {
+  await using server = await serveApi();
+  await using one = connected(server.url);
+  const add = (idempotencyKey: string, customer: string) =>
+    call(one.client, "addOrder", { customer }, { idempotencyKey });
+  assert.deepEqual(await Promise.all([add("form-1", "ada"), add("form-1", "ada"), add("form-2", "bob")]), [
+    1,
+    1,
+    2,
+  ]);
+  assert.equal(server.store.all("SELECT id FROM orders").length, 2);
+  await assert.rejects(add("", "cat"), { code: 107 });
+  // @ts-expect-error -- options come after the arguments
+  const wrong = call(one.client, "addOrder", { customer: "dan" }, "form-3");
+  await wrong;
+});
+
 Deno.test("B23 a client without a contract may use any names and values", async () => {
   await using server = await serveApi();
   await using one = connected(server.url);

@@ -6,12 +6,17 @@ const client = new Centrifuge(`${location.origin.replace("http", "ws")}/connecti
 client.connect();
 
 /** What the components have shown, in order. */
-globalThis.shown = { orders: [], room: [], people: [] };
+globalThis.shown = { orders: [], kept: [], room: [], people: [] };
 
 function Orders({ status }) {
   const orders = useLive(client, "orders", { status });
   globalThis.shown.orders.push(orders.status);
   return h("ul", { id: status }, orders.rows.map(({ id, customer }) => h("li", { key: id }, customer)));
+}
+
+function Kept({ status }) {
+  const { rows, status: state } = useLive(client, "orders", { status }, { keepPrevious: true });
+  globalThis.shown.kept.push(`${state} ${rows.map(({ customer }) => customer)}`);
 }
 
 function Refused() {
@@ -48,6 +53,7 @@ function App() {
     button("Both", () => setPage("both")),
     page === "orders" || page === "both" ? h(Orders, { status }) : null,
     page === "both" ? h(Orders, { status }) : null,
+    page === "orders" || page === "both" ? h(Kept, { status }) : null,
     page === "orders" ? h(Refused) : null,
     page === "room" ? h(Room) : null,
   );

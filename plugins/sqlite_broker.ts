@@ -14,23 +14,16 @@
  *
  * Many publications share a transaction. Channels without history do not use the database.
  *
+ * In the file, a publication is in the table `channel_tail` at first, and some seconds later in `channel_publications`.
+ *
  * @module
  */
 
 import { checkOptions, type Clock, messageOf, systemClock } from "../core/mod.ts";
-import type {
-  Broker,
-  BrokerEvents,
-  Draft,
-  History,
-  HistoryQuery,
-  Publication,
-  Published,
-  Retention,
-} from "./channels.ts";
+import type { Broker, BrokerEvents, Draft, History, HistoryQuery, Published, Retention } from "./channels.ts";
 import type { Migration, Store, Transaction } from "./persistence.ts";
-import { Payload } from "./shared/payload.ts";
-import { findLog, LogEnds, settleLog } from "./sqlite_broker/log_ends.ts";
+import { history } from "./sqlite_broker/history.ts";
+import { logEndsOf } from "./sqlite_broker/log_ends.ts";
 import { type Sweep, sweep } from "./sqlite_broker/sweep.ts";
 import { append, appendOnce, type Stored } from "./sqlite_broker/writes.ts";
 
@@ -76,19 +69,21 @@ const MIGRATIONS: readonly Migration[] = [
   "ALTER TABLE channel_logs ADD COLUMN version INTEGER; ALTER TABLE channel_logs ADD COLUMN version_epoch TEXT",
   // Nothing changes but the meaning: `top` may lag behind. Programs that do not know that must not use the file.
   "UPDATE channel_logs SET top = top WHERE false",
+  `
+  CREATE TABLE channel_tail (
+    id INTEGER PRIMARY KEY,
+    log INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    json TEXT NOT NULL,
+    info TEXT,
+    tags TEXT,
+    bytes BLOB
+  ) STRICT
+`,
 ];
 
-/** Several brokers may share a database. */
-const endsOf = new WeakMap<object, LogEnds>();
-
-interface PublicationRow {
-  readonly offset: number;
-  readonly time: number;
-  readonly json: string;
-  readonly bytes: Uint8Array | null;
-  readonly info: string | null;
-  readonly tags: string | null;
-}
+const SETTLE = "UPDATE channel_logs SET top = max(top, ?), used_at = ? WHERE id = ?";
 
 /** Creates a broker on a database. */
 export function sqliteBroker(options: SqliteBrokerOptions): Broker {
@@ -97,7 +92,7 @@ export function sqliteBroker(options: SqliteBrokerOptions): Broker {
   check.positiveInteger("forgetAfterMs", forgetAfterMs);
   check.positiveInteger("maxKeys", maxKeys);
   const keys = store.keyValues<Stored>("channel_keys", { maxEntries: maxKeys });
-  const ends = endsOf.getOrInsertComputed(store, () => new LogEnds());
+  const ends = logEndsOf(store);
   let events: BrokerEvents | undefined;
   let clock: Clock = systemClock;
   let migrated = false;
@@ -105,6 +100,7 @@ export function sqliteBroker(options: SqliteBrokerOptions): Broker {
 
   async function migrate(): Promise<void> {
     await store.migrate("channels", MIGRATIONS);
+    await store.write((tx) => ends.load(tx));
     migrated = true;
   }
 
@@ -125,28 +121,8 @@ export function sqliteBroker(options: SqliteBrokerOptions): Broker {
     return { offset, epoch, receivers };
   }
 
-  function history(channel: string, query: HistoryQuery, keep: Retention): History {
-    const log = findLog(store, channel);
-    if (log === undefined) {
-      const { epoch } = store.get<{ epoch: string }>("SELECT epoch FROM channel_epoch")!;
-      return { publications: [], top: { offset: 0, epoch } };
-    }
-    const top = { offset: log.top, epoch: log.epoch };
-    const { limit = -1, since, reverse = false } = query;
-    if (limit === 0 || (since !== undefined && since.epoch !== "" && since.epoch !== log.epoch)) {
-      return { publications: [], top };
-    }
-    const trimmed = log.top - keep.size;
-    const [after, before] = reverse
-      ? [trimmed, since?.offset ?? log.top + 1]
-      : [Math.max(trimmed, since?.offset ?? 0), log.top + 1];
-    const rows = store.all<PublicationRow>(
-      `SELECT offset, time, json, bytes, info, tags FROM channel_publications
-       WHERE log = ? AND offset > ? AND offset < ? AND time > ?
-       ORDER BY offset ${reverse ? "DESC" : "ASC"} LIMIT ?`,
-      [log.id, after, before, clock.wallTime() - keep.ageMs, limit],
-    );
-    return { publications: rows.map(toPublication), top };
+  function read(channel: string, query: HistoryQuery, keep: Retention): History {
+    return history(store, ends, channel, query, keep, clock.wallTime());
   }
 
   return {
@@ -184,26 +160,16 @@ export function sqliteBroker(options: SqliteBrokerOptions): Broker {
     subscribe() {},
     unsubscribe() {},
     history(channel, query, keep) {
-      return migrated ? history(channel, query, keep) : migrate().then(() => history(channel, query, keep));
+      return migrated ? read(channel, query, keep) : migrate().then(() => read(channel, query, keep));
     },
     async removeHistory(channel) {
       if (!migrated) await migrate();
       await store.write((tx) => {
-        const log = findLog(tx, channel);
+        const log = ends.find(tx, channel);
         if (log === undefined) return;
-        settleLog(tx, log.id);
+        tx.run(SETTLE, [log.top, clock.wallTime(), log.id]); // also removes what is in the tail
         tx.run("DELETE FROM channel_publications WHERE log = ?", [log.id]);
       });
     },
-  };
-}
-
-function toPublication({ offset, time, json, bytes, info, tags }: PublicationRow): Publication {
-  return {
-    offset,
-    time,
-    payload: bytes === null ? Payload.fromValidJson(json) : Payload.fromBytes(bytes),
-    ...(info !== null && { info: JSON.parse(info) }),
-    ...(tags !== null && { tags: JSON.parse(tags) }),
   };
 }

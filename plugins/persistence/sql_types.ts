@@ -58,10 +58,10 @@ export interface Transaction extends Reader {
   /** Runs `fn`. If it throws, undoes what it wrote and throws the error on. */
   savepoint<T>(fn: () => Sync<T>): T;
   /**
-   * Calls `forget` once, and from now on when what was noted outside of the database may be wrong: this write or another was
-   * undone, or another process has written. Call it before what was noted is used.
+   * Calls `forget` once with `true`, and from now on with `false` when what was noted outside of the database may be wrong:
+   * this write or another was undone, or another process has written. Call it before what was noted is used.
    */
-  onInvalid(forget: () => void): void;
+  onInvalid(forget: (first: boolean) => void): void;
   /** Identifies the commit that will contain this write; {@linkcode Changes} has the same object. */
   readonly commit: object;
 }

@@ -13,12 +13,12 @@ export interface TransactionParts {
   /** Whether the current transaction changed the schema, even if that was undone. */
   definedSchema: boolean;
   /** Called when what was noted outside of the database may be wrong. */
-  readonly invalid: Set<() => void>;
+  readonly invalid: Set<(first: boolean) => void>;
 }
 
 /** Calls all of them. */
 export function invalidate({ invalid }: Pick<TransactionParts, "invalid">): void {
-  for (const forget of invalid) forget();
+  for (const forget of invalid) forget(false);
 }
 
 /** The part of a transaction that one write uses. With `saving`, it sets a savepoint before its first change. */
@@ -73,11 +73,11 @@ export class Handle implements Transaction {
     }
   }
 
-  onInvalid(forget: () => void): void {
+  onInvalid(forget: (first: boolean) => void): void {
     const { invalid } = this.#parts;
     if (invalid.has(forget)) return;
     invalid.add(forget);
-    forget(); // What it has noted was of another file, or of this file before it was opened again.
+    forget(true); // What it has noted was of another file, or of this file before it was opened again.
   }
 
   /** Keeps what it wrote, if the transaction commits. */

@@ -7,4 +7,4 @@
 
 /** Matches their names, and those of SQLite's own tables. */
 export const OWN_TABLES =
-  /^(sqlite_|plugboard_|paths_|home_|tinybase_parts$|channel_(logs|publications|epoch)$)/i;
+  /^(sqlite_|plugboard_|paths_|home_|tinybase_parts$|channel_(logs|publications|tail|epoch)$)/i;

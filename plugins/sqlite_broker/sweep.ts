@@ -5,12 +5,13 @@
  */
 
 import type { Clock } from "../../core/mod.ts";
-import type { Store, Transaction } from "../persistence.ts";
-import { type LogEnds, settleLog } from "./log_ends.ts";
+import type { Store } from "../persistence.ts";
+import { cut } from "./cuts.ts";
+import type { LogEnds } from "./log_ends.ts";
 
 /** What {@linkcode sweep} works with. */
 export interface SweepParts {
-  readonly store: Pick<Store, "all" | "write">;
+  readonly store: Pick<Store, "all" | "get" | "write">;
   readonly ends: LogEnds;
   readonly clock: Clock;
   /** How long a log without publications is kept after the last one. */
@@ -34,7 +35,7 @@ export interface Sweep {
 const SWEEP_MS = 250;
 const SWEEP_LOGS = 250;
 
-/** Selects the next logs, each with its oldest publication and the last one to remove. */
+/** Selects the next logs, each with its oldest publication and the last one to remove. What is in the tail is removed later. */
 const CHECK = `
   SELECT id, used_at AS usedAt, oldest, max(latest - size, ifnull(alive - 1, latest)) AS cut FROM (
     SELECT id, size, used_at,
@@ -44,13 +45,6 @@ const CHECK = `
     FROM channel_logs WHERE id > ?1 ORDER BY id LIMIT ${SWEEP_LOGS}
   )`;
 
-/** The publications removed in one transaction. More would delay other writes. */
-const CUT_AT_ONCE = 1_000;
-
-/** Two statements: one DELETE with a subquery takes twice as long. */
-const OLDEST = "SELECT min(offset) AS oldest FROM channel_publications WHERE log = ?";
-const CUT = "DELETE FROM channel_publications WHERE log = ? AND offset <= ?";
-
 interface SweptLog {
   readonly id: number;
   readonly usedAt: number;
@@ -58,24 +52,23 @@ interface SweptLog {
   readonly cut: number;
 }
 
-/** Removes a log's oldest publications up to an offset; returns `true` if some of them remain. */
-export function cut(tx: Transaction, log: number, to: number): boolean {
-  const { oldest } = tx.get<Pick<SweptLog, "oldest">>(OLDEST, [log])!;
-  if (oldest === null) return false;
-  const last = Math.min(to, oldest + CUT_AT_ONCE - 1);
-  settleLog(tx, log);
-  tx.run(CUT, [log, last]);
-  return last < to;
-}
-
 /** Starts a sweep. */
 export function sweep({ store, ends, clock, forgetAfterMs, failed }: SweepParts): Sweep {
   let sweptTo = 0;
   let sweeping: Promise<void> | undefined;
 
-  /** Checks the next logs. Writes only if there is something to remove. */
+  /** Checks the tail and the next logs. Writes only if there is something to move or to remove. */
   function work(): Promise<void>[] {
     const now = clock.wallTime();
+    const moving = ends.moves.due(store, now) ? [move()] : [];
+    return [...moving, ...check(now)];
+  }
+
+  async function move(): Promise<void> {
+    do await store.write((tx) => ends.step(tx)); while (ends.moves.urgent);
+  }
+
+  function check(now: number): Promise<void>[] {
     const logs = store.all<SweptLog>(CHECK, [sweptTo, now]);
     sweptTo = logs.length < SWEEP_LOGS ? 0 : logs.at(-1)!.id;
     const unused = now - forgetAfterMs;
@@ -91,6 +84,8 @@ export function sweep({ store, ends, clock, forgetAfterMs, failed }: SweepParts)
 
   function forget(id: number, unused: number): Promise<void> {
     return store.write((tx) => {
+      ends.tail.sync(tx);
+      if (ends.tail.has(id)) return; // Rows that do not count any more would count for a later log with this id.
       const { changes } = tx.run(FORGET, [id, unused]);
       if (changes === 0) return; // It was used in the meantime.
       ends.forget();

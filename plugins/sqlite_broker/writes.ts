@@ -7,14 +7,20 @@
 import type { BrokerPublishOptions, Draft, PublicationVersion, Published, Retention } from "../channels.ts";
 import type { KeyValues, Transaction } from "../persistence.ts";
 import { once } from "../shared/idempotency.ts";
-import { findLog, type LogEnds } from "./log_ends.ts";
-import { cut } from "./sweep.ts";
+import { cut, surplusOf } from "./cuts.ts";
+import type { LogEnds } from "./log_ends.ts";
 
 /** What a publish wrote. */
 export type Stored = Omit<Published, "receivers">;
 
-/** A log is cut when it is half as long again as its size, within these bounds. Readers do not see the surplus. */
-const SURPLUS = { least: 8, most: 32 };
+/** From this number of characters and bytes on, a publication fills much of a page, and is not written twice. */
+const LONG = 1_024;
+
+/** At the multiples of this offset, a log's rows are moved from the tail. */
+const MOVE_EVERY = 256;
+
+const INSERT = "INSERT INTO channel_publications VALUES (?, ?, ?, ?, ?, ?, ?)";
+const APPEND = "INSERT INTO channel_tail VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
 
 interface Appended {
   readonly id: number;
@@ -39,18 +45,25 @@ export function append(
   const log = ends.open(tx, channel, keep, time);
   const { id, epoch } = log;
   const offset = log.top + 1;
-  const { payload, info, tags } = draft;
-  tx.run("INSERT INTO channel_publications VALUES (?, ?, ?, ?, ?, ?, ?)", [
-    id,
-    offset,
-    time,
-    payload.isBinary ? "" : payload.text,
-    info === undefined ? null : JSON.stringify(info),
-    tags === undefined ? null : JSON.stringify(tags),
-    payload.isBinary ? payload.bytes : null,
-  ]);
+  const { payload } = draft;
+  const json = payload.isBinary ? "" : payload.text;
+  const bytes = payload.isBinary ? payload.bytes : null;
+  const info = draft.info === undefined ? null : JSON.stringify(draft.info);
+  const tags = draft.tags === undefined ? null : JSON.stringify(draft.tags);
+  const { tail, moves } = ends;
+  const length = json.length + (bytes?.length ?? 0) + (info?.length ?? 0) + (tags?.length ?? 0);
+  if (length >= LONG) {
+    if (tail.has(id)) moves.moveLog(tx, id);
+    tx.run(INSERT, [id, offset, time, json, info, tags, bytes]);
+    if (offset % surplusOf(keep.size) === 0) cut(tx, id, offset - keep.size);
+  } else {
+    if (tail.has(id) && tail.endOf(id) < offset - 1) moves.moveLog(tx, id);
+    tail.changing(tx);
+    tx.run(APPEND, [tail.add(id, offset, length), id, offset, time, json, info, tags, bytes]);
+    if (offset % MOVE_EVERY === 0) moves.moveLog(tx, id);
+    moves.added(tx);
+  }
   log.top = offset;
-  if (offset % surplusOf(keep) === 0) cut(tx, id, offset - keep.size);
   return { id, epoch, offset };
 }
 
@@ -66,7 +79,7 @@ export function appendOnce(
 ): Stored {
   function write(): Stored {
     if (keep === undefined) return { offset: 0, epoch: "" };
-    const newer = version && notOlder(tx, channel, version);
+    const newer = version && notOlder(tx, ends, channel, version);
     if (newer !== undefined) return newer;
     const { id, offset, epoch } = append(tx, ends, channel, draft, keep, time);
     if (version !== undefined) {
@@ -87,16 +100,13 @@ export function appendOnce(
 /** Returns the position of a log whose version is not older. */
 function notOlder(
   tx: Transaction,
+  ends: LogEnds,
   channel: string,
   { number, epoch }: PublicationVersion,
 ): Stored | undefined {
   const sql = "SELECT version, version_epoch FROM channel_logs WHERE channel = ?";
   const latest = tx.get<LatestRow>(sql, [channel]);
   if (latest === undefined || latest.version_epoch !== epoch || latest.version! < number) return undefined;
-  const { top, epoch: ownEpoch } = findLog(tx, channel)!;
+  const { top, epoch: ownEpoch } = ends.find(tx, channel)!;
   return { offset: top, epoch: ownEpoch, suppressed: "version" };
-}
-
-function surplusOf({ size }: Retention): number {
-  return Math.min(SURPLUS.most, Math.max(SURPLUS.least, size >> 1));
 }

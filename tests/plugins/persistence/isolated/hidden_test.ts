@@ -14,6 +14,7 @@ Deno.test("the tables of plugins, with their secrets, are hidden from SQL of cli
     CREATE VIRTUAL TABLE paths_words USING fts5(x);
     CREATE TABLE tinybase_parts (x);
     CREATE TABLE channel_publications (x);
+    CREATE TABLE channel_tail (x);
     CREATE INDEX by_status ON orders (status);
     ANALYZE;
   `);
@@ -28,6 +29,7 @@ Deno.test("the tables of plugins, with their secrets, are hidden from SQL of cli
     "paths_words_content",
     "tinybase_parts",
     "channel_publications",
+    "channel_tail",
     "sqlite_stat1",
     "sqlite_stat4",
   ];

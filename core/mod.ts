@@ -40,7 +40,7 @@ export type {
 export { attempt, chain, type MaybePromise, type Nothing, within } from "./contract/promises.ts";
 export { afterReading } from "./contract/reading.ts";
 export { sayAtTerminal } from "./contract/terminal.ts";
-export type { Transport, TransportEvents } from "./contract/transport.ts";
+export type { Outlet, Transport, TransportEvents, Waiting } from "./contract/transport.ts";
 export type { ListenOptions, TlsFiles } from "./http/listener.ts";
 export { unlessUpgraded } from "./http/unless_upgraded.ts";
 export type { ServerOptions } from "./server/options.ts";

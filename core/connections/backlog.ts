@@ -49,6 +49,18 @@ export class Backlog {
     return this.#waitingBytes + this.transport.buffered;
   }
 
+  /** Sends or queues frames of this length. Returns `false` if too much waits. */
+  sendAll(frames: readonly Message[], chars: number): boolean {
+    const { transport } = this;
+    if (transport.sendAll !== undefined) {
+      this.#sentBytes += chars;
+      transport.sendAll(frames, chars);
+      return true;
+    }
+    for (let i = 0; i < frames.length; i++) if (!this.send(frames[i]!)) return false;
+    return true;
+  }
+
   /** Sends or queues a frame. Returns `false` if too much waits; a frame is always accepted when nothing waits. */
   send(frame: Message): boolean {
     if (this.#waiting === undefined && this.#hasRoom()) {

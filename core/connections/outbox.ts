@@ -10,6 +10,7 @@
 
 import { PlugboardError } from "../contract/errors.ts";
 import type { Framing, Message } from "../contract/framing.ts";
+import type { Outlet, Waiting } from "../contract/transport.ts";
 
 /** Maximum length of a joined frame. One message may be longer. */
 const FULL_FRAME = 65_536;
@@ -22,7 +23,9 @@ export class Batch {
   readonly #before: Batch | undefined;
   readonly #message: Message;
   #next: Batch | undefined;
-  #frames: readonly Message[] | undefined;
+  #frames: Frames | undefined;
+  /** Of all its messages. */
+  readonly length: number;
 
   private constructor(before: Batch | undefined, message: Message) {
     if (typeof message !== "string" && !(message instanceof Uint8Array)) {
@@ -30,6 +33,7 @@ export class Batch {
     }
     this.#before = before;
     this.#message = message;
+    this.length = (before?.length ?? 0) + message.length;
   }
 
   /** The empty batch from which the sequences of a turn start. */
@@ -50,8 +54,8 @@ export class Batch {
   }
 
   /** The frames to send. */
-  frames(lane: Lane): readonly Message[] {
-    return this.#frames ??= toFrames(Batch.#sequence(this), lane);
+  frames(lane: Lane): Frames {
+    return this.#frames ??= measured(toFrames(Batch.#sequence(this), lane));
   }
 
   static #sequence(last: Batch): Message[] {
@@ -59,6 +63,17 @@ export class Batch {
     for (let batch = last; batch.#before !== undefined; batch = batch.#before) messages.push(batch.#message);
     return messages.reverse();
   }
+}
+
+/** Frames that leave together. Connections that get the same ones share them. */
+export interface Frames {
+  readonly frames: readonly Message[];
+  /** Their length in all. */
+  readonly chars: number;
+}
+
+function measured(frames: readonly Message[]): Frames {
+  return { frames, chars: frames.reduce((sum, { length }) => sum + length, 0) };
 }
 
 /** Joins neighbors of one kind, as long as the frame stays below its limit. */
@@ -89,9 +104,13 @@ export interface Lane {
   readonly join: Framing["join"];
 }
 
+/** Makes a lane for connections that share a framing. */
+export function makeLane(join: Framing["join"]): Lane {
+  return { root: Batch.root(), join };
+}
+
 /** A connection with messages that wait for the end of the turn. */
-export interface Sender {
-  flush(): void;
+export interface Sender extends Waiting {
   /** Sends what the network can take now. Returns whether frames still wait. */
   retry(): boolean;
 }
@@ -100,24 +119,16 @@ export interface Sender {
 const RETRY_MS = 10;
 
 /** All connections that have something to send. */
-export class Outbox {
-  #waiting: Sender[] = [];
+export class Outbox implements Outlet {
+  #waiting: Waiting[] = [];
   readonly #blocked = new Set<Sender>();
-  readonly #lanes: Lane[] = [];
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
-
-  /** Makes a lane for connections that share a framing. */
-  lane(join: Framing["join"]): Lane {
-    const lane = { root: Batch.root(), join };
-    this.#lanes.push(lane);
-    return lane;
-  }
 
   /**
    * Flushes `sender` when the turn ends. `setImmediate` runs after all input of this turn was handled and before
    * the next wait: measured, it adds no latency to a single message, where a timer adds a millisecond.
    */
-  add(sender: Sender): void {
+  add(sender: Waiting): void {
     if (this.#waiting.push(sender) === 1) setImmediate(() => this.#flush());
   }
 
@@ -144,7 +155,5 @@ export class Outbox {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (let i = 0; i < waiting.length; i++) waiting[i]!.flush();
-    // Messages that were sent during the flush belong to the next turn. They build their sequences again.
-    for (const lane of this.#lanes) lane.root.clear();
   }
 }

@@ -79,7 +79,7 @@ export class ServerConnection implements Connection, Guarded, TransportEvents {
   }
 
   get queuedBytes(): number {
-    return this.#backlog.bytes;
+    return this.#backlog.bytes + (this.#batch?.length ?? 0);
   }
 
   get heldBytes(): number {
@@ -91,7 +91,7 @@ export class ServerConnection implements Connection, Guarded, TransportEvents {
     const before = this.#batch;
     this.#batch = (before ?? this.#wiring.lane.root).with(message);
     this.#sentBytes += message.length;
-    if (before === undefined) this.#wiring.outbox.add(this);
+    if (before === undefined) (this.#backlog.transport.outlet ?? this.#wiring.outbox).add(this);
     return true;
   }
 
@@ -142,18 +142,18 @@ export class ServerConnection implements Connection, Guarded, TransportEvents {
     else this.#notifyEnd(this.#endedEarly!);
   }
 
-  /** Sends the messages of this turn. The outbox calls it. */
+  /** Sends the messages that wait. The outlet calls it. */
   flush(): void {
     const batch = this.#batch;
     if (batch === undefined) return;
     this.#batch = undefined;
     const { sent, lane } = this.#wiring;
+    lane.root.clear(); // Messages that follow build their sequences again.
     try {
-      for (const frame of batch.frames(lane)) {
-        sent.frames++;
-        sent.chars += frame.length;
-        if (!this.#backlog.send(frame)) return this.close(closeCodes.slow);
-      }
+      const { frames, chars } = batch.frames(lane);
+      sent.frames += frames.length;
+      sent.chars += chars;
+      if (!this.#backlog.sendAll(frames, chars)) return this.close(closeCodes.slow);
     } catch (error) {
       return this.#fail("send", error);
     }

@@ -8,7 +8,7 @@ import { Inbox } from "../connections/inbox.ts";
 import { collectGarbage, readMemory } from "../connections/memory.ts";
 import { MemoryGuard } from "../connections/memory_guard.ts";
 import { Liveness, type LivenessOptions } from "../connections/liveness.ts";
-import { Outbox } from "../connections/outbox.ts";
+import { makeLane, Outbox } from "../connections/outbox.ts";
 import { Turns } from "../connections/turns.ts";
 import type { ConnectionHooks } from "../connections/connection_hooks.ts";
 import { ServerConnection, type Wiring } from "../connections/server_connection.ts";
@@ -252,7 +252,7 @@ export class Gate {
         hooks,
         outbox: this.#outbox,
         turns: this.#turns,
-        lane: this.#outbox.lane(join),
+        lane: makeLane(join),
         limits: { maxMessageBytes, maxQueuedBytes, maxWaitingBytes },
         sent,
         ended: this.#ended,

@@ -24,7 +24,7 @@ export const WORKER = {
   queued_bytes: { type: "integer", description: "What slow readers have not read yet" },
   waiting_bytes: { type: "integer", description: "Messages that wait for the main thread" },
   heap_bytes: { type: "integer" },
-  lag_ms: { type: "integer", description: "Age of the oldest post that it has not confirmed" },
+  lag_ms: { type: "integer", description: "Age of the oldest post that it has not carried out" },
   cpu_seconds: { type: "number" },
   replaced: { type: "integer", description: "How often it had ended or was silent" },
 } as const satisfies Record<string, Schema>;

@@ -25,7 +25,7 @@ export interface CrewOptions {
 /** How often workers are checked. */
 const TICK_MS = 100;
 
-/** A worker that has nothing to do gets a post after so many checks, which it has to confirm. */
+/** A worker that has nothing to do gets a post after so many checks, which it has to carry out. */
 const BEAT_TICKS = 10;
 
 /** Posts of a worker may be open for so long before clients have to wait for it. */
@@ -205,7 +205,9 @@ export class Crew implements OpenListener {
     const now = performance.now();
     const isLate = ({ member, silentTicks }: Post) =>
       member?.isListening && silentTicks < SILENT_TICKS && member.link.lag(now) > LATE_MS;
-    return this.#held = this.#posts.some(isLate);
+    const late = this.#posts.filter(isLate);
+    for (const { member } of late) member!.link.awaitReport();
+    return this.#held = late.length > 0;
   }
 
   /** Gives credit that was held back. */
@@ -225,6 +227,7 @@ export class Crew implements OpenListener {
       const lag = member.link.lag(now);
       post.silentTicks = lag > TICK_MS ? post.silentTicks + 1 : 0;
       if (lag === 0 && this.#ticks % BEAT_TICKS === 0) member.link.order("beat", 0, undefined);
+      if (lag > TICK_MS) member.link.release();
       if (post.silentTicks >= SILENT_TICKS) member.excuse();
       if (host.memory.level === 2) member.link.order("endClosing", 0, undefined);
       const patience = member.isListening ? hangMs : Math.max(hangMs, START_MS);

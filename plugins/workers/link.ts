@@ -4,61 +4,34 @@
  * @module
  */
 
-import type { Message } from "../../core/mod.ts";
-import { type Batch, CREDIT_BYTES, type Numbers, type Order } from "./messages.ts";
+import type { Message, Outlet, Waiting } from "../../core/mod.ts";
+import {
+  AWAITED,
+  type Batch,
+  CREDIT_BYTES,
+  DONE,
+  type Numbers,
+  type Order,
+  type Progress,
+} from "./messages.ts";
 
 /** Shorter lists of numbers are copied: moving one costs some microseconds. */
 const MIN_MOVED = 64;
 
-/** A connection with frames that wait for the end of the turn. */
-export interface Sender {
+/** A connection as the receiver of frames. */
+export interface Receiver {
   readonly number: number;
-  /** Its frames in this turn. */
-  frames: Sequence | undefined;
+  /** The latest group that it is in. */
+  group: number;
 }
 
-/**
- * The frames of a connection in this turn: a node in a tree. Connections that get the same frames share the node, so
- * that the frames cross once for all of them.
- */
-export class Sequence {
-  readonly #before: Sequence | undefined;
-  readonly #frame: Message;
-  /** The latest child. Enough for the readers of a channel with one encoding. */
-  #next: Sequence | undefined;
-  #others: Map<Message, Sequence> | undefined;
-  /** The connections whose frames these are, at the end of the turn. */
-  readonly numbers: number[] = [];
-
-  private constructor(before: Sequence | undefined, frame: Message) {
-    this.#before = before;
-    this.#frame = frame;
-  }
-
-  static root(): Sequence {
-    return new Sequence(undefined, "");
-  }
-
-  /** These frames and one more. */
-  with(frame: Message): Sequence {
-    const next = this.#next;
-    if (next === undefined) return this.#next = new Sequence(this, frame);
-    if (next.#frame === frame) return next;
-    const others = this.#others ??= new Map([[next.#frame, next]]);
-    return this.#next = others.getOrInsertComputed(frame, () => new Sequence(this, frame));
-  }
-
-  /** The frames; a single one is not in an array. */
-  get frames(): Message | readonly Message[] {
-    if (this.#before!.#before === undefined) return this.#frame;
-    return Sequence.#toRoot(this).reverse();
-  }
-
-  static #toRoot(last: Sequence): Message[] {
-    const frames: Message[] = [];
-    for (let each = last; each.#before !== undefined; each = each.#before) frames.push(each.#frame);
-    return frames;
-  }
+/** Frames that cross once, for all connections that get them next. */
+interface Group {
+  /** Groups are counted, so that a connection gets its frames in order. */
+  readonly serial: number;
+  readonly frames: readonly Message[];
+  readonly chars: number;
+  readonly numbers: number[];
 }
 
 /** A post that the worker has not confirmed yet. */
@@ -68,22 +41,32 @@ interface Post {
 }
 
 /** Posts orders to a worker. */
-export class Link {
+export class Link implements Outlet {
   readonly #post: (batch: Batch, moved: Transferable[]) => void;
   #batch: Batch = [];
-  #root = Sequence.root();
-  #senders: Sender[] = [];
+  /** Those of this turn, and where the next one with the same frames goes. */
+  #groups: Group[] = [];
+  readonly #groupOf = new Map<readonly Message[], Group>();
+  #latest: Group | undefined;
+  #serial = 0;
+  /** Connections with messages that wait until the worker has sent what it has. */
+  #waiting: Waiting[] = [];
+  /** The latest post with frames. */
+  #framesPost = 0;
   /** Orders that follow the frames. */
   #after: Batch = [];
   /** Credit for bytes of messages, without a post so far. */
   #took = 0;
   #scheduled = false;
   #posts = 0;
-  #done = 0;
+  readonly #progress: Progress;
+  /** As many posts of `#unconfirmed` as were removed. */
+  #removed = 0;
   readonly #unconfirmed: Post[] = [];
   #unconfirmedBytes = 0;
 
-  constructor(post: (batch: Batch, moved: Transferable[]) => void) {
+  constructor(progress: Progress, post: (batch: Batch, moved: Transferable[]) => void) {
+    this.#progress = progress;
     this.#post = post;
   }
 
@@ -94,16 +77,18 @@ export class Link {
 
   /** How many posts the worker has carried out. */
   get done(): number {
-    return this.#done;
+    return Atomics.load(this.#progress, DONE);
   }
 
   /** Bytes of frames that the worker has not written yet, each frame once. */
   get unconfirmedBytes(): number {
+    this.#forgetDone();
     return this.#unconfirmedBytes;
   }
 
   /** How long the worker has taken so far for the oldest post. */
   lag(now: number): number {
+    this.#forgetDone();
     const [oldest] = this.#unconfirmed;
     return oldest === undefined ? 0 : now - oldest.at;
   }
@@ -126,18 +111,59 @@ export class Link {
     if (this.#took >= CREDIT_BYTES / 4) this.#schedule();
   }
 
-  /** Sends a frame to one connection. */
-  send(sender: Sender, frame: Message): void {
-    const before = sender.frames;
-    if (before === undefined) this.#senders.push(sender);
-    sender.frames = (before ?? this.#root).with(frame);
-    this.#schedule();
+  /**
+   * Flushes `waiting` at the end of the turn, or later when the worker has sent what it has. What is sent meanwhile leaves
+   * together, as without workers, where a server that writes reads no messages. So a busy server joins many in one frame.
+   */
+  add(waiting: Waiting): void {
+    if (this.#waiting.push(waiting) > 1) return;
+    if (this.done < this.#framesPost) this.awaitReport();
+    if (this.done >= this.#framesPost) setImmediate(() => this.release());
   }
 
-  /** The worker has carried out so many posts. */
-  confirm(posts: number): void {
-    for (const { bytes } of this.#unconfirmed.splice(0, posts - this.#done)) this.#unconfirmedBytes -= bytes;
-    this.#done = posts;
+  /** The worker reports when it has carried out its posts. It may already have done so, then no report comes. */
+  awaitReport(): void {
+    Atomics.store(this.#progress, AWAITED, 1);
+  }
+
+  /** The worker has carried out its posts. */
+  proceed(): void {
+    if (this.#waiting.length > 0) setImmediate(() => this.release());
+  }
+
+  /** Flushes all that wait. */
+  release(): void {
+    const waiting = this.#waiting;
+    if (waiting.length === 0) return;
+    this.#waiting = [];
+    for (let i = 0; i < waiting.length; i++) waiting[i]!.flush();
+  }
+
+  /** Sends frames to one connection. */
+  send(to: Receiver, frames: readonly Message[], chars: number): void {
+    let group = this.#latest;
+    if (group === undefined || group.frames !== frames || to.group >= group.serial) {
+      group = this.#latest = this.#groupFor(to, frames, chars);
+    }
+    to.group = group.serial;
+    group.numbers.push(to.number);
+  }
+
+  #forgetDone(): void {
+    const count = this.done - this.#removed;
+    if (count === 0) return;
+    for (const { bytes } of this.#unconfirmed.splice(0, count)) this.#unconfirmedBytes -= bytes;
+    this.#removed += count;
+  }
+
+  #groupFor(to: Receiver, frames: readonly Message[], chars: number): Group {
+    const known = this.#groupOf.get(frames);
+    if (known !== undefined && known.serial > to.group) return known;
+    const group: Group = { serial: ++this.#serial, frames, chars, numbers: [] };
+    this.#groups.push(group);
+    this.#groupOf.set(frames, group);
+    this.#schedule();
+    return group;
   }
 
   /** A microtask runs when the outbox has sent all messages of the turn. */
@@ -151,32 +177,32 @@ export class Link {
     this.#scheduled = false;
     const [batch, moved] = [this.#batch, [] as Transferable[]];
     this.#batch = [];
-    const bytes = this.#senders.length === 0 ? 0 : this.#addFrames(batch, moved);
+    const bytes = this.#groups.length === 0 ? 0 : this.#addFrames(batch, moved);
     for (let i = 0; i < this.#after.length; i++) batch.push(this.#after[i]);
     this.#after = [];
     if (this.#took > 0) batch.push("took", this.#took, undefined);
     this.#took = 0;
     this.#posts++;
+    this.#forgetDone();
     this.#unconfirmed.push({ at: performance.now(), bytes });
     this.#unconfirmedBytes += bytes;
     this.#post(batch, moved);
   }
 
   #addFrames(batch: Batch, moved: Transferable[]): number {
-    const sequences: Sequence[] = [];
-    for (const sender of this.#senders) {
-      const sequence = sender.frames!;
-      sender.frames = undefined;
-      if (sequence.numbers.push(sender.number) === 1) sequences.push(sequence);
-    }
-    this.#senders = [];
-    this.#root = Sequence.root();
     let bytes = 0;
-    for (const { numbers, frames } of sequences) {
-      const many = typeof frames !== "string" && !(frames instanceof Uint8Array);
-      batch.push("send", toNumbers(numbers, moved), many ? frames.map(exactly) : exactly(frames));
-      bytes += many ? frames.reduce((sum, { length }) => sum + length, 0) : frames.length;
+    for (const { numbers, frames, chars } of this.#groups) {
+      batch.push(
+        "send",
+        toNumbers(numbers, moved),
+        frames.length === 1 ? exactly(frames[0]!) : frames.map(exactly),
+      );
+      bytes += chars;
     }
+    this.#groups = [];
+    this.#groupOf.clear();
+    this.#latest = undefined;
+    this.#framesPost = this.#posts + 1;
     return bytes;
   }
 }
@@ -189,7 +215,7 @@ export function exactly<Data extends Message>(data: Data): Data {
 
 function toNumbers(numbers: number[], moved: Transferable[]): Numbers {
   if (numbers.length === 1) return numbers[0]!;
-  const array = Uint32Array.from(numbers);
+  const array = new Uint32Array(numbers);
   if (numbers.length >= MIN_MOVED) moved.push(array.buffer);
   return array;
 }

@@ -14,6 +14,7 @@ import {
   type Beginning,
   type Figures,
   MESSAGE_BYTES,
+  type Progress,
   type Report,
   type RequestFacts,
 } from "./messages.ts";
@@ -26,7 +27,7 @@ export interface MemberOptions {
   readonly name: string;
   readonly host: Host;
   readonly listening: Listening;
-  readonly beginning: Beginning;
+  readonly beginning: Omit<Beginning, "progress">;
   /** Whether the worker gets credit for more messages now. */
   readonly mayTake: () => boolean;
   /** Called when reports were handled. */
@@ -74,11 +75,12 @@ export class Member {
   #messages = 0;
 
   constructor(options: MemberOptions) {
-    const { source, name, host, listening, beginning } = options;
+    const { source, name, host, listening } = options;
+    const progress: Progress = new Int32Array(new SharedArrayBuffer(8));
     this.#options = options;
     this.#log = host.log;
     this.#worker = sourceWorker(source, name);
-    this.link = new Link((batch, moved) => {
+    this.link = new Link(progress, (batch, moved) => {
       if (this.#alive) this.#worker.postMessage(batch, moved);
     });
     const failed = (error: unknown) => this.#log.error("an answer cannot be sent", { error });
@@ -92,7 +94,7 @@ export class Member {
       this.end(event.message);
     };
     this.#listens.promise.catch(() => {});
-    this.link.order("begin", 0, beginning);
+    this.link.order("begin", 0, { ...options.beginning, progress });
   }
 
   /** Resolves when it listens; rejects if it ends before. */
@@ -202,7 +204,7 @@ export class Member {
         this.#messages++;
         return this.#connections.get(number)?.incoming?.receive(value);
       case "done":
-        return this.link.confirm(value === undefined ? number : 0);
+        return this.link.proceed();
       case "handshake":
         return this.#handshake(number, value);
       case "opened":

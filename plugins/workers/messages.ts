@@ -36,12 +36,22 @@ export interface Acceptance {
   readonly limits: ConnectionLimits;
 }
 
+/**
+ * How far a worker is, in memory that it shares with the main thread. A post for each confirmation would wake the main
+ * thread as often as the messages of clients do.
+ */
+export type Progress = Int32Array<SharedArrayBuffer>;
+
+/** Where the number of posts is that were carried out, and whether the main thread awaits a report of the next one. */
+export const [DONE, AWAITED] = [0, 1] as const;
+
 /** What a worker needs to begin. */
 export interface Beginning {
   readonly hostname: string;
   readonly port: number;
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
   readonly pingIntervalMs: number;
+  readonly progress: Progress;
   /** Of all clients. */
   readonly maxWaitingBytes: number;
 }
@@ -82,7 +92,7 @@ export type Order =
   | [what: "took", bytes: number, undefined]
   /** End closed connections whose clients have not answered yet. */
   | [what: "endClosing", 0, undefined]
-  /** Nothing to do but to confirm it. */
+  /** Nothing to do, which shows that it is alive. */
   | [what: "beat", 0, undefined]
   | [what: "stop", 0, undefined];
 
@@ -115,8 +125,8 @@ export type Report =
   | [what: "cancel", request: number, undefined]
   /** The response was sent, or its connection has ended. */
   | [what: "completed", request: number, undefined]
-  /** So many posts have been carried out. */
-  | [what: "done", posts: number, undefined]
+  /** The posts so far have been carried out. Only sent when it is awaited. */
+  | [what: "done", 0, undefined]
   | [what: "figures", 0, Figures]
   /** An order or an event of a socket failed. */
   | [what: "fault", connection: number, message: string]

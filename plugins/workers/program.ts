@@ -3,7 +3,7 @@ import { Inbox } from "../../core/connections/inbox.ts";
 import { ClosingSockets } from "../../core/http/closing_sockets.ts";
 import { socketInternals } from "../../core/http/socket_internals.ts";
 import { closeCodes } from "../../core/mod.ts";
-import { CREDIT_BYTES, MESSAGE_BYTES } from "./messages.ts";
+import { AWAITED, CREDIT_BYTES, DONE, MESSAGE_BYTES } from "./messages.ts";
 import { threadConnections } from "./thread/connections.ts";
 import { threadIncoming } from "./thread/incoming.ts";
 import { type Parts, threadMain } from "./thread/main.ts";
@@ -26,6 +26,8 @@ const PARTS: Parts = {
 const { internalError, slow, noPong, tooLarge, tooManyRequests } = closeCodes;
 
 const CONSTANTS: Constants = {
+  done: DONE,
+  awaited: AWAITED,
   creditBytes: CREDIT_BYTES,
   messageBytes: MESSAGE_BYTES,
   dropping: [slow.code, noPong.code],

@@ -1,17 +1,17 @@
 import type { Admission, CloseCode, Message, Transport, TransportEvents } from "../../core/mod.ts";
-import type { Link, Sender, Sequence } from "./link.ts";
+import type { Link, Receiver } from "./link.ts";
 
 /** A connection whose socket is in a worker: its transport, and where its messages go. */
-export class RemoteTransport implements Transport, Sender {
+export class RemoteTransport implements Transport, Receiver {
   readonly queues = true;
   readonly number: number;
+  readonly outlet: Link;
   readonly release: () => void;
-  frames: Sequence | undefined;
+  group = 0;
   /** What the worker's reports are passed to, when the socket is open. */
   incoming: TransportEvents | undefined;
   /** Bytes that wait for the reader in the worker, as it reported. */
   queued = 0;
-  readonly #link: Link;
   /** Until it is open. It refers to the whole request. */
   #admission: Admission | undefined;
   /** The last two posts with frames of this connection, and their bytes with those of earlier posts. */
@@ -24,7 +24,7 @@ export class RemoteTransport implements Transport, Sender {
     this.number = number;
     this.release = admission.release;
     this.#admission = admission;
-    this.#link = link;
+    this.outlet = link;
   }
 
   /** Opens the connection: its socket is open. */
@@ -36,25 +36,29 @@ export class RemoteTransport implements Transport, Sender {
 
   /** What the worker has not taken, which is an upper bound, and what it has told. */
   get buffered(): number {
-    const { done } = this.#link;
+    const { done } = this.outlet;
     if (done >= this.#latestPost) return this.queued;
     return this.queued + this.#latestBytes + (done >= this.#earlierPost ? 0 : this.#earlierBytes);
   }
 
   send(frame: Message): void {
-    const link = this.#link;
-    if (this.frames === undefined) this.#begin(link.done, link.next);
-    this.#latestBytes += frame.length;
-    link.send(this, frame);
+    this.sendAll([frame], frame.length);
+  }
+
+  sendAll(frames: readonly Message[], chars: number): void {
+    const link = this.outlet;
+    if (this.#latestPost !== link.next) this.#begin(link.done, link.next);
+    this.#latestBytes += chars;
+    link.send(this, frames, chars);
   }
 
   close(code: number, reason: string): void {
     const why: CloseCode = { code, reason };
-    this.#link.orderLast("close", this.number, why);
+    this.outlet.orderLast("close", this.number, why);
   }
 
   ping(): boolean {
-    this.#link.orderLast("ping", this.number, undefined);
+    this.outlet.orderLast("ping", this.number, undefined);
     return true;
   }
 

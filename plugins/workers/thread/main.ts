@@ -1,4 +1,4 @@
-import type { Batch, Beginning, Order } from "../messages.ts";
+import type { Batch, Beginning, Order, Progress } from "../messages.ts";
 import type { threadConnections } from "./connections.ts";
 import type { threadIncoming } from "./incoming.ts";
 import type { reporter } from "./reporter.ts";
@@ -27,10 +27,12 @@ export function threadMain(parts: Parts, constants: Constants): void {
   let connections: ReturnType<typeof threadConnections>;
   let requests: ReturnType<typeof threadRequests>;
   let http: Deno.HttpServer<Deno.NetAddr>;
+  let progress: Progress;
   let stopped = false;
 
   function begin(beginning: Beginning): void {
     const { pingIntervalMs } = beginning;
+    progress = beginning.progress;
     const internals = parts.socketInternals();
     connections = parts.threadConnections(out, parts, internals, constants, beginning);
     requests = parts.threadRequests(out, connections, internals, pingIntervalMs);
@@ -141,6 +143,9 @@ export function threadMain(parts: Parts, constants: Constants): void {
   let posts = 0;
   scope.onmessage = ({ data }) => {
     for (let i = 0; i < data.length; i += 3) attempt([data[i], data[i + 1], data[i + 2]] as Order);
-    out.confirm(++posts);
+    Atomics.store(progress, constants.done, ++posts);
+    if (Atomics.exchange(progress, constants.awaited, 0) === 0) return;
+    report("done", 0, undefined);
+    out.flush();
   };
 }

@@ -1,15 +1,18 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Admission, Message } from "../../../core/mod.ts";
+import { DONE, type Progress } from "../../../plugins/workers/messages.ts";
 import { Link } from "../../../plugins/workers/link.ts";
 import { RemoteTransport } from "../../../plugins/workers/remote_transport.ts";
 
 /** A link whose posts are recorded, and transports on it. */
 function linked(count: number) {
   const posts: unknown[][] = [];
-  const link = new Link((batch) => void posts.push(batch));
+  const progress: Progress = new Int32Array(new SharedArrayBuffer(8));
+  const link = new Link(progress, (batch) => void posts.push(batch));
   const transports = Array.from({ length: count }, (_, i) => new RemoteTransport(i, link, {} as Admission));
-  return { posts, link, transports };
+  const confirm = (count: number) => void (progress[DONE] = count);
+  return { posts, link, progress, confirm, transports };
 }
 
 /** What the orders of a post send to each connection, in order. */
@@ -25,7 +28,8 @@ function sentBy(batch: readonly unknown[], count: number): Message[][] {
 
 Deno.test("frames of a turn cross once for all connections that get the same ones", async () => {
   const { posts, transports } = linked(1_000);
-  for (const transport of transports) for (const frame of ["one", "two"]) transport.send(frame);
+  const both = ["one", "two"];
+  for (const transport of transports) transport.sendAll(both, 6);
   transports[7]!.close(3000, "later");
   await Promise.resolve();
   assert.equal(posts.length, 1);
@@ -36,20 +40,22 @@ Deno.test("frames of a turn cross once for all connections that get the same one
 
 Deno.test("readers of two encodings share two sequences", async () => {
   const { posts, transports } = linked(100);
-  for (const [i, transport] of transports.entries()) transport.send(i % 2 === 0 ? "json" : "protobuf");
+  const [json, protobuf] = [["json"], ["protobuf"]];
+  for (const [i, transport] of transports.entries()) transport.sendAll(i % 2 === 0 ? json : protobuf, 4);
   await Promise.resolve();
   assert.equal(posts[0]!.length, 6);
 });
 
 Deno.test("each connection receives what was sent to it, in order", async () => {
-  const send = fc.tuple(fc.subarray([0, 1, 2, 3], { minLength: 1 }), fc.constantFrom("a", "b", "c", "d"));
+  const shared = [["a"], ["b"], ["c", "c"], ["d"]];
+  const send = fc.tuple(fc.subarray([0, 1, 2, 3], { minLength: 1 }), fc.constantFrom(...shared));
   await fc.assert(fc.asyncProperty(fc.array(send, { maxLength: 30 }), async (sends) => {
     const { posts, transports } = linked(4);
     const expected: Message[][] = transports.map(() => []);
-    for (const [to, frame] of sends) {
+    for (const [to, frames] of sends) {
       for (const i of to) {
-        transports[i]!.send(frame);
-        expected[i]!.push(frame);
+        transports[i]!.sendAll(frames, frames.length);
+        expected[i]!.push(...frames);
       }
     }
     await Promise.resolve();
@@ -65,7 +71,7 @@ Deno.test("bytes that are part of a large buffer cross alone", async () => {
 });
 
 Deno.test("what a worker has not confirmed counts as queued, and what it reports", async () => {
-  const { link, transports: [transport] } = linked(1);
+  const { confirm, transports: [transport] } = linked(1);
   const post = async (text: string) => {
     transport!.send(text);
     await Promise.resolve();
@@ -74,15 +80,15 @@ Deno.test("what a worker has not confirmed counts as queued, and what it reports
   assert.equal(transport!.buffered, 5);
   await post("123");
   assert.equal(transport!.buffered, 8);
-  link.confirm(1);
+  confirm(1);
   assert.equal(transport!.buffered, 3);
   // Never more than two windows, although there is always an open post.
   for (let i = 2; i < 100; i++) {
     await post("1234567890");
-    link.confirm(i);
+    confirm(i);
     assert.ok(transport!.buffered <= 20, `${transport!.buffered}`);
   }
-  link.confirm(100);
+  confirm(100);
   assert.equal(transport!.buffered, 0);
   transport!.queued = 1_000;
   assert.equal(transport!.buffered, 1_000);

@@ -108,6 +108,9 @@ export function others({ folder, bun }: Rivals, node: readonly string[]): readon
   return [
     { name: "bun", command: [bun, program("bun.mjs")], speaks: both },
     { name: "ws", command: [...node, program("ws.mjs")], cwd: folder, speaks: both },
+    // In two processes, to compare with workers. Deno does not share a port between the processes of a cluster.
+    { name: "bun cluster", command: [bun, program("cluster.mjs")], speaks: { fanout: plain("/room") } },
+    ...(node[0] === "node" ? [wsCluster(folder, node)] : []),
     {
       name: "socket.io",
       command: [...node, program("socket_io.mjs")],
@@ -118,11 +121,22 @@ export function others({ folder, bun }: Rivals, node: readonly string[]): readon
   ];
 }
 
+function wsCluster(cwd: string, node: readonly string[]): Contender {
+  return {
+    name: "ws cluster",
+    command: [...node, program("cluster.mjs")],
+    cwd,
+    speaks: { fanout: plain("/room") },
+  };
+}
+
 /** The names of all contenders, for the command line. */
 export const contenderNames = [
   "bare",
   "bun",
   "ws",
+  "bun cluster",
+  "ws cluster",
   "socket.io",
   "centrifugo",
   "kernel",

@@ -3,6 +3,12 @@
 /** The length of a tick in `/proc/PID/stat`. The interface uses 100 per second on every kernel. */
 const TICK_SECONDS = 0.01;
 
+/** Returns the CPU seconds of a process and the processes that it has started. */
+export function treeCpuSeconds(pid: number): number {
+  const children = Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).split(" ").filter(Boolean);
+  return children.reduce((sum, child) => sum + treeCpuSeconds(Number(child)), cpuSeconds(pid));
+}
+
 /** Returns the CPU seconds of a process: all threads, user and system time. */
 export function cpuSeconds(pid: number): number {
   const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);

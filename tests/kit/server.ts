@@ -6,7 +6,7 @@ import { RawClient } from "./raw_client.ts";
 import { Inbox } from "./wait.ts";
 
 /** With `PLUGBOARD_TEST_WORKERS=2`, servers of the kit hold their sockets in so many workers. */
-const workerCount = Number(Deno.env.get("PLUGBOARD_TEST_WORKERS") ?? 0);
+export const workerCount: number = Number(Deno.env.get("PLUGBOARD_TEST_WORKERS") ?? 0);
 
 /** A real server on a free port, stopped at the end of the block. */
 export interface TestServer extends AsyncDisposable {

@@ -117,6 +117,10 @@ export function threadRequests(
         bodies.set(number, request.body!.getReader());
         void read(number);
       }
+      // The client has left before the answer. Until then, the runtime does not report the end of the request.
+      request.signal.addEventListener("abort", () => {
+        if (pending.delete(number)) resolve(new Response(null, { status: 499 }));
+      });
       const completed = () => {
         bodies.delete(number);
         report("completed", number, undefined);

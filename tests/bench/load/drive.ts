@@ -1,6 +1,6 @@
 /** Loads a server in a closed loop and measures it. */
 
-import { cpuSeconds, machineCpuSeconds, mainThreadSeconds } from "../os.ts";
+import { cpuSeconds, machineCpuSeconds, mainThreadSeconds, treeCpuSeconds } from "../os.ts";
 import { StampedFrame } from "./frames.ts";
 import { Histogram } from "./histogram.ts";
 import { micros, type Swarm } from "./swarm.ts";
@@ -107,7 +107,7 @@ export function drive(swarm: Swarm, options: DriveOptions): DriveResult {
 function usage(pid: number): { at: number; server: number; main: number; load: number; machine: number } {
   return {
     at: performance.now() / 1000,
-    server: cpuSeconds(pid),
+    server: treeCpuSeconds(pid),
     main: mainThreadSeconds(pid),
     load: cpuSeconds(Deno.pid),
     machine: machineCpuSeconds(),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Audience, type Connection, type Framing, type Message, type Plugin } from "../../../core/mod.ts";
-import { Outbox } from "../../../core/connections/outbox.ts";
+import { type Lane, makeLane, Outbox } from "../../../core/connections/outbox.ts";
 import { serve, until } from "../../kit/mod.ts";
 
 /** An endpoint at `/work`. Each message says how many turns its handler takes. */
@@ -66,14 +66,14 @@ Deno.test("messages that wait for a handler are bounded", async () => {
 /** A sender that records its frames. */
 class FakeSender {
   readonly frames: Message[] = [];
-  batch: ReturnType<Outbox["lane"]>["root"] | undefined;
-  constructor(readonly lane: ReturnType<Outbox["lane"]>, readonly outbox: Outbox) {}
+  batch: Lane["root"] | undefined;
+  constructor(readonly lane: Lane, readonly outbox: Outbox) {}
   send(message: string): void {
     if (this.batch === undefined) this.outbox.add(this);
     this.batch = (this.batch ?? this.lane.root).with(message);
   }
   flush(): void {
-    this.frames.push(...this.batch!.frames(this.lane));
+    this.frames.push(...this.batch!.frames(this.lane).frames);
     this.batch = undefined;
   }
   retry(): boolean {
@@ -87,7 +87,7 @@ for (const separator of ["\n", undefined]) {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.array(send, { maxLength: 12 }), { maxLength: 4 }), async (turns) => {
         const outbox = new Outbox();
-        const lane = outbox.lane(separator ? (messages) => messages.join(separator) : undefined);
+        const lane = makeLane(separator ? (messages) => messages.join(separator) : undefined);
         const senders = Array.from({ length: 4 }, () => new FakeSender(lane, outbox));
         const expected: string[][] = senders.map(() => []);
         for (const turn of turns) {

@@ -154,6 +154,50 @@ Deno.test("a client that leaves ends the response, aborts the signal, and comple
   assert.deepEqual(events.sort(), ["aborted", "canceled", "completed"]);
 });
 
+for (const count of [0, 2]) {
+  Deno.test(`a handler learns that its client has left before the answer, with ${count} workers`, async () => {
+    const asked = Promise.withResolvers<AbortSignal>();
+    const release = Promise.withResolvers<void>();
+    await using server = await serve(
+      {},
+      site((app) =>
+        app.all("/slow", async (c) => {
+          const { signal } = c.req.raw;
+          asked.resolve(signal);
+          await release.promise;
+          return c.text("late");
+        })
+      ),
+      ...(count > 0 ? [workers({ count })] : []),
+    );
+    const abort = new AbortController();
+    const response = server.fetch("/slow", { method: "POST", body: "something", signal: abort.signal });
+    const signal = await asked.promise;
+    assert.equal(signal.aborted, false);
+    abort.abort();
+    await assert.rejects(response);
+    await until("the abort", () => signal.aborted);
+    release.resolve();
+    assert.equal(server.log.size, 0);
+  });
+}
+
+Deno.test("a handler's signal is not aborted when the client gets its answer", async () => {
+  const signals: AbortSignal[] = [];
+  await using server = await serve(
+    {},
+    cores(),
+    site((app) =>
+      app.get("/fast", (c) => {
+        signals.push(c.req.raw.signal);
+        return c.text("done");
+      })
+    ),
+  );
+  for (let i = 0; i < 3; i++) assert.equal(await (await server.fetch("/fast")).text(), "done");
+  assert.deepEqual(signals.map(({ aborted }) => aborted), [false, false, false]);
+});
+
 Deno.test("a response that cannot be sent costs one request, not the worker", async () => {
   await using server = await serve(
     {},

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { deno } from "../../kit/example.ts";
 
 const FILES = [
+  "tests/core/closing_test.ts",
   "tests/core/refusals_test.ts",
   "tests/core/slow_reader_test.ts",
   "tests/core/turns_test.ts",

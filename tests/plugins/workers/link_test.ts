@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Admission, Message } from "../../../core/mod.ts";
-import { DONE, type Progress } from "../../../plugins/workers/messages.ts";
+import { AWAITED, DONE, type Progress } from "../../../plugins/workers/messages.ts";
 import { Link } from "../../../plugins/workers/link.ts";
 import { RemoteTransport } from "../../../plugins/workers/remote_transport.ts";
 
@@ -61,6 +61,35 @@ Deno.test("each connection receives what was sent to it, in order", async () => 
     await Promise.resolve();
     assert.deepEqual(sentBy(posts[0] ?? [], 4), expected);
   }));
+});
+
+Deno.test("connections wait while the worker writes, and leave when it reports, or at the latest when it is late", async () => {
+  const { link, posts, progress, confirm, transports: [transport] } = linked(1);
+  const flushed: string[] = [];
+  const wait = (name: string) =>
+    link.add({
+      flush: () => {
+        flushed.push(name);
+        transport!.send(name);
+      },
+    });
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  wait("first");
+  await turn();
+  assert.deepEqual([flushed, posts.length, progress[AWAITED]], [["first"], 1, 0]);
+  wait("second");
+  wait("third");
+  await turn();
+  assert.deepEqual([flushed, posts.length, progress[AWAITED]], [["first"], 1, 1]);
+  confirm(1);
+  link.proceed();
+  await turn();
+  assert.deepEqual([flushed, posts.length], [["first", "second", "third"], 2]);
+  wait("fourth");
+  await turn();
+  assert.equal(flushed.length, 3);
+  link.release();
+  assert.equal(flushed.at(-1), "fourth");
 });
 
 Deno.test("bytes that are part of a large buffer cross alone", async () => {

@@ -68,7 +68,12 @@ export const ours: readonly Contender[] = [
   { name: "protobuf", command: deno("plugboard.ts"), speaks: { fanout: protobuf } },
   { name: "json", command: deno("plugboard.ts"), speaks: { fanout: json } },
   { name: "no-log", command: [...deno("plugboard.ts"), "no-log"], speaks: { fanout: centrifuge } },
-  { name: "workers", command: [...deno("plugboard.ts"), "workers"], speaks: { fanout: centrifuge } },
+  {
+    name: "workers",
+    command: [...deno("plugboard.ts"), "workers"],
+    usesCores: true,
+    speaks: { fanout: centrifuge },
+  },
   { name: "durable", command: [...deno("plugboard.ts"), "durable"], speaks: { fanout: centrifuge } },
   ...tinybaseContenders,
 ];
@@ -109,7 +114,12 @@ export function others({ folder, bun }: Rivals, node: readonly string[]): readon
     { name: "bun", command: [bun, program("bun.mjs")], speaks: both },
     { name: "ws", command: [...node, program("ws.mjs")], cwd: folder, speaks: both },
     // In two processes, to compare with workers. Deno does not share a port between the processes of a cluster.
-    { name: "bun cluster", command: [bun, program("cluster.mjs")], speaks: { fanout: plain("/room") } },
+    {
+      name: "bun cluster",
+      command: [bun, program("cluster.mjs")],
+      usesCores: true,
+      speaks: { fanout: plain("/room") },
+    },
     ...(node[0] === "node" ? [wsCluster(folder, node)] : []),
     {
       name: "socket.io",
@@ -126,6 +136,7 @@ function wsCluster(cwd: string, node: readonly string[]): Contender {
     name: "ws cluster",
     command: [...node, program("cluster.mjs")],
     cwd,
+    usesCores: true,
     speaks: { fanout: plain("/room") },
   };
 }

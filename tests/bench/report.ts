@@ -86,7 +86,9 @@ function layOut([head, ...rows]: readonly (readonly string[])[]): string {
   return [line(head!), line(rule), ...rows.map(line)].join("\n");
 }
 
-function judge({ contender, against, figure, atMost, atLeast }: Budget, all: readonly Series[]): string {
+function judge(budget: Budget, all: readonly Series[]): string {
+  const { contender, against, figure, atMost, atLeast, atMostMore } = budget;
+  if (against !== undefined && atMostMore !== undefined) return judgeMore(budget, against, atMostMore, all);
   const value = against === undefined
     ? median(seriesOf(contender, all).map((figures) => figures[figure]))
     : ratio(figure, contender, against, all);
@@ -99,6 +101,18 @@ function judge({ contender, against, figure, atMost, atLeast }: Budget, all: rea
   return `${shown} ${bound} ${holds ? "ok" : "MISSED"}`;
 }
 
+function judgeMore(
+  { contender, figure }: Budget,
+  against: string,
+  limit: number,
+  all: readonly Series[],
+): string {
+  const value = compared(contender, against, figure, all, (mine, theirs) => mine - theirs);
+  const bound = `≤ ${against} + ${limit}`;
+  if (value === undefined) return `${bound} not measured`;
+  return `+${Math.round(value)} ${bound} ${Math.round(value) <= limit ? "ok" : "MISSED"}`;
+}
+
 /** Returns the median of the ratios per round, since a disturbance affects both sides of a round. */
 function ratio(
   figure: FigureName,
@@ -106,11 +120,21 @@ function ratio(
   against: string,
   all: readonly Series[],
 ): number | undefined {
+  return compared(contender, against, figure, all, (mine, theirs) => mine / theirs);
+}
+
+function compared(
+  contender: string,
+  against: string,
+  figure: FigureName,
+  all: readonly Series[],
+  compare: (mine: number, theirs: number) => number,
+): number | undefined {
   const others = seriesOf(against, all);
   return median(
     seriesOf(contender, all).map((figures, round) => {
       const [mine, theirs] = [figures[figure], others[round]?.[figure]];
-      return mine === undefined || theirs === undefined ? undefined : mine / theirs;
+      return mine === undefined || theirs === undefined ? undefined : compare(mine, theirs);
     }),
   );
 }

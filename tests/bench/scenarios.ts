@@ -18,6 +18,7 @@ import { sqlEventsScenario } from "./scenarios/sql_events.ts";
 import { tinybaseScenario } from "./scenarios/tinybase.ts";
 import { traceScenario } from "./scenarios/trace.ts";
 import { webhooksScenario } from "./scenarios/webhooks.ts";
+import { workersScenario } from "./scenarios/workers.ts";
 import type { Scenario } from "./types.ts";
 
 /** All scenarios, in the order in which they run. */
@@ -40,4 +41,5 @@ export const scenarios: readonly Scenario[] = [
   dashboardScenario,
   tinybaseScenario,
   sqlEventsScenario,
+  workersScenario,
 ];

@@ -23,6 +23,8 @@ export interface Contender {
   readonly command: readonly string[];
   /** The working folder. */
   readonly cwd?: string;
+  /** Whether it uses more than one core. Only the scenario `workers` measures it. @default {false} */
+  readonly usesCores?: boolean;
   /** The dialogues it supports, by name: `fanout`, `echo` … */
   readonly speaks: Readonly<Record<string, Dialogue>>;
 }
@@ -56,13 +58,15 @@ export interface Measurement {
   readonly notes: readonly string[];
 }
 
-/** A limit for a figure: absolute, or a ratio to another contender in the same round. */
+/** A limit for a figure: absolute, or compared with another contender in the same round. */
 export interface Budget {
   readonly contender: string;
   readonly against?: string;
   readonly figure: FigureName;
   readonly atMost?: number;
   readonly atLeast?: number;
+  /** How much more than that of `against`, instead of a ratio. */
+  readonly atMostMore?: number;
 }
 
 /** One thing to measure. */

@@ -72,7 +72,7 @@ for (const what of ["says nothing", "sends fragments without an end", "sends mes
     await send();
     await pass(clock, 2);
     assert.ok(await within("the cut", isCut(raw)));
-    await using next = await server.connect("/echo");
+    await using next = await admitted(server);
     next.send("hello");
     assert.equal(await next.next(), "hello");
     assert.deepEqual(server.log.take(), []);

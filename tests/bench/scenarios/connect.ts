@@ -12,7 +12,12 @@ const FIRST_CONNECTIONS = 2_000;
 /** Other open files of a server. */
 const OTHER_FILES = 200;
 
-async function measureConnect(contender: Contender, { load }: Tools, dialogue: string): Promise<Measurement> {
+/** Opens connections. Resolves to the figures of each. */
+export async function measureConnect(
+  contender: Contender,
+  { load }: Tools,
+  dialogue: string,
+): Promise<Measurement> {
   const count = Math.min(CONNECTIONS, openFilesLimit() - OTHER_FILES - FIRST_CONNECTIONS);
   await using server = await startServer(contender);
   await load.open(server.port, contender.speaks[dialogue]!, FIRST_CONNECTIONS);
@@ -31,7 +36,7 @@ function connect(what: string, dialogue: string, budgets: readonly Budget[]): Ca
     name: `${CONNECTIONS} clients ${what}`,
     figure: "cpuMicros",
     budgets,
-    admits: ({ speaks }) => speaks[dialogue] !== undefined,
+    admits: ({ speaks, usesCores }) => speaks[dialogue] !== undefined && !usesCores,
     run: (contender, tools) => measureConnect(contender, tools, dialogue),
   };
 }
@@ -45,7 +50,6 @@ export const connectScenario: Scenario = {
     ]),
     connect("connect and subscribe", "fanout", [
       { contender: "plugboard", against: "centrifugo", figure: "cpuMicros", atMost: 0.8 },
-      { contender: "workers", against: "plugboard", figure: "mainMicros", atMost: 0.6 },
     ]),
   ],
 };

@@ -8,7 +8,7 @@ function fanout(readers: number, inFlight: number, budgets: readonly Budget[]): 
     name: `fan-out to ${readers} readers, ${inFlight} in flight`,
     figure: "cpuMicros",
     budgets,
-    admits: ({ speaks }) => speaks["fanout"] !== undefined,
+    admits: ({ speaks, usesCores }) => speaks["fanout"] !== undefined && !usesCores,
     run: (contender, tools) =>
       measureDrive(contender, tools, "fanout", {
         connections: readers,
@@ -33,14 +33,6 @@ const sixteenInFlight: Budget[] = [
   { contender: "protobuf", against: "plugboard", figure: "cpuMicros", atMost: 1 },
 ];
 
-/** With workers: what is left for the main thread, and what the whole costs. */
-function onWorkers(mainShare: number): Budget[] {
-  return [
-    { contender: "workers", against: "plugboard", figure: "mainMicros", atMost: mainShare },
-    { contender: "workers", against: "plugboard", figure: "cpuMicros", atMost: 1.15 },
-  ];
-}
-
 /** Fan-out to 100 and 1,000 readers. */
 export const fanoutScenario: Scenario = {
   name: "fanout",
@@ -48,7 +40,7 @@ export const fanoutScenario: Scenario = {
     fanout(1, 1, []),
     fanout(100, 1, oneInFlight),
     fanout(100, 16, sixteenInFlight),
-    fanout(1_000, 1, [...oneInFlight, ...onWorkers(0.08)]),
-    fanout(1_000, 16, [...sixteenInFlight, ...onWorkers(0.15)]),
+    fanout(1_000, 1, oneInFlight),
+    fanout(1_000, 16, sixteenInFlight),
   ],
 };

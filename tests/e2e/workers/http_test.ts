@@ -263,6 +263,9 @@ Deno.test("a stop answers pending requests, and then closes the port", async () 
   const response = server.fetch("/slow");
   await asked.promise;
   const stopping = server[Symbol.asyncDispose]();
+  const isClosed = () =>
+    server.fetch("/").then((other) => other.body?.cancel().then(() => false), () => true);
+  await until("the closed port", async () => await isClosed() === true);
   answer.resolve();
   assert.equal(await (await within("the answer", response)).text(), "late");
   await stopping;

@@ -21,7 +21,8 @@ const step = fc.oneof(
   // More than a socket takes at once, so it waits in the backlogs.
   fc.record({ do: fc.constant("stall" as const), readers, frames: fc.nat(20) }),
   fc.record({ do: fc.constant("leave" as const), client }),
-  fc.record({ do: fc.constant("kick" as const), client }),
+  // Closed while much waits, which is sent first.
+  fc.record({ do: fc.constant("kick" as const), client, frames: fc.nat(20) }),
 );
 type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never;
 
@@ -105,10 +106,12 @@ async function perform(steps: readonly Step[], stage: Awaited<ReturnType<typeof 
       await Promise.all(step.readers.map((i) => receive(current[i]!, texts.length)));
     } else {
       const pair = current[step.client]!;
+      const frames = step.do === "kick" ? step.frames : 0;
+      for (let i = 0; i < frames; i++) pair.conn.send(`${i} ${"x".repeat(60_000)}`);
       pair.conn.send("last"); // No message is lost at the close.
       if (step.do === "kick") pair.conn.close(KICKED);
-      else await receive(pair, 1).then(() => pair.client.close(4_000));
-      if (step.do === "kick") await receive(pair, 1);
+      await receive(pair, frames + 1);
+      if (step.do === "leave") void pair.client.close(4_000);
       await end(pair);
       await enter(step.client);
     }

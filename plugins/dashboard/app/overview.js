@@ -192,7 +192,7 @@ function Workers({ nodes }) {
   const all = nodes.flatMap((node) => (node.workers ?? []).map((worker) => ({ ...worker, node: node.name })));
   if (all.length === 0) return null;
   return html`
-    <${Card} title="Workers">
+    <${Card} title="Workers" wide>
       <div class="scroll" tabindex="0" role="group" aria-label="Workers">
         <table>
           <thead>

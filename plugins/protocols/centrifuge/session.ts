@@ -145,7 +145,7 @@ export class CentrifugeSession implements Session<Message>, Caller {
       const { identity } = await access.refresh(this.conn, token);
       this.#renewing = true;
       client.identify(identity);
-      return { name: "refresh", client: client.id, ttl: this.#ttlOf(identity.expiresAt) };
+      return { name: "refresh", client: client.id, ttl: ttlOf(identity.expiresAt, this.services.clock()) };
     } catch (error) {
       throw asDisconnect(error, { ...signInDisconnects, token_expired: closeCodes.connectionExpired });
     } finally {
@@ -252,10 +252,10 @@ export class CentrifugeSession implements Session<Message>, Caller {
       this.#state = "connected";
       const subs = new Map<string, SubscribeResult>();
       for (const [channel, subscribed] of all) {
-        subs.set(channel, { subscribed, ttl: this.#ttlOf(subscribed.expiresAt) });
+        subs.set(channel, { subscribed, ttl: ttlOf(subscribed.expiresAt, this.services.clock()) });
       }
       const stream = this.#secret === undefined ? undefined : { session: this.#secret, node };
-      const ttl = this.#ttlOf(identity.expiresAt);
+      const ttl = ttlOf(identity.expiresAt, this.services.clock());
       const pong = this.ping !== undefined && !this.#oneWay;
       const pingSeconds = this.ping && Math.ceil(host().pingIntervalMs / 1000);
       const { data } = signedIn;
@@ -280,13 +280,9 @@ export class CentrifugeSession implements Session<Message>, Caller {
     });
   }
 
-  #ttlOf(expiresAt: number | undefined): number | undefined {
-    return ttlOf(expiresAt, this.services.clock());
-  }
-
   /** The sign-in has another expiry. A client that asked for it gets a reply instead. */
   #refreshed(expiresAt: number | undefined): void {
-    if (!this.#renewing) this.conn.send(this.#codec.refreshed(this.#ttlOf(expiresAt)));
+    if (!this.#renewing) this.conn.send(this.#codec.refreshed(ttlOf(expiresAt, this.services.clock())));
   }
 
   #fail(id: number, error: unknown): void {

@@ -73,7 +73,10 @@ export interface AuthOptions {
   backend?: SignInBackend | undefined;
   /** Whether clients without credentials are accepted, and their permissions. @default {false} */
   anonymous?: boolean | AnonymousOptions;
-  /** Permissions of users whose token, or `signIn`, lists none: `["read:*", "write:*"]`. @default {read and write everything} */
+  /**
+   * Permissions of users whose token, or `signIn`, lists none; by default to read and write everything.
+   * @default {["read:*", "write:*"]}
+   */
   permissions?: readonly string[];
   /**
    * The app's own rule: `true` allows, `false` denies, `undefined` leaves it to the permissions. Not `async`: every publish calls it. It

@@ -21,7 +21,7 @@ import type {
 
 /** What anonymous clients are. */
 export interface AnonymousOptions {
-  /** Their permissions: `["read:*"]`. @default {read everything} */
+  /** Their permissions; by default to read everything. @default {["read:*"]} */
   permissions?: readonly string[];
   /**
    * Their user id: `none` (all have the id `""`), one that the server has `made` for the connection, so another after a reload, or the

@@ -227,7 +227,7 @@ testWith(
 
     await one.getByLabel("Channel").fill("live:nothing");
     await one.keyboard.press("Enter");
-    await one.getByText("Not subscribed to live:nothing: There is no live query \"nothing\".").waitFor();
+    await one.getByText('Not subscribed to live:nothing: There is no live query "nothing".').waitFor();
     assert.equal(await people(one).count(), 0);
     await one.goto(`${server.url}/#%E0%A4%A`);
     await one.reload();

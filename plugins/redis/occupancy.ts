@@ -96,7 +96,7 @@ class Counter {
     await this.#run();
   }
 
-  /** Calls until everything is told. */
+  /** Calls until everything is reported. */
   #run(): Promise<void> {
     this.#scheduled = false;
     return this.#running ??= this.#tellAll().finally(() => this.#running = undefined);
@@ -126,7 +126,7 @@ class Counter {
 
   /**
    * Whether changes of this kind may be told. While others restore what was lost, a channel may seem to have no subscribers. What
-   * is occupied is told earlier than what is not: another node may have a subscriber that Redis has not heard of yet.
+   * is occupied is reported earlier than what is not: another node may have a subscriber that Redis has not heard of yet.
    */
   #may(occupied: boolean): boolean {
     const left = this.#quietTill - performance.now();
@@ -139,7 +139,7 @@ class Counter {
     return this.#changed.values().some((channel) => this.#may(this.#entries.get(channel)!.occupied));
   }
 
-  /** Decides what is told next. */
+  /** Decides what is reported next. */
   #next(): Call {
     const number = ++this.#calls;
     if (this.#lost.length > 0) {

@@ -3,7 +3,7 @@
  *
  * KEYS: nodes with the time at which each is taken for dead, the number of nodes of each channel, the epoch, nodes that have
  * died, the channels of this node, its latest answer. ARGV: node, ttl, run of the server, whether its data continue, fresh token,
- * known token, whether the node has joined, number of the call, what is told (`all`, or `vacated` while channels are restored),
+ * known token, whether the node has joined, number of the call, what is reported (`all`, or `vacated` while channels are restored),
  * channels of dead nodes to remove, whether the node leaves, what the keys of nodes' channels begin with, and the changes: `+channel` or `-channel`.
  * Returns the token, the state (`counted`; `lost`: the server lost its data; `dead`: the other nodes have removed this one), the
  * channels that are occupied now, and those that are vacated.

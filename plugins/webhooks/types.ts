@@ -28,13 +28,13 @@ export interface OccupancyEvents {
   vacated(channel: string): void;
 }
 
-/** Knows which channels have subscribers on any node. Each event is told on one node. */
+/** Knows which channels have subscribers on any node. Each event is reported on one node. */
 export interface Occupancy {
   /** Begins to count. */
   start(events: OccupancyEvents): void;
   /** This node has its first subscriber to a channel, or has lost its last one. */
   set(channel: string, occupied: boolean): void;
-  /** Ends. What the last changes cause is told before. */
+  /** Ends, after it has reported what the last changes cause. */
   stop(): Promise<void>;
 }
 

@@ -61,7 +61,7 @@ Deno.test("B09 channels, connections and nodes of the whole server are listed by
   assert.deepEqual(new Set(nodes.map(({ uid }: { uid: string }) => uid)).size, 2);
 });
 
-Deno.test("B14 what is told about all nodes names those that do not answer", async () => {
+Deno.test("B14 answers about all nodes name those that do not answer", async () => {
   await using server = await serveNodes();
   const [first, second] = server.nodes;
   second.cluster.silent = true;

@@ -58,16 +58,17 @@ export class Link implements Outlet {
   /** Credit for bytes of messages, without a post so far. */
   #took = 0;
   #scheduled = false;
-  #posts = 0;
+  #posts: number;
   readonly #progress: Progress;
   /** As many posts of `#unconfirmed` as were removed. */
-  #removed = 0;
+  #removed: number;
   readonly #unconfirmed: Post[] = [];
   #unconfirmedBytes = 0;
 
   constructor(progress: Progress, post: (batch: Batch, moved: Transferable[]) => void) {
     this.#progress = progress;
     this.#post = post;
+    this.#posts = this.#removed = Atomics.load(progress, DONE);
   }
 
   /** The number of the next post. */
@@ -75,9 +76,9 @@ export class Link implements Outlet {
     return this.#posts + 1;
   }
 
-  /** How many posts the worker has carried out. */
+  /** How many posts the worker has carried out. The shared number has 32 bits, which a busy worker fills in days. */
   get done(): number {
-    return Atomics.load(this.#progress, DONE);
+    return this.#posts - (this.#posts - Atomics.load(this.#progress, DONE) | 0);
   }
 
   /** Bytes of frames that the worker has not written yet, each frame once. */

@@ -42,7 +42,7 @@ export interface Acceptance {
  */
 export type Progress = Int32Array<SharedArrayBuffer>;
 
-/** Where the number of posts is that were carried out, and whether the main thread awaits a report of the next one. */
+/** Where the number of posts is that were carried out, modulo 2^32, and whether the main thread awaits a report of the next one. */
 export const [DONE, AWAITED] = [0, 1] as const;
 
 /** What a worker needs to begin. */

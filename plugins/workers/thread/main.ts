@@ -140,10 +140,9 @@ export function threadMain(parts: Parts, constants: Constants): void {
     }
   }
 
-  let posts = 0;
   scope.onmessage = ({ data }) => {
     for (let i = 0; i < data.length; i += 3) attempt([data[i], data[i + 1], data[i + 2]] as Order);
-    Atomics.store(progress, constants.done, ++posts);
+    Atomics.add(progress, constants.done, 1);
     if (Atomics.exchange(progress, constants.awaited, 0) === 0) return;
     report("done", 0, undefined);
     out.flush();

@@ -6,9 +6,10 @@ import { Link } from "../../../plugins/workers/link.ts";
 import { RemoteTransport } from "../../../plugins/workers/remote_transport.ts";
 
 /** A link whose posts are recorded, and transports on it. */
-function linked(count: number) {
+function linked(count: number, done = 0) {
   const posts: unknown[][] = [];
   const progress: Progress = new Int32Array(new SharedArrayBuffer(8));
+  progress[DONE] = done;
   const link = new Link(progress, (batch) => void posts.push(batch));
   const transports = Array.from({ length: count }, (_, i) => new RemoteTransport(i, link, {} as Admission));
   const confirm = (count: number) => void (progress[DONE] = count);
@@ -121,4 +122,16 @@ Deno.test("what a worker has not confirmed counts as queued, and what it reports
   assert.equal(transport!.buffered, 0);
   transport!.queued = 1_000;
   assert.equal(transport!.buffered, 1_000);
+});
+
+Deno.test("the number of posts may exceed what the shared memory can count", async () => {
+  const start = 2 ** 31 - 3;
+  const { link, confirm, transports: [transport] } = linked(1, start);
+  for (let i = 1; i <= 6; i++) {
+    transport!.send("12345");
+    await Promise.resolve();
+    assert.deepEqual([transport!.buffered, link.unconfirmedBytes], [5, 5], `post ${i}`);
+    confirm(start + i);
+    assert.deepEqual([transport!.buffered, link.unconfirmedBytes, link.lag(Infinity)], [0, 0, 0]);
+  }
 });

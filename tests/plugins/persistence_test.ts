@@ -261,6 +261,7 @@ Deno.test("table returns columns and primary key as they were declared", async (
   });
   assert.equal(store.table("seen"), undefined);
   assert.equal(store.table("missing"), undefined);
+  assert.equal(store.table("pairs\0"), undefined);
   await store.exec("ALTER TABLE pairs ADD COLUMN d");
   assert.deepEqual(store.table("pairs")?.columns, ["b", "a", "c", "d"]);
 });

@@ -108,7 +108,9 @@ Deno.test("B14 rows are inserted, changed and deleted one at a time, and live qu
   for (const key of [[], [2, 3], ["2' OR 1"], [{}]]) {
     assert.notEqual((await server.call("table/delete", { name, key })).status, 200, JSON.stringify(key));
   }
-  for (const own of ["plugboard_migrations", "sqlite_schema"]) {
+  await server.store.exec("CREATE TABLE tinybase_parts (part TEXT)");
+  for (const own of ["plugboard_migrations", "sqlite_schema", "tinybase_parts", "tinybase_parts\0"]) {
+    assert.equal((await server.call("table", { name: own })).status, 404);
     assert.equal((await server.call("table/insert", { name: own, values: {} })).status, 404);
   }
   for (

@@ -94,8 +94,10 @@ export function boundKey(given: readonly unknown[], length: number, name: string
 
 /** Returns a value for a statement; `undefined` if it is not one. */
 export function boundOf(given: unknown): Bound | undefined {
-  if (given === null || typeof given === "string" || typeof given === "number") {
-    return { sql: "?", value: given };
+  if (given === null || typeof given === "string") return { sql: "?", value: given };
+  // The runtime passes every number on as a float, and a column of texts would get "5.0".
+  if (typeof given === "number") {
+    return { sql: "?", value: Number.isSafeInteger(given) ? BigInt(given) : given };
   }
   if (typeof given !== "object") return undefined;
   const { integer, base64, text, real } = given as Record<string, unknown>;

@@ -167,3 +167,16 @@ Deno.test("B14 only callers with the permission are told which columns they may 
   const { body } = await server.call("table", { name: "t" }, { "x-api-key": READER });
   assert.equal(body.result.writable, undefined);
 });
+
+Deno.test("B14 a number is stored as it was given", async () => {
+  await using server = await apiServer();
+  await server.store.exec("CREATE TABLE typed (id INTEGER PRIMARY KEY, t TEXT, a, r REAL)");
+  const name = "typed";
+  await server.result("table/insert", { name, values: { t: 5, a: 5, r: 5 } });
+  await server.result("table/insert", { name, values: { t: 1.5, a: 1e300, r: -2 } });
+  const types = server.store.all("SELECT t, typeof(a) AS a, typeof(r) AS r FROM typed");
+  assert.deepEqual(types.map((row) => ({ ...row })), [
+    { t: "5", a: "integer", r: "real" },
+    { t: "1.5", a: "real", r: "real" },
+  ]);
+});

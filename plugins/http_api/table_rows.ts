@@ -100,8 +100,11 @@ function named(columns: readonly string[]): string {
 function readValue(column: string): [value: string, type: string] {
   const name = quoted(column);
   const length = `octet_length(${name})`;
+  // The function ends at a NUL.
+  const begins = `CAST(substr(${name}, 1, ${MAX_BYTES}) AS BLOB)`;
   const text =
-    `CASE WHEN ${length} > ${MAX_TEXT_BYTES} THEN x'' ELSE CAST(substr(${name}, 1, ${MAX_BYTES}) AS BLOB) END`;
+    `CASE WHEN ${length} > ${MAX_TEXT_BYTES} THEN x'' WHEN ${length} > ${MAX_BYTES} THEN ${begins} ` +
+    `ELSE CAST(${name} AS BLOB) END`;
   return [
     `CASE typeof(${name}) WHEN 'text' THEN ${text} WHEN 'blob' THEN NULL ELSE ${name} END`,
     `CASE typeof(${name}) WHEN 'text' THEN CASE WHEN ${length} > ${MAX_BYTES} THEN ${length} ELSE 'text' END ` +
@@ -115,9 +118,8 @@ function valuesOf(read: readonly unknown[]): unknown[] {
   for (let i = 0; i < read.length; i += 2) {
     const [value, type] = [read[i], read[i + 1]];
     if (!(value instanceof Uint8Array)) values.push(type === null ? value : { bytes: type });
-    else {values.push(
-        type === "text" ? textOf(value) : { begins: new TextDecoder().decode(value), bytes: type },
-      );}
+    else if (type === "text") values.push(textOf(value));
+    else values.push({ begins: new TextDecoder().decode(value), bytes: type });
   }
   return values;
 }

@@ -180,3 +180,13 @@ Deno.test("B14 a number is stored as it was given", async () => {
     { t: "1.5", a: "real", r: "real" },
   ]);
 });
+
+Deno.test("B14 a text with a NUL is not cut", async () => {
+  await using server = await apiServer();
+  await server.store.exec(`
+    CREATE TABLE nul (id INTEGER PRIMARY KEY, t TEXT);
+    INSERT INTO nul VALUES (1, 'a' || char(0) || 'b'), (2, '');
+  `);
+  const text = new TextEncoder().encode("a\0b").toBase64();
+  assert.deepEqual((await all(server, "nul", 10)).rows, [[1, { text }], [2, ""]]);
+});

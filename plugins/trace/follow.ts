@@ -128,7 +128,10 @@ export function channelEvents(
     },
     beforePublish({ channel, draft: { payload, tags, except }, client }) {
       const from = client?.id ?? except;
-      const detail = () => ({ data: writer.text(payload.text), ...(tags && { tags }) });
+      const detail = () => ({
+        data: writer.text(payload.text),
+        ...(tags && { tags: writer.fields(tags, false) }),
+      });
       emit({ event: "publish", ...(from !== undefined && { client: from }), channel, detail });
     },
     published({ channel, draft: { except } }, { offset, receivers, suppressed }) {

@@ -104,10 +104,11 @@ Deno.test("B14 a recorder that always runs begins with the server, goes on with 
   assert.throws(() => trace({ alwaysRecord: true }), /"alwaysRecord" must be false without a recordFile/);
 });
 
-Deno.test("B14 secrets in lists and in escaped names do not reach the disk", async () => {
+Deno.test("B14 secrets in lists, in tags and in escaped names do not reach the disk", async () => {
   await using server = await recorderServer({ alwaysRecord: true });
   await server.bus.publish("chat", { tokens: ["abcdefghi-1"], headers: [["x-api-key", "abcdefghi-2"]] });
   await server.bus.publish("chat", Payload.of('{"pass\\u0077ord":"abcdefghi-3"}'));
+  await server.bus.publish("chat", 1, { tags: { token: "abcdefghi-5", from: "https://u:abcdefghi-6@x" } });
   await server.bus.publish("chat", { body: '{"tok\\u0065ns":["abcdefghi-4"]}' });
   const text = await server.read();
   assert.ok(text.includes("publish") && !text.includes("abcdefghi"), text);

@@ -31,14 +31,14 @@ function valueOf(column, { kind, text }) {
 
 /** `row` has the values by column, and `id` is its key; without them, a row is inserted. */
 export function RowForm({ table, columns, id, row, done }) {
-  const fields = useSignal({});
+  const fields = useSignal(new Map());
   const problem = useSignal("");
   const form = useRef();
   useEffect(() => form.current.querySelector("input")?.focus(), []);
   const isNew = row === undefined;
   const set = (column, field) => {
-    const before = fields.value[column] ?? { kind: "keep", text: textOf(row?.[column]) };
-    fields.value = { ...fields.value, [column]: { ...before, ...field } };
+    const before = fields.value.get(column) ?? { kind: "keep", text: textOf(row?.[column]) };
+    fields.value = new Map(fields.value).set(column, { ...before, ...field });
   };
   const write = async (method, params, text) => {
     await call(`table/${method}`, { name: table, ...params });
@@ -47,7 +47,7 @@ export function RowForm({ table, columns, id, row, done }) {
   const save = async (event) => {
     event.preventDefault();
     try {
-      const given = Object.entries(fields.value).filter(([, { kind }]) => kind !== "keep");
+      const given = [...fields.value].filter(([, { kind }]) => kind !== "keep");
       const values = Object.fromEntries(given.map(([column, field]) => [column, valueOf(column, field)]));
       if (isNew) await write("insert", { values }, "Inserted");
       else await write("update", { key: id, values }, "Changed");
@@ -61,7 +61,7 @@ export function RowForm({ table, columns, id, row, done }) {
         ${columns.map((column) =>
           html`
             <${Field} key=${column} column=${column} value=${row?.[column]} isNew=${isNew}
-              field=${fields.value[column]} set=${set} />
+              field=${fields.value.get(column)} set=${set} />
           `
         )}
         <${Problem} text=${problem.value} />

@@ -54,8 +54,9 @@ testWith(
     await using server = await dashboardServer({ apiKeys });
     const { store } = server;
     await store.exec(`
-    CREATE TABLE "<i>orders</i>" (id INTEGER PRIMARY KEY, "<b>customer</b>" TEXT NOT NULL, total REAL, note TEXT);
-    INSERT INTO "<i>orders</i>" VALUES (1, 'Ada', 9007199254740993, printf('%.*c', 5000, 'x'));
+    CREATE TABLE "<i>orders</i>" (id INTEGER PRIMARY KEY, "<b>customer</b>" TEXT NOT NULL, total REAL, note TEXT,
+      constructor TEXT);
+    INSERT INTO "<i>orders</i>" VALUES (1, 'Ada', 9007199254740993, printf('%.*c', 5000, 'x'), NULL);
   `);
     const rows = () =>
       store.all('SELECT * FROM "<i>orders</i>" ORDER BY id').map((row) => Object.values(row));
@@ -69,9 +70,10 @@ testWith(
     await page.getByLabel("<b>customer</b>", { exact: true }).fill("\u202eGrace <script>");
     await page.getByLabel("total", { exact: true }).fill("12.5");
     await page.getByLabel("Kind of total").selectOption("number");
+    await page.getByLabel("constructor", { exact: true }).fill("Lovelace");
     await page.getByRole("button", { name: "Insert" }).click();
     await page.getByRole("status").getByText("Inserted").waitFor();
-    assert.deepEqual(rows()[1], [2, "\u202eGrace <script>", 12.5, null]);
+    assert.deepEqual(rows()[1], [2, "\u202eGrace <script>", 12.5, null, "Lovelace"]);
 
     // What is not touched stays, also the end of a long text.
     await page.getByRole("button", { name: "Edit" }).first().click();
@@ -79,7 +81,7 @@ testWith(
     await page.getByLabel("Kind of total").selectOption("NULL");
     await page.getByRole("button", { name: "Save" }).click();
     await page.getByRole("status").getByText("Changed").waitFor();
-    assert.deepEqual(rows()[0], [1, "Ada L.", null, "x".repeat(5_000)]);
+    assert.deepEqual(rows()[0], [1, "Ada L.", null, "x".repeat(5_000), null]);
 
     await page.getByRole("button", { name: "Edit" }).nth(1).click();
     await page.getByLabel("total", { exact: true }).fill("many");

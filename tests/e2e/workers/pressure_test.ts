@@ -27,6 +27,25 @@ function feed(): Plugin<Audience> & { readonly closed: Map<Connection, Closed> }
   };
 }
 
+/** Sends what arrives at `/publish` to the readers, and counts it. */
+function publisherTo(readers: Audience): Plugin<{ readonly published: number }> {
+  const api = { published: 0 };
+  return {
+    name: "publisher",
+    api,
+    endpoints: [{
+      name: "publisher",
+      path: "/publish",
+      open: () => ({
+        message(text) {
+          api.published++;
+          readers.send(text);
+        },
+      }),
+    }],
+  };
+}
+
 Deno.test("a slow reader holds 1 MiB in its worker, is closed with 3008, and the others get everything in order", async () => {
   const plugin = feed();
   const cores = workers({ count: 2 });
@@ -119,20 +138,7 @@ Deno.test("while workers fall behind, publishers wait, and nothing is lost or re
   using captured = new CapturedWorkers();
   const cores = workers({ count: 2 });
   const plugin = feed();
-  let published = 0;
-  const publisher: Plugin = {
-    name: "publisher",
-    endpoints: [{
-      name: "publisher",
-      path: "/publish",
-      open: () => ({
-        message(text) {
-          published++;
-          plugin.api.send(text);
-        },
-      }),
-    }],
-  };
+  const publisher = publisherTo(plugin.api);
   await using server = await serve(
     { maxWaitingBytes: 100_000_000, maxQueuedBytes: 100_000_000 },
     cores,
@@ -151,7 +157,7 @@ Deno.test("while workers fall behind, publishers wait, and nothing is lost or re
     return numbers;
   }));
   for (const numbers of received) assert.deepEqual(numbers, Array.from({ length: total }, (_, i) => i));
-  assert.equal(published, total);
+  assert.equal(publisher.api.published, total);
   assert.equal(connectionsOf(cores.api.workers).reduce((a, b) => a + b), 9);
   for (const each of [...readers, sender]) await each.close();
 });
@@ -160,20 +166,7 @@ Deno.test("a publisher waits for a worker that is late, although its own worker 
   using captured = new CapturedWorkers();
   const cores = workers({ count: 2 });
   const plugin = feed();
-  let published = 0;
-  const publisher: Plugin = {
-    name: "publisher",
-    endpoints: [{
-      name: "publisher",
-      path: "/publish",
-      open: () => ({
-        message(text) {
-          published++;
-          plugin.api.send(text);
-        },
-      }),
-    }],
-  };
+  const publisher = publisherTo(plugin.api);
   await using server = await serve({ maxWaitingBytes: 100_000_000 }, cores, plugin, publisher);
   const sender = await server.connect("/publish");
   const own = connectionsOf(cores.api.workers).indexOf(1);
@@ -185,11 +178,12 @@ Deno.test("a publisher waits for a worker that is late, although its own worker 
   CapturedWorkers.occupy(captured.all[1 - own]!, 1_500);
   for (let i = 0; i < total; i++) sender.send(`${i} ${"x".repeat(200)}`);
   await until("a late worker", () => late() > 200);
-  const before = published;
+  const before = publisher.api.published;
   await until("the same later", () => late() > 600);
   // What the publisher's worker had credit for may still have been handled.
-  assert.ok(published - before < 150, `${published - before} messages were handled meanwhile`);
-  await until("all", () => published === total);
+  const meanwhile = publisher.api.published - before;
+  assert.ok(meanwhile < 150, `${meanwhile} messages were handled meanwhile`);
+  await until("all", () => publisher.api.published === total);
   for (const each of [...readers, sender]) await each.close();
 });
 

@@ -25,11 +25,17 @@ export interface ConnectionEvents {
 interface Waiting {
   readonly resolve: (value: Value) => void;
   readonly reject: (error: unknown) => void;
-  /** The answer to a change of subscriptions comes as messages, and only an error as an answer. So a ping follows it. */
-  readonly isPing?: boolean;
+  /** The answer to a change of subscriptions comes as messages, and only an error as an answer. So a fence follows it. */
+  readonly isFence?: boolean;
   readonly ending?: string;
   error?: ErrorReply;
 }
+
+/**
+ * A command that never fails, so an error before its answer is that of the change. `PING` would fail on a server that cannot
+ * write to its disk, or for a user without the right to it.
+ */
+const FENCE = ["HELLO", "3"];
 
 /** See the module. It is not replaced when it is lost. */
 export class Connection {
@@ -61,14 +67,14 @@ export class Connection {
   /** Subscribes to Redis channels; of a cluster, they have one slot. Once it settles, no later message is missed. */
   subscribe(names: readonly string[]): Promise<Value> {
     return new Promise((resolve, reject) =>
-      this.#change(["SSUBSCRIBE", ...names], { resolve, reject, isPing: true })
+      this.#change(["SSUBSCRIBE", ...names], { resolve, reject, isFence: true })
     );
   }
 
   /** Ends a subscription. */
   unsubscribe(name: string): Promise<Value> {
     return new Promise((resolve, reject) =>
-      this.#change(["SUNSUBSCRIBE", name], { resolve, reject, isPing: true, ending: name })
+      this.#change(["SUNSUBSCRIBE", name], { resolve, reject, isFence: true, ending: name })
     );
   }
 
@@ -84,7 +90,7 @@ export class Connection {
 
   #change(command: readonly Argument[], waiting: Waiting): void {
     if (!this.#ended) this.#add(command);
-    this.#write(["PING"], waiting);
+    this.#write(FENCE, waiting);
   }
 
   #write(command: readonly Argument[], waiting: Waiting): void {
@@ -126,7 +132,7 @@ export class Connection {
   #answered(value: Value): void {
     const first = this.#waiting[this.#first];
     if (first === undefined) return;
-    if (value instanceof ErrorReply && first.isPing && first.error === undefined) {
+    if (value instanceof ErrorReply && first.isFence && first.error === undefined) {
       first.error = value;
       return;
     }

@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { parseRedisUrl } from "../../../plugins/redis/address.ts";
+import { openConnection } from "../../../plugins/redis/opening.ts";
+import { until } from "../../kit/mod.ts";
+import { testWith } from "../../kit/programs.ts";
+import { RedisProcess } from "../../kit/redis.ts";
+
+const EVENTS = { message() {}, moved() {}, failed() {} };
+
+testWith(
+  "redis",
+  "B12 on a server that cannot write to its disk, each command gets its own answer",
+  async (program) => {
+    const dir = await Deno.makeTempDir();
+    await using server = new RedisProcess(program, ["--dir", dir]);
+    await server.ready();
+    await Deno.remove(dir);
+    const { connection } = await openConnection(parseRedisUrl(server.url), EVENTS, 5_000);
+    await connection.send(["CONFIG", "SET", "save", "3600 1"]);
+    await connection.send(["BGSAVE"]).catch(() => {});
+    await until("the failure", async () => (await server.command("PING")).startsWith("-MISCONF"));
+    // PING is an error there, and a subscription works.
+    const answers = await Promise.all([
+      connection.subscribe(["a"]).then(() => "subscribed"),
+      connection.send(["ECHO", "1"]).then(String),
+      connection.unsubscribe("a").then(() => "unsubscribed"),
+      connection.send(["ECHO", "2"]).then(String),
+    ]);
+    assert.deepEqual(answers, ["subscribed", "1", "unsubscribed", "2"]);
+    connection.destroy();
+  },
+);
+
+testWith(
+  "redis",
+  "B12 a user without the right to subscribe gets an error, and each command its own answer",
+  async (program) => {
+    await using server = new RedisProcess(program);
+    await server.ready();
+    assert.equal(
+      await server.command("ACL", "SETUSER", "app", "on", ">secret", "&own", "+@all", "-ping"),
+      "+OK",
+    );
+    const address = parseRedisUrl(`redis://app:secret@127.0.0.1:${server.port}`);
+    const { connection } = await openConnection(address, EVENTS, 5_000);
+    const answers = await Promise.all([
+      connection.subscribe(["own"]).then(() => "subscribed"),
+      connection.subscribe(["other"]).catch((error) => error.message.slice(0, 6)),
+      connection.send(["ECHO", "1"]).then(String),
+    ]);
+    assert.deepEqual(answers, ["subscribed", "NOPERM", "1"]);
+    connection.destroy();
+  },
+);

@@ -1,24 +1,34 @@
 import assert from "node:assert/strict";
+import type { Log } from "../../../core/mod.ts";
 import { parseRedisUrl } from "../../../plugins/redis/address.ts";
+import { Link } from "../../../plugins/redis/link.ts";
 import { openConnection } from "../../../plugins/redis/opening.ts";
-import { until } from "../../kit/mod.ts";
+import { Inbox, until } from "../../kit/mod.ts";
 import { testWith } from "../../kit/programs.ts";
 import { RedisProcess } from "../../kit/redis.ts";
 
 const EVENTS = { message() {}, moved() {}, failed() {} };
 
+/** Starts a server whose disk cannot be written to. */
+async function withoutDisk(program: string): Promise<RedisProcess> {
+  const dir = await Deno.makeTempDir();
+  const server = new RedisProcess(program, ["--dir", dir]);
+  await server.ready();
+  await Deno.remove(dir);
+  const { connection } = await openConnection(parseRedisUrl(server.url), EVENTS, 5_000);
+  await connection.send(["CONFIG", "SET", "save", "3600 1"]);
+  await connection.send(["BGSAVE"]);
+  connection.destroy();
+  await until("the failure", async () => (await server.command("PING")).startsWith("-MISCONF"));
+  return server;
+}
+
 testWith(
   "redis",
   "B12 on a server that cannot write to its disk, each command gets its own answer",
   async (program) => {
-    const dir = await Deno.makeTempDir();
-    await using server = new RedisProcess(program, ["--dir", dir]);
-    await server.ready();
-    await Deno.remove(dir);
+    await using server = await withoutDisk(program);
     const { connection } = await openConnection(parseRedisUrl(server.url), EVENTS, 5_000);
-    await connection.send(["CONFIG", "SET", "save", "3600 1"]);
-    await connection.send(["BGSAVE"]).catch(() => {});
-    await until("the failure", async () => (await server.command("PING")).startsWith("-MISCONF"));
     // PING is an error there, and a subscription works.
     const answers = await Promise.all([
       connection.subscribe(["a"]).then(() => "subscribed"),
@@ -28,6 +38,28 @@ testWith(
     ]);
     assert.deepEqual(answers, ["subscribed", "1", "unsubscribed", "2"]);
     connection.destroy();
+  },
+);
+
+testWith(
+  "redis",
+  "B12 a server that cannot write to its disk keeps its connection, and delivers",
+  async (program) => {
+    await using server = await withoutDisk(program);
+    const lost: string[] = [];
+    const log = { warn: (message: string) => lost.push(message) } as unknown as Log;
+    const limits = { timeoutMs: 30, maxPending: 10, maxPendingBytes: 1_000 };
+    const link = new Link(parseRedisUrl(server.url), limits, log);
+    await link.open();
+    const messages = new Inbox<string>();
+    await link.subscribe(["a"], { message: (_, bytes) => messages.put(String(bytes)), moved() {} });
+    for (let i = 0; i < 20; i++) {
+      await link.send(["SPUBLISH", "a", `${i}`]);
+      assert.equal(await messages.next(), `${i}`);
+      await new Promise((resolve) => setTimeout(resolve, 10)); // Six times the timeout in all.
+    }
+    assert.deepEqual(lost, []);
+    await link.close();
   },
 );
 

@@ -172,21 +172,23 @@ export class Link {
   }
 
   async #tryToConnect(): Promise<void> {
-    const opened = await openConnection(await this.#find(), {
-      message: (name, message) => this.#listeners.get(name)?.message(name, message),
-      moved: (name) => this.#moved(name),
-      failed: (error) => this.#fail(opened.connection, error),
-    }, CONNECT_MS);
-    const { connection } = opened;
-    try {
-      const warn = (message: string) => this.#log.warn(message, { server: this.address.name });
-      const prepared = await prepare(opened, warn);
-      if (this.#stopped) throw new Error("The link was closed");
-      this.#open = prepared;
-    } catch (error) {
+    const warn = (message: string) => this.#log.warn(message, { server: this.address.name });
+    const prepared = await openConnection(
+      await this.#find(),
+      {
+        message: (name, message) => this.#listeners.get(name)?.message(name, message),
+        moved: (name) => this.#moved(name),
+        failed: (error) => this.#fail(prepared.connection, error),
+      },
+      CONNECT_MS,
+      (opened) => prepare(opened, warn),
+    );
+    const { connection } = prepared;
+    if (this.#stopped) {
       connection.destroy();
-      throw error;
+      throw new Error("The link was closed");
     }
+    this.#open = prepared;
     this.#startBeat(connection);
   }
 

@@ -7,6 +7,7 @@
 import type { RedisAddress } from "./address.ts";
 import { Connection, type ConnectionEvents } from "./connection.ts";
 import { type Generation, generationFrom } from "./generation.ts";
+import type { Argument, Value } from "./resp.ts";
 import { SCRIPTS } from "./scripts.ts";
 
 /** What a server tells when it is connected to. */
@@ -16,12 +17,13 @@ export interface Opened {
   readonly info: string;
 }
 
-/** Connects, signs in and asks for information within some time. */
-export async function openConnection(
+/** Connects, signs in, asks for information and does the first work on the connection, all within some time. */
+export async function openConnection<T>(
   address: RedisAddress,
   events: ConnectionEvents,
   ms: number,
-): Promise<Opened> {
+  work: (opened: Opened) => Promise<T> | T,
+): Promise<T> {
   const { promise: failed, reject } = Promise.withResolvers<never>();
   let isOpen = false;
   const connection = new Connection(address, {
@@ -35,8 +37,9 @@ export async function openConnection(
     await connection.send(["HELLO", "3", ...(password === "" ? [] : ["AUTH", user, password])]);
     if (database > 0) await connection.send(["SELECT", `${database}`]);
     const info = String(await connection.send(["INFO"]));
+    const result = await work({ connection, info });
     isOpen = true;
-    return { connection, info };
+    return result;
   };
   try {
     return await Promise.race([failed, open()]);
@@ -46,6 +49,15 @@ export async function openConnection(
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Asks a server on a connection of its own. */
+export function askOnce(address: RedisAddress, command: readonly Argument[], ms: number): Promise<Value> {
+  return openConnection(address, { message() {}, moved() {}, failed() {} }, ms, async ({ connection }) => {
+    const answer = await connection.send(command);
+    connection.destroy();
+    return answer;
+  });
 }
 
 /** What kind of server it is: one of its own, or a node of a cluster. */

@@ -6,7 +6,7 @@
 
 import { messageOf } from "../../core/mod.ts";
 import type { RedisAddress } from "./address.ts";
-import { openConnection } from "./opening.ts";
+import { askOnce } from "./opening.ts";
 import type { Value } from "./resp.ts";
 
 /** Asks one sentinel after the other where the primary is. */
@@ -29,12 +29,7 @@ export async function findPrimary(sentinels: readonly RedisAddress[], ms: number
 }
 
 /** The user of the URL is that of the servers; sentinels are asked without one. */
-async function ask(sentinel: RedisAddress, primary: string, ms: number): Promise<Value> {
+function ask(sentinel: RedisAddress, primary: string, ms: number): Promise<Value> {
   const address = { ...sentinel, password: "", database: 0 };
-  const { connection } = await openConnection(address, { message() {}, moved() {}, failed() {} }, ms);
-  try {
-    return await connection.send(["SENTINEL", "GET-MASTER-ADDR-BY-NAME", primary]);
-  } finally {
-    connection.destroy();
-  }
+  return askOnce(address, ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", primary], ms);
 }

@@ -8,7 +8,7 @@
 import { type Log, messageOf } from "../../core/mod.ts";
 import type { RedisAddress } from "./address.ts";
 import { Link, type LinkLimits } from "./link.ts";
-import { openConnection } from "./opening.ts";
+import { askOnce } from "./opening.ts";
 import type { Shard } from "./shard.ts";
 import { type Part, primariesFrom, type Primary, primaryOf } from "./slots.ts";
 
@@ -114,9 +114,7 @@ export class Topology {
     const unknown: Error[] = [];
     for (const seed of this.#seeds) {
       try {
-        const events = { message() {}, moved() {}, failed() {} };
-        const { connection } = await openConnection(seed, events, this.#limits.timeoutMs);
-        const answer = await connection.send(["CLUSTER", "NODES"]).finally(() => connection.destroy());
+        const answer = await askOnce(seed, ["CLUSTER", "NODES"], this.#limits.timeoutMs);
         return primariesFrom(String(answer), seed.host);
       } catch (error) {
         unknown.push(error as Error);

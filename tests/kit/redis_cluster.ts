@@ -52,7 +52,12 @@ export class RedisClusterProcess implements AsyncDisposable {
       ]);
       await server.ready();
       const events = { message() {}, moved() {}, failed() {} };
-      const { connection } = await openConnection(parseRedisUrl(server.url), events, PATIENCE_MS);
+      const connection = await openConnection(
+        parseRedisUrl(server.url),
+        events,
+        PATIENCE_MS,
+        ({ connection }) => connection,
+      );
       connections.push(connection);
       const ask = (...words: readonly string[]) => connection.send(words);
       return { server, ask, id: String(await ask("CLUSTER", "MYID")) };

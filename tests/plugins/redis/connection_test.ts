@@ -2,12 +2,16 @@ import assert from "node:assert/strict";
 import type { Log } from "../../../core/mod.ts";
 import { parseRedisUrl } from "../../../plugins/redis/address.ts";
 import { Link } from "../../../plugins/redis/link.ts";
-import { openConnection } from "../../../plugins/redis/opening.ts";
-import { Inbox, until } from "../../kit/mod.ts";
+import { openConnection, prepare } from "../../../plugins/redis/opening.ts";
+import { findPrimary } from "../../../plugins/redis/sentinels.ts";
+import { Inbox, until, within } from "../../kit/mod.ts";
 import { testWith } from "../../kit/programs.ts";
 import { RedisProcess } from "../../kit/redis.ts";
 
 const EVENTS = { message() {}, moved() {}, failed() {} };
+
+const connect = (url: string) =>
+  openConnection(parseRedisUrl(url), EVENTS, 5_000, ({ connection }) => connection);
 
 /** Starts a server whose disk cannot be written to. */
 async function withoutDisk(program: string): Promise<RedisProcess> {
@@ -15,7 +19,7 @@ async function withoutDisk(program: string): Promise<RedisProcess> {
   const server = new RedisProcess(program, ["--dir", dir]);
   await server.ready();
   await Deno.remove(dir);
-  const { connection } = await openConnection(parseRedisUrl(server.url), EVENTS, 5_000);
+  const connection = await connect(server.url);
   await connection.send(["CONFIG", "SET", "save", "3600 1"]);
   await connection.send(["BGSAVE"]);
   connection.destroy();
@@ -28,7 +32,7 @@ testWith(
   "B12 on a server that cannot write to its disk, each command gets its own answer",
   async (program) => {
     await using server = await withoutDisk(program);
-    const { connection } = await openConnection(parseRedisUrl(server.url), EVENTS, 5_000);
+    const connection = await connect(server.url);
     // PING is an error there, and a subscription works.
     const answers = await Promise.all([
       connection.subscribe(["a"]).then(() => "subscribed"),
@@ -73,8 +77,7 @@ testWith(
       await server.command("ACL", "SETUSER", "app", "on", ">secret", "&own", "+@all", "-ping"),
       "+OK",
     );
-    const address = parseRedisUrl(`redis://app:secret@127.0.0.1:${server.port}`);
-    const { connection } = await openConnection(address, EVENTS, 5_000);
+    const connection = await connect(`redis://app:secret@127.0.0.1:${server.port}`);
     const answers = await Promise.all([
       connection.subscribe(["own"]).then(() => "subscribed"),
       connection.subscribe(["other"]).catch((error) => error.message.slice(0, 6)),
@@ -84,3 +87,27 @@ testWith(
     connection.destroy();
   },
 );
+
+Deno.test("B12 a server that falls silent after the sign-in is given up in time", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const accept = async () => {
+    for await (const conn of listener) {
+      const bytes = new Uint8Array(1_000);
+      // It answers HELLO and INFO, and nothing after them.
+      for (const answer of ["%0\r\n", "$0\r\n\r\n"]) {
+        await conn.read(bytes);
+        await conn.write(new TextEncoder().encode(answer));
+      }
+      while (await conn.read(bytes) !== null);
+      conn.close();
+    }
+  };
+  const accepted = accept();
+  const address = parseRedisUrl(`redis://127.0.0.1:${listener.addr.port}`);
+  const opened = openConnection(address, EVENTS, 50, (opened) => prepare(opened, () => {}));
+  await assert.rejects(within("an answer", opened), /^Error: no answer$/);
+  const found = findPrimary([{ ...address, primary: "main" }], 50);
+  await assert.rejects(within("an answer", found), /: no answer$/);
+  listener.close();
+  await accepted;
+});

@@ -154,8 +154,7 @@ export class Shard {
       for (const owner of this.#owners) this.#tell(() => owner.message(short, message));
     },
     moved: () => {
-      if (!this.#isUp) return;
-      this.#lose();
+      this.#lose(); // Also while it subscribes again: what was subscribed to is lost.
       this.#restoreLater(0); // It fails until the new server is known.
       this.moved();
     },
@@ -186,11 +185,11 @@ export class Shard {
 
   /** Subscribes again. */
   async #restore(failures: number): Promise<void> {
-    const link = this.#link!;
+    const link = this.#link;
     const losses = ++this.#losses;
     const names = [...this.#names];
     try {
-      if (!link.isUp) return;
+      if (!link?.isUp) return;
       for (let i = 0; i < names.length; i += NAMES_AT_ONCE) {
         const some = names.slice(i, i + NAMES_AT_ONCE).map((name) => this.prefix + name);
         await link.subscribe(some, this.#listener);

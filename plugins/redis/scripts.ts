@@ -105,7 +105,12 @@ end
 local answer = {}
 for i = 0, (#ARGV - 5) / 4 - 1 do
   local done, offset, epoch, why = pcall(publish, 2 + 3 * i, 6 + 4 * i)
-  if not done then why = 'error ' .. (type(offset) == 'table' and offset.err or offset) end
+  if not done then
+    local err = type(offset) == 'table' and offset.err or offset
+    -- As an error of the whole call: the connection is replaced, since the server is not the primary any more.
+    if string.find(err, '^READONLY') then return { err = err } end
+    why = 'error ' .. err
+  end
   answer[i + 1] = (done and offset or '0') .. ' ' .. (epoch or '') .. ' ' .. why
 end
 return answer

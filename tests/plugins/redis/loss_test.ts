@@ -3,6 +3,7 @@ import { Payload, type Position } from "../../../plugins/channels.ts";
 import { redis } from "../../../plugins/redis.ts";
 import { underTest } from "../../kit/broker_suite.ts";
 import { copyFolder } from "../../kit/files.ts";
+import { until } from "../../kit/mod.ts";
 import { testWith } from "../../kit/programs.ts";
 import { connectedBroker, RedisProcess } from "../../kit/redis.ts";
 
@@ -85,3 +86,32 @@ testWith("redis", "B12 without the append-only file, a restart begins histories 
   }
   await Deno.remove(folder, { recursive: true });
 });
+
+testWith(
+  "redis",
+  "B12 a server that has become a replica is noticed by a publish, and used again when it is a primary",
+  async (program) => {
+    await using first = new RedisProcess(program);
+    await using second = new RedisProcess(program);
+    await using other = new RedisProcess(program);
+    await Promise.all([first, second, other].map((server) => server.ready()));
+    // The nodes tell on the first server that they live, and would notice it there.
+    const plugin = redis({ urls: [first.url, second.url] });
+    await using under = await underTest(connectedBroker(plugin, second));
+    const publish = () =>
+      Promise.allSettled(
+        Array.from(
+          { length: 10 },
+          (_, i) => under.broker.publish(`room${i}`, { payload: Payload.of(i) }, { keep }),
+        ),
+      );
+    const failed = async () => (await publish()).filter(({ status }) => status === "rejected").length;
+    assert.equal(await failed(), 0);
+    assert.equal(await second.command("REPLICAOF", "127.0.0.1", `${other.port}`), "+OK");
+    assert.notEqual(await failed(), 0);
+    assert.match(`${plugin.api.problem}`, /is not reachable$/);
+    assert.equal(await second.command("REPLICAOF", "NO", "ONE"), "+OK");
+    await until("the server", () => plugin.api.problem === undefined);
+    assert.equal(await failed(), 0);
+  },
+);

@@ -117,8 +117,9 @@ export class Reader {
         const length = this.#integer(start, end);
         if (length < 0) return this.#complete(null, next);
         const left = kind === MAP || kind === ATTRIBUTES ? 2 * length : length;
-        if (left === 0) return this.#complete([], next);
-        this.#open.push({ items: [], left, kind });
+        const isAnswer = kind !== PUSH && kind !== ATTRIBUTES;
+        if (left === 0 && isAnswer) return this.#complete([], next);
+        if (left > 0) this.#open.push({ items: [], left, kind });
         this.#at = next;
         return true;
       }

@@ -18,6 +18,7 @@ const ANSWERS: readonly [string, unknown][] = [
   ["*0\r\n", []],
   ["*3\r\n*1\r\n$2\r\né\r\n:1\r\n*2\r\n+x\r\n$1\r\ny\r\n", [["é"], 1, ["x", "y"]]],
   ["%1\r\n$1\r\nk\r\n~1\r\n:1\r\n", ["k", [1]]],
+  ["|0\r\n>0\r\n:6\r\n", 6],
   ["|1\r\n+ttl\r\n:3\r\n:5\r\n", 5],
 ];
 const PUSHED = [">2\r\n$1\r\na\r\n*1\r\n:1\r\n", ["a", [1]]] as const;

@@ -39,6 +39,7 @@ import { needsSignIn, OPEN, signInBy } from "./auth/reports.ts";
 import type { SignInBackend } from "./auth/sign_in_backend.ts";
 import { signInFlow } from "./auth/sign_in_flow.ts";
 import { type AnonymousOptions, signer } from "./auth/signer.ts";
+import { subscribeExtension } from "./auth/subscribe_rule.ts";
 import { type JwtOptions, tokenVerifier } from "./auth/tokens.ts";
 import type { Access, AppUser, Credentials, Question, SignIn, SignInGuard } from "./auth/types.ts";
 import { isLoopback } from "./shared/client_ip.ts";
@@ -171,15 +172,13 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
   });
   const { refusal, authorize } = flow;
 
-  function waysToSignIn(): string[] {
-    const ways = {
+  const waysToSignIn = (): string[] =>
+    Object.entries({
       tokens,
       "API keys": keys.list()[0],
       "the app's own check": options.signIn,
       "a backend": backend?.connect,
-    };
-    return Object.entries(ways).flatMap(([way, given]) => given === undefined ? [] : [way]);
-  }
+    }).flatMap(([way, given]) => given === undefined ? [] : [way]);
 
   async function revoke(stored: StoredRevocation, matches: (signIn: SignIn) => boolean): Promise<number> {
     const closed = sessions.closeWhere(matches, revoked);
@@ -298,31 +297,4 @@ export function auth(options: AuthOptions = {}): Plugin<Access> {
       tokens?.stop();
     },
   }, options);
-}
-
-function subscribeExtension(rule: AuthOptions["subscribeRule"]): Access["extension"] {
-  if (rule === undefined) return { name: "auth" };
-  /** A rule that fails denies. */
-  const allows = async (identity: Identity, channel: string) => {
-    try {
-      return await rule(identity, channel) === true;
-    } catch {
-      return false;
-    }
-  };
-  return {
-    name: "auth",
-    async beforeSubscribe({ identity }, channel, { serverSide }) {
-      if (serverSide || await rule(identity, channel) === true) return;
-      throw new PlugboardError("permission_denied", "Permission denied");
-    },
-    identified(client) {
-      for (const { channel, serverSide } of client.subscriptions.values()) {
-        if (serverSide) continue;
-        void allows(client.identity, channel).then((allowed) => {
-          if (!allowed) client.expel(channel, { code: 2000, reason: "permission denied" });
-        });
-      }
-    },
-  };
 }

@@ -45,6 +45,7 @@ import { defineEach } from "./shared/contract.ts";
 import { LIVE, queryChannel } from "./shared/live_channels.ts";
 import liveChannelsSource from "./shared/live_channels.ts" with { type: "text" };
 import type { Metrics } from "./shared/metrics.ts";
+import { inSlices } from "./shared/slices.ts";
 import { Payload } from "./shared/payload.ts";
 
 export type { Cause, Counts, InstanceInfo, QueryInfo } from "./live_queries/activity.ts";
@@ -205,16 +206,16 @@ export function liveQueries(options: LiveQueriesOptions): Plugin<LiveQueries> {
         return Payload.fromValidJson(snapshot);
       },
       async end(target, name, params = {}) {
-        const { id } = await running().catalog.request(queryChannel(name, params), undefined);
-        const same = async (channel: string) =>
-          splitChannel(channel).name === name &&
-          (await running().catalog.request(channel, undefined)).id === id;
-        let ended = 0;
-        for (const { channel } of (await channels.stats()).channels) {
-          if (!channel.startsWith(LIVE) || !await same(channel)) continue;
-          ended += await channels.unsubscribeClients(target, channel);
-        }
-        return ended;
+        const { catalog } = running();
+        const { id } = await catalog.request(queryChannel(name, params), undefined);
+        const { channels: inUse, silent } = await channels.stats();
+        if (silent.length > 0) throw new PlugboardError("unavailable", `No answer from ${silent.join(", ")}`);
+        const ended = await inSlices(inUse, async ({ channel }) => {
+          if (!channel.startsWith(LIVE) || splitChannel(channel).name !== name) return 0;
+          const request = await catalog.request(channel, undefined);
+          return request.id === id ? await channels.unsubscribeClients(target, channel) : 0;
+        });
+        return ended.reduce((sum, each) => sum + each, 0);
       },
       async subscribeToQuery(client, sql, params = {}) {
         const channel = serverSqlChannel(sql, params);

@@ -46,3 +46,13 @@ Deno.test("the end of an unknown query, or with wrong parameters, is refused wit
   await assert.rejects(end("messages", {}), { message: /"room" is missing/ });
   await assert.rejects(end("nothing", {}));
 });
+
+Deno.test("the end is refused while a node that may have subscriptions does not answer", async () => {
+  await using server = await serveQueries({ all: { sql: "SELECT id FROM orders" } });
+  const stats = server.bus.stats;
+  server.bus.stats = async (channel) => ({ ...await stats(channel), silent: ["node-2"] });
+  await assert.rejects(server.queries.end({ user: "bob" }, "all"), {
+    code: "unavailable",
+    message: "No answer from node-2",
+  });
+});

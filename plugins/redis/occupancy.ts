@@ -200,8 +200,7 @@ class Counter {
       // Who removed this node has told that its channels are vacated.
       if (!isLost) entry.told = false;
       if (entry.told) this.#lost.push(channel);
-      if (entry.told === entry.occupied) continue;
-      this.#changed.add(channel);
+      if (!entry.told || !entry.occupied) this.#changed.add(channel);
     }
   }
 }

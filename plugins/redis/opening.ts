@@ -33,8 +33,9 @@ export async function openConnection<T>(
   // A stopped server accepts connections and answers nothing.
   const timer = setTimeout(() => reject(new Error("no answer")), ms);
   const { user, password, database } = address;
+  const isSignedIn = user !== "default" || password !== ""; // A user may need no password.
   const open = async () => {
-    await connection.send(["HELLO", "3", ...(password === "" ? [] : ["AUTH", user, password])]);
+    await connection.send(["HELLO", "3", ...(isSignedIn ? ["AUTH", user, password] : [])]);
     if (database > 0) await connection.send(["SELECT", `${database}`]);
     const info = String(await connection.send(["INFO"]));
     const result = await work({ connection, info });

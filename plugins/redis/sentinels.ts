@@ -30,6 +30,6 @@ export async function findPrimary(sentinels: readonly RedisAddress[], ms: number
 
 /** The user of the URL is that of the servers; sentinels are asked without one. */
 function ask(sentinel: RedisAddress, primary: string, ms: number): Promise<Value> {
-  const address = { ...sentinel, password: "", database: 0 };
+  const address = { ...sentinel, user: "default", password: "", database: 0 };
   return askOnce(address, ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", primary], ms);
 }

@@ -34,6 +34,8 @@ export class Topology {
   #stopped = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #looking: Promise<void> | undefined;
+  /** The latest problem that was reported. */
+  #problem: string | undefined;
   /** Whether it has to look again soon. */
   #isUrgent = false;
 
@@ -92,8 +94,13 @@ export class Topology {
       try {
         const primaries = await this.#ask();
         if (!this.#stopped && primaries.length > 0) await this.#place(primaries);
+        this.#problem = undefined;
       } catch (error) {
-        this.#log.warn("the primaries of the Redis Cluster are not known", { error: messageOf(error) });
+        const message = messageOf(error);
+        if (message !== this.#problem) {
+          this.#log.warn("the primaries of the Redis Cluster are not known", { error: message });
+        }
+        this.#problem = message;
       }
     };
     return this.#looking ??= look().finally(() => {

@@ -111,3 +111,17 @@ Deno.test("B12 a server that falls silent after the sign-in is given up in time"
   listener.close();
   await accepted;
 });
+
+testWith(
+  "redis",
+  "B12 a user without a password signs in as itself, and not as the default one",
+  async (program) => {
+    await using server = new RedisProcess(program);
+    await server.ready();
+    const admin = await connect(server.url);
+    await admin.send(["ACL", "SETUSER", "app", "on", "nopass", "~*", "&*", "+@all"]);
+    const connection = await connect(server.url.replace("//", "//app@"));
+    assert.equal(String(await connection.send(["ACL", "WHOAMI"])), "app");
+    for (const each of [admin, connection]) each.destroy();
+  },
+);

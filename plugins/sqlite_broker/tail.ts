@@ -31,7 +31,7 @@ const SCAN = "SELECT id, log, offset FROM channel_tail ORDER BY id";
 const ROW_LENGTH = 128;
 
 const FIRST = "SELECT min(id) AS id FROM channel_tail";
-const LAST = "SELECT max(id) AS id FROM channel_tail";
+const LAST = "SELECT id, log, offset FROM channel_tail ORDER BY id DESC LIMIT 1";
 
 /** Where the rows of each log are in the tail of one database. */
 export class Tail {
@@ -48,10 +48,10 @@ export class Tail {
   /** Finds the rows again if something may have changed them. Call it before all else. */
   sync(reader: Pick<Reader, "all" | "get">): void {
     if (!this.#loaded) this.#load(reader);
-    else if (this.#doubtful) this.#forgetUndone(reader);
+    else if (this.#doubtful) this.#check(reader);
   }
 
-  /** Notes that rows may have been undone; if `all`, that it may be another database. */
+  /** Notes that rows may have been undone, or added by another process; if `all`, that it may be another database. */
   doubt(all: boolean): void {
     this.#doubtful = true;
     if (all) this.#loaded = false;
@@ -123,9 +123,21 @@ export class Tail {
     return rows.ids.slice(lowerBound(rows.offsets, after + 1), lowerBound(rows.offsets, before));
   }
 
+  /** If another process has added rows, the last row is one of them. Finding all rows again would take up to 50 ms. */
+  #check(reader: Pick<Reader, "all" | "get">): void {
+    const last = reader.get<ScannedRow>(LAST);
+    if (last === undefined || this.#hasNoted(last)) this.#forgetUndone(last?.id ?? 0);
+    else this.#load(reader);
+  }
+
+  #hasNoted({ id, log, offset }: ScannedRow): boolean {
+    const [noted] = this.ids(log, offset - 1, offset + 1);
+    return noted === id;
+  }
+
   /** Only rows that the latest transaction has added can be undone. What it has deleted may come back. */
-  #forgetUndone(reader: Pick<Reader, "get">): void {
-    const kept = Math.max(this.committed, idOf(reader, LAST) ?? 0);
+  #forgetUndone(last: number): void {
+    const kept = Math.max(this.committed, last);
     for (const [log, { ids, offsets }] of this.#logs) {
       if (ids.at(-1)! <= kept) continue;
       const count = lowerBound(ids, kept + 1);

@@ -122,3 +122,24 @@ Deno.test("a forgotten history does not come back as that of another channel", a
   await again.close();
   await Deno.remove(folder, { recursive: true });
 });
+
+Deno.test("two servers on one file, whose lock was removed, lose no publication and use no offset twice", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/a.db`;
+  const sizes = { ...SMALL, rows: 1_000 };
+  const first = await openBroker(path, new FakeClock(), sizes);
+  await publish(first, "a", "0");
+  await first.store.write((tx) => first.ends.step(tx));
+  while (first.ends.moves.urgent) await first.store.write((tx) => first.ends.step(tx));
+  await Deno.remove(`${path}.lock`);
+  const second = await openBroker(path, new FakeClock(), sizes);
+  const servers = [second, first, first, second, second, first, second];
+  const offsets: number[] = [];
+  for (const [n, server] of servers.entries()) offsets.push((await publish(server, "a", `${n + 1}`)).offset);
+  assert.deepEqual(offsets, [2, 3, 4, 5, 6, 7, 8]);
+  await first.close();
+  do await second.store.write((tx) => second.ends.step(tx)); while (second.ends.moves.urgent);
+  assert.deepEqual(await texts(second, "a"), ["0", "1", "2", "3", "4", "5", "6", "7"]);
+  await second.close();
+  await Deno.remove(folder, { recursive: true });
+});

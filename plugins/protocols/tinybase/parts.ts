@@ -56,9 +56,13 @@ const MAX_KEY_LENGTH: Readonly<Record<string, number>> = { t: 3, v: 2, h: 1 };
 /** Parses the key of a part. Throws if it is invalid. */
 export function partOf(key: string): readonly [kind: string, id?: string, row?: string] {
   const part: unknown = JSON.parse(key);
-  const maxLength = Array.isArray(part) ? MAX_KEY_LENGTH[String(part[0])] : undefined;
-  if (maxLength === undefined || (part as unknown[]).length > maxLength) {
-    throw new SyntaxError("This is not the key of a part");
-  }
-  return part as [string, string?, string?];
+  if (!isPart(part)) throw new SyntaxError("This is not the key of a part");
+  return part;
+}
+
+/** Ids must be strings, because they become keys in the JSON that clients receive. */
+function isPart(part: unknown): part is [kind: string, id?: string, row?: string] {
+  if (!Array.isArray(part) || !part.every((item) => typeof item === "string")) return false;
+  const maxLength = MAX_KEY_LENGTH[part[0] ?? ""];
+  return maxLength !== undefined && part.length <= maxLength;
 }

@@ -177,6 +177,10 @@ Deno.test("T06 stored content that cannot be read is refused, not overwritten", 
     ['["t","pets","fido"]', '{"species":"dog"}'],
     ['["t","pets","fido"]', '[{"species":["dog","short"]}]'],
     ["fido", '[{"species":["dog","P6vlbfb----7JQY8"]}]'],
+    ["[]", ""],
+    ['["t","pets",5]', '[{"species":["dog","P6vlbfb----7JQY8"]}]'],
+    ['["t",null,"fido"]', '[{"species":["dog","P6vlbfb----7JQY8"]}]'],
+    ['["v",{}]', '["dog","P6vlbfb----7JQY8"]'],
     ['["t","pets"]', "no clock"],
   ] as const;
   for (const part of bad) {

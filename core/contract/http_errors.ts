@@ -69,18 +69,23 @@ export function httpError(error: unknown): HttpError | undefined {
   return { status, code, message, headers: headersOf(status, code, retryAfterMs) };
 }
 
-/** Returns the response to an error that a client may see; `undefined` for internal errors. */
-export function knownRefusal(
-  error: unknown,
-  more: Readonly<Record<string, string>> = {},
-): Response | undefined {
+/** Errors whose messages may tell of the server's data or network, where no plugin has decided that clients may see them. */
+const OF_SERVER: ReadonlySet<string> = new Set(["constraint", "timeout"]);
+
+/** Returns the response to an error that a route lets through, if it is about the request; `undefined` for all others. */
+export function requestRefusal(error: unknown): Response | undefined {
   const known = httpError(error);
-  return known && refusal(known.status, known.code, known.message, { ...known.headers, ...more });
+  if (known === undefined || known.status >= 500 || OF_SERVER.has(known.code)) return undefined;
+  return responseTo(known);
+}
+
+function responseTo({ status, code, message, headers }: HttpError, more?: Readonly<Record<string, string>>) {
+  return refusal(status, code, message, { ...headers, ...more });
 }
 
 /**
  * Returns the response to an error that a client may see; throws internal errors again. The kernel does it for errors that
- * are thrown by routes and by `upgrade` hooks.
+ * routes and `upgrade` hooks throw, if they are about the request; it answers the others with 500, and logs them.
  *
  * ```ts
  * import { PlugboardError, refusalFor } from "@plugboard/server";
@@ -90,9 +95,9 @@ export function knownRefusal(
  * ```
  */
 export function refusalFor(error: unknown, more?: Readonly<Record<string, string>>): Response {
-  const known = knownRefusal(error, more);
+  const known = httpError(error);
   if (known === undefined) throw error;
-  return known;
+  return responseTo(known, more);
 }
 
 function headersOf(status: number, code: string, retryAfterMs?: number): Record<string, string> {

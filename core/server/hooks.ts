@@ -9,7 +9,7 @@ import type { Closed } from "../contract/close_codes.ts";
 import type { Connection } from "../contract/connection.ts";
 import type { Upgrade } from "../contract/endpoint.ts";
 import { refusal } from "../contract/errors.ts";
-import { knownRefusal } from "../contract/http_errors.ts";
+import { requestRefusal } from "../contract/http_errors.ts";
 import type { Message } from "../contract/framing.ts";
 import { consoleSink, type Log, logFor, type LogSink } from "../contract/log.ts";
 import type { AnyPlugin, HookName } from "../contract/plugin.ts";
@@ -120,9 +120,9 @@ export class HookRunner implements GateHooks {
     this.logOf(plugin).error(`${hook} failed`, { hook, error });
   }
 
-  /** Returns the response to an error. Only one that clients may not see is logged. */
+  /** Returns the response to an error. One that is not about the request is logged, and tells clients nothing. */
   refused(plugin: string, hook: string, error: unknown): Response {
-    const known = knownRefusal(error);
+    const known = requestRefusal(error);
     if (known !== undefined) return known;
     this.failed(plugin, hook, error);
     return refusal(500, "internal", "Internal server error");

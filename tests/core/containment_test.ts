@@ -178,6 +178,27 @@ Deno.test("an error that a client may see answers with its own status, and is no
   assert.deepEqual(server.log.take(), []);
 });
 
+Deno.test("an error of the database or of another server answers 500 without its message, and is logged", async () => {
+  const errors = ["constraint", "timeout", "unavailable"].map((code) => new PlugboardError(code, "a secret"));
+  await using server = await serve({}, {
+    name: "routes",
+    routes(app) {
+      app.get("/:case", (c) => {
+        throw errors[Number(c.req.param("case"))]!;
+      });
+    },
+  });
+  for (const i of errors.keys()) {
+    const response = await server.fetch(`/${i}`);
+    const { error } = await response.json();
+    assert.deepEqual([response.status, error], [500, {
+      code: "internal",
+      message: "Internal server error",
+    }]);
+    assert.equal((await server.log.next()).fields.error, errors[i]);
+  }
+});
+
 Deno.test("a transport that fails costs only its connection", async () => {
   await using server = await offline({}, echo());
   const endpoint = echo().endpoints![0]!;

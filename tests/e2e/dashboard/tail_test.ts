@@ -104,6 +104,7 @@ testWith(
     await page.getByRole("combobox", { name: "Method" }).fill("order");
     await page.getByRole("cell", { name: "<i>What</i>" }).waitFor();
     const args = page.getByLabel("Arguments, as JSON");
+    await until("the example", async () => await args.inputValue() !== "");
     assert.deepEqual(JSON.parse(await args.inputValue()), { item: "", amount: 0, gift: false });
     await args.fill('{"item":"pears","amount":2}');
     await page.getByRole("button", { name: "Call" }).click();

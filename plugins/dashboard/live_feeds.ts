@@ -116,15 +116,15 @@ function targetOf(text: string): TailTarget {
   };
 }
 
-/** Sends the figures of all nodes, each second. */
+/** Sends the figures of all nodes, and the names of those that do not answer, each second. */
 function figures(send: Send, { stats, cluster, log }: FeedParts): () => void {
   let open = true;
   const ask = async (): Promise<void> => {
-    const { answers } = await cluster.ask(TOPIC, {}, { ms: ANSWER_MS });
+    const { answers, silent } = await cluster.ask(TOPIC, {}, { ms: ANSWER_MS });
     const nodes = (answers as readonly { node: string; answer: Figures | null }[]).flatMap(
       ({ node, answer }) => answer === null ? [] : [{ node, figures: answer }],
     );
-    if (open) send({ nodes });
+    if (open) send({ nodes, ...(silent.length > 0 && { silent }) });
   };
   const end = stats.onFigures(() => {
     ask().catch((error) =>

@@ -8,6 +8,9 @@ const SECONDS = 600;
 /** Figures by node, the oldest first. */
 export const figures = signal(new Map());
 
+/** The nodes that have not answered, with the time since when. */
+export const silent = signal(new Map());
+
 /** The node that is shown; all of them without a name. */
 export const shownNode = signal("");
 
@@ -41,13 +44,21 @@ async function load() {
   }
 }
 
+/** Takes what the server sends each second. A node that did not answer is named until it answers, for ten minutes. */
+function take({ nodes, silent: names = [] }) {
+  const all = new Map(figures.peek());
+  for (const each of nodes) add(all, each.node, [each.figures]);
+  const now = Math.max(...nodes.map((each) => each.figures.time));
+  const isRecent = (time) => time > now - SECONDS * 1_000;
+  figures.value = new Map(Array.from(all).filter(([, list]) => isRecent(list.at(-1)?.time ?? 0)));
+  const without = new Map([...names.map((node) => [node, now]), ...silent.peek()]);
+  for (const { node } of nodes) without.delete(node);
+  silent.value = new Map(Array.from(without).filter(([, time]) => isRecent(time)));
+}
+
 /** Begins to follow the figures. Returns the function that ends it. */
 export function start() {
-  const end = follow("$admin:figures", ({ nodes }) => {
-    const all = new Map(figures.peek());
-    for (const each of nodes) add(all, each.node, [each.figures]);
-    figures.value = all;
-  });
+  const end = follow("$admin:figures", take);
   const stop = effect(() => {
     connections.value;
     if (["connecting", "connected"].includes(state.value)) load();
@@ -61,6 +72,7 @@ export function start() {
 /** Forgets everything, after a sign-out. */
 export function forget() {
   figures.value = new Map();
+  silent.value = new Map();
 }
 
 /** Returns the figures of the shown node, or of all nodes by second. */
@@ -68,15 +80,22 @@ export function series() {
   const all = figures.value;
   const one = all.get(shownNode.value) ?? (all.size === 1 ? [...all.values()][0] : undefined);
   if (one !== undefined) return one;
-  const bySecond = new Map();
-  for (const list of all.values()) {
-    for (const each of list) {
-      const second = Math.round(each.time / 1_000);
-      const sum = bySecond.get(second);
-      bySecond.set(second, sum === undefined ? each : merged(sum, each));
-    }
-  }
-  return Array.from(bySecond.keys()).sort((a, b) => a - b).map((second) => bySecond.get(second));
+  return summed([...all.values()]);
+}
+
+const secondOf = ({ time }) => Math.round(time / 1_000);
+
+/** Adds up the nodes. They measure at different moments, so the latest figures of each count, up to two seconds old. */
+function summed(lists) {
+  const seconds = [...new Set(lists.flatMap((list) => list.map(secondOf)))].sort((a, b) => a - b);
+  const reached = lists.map(() => 0);
+  return seconds.map((second) => {
+    const latest = lists.map((list, i) => {
+      while (reached[i] < list.length && secondOf(list[reached[i]]) <= second) reached[i]++;
+      return list[reached[i] - 1];
+    });
+    return latest.filter((each) => each !== undefined && second - secondOf(each) <= 2).reduce(merged);
+  });
 }
 
 function merged(a, b) {

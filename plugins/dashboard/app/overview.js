@@ -3,7 +3,7 @@
 import { to } from "./address.js";
 import { Chart } from "./chart.js";
 import { LIMITS } from "./client.js";
-import { figures, problem, series, shownNode } from "./figures.js";
+import { figures, problem, series, shownNode, silent } from "./figures.js";
 import { bytes, clock, count, duration, ms, number, percent, shown } from "./format.js";
 import { Ago, Card, Empty, html, Problem, useRead, Words } from "./ui.js";
 
@@ -154,7 +154,10 @@ const shortName = (node) => node.slice(0, 8);
 function Nodes({ info: { value, error } }) {
   return html`<${Card} title="Nodes">
     <${Problem} text=${error?.message} />
-    <${Problem} text=${value?.silent && `No answer from ${value.silent.map(shortName).join(", ")}`} />
+    ${
+    Array.from(silent.value, ([node, time]) =>
+      html`<${Problem} key=${node} text=${`No answer from ${shortName(node)} since ${clock(time)}`} />`)
+  }
     ${
     value && html`
       <div class="scroll" tabindex="0" role="group" aria-label="Nodes">

@@ -10,7 +10,7 @@ async function open(executablePath: string) {
   const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
   const errors: string[] = [];
   const listen = (page: Page) => {
-    page.setDefaultTimeout(10_000);
+    page.setDefaultTimeout(30_000);
     page.on("pageerror", (error) => errors.push(String(error)));
     page.on("console", (line) => {
       if (["error", "warning"].includes(line.type())) errors.push(line.text());

@@ -1,3 +1,4 @@
+import { freePort } from "./ports.ts";
 import { until, within } from "./wait.ts";
 
 /** The project's folder. */
@@ -65,7 +66,7 @@ export async function startExample(
   child.status.then(() => exited = true);
   const stop = async (signal: Deno.Signal = "SIGTERM") => {
     if (!exited) child.kill(signal);
-    const { code } = await within("the program's end", child.status, 15_000);
+    const { code } = await within("the program's end", child.status, 60_000);
     if (options.terminal) await child.stdin.close().catch(() => {}); // It has ended with the program.
     await reading;
     return code;
@@ -74,7 +75,7 @@ export async function startExample(
     await until(`an answer from ${args.join(" ")}`, async () => {
       if (exited) throw new Error(`It did not start: ${(await reading, printed)}`);
       return await answers(url);
-    }, 30_000);
+    }, 60_000);
   } catch (error) {
     await stop("SIGKILL");
     throw error;
@@ -86,12 +87,6 @@ export async function startExample(
     stop,
     [Symbol.asyncDispose]: async () => void await stop("SIGKILL"),
   };
-}
-
-/** Returns a free port. */
-export function freePort(): number {
-  using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
-  return listener.addr.port;
 }
 
 async function answers(url: string): Promise<boolean> {

@@ -3,6 +3,7 @@
 import type { Host } from "../../core/mod.ts";
 import type { Broker } from "../../plugins/channels.ts";
 import { redis, type RedisOptions } from "../../plugins/redis.ts";
+import { freePort } from "./ports.ts";
 import { findProgram, programs, skip } from "./programs.ts";
 import type { Surroundings } from "./remote.ts";
 import { until } from "./wait.ts";
@@ -18,9 +19,7 @@ export class RedisProcess implements AsyncDisposable {
 
   /** Starts the program. `args` are its options, such as `--appendonly yes`. */
   constructor(program: string, args: readonly string[] = [], configFile?: string) {
-    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    this.port = listener.addr.port;
-    listener.close();
+    this.port = freePort();
     this.url = `redis://127.0.0.1:${this.port}`;
     this.#program = program;
     this.#args = args;

@@ -4,6 +4,7 @@ import { parseRedisUrl } from "../../plugins/redis/address.ts";
 import type { Connection } from "../../plugins/redis/connection.ts";
 import { openConnection } from "../../plugins/redis/opening.ts";
 import type { Value } from "../../plugins/redis/resp.ts";
+import { freePort } from "./ports.ts";
 import { RedisProcess } from "./redis.ts";
 import { until } from "./wait.ts";
 
@@ -128,9 +129,4 @@ export class RedisClusterProcess implements AsyncDisposable {
     for (const { server } of [...this.primaries, ...this.replicas]) await server[Symbol.asyncDispose]();
     await Deno.remove(this.#folder, { recursive: true });
   }
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }

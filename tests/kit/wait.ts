@@ -1,5 +1,5 @@
-/** How long a test waits for something that should happen soon. */
-export const DEADLINE_MS = 10_000;
+/** How long a test waits for something that should happen soon: only a failing test waits for so long. */
+export const DEADLINE_MS = 30_000;
 
 /** Returns the promise's value, or throws an error that names what did not happen in time. */
 export async function within<T>(what: string, promise: Promise<T>, ms: number = DEADLINE_MS): Promise<T> {

@@ -25,10 +25,10 @@ for (const transport of ["websocket", "http_stream"] as const) {
     };
 
     const sdk = connect(KEY);
-    await sdk.ready(5_000);
+    await sdk.ready(30_000);
     const news = sdk.newSubscription("news");
     news.subscribe();
-    await news.ready(5_000);
+    await news.ready(30_000);
     await assert.rejects(sdk.publish("news", 1), { code: 103 });
     sdk.disconnect();
 

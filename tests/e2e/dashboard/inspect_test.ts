@@ -14,7 +14,7 @@ async function connect(url: string, user: string, channels: string[], claims: ob
   for (const channel of channels) client.sdk.newSubscription(channel).subscribe();
   client.sdk.connect();
   await client.sdk.ready();
-  await Promise.all(Object.values(client.sdk.subscriptions()).map((each) => each.ready(5_000)));
+  await Promise.all(Object.values(client.sdk.subscriptions()).map((each) => each.ready(30_000)));
   return client;
 }
 

@@ -15,7 +15,7 @@ export async function openBrowser(executablePath: string) {
   async function open(url: string, options: ContextOptions = {}): Promise<Page> {
     const context = await browser.newContext(options);
     const page = await context.newPage();
-    page.setDefaultTimeout(10_000);
+    page.setDefaultTimeout(30_000);
     page.on("pageerror", (error) => complaints.push(String(error)));
     page.on("console", (line) => {
       if (["error", "warning"].includes(line.type())) complaints.push(line.text());

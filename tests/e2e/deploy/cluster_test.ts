@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { freePort } from "../../kit/example.ts";
+import { freePort } from "../../kit/ports.ts";
 import { Client } from "../../kit/mod.ts";
 import { findProgram, programs, testWith } from "../../kit/programs.ts";
 import { RedisProcess } from "../../kit/redis.ts";

@@ -1,7 +1,8 @@
 /** Runs the proxies of `examples/deploy` with their configuration files and other addresses. */
 
 import assert from "node:assert/strict";
-import { freePort, root } from "../../kit/example.ts";
+import { root } from "../../kit/example.ts";
+import { freePort } from "../../kit/ports.ts";
 import { until, within } from "../../kit/mod.ts";
 
 /** A running proxy and a client that trusts its certificate. */

@@ -14,7 +14,7 @@ testWith(
     const browser = await chromium.launch({ executablePath: path, args: ["--no-sandbox"] });
     try {
       const page = await browser.newPage();
-      page.setDefaultTimeout(15_000);
+      page.setDefaultTimeout(30_000);
       page.on("pageerror", (error) => assert.fail(error));
       await page.goto(example.url);
       await page.getByLabel("Your question").fill("And now?");

@@ -1,7 +1,8 @@
 /** The example whose backend is written in another language, with each of its backends. */
 
 import assert from "node:assert/strict";
-import { freePort, runExample } from "../../kit/example.ts";
+import { runExample } from "../../kit/example.ts";
+import { freePort } from "../../kit/ports.ts";
 import { Client, until, within } from "../../kit/mod.ts";
 import { testWith } from "../../kit/programs.ts";
 

@@ -114,7 +114,7 @@ async function signIn(browser: Browser, { url }: RunningExample, name: string): 
     "WebSocket = class extends WebSocket { constructor(url) { globalThis.lastSocket = super(url); } }",
   );
   const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(30_000);
   page.on("pageerror", (error) => assert.fail(error));
   await page.goto(url);
   await page.getByLabel("Your name").fill(name);

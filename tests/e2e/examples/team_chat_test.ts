@@ -11,7 +11,7 @@ const PASSWORD = "correct horse";
 /** Opens the page in a browser of its own and signs up. */
 async function signUp(browser: Browser, url: string, name: string): Promise<Page> {
   const page = await (await browser.newContext()).newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(30_000);
   page.on("pageerror", (error) => assert.fail(error));
   await page.goto(url);
   await page.getByLabel("Name", { exact: true }).fill(name);

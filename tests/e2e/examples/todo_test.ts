@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type BrowserContext, chromium, type Page } from "playwright-core";
-import { deno, freePort } from "../../kit/example.ts";
+import { deno } from "../../kit/example.ts";
+import { freePort } from "../../kit/ports.ts";
 import { until, within } from "../../kit/mod.ts";
 import { testWith } from "../../kit/programs.ts";
 
@@ -40,7 +41,7 @@ async function prepare(executablePath: string) {
 /** A new tab that has what the server has. */
 async function visit(context: BrowserContext, url: string): Promise<Page> {
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(30_000);
   page.on("pageerror", (error) => assert.fail(error));
   await page.goto(url);
   await synchronized(page);

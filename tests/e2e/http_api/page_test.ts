@@ -16,7 +16,7 @@ testWith(
         for (const size of [400, 1280]) {
           const context = await browser.newContext({ colorScheme, viewport: { width: size, height: 800 } });
           const page = await context.newPage();
-          page.setDefaultTimeout(10_000);
+          page.setDefaultTimeout(30_000);
           page.on("pageerror", (error) => errors.push(String(error)));
           page.on("console", (line) => errors.push(line.text()));
           page.on("request", (request) => assert.ok(request.url().startsWith(server.url), request.url()));

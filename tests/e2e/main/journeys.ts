@@ -50,7 +50,7 @@ export async function byCentrifuge(visitor: Visitor, transport: TransportName, d
   const publications = heard(room, "publication");
   room.subscribe();
   client.sdk.connect();
-  await room.ready(10_000);
+  await room.ready(30_000);
   await room.publish({ text: "hello" });
   assert.deepEqual((await publications.next()).data, { text: "hello" });
   const { clients } = await room.presence();

@@ -113,7 +113,7 @@ export async function startMain(
     ended,
     stop() {
       kill("SIGTERM");
-      return within("the end of the server", ended, 15_000);
+      return within("the end of the server", ended, 60_000);
     },
     [Symbol.asyncDispose]: dispose,
   };

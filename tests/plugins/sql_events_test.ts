@@ -3,7 +3,7 @@ import { channels } from "../../plugins/channels.ts";
 import type { Params } from "../../plugins/persistence.ts";
 import { json } from "../../plugins/protocols/json.ts";
 import { type QueryOptions, sqlEvents } from "../../plugins/sql_events.ts";
-import { serve } from "../kit/mod.ts";
+import { FakeClock, serve } from "../kit/mod.ts";
 import { children } from "./persistence/isolated/children.ts";
 import { codeOf, ENDLESS_AGGREGATE, ENDLESS_ROWS, nextEvent, NUMBERS, serveSql } from "./sql_events/kit.ts";
 
@@ -106,17 +106,21 @@ Deno.test("Q10 progress has a bounded rate, with rows and, if the total is known
 });
 
 Deno.test("Q10 progress is published while there are no rows, and a query that takes too long is ended", async () => {
-  await using server = await serveSql({ runIn: "process", progressMs: 20, maxMs: 400 });
+  const clock = new FakeClock();
+  await using server = await serveSql({ runIn: "process", progressMs: 20, maxMs: 400 }, { clock });
   await using client = await server.join("queries");
   await server.store.exec(NUMBERS);
-  assert.equal(await codeOf(server.events.run(ENDLESS_AGGREGATE, [], { queryId: "q" })), "timeout");
+  const ended = codeOf(server.events.run(ENDLESS_AGGREGATE, [], { queryId: "q" }));
   assert.equal((await client.nextJson()).type, "query:started");
+  clock.advance(20);
   const progress = await client.nextJson();
   assert.deepEqual([progress.type, progress.data.rowCount, progress.data.progress], [
     "query:progress",
     0,
     undefined,
   ]);
+  clock.advance(380);
+  assert.equal(await ended, "timeout");
   assert.deepEqual(await nextEvent(client), ["query:error", {
     queryId: "q",
     error: "The query takes longer than 400 ms",

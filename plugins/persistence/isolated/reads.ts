@@ -89,7 +89,7 @@ export function isolatedReads(
 
     function stop(): void {
       // A query that has waited for most of the time is not too slow.
-      const slow = performance.now() - begunAt >= maxMs / 2;
+      const slow = clock().monotonicTime() - begunAt >= maxMs / 2;
       const error = slow
         ? new PlugboardError("timeout", `The query takes longer than ${maxMs} ms`)
         : new PlugboardError("overloaded", "The query has waited too long for others; try again later");
@@ -101,7 +101,7 @@ export function isolatedReads(
     let cancel = patient ? undefined : clock().after(maxMs, stop);
     try {
       await turn.entered;
-      begunAt = performance.now();
+      begunAt = clock().monotonicTime();
       cancel ??= clock().after(maxMs, stop);
       try {
         reading = begin(request);

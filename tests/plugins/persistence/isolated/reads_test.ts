@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { codeOf, ENDLESS_AGGREGATE, ENDLESS_ROWS, NUMBERS, serveSql } from "../../sql_events/kit.ts";
+import { FakeClock, turn } from "../../../kit/mod.ts";
 import { attack } from "./attacked.ts";
 
-const LIMITS = { maxRows: 10, maxMs: 5_000 };
+const LIMITS = { maxRows: 10, maxMs: 60_000 };
 const failsWith = (code: string) => (error: { code: string }) => error.code === code;
 
 for (const runIn of ["process", "worker"] as const) {
@@ -34,7 +35,7 @@ Deno.test("isolated reads that write, return too many rows, or take too long are
   await using server = await serveSql();
   await server.store.exec(NUMBERS);
   const isolated = server.store.isolated();
-  const read = async (sql: string, maxMs = 5_000) => {
+  const read = async (sql: string, maxMs = 60_000) => {
     await isolated.inspect(sql, { maxMs });
     await isolated.read(sql, [], { maxRows: 10, maxMs });
   };
@@ -75,7 +76,8 @@ Deno.test("isolated reads that write, return too many rows, or take too long are
 });
 
 Deno.test("isolated reads wait for a place, and too many are refused", async () => {
-  await using server = await serveSql();
+  const clock = new FakeClock();
+  await using server = await serveSql({}, { clock });
   await server.store.exec(NUMBERS);
   const isolated = server.store.isolated();
   const slow = Array.from(
@@ -85,28 +87,31 @@ Deno.test("isolated reads wait for a place, and too many are refused", async () 
   const ended = Promise.allSettled(slow);
   const waiting = Array.from({ length: 1_001 }, () => isolated.read("SELECT 1", [], LIMITS));
   const results = Promise.allSettled(waiting);
+  await turn();
+  clock.advance(500);
   await ended;
   const refused = (await results).filter(({ status }) => status === "rejected");
   assert.equal(refused.length, 1);
 });
 
 Deno.test("two queries that never end hold up others only for their time, which includes waiting", async () => {
-  await using server = await serveSql();
+  const clock = new FakeClock();
+  await using server = await serveSql({}, { clock });
   await server.store.exec(NUMBERS);
   const isolated = server.store.isolated();
   const limits = { maxRows: 1, maxMs: 1_500 };
   const endless = [1, 2, 3].map(() => isolated.read(ENDLESS_AGGREGATE, [], { ...limits, user: "mallory" }));
   const codes = Promise.all(endless.map(codeOf));
   const hurried = codeOf(isolated.read("SELECT 1", [], { maxRows: 1, maxMs: 100, user: "ann" }));
+  const later = isolated.read("SELECT 1 AS one", [], { ...LIMITS, user: "ann" });
+  const patient = isolated.read("SELECT 2 AS two", [], { ...LIMITS, maxMs: 1_400, patient: true });
+  await turn();
+  clock.advance(100);
   assert.equal(await hurried, "overloaded", "it gives up waiting, and is not called slow");
-  assert.deepEqual(await isolated.read("SELECT 1 AS one", [], { ...LIMITS, user: "ann" }), [{ one: 1 }]);
-  const patient = { ...LIMITS, maxMs: 1_400, patient: true };
-  assert.deepEqual(
-    await isolated.read("SELECT 2 AS two", [], patient),
-    [{ two: 2 }],
-    "its time begins with its place",
-  );
+  clock.advance(1_400);
   assert.deepEqual(await codes, ["timeout", "timeout", "overloaded"]);
+  assert.deepEqual(await later, [{ one: 1 }]);
+  assert.deepEqual(await patient, [{ two: 2 }], "its time begins with its place");
 });
 
 Deno.test("SQL that wants gigabytes is stopped in bounded memory, and leaves no files", async () => {

@@ -1,7 +1,7 @@
 /** Tests of traced calls and of following clients and channels. */
 
 import assert from "node:assert/strict";
-import type { AnyPlugin } from "../../core/mod.ts";
+import type { AnyPlugin, ServerOptions } from "../../core/mod.ts";
 import { auth } from "../../plugins/auth.ts";
 import { channels } from "../../plugins/channels.ts";
 import { trace, type TraceOptions, type TraceRecord } from "../../plugins/trace.ts";
@@ -295,14 +295,14 @@ Deno.test("C07 a file that cannot be opened fails the start; one that cannot be 
 });
 
 /** Starts a server with channels and a trace. */
-async function followed(options: TraceOptions = {}) {
+async function followed(options: TraceOptions = {}, serverOptions: ServerOptions = {}) {
   const bus = channels();
   const plugin = trace({
     channels: bus.api,
     allow: (request) => request.headers.get("x-admin") === "yes",
     ...options,
   });
-  const server = await serve({}, plugin, bus, channelProtocol(bus.api));
+  const server = await serve(serverOptions, plugin, bus, channelProtocol(bus.api));
   return Object.assign(server, {
     bus: bus.api,
     trace: plugin.api,
@@ -442,11 +442,9 @@ Deno.test("B13 only admins may follow, up to the maximum number of followers", a
 });
 
 Deno.test("B13 streams end when the server stops, without delaying it", async () => {
-  const server = await followed();
+  const server = await followed({}, { drainMs: 600_000 });
   const stream = await server.follow("?channel=news");
-  const since = performance.now();
   await within("the stop", server.server.stop());
-  assert.ok(performance.now() - since < 900, "before the deadline");
   await within("the stream's end", stream.done);
 });
 

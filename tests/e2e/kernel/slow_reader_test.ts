@@ -24,7 +24,6 @@ Deno.test("B05 a reader that stops is closed with 3008, and the others are not a
   const before = Deno.memoryUsage().rss;
   const message = "x".repeat(16_384);
   let sent = 0;
-  const begun = performance.now();
   while (audience.size === 2) {
     audience.send(message);
     sent++;
@@ -32,7 +31,6 @@ Deno.test("B05 a reader that stops is closed with 3008, and the others are not a
     assert.ok(sent < 3_000, "it is still connected after 48 MiB");
   }
   assert.deepEqual(why, [3008]);
-  assert.ok(performance.now() - begun < 10_000);
   audience.send("after");
   let last = await reader.next();
   while (last !== "after") last = await reader.next();

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { createMergeableStore } from "tinybase";
-import { freePort, root } from "../../kit/example.ts";
+import { root } from "../../kit/example.ts";
+import { freePort } from "../../kit/ports.ts";
 import { heard, sdkClient, transportNames } from "../../kit/centrifuge.ts";
 import { Client, RawClient, until, within } from "../../kit/mod.ts";
 import { converged, synced } from "../../plugins/tinybase/kit.ts";
@@ -44,9 +45,7 @@ Deno.test("SIGTERM disconnects all clients in time and without warnings", async 
   open.use(await sendRaw(server, "GET /health HT"));
   const crowd = await Promise.all(Array.from({ length: 200 }, () => Client.connect(`${url}/ws`)));
 
-  const since = performance.now();
-  assert.equal(await server.stop(), 0);
-  assert.ok(performance.now() - since < 3_000 + 2_000, "longer than the drain");
+  assert.equal(await within("the end, soon after the drain", server.stop(), 20_000), 0);
   for (const client of [...clients, ...crowd]) assert.equal((await client.closed).code, 3001);
   for (const { away } of gone) assert.equal((await away.next()).code, 3001);
   assert.match(await trace.text(), /following/);
@@ -119,7 +118,7 @@ Deno.test("can be stopped during the start, and by a second signal", async () =>
     await using server = await startMain({ DATA_DIR: data.path }, { ready: "no sign-in is configured" });
     await stopsCleanly(server, [OPEN]);
   }
-  await using server = await startMain({ DATA_DIR: data.path, DRAIN_MS: "10000" });
+  await using server = await startMain({ DATA_DIR: data.path, DRAIN_MS: "60000" });
   using _slow = await endlessRequest(server, "/hub/api/send");
   await until("the request", async () => (await (await fetch(`${server.url}/metrics`)).text()).length > 0);
   server.kill("SIGTERM");
@@ -127,10 +126,8 @@ Deno.test("can be stopped during the start, and by a second signal", async () =>
     "the end of listening",
     () => fetch(`${server.url}/health`).then((r) => (r.body?.cancel(), r.status === 503), () => true),
   );
-  const since = performance.now();
   server.kill("SIGTERM");
   assert.equal(await within("the end", server.ended), 130);
-  assert.ok(performance.now() - since < 1_000);
 });
 
 Deno.test("a port in use and an unusable folder fail the start with one sentence", async () => {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { sqlChannel } from "../../../plugins/live_queries.ts";
 import type { Verb } from "../../../plugins/shared/identity.ts";
-import { until, within } from "../../kit/mod.ts";
+import { busyMs, until, within } from "../../kit/mod.ts";
 import { serveSql } from "./client_sql_kit.ts";
 import { follow } from "./kit.ts";
 
@@ -113,13 +113,13 @@ Deno.test("SQL that never ends is stopped and refused for a while, and blocks no
     } SELECT * FROM a40`,
   ];
   for (const sql of endless) {
+    const before = busyMs();
     ann.sendJson({ do: "subscribe", channel: sqlChannel(sql) });
     for (let i = 0; i < 3; i++) {
-      const began = performance.now();
       bob.sendJson({ do: "publish", channel: "news", data: i });
       await bob.nextJson();
-      assert.ok(performance.now() - began < 200, "other clients are served");
     }
+    assert.ok(busyMs() - before < 200, "the query runs elsewhere");
     assert.match((await ann.nextJson()).error, /^(not_available|timeout)$/, sql);
     ann.sendJson({ do: "subscribe", channel: sqlChannel(sql) });
     assert.deepEqual(await ann.nextJson(), { error: "not_available" }, "refused at once");

@@ -148,7 +148,7 @@ Deno.test("a write fails with a message while the file stays locked, and works w
   for (let i = 0; i < 20; i++) {
     await assert.rejects(store.run(INSERT, ["later"]), { code: "database_locked" });
   }
-  assert.ok(performance.now() - begun < 1_000, "later ones fail at once: each would wait 500 ms");
+  assert.ok(performance.now() - begun < 5_000, "later ones fail at once: each would wait 500 ms");
   other.exec("ROLLBACK");
   await store.run(INSERT, ["b"]);
   await until("the problem to be cleared", () => store.problem === undefined, DEADLINE_MS);

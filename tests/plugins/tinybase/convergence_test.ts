@@ -102,9 +102,9 @@ Deno.test("T14 many large changes reach a reader without closing its connection"
 Deno.test("T14 the first client of a path starts without waiting for a timeout", async () => {
   await using server = await syncServer(stored());
   const from = performance.now();
-  await using a = await synced(`${server.url}/sync/pets`, { timeoutSeconds: 5 });
+  await using a = await synced(`${server.url}/sync/pets`, { timeoutSeconds: 60 });
   const took = performance.now() - from;
-  assert.ok(took < 1_000, `${took} ms`);
+  assert.ok(took < 30_000, `${took} ms`);
   assert.deepEqual(a.errors, []);
 });
 

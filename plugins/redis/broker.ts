@@ -23,7 +23,7 @@ import { batches } from "./batches.ts";
 import { decodePublication, encodeDraft, splitMessage } from "./encoding.ts";
 import { continuesFrom, epochOf } from "./generation.ts";
 import { echoes } from "./echoes.ts";
-import type { Argument } from "./resp.ts";
+import { type Argument, byteLength } from "./resp.ts";
 import type { Servers } from "./servers.ts";
 import type { Shard } from "./shard.ts";
 
@@ -152,7 +152,7 @@ export function redisBroker(
     });
     const { result: { offset, epoch, why }, receivers } = await echoed(
       channel,
-      (id) => senders.get(shard)!(sent(id), body.length),
+      (id) => senders.get(shard)!(sent(id), byteLength(body)),
       ({ why }) => why === "",
     );
     if (why.startsWith("error ")) throw new PlugboardError("unavailable", `Redis answered: ${why.slice(6)}`);

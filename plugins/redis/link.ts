@@ -13,7 +13,7 @@ import type { Connection } from "./connection.ts";
 import type { Generation } from "./generation.ts";
 import { type Load, type LoadLimits, loadWithin } from "./load.ts";
 import { type Mode, openConnection, prepare, type Prepared } from "./opening.ts";
-import { type Argument, ErrorReply, type Value } from "./resp.ts";
+import { type Argument, byteLength, ErrorReply, type Value } from "./resp.ts";
 
 /** What a link reports to its owner. */
 export interface LinkEvents {
@@ -125,7 +125,7 @@ export class Link {
   async send(command: readonly Argument[]): Promise<Value> {
     const { connection } = this.#required();
     let bytes = 0;
-    for (const argument of command) bytes += argument.length;
+    for (const argument of command) bytes += byteLength(argument);
     if (!this.#load.add(bytes)) throw this.#unavailable(undefined, "does not keep up");
     try {
       return await connection.send(command);

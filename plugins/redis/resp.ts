@@ -18,7 +18,9 @@ export class ErrorReply extends Error {}
 /** Counting in the runtime costs more than looking at a short text. */
 const SHORT = 200;
 
-function byteLength(text: string): number {
+/** Returns the number of bytes that an argument has on the wire. */
+export function byteLength(text: Argument): number {
+  if (typeof text !== "string") return text.length;
   if (text.length > SHORT) return Buffer.byteLength(text);
   for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 127) return Buffer.byteLength(text);
   return text.length;

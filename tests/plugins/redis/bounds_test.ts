@@ -7,17 +7,23 @@ import { connectedBroker, RedisProcess } from "../../kit/redis.ts";
 
 const keep = { size: 10_000, ageMs: 60_000 };
 
-for (const limit of [{ maxPending: 100 }, { maxPendingBytes: 100_000 }]) {
+for (
+  const [limit, letter] of [
+    [{ maxPending: 100 }, "x"],
+    [{ maxPendingBytes: 100_000 }, "x"],
+    [{ maxPendingBytes: 300_000 }, "語"], // Of three bytes.
+  ] as const
+) {
   const [name] = Object.keys(limit);
   testWith(
     "redis",
-    `B12 while Redis stands still, no more waits than ${name} says, and acknowledgements are true`,
+    `B12 while Redis stands still, no more waits than ${name} says (${letter}), and acknowledgements are true`,
     async (program) => {
       await using server = new RedisProcess(program);
       await server.ready();
       const plugin = redis({ urls: [server.url], timeoutMs: 60_000, ...limit });
       await using under = await underTest(connectedBroker(plugin, server));
-      const draft = { payload: Payload.of("x".repeat(1_000)) };
+      const draft = { payload: Payload.of(letter.repeat(1_000)) };
       server.signal("SIGSTOP");
       const all = Array.from({ length: 1_000 }, async () => await under.broker.publish("a", draft, { keep }));
       const settled = Promise.allSettled(all);

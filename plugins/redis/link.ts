@@ -50,12 +50,13 @@ export class Link {
   readonly limits: LinkLimits;
   readonly #log: Log;
   /** Where the server is now. */
-  readonly #find: () => Promise<RedisAddress>;
+  readonly #find: (signal: AbortSignal) => Promise<RedisAddress>;
   readonly #owners = new Set<LinkEvents>();
   readonly #listeners = new Map<string, Listener>();
   #open: Prepared | undefined;
   readonly #load: Load;
-  #stopped = true;
+  /** From its opening until it is closed. */
+  #life: AbortController | undefined;
   #wasUp = false;
   #endBeat: (() => void) | undefined;
   #endRetry: (() => void) | undefined;
@@ -65,7 +66,7 @@ export class Link {
     address: RedisAddress,
     limits: LinkLimits,
     log: Log,
-    find: () => Promise<RedisAddress> = () => Promise.resolve(address),
+    find: (signal: AbortSignal) => Promise<RedisAddress> = () => Promise.resolve(address),
   ) {
     this.address = address;
     this.limits = limits;
@@ -82,25 +83,26 @@ export class Link {
 
   /** Opens the link. Rejects if the server cannot be reached now. */
   async open(): Promise<void> {
-    this.#stopped = false;
+    this.#life = new AbortController();
     try {
       await this.#connect();
       this.#wasUp = true;
     } catch (error) {
-      this.#stopped = true;
+      this.#life = undefined;
       throw new Error(`Redis at ${this.address.name}: ${messageOf(error)}`, { cause: error });
     }
   }
 
   /** Opens the link as soon as the server can be reached. */
   openLater(): void {
-    this.#stopped = false;
+    this.#life = new AbortController();
     this.#reconnect(0, 0);
   }
 
   /** Closes the link. */
   async close(): Promise<void> {
-    this.#stopped = true;
+    this.#life?.abort();
+    this.#life = undefined;
     this.#endRetry?.();
     this.#drop();
     await this.#connecting?.catch(() => {});
@@ -172,19 +174,20 @@ export class Link {
   }
 
   async #tryToConnect(): Promise<void> {
+    const { signal } = this.#life!;
     const warn = (message: string) => this.#log.warn(message, { server: this.address.name });
     const prepared = await openConnection(
-      await this.#find(),
+      await this.#find(signal),
       {
         message: (name, message) => this.#listeners.get(name)?.message(name, message),
         moved: (name) => this.#moved(name),
         failed: (error) => this.#fail(prepared.connection, error),
       },
-      CONNECT_MS,
+      { ms: CONNECT_MS, signal },
       (opened) => prepare(opened, warn),
     );
     const { connection } = prepared;
-    if (this.#stopped) {
+    if (signal.aborted) {
       connection.destroy();
       throw new Error("The link was closed");
     }
@@ -221,7 +224,7 @@ export class Link {
       error: messageOf(error),
     });
     this.#drop();
-    if (!this.#stopped) this.#reconnect(0);
+    if (this.#life !== undefined) this.#reconnect(0);
   }
 
   #drop(): void {
@@ -239,7 +242,7 @@ export class Link {
       try {
         await this.#connect();
       } catch {
-        if (!this.#stopped) this.#reconnect(failures + 1);
+        if (this.#life !== undefined) this.#reconnect(failures + 1);
         return;
       }
       if (this.#wasUp) this.#log.info("the connection to Redis is back", { server: this.address.name });

@@ -17,11 +17,17 @@ export interface Opened {
   readonly info: string;
 }
 
+/** How long connecting may take, and what ends it earlier. */
+export interface Patience {
+  readonly ms: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Connects, signs in, asks for information and does the first work on the connection, all within some time. */
 export async function openConnection<T>(
   address: RedisAddress,
   events: ConnectionEvents,
-  ms: number,
+  { ms, signal }: Patience,
   work: (opened: Opened) => Promise<T> | T,
 ): Promise<T> {
   const { promise: failed, reject } = Promise.withResolvers<never>();
@@ -32,6 +38,9 @@ export async function openConnection<T>(
   });
   // A stopped server accepts connections and answers nothing.
   const timer = setTimeout(() => reject(new Error("no answer")), ms);
+  const abort = () => reject(new Error("it was closed meanwhile"));
+  signal?.addEventListener("abort", abort);
+  if (signal?.aborted) abort();
   const { user, password, database } = address;
   const isSignedIn = user !== "default" || password !== ""; // A user may need no password.
   const open = async () => {
@@ -49,12 +58,17 @@ export async function openConnection<T>(
     throw error;
   } finally {
     clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
   }
 }
 
 /** Asks a server on a connection of its own. */
-export function askOnce(address: RedisAddress, command: readonly Argument[], ms: number): Promise<Value> {
-  return openConnection(address, { message() {}, moved() {}, failed() {} }, ms, async ({ connection }) => {
+export function askOnce(
+  address: RedisAddress,
+  command: readonly Argument[],
+  patience: Patience,
+): Promise<Value> {
+  return openConnection(address, { message() {}, moved() {}, failed() {} }, patience, async ({ connection }) => {
     const answer = await connection.send(command);
     connection.destroy();
     return answer;

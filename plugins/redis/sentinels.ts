@@ -6,16 +6,20 @@
 
 import { messageOf } from "../../core/mod.ts";
 import type { RedisAddress } from "./address.ts";
-import { askOnce } from "./opening.ts";
+import { askOnce, type Patience } from "./opening.ts";
 import type { Value } from "./resp.ts";
 
 /** Asks one sentinel after the other where the primary is. */
-export async function findPrimary(sentinels: readonly RedisAddress[], ms: number): Promise<RedisAddress> {
+export async function findPrimary(
+  sentinels: readonly RedisAddress[],
+  ms: number,
+  signal?: AbortSignal,
+): Promise<RedisAddress> {
   const problems: string[] = [];
   for (const sentinel of sentinels) {
     const { primary } = sentinel;
     try {
-      const found = await ask(sentinel, primary!, ms);
+      const found = await ask(sentinel, primary!, { ms, signal });
       if (Array.isArray(found)) {
         const [host, port] = found.map(String) as [string, string];
         return { ...sentinel, host, port: Number(port), name: `${host}:${port}` };
@@ -29,7 +33,7 @@ export async function findPrimary(sentinels: readonly RedisAddress[], ms: number
 }
 
 /** The user of the URL is that of the servers; sentinels are asked without one. */
-function ask(sentinel: RedisAddress, primary: string, ms: number): Promise<Value> {
+function ask(sentinel: RedisAddress, primary: string, patience: Patience): Promise<Value> {
   const address = { ...sentinel, user: "default", password: "", database: 0 };
-  return askOnce(address, ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", primary], ms);
+  return askOnce(address, ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", primary], patience);
 }

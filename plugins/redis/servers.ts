@@ -56,7 +56,8 @@ export class Servers {
       const [first] = addresses;
       if (first!.primary === undefined) return new Link(first!, this.#limits, log);
       const address = { ...first!, name: nameOf(first!) };
-      return new Link(address, this.#limits, log, () => findPrimary(addresses, this.#limits.timeoutMs));
+      const find = (signal: AbortSignal) => findPrimary(addresses, this.#limits.timeoutMs, signal);
+      return new Link(address, this.#limits, log, find);
     });
     this.#close = async () => void await Promise.all(links.map((link) => link.close()));
     try {

@@ -31,7 +31,7 @@ export class Topology {
   readonly #log: Log;
   /** By host and port. */
   readonly #links = new Map<string, Link>();
-  #stopped = false;
+  readonly #life = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #looking: Promise<void> | undefined;
   /** The latest problem that was reported. */
@@ -61,6 +61,7 @@ export class Topology {
     for (;;) {
       await this.#look();
       if (isUp()) return;
+      if (this.#life.signal.aborted) throw new Error("It was closed");
       if (performance.now() > end) throw new Error("Redis Cluster: not each slot has a primary that answers");
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
@@ -68,10 +69,10 @@ export class Topology {
 
   /** Ends it, and closes all connections. */
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#life.abort();
     clearTimeout(this.#timer);
-    await this.#looking?.catch(() => {});
     await Promise.all(Array.from(this.#links.values(), (link) => link.close()));
+    await this.#looking;
   }
 
   #lookSoon(): void {
@@ -82,7 +83,7 @@ export class Topology {
 
   #lookAfter(ms: number): void {
     clearTimeout(this.#timer);
-    if (this.#stopped) return;
+    if (this.#life.signal.aborted) return;
     // The network has the system's time, also where a test has another one.
     this.#timer = setTimeout(() => void this.#look(), ms);
   }
@@ -93,7 +94,7 @@ export class Topology {
     const look = async () => {
       try {
         const primaries = await this.#ask();
-        if (!this.#stopped && primaries.length > 0) await this.#place(primaries);
+        if (!this.#life.signal.aborted && primaries.length > 0) await this.#place(primaries);
         this.#problem = undefined;
       } catch (error) {
         const message = messageOf(error);
@@ -121,7 +122,8 @@ export class Topology {
     const unknown: Error[] = [];
     for (const seed of this.#seeds) {
       try {
-        const answer = await askOnce(seed, ["CLUSTER", "NODES"], this.#limits.timeoutMs);
+        const patience = { ms: this.#limits.timeoutMs, signal: this.#life.signal };
+        const answer = await askOnce(seed, ["CLUSTER", "NODES"], patience);
         return primariesFrom(String(answer), seed.host);
       } catch (error) {
         unknown.push(error as Error);

@@ -56,7 +56,7 @@ export class RedisClusterProcess implements AsyncDisposable {
       const connection = await openConnection(
         parseRedisUrl(server.url),
         events,
-        PATIENCE_MS,
+        { ms: PATIENCE_MS },
         ({ connection }) => connection,
       );
       connections.push(connection);

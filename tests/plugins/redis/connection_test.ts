@@ -11,7 +11,7 @@ import { RedisProcess } from "../../kit/redis.ts";
 const EVENTS = { message() {}, moved() {}, failed() {} };
 
 const connect = (url: string) =>
-  openConnection(parseRedisUrl(url), EVENTS, 5_000, ({ connection }) => connection);
+  openConnection(parseRedisUrl(url), EVENTS, { ms: 5_000 }, ({ connection }) => connection);
 
 /** Starts a server whose disk cannot be written to. */
 async function withoutDisk(program: string): Promise<RedisProcess> {
@@ -104,7 +104,7 @@ Deno.test("B12 a server that falls silent after the sign-in is given up in time"
   };
   const accepted = accept();
   const address = parseRedisUrl(`redis://127.0.0.1:${listener.addr.port}`);
-  const opened = openConnection(address, EVENTS, 50, (opened) => prepare(opened, () => {}));
+  const opened = openConnection(address, EVENTS, { ms: 50 }, (opened) => prepare(opened, () => {}));
   await assert.rejects(within("an answer", opened), /^Error: no answer$/);
   const found = findPrimary([{ ...address, primary: "main" }], 50);
   await assert.rejects(within("an answer", found), /: no answer$/);

@@ -12,8 +12,15 @@ import type { RedisAddress } from "./address.ts";
 import type { Connection } from "./connection.ts";
 import type { Generation } from "./generation.ts";
 import { type Load, type LoadLimits, loadWithin } from "./load.ts";
-import { type Mode, openConnection, prepare, type Prepared } from "./opening.ts";
+import { isReplica, type Mode, openConnection, prepare, type Prepared } from "./opening.ts";
 import { type Argument, byteLength, ErrorReply, type Value } from "./resp.ts";
+
+/** Where a server is. */
+export interface Place {
+  readonly address: RedisAddress;
+  /** Higher each time that another server took its place. */
+  readonly epoch: number;
+}
 
 /** What a link reports to its owner. */
 export interface LinkEvents {
@@ -50,7 +57,7 @@ export class Link {
   readonly limits: LinkLimits;
   readonly #log: Log;
   /** Where the server is now. */
-  readonly #find: (signal: AbortSignal) => Promise<RedisAddress>;
+  readonly #find: (signal: AbortSignal) => Promise<Place>;
   readonly #owners = new Set<LinkEvents>();
   readonly #listeners = new Map<string, Listener>();
   #open: Prepared | undefined;
@@ -66,7 +73,7 @@ export class Link {
     address: RedisAddress,
     limits: LinkLimits,
     log: Log,
-    find: (signal: AbortSignal) => Promise<RedisAddress> = () => Promise.resolve(address),
+    find: (signal: AbortSignal) => Promise<Place> = () => Promise.resolve({ address, epoch: 0 }),
   ) {
     this.address = address;
     this.limits = limits;
@@ -176,8 +183,9 @@ export class Link {
   async #tryToConnect(): Promise<void> {
     const { signal } = this.#life!;
     const warn = (message: string) => this.#log.warn(message, { server: this.address.name });
+    const place = await this.#find(signal);
     const prepared = await openConnection(
-      await this.#find(signal),
+      place.address,
       {
         message: (name, message) => this.#listeners.get(name)?.message(name, message),
         moved: (name) => this.#moved(name),
@@ -192,7 +200,7 @@ export class Link {
       throw new Error("The link was closed");
     }
     this.#open = prepared;
-    this.#startBeat(connection);
+    this.#startBeat(prepared, place);
   }
 
   #moved(name: string): void {
@@ -201,20 +209,31 @@ export class Link {
     listener?.moved();
   }
 
-  /** Asks again and again, so that a server without an answer is noticed. */
-  #startBeat(connection: Connection): void {
+  /** Asks again and again, so that it is noticed when a server does not answer, or is not the primary any more. */
+  #startBeat({ connection, mode }: Prepared, place: Place): void {
     let unanswered = 0;
-    const answered = () => void (unanswered = 0);
-    const failed = (error: unknown) => {
-      // The server cannot write to its disk, but reads and delivers.
-      if (error instanceof ErrorReply && error.message.startsWith("MISCONF")) answered();
+    let beats = 0;
+    const answered = (info: Value) => {
+      unanswered = 0;
+      if (mode === "alone" && isReplica(String(info))) {
+        this.#fail(connection, new Error("it has become a replica"));
+      }
     };
     // The network has the system's time, also where a test has another one.
     const timer = setInterval(() => {
       if (unanswered++ >= BEATS) return this.#fail(connection, new Error("no answer"));
-      connection.send(["PING"]).then(answered, failed);
+      connection.send(["INFO", "replication"]).then(answered, () => {});
+      if (++beats % BEATS === 0) void this.#follow(connection, place).catch(() => {});
     }, this.limits.timeoutMs / BEATS);
     this.#endBeat = () => clearInterval(timer);
+  }
+
+  /** Looks whether another server is the primary now. The one that is connected to may not know it. */
+  async #follow(connection: Connection, { address, epoch }: Place): Promise<void> {
+    const now = await this.#find(this.#life!.signal);
+    if (now.epoch > epoch && now.address.name !== address.name) {
+      this.#fail(connection, new Error(`the primary is ${now.address.name} now`));
+    }
   }
 
   #fail(connection: Connection, error: unknown): void {

@@ -68,11 +68,16 @@ export function askOnce(
   command: readonly Argument[],
   patience: Patience,
 ): Promise<Value> {
-  return openConnection(address, { message() {}, moved() {}, failed() {} }, patience, async ({ connection }) => {
-    const answer = await connection.send(command);
-    connection.destroy();
-    return answer;
-  });
+  return openConnection(
+    address,
+    { message() {}, moved() {}, failed() {} },
+    patience,
+    async ({ connection }) => {
+      const answer = await connection.send(command);
+      connection.destroy();
+      return answer;
+    },
+  );
 }
 
 /** What kind of server it is: one of its own, or a node of a cluster. */
@@ -85,6 +90,11 @@ export interface Prepared {
   readonly mode: Mode;
 }
 
+/** Whether a server's answer to `INFO` is that of a replica. */
+export function isReplica(info: string): boolean {
+  return /^role:slave/m.test(info);
+}
+
 /** Loads the scripts. Rejects if it is not a server that stores and carries messages. */
 export async function prepare(
   { connection, info }: Opened,
@@ -94,7 +104,7 @@ export async function prepare(
   if (/^redis_mode:sentinel/m.test(info)) {
     throw new Error("it is a sentinel: write redis+sentinel://host:26379/name-of-the-primary");
   }
-  if (mode === "alone" && /^role:slave/m.test(info)) throw new Error("it is a replica, which is read-only");
+  if (mode === "alone" && isReplica(info)) throw new Error("it is a replica, which is read-only");
   const generation = generationFrom(info, warn);
   await Promise.all(Object.values(SCRIPTS).map(({ text }) => connection.send(["SCRIPT", "LOAD", text])));
   return { connection, generation, mode };

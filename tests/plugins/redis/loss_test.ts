@@ -115,3 +115,18 @@ testWith(
     assert.equal(await failed(), 0);
   },
 );
+
+testWith(
+  "redis",
+  "B12 a server that has become a replica is noticed by a node that only reads from it",
+  async (program) => {
+    await using first = new RedisProcess(program);
+    await using second = new RedisProcess(program);
+    await Promise.all([first, second].map((server) => server.ready()));
+    const plugin = redis({ urls: [first.url, second.url], timeoutMs: 90 });
+    await using _under = await underTest(connectedBroker(plugin, second));
+    assert.equal(await second.command("REPLICAOF", "127.0.0.1", `${first.port}`), "+OK");
+    await until("the loss", () => plugin.api.problem !== undefined);
+    assert.match(`${plugin.api.problem}`, new RegExp(`:${second.port} is not reachable$`));
+  },
+);

@@ -2,11 +2,12 @@ import type { WorkerInfo } from "../../plugins/workers.ts";
 
 /** What a captured worker does in addition to its program. */
 const HARM = `addEventListener("message", (event) => {
-  const { crash, busyMs } = event.data;
+  const { crash, busyMs, hold } = event.data;
   if (crash) throw new Error("crashed by a test");
-  if (busyMs === undefined) return;
+  if (hold === undefined && busyMs === undefined) return;
   event.stopImmediatePropagation();
-  for (const end = performance.now() + busyMs; performance.now() < end;);
+  if (hold) Atomics.wait(new Int32Array(hold), 0, 0);
+  else for (const end = performance.now() + busyMs; performance.now() < end;);
 });`;
 
 /** The workers that a test has started, so that it can harm them. */
@@ -34,7 +35,18 @@ export class CapturedWorkers implements Disposable {
     worker.postMessage({ crash: true });
   }
 
-  /** Keeps a worker busy for a time. (The runtime cannot end a loop that never ends.) */
+  /** Lets a worker do nothing until the end of the block, or until it is released. */
+  static hold(worker: Worker): Disposable & { release(): void } {
+    const hold = new SharedArrayBuffer(4);
+    worker.postMessage({ hold });
+    const release = () => {
+      Atomics.store(new Int32Array(hold), 0, 1);
+      Atomics.notify(new Int32Array(hold), 0);
+    };
+    return { release, [Symbol.dispose]: release };
+  }
+
+  /** Keeps a worker busy for a time. */
   static occupy(worker: Worker, busyMs: number): void {
     worker.postMessage({ busyMs });
   }

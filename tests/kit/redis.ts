@@ -42,7 +42,7 @@ export class RedisProcess implements AsyncDisposable {
 
   /** Waits until it answers. */
   async ready(): Promise<void> {
-    await until("the start of Redis", async () => await this.command("PING") === "+PONG", 30_000);
+    await until("the start of Redis", async () => await this.command("PING") === "+PONG", 60_000);
   }
 
   /** Sends a command; returns the first line of the answer, or nothing without a server. */

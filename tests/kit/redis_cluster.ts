@@ -12,7 +12,7 @@ const PRIMARIES = 3;
 const SLOTS = 16_384;
 /** After this time without an answer, the others take a node for dead. */
 const NODE_TIMEOUT_MS = 600;
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 90_000;
 
 /** A node of the cluster, and a connection to it. */
 export interface ClusterNode {

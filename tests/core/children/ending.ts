@@ -3,7 +3,7 @@ import { Server } from "../../../core/mod.ts";
 import { echo } from "../../../plugins/protocols/echo.ts";
 import { RawClient, until } from "../../kit/mod.ts";
 
-const server = new Server({ port: 0, pingIntervalMs: 100, pongTimeoutMs: 50 });
+const server = new Server({ port: 0, pingIntervalMs: 400, pongTimeoutMs: 200 });
 server.use(echo());
 await server.start();
 const gone = await RawClient.upgrade(server.address.port, "/echo");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { sdkClient } from "../../kit/centrifuge.ts";
-import { until } from "../../kit/mod.ts";
+import { slowdown, until } from "../../kit/mod.ts";
 import { testWith } from "../../kit/programs.ts";
 import { dashboardServer, KEY } from "../../plugins/dashboard/kit.ts";
 import { token } from "../../plugins/auth/kit.ts";
@@ -83,7 +83,8 @@ testWith(
     const chart = page.getByRole("img", { name: /^Deliveries \/s in the last ten minutes/ });
     await chart.locator("canvas").waitFor();
     const firstChartMs = performance.now() - signedIn;
-    assert.ok(firstChartMs < 3_000, `the first chart took ${firstChartMs} ms`); // 1 s on a machine with nothing else to do
+    // 1 s on a machine with nothing else to do.
+    assert.ok(firstChartMs < 6_000 * slowdown(), `the first chart took ${firstChartMs} ms`);
 
     await using user = sdkClient(server.url, "websocket", { token: await token({ sub: "ada" }) });
     user.sdk.newSubscription("load").subscribe();

@@ -13,7 +13,7 @@ async function start(port: number, folder: string) {
   const url = `http://127.0.0.1:${port}/`;
   const answers = () =>
     fetch(url).then(async (response) => (await response.body?.cancel(), true), () => false);
-  await until("the example's start", answers, 30_000);
+  await until("the example's start", answers, 60_000);
   return {
     url,
     async [Symbol.asyncDispose]() {

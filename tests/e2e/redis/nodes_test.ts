@@ -8,8 +8,8 @@ import { testWith } from "../../kit/programs.ts";
 import { RedisProcess } from "../../kit/redis.ts";
 import { all, startNodes } from "./kit.ts";
 
-const PRESENCE_MS = 3_000;
-const ANSWER_MS = 700;
+const PRESENCE_MS = 5_000;
+const ANSWER_MS = 2_000;
 
 /** Starts a node in this process. */
 async function startNode(url: string) {
@@ -62,7 +62,7 @@ testWith(
     const leaves = watching.map(leavesOf);
 
     nodes[0]!.child.kill("SIGKILL");
-    await until("the leaves", () => leaves.every((each) => each.length === 3), 30_000);
+    await until("the leaves", () => leaves.every((each) => each.length === 3), 60_000);
     assert.deepEqual(await users(), ["ann", "bob"]);
     assert.deepEqual(await first.people.count("room"), { clients: 2, users: 2 });
     await dying[0]!.closed;
@@ -98,13 +98,13 @@ testWith(
     const unanswered = { code: "unavailable", message: `No answer from ${listing.silent[0]}` };
     await assert.rejects(first.bus.unsubscribeClients({ user: "ann" }, "room"), unanswered);
     nodes[1]!.child.kill("SIGCONT");
-    await until("an answer", async () => (await first.bus.stats("room")).silent.length === 0, 30_000);
+    await until("an answer", async () => (await first.bus.stats("room")).silent.length === 0, 60_000);
 
     nodes[1]!.child.kill("SIGKILL");
     await until(
       "the end of the node",
       async () => (await first.bus.stats("room")).silent.length === 0,
-      30_000,
+      60_000,
     );
     assert.equal(await first.bus.disconnect({ user: "ann" }), 2);
     await Promise.all(clients.map(({ closed }) => closed));

@@ -52,12 +52,11 @@ testWith(
 
     for (const [i, { child, url }] of nodes.entries()) {
       await more(publishers.flat());
-      const begun = performance.now();
       child.kill("SIGTERM");
       assert.equal((await child.end()).code, 0);
-      const closes = watchers.flat().flatMap(({ closedAt }) => closedAt.filter((at) => at > begun));
+      const closes: number[] = JSON.parse(child.lines.take().at(-1)!);
       assert.ok(closes.length >= 100, `${closes.length} clients were moved`);
-      // 500 connections a second are closed. A busy machine sees the first ones later.
+      // 500 connections a second are closed.
       const spreadMs = Math.max(...closes) - Math.min(...closes);
       assert.ok(spreadMs > closes.length * 0.8, `${closes.length} clients reconnect within ${spreadMs} ms`);
       await until("all subscriptions", subscribed, PATIENCE_MS);
@@ -72,7 +71,7 @@ testWith(
 testWith("redis", "B12 two nodes whose clocks are an hour apart are one server", async (program) => {
   await using redis = new RedisProcess(program);
   await redis.ready();
-  const presenceMs = 2_000;
+  const presenceMs = 5_000;
   const nodes = [
     await startNode(redis.url, { presenceMs }),
     await startNode(redis.url, { presenceMs, aheadMs: HOUR_MS }),

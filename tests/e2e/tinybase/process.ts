@@ -21,7 +21,7 @@ export class ServerProcess implements AsyncDisposable {
     const output = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
     let printed = "";
     while (!printed.includes("\n")) {
-      const { value, done } = await within("the server's start", output.read(), 30_000);
+      const { value, done } = await within("the server's start", output.read(), 60_000);
       if (done) throw new Error("The server ended before it listened");
       printed += value;
     }

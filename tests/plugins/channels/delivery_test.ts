@@ -189,17 +189,20 @@ everywhere(
     });
     server.bus.subscribe("a", () => Promise.reject(new Error("rejected on purpose")));
     server.bus.subscribe("a", () => new Promise(() => {}));
+    let blocked = false;
     server.bus.subscribe("a", () => {
       for (const end = performance.now() + 300; performance.now() < end;);
+      blocked = true;
     });
     const stop = server.bus.subscribe(
       "a",
       (data, { offset, channel }) => heard.push([data, offset, channel]),
     );
-    const start = performance.now();
     const { receivers } = await server.bus.publish("a", { x: 1 });
     assert.equal(receivers, 6);
-    assert.ok(performance.now() - start < 200, "the publisher waited for a callback");
+    // Redis answers over another connection than it delivers over, so a callback may come first.
+    const inRedis = where.remote && where.name === "";
+    if (!inRedis) assert.equal(blocked, false, "the publisher waited for a callback");
     assert.deepEqual((await client.nextJson()).data, { x: 1 });
     await until("the callback", () => heard.length === 1);
     assert.deepEqual(heard, [[{ x: 1 }, 1, "a"]]);

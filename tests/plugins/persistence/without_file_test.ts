@@ -79,7 +79,7 @@ Deno.test("a file that was locked at the start is opened when it is unlocked", a
   await assert.rejects(bus.publish("kept:a", 0), { code: "database_locked" });
   const began = performance.now();
   clock.advance(1_000);
-  assert.ok(performance.now() - began < 2_000, "it does not wait for the lock");
+  assert.ok(performance.now() - began < 4_500, "it does not wait for the lock");
   await assert.rejects(bus.publish("kept:a", 0), { code: "database_locked" });
 
   lock[Symbol.dispose]();

@@ -52,7 +52,7 @@ testWith(
     await using server = await withoutDisk(program);
     const lost: string[] = [];
     const log = { warn: (message: string) => lost.push(message) } as unknown as Log;
-    const limits = { timeoutMs: 30, maxPending: 10, maxPendingBytes: 1_000 };
+    const limits = { timeoutMs: 1_000, maxPending: 10, maxPendingBytes: 1_000 };
     const link = new Link(parseRedisUrl(server.url), limits, log);
     await link.open();
     const messages = new Inbox<string>();
@@ -60,7 +60,7 @@ testWith(
     for (let i = 0; i < 20; i++) {
       await link.send(["SPUBLISH", "a", `${i}`]);
       assert.equal(await messages.next(), `${i}`);
-      await new Promise((resolve) => setTimeout(resolve, 10)); // Six times the timeout in all.
+      await new Promise((resolve) => setTimeout(resolve, 100)); // Twice the timeout in all.
     }
     assert.deepEqual(lost, []);
     await link.close();

@@ -55,7 +55,7 @@ testWith(
     );
     assert.equal(await first.signsIn(bob), "invalid_token", "here it holds");
     server.run();
-    await until("the revocation", async () => await second.signsIn(bob) === "invalid_token", 30_000);
+    await until("the revocation", async () => await second.signsIn(bob) === "invalid_token", 60_000);
     await until(
       "the values in Redis",
       async () => await server.command("HLEN", "plugboard:values:revocations") === ":2",

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { until } from "../../kit/mod.ts";
+import { until, within } from "../../kit/mod.ts";
 import { children } from "../persistence/isolated/children.ts";
 import { codeOf, ENDLESS_ROWS, EVERYWHERE, nextEvent, NUMBERS, serveSql } from "./kit.ts";
 
@@ -141,9 +141,7 @@ for (const runIn of EVERYWHERE) {
     const query = server.events.start(ENDLESS_ROWS, [], { queryId: "q" });
     assert.equal((await nextEvent(client))[0], "query:started");
     await until("rows", () => query.rowCount > 0);
-    const begun = performance.now();
-    await server[Symbol.asyncDispose]();
-    assert(performance.now() - begun < 5_000);
+    await within("the stop", server[Symbol.asyncDispose]());
     assert.deepEqual(await nextEvent(client), ["query:cancelled", { queryId: "q" }]);
     assert.equal(await codeOf(query.result), "cancelled");
     assert.equal(await codeOf(server.events.run("SELECT 1")), "stopped");

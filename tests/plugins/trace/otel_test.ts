@@ -48,7 +48,7 @@ async function exported(
     stdout: "null",
     stderr: "piped",
   });
-  const { code, stderr } = await within("the program", command.output(), 30_000);
+  const { code, stderr } = await within("the program", command.output(), 60_000);
   assert.equal(code, 0, new TextDecoder().decode(stderr));
   await collector.shutdown();
   return { all, ours };

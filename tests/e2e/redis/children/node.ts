@@ -1,6 +1,7 @@
 /**
  * A node with channels and presence in Redis. Arguments: URLs of Redis, its timeout, the timeout of presence, the port,
- * how far its clock is ahead, and where its webhooks go with their secret. Prints its URL.
+ * how far its clock is ahead, and where its webhooks go with their secret. Prints its URL, and at the end when it closed its
+ * clients while it stopped.
  */
 
 import "./clock_ahead.ts";
@@ -29,5 +30,14 @@ if (url !== undefined && secret !== undefined) {
   server.use(webhooks({ channels: bus, presence: people, occupancy: shared.occupancy, receivers }));
 }
 server.use(channelProtocol(bus));
+const print = (line: string) => void Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
+const closedAt: number[] = [];
+let draining = false;
+server.use({
+  name: "closes",
+  drain: () => void (draining = true),
+  close: () => void (draining && closedAt.push(performance.now())),
+  stop: () => print(JSON.stringify(closedAt)),
+});
 await run(server);
-await Deno.stdout.write(new TextEncoder().encode(`${server.address.url}\n`));
+print(server.address.url);

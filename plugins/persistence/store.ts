@@ -7,6 +7,7 @@
 import { basename, dirname, join } from "node:path";
 import { backup } from "node:sqlite";
 import { type Clock, type Log, PlugboardError } from "../../core/mod.ts";
+import { Appends } from "./appends.ts";
 import { authorizer, inspection } from "./authorizer.ts";
 import { changeFeed } from "./change_feed.ts";
 import { checkpoints } from "./checkpoints.ts";
@@ -55,9 +56,10 @@ export function openStore(options: StoreOptions, clock: Clock, log: Log): OpenSt
   const { native, inMemory } = file;
   const feed = changeFeed({ native, log, outdated: () => prepared.clear() });
   const prepared = statements(native, authorizer(native), maxStatements, feed.hooked);
+  const appends = new Appends(prepared, feed);
   const state = condition({ clock, log, probe, check, reasonFor: (code) => reasonFor(code, path) });
   const queue = writeQueue({
-    transactions: transactions(native, prepared, feed),
+    transactions: transactions(native, prepared, feed, appends),
     clock,
     flush: file.flush,
     maxQueuedWrites,
@@ -117,6 +119,7 @@ export function openStore(options: StoreOptions, clock: Clock, log: Log): OpenSt
   function reading<T>(sql: string, read: (statement: Statement) => T): T {
     try {
       const statement = prepared.get(sql);
+      appends.before(statement.facts);
       if (statement.facts.readOnly) return read(statement);
     } catch (error) {
       if (concernsFile(error)) state.failed(error);

@@ -1,7 +1,8 @@
 import type { DatabaseSync } from "node:sqlite";
 import { PlugboardError } from "../../core/mod.ts";
+import { type Appends, insertion } from "./appends.ts";
 import type { ChangeFeed } from "./change_feed.ts";
-import type { Params, ReadOptions, Sync, Transaction, WriteResult } from "./sql_types.ts";
+import type { Params, ReadOptions, Sync, Transaction, Value, WriteResult } from "./sql_types.ts";
 import type { Statement, Statements } from "./statements.ts";
 
 /** What the writes of one database share. */
@@ -9,6 +10,7 @@ export interface TransactionParts {
   readonly native: DatabaseSync;
   readonly statements: Statements;
   readonly feed: ChangeFeed;
+  readonly appends: Appends;
   readonly sql: Readonly<Record<"save" | "release" | "undo", { run(): unknown }>>;
   /** Whether the current transaction changed the schema, even if that was undone. */
   definedSchema: boolean;
@@ -21,17 +23,22 @@ export function invalidate({ invalid }: Pick<TransactionParts, "invalid">): void
   for (const forget of invalid) forget(false);
 }
 
-/** The part of a transaction that one write uses. With `saving`, it sets a savepoint before its first change. */
+/**
+ * The part of a transaction that one write uses. With `saving`, it sets a savepoint before its first change. With
+ * `gathering`, the rows that it appends are inserted later, together with those of others.
+ */
 export class Handle implements Transaction {
   readonly #parts: TransactionParts;
   readonly #saving: boolean;
+  #gathering: boolean;
   #saved = false;
   wrote = false;
   over = false;
 
-  constructor(parts: TransactionParts, saving: boolean) {
+  constructor(parts: TransactionParts, saving: boolean, gathering: boolean) {
     this.#parts = parts;
     this.#saving = saving;
+    this.#gathering = gathering;
   }
 
   get commit(): object {
@@ -50,6 +57,13 @@ export class Handle implements Transaction {
     return this.#use(this.#get(sql), (statement) => statement.run(params));
   }
 
+  append(table: string, row: readonly Value[]): void {
+    if (!this.#gathering) return void this.run(insertion(table, row), row);
+    this.#check();
+    this.#parts.appends.add(table, row);
+    this.wrote = true;
+  }
+
   exec(script: string): void {
     this.#check();
     for (const statement of this.#parts.statements.script(script)) {
@@ -60,7 +74,9 @@ export class Handle implements Transaction {
   savepoint<T>(fn: () => Sync<T>): T {
     this.#check();
     this.#beforeWrite();
-    const { sql } = this.#parts;
+    const { sql, appends } = this.#parts;
+    appends.flush();
+    this.#gathering = false; // What the savepoint undoes must be in the table.
     sql.save.run();
     try {
       const value = synchronous(fn());
@@ -107,6 +123,7 @@ export class Handle implements Transaction {
 
   #use<T>(statement: Statement, use: (statement: Statement) => T): T {
     const { readOnly, writes, definesSchema, drops } = statement.facts;
+    this.#parts.appends.before(statement.facts);
     if (readOnly) return use(statement);
     this.#beforeWrite();
     this.#parts.feed.writing(writes);

@@ -6,6 +6,7 @@
 
 import type { DatabaseSync } from "node:sqlite";
 import { PlugboardError } from "../../core/mod.ts";
+import type { Appends } from "./appends.ts";
 import { type ChangeFeed, numberReader } from "./change_feed.ts";
 import { failure, translated } from "./failures.ts";
 import type { Transaction } from "./sql_types.ts";
@@ -49,7 +50,12 @@ const GROUPS_WITH_SAVEPOINTS = 64;
 const TIMED_JOBS = 4;
 
 /** Runs transactions on `native`. */
-export function transactions(native: DatabaseSync, statements: Statements, feed: ChangeFeed): Transactions {
+export function transactions(
+  native: DatabaseSync,
+  statements: Statements,
+  feed: ChangeFeed,
+  appends: Appends,
+): Transactions {
   const sql = {
     begin: native.prepare("BEGIN IMMEDIATE"),
     commit: native.prepare("COMMIT"),
@@ -58,7 +64,15 @@ export function transactions(native: DatabaseSync, statements: Statements, feed:
     release: native.prepare("RELEASE plugboard"),
     undo: native.prepare("ROLLBACK TO plugboard"),
   };
-  const parts: TransactionParts = { native, statements, feed, sql, definedSchema: false, invalid: new Set() };
+  const parts: TransactionParts = {
+    native,
+    statements,
+    feed,
+    appends,
+    sql,
+    definedSchema: false,
+    invalid: new Set(),
+  };
   const dataVersion = numberReader(native, "PRAGMA data_version");
   let version = -1;
   let groupsWithSavepoints = 0;
@@ -66,6 +80,7 @@ export function transactions(native: DatabaseSync, statements: Statements, feed:
   function rollback(): void {
     // After some failures, such as a full disk, SQLite has rolled back already.
     if (native.isTransaction) sql.rollback.run();
+    appends.clear();
     feed.discard();
     invalidate(parts);
   }
@@ -84,8 +99,8 @@ export function transactions(native: DatabaseSync, statements: Statements, feed:
     }
   }
 
-  function attempt(job: Job, saving: boolean): Handle {
-    const tx = new Handle(parts, saving);
+  function attempt(job: Job, saving: boolean, gathering: boolean): Handle {
+    const tx = new Handle(parts, saving, gathering);
     try {
       const value = synchronous(job.run(tx));
       tx.keep();
@@ -109,16 +124,25 @@ export function transactions(native: DatabaseSync, statements: Statements, feed:
     return { taken: jobs.length, wrote: false };
   }
 
+  /** Rolls back because rows could not be inserted. Whose they are will be seen when each job runs alone. */
+  function unappended(jobs: readonly Job[]): Group {
+    rollback();
+    for (const job of jobs) Object.assign(job, { outcome: undefined, alone: true });
+    return { taken: jobs.length, wrote: false };
+  }
+
   function commit(jobs: readonly Job[]): boolean {
     let changes;
     try {
+      appends.flush();
       changes = feed.collect();
       sql.commit.run();
     } catch (thrown) {
+      const { failed } = appends;
       rollback();
       const error = failure(thrown);
       const deferred = error instanceof PlugboardError && error.code === "constraint";
-      if (deferred && jobs.filter(succeeded).length > 1) runAlone(jobs);
+      if ((failed || deferred) && jobs.filter(succeeded).length > 1) runAlone(jobs);
       else for (const job of jobs) if (succeeded(job)) job.outcome = { error };
       return false;
     }
@@ -141,8 +165,9 @@ export function transactions(native: DatabaseSync, statements: Statements, feed:
       let wrote = false;
       do {
         const job = jobs[taken++]!;
-        const tx = attempt(job, saving);
+        const tx = attempt(job, saving, !alone && !saving);
         wrote ||= tx.wrote;
+        if (appends.failed) return unappended(jobs.slice(0, taken));
         const lost = !native.isTransaction;
         if (lost || (tx.wrote && !saving && !succeeded(job))) {
           return undone(jobs.slice(0, taken), alone, lost);

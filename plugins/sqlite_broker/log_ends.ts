@@ -1,5 +1,5 @@
 /**
- * Where the logs of channels end. It is kept in memory, so that a publish is one statement that changes one page: measured,
+ * Where the logs of channels end. It is kept in memory, so that a publish appends one row to one page: measured,
  * that saves a third of its time. In the file, the offset of a log's latest publication is its end, also if that is in the
  * tail. `channel_logs.top` lags behind, but is updated before that publication is removed.
  *

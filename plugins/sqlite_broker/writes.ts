@@ -20,7 +20,6 @@ const LONG = 1_024;
 const MOVE_EVERY = 256;
 
 const INSERT = "INSERT INTO channel_publications VALUES (?, ?, ?, ?, ?, ?, ?)";
-const APPEND = "INSERT INTO channel_tail VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
 
 interface Appended {
   readonly id: number;
@@ -59,7 +58,7 @@ export function append(
   } else {
     if (tail.has(id) && tail.endOf(id) < offset - 1) moves.moveLog(tx, id);
     tail.changing(tx);
-    tx.run(APPEND, [tail.add(id, offset, length), id, offset, time, json, info, tags, bytes]);
+    tx.append("channel_tail", [tail.add(id, offset, length), id, offset, time, json, info, tags, bytes]);
     if (offset % MOVE_EVERY === 0) moves.moveLog(tx, id);
     moves.added(tx);
   }

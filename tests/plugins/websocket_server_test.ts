@@ -148,8 +148,12 @@ Deno.test("Q10 with a database, table changes and queries are announced automati
   const { rowCount } = await server.sqlEvents.run("SELECT 1 UNION SELECT 2", [], { user: "ann" });
   assert.equal(rowCount, 2);
   assert.equal((await next(client))[0], "query:started");
-  const [end, , { rowCount: announced }] = await next(client);
-  assert.deepEqual([end, announced], ["query:complete", 2]);
+  for (;;) {
+    const [end, , { rowCount: announced }] = await next(client);
+    if (end === "query:progress") continue; // The query's process starts slowly on a busy machine.
+    assert.deepEqual([end, announced], ["query:complete", 2]);
+    break;
+  }
   await client.close();
 });
 

@@ -9,7 +9,7 @@ import { parts } from "../../../plugins/redis/slots.ts";
 import { Topology } from "../../../plugins/redis/topology.ts";
 import { within } from "../../kit/mod.ts";
 
-const limits = { timeoutMs: 3_000, maxPending: 10, maxPendingBytes: 1_000 };
+const limits = { timeoutMs: 60_000, maxPending: 10, maxPendingBytes: 1_000 };
 const log = { debug() {}, info() {}, warn() {}, error() {} } as unknown as Log;
 
 /** A server that accepts connections and answers nothing, as one that is stopped. */
@@ -73,6 +73,6 @@ for (const [what, connect] of Object.entries(connecting)) {
     await using server = new SilentServer();
     const connection = connect(server.address);
     await server.accepted;
-    await within("the close", connection.close(), 1_000);
+    await within("the close", connection.close(), 4_000);
   });
 }

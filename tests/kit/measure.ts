@@ -39,19 +39,37 @@ export function longestHold(enough: number, work: () => Promise<unknown>): Promi
 }
 
 async function holdDuring(work: () => Promise<unknown>): Promise<number> {
-  let [longest, running] = [0, true];
-  let [wall, busy] = [performance.now(), busyMs()];
+  const holds = new Holds();
+  let running = true;
   const watch = () => {
-    const [now, busyNow] = [performance.now(), busyMs()];
-    longest = Math.max(longest, Math.min(now - wall, busyNow - busy));
-    [wall, busy] = [now, busyNow];
+    holds.turn();
     if (running) setImmediate(watch);
   };
   setImmediate(watch);
   await work();
   running = false;
   await new Promise((resolve) => setImmediate(resolve));
-  return longest;
+  return holds.take();
+}
+
+/** The longest time between two turns of the event loop. Call `turn` in as many of them as possible. */
+export class Holds {
+  #longest = 0;
+  #wall: number = performance.now();
+  #busy: number = busyMs();
+
+  turn(): void {
+    const [now, busyNow] = [performance.now(), busyMs()];
+    this.#longest = Math.max(this.#longest, Math.min(now - this.#wall, busyNow - this.#busy));
+    [this.#wall, this.#busy] = [now, busyNow];
+  }
+
+  /** Returns it, in milliseconds, and begins again. */
+  take(): number {
+    const longest = this.#longest;
+    this.#longest = 0;
+    return longest;
+  }
 }
 
 /** The time in milliseconds for which this thread had a processor; the time of day where it is not known. */

@@ -5,7 +5,7 @@ export { FakeClock } from "./clock.ts";
 export { RawClient } from "./raw_client.ts";
 export { roundTrips } from "./round_trips.ts";
 export { serve, started, type TestServer } from "./server.ts";
-export { busyMs, cpuMs, least, longestHold, slowdown } from "./measure.ts";
+export { busyMs, cpuMs, Holds, least, longestHold, slowdown } from "./measure.ts";
 export { freePort } from "./ports.ts";
 export { offline, type OfflineServer } from "./offline.ts";
 export { FakeTransport } from "./transport.ts";

@@ -1,4 +1,4 @@
-import { type LogRecord, Server } from "../../../core/mod.ts";
+import { type LogRecord, type Plugin, Server } from "../../../core/mod.ts";
 import { type ApiKey, auth } from "../../../plugins/auth.ts";
 import { channels } from "../../../plugins/channels.ts";
 import { dashboard } from "../../../plugins/dashboard.ts";
@@ -34,6 +34,8 @@ export interface DashboardServerOptions {
   webhookUrl?: string;
   /** The file of the flight recorder. */
   recordFile?: string | undefined;
+  /** Routes of the app. */
+  routes?: Plugin["routes"];
 }
 
 /** Starts a server with the page and all that it shows. */
@@ -113,6 +115,7 @@ export async function dashboardServer(options: DashboardServerOptions = {}) {
   let logs: ((record: LogRecord) => void) | undefined;
   server.use({
     name: "shop",
+    ...(options.routes && { routes: options.routes }),
     start: (host) => void (logs = ({ level, message, fields }) => host.log[level](message, { ...fields })),
   });
   const running = await started(server);

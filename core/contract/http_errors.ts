@@ -15,7 +15,6 @@ const STATUSES: Readonly<Record<string, number>> = {
   permission_denied: 403,
   origin_not_allowed: 403,
   not_found: 404,
-  timeout: 408,
   too_many_rooms: 409,
   ambiguous_session: 409,
   conflict: 409,
@@ -26,6 +25,7 @@ const STATUSES: Readonly<Record<string, number>> = {
   too_many_requests: 429,
   unavailable: 503,
   overloaded: 503,
+  timeout: 504,
 };
 
 /** When to retry if the error does not say. */
@@ -70,7 +70,7 @@ export function httpError(error: unknown): HttpError | undefined {
 }
 
 /** Errors whose messages may tell of the server's data or network, where no plugin has decided that clients may see them. */
-const OF_SERVER: ReadonlySet<string> = new Set(["constraint", "timeout"]);
+const OF_SERVER: ReadonlySet<string> = new Set(["constraint"]);
 
 /** Returns the response to an error that a route lets through, if it is about the request; `undefined` for all others. */
 export function requestRefusal(error: unknown): Response | undefined {

@@ -115,7 +115,7 @@ function resultOf(name: string, result: Schema, compatible: boolean): object {
 
 function responsesOf(schema: object): object {
   const refused = { $ref: "#/components/responses/Refused" };
-  const statuses = ["400", "401", "403", "404", "408", "409", "413", "429", "503"].map((
+  const statuses = ["400", "401", "403", "404", "408", "409", "413", "429", "503", "504"].map((
     status,
   ) => [status, refused]);
   return { 200: { description: "The result", ...json(schema) }, ...Object.fromEntries(statuses) };

@@ -6,7 +6,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { type Clock, PlugboardError } from "../../core/mod.ts";
+import { type Clock, type HttpErrorHints, PlugboardError } from "../../core/mod.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
@@ -83,8 +83,10 @@ async function readStream(
   }
 }
 
-function late(timeoutMs: number): PlugboardError {
-  return new PlugboardError("timeout", `The body did not arrive within ${timeoutMs} ms`);
+/** Here the sender took too long, so the status is not that of other timeouts. */
+function late(timeoutMs: number): PlugboardError & HttpErrorHints {
+  const error = new PlugboardError("timeout", `The body did not arrive within ${timeoutMs} ms`);
+  return Object.assign(error, { status: 408 });
 }
 
 function incomplete(cause: unknown): PlugboardError {

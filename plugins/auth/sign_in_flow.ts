@@ -76,7 +76,8 @@ export function signInFlow(parts: SignInFlowParts): SignInFlow {
     if (token !== undefined && !origins.admitsCredentials(headers)) throw originRefused();
     const proven = await sign.signIn({ ...credentials, url, headers, ip }) ??
       (upgrade !== undefined && !backend?.always ? await byBackend(upgrade) : undefined);
-    return proven ?? sign.anonymous(undefined, !open || isLocal({ headers, ip }));
+    const refusal = upgrade === undefined ? "Authentication required" : undefined;
+    return proven ?? sign.anonymous(undefined, !open || isLocal({ headers, ip }), refusal);
   }
 
   async function requestSignIn(request: RequestHead, ip = "unknown"): Promise<SignIn> {

@@ -61,8 +61,11 @@ export interface Signer {
   /** Checks a token, without rate limits. */
   byToken(token: string): Promise<SignIn>;
   subscription(token: string, subscription: SubscriptionOf): Promise<SubscribeRequest>;
-  /** Returns an anonymous sign-in; throws `unauthorized` if those are not allowed, or not from other machines. */
-  anonymous(user?: string, local?: boolean): SignIn;
+  /**
+   * Returns an anonymous sign-in; throws `unauthorized` with the `refusal` if those are not allowed, or not from other
+   * machines.
+   */
+  anonymous(user?: string, local?: boolean, refusal?: string): SignIn;
   /** Whether a sign-in by token is revoked. */
   revoked(signIn: SignIn): boolean;
   /** Throws if it is revoked. */
@@ -207,11 +210,11 @@ export function signer(parts: SignerParts): Signer {
       if (revocations.covers(claims, claims.user)) throw invalid("the token is revoked");
       return claims.request;
     },
-    anonymous(user = "", local = true) {
+    anonymous(user = "", local = true, refusal = "Authentication required for WebSocket connection") {
       // A client on another machine came through a proxy: the server is not as private as its address suggests.
       if (open && local) return user === "" ? shared(ADMIN) : make(user, ADMIN);
       if (parts.anonymous === undefined) {
-        throw new PlugboardError("unauthorized", "Authentication required for WebSocket connection");
+        throw new PlugboardError("unauthorized", refusal);
       }
       const { permissions = READ_ALL, user: ids = "none" } = parts.anonymous;
       const id = ids === "made" ? `anonymous-${crypto.randomUUID()}` : ids === "given" ? user : "";

@@ -502,6 +502,7 @@ Deno.test("HTTP routes answer 401 without credentials and 403 without the permis
       routes(app) {
         app.use("/api/*", access.requireAuth());
         app.get("/api/stats", async (c) => c.json((await access.requestIdentity(c.req.raw)).user));
+        app.get("/me", async (c) => c.json((await access.requestIdentity(c.req.raw)).user));
         app.get("/news", access.requireAuth("read", "news"), (c) => c.text("news"));
       },
     }],
@@ -513,6 +514,10 @@ Deno.test("HTTP routes answer 401 without credentials and 403 without the permis
   };
   const user = { authorization: `Bearer ${await token()}` };
   assert.equal(await get("/api/stats"), 401);
+  for (const path of ["/api/stats", "/me"]) {
+    const { error } = await (await server.fetch(path)).json();
+    assert.equal(error.message, "Authentication required", path);
+  }
   assert.equal(await get("/api/stats", user), 403, "a user is not an admin");
   assert.equal(await get("/api/stats", { "x-api-key": "backend-kez" }), 401);
   assert.equal(await get("/api/stats", { "x-api-key": "backend-key" }), 200);

@@ -5,7 +5,7 @@
  */
 
 import { guardedClock } from "../contract/clock.ts";
-import { checkServices, markUsed, unusedWith } from "../contract/built.ts";
+import { checkServices, forgotten, markUsed, serverMade } from "../contract/built.ts";
 import type { Connection } from "../contract/connection.ts";
 import { PlugboardError, refusal, startFailed } from "../contract/errors.ts";
 import type { Address, OpenListener } from "../contract/listening.ts";
@@ -41,6 +41,7 @@ export interface UseOptions {
  * ```
  */
 export class Server {
+  readonly #number: number = serverMade();
   readonly #options: CompleteOptions;
   readonly #plugins: AnyPlugin[] = [];
   readonly #pluginsOf: ReadonlyMap<string, AnyPlugin[]>;
@@ -171,7 +172,7 @@ export class Server {
       await this.#release();
       throw error;
     }
-    for (const name of new Set(this.#plugins.flatMap(unusedWith))) {
+    for (const name of forgotten(this.#plugins, this.#number)) {
       hooks.logOf("kernel").warn(`the plugin ${name} was built, but server.use was not called with it`);
     }
     for (const [listener, { address: { url } }] of this.#listeners) {

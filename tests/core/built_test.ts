@@ -13,10 +13,16 @@ import { json } from "../../plugins/protocols/json.ts";
 import { rateLimits } from "../../plugins/rate_limits.ts";
 import { rpc } from "../../plugins/rpc.ts";
 
-function serverWith(...plugins: AnyPlugin[]): Server & AsyncDisposable {
-  const server = new Server({ port: 0 });
+class DisposableServer extends Server implements AsyncDisposable {
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+}
+
+function serverWith(...plugins: AnyPlugin[]): DisposableServer {
+  const server = new DisposableServer({ port: 0 });
   for (const plugin of plugins) server.use(plugin);
-  return Object.assign(server, { [Symbol.asyncDispose]: () => server.stop() });
+  return server;
 }
 
 Deno.test("a start fails if a plugin was given one that no server uses, and names both", async () => {
@@ -60,6 +66,60 @@ Deno.test("a plugin that was built with a server's services and not used is name
   await server.start();
   const warnings = records.filter(({ level }) => level === "warn").map(({ message }) => message);
   assert.deepEqual(warnings, ["the plugin message_checks was built, but server.use was not called with it"]);
+});
+
+/** What a server warns of. */
+async function warningsOf(server: Server): Promise<string[]> {
+  const records: LogRecord[] = [];
+  server.use({ name: "log", log: (record) => void records.push(record) });
+  await server.start();
+  return records.filter(({ level }) => level === "warn").map(({ message }) => message);
+}
+
+Deno.test("a plugin that nothing refers to is named in a warning too", async () => {
+  await using server = new DisposableServer({ port: 0 });
+  const bus = server.use(channels());
+  channels({ defaults: { historySize: 5 } });
+  auth({ anonymous: true });
+  server.use(json({ channels: bus }));
+  const forgotten = (name: string) => `the plugin ${name} was built, but server.use was not called with it`;
+  assert.deepEqual(await warningsOf(server), [forgotten("channels"), forgotten("auth")]);
+});
+
+Deno.test("a plugin that was built for another server is not taken for a forgotten one", async () => {
+  const before = channels();
+  await using first = new DisposableServer({ port: 0 });
+  await using second = new DisposableServer({ port: 0 });
+  first.use(channels());
+  const later = channels();
+  assert.deepEqual(await warningsOf(first), []);
+  second.use(before);
+  second.use(later);
+  assert.deepEqual(await warningsOf(second), []);
+  channels(); // After the start: for no server yet.
+});
+
+Deno.test("a plugin within another one is used, whether it is copied or called", async () => {
+  const wrappers: [string, (inner: AnyPlugin) => AnyPlugin][] = [
+    ["with its API", (inner) => ({ name: "renamed", api: (inner as { api?: unknown }).api })],
+    ["as a copy with another API", (inner) => ({ ...inner, api: {} })],
+    ["as a part", (inner) => {
+      const wrapper: AnyPlugin = {
+        name: "part",
+        start: (host) => inner.start?.(host),
+        stop: () => inner.stop?.(),
+      };
+      return built(wrapper, {}, [inner]);
+    }],
+  ];
+  for (const [way, wrap] of wrappers) {
+    await using server = new DisposableServer({ port: 0 });
+    const limits = server.use(rateLimits());
+    const inner = channels({ limits });
+    server.use(wrap(inner));
+    server.use(json({ channels: inner.api }));
+    assert.deepEqual(await warningsOf(server), [], way);
+  }
 });
 
 Deno.test("a service may be of another server's plugin, or no plugin's at all", async () => {

@@ -19,7 +19,7 @@ const README = `# My app
 
 | file | what is in it |
 |---|---|
-| \`main.ts\` | the plugins, a live query (\`tasks\`) and two mutations (\`addTask\`, \`setDone\`) |
+| \`main.ts\` | the plugins, with presence and limits; a live query (\`tasks\`) and two mutations (\`addTask\`, \`setDone\`) |
 | \`visitors.ts\`, \`visitors_test.ts\` | a plugin of your own, and its test |
 | \`pages/\` | what browsers get |
 | \`.env.example\` | the settings; copy it to \`.env\` |

@@ -10,6 +10,8 @@ import { logging } from "@plugboard/server/logging";
 import { mutations } from "@plugboard/server/mutations";
 import { pages } from "@plugboard/server/pages";
 import { persistence } from "@plugboard/server/persistence";
+import { presence } from "@plugboard/server/presence";
+import { rateLimits } from "@plugboard/server/rate_limits";
 import { rpc, RpcError } from "@plugboard/server/rpc";
 import sdk from "centrifuge" with { type: "text" };
 import { visitors } from "./visitors.ts";
@@ -25,17 +27,20 @@ const { PORT, DATABASE, JWT_SECRET } = loadSettings({
 const server = new Server({ port: PORT });
 server.use(logging());
 const store = server.use(persistence({ path: DATABASE }));
+const limits = server.use(rateLimits());
 const access = server.use(auth({
+  limits: limits.signIns,
   ...(JWT_SECRET && { jwt: { secret: JWT_SECRET } }),
   // Users with a session of your own, by a cookie for example (plugins/README.md, "Your own users"):
   // signIn: ({ headers }) => sessions.userOf(headers.get("cookie")), // { user: "ada", permissions: ["read:*"] }
 }));
-const bus = server.use(channels({ access }));
-const methods = server.use(rpc());
+const bus = server.use(channels({ access, limits }));
+const people = server.use(presence({ channels: bus }));
+const methods = server.use(rpc({ limits }));
 const queries = server.use(liveQueries({ store, channels: bus }));
 const changes = server.use(mutations({ store, rpc: methods, queries }));
 server.use(visitors({ channels: bus }));
-server.use(centrifuge({ channels: bus, rpc: methods, access }));
+server.use(centrifuge({ channels: bus, presence: people, rpc: methods, access, limits }));
 server.use(client());
 
 server.use({

@@ -1,7 +1,12 @@
 /** `deno task new` makes an app that runs at once. */
 
 import assert from "node:assert/strict";
+import { sdkClient } from "../../kit/centrifuge.ts";
 import { deno, startExample } from "../../kit/example.ts";
+
+/** More reads than one connection may make in some seconds, and the number of the error that says so. */
+const READS = 2_000;
+const TOO_MANY = 111;
 
 async function make(folder: string): Promise<[success: boolean, output: string]> {
   const { success, stdout, stderr } = await deno(["task", "--quiet", "new", folder]).output();
@@ -25,6 +30,14 @@ Deno.test("deno task new makes an app whose server starts and whose tests pass",
         assert.equal(response.status, 200, path);
         await response.body?.cancel();
       }
+      await using user = sdkClient(app.url);
+      user.sdk.connect();
+      const visitors = user.sdk.newSubscription("visitors");
+      visitors.subscribe();
+      await visitors.ready(5_000);
+      assert.equal(Object.keys((await visitors.presence()).clients).length, 1);
+      const reads = Array.from({ length: READS }, () => visitors.presence().catch(({ code }) => code));
+      assert((await Promise.all(reads)).includes(TOO_MANY));
     }
     const [again, refusal] = await make(cwd);
     assert.deepEqual([again, refusal], [false, `${cwd} is not empty; nothing was made\n`]);

@@ -8,6 +8,12 @@ import { findProgram, programs, skip } from "./programs.ts";
 import type { Surroundings } from "./remote.ts";
 import { until } from "./wait.ts";
 
+/**
+ * Options of a server whose data outlives a kill. It writes before it answers; with the usual `appendfsync everysec`, not
+ * while it waits for a slow disk.
+ */
+export const APPEND: readonly string[] = ["--appendonly", "yes", "--appendfsync", "no"];
+
 /** A Redis server that tests stop, continue, kill and start again. */
 export class RedisProcess implements AsyncDisposable {
   readonly port: number;

@@ -6,11 +6,11 @@ import { partOf, parts } from "../../../plugins/redis/slots.ts";
 import { channelProtocol } from "../../kit/channel_protocol.ts";
 import { Client, serve, until } from "../../kit/mod.ts";
 import { testWith } from "../../kit/programs.ts";
+import { APPEND } from "../../kit/redis.ts";
 import { RedisClusterProcess } from "../../kit/redis_cluster.ts";
 import { PATIENCE_MS } from "./kit.ts";
 import { told, underFault } from "./under_fault.ts";
 
-const APPEND = ["--appendonly", "yes"];
 const { slots, names } = placed();
 
 /** A channel on each of the primaries, and its slot. */

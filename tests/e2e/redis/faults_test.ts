@@ -2,16 +2,8 @@ import assert from "node:assert/strict";
 import { chooser, parseRedisUrl } from "../../../plugins/redis/address.ts";
 import { until } from "../../kit/mod.ts";
 import { testWith } from "../../kit/programs.ts";
-import { RedisProcess } from "../../kit/redis.ts";
-import {
-  all,
-  everybodyHasEverything,
-  PATIENCE_MS,
-  Publisher,
-  startNodes,
-  TIMEOUT_MS,
-  Watcher,
-} from "./kit.ts";
+import { APPEND, RedisProcess } from "../../kit/redis.ts";
+import { all, everybodyHasEverything, PATIENCE_MS, Publisher, startNodes, Watcher } from "./kit.ts";
 import { TcpProxy } from "./tcp_proxy.ts";
 import { told, underFault } from "./under_fault.ts";
 
@@ -32,7 +24,7 @@ testWith(
 testWith("redis", "B12 Redis is killed and comes back with its data: all recover", async (program) => {
   const folder = await Deno.makeTempDir();
   {
-    await using redis = new RedisProcess(program, ["--appendonly", "yes", "--dir", folder]);
+    await using redis = new RedisProcess(program, [...APPEND, "--dir", folder]);
     await redis.ready();
     const watchers = await underFault(redis.url, async ({ publishers }) => {
       await redis.kill();
@@ -68,7 +60,7 @@ testWith("redis", "B12 Redis stops for a time: publishers get errors, and all re
     redis.signal("SIGSTOP");
     try {
       const all = () => publishers.every(({ errors }, i) => errors > before[i]!);
-      await until("errors", all, TIMEOUT_MS * 10);
+      await until("errors", all, PATIENCE_MS);
     } finally {
       redis.signal("SIGCONT");
     }

@@ -5,11 +5,9 @@ import { underTest } from "../../kit/broker_suite.ts";
 import { copyFolder } from "../../kit/files.ts";
 import { until } from "../../kit/mod.ts";
 import { testWith } from "../../kit/programs.ts";
-import { connectedBroker, RedisProcess } from "../../kit/redis.ts";
+import { APPEND, connectedBroker, RedisProcess } from "../../kit/redis.ts";
 
 const keep = { size: 100, ageMs: 60_000 };
-/** Otherwise the server answers before it has written while it waits for a slow disk. */
-const always = ["--appendfsync", "always"];
 
 /** Runs a broker on a server. */
 async function withBroker<T>(
@@ -41,7 +39,7 @@ testWith(
   async (program) => {
     const [folder, saved] = [await Deno.makeTempDir(), await Deno.makeTempDir()];
     {
-      await using server = new RedisProcess(program, ["--appendonly", "yes", ...always, "--dir", folder]);
+      await using server = new RedisProcess(program, [...APPEND, "--dir", folder]);
       const { kept, lost } = await withBroker(server, async ({ publish }) => {
         const kept = await publish(1, 2, 3);
         await copyFolder(folder, saved);

@@ -2,6 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { count } from "./format.js";
 import { call } from "./server.js";
 import { Action, Card, html, Problem, Words } from "./ui.js";
 
@@ -17,6 +18,9 @@ export function textOf(value) {
   }
   return value.integer ?? value.real ?? value.begins ?? "";
 }
+
+/** Returns the text of a field at first; none for a value of which only the beginning is known. */
+const firstText = (value) => value?.bytes === undefined ? textOf(value) : "";
 
 /** Returns what the API takes for a field. */
 function valueOf(column, { kind, text }) {
@@ -34,10 +38,10 @@ export function RowForm({ table, columns, id, row, done }) {
   const fields = useSignal(new Map());
   const problem = useSignal("");
   const form = useRef();
-  useEffect(() => form.current.querySelector("input")?.focus(), []);
+  useEffect(() => form.current.querySelector("input, textarea")?.focus(), []);
   const isNew = row === undefined;
   const set = (column, field) => {
-    const before = fields.value.get(column) ?? { kind: "keep", text: textOf(row?.[column]) };
+    const before = fields.value.get(column) ?? { kind: "keep", text: firstText(row?.[column]) };
     fields.value = new Map(fields.value).set(column, { ...before, ...field });
   };
   const write = async (method, params, text) => {
@@ -78,15 +82,19 @@ export function RowForm({ table, columns, id, row, done }) {
 }
 
 /** A value and its kind. Fields that are not touched are not written. */
-function Field({ column, value, isNew, field = { kind: "keep", text: textOf(value) }, set }) {
+function Field({ column, value, isNew, field = { kind: "keep", text: firstText(value) }, set }) {
   const typed = typeof value === "number" || value?.integer !== undefined ? "number" : "text";
   const input = ({ target }) =>
     set(column, { text: target.value, ...(["keep", "null"].includes(field.kind) && { kind: typed }) });
-  const cut = value?.bytes !== undefined && field.kind === "keep" ? "only the beginning is shown" : "";
+  const cut = value?.bytes !== undefined && field.kind === "keep"
+    ? `${count(value.bytes, "byte")}; what you type replaces them`
+    : "";
+  // A single line would lose the line breaks of a text when another part of it is changed.
+  const Line = /[\r\n]/.test(firstText(value)) ? "textarea" : "input";
   return html`
     <div class="row">
       <label
-        class="grow"><${Words} text=${column} /><input class="mono" spellcheck=${false} autocomplete="off"
+        class="grow"><${Words} text=${column} /><${Line} class="mono" spellcheck=${false} autocomplete="off"
         value=${field.kind === "null" ? "" : field.text} placeholder=${cut} onInput=${input} /></label>
       <label>Kind<select value=${field.kind} aria-label=${`Kind of ${column}`} onChange=${({ target }) =>
         set(column, { kind: target.value })}>${Object.entries(KINDS).map(([kind, label]) =>

@@ -56,7 +56,7 @@ testWith(
     await store.exec(`
     CREATE TABLE "<i>orders</i>" (id INTEGER PRIMARY KEY, "<b>customer</b>" TEXT NOT NULL, total REAL, note TEXT,
       constructor TEXT);
-    INSERT INTO "<i>orders</i>" VALUES (1, 'Ada', 9007199254740993, printf('%.*c', 5000, 'x'), NULL);
+    INSERT INTO "<i>orders</i>" VALUES (1, 'Ada', 9007199254740993, printf('%.*c', 5000, 'x'), 'one' || char(10) || 'two');
   `);
     const rows = () =>
       store.all('SELECT * FROM "<i>orders</i>" ORDER BY id').map((row) => Object.values(row));
@@ -75,13 +75,20 @@ testWith(
     await page.getByRole("status").getByText("Inserted").waitFor();
     assert.deepEqual(rows()[1], [2, "\u202eGrace <script>", 12.5, null, "Lovelace"]);
 
-    // What is not touched stays, also the end of a long text.
+    // What is not touched stays, also the end of a long text, and the line breaks of a text that is changed.
     await page.getByRole("button", { name: "Edit" }).first().click();
+    const note = page.getByLabel("note", { exact: true });
+    assert.deepEqual([await note.inputValue(), await note.getAttribute("placeholder")], [
+      "",
+      "5,000 bytes; what you type replaces them",
+    ]);
+    await page.getByLabel("constructor", { exact: true }).press("Control+End");
+    await page.keyboard.type(" three");
     await page.getByLabel("<b>customer</b>", { exact: true }).fill("Ada L.");
     await page.getByLabel("Kind of total").selectOption("NULL");
     await page.getByRole("button", { name: "Save" }).click();
     await page.getByRole("status").getByText("Changed").waitFor();
-    assert.deepEqual(rows()[0], [1, "Ada L.", null, "x".repeat(5_000), null]);
+    assert.deepEqual(rows()[0], [1, "Ada L.", null, "x".repeat(5_000), "one\ntwo three"]);
 
     await page.getByRole("button", { name: "Edit" }).nth(1).click();
     await page.getByLabel("total", { exact: true }).fill("many");

@@ -58,7 +58,8 @@ export function webhookMethods(webhooks: Webhooks | undefined): Method[] {
       },
       permission: PERMISSION,
       run() {
-        const receivers = available().stats().map(({ deadLetters, ...rest }) => {
+        // Without webhooks it is no mistake to ask.
+        const receivers = (webhooks?.stats() ?? []).map(({ deadLetters, ...rest }) => {
           return { ...rest, dead_letters: deadLetters };
         });
         return JSON.stringify({ receivers });

@@ -24,15 +24,15 @@ export function Queues() {
 function Webhooks() {
   const { value, error, reload } = useRead("webhooks", {}, { everyMs: REFRESH_MS });
   const open = useSignal(undefined);
-  const none = error?.code === "not_available";
+  const receivers = value?.receivers ?? [];
   return html`<${Card} title="Webhooks">
+    <${Problem} text=${error?.message} />
     ${
-    none
-      ? html`<${Empty}>No backend gets events. WEBHOOK_URL in the settings names one.<//>`
-      : html`<${Problem} text=${error?.message} />`
+    value && receivers.length === 0 &&
+    html`<${Empty}>No backend gets events. WEBHOOK_URL in the settings names one.<//>`
   }
     ${
-    value && html`
+    receivers.length > 0 && html`
       <table>
         <thead>
           <tr>
@@ -42,7 +42,7 @@ function Webhooks() {
             <th class="number">Dropped</th>
           </tr>
         </thead>
-        <tbody>${value.receivers.map(({ name, queued, dead_letters, dropped }) =>
+        <tbody>${receivers.map(({ name, queued, dead_letters, dropped }) =>
           html`
             <tr>
               <td>

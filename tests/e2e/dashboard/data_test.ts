@@ -35,6 +35,8 @@ testWith("chromium", "B14 live queries and tables follow the writes of the app",
   await go(page, "/tables");
   await page.getByRole("region", { name: "Migrations" }).getByRole("cell", { name: "shop" }).waitFor();
   await isAccessible(page);
+  await go(page, "/queues");
+  await page.getByText("No backend gets events.").waitFor();
   watch.stop();
   assert.deepEqual(browser.complaints(), []);
 });

@@ -55,7 +55,7 @@ export function Recorder() {
     <h1>Flight recorder</h1>
         <p
       class="quiet prose">Records what all clients of this node do, on disk and within a bound: the oldest is dropped. Secrets are removed. Start it,
-          repeat what goes wrong, and download it for a bug report. While it runs, each message costs more; <code>TRACE_ALWAYS_RECORD=true</code> starts it with the server.</p>
+          repeat what goes wrong, and download it for a bug report. While it runs, each message costs more; <code>alwaysRecord</code>, an option of the plugin <code>trace</code>, starts it with the server.</p>
         ${error?.code === "not_available"
           ? html`<${Empty}>This program has no flight recorder: <code>trace({ recordFile })</code>.<//>`
           : html`<${Problem} text=${error?.message} />`}

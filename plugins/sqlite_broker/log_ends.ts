@@ -68,7 +68,7 @@ export class LogEnds {
     return end;
   }
 
-  /** Finds the rows of the tail. Otherwise the first publish or read does, which takes up to 50 ms. */
+  /** Finds the rows of the tail. Otherwise the first publish or read does, which takes up to 20 ms. */
   load(tx: Transaction): void {
     tx.onInvalid(this.#doubt);
     this.tail.sync(tx);
@@ -81,7 +81,7 @@ export class LogEnds {
   }
 
   /** Returns what is stored about a channel's log. */
-  find(reader: Pick<Reader, "all" | "get">, channel: string): FoundLog | undefined {
+  find(reader: Pick<Reader, "get">, channel: string): FoundLog | undefined {
     this.tail.sync(reader);
     const found = reader.get<FoundLog>(FIND, [channel]);
     return found && { ...found, stored: found.top, top: Math.max(found.top, this.tail.endOf(found.id)) };

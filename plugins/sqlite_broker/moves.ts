@@ -133,7 +133,8 @@ export class Moves {
     const { top, size } = found;
     const trimmed = end - size;
     const surplus = surplusOf(size);
-    const due = trimmed > top || Math.floor(end / surplus) > Math.floor(top / surplus);
+    const due = trimmed > top ||
+      (trimmed > 0 && Math.floor(end / surplus) > Math.floor(top / surplus));
     // What exceeds the log's size is not moved, unless there would be a gap after what remains.
     const all = !due || cut(tx, log, trimmed);
     const ids = this.#tail.ids(log, all ? top : Math.max(top, trimmed), end + 1);

@@ -20,7 +20,7 @@ import type {
   Retention,
 } from "../channels.ts";
 import { batches } from "./batches.ts";
-import { decodePublication, encodeDraft, splitMessage } from "./encoding.ts";
+import { decodePublication, encodeDraft, encodeOptions, splitMessage } from "./encoding.ts";
 import { continuesFrom, epochOf } from "./generation.ts";
 import { echoes } from "./echoes.ts";
 import { type Argument, byteLength } from "./resp.ts";
@@ -31,12 +31,6 @@ import type { Shard } from "./shard.ts";
 const CHANNEL = "channel:";
 /** Stands for the offset in a message about a join or a leave. */
 const PRESENCE = "presence";
-
-/** A publication for the script. */
-interface Sent {
-  readonly keys: readonly string[];
-  readonly args: readonly Argument[];
-}
 
 /** What the script answers. */
 interface PublishAnswer {
@@ -54,7 +48,10 @@ export function redisBroker(
   const node = crypto.randomUUID().slice(0, 13);
   const waiting = echoes();
   let lineages = 0;
-  const senders = new Map<Shard, (publication: Sent, bytes: number) => Promise<PublishAnswer>>();
+  const senders = new Map<
+    Shard,
+    (publication: readonly Argument[], bytes: number) => Promise<PublishAnswer>
+  >();
   /** The channels that this node is subscribed to, with their shards. */
   const subscribed = new Map<string, Shard>();
   let events: BrokerEvents | undefined;
@@ -70,25 +67,35 @@ export function redisBroker(
   ];
 
   /** Delivers a message; returns the number of receivers. */
-  function deliver(channel: string, [, offset, time, epoch]: readonly string[], rest: Buffer): number {
+  function deliver(
+    channel: string,
+    [, offset, time, epoch]: readonly string[],
+    rest: Buffer,
+    own: Draft | undefined,
+  ): number {
     if (offset === PRESENCE) {
       events?.presence(channel, JSON.parse(rest.toString()) as Announcement);
       return 0;
     }
-    return events?.publication(channel, decodePublication(rest, Number(offset), Number(time)), epoch!) ?? 0;
+    const [position, published] = [Number(offset), Number(time)];
+    const publication = own === undefined
+      ? decodePublication(rest, position, published)
+      : { ...own, offset: position, time: published };
+    return events?.publication(channel, publication, epoch!) ?? 0;
   }
 
   function message(name: string, bytes: Buffer): void {
     if (!name.startsWith(CHANNEL)) return;
     const { words, rest } = splitMessage(bytes);
     const [sender, id] = words[0]!.split("/");
+    const echo = sender === node ? waiting.find(Number(id)) : undefined;
     let receivers = 0;
     try {
-      receivers = deliver(name.slice(CHANNEL.length), words, rest);
+      receivers = deliver(name.slice(CHANNEL.length), words, rest, echo?.draft);
     } catch (error) {
       host?.log.error("a message from Redis was not delivered", { error: messageOf(error) });
     }
-    if (sender === node) waiting.settle(Number(id), receivers);
+    if (echo !== undefined) waiting.settle(echo, receivers);
   }
 
   servers.each((shard) => {
@@ -99,69 +106,41 @@ export function redisBroker(
         for (const [channel, its] of subscribed) if (its === shard) events?.interrupted(channel);
       },
     });
-    senders.set(shard, batches<Sent, PublishAnswer>((all) => send(shard, all), shard.load));
+    senders.set(shard, batches<readonly Argument[], PublishAnswer>((all) => send(shard, all), shard.load));
   });
 
-  /** Sends something that comes back to this node if it is subscribed; resolves when it has. */
-  async function echoed<T>(
-    channel: string,
-    send: (id: string) => Promise<T>,
-    isSent: (result: T) => boolean,
-  ): Promise<{ result: T; receivers: number }> {
-    const echo = subscribed.has(channel) ? waiting.expect(channel) : undefined;
-    try {
-      const result = await send(`${node}/${echo?.id ?? 0}`);
-      return { result, receivers: echo !== undefined && isSent(result) ? await echo.receivers : 0 };
-    } finally {
-      echo?.end();
-    }
-  }
-
   /** Sends publications to a shard. */
-  async function send(shard: Shard, publications: readonly Sent[]): Promise<readonly PublishAnswer[]> {
-    const keys = ["epoch"];
-    const args: Argument[] = lineage(shard);
-    for (const publication of publications) {
-      keys.push(...publication.keys);
-      args.push(...publication.args);
-    }
-    const answers = await shard.run("publish", keys, args) as readonly Buffer[];
+  async function send(
+    shard: Shard,
+    publications: readonly (readonly Argument[])[],
+  ): Promise<readonly PublishAnswer[]> {
+    const args: Argument[] = [...lineage(shard), shard.prefix];
+    for (const publication of publications) args.push(...publication);
+    const answers = await shard.run("publish", ["epoch"], args) as readonly Buffer[];
     return answers.map((answer) => {
       const [offset, epoch, ...why] = answer.toString().split(" ");
       return { offset: Number(offset), epoch: epoch!, why: why.join(" ") };
     });
   }
 
-  async function publish(
-    channel: string,
-    draft: Draft,
-    { keep, version, repeatable }: BrokerPublishOptions,
-  ): Promise<Published> {
+  async function publish(channel: string, draft: Draft, options: BrokerPublishOptions): Promise<Published> {
     const shard = servers.of(channel);
     const body = encodeDraft(draft);
-    const sent = (id: string): Sent => ({
-      keys: [`meta:${channel}`, `stream:${channel}`, `key:${repeatable?.key ?? ""}`],
-      args: [
-        `${shard.prefix}${CHANNEL}${channel}`,
-        body,
-        `${id} ${keep?.size ?? ""} ${keep?.ageMs ?? ""}`,
-        version === undefined && repeatable === undefined
-          ? ""
-          : `${version?.number ?? ""} ${repeatable?.ttlMs ?? ""} ${version?.epoch ?? ""}`,
-      ],
-    });
-    const { result: { offset, epoch, why }, receivers } = await echoed(
-      channel,
-      (id) => senders.get(shard)!(sent(id), byteLength(body)),
-      ({ why }) => why === "",
-    );
-    if (why.startsWith("error ")) throw new PlugboardError("unavailable", `Redis answered: ${why.slice(6)}`);
-    return {
-      offset,
-      epoch,
-      receivers,
-      ...(why !== "" && { suppressed: why as "idempotency" | "version" }),
-    };
+    const echo = subscribed.has(channel) ? waiting.expect(channel, draft) : undefined;
+    try {
+      const sent = [channel, body, `${node}/${echo?.id ?? 0} ${encodeOptions(options)}`];
+      const { offset, epoch, why } = await senders.get(shard)!(sent, byteLength(body));
+      if (why.startsWith("error ")) {
+        throw new PlugboardError("unavailable", `Redis answered: ${why.slice(6)}`);
+      }
+      if (why !== "") {
+        return { offset, epoch, receivers: 0, suppressed: why as "idempotency" | "version" };
+      }
+      // The message came before the answer, unless the connection was replaced.
+      return { offset, epoch, receivers: echo && (echo.receivers ?? await waiting.receivers(echo)) || 0 };
+    } finally {
+      if (echo !== undefined) waiting.end(echo);
+    }
   }
 
   async function history(channel: string, query: HistoryQuery, keep: Retention): Promise<History> {
@@ -201,8 +180,13 @@ export function redisBroker(
     async announce(channel, announcement) {
       const shard = servers.of(channel);
       const body = JSON.stringify(announcement);
-      const send = (id: string) => shard.publish(CHANNEL + channel, `${id} ${PRESENCE}\n${body}`);
-      await echoed(channel, send, () => true);
+      const echo = subscribed.has(channel) ? waiting.expect(channel) : undefined;
+      try {
+        await shard.publish(CHANNEL + channel, `${node}/${echo?.id ?? 0} ${PRESENCE}\n${body}`);
+        if (echo !== undefined) await waiting.receivers(echo);
+      } finally {
+        if (echo !== undefined) waiting.end(echo);
+      }
     },
     async subscribe(channel) {
       const shard = servers.of(channel);

@@ -5,11 +5,11 @@
  * @module
  */
 
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
 import { connect as connectSecurely } from "node:tls";
 import type { RedisAddress } from "./address.ts";
-import { type Argument, encode, ErrorReply, Reader, type Value } from "./resp.ts";
+import { type Argument, encode, type Encoded, ErrorReply, Reader, type Value } from "./resp.ts";
 
 /** What a connection reports. */
 export interface ConnectionEvents {
@@ -37,6 +37,9 @@ interface Waiting {
  */
 const FENCE = ["HELLO", "3"];
 
+/** The kind of a push with a message. No other kind that is subscribed to here has as many letters. */
+const MESSAGE = "smessage";
+
 /** See the module. It is not replaced when it is lost. */
 export class Connection {
   readonly #socket: Socket;
@@ -48,6 +51,7 @@ export class Connection {
   #pieces: Argument[] = [];
   #scheduled = false;
   #ended = false;
+  #lastName = { bytes: Buffer.alloc(0), text: "" };
 
   constructor({ host, port, secure }: RedisAddress, events: ConnectionEvents) {
     this.#events = events;
@@ -61,6 +65,11 @@ export class Connection {
 
   /** Sends a command. */
   send(command: readonly Argument[]): Promise<Value> {
+    return this.sendEncoded(encode(command));
+  }
+
+  /** The same for a command that is encoded. */
+  sendEncoded(command: Encoded): Promise<Value> {
     return new Promise((resolve, reject) => this.#write(command, { resolve, reject }));
   }
 
@@ -89,18 +98,17 @@ export class Connection {
   }
 
   #change(command: readonly Argument[], waiting: Waiting): void {
-    if (!this.#ended) this.#add(command);
-    this.#write(FENCE, waiting);
+    if (!this.#ended) this.#add(encode(command));
+    this.#write(encode(FENCE), waiting);
   }
 
-  #write(command: readonly Argument[], waiting: Waiting): void {
+  #write(command: Encoded, waiting: Waiting): void {
     if (this.#ended) return waiting.reject(new Error("The connection was closed"));
     this.#waiting.push(waiting);
     this.#add(command);
   }
 
-  #add(command: readonly Argument[]): void {
-    const pieces = encode(command);
+  #add({ pieces }: Encoded): void {
     const last = this.#pieces.length - 1;
     if (typeof this.#pieces[last] === "string") this.#pieces[last] += pieces.shift() as string;
     this.#pieces.push(...pieces);
@@ -148,11 +156,22 @@ export class Connection {
 
   #pushed([kind, name, message]: readonly Value[]): void {
     if (this.#ended) return;
+    if ((kind as Buffer).length === MESSAGE.length) {
+      return this.#events.message(this.#nameFrom(name as Buffer), message as Buffer);
+    }
     const what = String(kind);
-    if (what === "smessage") this.#events.message(String(name), message as Buffer);
-    else if (what === "sunsubscribe" && this.#waiting[this.#first]?.ending !== String(name)) {
+    if (what === "sunsubscribe" && this.#waiting[this.#first]?.ending !== String(name)) {
       this.#events.moved(String(name));
     }
+  }
+
+  /** Decodes the name of a Redis channel. It is often the same as before. */
+  #nameFrom(bytes: Buffer): string {
+    const last = this.#lastName;
+    let i = last.bytes.length === bytes.length ? bytes.length : -1;
+    while (i > 0 && bytes[i - 1] === last.bytes[i - 1]) i--;
+    if (i !== 0) this.#lastName = { bytes: Buffer.from(bytes), text: bytes.toString() };
+    return this.#lastName.text;
   }
 
   #fail(error: unknown): void {

@@ -5,39 +5,56 @@
  * @module
  */
 
+import type { Draft } from "../channels.ts";
+
 /** A message that is expected to come back. */
 export interface Echo {
   readonly id: number;
-  /** Resolves to the number of receivers on this node; to 0 if the message cannot come any more. */
-  readonly receivers: Promise<number>;
-  /** Forgets it. */
-  end(): void;
+  readonly channel: string;
+  /** What this node has published: it need not read it again. */
+  readonly draft: Draft | undefined;
+  /** The number of receivers on this node, once it has come back; 0 if it cannot come any more. */
+  receivers: number | undefined;
+  /** Called with them, if they are waited for. */
+  settled?: (receivers: number) => void;
 }
 
 /** The messages that are expected to come back. */
 export interface Echoes {
-  expect(channel: string): Echo;
-  settle(id: number, receivers: number): void;
+  expect(channel: string, draft?: Draft): Echo;
+  find(id: number): Echo | undefined;
+  settle(echo: Echo, receivers: number): void;
+  /** Resolves to the number of receivers. */
+  receivers(echo: Echo): Promise<number>;
+  /** Forgets it. */
+  end(echo: Echo): void;
   /** The messages of these channels do not come any more. */
   giveUp(isLost: (channel: string) => boolean): void;
 }
 
 /** Creates an empty list. */
 export function echoes(): Echoes {
-  const expected = new Map<number, { channel: string; resolve: (receivers: number) => void }>();
+  const expected = new Map<number, Echo>();
   let last = 0;
+
+  function settle(echo: Echo, receivers: number): void {
+    if (echo.receivers !== undefined) return;
+    echo.receivers = receivers;
+    echo.settled?.(receivers);
+  }
+
   return {
-    expect(channel) {
-      const { promise, resolve } = Promise.withResolvers<number>();
-      const id = ++last;
-      expected.set(id, { channel, resolve });
-      return { id, receivers: promise, end: () => void expected.delete(id) };
+    expect(channel, draft) {
+      const echo: Echo = { id: ++last, channel, draft, receivers: undefined };
+      expected.set(echo.id, echo);
+      return echo;
     },
-    settle: (id, receivers) => expected.get(id)?.resolve(receivers),
+    find: (id) => expected.get(id),
+    settle,
+    receivers: async (echo) => echo.receivers ?? await new Promise((resolve) => echo.settled = resolve),
+    end: ({ id }) => void expected.delete(id),
     giveUp(isLost) {
-      for (const { channel, resolve } of expected.values()) {
-        if (isLost(channel)) resolve(0);
-      }
+      for (const echo of expected.values()) if (isLost(echo.channel)) settle(echo, 0);
     },
   };
 }

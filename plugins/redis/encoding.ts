@@ -5,8 +5,9 @@
  */
 
 import { Buffer } from "node:buffer";
-import type { Draft, Publication } from "../channels.ts";
+import type { BrokerPublishOptions, Draft, Publication } from "../channels.ts";
 import { Payload } from "../shared/payload.ts";
+import { byteLength } from "./resp.ts";
 
 const LINE_BREAK = 10;
 
@@ -20,6 +21,15 @@ export function encodeDraft({ payload, info, tags, except }: Draft): string | Bu
   const line = plain ? "" : JSON.stringify({ info, tags, except, binary: isBinary || undefined });
   if (typeof content === "string") return `${line}\n${content}`;
   return Buffer.concat([Buffer.from(`${line}\n`), content]);
+}
+
+/** Encodes how a publication is stored, for the script. What is rarely used follows the rest, texts of any kind at the end. */
+export function encodeOptions({ keep, version, repeatable }: BrokerPublishOptions): string {
+  const usual = `${keep?.size ?? ""} ${keep?.ageMs ?? ""}`;
+  if (version === undefined && repeatable === undefined) return usual;
+  const epoch = version?.epoch ?? "";
+  const key = repeatable?.key ?? "";
+  return `${usual} ${version?.number ?? ""} ${repeatable?.ttlMs ?? ""} ${byteLength(epoch)} ${epoch}${key}`;
 }
 
 /** Decodes a publication. */

@@ -13,7 +13,7 @@ import type { Connection } from "./connection.ts";
 import type { Generation } from "./generation.ts";
 import { type Load, type LoadLimits, loadWithin } from "./load.ts";
 import { isReplica, type Mode, openConnection, prepare, type Prepared } from "./opening.ts";
-import { type Argument, byteLength, ErrorReply, type Value } from "./resp.ts";
+import { type Argument, encode, ErrorReply, type Value } from "./resp.ts";
 
 /** Where a server is. */
 export interface Place {
@@ -133,11 +133,11 @@ export class Link {
   /** Sends a command. A command without an answer fails with the connection. */
   async send(command: readonly Argument[]): Promise<Value> {
     const { connection } = this.#required();
-    let bytes = 0;
-    for (const argument of command) bytes += byteLength(argument);
+    const encoded = encode(command);
+    const { bytes } = encoded;
     if (!this.#load.add(bytes)) throw this.#unavailable(undefined, "does not keep up");
     try {
-      return await connection.send(command);
+      return await connection.sendEncoded(encoded);
     } catch (error) {
       if (error instanceof ErrorReply && /^READONLY/.test(error.message)) this.#fail(connection, error);
       throw this.#unavailable(error);

@@ -26,19 +26,29 @@ export function byteLength(text: Argument): number {
   return text.length;
 }
 
-/** Encodes a command: texts, and the bytes between them. */
-export function encode(command: readonly Argument[]): Argument[] {
+/** A command as it is sent: texts, and the bytes between them. */
+export interface Encoded {
+  readonly pieces: Argument[];
+  /** The size of its arguments, in bytes. */
+  readonly bytes: number;
+}
+
+/** Encodes a command. */
+export function encode(command: readonly Argument[]): Encoded {
   const pieces: Argument[] = [];
+  let bytes = 0;
   let text = `*${command.length}\r\n`;
   for (const argument of command) {
-    if (typeof argument === "string") text += `$${byteLength(argument)}\r\n${argument}\r\n`;
+    const length = byteLength(argument);
+    bytes += length;
+    if (typeof argument === "string") text += `$${length}\r\n${argument}\r\n`;
     else {
-      pieces.push(`${text}$${argument.length}\r\n`, argument);
+      pieces.push(`${text}$${length}\r\n`, argument);
       text = "\r\n";
     }
   }
   pieces.push(text);
-  return pieces;
+  return { pieces, bytes };
 }
 
 /** A list that is not complete. */

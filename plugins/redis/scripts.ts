@@ -52,20 +52,26 @@ end
 `;
 
 /**
- * Publishes one after the other; one that fails does not prevent the others. KEYS: epoch, then for each publication: meta,
- * stream, idempotency key. ARGV: time, run, continues, fresh epoch, forget after, then for each publication: Redis channel, body,
- * `id size age`, and `version ttl version's epoch` or nothing. The client takes 0.5 µs for each argument. Returns `offset epoch why`
- * for each publication.
+ * Publishes one after the other; one that fails does not prevent the others. KEYS: epoch. ARGV: time, run, continues, fresh epoch,
+ * forget after, prefix of keys, then for each publication: channel, body, and `id size age`, rarely followed by
+ * ` version ttl length version's-epoch idempotency-key`. The keys of a publication are made here, since the client takes a
+ * microsecond for each argument. Returns `offset epoch why` for each publication.
  */
 const PUBLISH = `${TIME}${LINEAGE}
 local now = time(ARGV[1])
-local function publish(key, arg)
-  local meta, stream, body, rare = KEYS[key], KEYS[key + 1], ARGV[arg + 1], ARGV[arg + 3]
-  local id, size, age = string.match(ARGV[arg + 2], '^(%S+) (%S*) (%S*)$')
-  local version, keyTtl, versionEpoch = '', '', ''
-  if rare ~= '' then version, keyTtl, versionEpoch = string.match(rare, '^(%S*) (%S*) (.*)$') end
+local prefix = ARGV[6]
+local function publish(arg)
+  local channel, body = ARGV[arg], ARGV[arg + 1]
+  local meta, stream = prefix .. 'meta:' .. channel, prefix .. 'stream:' .. channel
+  local id, size, age, rare = string.match(ARGV[arg + 2], '^(%S+) (%S*) (%S*)(.*)$')
+  local version, keyTtl, versionEpoch, key = '', '', '', ''
+  if rare ~= '' then
+    local length, texts
+    version, keyTtl, length, texts = string.match(rare, '^ (%S*) (%S*) (%d+) (.*)$')
+    versionEpoch, key = string.sub(texts, 1, length), prefix .. 'key:' .. string.sub(texts, length + 1)
+  end
   if keyTtl ~= '' then
-    local first = redis.call('GET', KEYS[key + 2])
+    local first = redis.call('GET', key)
     if first then
       local till, offset, epoch = string.match(first, '^(%S+) (%S+) (.*)$')
       if tonumber(till) > now then return offset, epoch, 'idempotency' end
@@ -95,16 +101,16 @@ local function publish(key, arg)
     end
   end
   if why == '' then
-    redis.call('SPUBLISH', ARGV[arg], id .. ' ' .. offset .. ' ' .. now .. ' ' .. epoch .. '\\n' .. body)
+    redis.call('SPUBLISH', prefix .. 'channel:' .. channel, id .. ' ' .. offset .. ' ' .. now .. ' ' .. epoch .. '\\n' .. body)
   end
   if keyTtl ~= '' then
-    redis.call('SET', KEYS[key + 2], now + keyTtl .. ' ' .. offset .. ' ' .. epoch, 'PX', keyTtl)
+    redis.call('SET', key, now + keyTtl .. ' ' .. offset .. ' ' .. epoch, 'PX', keyTtl)
   end
   return offset, epoch, why
 end
 local answer = {}
-for i = 0, (#ARGV - 5) / 4 - 1 do
-  local done, offset, epoch, why = pcall(publish, 2 + 3 * i, 6 + 4 * i)
+for i = 0, (#ARGV - 6) / 3 - 1 do
+  local done, offset, epoch, why = pcall(publish, 7 + 3 * i)
   if not done then
     local err = type(offset) == 'table' and offset.err or offset
     -- As an error of the whole call: the connection is replaced, since the server is not the primary any more.

@@ -1,7 +1,11 @@
+import assert from "node:assert/strict";
+import { type Draft, Payload } from "../../../plugins/channels.ts";
+import { redis } from "../../../plugins/redis.ts";
 import { brokerSuite, underTest } from "../../kit/broker_suite.ts";
 import { publishOnceSuite } from "../../kit/publish_once_suite.ts";
-import { FakeClock } from "../../kit/mod.ts";
-import { connectedBroker, ownRedis, withRedis } from "../../kit/redis.ts";
+import { FakeClock, until } from "../../kit/mod.ts";
+import { testWith } from "../../kit/programs.ts";
+import { connectedBroker, ownRedis, RedisProcess, withRedis } from "../../kit/redis.ts";
 
 if (withRedis()) {
   const make = () => {
@@ -11,3 +15,44 @@ if (withRedis()) {
   brokerSuite("B12 Redis", make);
   publishOnceSuite("Redis", make);
 }
+
+testWith("redis", "B12 a node delivers its own publication as the others do", async (program) => {
+  await using server = new RedisProcess(program);
+  const node = () => underTest(connectedBroker(redis({ urls: [server.url] }), server));
+  await using publisher = await node();
+  await using other = await node();
+  for (const { broker } of [publisher, other]) await broker.subscribe("a");
+  const info = { client: "c", user: "ü", data: Payload.of({ name: "名" }) };
+  const drafts: Draft[] = [
+    { payload: Payload.fromJson('{"price": 1.10, "text": "é\\n"}') },
+    { payload: Payload.fromBytes(new Uint8Array([0, 10, 255])), tags: { room: "語 1" }, except: "c" },
+    { payload: Payload.of([]), info },
+  ];
+  for (const draft of drafts) {
+    await publisher.broker.publish("a", draft, { keep: { size: 10, ageMs: 60_000 } });
+  }
+  await until("all", () => other.delivered.length === drafts.length);
+  const plain = ({ delivered }: typeof other) =>
+    delivered.map(({ channel, epoch, publication: { payload, info, ...rest } }) => ({
+      ...{ channel, epoch, bytes: [...payload.bytes], isBinary: payload.isBinary, ...rest },
+      info: JSON.parse(JSON.stringify(info ?? null)),
+    }));
+  assert.deepEqual(plain(publisher), plain(other));
+});
+
+testWith("redis", "B12 keys and epochs of versions may be any texts", async (program) => {
+  await using server = new RedisProcess(program);
+  await using under = await underTest(connectedBroker(redis({ urls: [server.url] }), server));
+  const keep = { size: 10, ageMs: 60_000 };
+  const publish = async (key: string, version?: { number: number; epoch: string }) => {
+    const options = { keep, repeatable: { key, ttlMs: 60_000, owner: "" }, ...(version && { version }) };
+    const { offset, suppressed } = await under.broker.publish("a", { payload: Payload.of(1) }, options);
+    return [offset, suppressed];
+  };
+  const epoch = "ep 1\n名";
+  assert.deepEqual(await publish("k 1\n語", { number: 5, epoch }), [1, undefined]);
+  assert.deepEqual(await publish("k 1\n語"), [1, "idempotency"]);
+  assert.deepEqual(await publish(" 1\n語"), [2, undefined], "another key");
+  assert.deepEqual(await publish("", { number: 5, epoch }), [2, "version"]);
+  assert.deepEqual(await publish("x", { number: 5, epoch: "ep 1" }), [3, undefined], "another epoch");
+});

@@ -61,7 +61,7 @@ Deno.test("B12 an answer of 32 MB in small pieces is read in a moment", () => {
 
 Deno.test("B12 commands are encoded with the bytes of their texts", () => {
   const text = encode(["SET", "é", Buffer.from([0, 255]), "x".repeat(300)])
-    .map((piece) => Buffer.isBuffer(piece) ? "<bytes>" : piece).join("");
+    .pieces.map((piece) => Buffer.isBuffer(piece) ? "<bytes>" : piece).join("");
   assert.equal(
     text,
     `*4\r\n$3\r\nSET\r\n$2\r\né\r\n$2\r\n<bytes>\r\n$300\r\n${"x".repeat(300)}\r\n`,

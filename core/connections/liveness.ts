@@ -100,9 +100,11 @@ export class Liveness {
     return this.#slots[turn % SLOTS]!;
   }
 
+  /** Pings again while answers are due, they stay due: otherwise a dead peer would be kept for as long as stalls recur. */
   #ping(slot: Slot): void {
-    slot.due = this.#freeTicks + this.#pongTicks;
-    for (const conn of slot.connections) conn.ping();
+    const again = slot.due < Infinity;
+    if (!again) slot.due = this.#freeTicks + this.#pongTicks;
+    for (const conn of slot.connections) conn.ping(again);
   }
 
   #check(slot: Slot): void {

@@ -195,8 +195,8 @@ export class ServerConnection implements Connection, Guarded, TransportEvents {
     if (this.#backlog.stalled()) this.close(closeCodes.slow);
   }
 
-  /** Asks for a sign of life with the protocol's ping, else with the transport's. */
-  ping(): void {
+  /** Asks for a sign of life with the protocol's ping, else with the transport's; `again` if an earlier one may count. */
+  ping(again = false): void {
     if (!this.open) return;
     if (this.#backlog.transport.ping !== undefined) this.quietPings++;
     if (this.#leaving !== undefined && ++this.#leaving.pings > MAX_PINGS) {
@@ -204,7 +204,7 @@ export class ServerConnection implements Connection, Guarded, TransportEvents {
     }
     const session = this.#session;
     try {
-      this.#heard = false;
+      if (!again) this.#heard = false;
       const sent = session?.ping === undefined ? this.#backlog.transport.ping?.() ?? false : session.ping();
       if (sent === false) this.#heard = true;
       this.#wiring.hooks.contain(this.endpoint.name, "ping", sent);

@@ -60,7 +60,7 @@ const documents = ["Größe 😀", "Größe 😁", "Gräße 😁", "Gräße 🐀
 
 async function story(command: readonly string[], encoding: string, deltas: boolean): Promise<void> {
   const access = fakeAccess({
-    short: { user: "alice", expiresInMs: 1_000 },
+    short: { user: "alice", expiresInMs: 3_000 },
     long: { user: "alice", expiresInMs: 600_000 },
   });
   await using server = await centrifugeServer({

@@ -36,6 +36,7 @@ export async function serveSql(options: Partial<LiveQueriesOptions> = {}) {
         return await isolated.read(...args);
       },
     },
+    maxMs: 60_000, // its process starts slowly on a busy machine
     ...options,
   });
   const can = (user: string) => (verb: Verb) => user === "ann" ? true : verb !== "query";

@@ -127,7 +127,7 @@ Deno.test("SQL that never ends is stopped and refused for a while, and blocks no
 });
 
 Deno.test("SQL that becomes too slow loses its subscribers with code 2100", async () => {
-  await using server = await serveSql({ maxMs: 1_000 });
+  await using server = await serveSql({ maxMs: 2_000 });
   await using ann = await server.connect("/t?user=ann");
   const channel = sqlChannel("SELECT count(*) AS n FROM orders o, other a, other b WHERE a.id + b.id > o.id");
   await follow(ann, channel);

@@ -140,11 +140,24 @@ export function threadMain(parts: Parts, constants: Constants): void {
     }
   }
 
-  scope.onmessage = ({ data }) => {
-    for (let i = 0; i < data.length; i += 3) attempt([data[i], data[i + 1], data[i + 2]] as Order);
-    Atomics.add(progress, constants.done, 1);
+  /** Posts whose frames the runtime has, and that are not counted yet. */
+  let given = 0;
+
+  /**
+   * Counts posts that were carried out. The runtime writes to the sockets after the turn in which it got the frames, which
+   * takes five times as long, and reads from them after that. So posts count after the next turn: the main thread holds
+   * back frames until then and joins them, with those that clients sent while the worker wrote.
+   */
+  function count(): void {
+    Atomics.add(progress, constants.done, given);
+    given = 0;
     if (Atomics.exchange(progress, constants.awaited, 0) === 0) return;
     report("done", 0, undefined);
     out.flush();
+  }
+
+  scope.onmessage = ({ data }) => {
+    for (let i = 0; i < data.length; i += 3) attempt([data[i], data[i + 1], data[i + 2]] as Order);
+    if (++given === 1) setImmediate(() => setImmediate(count));
   };
 }

@@ -97,10 +97,10 @@ export class Poller {
     checked("epoll_ctl", libc.epoll_ctl(this.#fd, EPOLL_CTL_ADD, fd, event));
   }
 
-  /** Waits up to `ms`. Calls back for each readable socket, with whether it is broken. */
-  wait(ms: number, readable: (tag: number, broken: boolean) => void): void {
+  /** Waits up to `ms`. Calls back for each readable socket, for at most `most`, with whether it is broken. */
+  wait(ms: number, most: number, readable: (tag: number, broken: boolean) => void): void {
     const words = Poller.#WORDS;
-    const count = libc.epoll_wait(this.#fd, this.#events, Poller.#BATCH, ms);
+    const count = libc.epoll_wait(this.#fd, this.#events, Math.min(most, Poller.#BATCH), ms);
     for (let i = 0; i < count; i++) {
       const flags = this.#events[i * words]!;
       readable(this.#events[i * words + (words === 3 ? 1 : 2)]!, (flags & (EPOLLERR | EPOLLHUP)) !== 0);

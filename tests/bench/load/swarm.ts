@@ -62,9 +62,9 @@ export class Swarm {
     }
   }
 
-  /** Waits up to `ms` for data and handles it. */
-  poll(ms: number): void {
-    this.#poller.wait(ms, (index, broken) => this.#read(index, broken));
+  /** Waits up to `ms` for data and handles it, of at most `most` clients. */
+  poll(ms: number, most = Infinity): void {
+    this.#poller.wait(ms, most, (index, broken) => this.#read(index, broken));
   }
 
   /** Sends a frame from one client. */

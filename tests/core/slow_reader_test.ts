@@ -151,8 +151,11 @@ Deno.test("a place is taken until the socket of a closed connection is gone", as
   await using server = await serve({ maxConnectionsPerIp: 1, maxQueuedBytes: 100_000 }, plugin);
   const stuck = await server.raw("/feed");
   await until("the reader", () => plugin.api.size === 1);
+  // Not without a limit: a worker that is late is replaced if too much waits for it, and the place is free.
   while (plugin.closed.size === 0) {
-    plugin.api.send("x".repeat(60_000));
+    if ([...plugin.api].every(({ queuedBytes }) => queuedBytes < 1_000_000)) {
+      plugin.api.send("x".repeat(60_000));
+    }
     await turn();
   }
   assert.equal(server.server.connections.size, 0);

@@ -106,7 +106,10 @@ export function hub(options: HubOptions): Plugin<Hub> {
   const { maxMessageBytes = 524_288, readTimeoutMs = 60_000, writeTimeoutMs = 10_000 } = options;
   const check = checkOptions("hub");
   const hasKey = apiKey !== undefined;
-  if (hasKey || !(requireToken || access.open || access.signsIn)) check.filled("apiKey", apiKey ?? "");
+  if (hasKey) check.filled("apiKey", apiKey);
+  const needsKey = !(requireToken || access.open || access.signsIn);
+  const rule = "given (HUB_API_KEY), since no backend can sign in otherwise";
+  check.that(hasKey || !needsKey, "apiKey", rule, apiKey);
   check.that(path === "" || /^\/.*[^/]$/.test(path), "path", "empty or a path such as /hub", path);
   for (const [name, value] of Object.entries({ maxMessageBytes, readTimeoutMs, writeTimeoutMs })) {
     check.positiveInteger(name, value);

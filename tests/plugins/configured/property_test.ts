@@ -27,9 +27,9 @@ const TEXTS: Readonly<Record<string, readonly string[]>> = {
   secretNames: ["pin"],
 };
 
-/** Options that need another service, a folder, or all of the machine. */
+/** Options that need another service, another option, a folder, or all of the machine. */
 const LEFT_OUT =
-  /^(\$schema|redisUrl|jwksUrl|tls\w+|adminPort|migrations|pages|key|signIn|workers|nodeAddress|schemas|statuses|owner|dataDir|host|adminHost|maxMemory|required|params)$/;
+  /^(\$schema|requireToken|redisUrl|jwksUrl|tls\w+|adminPort|migrations|pages|key|signIn|workers|nodeAddress|schemas|statuses|owner|dataDir|host|adminHost|maxMemory|required|params)$/;
 
 /** Makes values that a schema describes; `undefined` for what it does not describe well enough. */
 function valuesOf(name: string, of: Schema): fc.Arbitrary<unknown> | undefined {

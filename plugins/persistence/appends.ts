@@ -4,12 +4,12 @@
  * @module
  */
 
-import { checkText } from "../shared/sql_text.ts";
+import { checkText, quoted } from "../shared/sql_text.ts";
 import type { Facts } from "./authorizer.ts";
 import type { ChangeFeed } from "./change_feed.ts";
 import { failure } from "./failures.ts";
 import type { Value } from "./sql_types.ts";
-import type { Statements } from "./statements.ts";
+import type { Statement, Statements } from "./statements.ts";
 
 /** The rows of the largest statement. There is one for each power of two up to it. */
 const MAX_ROWS = 64;
@@ -17,7 +17,7 @@ const MAX_ROWS = 64;
 /** Returns the statement that inserts so many rows of this length. */
 export function insertion(table: string, row: readonly Value[], rows = 1): string {
   const marks = `(${row.map(() => "?").join()})`;
-  return `INSERT INTO ${table} VALUES ${Array(rows).fill(marks).join()}`;
+  return `INSERT INTO ${quoted(table)} VALUES ${Array(rows).fill(marks).join()}`;
 }
 
 /** The rows that the current transaction has appended and not inserted yet. They are of one table. */
@@ -45,10 +45,13 @@ export class Appends {
     if (this.#values.length >= MAX_ROWS * this.#width) this.flush();
   }
 
-  /** Call before a statement, which may use the table. */
+  /** Call before a statement: it may use what the rows or the triggers of their table change. */
   before({ reads, writes, definesSchema }: Facts): void {
     if (this.#values.length === 0) return;
-    if (definesSchema || reads.has(this.#table) || writes.has(this.#table)) this.flush();
+    const rows = this.#statement(1).facts;
+    const isApart = rows.writes.isDisjointFrom(reads) && rows.writes.isDisjointFrom(writes) &&
+      writes.isDisjointFrom(rows.reads);
+    if (definesSchema || !isApart) this.flush();
   }
 
   /** Inserts all of them. */
@@ -77,14 +80,19 @@ export class Appends {
 
   #begin(table: string, row: readonly Value[]): void {
     this.flush();
+    this.#statements.get(insertion(table, row)); // Throws if there is no such table, or it has other columns.
     this.#table = table;
     this.#width = row.length;
     this.#inserts.clear();
     for (let rows = MAX_ROWS; rows >= 1; rows /= 2) this.#inserts.set(rows, insertion(table, row, rows));
   }
 
+  #statement(rows: number): Statement {
+    return this.#statements.get(this.#inserts.get(rows)!);
+  }
+
   #insert(rows: number, values: Value[]): void {
-    const { native, facts } = this.#statements.get(this.#inserts.get(rows)!);
+    const { native, facts } = this.#statement(rows);
     this.#feed.writing(facts.writes);
     native.run(...values);
   }

@@ -38,6 +38,36 @@ Deno.test("rows that writes of one turn append are there for later writes and re
   assert.deepEqual(store.all<{ id: number }>("SELECT id FROM copies").map(({ id }) => id), [153]);
 });
 
+Deno.test("what appended rows and their triggers change is there for the next statement", async () => {
+  await using db = await opened();
+  const { store } = db;
+  await store.exec(`
+    CREATE TABLE "My Notes" (id INTEGER PRIMARY KEY, text TEXT);
+    CREATE TABLE settings (prefix TEXT);
+    INSERT INTO settings VALUES ('old ');
+    CREATE TABLE log (text TEXT);
+    CREATE TRIGGER logged AFTER INSERT ON "My Notes" BEGIN
+      INSERT INTO log SELECT prefix || new.text FROM settings;
+    END`);
+  const write = store.write((tx) => {
+    tx.append("My Notes", [1, "a"]);
+    const notes = tx.get<{ n: number }>('SELECT count(*) AS n FROM "my notes"')!.n;
+    tx.append("My Notes", [2, "b"]);
+    const logged = tx.get<{ n: number }>("SELECT count(*) AS n FROM log")!.n;
+    tx.append("My Notes", [3, "c"]);
+    tx.run("UPDATE settings SET prefix = 'new '");
+    tx.append("My Notes", [4, "d"]);
+    return [notes, logged];
+  });
+  // Rows are inserted together where several writes share a commit.
+  const last = store.write((tx) => tx.append("My Notes", [5, "e"]));
+  assert.deepEqual(await write, [1, 2]);
+  await last;
+  const log = store.all<{ text: string }>("SELECT text FROM log ORDER BY rowid").map(({ text }) => text);
+  assert.deepEqual(log, ["old a", "old b", "old c", "new d", "new e"]);
+  await assert.rejects(store.write((tx) => tx.append("notes (id) SELECT 1 --", [1])), /no such table/);
+});
+
 Deno.test("a watch reports appended rows, and text that would be stored differently is refused", async () => {
   await using db = await opened();
   const { store } = db;

@@ -100,7 +100,7 @@ export class Liveness {
     return this.#slots[turn % SLOTS]!;
   }
 
-  /** Pings again while answers are due, they stay due: otherwise a dead peer would be kept for as long as stalls recur. */
+  /** While answers are due, another ping does not postpone them: otherwise stalls that recur would keep a dead peer. */
   #ping(slot: Slot): void {
     const again = slot.due < Infinity;
     if (!again) slot.due = this.#freeTicks + this.#pongTicks;

@@ -195,7 +195,7 @@ export class ServerConnection implements Connection, Guarded, TransportEvents {
     if (this.#backlog.stalled()) this.close(closeCodes.slow);
   }
 
-  /** Asks for a sign of life with the protocol's ping, else with the transport's; `again` if an earlier one may count. */
+  /** Asks for a sign of life with the protocol's ping, else with the transport's. With `again`, signs since the last one count. */
   ping(again = false): void {
     if (!this.open) return;
     if (this.#backlog.transport.ping !== undefined) this.quietPings++;

@@ -158,8 +158,8 @@ Deno.test("a client that keeps sending receives the close code, and is dropped i
   using rude = await server.raw("/text");
   await rude.frame(2, "one of the wrong kind");
   await assert.rejects(async () => {
-    for (let i = 0; i < 1_000_000; i++) await rude.frame(1, "and more");
-  });
+    for (const end = Date.now() + 30_000; Date.now() < end;) await rude.frame(1, "and more");
+  }, "it was not dropped within 30 s");
 });
 
 Deno.test("a frame of the wrong kind closes with 1003", async () => {

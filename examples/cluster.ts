@@ -49,7 +49,7 @@ function freePort(wanted = 0): number {
 
 /** Starts Redis; returns its URL. */
 function startRedis(): string {
-  const port = freePort();
+  const port = freePort(PORT + 3);
   start("redis-server", ["--port", `${port}`, "--bind", "127.0.0.1", "--dir", folder, "--appendonly", "yes"]);
   return `redis://127.0.0.1:${port}`;
 }

@@ -29,6 +29,16 @@ interface Call {
   readonly number: number;
   readonly changes: readonly string[];
   readonly restores: boolean;
+  /** A node that has died, whose channels are removed. */
+  readonly dead: string;
+}
+
+/** What Redis answers. Reports are `+channel` or `-channel`, and confirmed by the next call. */
+interface CallAnswer {
+  readonly token: string;
+  readonly state: string;
+  readonly reports: readonly string[];
+  readonly dead: string;
 }
 
 /** Creates the occupancy. */
@@ -59,6 +69,7 @@ class Counter {
   #token = "";
   #calls = 0;
   #call: Call | undefined;
+  #dead = "";
   #running: Promise<void> | undefined;
   #scheduled = false;
   #problem: string | undefined;
@@ -96,24 +107,26 @@ class Counter {
     await this.#run();
   }
 
-  /** Calls until everything is reported. */
+  /** Calls until everything is reported and confirmed. */
   #run(): Promise<void> {
     this.#scheduled = false;
     return this.#running ??= this.#tellAll().finally(() => this.#running = undefined);
   }
 
   async #tellAll(): Promise<void> {
+    let unconfirmed = 0;
     try {
       do {
         this.#call ??= this.#next();
         const call = this.#call;
-        const [token, state, occupied, vacated] = await this.#send(call);
+        const { token, state, reports, dead } = await this.#send(call);
         this.#call = undefined;
+        this.#dead = dead;
+        unconfirmed = reports.length;
         if (state === "counted") this.#counted(call, token);
         else this.#begin(state === "lost", token);
-        for (const channel of occupied) this.#events.occupied(channel);
-        for (const channel of vacated) this.#events.vacated(channel);
-      } while (!this.#stopping && (this.#lost.length > 0 || this.#hasMore));
+        for (const report of reports) this.#report(report);
+      } while (!this.#stopping && (unconfirmed > 0 || this.#hasMore));
       this.#problem = undefined;
     } catch (error) {
       const message = messageOf(error);
@@ -122,6 +135,12 @@ class Counter {
       }
       this.#problem = message;
     }
+  }
+
+  #report(change: string): void {
+    const channel = change.slice(1);
+    if (change.startsWith("+")) this.#events.occupied(channel);
+    else this.#events.vacated(channel);
   }
 
   /**
@@ -136,15 +155,17 @@ class Counter {
 
   /** Whether something can be told now. */
   get #hasMore(): boolean {
+    if (this.#lost.length > 0 || this.#dead !== "") return true;
     return this.#changed.values().some((channel) => this.#may(this.#entries.get(channel)!.occupied));
   }
 
   /** Decides what is reported next. */
   #next(): Call {
     const number = ++this.#calls;
+    const dead = this.#dead;
     if (this.#lost.length > 0) {
       const changes = this.#lost.splice(0, MAX_CHANGES).map((channel) => `+${channel}`);
-      return { number, changes, restores: true };
+      return { number, changes, restores: true, dead };
     }
     const changes: string[] = [];
     for (const channel of this.#changed) {
@@ -155,25 +176,22 @@ class Counter {
       if (occupied !== told) changes.push(`${occupied ? "+" : "-"}${channel}`);
       else if (!occupied) this.#entries.delete(channel);
     }
-    return { number, changes, restores: false };
+    return { number, changes, restores: false, dead };
   }
 
-  async #send({ number, changes, restores }: Call): Promise<[string, string, string[], string[]]> {
+  async #send({ number, changes, restores, dead }: Call): Promise<CallAnswer> {
     const { run, continues } = this.#shard.generation;
-    const sweeps = performance.now() >= this.#quietTill;
-    const keys = ["nodes", "counts", "epoch", "dead", `by:${this.#node}`, `answer:${this.#node}`];
+    const looks = performance.now() >= this.#quietTill;
+    const keys = ["nodes", "counts", "epoch", "dead", "reporters", "reports"];
+    keys.push(`by:${this.#node}`, `by:${dead}`);
+    const flag = (isSet: boolean) => isSet ? "1" : "0";
     const answer = await this.#shard.run("occupancy", keys.map((key) => `occupied:${key}`), [
-      ...[this.#node, `${TTL_MS}`, run, continues ? "1" : "0", crypto.randomUUID(), this.#token],
-      ...[
-        this.#joined ? "1" : "0",
-        `${number}`,
-        restores ? "vacated" : "all",
-        sweeps ? `${MAX_CHANGES}` : "0",
-      ],
-      ...[this.#stopping ? "1" : "0", `${this.#shard.prefix}occupied:by:`, ...changes],
-    ]) as [Buffer, Buffer, Buffer[], Buffer[]];
-    const [token, state, occupied, vacated] = answer;
-    return [`${token}`, `${state}`, occupied.map(String), vacated.map(String)];
+      ...[this.#node, `${TTL_MS}`, run, flag(continues), crypto.randomUUID(), this.#token],
+      ...[flag(this.#joined), `${number}`, restores ? "vacated" : "all", flag(looks), flag(this.#stopping)],
+      ...[dead, `${MAX_CHANGES}`, ...changes],
+    ]) as [Buffer, Buffer, Buffer[], Buffer];
+    const [token, state, reports, next] = answer;
+    return { token: `${token}`, state: `${state}`, reports: reports.map(String), dead: `${next}` };
   }
 
   #counted({ changes, restores }: Call, token: string): void {

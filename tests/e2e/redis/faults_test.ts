@@ -4,7 +4,7 @@ import { until } from "../../kit/mod.ts";
 import { testWith } from "../../kit/programs.ts";
 import { APPEND, RedisProcess } from "../../kit/redis.ts";
 import { all, everybodyHasEverything, PATIENCE_MS, Publisher, startNodes, Watcher } from "./kit.ts";
-import { TcpProxy } from "./tcp_proxy.ts";
+import { TcpProxy } from "../../kit/tcp_proxy.ts";
 import { told, underFault } from "./under_fault.ts";
 
 testWith(

@@ -3,6 +3,8 @@ export class TcpProxy implements Disposable {
   readonly port: number;
   /** Drops what is sent, in both directions, and keeps the connections. */
   silent = false;
+  /** Drops only what the server sends. */
+  mute = false;
   readonly #listener: Deno.TcpListener;
   readonly #target: number;
   readonly #open = new Set<Deno.Conn>();
@@ -28,16 +30,16 @@ export class TcpProxy implements Disposable {
     for await (const client of this.#listener) {
       const server = await Deno.connect({ hostname: "127.0.0.1", port: this.#target });
       this.#open.add(client).add(server);
-      void this.#copy(client, server);
-      void this.#copy(server, client);
+      void this.#copy(client, server, () => this.silent);
+      void this.#copy(server, client, () => this.silent || this.mute);
     }
   }
 
-  async #copy(from: Deno.Conn, to: Deno.Conn): Promise<void> {
+  async #copy(from: Deno.Conn, to: Deno.Conn, drops: () => boolean): Promise<void> {
     const buffer = new Uint8Array(65_536);
     try {
       for (let n = await from.read(buffer); n !== null; n = await from.read(buffer)) {
-        for (let sent = 0; sent < n && !this.silent;) sent += await to.write(buffer.subarray(sent, n));
+        for (let sent = 0; sent < n && !drops();) sent += await to.write(buffer.subarray(sent, n));
       }
     } catch { /* It is closed. */ }
     this.#close(from);

@@ -123,6 +123,9 @@ export function redis(options: RedisOptions): Plugin<Redis> {
       await servers.open(log);
       await Promise.all([cluster.start(log), values.start(log)]);
     },
+    drain() {
+      for (const shard of servers.shards) shard.hurry();
+    },
     async stop() {
       await cluster.stop();
       await servers.close();

@@ -50,6 +50,8 @@ const MAX_RETRY_MS = 2_000;
 const CONNECT_MS = 5_000;
 /** A server that has not answered for so many beats is given up. Beats are counted, since this process may be stopped too. */
 const BEATS = 3;
+/** How long the server may not answer while the node stops. */
+const STOP_MS = 450;
 
 /** See the module. */
 export class Link {
@@ -65,6 +67,8 @@ export class Link {
   /** From its opening until it is closed. */
   #life: AbortController | undefined;
   #wasUp = false;
+  #beatMs: number;
+  #changeBeat = () => {};
   #endBeat: (() => void) | undefined;
   #endRetry: (() => void) | undefined;
   #connecting: Promise<void> | undefined;
@@ -80,6 +84,7 @@ export class Link {
     this.#log = log;
     this.#find = find;
     this.#load = loadWithin(limits);
+    this.#beatMs = limits.timeoutMs / BEATS;
   }
 
   /** Adds an owner. Returns a function that removes it. */
@@ -104,6 +109,12 @@ export class Link {
   openLater(): void {
     this.#life = new AbortController();
     this.#reconnect(0, 0);
+  }
+
+  /** From now on, the server is given up soon if it does not answer: the node stops, and should not wait for it. */
+  hurry(): void {
+    this.#beatMs = Math.min(this.#beatMs, STOP_MS / BEATS);
+    this.#changeBeat();
   }
 
   /** Closes the link. */
@@ -220,12 +231,17 @@ export class Link {
       }
     };
     // The network has the system's time, also where a test has another one.
-    const timer = setInterval(() => {
+    const beat = () => {
       if (unanswered++ >= BEATS) return this.#fail(connection, new Error("no answer"));
       connection.send(["INFO", "replication"]).then(answered, () => {});
       if (++beats % BEATS === 0) void this.#follow(connection, place).catch(() => {});
-    }, this.limits.timeoutMs / BEATS);
+    };
+    let timer = setInterval(beat, this.#beatMs);
     this.#endBeat = () => clearInterval(timer);
+    this.#changeBeat = () => {
+      clearInterval(timer);
+      timer = setInterval(beat, this.#beatMs);
+    };
   }
 
   /** Looks whether another server is the primary now. The one that is connected to may not know it. */
@@ -252,6 +268,7 @@ export class Link {
     this.#open = undefined;
     this.#listeners.clear();
     this.#endBeat?.();
+    this.#changeBeat = () => {};
     open.connection.destroy();
     for (const owner of this.#owners) owner.down();
   }

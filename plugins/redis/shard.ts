@@ -120,6 +120,11 @@ export class Shard {
     }
   }
 
+  /** The node stops: see {@linkcode Link.hurry}. */
+  hurry(): void {
+    this.#link?.hurry();
+  }
+
   /** Publishes to a Redis channel. */
   async publish(name: string, message: Argument): Promise<void> {
     await this.send(["SPUBLISH", this.prefix + name, message]);

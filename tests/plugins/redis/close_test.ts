@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
-import type { Log } from "../../../core/mod.ts";
+import { type Log, Server } from "../../../core/mod.ts";
+import { channels } from "../../../plugins/channels.ts";
+import { owner } from "../../../plugins/owner.ts";
+import { persistence } from "../../../plugins/persistence.ts";
+import { presence } from "../../../plugins/presence.ts";
+import { redis } from "../../../plugins/redis.ts";
 import { parseRedisUrl } from "../../../plugins/redis/address.ts";
 import { Link } from "../../../plugins/redis/link.ts";
 import { loadWithin } from "../../../plugins/redis/load.ts";
@@ -7,7 +12,10 @@ import { findPrimary } from "../../../plugins/redis/sentinels.ts";
 import { Shard } from "../../../plugins/redis/shard.ts";
 import { parts } from "../../../plugins/redis/slots.ts";
 import { Topology } from "../../../plugins/redis/topology.ts";
-import { within } from "../../kit/mod.ts";
+import { channelProtocol } from "../../kit/channel_protocol.ts";
+import { started, within } from "../../kit/mod.ts";
+import { testWith } from "../../kit/programs.ts";
+import { RedisProcess } from "../../kit/redis.ts";
 
 const limits = { timeoutMs: 60_000, maxPending: 10, maxPendingBytes: 1_000 };
 const log = { debug() {}, info() {}, warn() {}, error() {} } as unknown as Log;
@@ -76,3 +84,30 @@ for (const [what, connect] of Object.entries(connecting)) {
     await within("the close", connection.close(), 4_000);
   });
 }
+
+testWith("redis", "B12 a stop does not wait for a connected server that stands still", async (program) => {
+  await using redisServer = new RedisProcess(program);
+  await redisServer.ready();
+  const server = new Server({ port: 0, drainMs: 1_000 });
+  const store = server.use(persistence({ path: ":memory:" }));
+  const shared = server.use(redis({ urls: [redisServer.url], timeoutMs: 60_000 }));
+  const { broker, cluster, leases, occupancy, presenceStore } = shared;
+  server.use(owner({ leases, store, address: "here" }));
+  const bus = server.use(channels({ broker, cluster, defaults: { presence: true } }));
+  server.use(presence({ channels: bus, store: presenceStore }));
+  server.use({
+    name: "counts",
+    start: ({ log }) => occupancy.start({ log, occupied() {}, vacated() {} }),
+    stop: () => occupancy.stop(),
+  });
+  server.use(channelProtocol(bus));
+  await using node = await started(server);
+  await using client = await node.connect("/t");
+  client.sendJson({ do: "subscribe", channel: "room" });
+  while ((await client.nextJson()).subscribed !== "room");
+  redisServer.signal("SIGSTOP");
+  occupancy.set("room", true);
+  client.sendJson({ do: "publish", channel: "room", data: 1 });
+  await within("the stop", server.stop(), 8_000); // It takes half a second.
+  redisServer.signal("SIGCONT");
+});

@@ -46,7 +46,8 @@ export type { Claim, ClaimResult, Leases } from "./shared/lease.ts";
 export interface RedisOptions {
   /**
    * The servers: `redis://user:password@host:6379/0?prefix=app`, or `rediss:` for TLS. All nodes must have the same list, of
-   * a Redis Cluster some of its nodes. With sentinels: `redis+sentinel://host:26379/name-of-the-primary/0`. Several hosts may share a
+   * a Redis Cluster some of its nodes. With sentinels: `redis+sentinel://host:26379/name-of-the-primary/0`, and if they
+   * require it `?sentinel_user=user&sentinel_password=password`. Several hosts may share a
    * URL: `redis://user:password@host1:6379,host2:6379`. The prefix is what keys begin with. The first server carries the questions
    * between the nodes, the leases and the shared values.
    */

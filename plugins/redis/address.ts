@@ -21,13 +21,17 @@ export interface RedisAddress {
   readonly prefix: string;
   /** The name of a primary that sentinels know. Then host and port are those of a sentinel. */
   readonly primary?: string;
+  /** Who signs in to the sentinels. */
+  readonly sentinelUser?: string;
+  readonly sentinelPassword?: string;
 }
 
+const SENTINEL_PARAMETERS = ["prefix", "sentinel_user", "sentinel_password"];
 const SCHEMES = ["redis:", "rediss:", "redis+sentinel:", "rediss+sentinel:"];
 
 /**
- * Parses `redis://user:password@host:6379/0?prefix=app`, or `rediss:` for TLS, or `redis+sentinel://host:26379/primary/0`. Errors
- * do not contain the password.
+ * Parses `redis://user:password@host:6379/0?prefix=app`, or `rediss:` for TLS, or `redis+sentinel://host:26379/primary/0`, with
+ * `sentinel_user` and `sentinel_password` as further parameters. Errors do not contain passwords.
  */
 export function parseRedisUrl(text: string): RedisAddress {
   const url = URL.parse(text);
@@ -43,8 +47,11 @@ export function parseRedisUrl(text: string): RedisAddress {
     const rule = sentinel ? "name of the primary, as sentinels know it" : "number of the database";
     throw invalid(`and the path is the ${rule}, got ${name}`);
   }
+  const known = sentinel ? SENTINEL_PARAMETERS : ["prefix"];
   for (const option of url.searchParams.keys()) {
-    if (option !== "prefix") throw invalid(`and the only parameter is "prefix", got "${option}"`);
+    if (known.includes(option)) continue;
+    const only = known.length === 1 ? "the only parameter is" : "the parameters are";
+    throw invalid(`and ${only} ${known.map((each) => `"${each}"`).join(", ")}, got "${option}"`);
   }
   return {
     host: url.hostname.replace(/^\[|\]$/g, ""),
@@ -55,7 +62,11 @@ export function parseRedisUrl(text: string): RedisAddress {
     password: decodeURIComponent(url.password),
     name,
     prefix: `${url.searchParams.get("prefix") ?? "plugboard"}:`,
-    ...(sentinel && { primary: path[1]! }),
+    ...(sentinel && {
+      primary: path[1]!,
+      sentinelUser: url.searchParams.get("sentinel_user") || "default",
+      sentinelPassword: url.searchParams.get("sentinel_password") ?? "",
+    }),
   };
 }
 

@@ -36,10 +36,10 @@ export async function findPrimary(
   throw new Error(`No sentinel knows the primary: ${problems.join("; ")}`);
 }
 
-/** The user of the URL is that of the servers; sentinels are asked without one. */
+/** The user of the URL is that of the servers. */
 async function ask(sentinel: RedisAddress, patience: Patience): Promise<Place> {
-  const { host, port, primary } = sentinel;
-  const address = { ...sentinel, user: "default", password: "", database: 0 };
+  const { host, port, primary, sentinelUser: user = "default", sentinelPassword: password = "" } = sentinel;
+  const address = { ...sentinel, user, password, database: 0 };
   try {
     const answer = await askOnce(address, ["SENTINEL", "MASTER", primary!], patience);
     const fields = new Map<string, string>();

@@ -137,3 +137,40 @@ testWith(
     await Deno.remove(folder, { recursive: true });
   },
 );
+
+testWith("redis", "B12 sentinels with a password, or with users, are signed in to", async (program) => {
+  const folder = await Deno.makeTempDir();
+  {
+    await using primary = new RedisProcess(program);
+    await using sentinel = startSentinel(program, folder, primary);
+    await Promise.all([primary.ready(), sentinel.ready()]);
+    const user = (server: RedisProcess, ...rules: string[]) => server.command("ACL", "SETUSER", ...rules);
+    assert.equal(await user(primary, "app", "on", ">app-secret", "~*", "&*", "+@all"), "+OK");
+    const rights = ["+hello", "+info", "+sentinel|master"];
+    assert.equal(await user(sentinel, "watch", "on", ">watch-secret", ...rights), "+OK");
+    assert.equal(await user(sentinel, "default", "resetpass", ">secret"), "+OK");
+    const base = `redis+sentinel://app:app-secret@127.0.0.1:${sentinel.port}/main?prefix=app`;
+    for (
+      const [parameters, problem] of [
+        ["&sentinel_password=secret"],
+        ["&sentinel_user=watch&sentinel_password=watch-secret"],
+        ["", /NOAUTH/],
+        ["&sentinel_password=app-secret", /WRONGPASS/],
+        ["&sentinel_user=app&sentinel_password=app-secret", /WRONGPASS/],
+      ] as const
+    ) {
+      const broker = connectedBroker(redis({ urls: [base + parameters] }), primary);
+      if (problem !== undefined) {
+        await assert.rejects(async () => await broker.start!(events, host), problem);
+        continue;
+      }
+      await broker.start!(events, host);
+      const { offset } = await broker.publish(parameters, { payload: Payload.of(1) }, {
+        keep: { size: 10, ageMs: 60_000 },
+      });
+      assert.equal(offset, 1);
+      await broker.stop!();
+    }
+  }
+  await Deno.remove(folder, { recursive: true });
+});

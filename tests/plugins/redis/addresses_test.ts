@@ -18,8 +18,18 @@ Deno.test("B12 URLs with several hosts, users and sentinels", () => {
     "tcp main default secret b 2 1 plugboard:",
     "tls  default  c 6379 0 plugboard:",
   ]);
+  const [sentinel] = parseRedisUrls([
+    "redis+sentinel://u:secret@a/main?sentinel_user=w&sentinel_password=p%40%2C&prefix=x",
+  ]);
+  assert.deepEqual([sentinel!.sentinelUser, sentinel!.sentinelPassword, sentinel!.prefix], [
+    "w",
+    "p@,",
+    "x:",
+  ]);
   for (
     const [url, message] of [
+      ["redis://a?sentinel_password=secret", /the only parameter is "prefix", got "sentinel_password"$/],
+      ["redis+sentinel://a/m?db=1", /the parameters are "prefix", "sentinel_user", .*, got "db"$/],
       [
         "redis+sentinel://u:secret@a",
         /the path is the name of the primary, as sentinels know it, got a:26379$/,

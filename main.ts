@@ -1,6 +1,6 @@
 import { Server } from "./core/mod.ts";
 import { auth, mergeRevocations } from "./plugins/auth.ts";
-import { channels } from "./plugins/channels.ts";
+import { channels, localCluster } from "./plugins/channels.ts";
 import { client } from "./plugins/client.ts";
 import { dashboard } from "./plugins/dashboard.ts";
 import { home } from "./plugins/home.ts";
@@ -49,7 +49,9 @@ export function plugboard(loaded: Loaded): Server {
     server.use({ name: "requests", routes: (app) => void app.use(limits.middleware()) }, { listener });
   }
   const backend = options.proxies && server.use(proxies({ ...options.proxies, metrics }));
-  const shared = urls.length > 0 ? server.use(redis({ ...given.redis, urls })) : undefined;
+  const shared = urls.length > 0
+    ? server.use(redis({ ...given.redis, urls, node: options.node }))
+    : undefined;
   const revocations = store.keyValues<string>("revocations");
   const apiKeys = store.keyValues<string>("api_keys");
   const access = server.use(auth({
@@ -61,7 +63,7 @@ export function plugboard(loaded: Loaded): Server {
     metrics,
   }));
 
-  const cluster = shared && { cluster: shared.cluster };
+  const cluster = { cluster: shared?.cluster ?? localCluster(options.node) };
   const owning = { ...given.owner, address: options.address, endpoints: ["tinybase", "pipe"] };
   const own = shared && server.use(owner({ ...owning, leases: shared.leases, store }));
   /** The database as clients use it: that of one node. Some plugins read when they start, and others are not checked. */

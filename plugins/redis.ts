@@ -52,7 +52,7 @@ export interface RedisOptions {
    * between the nodes, the leases and the shared values.
    */
   urls: readonly string[];
-  /** The name of this node. @default {a random one} */
+  /** The name of this node, which no other may have. @default {a random one} */
   node?: string;
   /** How long a server may not answer before the connection is replaced. @default {3000} */
   timeoutMs?: number;

@@ -46,8 +46,7 @@ const THIS_NODE = crypto.randomUUID();
  * console.log(answers.length, silent.length); // 1 0
  * ```
  */
-export function localCluster(): Cluster {
-  const node = THIS_NODE;
+export function localCluster(node: string = THIS_NODE): Cluster {
   const topics = new Map<string, Answer>();
   return {
     node,

@@ -74,6 +74,10 @@ export function relative(time, now = Date.now()) {
   return past > 0 ? `${duration(past)} ago` : `in ${duration(-past)}`;
 }
 
+/** The name of a node: the first characters of a random one. */
+export const nodeName = (node) =>
+  /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(node) ? node.slice(0, 8) : node;
+
 /** JSON as text, shortened. */
 export function shown(value, max = 2_000) {
   const text = typeof value === "string" ? value : JSON.stringify(value) ?? "undefined";

@@ -4,7 +4,7 @@ import { to } from "./address.js";
 import { Chart } from "./chart.js";
 import { LIMITS } from "./client.js";
 import { figures, problem, series, shownNode, silent } from "./figures.js";
-import { bytes, clock, count, duration, ms, number, percent, shown } from "./format.js";
+import { bytes, clock, count, duration, ms, nodeName, number, percent, shown } from "./format.js";
 import { Ago, Card, Empty, html, Problem, useRead, Words } from "./ui.js";
 
 const REFRESH_MS = 5_000;
@@ -85,7 +85,7 @@ function NodeChoice() {
   return html`<p class="row"><label>Node
     <select value=${shownNode.value} onChange=${({ target }) => shownNode.value = target.value}>
       <option value="">all ${nodes.length} nodes</option>
-      ${nodes.map((node) => html`<option value=${node}>${node}</option>`)}
+      ${nodes.map((node) => html`<option value=${node}>${nodeName(node)}</option>`)}
     </select></label></p>`;
 }
 
@@ -149,14 +149,12 @@ function Limited() {
   `;
 }
 
-const shortName = (node) => node.slice(0, 8);
-
 function Nodes({ info: { value, error } }) {
   return html`<${Card} title="Nodes">
     <${Problem} text=${error?.message} />
     ${
     Array.from(silent.value, ([node, time]) =>
-      html`<${Problem} key=${node} text=${`No answer from ${shortName(node)} since ${clock(time)}`} />`)
+      html`<${Problem} key=${node} text=${`No answer from ${nodeName(node)} since ${clock(time)}`} />`)
   }
     ${
     value && html`
@@ -175,7 +173,7 @@ function Nodes({ info: { value, error } }) {
           <tbody>${value.nodes.map((node) =>
             html`
               <tr>
-                <th scope="row"><span title=${node.uid}>${shortName(node.name)}</span></th>
+                <th scope="row"><span title=${node.uid}>${nodeName(node.name)}</span></th>
                 <td class="number">${number(node.num_clients)}</td>
                 <td class="number">${number(node.num_users)}</td>
                 <td class="number">${number(node.num_channels)}</td>
@@ -214,7 +212,7 @@ function Workers({ nodes }) {
           <tbody>${all.map((each) =>
             html`
               <tr key=${`${each.node} ${each.worker}`}>
-                <th scope="row">${nodes.length > 1 ? `${shortName(each.node)} ` : ""}${each.worker}</th>
+                <th scope="row">${nodes.length > 1 ? `${nodeName(each.node)} ` : ""}${each.worker}</th>
                 <td class="number">${number(each.num_clients)}</td>
                 <td class="number">${number(each.messages_received)}</td>
                 <td class="number">${number(each.frames_sent)}</td>
@@ -235,9 +233,9 @@ function Workers({ nodes }) {
 function Log() {
   const { value, error } = useRead("log", {}, { everyMs: REFRESH_MS });
   const records = value?.records.slice(-50).reverse() ?? [];
-  return html`<${Card} title="Warnings and errors" wide=${true} aside=${html`<span class="quiet">${
-    count(value?.records.length ?? 0, "record")
-  }, the newest first</span>`}>
+  return html`<${Card} title="Warnings and errors" wide=${true} aside=${
+    value && html`<span class="quiet">${count(value.records.length, "record")}, the newest first</span>`
+  }>
     <${Problem} text=${error?.message} />
     ${
     value && records.length === 0 &&

@@ -121,7 +121,7 @@ export interface PluginSettings {
   /** Limits for clients. */
   rate_limits?: Omit<RateLimitsOptions, Service | "enabled">;
   /** Redis. */
-  redis?: Omit<RedisOptions, "urls" | "clock">;
+  redis?: Omit<RedisOptions, "urls" | "node" | "clock">;
   /** Calls. */
   rpc?: Omit<RpcOptions, Service | "backend" | "keep">;
   /** Publications at a later time. */

@@ -52,6 +52,11 @@ export interface Settings {
    * database serves. @default {`host` and `port`}
    */
   nodeAddress?: string;
+  /**
+   * Name of this node in the dashboard and the API. Eight random digits are added, so that two nodes may have the same name.
+   * @pattern ^[\w.-]{1,64}$ @examples ["web-1"] @default {random}
+   */
+  nodeName?: string;
   /** Lowest level to log. @default {"info"} */
   logLevel: "debug" | "info" | "warn" | "error";
   /** Secret that tokens are signed with. @secret */

@@ -25,6 +25,8 @@ export interface WiringOptions {
   readonly defaults: NamespaceOptions;
   /** Where other nodes reach this one. */
   readonly address: string;
+  /** The name of this node, unlike that of any other. */
+  readonly node: string;
   /** URLs that get events. */
   readonly receivers: readonly WebhookOptions[];
   /** The backend that decides, if there is one. */
@@ -53,6 +55,7 @@ export function wiringOptions(settings: Settings): WiringOptions {
     },
     defaults: namespaceDefaults(settings),
     address: settings.nodeAddress ?? `${settings.host}:${settings.port}`,
+    node: nodeOf(settings),
     receivers: receiversOf(settings),
     proxies: Object.keys(settings.proxies).length > 0 ? settings.proxies : undefined,
     workers: settings.workers === "auto" ? "auto" : Number(settings.workers),
@@ -75,6 +78,12 @@ function serverOptions(settings: Settings): ServerOptions {
     ...(adminPort !== undefined && { listeners: { admin: { port: adminPort, hostname: adminHost, tls } } }),
     clientIp: clientIpFrom({ trusted: settings.trustedProxies }),
   };
+}
+
+/** Returns a name that no other node has, nor this one after a restart. */
+function nodeOf({ nodeName }: Settings): string {
+  const random = crypto.randomUUID();
+  return nodeName === undefined ? random : `${nodeName}-${random.slice(0, 8)}`;
 }
 
 /** Returns the options of the sign-in that are no services. */

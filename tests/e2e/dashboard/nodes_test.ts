@@ -53,14 +53,17 @@ else {
     await using redis = new RedisProcess(redisServer);
     await redis.ready();
     using folders = new DisposableStack();
-    const start = () => startMain({ REDIS_URL: redis.url, DATA_DIR: folders.use(dataFolder()).path });
+    // Both have the same name by mistake.
+    const start = () =>
+      startMain({ REDIS_URL: redis.url, DATA_DIR: folders.use(dataFolder()).path, NODE_NAME: "web" });
     const nodes = await Promise.all([start(), start()]);
     await using first = nodes[0]!;
     await using second = nodes[1]!;
     await using clients = new AsyncDisposableStack();
     for (let i = 0; i < 10; i++) clients.use(await Client.connect(`${second.url}/ws`));
     const info = await fetch(`${second.url}/api/info`, { method: "POST", body: "{}" });
-    const name = (await info.json()).result.nodes[0].name.slice(0, 8);
+    const name = (await info.json()).result.nodes[0].name;
+    assert.match(name, /^web-[0-9a-f]{8}$/);
 
     await using browser = await openBrowser(chromium);
     const page = await browser.open(`${first.url}/admin`);

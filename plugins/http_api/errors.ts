@@ -1,5 +1,5 @@
 /**
- * Errors in Centrifugo's format: a number and a fixed text.
+ * Errors in Centrifugo's format: a number and a text, which has the reason.
  *
  * @module
  */
@@ -49,7 +49,8 @@ export function apiError(error: unknown): ApiError | undefined {
   if (number === undefined || number === internalError.code) return undefined;
   if ("number" in (error as PlugboardError)) return { code: number, message: messageOf(error) };
   const code = OTHERS[number] ?? number as keyof typeof TEXTS;
-  return { code, message: TEXTS[code] };
+  const [text, reason] = [TEXTS[code], messageOf(error)];
+  return { code, message: reason.toLowerCase().includes(text) ? reason : `${text}: ${reason}` };
 }
 
 /** Returns the HTTP status of an error in the transport error mode. */

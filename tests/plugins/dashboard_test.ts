@@ -62,12 +62,13 @@ Deno.test("B14 feeds run only while they have subscribers, who get the figures",
   );
   clock.advance(5_000);
   assert.equal(listeners, 0);
-  const received: { nodes: { figures: { time: number } }[] }[] = [];
+  const received: { time: number; nodes: { figures: { time: number } }[] }[] = [];
   const end = bus.api.subscribe("$admin:figures", (data) => void received.push(data as typeof received[0]));
   await until("the feed", () => listeners === 1);
   clock.advance(1_000);
   await until("figures", () => received.length === 1);
   assert.equal(received[0]!.nodes[0]!.figures.time, numbers.api.figures().at(-1)!.time);
+  assert.equal(received[0]!.time, clock.wallTime());
   end();
   await until("the end of the feed", () => listeners === 0);
 });
@@ -81,7 +82,9 @@ Deno.test("B14 no client publishes to the channels of the dashboard, and unknown
     headers: { "x-api-key": KEY },
     body: '{"channel":"$admin:figures","data":1}',
   });
-  assert.deepEqual(await publish.json(), { error: { code: 103, message: "permission denied" } });
+  assert.deepEqual(await publish.json(), {
+    error: { code: 103, message: "permission denied: Only the server publishes to this channel" },
+  });
   for (const channel of ["$admin:nothing", "$admin:tail?", "$admin:tail?null", "$admin:tail?[1"]) {
     server.bus.subscribe(channel, () => {})();
     assert.equal(server.bus.localStats(channel).length, 0, channel);

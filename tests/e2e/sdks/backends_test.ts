@@ -42,7 +42,7 @@ else {
       ["channels", { news: 1 }],
       ["info", 1, 1],
       ["batch", 1, 1],
-      ["error", 107, "bad request"],
+      ["error", 107, "bad request: channel must not be empty"],
       ["wrong key"],
     ]);
     assert.equal(code, 4500);
@@ -63,7 +63,7 @@ else {
       ["presence_stats", 1, 1],
       ["channels", true, 1],
       ["info", 1, 1],
-      ["pipe", true, 107, "bad request"],
+      ["pipe", true, 107, "bad request: channel must not be empty"],
       ["wrong key", 401],
     ]);
     assert.equal(code, 3503);

@@ -41,10 +41,13 @@ Deno.test("B09 data may be any JSON value, null included; without data the reque
     {},
     "null",
   ]);
-  const refused = { error: { code: 107, message: "bad request" } };
-  assert.deepEqual((await server.call("publish", { channel: "any" })).body, refused);
-  assert.deepEqual((await server.call("publish", { channel: "", data: 1 })).body, refused);
-  assert.deepEqual((await server.call("publish", { channel: "any", b64data: "*" })).body, refused);
+  const refused = async (params: object, reason: string) => {
+    const { body } = await server.call("publish", params);
+    assert.deepEqual(body, { error: { code: 107, message: `bad request: ${reason}` } });
+  };
+  await refused({ channel: "any" }, "data must be given");
+  await refused({ channel: "", data: 1 }, "channel must not be empty");
+  await refused({ channel: "any", b64data: "*" }, "b64data must be base64");
 });
 
 Deno.test("B09 skip_history publishes to current subscribers only, and tags are sent with the payload", async () => {
@@ -74,10 +77,10 @@ Deno.test("B09 broadcast answers for each channel in the order of the request", 
     ),
     [
       1,
-      { code: 102, message: "unknown channel" },
-      { code: 107, message: "bad request" },
+      { code: 102, message: 'Unknown channel: "nope:x"' },
+      { code: 107, message: "bad request: A channel's name must not be empty" },
       1,
-      { code: 107, message: "bad request" },
+      { code: 107, message: "bad request: Invalid channel name format" },
     ],
   );
   assert.equal((await server.call("broadcast", { channels: [], data: 1 })).body.error.code, 107);

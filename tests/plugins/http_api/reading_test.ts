@@ -15,7 +15,9 @@ Deno.test("B09 history reads pages from a position, also backwards", async () =>
   assert.deepEqual(await read({ limit: 2, reverse: true }), [[5, 4], 5]);
   assert.deepEqual(await read({ limit: 2, reverse: true, since: { offset: 3, epoch } }), [[2, 1], 5]);
   const lost = await server.call("history", { channel: "news", since: { offset: 1, epoch: "other" } });
-  assert.deepEqual(lost.body, { error: { code: 112, message: "unrecoverable position" } });
+  assert.deepEqual(lost.body, {
+    error: { code: 112, message: "unrecoverable position: The position is of another history" },
+  });
   assert.deepEqual(await server.result("history_remove", { channel: "news" }), {});
   assert.deepEqual(await read({ limit: -1 }), [[], 5], "the offset goes on");
   assert.deepEqual(Object.keys(await server.result("history", { channel: "empty" })), [

@@ -47,12 +47,12 @@ Deno.test("B23 a client's own mistakes reach SDK users as permanent errors, and 
   assert.deepEqual(server.test.log.take(), []);
 });
 
-Deno.test("the HTTP API has Centrifugo's texts, and other numbers where a backend cannot sign in again", () => {
+Deno.test("the HTTP API adds the reason to Centrifugo's texts, and has other numbers where a backend cannot sign in again", () => {
   const of = (code: string) => apiError(new PlugboardError(code, "why"));
-  assert.deepEqual(of("constraint"), { code: 113, message: "conflict" });
-  assert.deepEqual(of("too_many_rows"), { code: 106, message: "limit exceeded" });
-  assert.deepEqual(of("token_expired"), { code: 103, message: "permission denied" });
-  assert.deepEqual(of("unauthorized"), { code: 103, message: "permission denied" });
+  assert.deepEqual(of("constraint"), { code: 113, message: "conflict: why" });
+  assert.deepEqual(of("too_many_rows"), { code: 106, message: "limit exceeded: why" });
+  assert.deepEqual(of("token_expired"), { code: 103, message: "permission denied: why" });
+  assert.deepEqual(of("unauthorized"), { code: 103, message: "permission denied: why" });
   assert.equal(of("unavailable"), undefined, "a failure of the server");
   assert.equal(of("disk_full"), undefined, "a failure of the server");
   assert.equal(of("constructor"), undefined);

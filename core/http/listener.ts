@@ -90,7 +90,9 @@ export class Listener implements OpenListener {
       const { addr } = this.#run(hostname, port).http;
       this.address = addressOf(addr, tls ? "https" : "http");
     } catch (error) {
-      const reason = error instanceof Deno.errors.AddrInUse ? "the address is in use" : messageOf(error);
+      const reason = error instanceof Deno.errors.AddrInUse
+        ? "the address is in use; stop the program that uses it, or choose another port"
+        : messageOf(error);
       const files = tls === undefined ? "" : ` with "${tls.certFile}" and "${tls.keyFile}"`;
       const message = `Cannot listen on ${hostname}:${port}${files}: ${reason}`;
       throw new PlugboardError("listen_failed", message, { cause: error });

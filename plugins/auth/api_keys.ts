@@ -143,7 +143,8 @@ export function parseApiKeys(text: string): (ApiKeyOptions & { readonly key: str
       return { name, key, permissions: list };
     }
     // The invalid text may be a part of a key, so the error does not show it.
-    const rule = "with permissions such as read:news, write:chat:*, admin or *, joined by +";
+    const rule =
+      "with permissions such as read:news, write:chat:*, admin or *, joined by +, and keys by commas";
     throw new PlugboardError(
       "bad_setting",
       `API_KEYS must be name:key:permission+permission, ${rule}; see key ${i + 1}`,

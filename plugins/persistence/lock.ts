@@ -37,7 +37,10 @@ export function lockFor(path: string, waitMs: number): Lock {
     }
     file.close();
     if (performance.now() >= end) {
-      throw new PlugboardError("database_locked", "Another server uses this database");
+      throw new PlugboardError(
+        "database_locked",
+        "Another server uses this database; stop it, or choose another file",
+      );
     }
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
   }

@@ -134,7 +134,9 @@ export class Crew implements OpenListener {
       await Promise.all(this.#posts.map(async (post) => await this.#man(post).listens));
     } catch (error) {
       await this.close(0);
-      const reason = error instanceof Deno.errors.AddrInUse ? "the address is in use" : messageOf(error);
+      const reason = error instanceof Deno.errors.AddrInUse
+        ? "the address is in use; stop the program that uses it, or choose another port"
+        : messageOf(error);
       const files = tls === undefined ? "" : " with this certificate and key";
       const message = `Cannot listen on ${hostname}:${port}${files}: ${reason}`;
       throw new PlugboardError("listen_failed", message, { cause: error });

@@ -74,7 +74,8 @@ Deno.test("a listener that cannot start closes the others, and stops the plugins
   // The test's sanitizers find a port that stays open.
   await assert.rejects(server.start(), {
     code: "listen_failed",
-    message: `Cannot listen on 127.0.0.1:${taken.port}: the address is in use`,
+    message:
+      `Cannot listen on 127.0.0.1:${taken.port}: the address is in use; stop the program that uses it, or choose another port`,
   });
   assert.deepEqual([stopped, server.state, server.addresses.size], [1, "stopped", 0]);
 });

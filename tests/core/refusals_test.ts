@@ -293,7 +293,8 @@ Deno.test("an address in use fails the start with one sentence, and stops the st
   let stopped = 0;
   await assert.rejects(serve({ port: taken.port }, { name: "other", stop: () => void stopped++ }), {
     code: "listen_failed",
-    message: `Cannot listen on 127.0.0.1:${taken.port}: the address is in use`,
+    message:
+      `Cannot listen on 127.0.0.1:${taken.port}: the address is in use; stop the program that uses it, or choose another port`,
   });
   assert.equal(stopped, 1);
 });

@@ -49,14 +49,19 @@ const SETTINGS: Readonly<Record<string, keyof Settings>> = {
   "drainMs": "drainMs",
 };
 
+/** The same for the only receiver of events, which has no place in the file. */
+const RECEIVER: Readonly<Record<string, keyof Settings>> = { url: "webhookUrl", secrets: "webhookSecrets" };
+
 /** Plugs the server together. Errors call a setting by the name that was given. */
 function named(loaded: Loaded, wire: () => Server): Server {
   try {
     return wire();
   } catch (error) {
     if (!(error instanceof PlugboardError)) throw error;
+    const lone = Object.keys(loaded.settings.webhooks).length === 0;
     const message = error.message.replace(/"([\w.]+)"/, (option, name: string) => {
-      const known = SETTINGS[name];
+      const known = SETTINGS[name] ??
+        (lone && error.message.startsWith("Cannot start webhooks:") ? RECEIVER[name] : undefined);
       return known === undefined ? option : loaded.nameOf(known);
     });
     throw new PlugboardError(error.code, message, { cause: error });

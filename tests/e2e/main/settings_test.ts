@@ -24,7 +24,13 @@ const WRONG: [name: string, value: string, sentence: string][] = [
   ["TLS_CERT", "cert.pem", 'Cannot start the server: TLS_KEY must be a non-empty string, got ""'],
   ["JWKS_URL", "foo", "Cannot start auth: JWKS_URL must be "],
   ["ALLOWED_ORIGINS", "example.com", "Cannot start auth: ALLOWED_ORIGINS must be "],
-  ["WEBHOOK_URL", "http://127.0.0.1:1/", 'Cannot start webhooks: "secrets" must be a list of whsec_ and'],
+  [
+    "WEBHOOK_URL",
+    "http://127.0.0.1:1/",
+    "Cannot start webhooks: WEBHOOK_SECRETS must be a list of whsec_ and",
+  ],
+  ["WEBHOOK_URL", "backend", "Cannot start webhooks: WEBHOOK_URL must be an http or https URL"],
+  ["NODE_NAME", "web 1", "NODE_NAME must be"],
   [
     "TRUSTED_PROXIES",
     "foo",

@@ -138,7 +138,8 @@ Deno.test("a port in use and an unusable folder fail the start with one sentence
   assert.deepEqual(taken, {
     code: 1,
     stdout: "",
-    stderr: `Cannot listen on 127.0.0.1:${port}: the address is in use`,
+    stderr:
+      `Cannot listen on 127.0.0.1:${port}: the address is in use; stop the program that uses it, or choose another port`,
   });
   const elsewhere = await runMain({ DATA_DIR: "/nowhere" });
   assert.equal(elsewhere.code, 1);

@@ -97,7 +97,7 @@ Deno.test("a key without a name or permissions is refused, and the error shows n
       code: "bad_setting",
       message:
         "API_KEYS must be name:key:permission+permission, with permissions such as read:news, write:chat:*, " +
-        "admin or *, joined by +; see key 2",
+        "admin or *, joined by +, and keys by commas; see key 2",
     }, text);
   }
 });

@@ -11,7 +11,8 @@ Deno.test("a second server on the same database is refused with the reason", asy
     await using _first = await serve({}, persistence({ path }));
     await assert.rejects(serve({}, persistence({ path, lockTimeoutMs: 60 })), {
       code: "database_locked",
-      message: `Cannot start persistence with "${path}": Another server uses this database`,
+      message:
+        `Cannot start persistence with "${path}": Another server uses this database; stop it, or choose another file`,
     });
     const other = new DatabaseSync(path); // a program that is no server may read and write it
     other.exec("CREATE TABLE guests (name TEXT)");

@@ -117,14 +117,14 @@ function targetOf(text: string): TailTarget {
 }
 
 /** Sends the figures of all nodes, and the names of those that do not answer, each second. */
-function figures(send: Send, { stats, cluster, log }: FeedParts): () => void {
+function figures(send: Send, { stats, cluster, clock, log }: FeedParts): () => void {
   let open = true;
   const ask = async (): Promise<void> => {
     const { answers, silent } = await cluster.ask(TOPIC, {}, { ms: ANSWER_MS });
     const nodes = (answers as readonly { node: string; answer: Figures | null }[]).flatMap(
       ({ node, answer }) => answer === null ? [] : [{ node, figures: answer }],
     );
-    if (open) send({ nodes, ...(silent.length > 0 && { silent }) });
+    if (open) send({ nodes, ...(silent.length > 0 && { silent }), time: clock.wallTime() });
   };
   const end = stats.onFigures(() => {
     ask().catch((error) =>

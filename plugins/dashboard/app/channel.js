@@ -256,9 +256,9 @@ function History({ channel, top, cleared }) {
     publications.map(({ offset, data, info, tags }) =>
       html`
         <li key=${offset}>
-          <p class="quiet">#${number(offset)}${info && html`
-            by <a href=${to("client", [info.client])}><${Words} text=${info.user ||
-              info.client.slice(0, 8)} /></a>
+          <p class="quiet"><span>#${number(offset)}</span>${info && html`
+            <span>by <a href=${to("client", [info.client])}><${Words} text=${info.user ||
+              info.client.slice(0, 8)} /></a></span>
           `}
                 ${tags && html`
                   <span class="mono">${shown(tags, 200)}</span>

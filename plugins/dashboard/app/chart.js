@@ -70,10 +70,15 @@ function options({ lines, format, hovered, width }) {
   };
 }
 
-/** Times with seconds only where minutes would repeat. */
-function labels(_, ticks) {
+/** Half the width of a label, and what is left and right of the lines, in pixels. */
+const HALF_LABEL = 24;
+const BESIDE = 68;
+
+/** Times with seconds only where minutes would repeat. None where the edge would cut it off. */
+function labels({ scales: { x }, width }, ticks) {
   const short = ticks.length < 2 || ticks[1] - ticks[0] >= 60;
-  return ticks.map((tick) => clock(tick * 1_000).slice(0, short ? 5 : 8));
+  const last = x.max - HALF_LABEL * (x.max - x.min) / (width - BESIDE);
+  return ticks.map((tick) => tick > last ? null : clock(tick * 1_000).slice(0, short ? 5 : 8));
 }
 
 /** A chart of one or two lines. `points` are the figures; each line takes one of them. */

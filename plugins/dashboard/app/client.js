@@ -20,7 +20,7 @@ export function Client({ parts: [client = ""] }) {
     <p class="mono quiet words">${client}</p>
     ${
     gone
-      ? html`<${Empty}>This connection has ended. What is known about it is below.<//>`
+      ? html`<${Empty}>This connection has ended, or has never existed. What is remembered of it is below.<//>`
       : html`<${Problem} text=${error?.message} />`
   }
     <div class="grid halves">

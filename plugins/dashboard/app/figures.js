@@ -5,6 +5,9 @@ import { call, connections, follow, state } from "./server.js";
 
 const SECONDS = 600;
 
+/** How often they are read by keys that get no live data. */
+const READ_MS = 2_000;
+
 /** Figures by node, the oldest first. */
 export const figures = signal(new Map());
 
@@ -45,10 +48,9 @@ async function load() {
 }
 
 /** Takes what the server sends each second. A node that did not answer is named until it answers, for ten minutes. */
-function take({ nodes, silent: names = [] }) {
+function take({ nodes, silent: names = [], time: now }) {
   const all = new Map(figures.peek());
   for (const each of nodes) add(all, each.node, [each.figures]);
-  const now = Math.max(...nodes.map((each) => each.figures.time));
   const isRecent = (time) => time > now - SECONDS * 1_000;
   figures.value = new Map(Array.from(all).filter(([, list]) => isRecent(list.at(-1)?.time ?? 0)));
   const without = new Map([...names.map((node) => [node, now]), ...silent.peek()]);
@@ -58,7 +60,11 @@ function take({ nodes, silent: names = [] }) {
 
 /** Begins to follow the figures. Returns the function that ends it. */
 export function start() {
-  const end = follow("$admin:figures", take);
+  let reading;
+  const end = follow("$admin:figures", take, {
+    failed: () => reading ??= setInterval(load, READ_MS),
+    subscribed: () => reading = clearInterval(reading),
+  });
   const stop = effect(() => {
     connections.value;
     if (["connecting", "connected"].includes(state.value)) load();
@@ -66,6 +72,7 @@ export function start() {
   return () => {
     end();
     stop();
+    clearInterval(reading);
   };
 }
 

@@ -21,7 +21,8 @@ export function Queries() {
   const queries = [...value?.queries ?? []].sort((a, b) => b[order.value] - a[order.value]);
   return html`
     <div
-      class="title"><h1>Live queries</h1><label class="inline">Most <select value=${order.value} onChange=${(
+      class="title"><h1>Live queries</h1><label class="inline">Sort by <select value=${order
+        .value} onChange=${(
         { target },
       ) => order.value = target.value}>${Object.entries(ORDERS).map(([name, label]) =>
         html`<option value=${name}>${label}</option>`
@@ -80,6 +81,14 @@ export function QueryView({ parts: [name = ""] }) {
   const plan = useRead("queries/explain", { name });
   const instances = useRead("queries/instances", { name, limit: 50 }, { everyMs: REFRESH_MS });
   const query = all.value?.queries.find((each) => each.name === name);
+  if (plan.error?.status === 404) {
+    return html`
+      <h1>
+        <${Words} text=${shown(name, 100)} />
+      </h1>
+      <${Empty}>No live query of this name is declared or in use. <a href=${to("queries")}>All queries</a><//>
+    `;
+  }
   return html`
     <div
       class="title"><h1><${Words} text=${shown(name, 100)} /></h1><a class="button" href=${to(

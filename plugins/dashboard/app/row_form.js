@@ -22,6 +22,12 @@ export function textOf(value) {
 /** Returns the text of a field at first; none for a value of which only the beginning is known. */
 const firstText = (value) => value?.bytes === undefined ? textOf(value) : "";
 
+/** Returns a typed text with the line breaks that the value has, since browsers return all of them as LF. */
+function withBreaks(typed, before) {
+  const [only, other] = new Set(before.match(/\r\n|\r|\n/g));
+  return only === undefined || other !== undefined ? typed : typed.replaceAll("\n", only);
+}
+
 /** Returns what the API takes for a field. */
 function valueOf(column, { kind, text }) {
   if (kind === "null") return null;
@@ -85,7 +91,10 @@ export function RowForm({ table, columns, id, row, done }) {
 function Field({ column, value, isNew, field = { kind: "keep", text: firstText(value) }, set }) {
   const typed = typeof value === "number" || value?.integer !== undefined ? "number" : "text";
   const input = ({ target }) =>
-    set(column, { text: target.value, ...(["keep", "null"].includes(field.kind) && { kind: typed }) });
+    set(column, {
+      text: withBreaks(target.value, firstText(value)),
+      ...(["keep", "null"].includes(field.kind) && { kind: typed }),
+    });
   const cut = value?.bytes !== undefined && field.kind === "keep"
     ? `${count(value.bytes, "byte")}; what you type replaces them`
     : "";

@@ -2,6 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { to } from "./address.js";
 import { Pager } from "./channel.js";
 import { count, shown } from "./format.js";
 import { RowForm, textOf } from "./row_form.js";
@@ -24,6 +25,7 @@ export function Rows({ name }) {
   const params = { name, limit: PAGE, ...(after.value.length > 0 && { after: after.value.at(-1) }) };
   const { value, error, reload } = useRead("table", params, { inputs: [changes.value] });
   const { columns = [], writable, rows = [], keys = [] } = value ?? {};
+  const numeric = columns.map((_, n) => isNumeric(rows.map((row) => row[n])));
   const choose = (row) => [chosen.value, outcome.value] = [row, ""];
   const done = (text) => {
     [chosen.value, outcome.value] = [undefined, text];
@@ -37,9 +39,11 @@ export function Rows({ name }) {
             done=${done} />
         `}
       <${Card} title="Rows" aside=${html`<span class="quiet">${
-        live.value ? "live: changes appear at once" : ""
+        value && live.value ? "live: changes appear at once" : ""
       }</span>`}>
-      <${Problem} text=${error?.message} />
+      ${error?.status === 404
+        ? html`<${Empty}>There is no table of this name. <a href=${to("tables")}>All tables</a><//>`
+        : html`<${Problem} text=${error?.message} />`}
       ${writable &&
         html`<p class="row"><button type="button" onClick=${() =>
           choose({})}>New row</button><span role="status"
@@ -52,9 +56,9 @@ export function Rows({ name }) {
             <thead>
               <tr>
                 ${writable && html`<th><span class="unseen">Change</span></th>`}
-                ${columns.map((column) =>
+                ${columns.map((column, n) =>
                   html`
-                    <th>
+                    <th class=${numeric[n] ? "number" : ""}>
                       <${Words} text=${column} />
                     </th>
                   `
@@ -71,9 +75,9 @@ export function Rows({ name }) {
                         row: Object.fromEntries(columns.map((column, n) => [column, row[n]])),
                       })}>Edit</button>`
                   }</td>`}
-                  ${row.map((cell) =>
+                  ${row.map((cell, n) =>
                     html`
-                      <td>
+                      <td class=${numeric[n] ? "number" : ""}>
                         <${Cell} value=${cell} />
                       </td>
                     `
@@ -87,6 +91,13 @@ export function Rows({ name }) {
       <${Pager} more=${value?.next} after=${after} />
     <//>
   `;
+}
+
+/** Whether a column has numbers only, which are aligned. */
+function isNumeric(cells) {
+  const given = cells.filter((cell) => cell !== null);
+  return given.length > 0 &&
+    given.every((cell) => typeof cell === "number" || cell.integer !== undefined || cell.real !== undefined);
 }
 
 function Cell({ value }) {

@@ -3,6 +3,11 @@
 import { signal } from "@preact/signals";
 
 const KEY = "plugboard.admin.key";
+
+/** Codes of the protocol: the sign-in has been revoked, and a permission is missing. */
+const REVOKED = 3500;
+const DENIED = 103;
+
 const { root, api, open: isOpen } = document.body.dataset;
 
 /** Returns a URL of the server, also below a proxy's path. */
@@ -65,7 +70,11 @@ export async function signIn(given) {
   try {
     await call("health");
   } catch (error) {
-    if (error.status === 403) return signOut(`This key lacks a permission: ${error.message}`);
+    if (error.status === 403) {
+      return signOut(
+        "This key is valid, but may not open the dashboard: it needs the permission admin, or admin:metrics",
+      );
+    }
     if (error.code === "unreachable" || error.status >= 500) {
       state.value = "lost";
       setTimeout(() => signIn(given), 2_000);
@@ -108,7 +117,8 @@ async function connect() {
   });
   client.on("connecting", ({ code }) => state.value = code === 0 ? "connecting" : "lost");
   client.on("disconnected", ({ reason, code }) => {
-    if (own === client && code !== 0) signOut(`Disconnected: ${reason}`);
+    if (own !== client || code === 0) return;
+    signOut(code === REVOKED ? "This API key is no longer valid" : `Disconnected: ${reason}`);
   });
   for (const [channel, feed] of subscriptions) open(channel, feed);
   client.connect();
@@ -122,8 +132,9 @@ function open(channel, feed) {
   subscription.on("subscribed", () => {
     for (const { subscribed } of feed.watchers) subscribed?.();
   });
-  subscription.on("unsubscribed", ({ reason }) => {
-    for (const { failed } of feed.watchers) failed?.(reason);
+  subscription.on("unsubscribed", ({ code, reason }) => {
+    const why = code === DENIED ? "the key needs the permission admin, or read:$admin:*" : reason;
+    for (const { failed } of feed.watchers) failed?.(why);
   });
   subscription.on("error", ({ error }) => {
     for (const { failed } of feed.watchers) failed?.(error.message);

@@ -68,12 +68,13 @@ function File() {
 
 function Migrations() {
   const { value } = useRead("database", {});
+  if (value === undefined) return null;
   return html`<${Card} title="Migrations" aside=${html`<span class="quiet">${
-    count(value?.migrations.length ?? 0, "owner")
+    count(value.migrations.length, "owner")
   }</span>`}>
-    ${value?.migrations.length === 0 && html`<${Empty}>The file has seen no migration.<//>`}
+    ${value.migrations.length === 0 && html`<${Empty}>The file has seen no migration.<//>`}
     ${
-    value?.migrations.length > 0 && html`
+    value.migrations.length > 0 && html`
       <table>
         <thead>
           <tr>

@@ -131,7 +131,7 @@ function Stream({ target }) {
         : ""}${matching.length > MAX_DRAWN ? `, at most ${MAX_DRAWN} rows are shown` : ""}</p>
     </div>
     <${Card} title="Events" aside=${html`<span class="quiet">the newest first; choose one to see it whole</span>`}>
-          ${drawn.length === 0 &&
+          ${drawn.length === 0 && problem.value === "" &&
             html`<${Empty}>${
               all.length === 0
                 ? "Nothing has happened yet. Events appear here as soon as a client does something."

@@ -39,6 +39,12 @@ testWith("chromium", "B14 live queries and tables follow the writes of the app",
   await page.getByText("No backend gets events.").waitFor();
   watch.stop();
   assert.deepEqual(browser.complaints(), []);
+
+  await go(page, "/tables/order");
+  await page.getByText("There is no table of this name.").waitFor();
+  assert.equal(await page.getByText("live: changes appear at once").count(), 0);
+  await go(page, "/query/total");
+  await page.getByText("No live query of this name is declared or in use.").waitFor();
 });
 
 testWith(
@@ -57,8 +63,9 @@ testWith(
     const { store } = server;
     await store.exec(`
     CREATE TABLE "<i>orders</i>" (id INTEGER PRIMARY KEY, "<b>customer</b>" TEXT NOT NULL, total REAL, note TEXT,
-      constructor TEXT);
-    INSERT INTO "<i>orders</i>" VALUES (1, 'Ada', 9007199254740993, printf('%.*c', 5000, 'x'), 'one' || char(10) || 'two');
+      constructor TEXT, lines TEXT);
+    INSERT INTO "<i>orders</i>" VALUES (1, 'Ada', 9007199254740993, printf('%.*c', 5000, 'x'), 'one' || char(10) || 'two',
+      'one' || char(13, 10) || 'two');
   `);
     const rows = () =>
       store.all('SELECT * FROM "<i>orders</i>" ORDER BY id').map((row) => Object.values(row));
@@ -75,7 +82,7 @@ testWith(
     await page.getByLabel("constructor", { exact: true }).fill("Lovelace");
     await page.getByRole("button", { name: "Insert" }).click();
     await page.getByRole("status").getByText("Inserted").waitFor();
-    assert.deepEqual(rows()[1], [2, "\u202eGrace <script>", 12.5, null, "Lovelace"]);
+    assert.deepEqual(rows()[1], [2, "\u202eGrace <script>", 12.5, null, "Lovelace", null]);
 
     // What is not touched stays, also the end of a long text, and the line breaks of a text that is changed.
     await page.getByRole("button", { name: "Edit" }).first().click();
@@ -86,11 +93,21 @@ testWith(
     ]);
     await page.getByLabel("constructor", { exact: true }).press("Control+End");
     await page.keyboard.type(" three");
+    // A browser returns every line break as LF.
+    await page.getByLabel("lines", { exact: true }).press("Control+End");
+    await page.keyboard.type("\nthree");
     await page.getByLabel("<b>customer</b>", { exact: true }).fill("Ada L.");
     await page.getByLabel("Kind of total").selectOption("NULL");
     await page.getByRole("button", { name: "Save" }).click();
     await page.getByRole("status").getByText("Changed").waitFor();
-    assert.deepEqual(rows()[0], [1, "Ada L.", null, "x".repeat(5_000), "one\ntwo three"]);
+    assert.deepEqual(rows()[0], [
+      1,
+      "Ada L.",
+      null,
+      "x".repeat(5_000),
+      "one\ntwo three",
+      "one\r\ntwo\r\nthree",
+    ]);
 
     await page.getByRole("button", { name: "Edit" }).nth(1).click();
     await page.getByLabel("total", { exact: true }).fill("many");

@@ -4,11 +4,12 @@ import { slowdown, until } from "../../kit/mod.ts";
 import { testWith } from "../../kit/programs.ts";
 import { dashboardServer, KEY } from "../../plugins/dashboard/kit.ts";
 import { token } from "../../plugins/auth/kit.ts";
-import { isAccessible, live, openBrowser, signIn } from "./kit.ts";
+import { go, isAccessible, live, openBrowser, signIn } from "./kit.ts";
 
 const apiKeys = [
   { name: "ops", key: KEY, permissions: ["admin"] },
   { name: "shop", key: "s".repeat(32), permissions: ["write:orders:*"] },
+  { name: "watcher", key: "w".repeat(32), permissions: ["admin:metrics"] },
 ];
 
 testWith(
@@ -25,7 +26,7 @@ testWith(
     await signIn(page, "x".repeat(32));
     await page.getByRole("alert").getByText("Invalid API key").waitFor();
     await signIn(page, "s".repeat(32));
-    await page.getByRole("alert").getByText("lacks a permission").waitFor();
+    await page.getByRole("alert").getByText("it needs the permission admin").waitFor();
     // The browser reports both refused requests.
     const refused = browser.complaints();
     assert.deepEqual(refused.map((text) => text.match(/status of (\d+)/)?.[1]), ["401", "403"]);
@@ -67,6 +68,46 @@ testWith(
       await assert.rejects(subscription.ready(30_000));
       assert.equal(subscription.state, "unsubscribed", channel);
     }
+  },
+);
+
+testWith(
+  "chromium",
+  "B14 a key that may only read figures sees them move, and why it gets no live data",
+  async (chromium) => {
+    await using server = await dashboardServer({ apiKeys });
+    await using browser = await openBrowser(chromium);
+    const page = await browser.open(`${server.url}/admin`);
+    await signIn(page, "w".repeat(32));
+    await live(page);
+    await using user = sdkClient(server.url, "websocket", { token: await token({ sub: "ada" }) });
+    user.sdk.connect();
+    const connections = page.getByRole("region", { name: "Connections" }).locator(".value b").first();
+    await until("two connections in the chart", async () => await connections.textContent() === "2");
+    await go(page, "/tail");
+    await page.getByRole("alert").getByText("the key needs the permission admin, or read:$admin:*").waitFor();
+    await isAccessible(page);
+  },
+);
+
+testWith(
+  "chromium",
+  "B14 a key that ends while the page is open signs it out, and says why",
+  async (chromium) => {
+    await using server = await dashboardServer({ apiKeys });
+    const key = await server.access.createApiKey({ name: "guest", permissions: ["admin"] });
+    await using browser = await openBrowser(chromium);
+    const page = await browser.open(`${server.url}/admin`);
+    await signIn(page, key);
+    await live(page);
+    await server.access.revokeApiKey("guest");
+    await page.getByRole("alert").getByText("API key").waitFor();
+    assert.match(
+      (await page.getByRole("alert").textContent())!,
+      /^(This API key is no longer valid|Invalid API key)$/,
+    );
+    await page.reload();
+    await page.getByLabel("API key").waitFor();
   },
 );
 

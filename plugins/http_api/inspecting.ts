@@ -135,7 +135,7 @@ export function inspectingMethods({ cluster, channels, access }: InspectingParts
           return JSON.stringify({ user: identity.user, permissions, verdicts: decided(identity, channel) });
         }
         if (user === undefined && client === undefined) {
-          throw badRequest("token, user or client must be given");
+          throw badRequest("token, user, client or anonymous must be given");
         }
         const of = client !== undefined ? { client } : { user };
         const answers = await askNodes<object | null>(cluster, "verdict", { ...of, channel });

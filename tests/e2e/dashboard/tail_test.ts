@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { sdkClient } from "../../kit/centrifuge.ts";
-import { until } from "../../kit/mod.ts";
+import { freePort, until } from "../../kit/mod.ts";
 import { z } from "../../kit/packages/zod.ts";
 import { testWith } from "../../kit/programs.ts";
 import { token } from "../../plugins/auth/kit.ts";
@@ -14,11 +14,10 @@ testWith(
   "B14 the tail pauses, filters, compares and follows again after a restart",
   async (chromium) => {
     await using browser = await openBrowser(chromium);
+    const port = freePort();
     let page;
-    let port;
     {
-      await using server = await dashboardServer({ apiKeys });
-      ({ port } = server);
+      await using server = await dashboardServer({ apiKeys, port });
       page = await browser.signedIn(`${server.url}/admin#/tail?channel=chat%3A1`);
       const follows = () =>
         server.bus.localStats('$admin:tail?{"channel":"chat:1"}').some(({ subscribers }) => subscribers > 0);

@@ -6,7 +6,7 @@ import { proxies } from "../../../plugins/proxies.ts";
 import { Breaker } from "../../../plugins/proxies/breaker.ts";
 import { Places } from "../../../plugins/proxies/places.ts";
 import { Schedule } from "../../../plugins/proxies/schedule.ts";
-import { FakeClock, turn, until, within } from "../../kit/mod.ts";
+import { FakeClock, freePort, turn, until, within } from "../../kit/mod.ts";
 import { type Answer, backendServer, connected, proxyServer } from "./kit.ts";
 
 const TEMPORARY = {
@@ -80,9 +80,7 @@ Deno.test("a status is an error or a disconnect where the operator says so", asy
 
 Deno.test("a backend that is down is asked rarely, and used again when it is back", async () => {
   const clock = new FakeClock();
-  const down = backendServer();
-  const { port } = down;
-  await down[Symbol.asyncDispose]();
+  const port = freePort();
   const options = { url: `http://127.0.0.1:${port}/secret-path?key=s3cret`, namespaces: ["room"] };
   await using server = await proxyServer({
     publish: options,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { SignJWT } from "jose";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { freePort, until } from "../kit/mod.ts";
 import { testWith } from "../kit/programs.ts";
 import { cutOff, hasFocus, nameless, pale, showSignIn, width } from "../plugins/home/in_page.js";
 import { homeServer, SECRET } from "../plugins/home/kit.ts";
@@ -70,6 +71,7 @@ testWith(
 
     await people(one).nth(1).waitFor();
     assert.match(await people(one).nth(0).innerText(), /^guest \w{4}\s+this tab$/);
+    await people(two).nth(1).waitFor();
     assert.equal(await people(two).count(), 2);
 
     await one.reload();
@@ -137,8 +139,10 @@ testWith("chromium", "the code shows the chosen channel, and runs", async (execu
   const page = await tab(context, server.url);
   await page.getByLabel("Channel").fill('a "quoted" <b>room</b>');
   await page.keyboard.press("Enter");
-  const code = await page.locator("#code-talk").textContent();
-  assert.match(code!, /newSubscription\("a \\"quoted\\" <b>room<\/b>", /);
+  const shown = page.locator("#code-talk").filter({
+    hasText: 'newSubscription("a \\"quoted\\" <b>room</b>", ',
+  });
+  const code = await shown.textContent();
 
   const own = await context.newPage();
   const said = own.waitForEvent("console", (line) => line.text() === "Hello");
@@ -191,11 +195,10 @@ testWith("chromium", "an offline tab receives the missed messages", async (execu
 testWith("chromium", "a tab reconnects to a restarted server", async (executable) => {
   await using browser = await open(executable);
   const context = await browser.context();
+  const port = freePort();
   let page: Page;
-  let port: number;
   {
-    await using server = await homeServer();
-    ({ port } = server);
+    await using server = await homeServer({ port });
     page = await tab(context, server.url);
   }
   await status(page, "Reconnecting …");
@@ -244,7 +247,7 @@ testWith("chromium", "with required sign-in, the page asks for a token", async (
   const one = await tab(context, server.url, "Needs sign-in");
   await one.getByText("This server requires a token.").waitFor();
   await one.getByText("The demo is off").waitFor();
-  assert.ok(await one.getByLabel("Token").evaluate(hasFocus));
+  await until("the focus", () => one.getByLabel("Token").evaluate(hasFocus));
 
   await one.getByLabel("Token").fill("no.such.token");
   await one.keyboard.press("Enter");
@@ -268,7 +271,7 @@ testWith("chromium", "with required sign-in, the page asks for a token", async (
   await status(one, "Needs sign-in");
   await one.reload();
   await status(one, "Needs sign-in");
-  assert.ok(await one.getByLabel("Token").isVisible());
+  await one.getByLabel("Token").waitFor();
   assert.deepEqual(browser.errors, []);
 });
 

@@ -81,6 +81,7 @@ testWith(
       assert.deepEqual(server.joined, ["live:orders?status=pending"], "once, although React mounts twice");
 
       await click("Both"); // two components with the same rows, and the old one goes on
+      await page.locator("#pending li").nth(3).waitFor();
       assert.deepEqual(await page.locator("#pending li").allTextContents(), ["Bob", "Ada", "Bob", "Ada"]);
       assertSteady(await shown(page, "orders"));
       assert.deepEqual(server.joined, ["live:orders?status=pending"]);

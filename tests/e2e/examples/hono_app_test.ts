@@ -47,7 +47,7 @@ testWith(
         await page.getByLabel("Your name").fill(name);
         await page.keyboard.press("Enter");
         await page.getByText("live").waitFor();
-        assert.ok(!await page.getByLabel("Your name").isVisible());
+        await page.getByLabel("Your name").waitFor({ state: "hidden" });
         pages.push(page);
       }
       await pages[0]!.getByLabel("Your post").fill("<b>hello</b>");

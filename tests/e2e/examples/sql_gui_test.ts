@@ -22,6 +22,7 @@ testWith(
         page.on("console", (message) => message.type() === "error" && assert.fail(message.text()));
         await page.goto(example.url);
         await page.getByText("live", { exact: true }).waitFor();
+        await page.locator("#tables li").waitFor();
         assert.deepEqual(await page.locator("#tables li").allTextContents(), ["cities"]);
       }
       await one.fill("#name", "Ada");
@@ -43,7 +44,7 @@ testWith(
       await two.getByText(/: 0 rows after/).waitFor();
       await one.click("#cancel");
       for (const page of [one, two]) await page.getByText(/: cancelled$/).waitFor();
-      assert(await one.isEnabled("#run"));
+      await one.locator("#run:enabled").waitFor();
 
       // Tables come and go for both, and only for those who may write.
       await one.selectOption("#samples", "a new table");
@@ -62,7 +63,7 @@ testWith(
       // The other's cursor, with a name.
       await one.mouse.move(200, 200);
       await two.locator(".cursor").getByText("Ada").waitFor();
-      assert.equal(await two.locator("#people").textContent(), "2");
+      await two.locator("#people").getByText("2", { exact: true }).waitFor();
       await one.close();
       await two.locator(".cursor").waitFor({ state: "detached" });
 

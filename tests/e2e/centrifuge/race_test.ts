@@ -26,6 +26,7 @@ for (const [name, broker] of [["local", memoryBroker], ["slow", slowBroker]] as 
     });
     await using clients = new AsyncDisposableStack();
     const perClient = 10;
+    const middle = Promise.withResolvers<void>();
     const readers = await Promise.all(Array.from({ length: 50 }, async (_, i) => {
       const { sdk } = clients.use(sdkClient(server.url, transportNames[i % 3]));
       const room = sdk.newSubscription("room");
@@ -38,12 +39,14 @@ for (const [name, broker] of [["local", memoryBroker], ["slow", slowBroker]] as 
       });
       sdk.connect();
       await sdk.ready();
+      if (i === 0) await middle.promise; // So what follows is certain to come after somebody's position.
       const publishing = Promise.all(
         Array.from({ length: perClient }, (_, n) => sdk.publish("room", `${i}:${n}`)),
       );
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 10));
       room.subscribe();
       const { streamPosition } = await subscribed.next();
+      if (streamPosition!.offset > 0) middle.resolve();
       await publishing;
       return { start: streamPosition!.offset, offsets, seen };
     }));

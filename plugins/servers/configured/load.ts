@@ -19,6 +19,8 @@ export interface Sources {
   readonly args: readonly string[];
   /** Returns a variable of the environment. */
   readonly env: Environment;
+  /** Whether the program may read the environment. @default {true} */
+  readonly envIsRead?: boolean;
   /** Returns a variable of the file `.env`. */
   readonly dotEnv: Environment;
   /** The names in the file `.env`. */
@@ -49,6 +51,10 @@ export interface Loaded {
 
 /** The name of the file, if no other is given. */
 const FILE = "plugboard.json";
+
+const NO_ENV =
+  "The program may not read the environment, so variables such as PORT and JWT_SECRET do nothing; " +
+  "start it with deno task start, or with the flag -P";
 
 /** Options that are paths of files or folders. In a file, they are relative to it. */
 const PATHS = ["tlsCert", "tlsKey", "dataDir", "migrations", "pages"] as const;
@@ -99,7 +105,10 @@ export function load(sources: Sources, more: Record<string, { bare: boolean }> =
       return wiringOptions(settings);
     },
     file: text === undefined ? undefined : path,
-    warnings: misspelled(sources.dotEnvNames ?? [], text ?? ""),
+    warnings: [
+      ...(sources.envIsRead === false ? [NO_ENV] : []),
+      ...misspelled(sources.dotEnvNames ?? [], text ?? ""),
+    ],
     nameOf(option) {
       if (origins.get(option) === "flag") return flagOf(variableOf([option]));
       return !origins.has(option) && option in (content.value as object) ? option : variableOf([option]);

@@ -15,6 +15,7 @@ export function processSources(args: readonly string[]): Sources {
     args,
     again: () => processSources(args),
     env: variable,
+    envIsRead: mayReadVariable("PORT"),
     dotEnvNames: Object.keys(values),
     dotEnv: (name) => Object.hasOwn(values, name) ? values[name] : undefined,
     read(path) {
@@ -29,8 +30,11 @@ export function processSources(args: readonly string[]): Sources {
 }
 
 function variable(name: string): string | undefined {
-  const { state } = Deno.permissions.querySync({ name: "env", variable: name });
-  return state === "granted" ? Deno.env.get(name) : undefined;
+  return mayReadVariable(name) ? Deno.env.get(name) : undefined;
+}
+
+function mayReadVariable(name: string): boolean {
+  return Deno.permissions.querySync({ name: "env", variable: name }).state === "granted";
 }
 
 function mayRead(path: string): boolean {

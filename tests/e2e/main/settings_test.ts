@@ -76,6 +76,13 @@ Deno.test("an error names a setting as it was typed", async () => {
   assert.doesNotMatch(sentences.join(), /a-long-enough-key/);
 });
 
+Deno.test("a program that may not read the environment says so", async () => {
+  const args = ["run", "--no-prompt", "--allow-net", "--allow-read", "--allow-write", "main.ts"];
+  using data = dataFolder();
+  await using main = await startMain({}, { args: [...args, "--port", "0", "--data-dir", data.path] });
+  assert.match(main.warnings().join(), /reloading: The program may not read the environment/);
+});
+
 Deno.test("an unknown flag is reported with a suggestion", async () => {
   const errorOf = async (...flags: string[]) => {
     const { code, stdout, stderr } = await runMain({}, flags);

@@ -7,6 +7,7 @@
 import type { MaybePromise } from "../../core/mod.ts";
 import { itemTexts, memberText } from "../shared/json_text.ts";
 import { isRecord } from "../shared/records.ts";
+import { shownName } from "../shared/shown_name.ts";
 import { inSlices } from "../shared/slices.ts";
 import { run } from "./calls.ts";
 import { type ApiError, apiError, internalError } from "./errors.ts";
@@ -18,16 +19,17 @@ export interface CommandParts {
   failed(what: string, error: unknown): void;
 }
 
-const UNKNOWN: ApiError = { code: 104, message: "not found" };
-
 /** Runs one command; an error is part of its answer. */
 export async function answerTo(
-  method: Method | undefined,
+  name: string,
   params: unknown,
   call: Call,
-  { failed }: CommandParts,
+  { methods, failed }: CommandParts,
 ): Promise<{ readonly result: string } | { readonly error: ApiError }> {
-  if (method?.compatible !== true || method.name === "batch") return { error: UNKNOWN };
+  const method = methods.get(name);
+  if (method?.compatible !== true || method.name === "batch") {
+    return { error: { code: 104, message: `Method not found: ${shownName(name)}` } };
+  }
   try {
     return { result: await run(method, params, call) };
   } catch (error) {
@@ -81,8 +83,9 @@ async function replyTo(
   parts: CommandParts,
 ): Promise<string> {
   const given = isRecord(command) ? command : {};
-  const name = Object.keys(given).find((key) => parts.methods.has(key)) ?? "";
+  const names = Object.keys(given);
+  const name = names.find((key) => parts.methods.has(key)) ?? names[0] ?? "";
   const params = memberText(text, name) ?? "{}";
-  const answer = await answerTo(parts.methods.get(name), given[name], { identity, text: params }, parts);
+  const answer = await answerTo(name, given[name], { identity, text: params }, parts);
   return "error" in answer ? `{"error":${JSON.stringify(answer.error)}}` : `{"${name}":${answer.result}}`;
 }

@@ -93,7 +93,7 @@ async function answerCommands(c: Request, parts: RouteParts): Promise<Response> 
     if (commands.length === 0) throw new RequestRefused("bad_request", "The body must have a command");
     const lines = await inSlices(commands, async ({ text, command: { id, method, params } }) => {
       const call = { identity, text: memberText(text, "params") ?? "{}" };
-      const answer = await answerTo(parts.methods.get(method), params, call, parts);
+      const answer = await answerTo(method, params, call, parts);
       const result = "error" in answer
         ? `"error":${JSON.stringify(answer.error)}`
         : `"result":${answer.result}`;

@@ -123,6 +123,7 @@ Deno.test("B09 a batch answers each command in order, also in parallel, with the
       ),
       ["publish", 107, 104, 104, "presence_stats", 107, 104, "publish", 104],
     );
+    assert.equal(replies[2].error.message, 'Method not found: "nothing"');
     const { publications } = (await server.bus.history(channel)) as {
       publications: readonly { payload: { text: string } }[];
     };

@@ -32,6 +32,13 @@ const CHANNEL = "channel:";
 /** Stands for the offset in a message about a join or a leave. */
 const PRESENCE = "presence";
 
+/** A publication for the script. */
+interface Sent {
+  readonly keys: readonly string[];
+  readonly body: Argument;
+  readonly options: string;
+}
+
 /** What the script answers. */
 interface PublishAnswer {
   readonly offset: number;
@@ -48,10 +55,7 @@ export function redisBroker(
   const node = crypto.randomUUID().slice(0, 13);
   const waiting = echoes();
   let lineages = 0;
-  const senders = new Map<
-    Shard,
-    (publication: readonly Argument[], bytes: number) => Promise<PublishAnswer>
-  >();
+  const senders = new Map<Shard, (publication: Sent, bytes: number) => Promise<PublishAnswer>>();
   /** The channels that this node is subscribed to, with their shards. */
   const subscribed = new Map<string, Shard>();
   let events: BrokerEvents | undefined;
@@ -106,17 +110,18 @@ export function redisBroker(
         for (const [channel, its] of subscribed) if (its === shard) events?.interrupted(channel);
       },
     });
-    senders.set(shard, batches<readonly Argument[], PublishAnswer>((all) => send(shard, all), shard.load));
+    senders.set(shard, batches<Sent, PublishAnswer>((all) => send(shard, all), shard.load));
   });
 
   /** Sends publications to a shard. */
-  async function send(
-    shard: Shard,
-    publications: readonly (readonly Argument[])[],
-  ): Promise<readonly PublishAnswer[]> {
+  async function send(shard: Shard, publications: readonly Sent[]): Promise<readonly PublishAnswer[]> {
+    const all = ["epoch"];
     const args: Argument[] = [...lineage(shard), shard.prefix];
-    for (const publication of publications) args.push(...publication);
-    const answers = await shard.run("publish", ["epoch"], args) as readonly Buffer[];
+    for (const { keys, body, options } of publications) {
+      all.push(...keys);
+      args.push(body, options);
+    }
+    const answers = await shard.run("publish", all, args) as readonly Buffer[];
     return answers.map((answer) => {
       const [offset, epoch, ...why] = answer.toString().split(" ");
       return { offset: Number(offset), epoch: epoch!, why: why.join(" ") };
@@ -128,7 +133,10 @@ export function redisBroker(
     const body = encodeDraft(draft);
     const echo = subscribed.has(channel) ? waiting.expect(channel, draft) : undefined;
     try {
-      const sent = [channel, body, `${node}/${echo?.id ?? 0} ${encodeOptions(options)}`];
+      const keys = [`meta:${channel}`];
+      if (options.keep !== undefined) keys.push(`stream:${channel}`);
+      if (options.repeatable !== undefined) keys.push(`key:${options.repeatable.key}`);
+      const sent = { keys, body, options: `${node}/${echo?.id ?? 0} ${encodeOptions(options)}` };
       const { offset, epoch, why } = await senders.get(shard)!(sent, byteLength(body));
       if (why.startsWith("error ")) {
         throw new PlugboardError("unavailable", `Redis answered: ${why.slice(6)}`);

@@ -7,7 +7,6 @@
 import { Buffer } from "node:buffer";
 import type { BrokerPublishOptions, Draft, Publication } from "../channels.ts";
 import { Payload } from "../shared/payload.ts";
-import { byteLength } from "./resp.ts";
 
 const LINE_BREAK = 10;
 
@@ -23,13 +22,11 @@ export function encodeDraft({ payload, info, tags, except }: Draft): string | Bu
   return Buffer.concat([Buffer.from(`${line}\n`), content]);
 }
 
-/** Encodes how a publication is stored, for the script. What is rarely used follows the rest, texts of any kind at the end. */
+/** Encodes how a publication is stored, for the script. What is rarely used follows the rest, a text of any kind at the end. */
 export function encodeOptions({ keep, version, repeatable }: BrokerPublishOptions): string {
   const usual = `${keep?.size ?? ""} ${keep?.ageMs ?? ""}`;
   if (version === undefined && repeatable === undefined) return usual;
-  const epoch = version?.epoch ?? "";
-  const key = repeatable?.key ?? "";
-  return `${usual} ${version?.number ?? ""} ${repeatable?.ttlMs ?? ""} ${byteLength(epoch)} ${epoch}${key}`;
+  return `${usual} ${version?.number ?? ""} ${repeatable?.ttlMs ?? ""} ${version?.epoch ?? ""}`;
 }
 
 /** Decodes a publication. */

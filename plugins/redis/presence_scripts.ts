@@ -5,7 +5,7 @@
  * @module
  */
 
-/** KEYS of all: clients, users, expiry. */
+/** KEYS of all but `due`: clients, users, expiry. */
 const REMOVE = `
 local function remove(clients, users, client)
   local before = redis.call('HGET', clients, client)
@@ -35,17 +35,22 @@ for i = 1, 3 do redis.call('PEXPIRE', KEYS[i], ARGV[5] * 10) end
 remove(KEYS[1], KEYS[2], ARGV[2])
 redis.call('ZREM', KEYS[3], ARGV[1] .. '\\n' .. ARGV[2])
 `,
-  /** KEYS: expiry. ARGV: maximum number, and what the keys of clients and of users begin with. Returns channels and bodies. */
+  /** KEYS: expiry. ARGV: maximum number. Returns `channel client` with a line break between them. */
+  due: `
+local now = redis.call('TIME')
+return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now[1] * 1000, 'LIMIT', 0, ARGV[1])
+`,
+  /** ARGV: channel, and clients. Removes those that have expired. Returns their bodies. */
   expire: `${REMOVE}
 local now = redis.call('TIME')
 local removed = {}
-for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now[1] * 1000, 'LIMIT', 0, ARGV[1])) do
-  local channel, client = string.match(member, '^([^\\n]*)\\n(.*)$')
-  local _, body = remove(ARGV[2] .. channel, ARGV[3] .. channel, client)
-  redis.call('ZREM', KEYS[1], member)
-  if body then
-    removed[#removed + 1] = channel
-    removed[#removed + 1] = body
+for i = 2, #ARGV do
+  local member = ARGV[1] .. '\\n' .. ARGV[i]
+  local till = redis.call('ZSCORE', KEYS[3], member)
+  if till and tonumber(till) <= now[1] * 1000 then
+    local _, body = remove(KEYS[1], KEYS[2], ARGV[i])
+    redis.call('ZREM', KEYS[3], member)
+    if body then removed[#removed + 1] = body end
   end
 end
 return removed

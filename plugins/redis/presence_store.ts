@@ -36,17 +36,16 @@ export function redisPresenceStore(servers: Servers): PresenceStore {
   /** Removes the clients that have expired on a shard, and tells of them. */
   async function expire(shard: Shard, expired: (channel: string, present: Present) => void): Promise<void> {
     if (!shard.isUp || (expireFrom.get(shard) ?? 0) > performance.now()) return;
-    const { prefix } = shard;
     for (;;) {
-      const removed = await shard.run("expire", ["expiry"], [
-        `${EXPIRE_AT_ONCE}`,
-        prefix + clients(""),
-        prefix + users(""),
-      ]) as Buffer[];
-      for (let i = 0; i < removed.length; i += 2) {
-        expired(String(removed[i]), JSON.parse(String(removed[i + 1])));
-      }
-      if (removed.length < EXPIRE_AT_ONCE) return;
+      const due = await shard.run("due", ["expiry"], [`${EXPIRE_AT_ONCE}`]) as Buffer[];
+      const members = due.map((member) => splitFirst(String(member)));
+      const expireIn = async ([channel, list]: readonly [string, typeof members]) => {
+        const keys = [clients(channel), users(channel), "expiry"];
+        const bodies = await shard.run("expire", keys, [channel, ...list.map(([, client]) => client)]);
+        for (const body of bodies as Buffer[]) expired(channel, JSON.parse(String(body)));
+      };
+      await Promise.all(Map.groupBy(members, ([channel]) => channel).entries().map(expireIn));
+      if (due.length < EXPIRE_AT_ONCE) return;
     }
   }
 
@@ -102,6 +101,11 @@ export function redisPresenceStore(servers: Servers): PresenceStore {
       return { clients: Number(all), users: Number(different), anonymous: Number(anonymous ?? 0) };
     },
   };
+}
+
+function splitFirst(text: string): [before: string, after: string] {
+  const end = text.indexOf("\n");
+  return [text.slice(0, end), text.slice(end + 1)];
 }
 
 function decode(stored: Buffer): { since: number; present: Present } {

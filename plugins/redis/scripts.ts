@@ -1,5 +1,5 @@
 /**
- * The scripts that run in Redis. Each is atomic.
+ * The scripts that run in Redis. Each is atomic, and declares the keys that it uses: compatible servers may require it.
  *
  * @module
  */
@@ -52,23 +52,27 @@ end
 `;
 
 /**
- * Publishes one after the other; one that fails does not prevent the others. KEYS: epoch. ARGV: time, run, continues, fresh epoch,
- * forget after, prefix of keys, then for each publication: channel, body, and `id size age`, rarely followed by
- * ` version ttl length version's-epoch idempotency-key`. The keys of a publication are made here, since the client takes a
- * microsecond for each argument. Returns `offset epoch why` for each publication.
+ * Publishes one after the other; one that fails does not prevent the others. KEYS: epoch, then for each publication its meta, its
+ * stream if it has a history, and its idempotency key if it has one. ARGV: time, run, continues, fresh epoch, forget after, prefix
+ * of keys, then for each publication: body, and `id size age`, rarely followed by ` version ttl epoch-of-the-version`.
+ * Returns `offset epoch why` for each publication.
  */
 const PUBLISH = `${TIME}${LINEAGE}
 local now = time(ARGV[1])
 local prefix = ARGV[6]
-local function publish(arg)
-  local channel, body = ARGV[arg], ARGV[arg + 1]
-  local meta, stream = prefix .. 'meta:' .. channel, prefix .. 'stream:' .. channel
-  local id, size, age, rare = string.match(ARGV[arg + 2], '^(%S+) (%S*) (%S*)(.*)$')
+local used = 1
+local function take()
+  used = used + 1
+  return KEYS[used]
+end
+local function publish(body, options)
+  local meta = take()
+  local id, size, age, rare = string.match(options, '^(%S+) (%S*) (%S*)(.*)$')
+  local stream = size ~= '' and take()
   local version, keyTtl, versionEpoch, key = '', '', '', ''
   if rare ~= '' then
-    local length, texts
-    version, keyTtl, length, texts = string.match(rare, '^ (%S*) (%S*) (%d+) (.*)$')
-    versionEpoch, key = string.sub(texts, 1, length), prefix .. 'key:' .. string.sub(texts, length + 1)
+    version, keyTtl, versionEpoch = string.match(rare, '^ (%S*) (%S*) (.*)$')
+    if keyTtl ~= '' then key = take() end
   end
   if keyTtl ~= '' then
     local first = redis.call('GET', key)
@@ -101,7 +105,7 @@ local function publish(arg)
     end
   end
   if why == '' then
-    redis.call('SPUBLISH', prefix .. 'channel:' .. channel, id .. ' ' .. offset .. ' ' .. now .. ' ' .. epoch .. '\\n' .. body)
+    redis.call('SPUBLISH', prefix .. 'channel:' .. string.sub(meta, #prefix + 6), id .. ' ' .. offset .. ' ' .. now .. ' ' .. epoch .. '\\n' .. body)
   end
   if keyTtl ~= '' then
     redis.call('SET', key, now + keyTtl .. ' ' .. offset .. ' ' .. epoch, 'PX', keyTtl)
@@ -109,15 +113,15 @@ local function publish(arg)
   return offset, epoch, why
 end
 local answer = {}
-for i = 0, (#ARGV - 6) / 3 - 1 do
-  local done, offset, epoch, why = pcall(publish, 7 + 3 * i)
+for i = 7, #ARGV, 2 do
+  local done, offset, epoch, why = pcall(publish, ARGV[i], ARGV[i + 1])
   if not done then
     local err = type(offset) == 'table' and offset.err or offset
     -- As an error of the whole call: the connection is replaced, since the server is not the primary any more.
     if string.find(err, '^READONLY') then return { err = err } end
     why = 'error ' .. err
   end
-  answer[i + 1] = (done and offset or '0') .. ' ' .. (epoch or '') .. ' ' .. why
+  answer[#answer + 1] = (done and offset or '0') .. ' ' .. (epoch or '') .. ' ' .. why
 end
 return answer
 `;
@@ -154,8 +158,8 @@ redis.call('SPUBLISH', ARGV[1], ARGV[2])
 return redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. t[1], '+inf')
 `;
 
-/** See {@linkcode SCRIPTS}. */
-function script(text: string): { readonly text: string; readonly sha: string } {
+/** A script, with its name in Redis. */
+export function script(text: string): { readonly text: string; readonly sha: string } {
   return { text, sha: createHash("sha1").update(text).digest("hex") };
 }
 
@@ -165,6 +169,7 @@ export const SCRIPTS = {
   history: script(HISTORY),
   put: script(PRESENCE_SCRIPTS.put),
   remove: script(PRESENCE_SCRIPTS.remove),
+  due: script(PRESENCE_SCRIPTS.due),
   expire: script(PRESENCE_SCRIPTS.expire),
   ask: script(ASK),
   claim: script(LEASE_SCRIPTS.claim),

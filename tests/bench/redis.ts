@@ -47,6 +47,7 @@ async function latency(broker: Broker): Promise<number> {
 
 /** Scripts per second of `redis-benchmark`. */
 async function bare(server: RedisProcess): Promise<number> {
+  const keys = ["epoch", "meta:b", "stream:b"].map((key) => `plugboard:${key}`);
   const args = [
     "",
     "run",
@@ -54,14 +55,13 @@ async function bare(server: RedisProcess): Promise<number> {
     "fresh",
     "2592000000",
     "plugboard:",
-    "b",
     `\n${text}`,
     "n/0 100 300000",
   ];
   const { stdout } = await new Deno.Command("redis-benchmark", {
     args: [
       ...["-p", `${server.port}`, "-n", "60000", "-P", "32", "--csv"],
-      ...["EVALSHA", SCRIPTS.publish.sha, "1", "plugboard:epoch", ...args],
+      ...["EVALSHA", SCRIPTS.publish.sha, `${keys.length}`, ...keys, ...args],
     ],
   }).output();
   return Number(new TextDecoder().decode(stdout).match(/","([\d.]+)","[\d.]+","[\d.]+","[\d.]+"/)?.[1]);

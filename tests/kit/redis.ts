@@ -3,6 +3,7 @@
 import type { Host } from "../../core/mod.ts";
 import type { Broker } from "../../plugins/channels.ts";
 import { redis, type RedisOptions } from "../../plugins/redis.ts";
+import { script, SCRIPTS } from "../../plugins/redis/scripts.ts";
 import { freePort } from "./ports.ts";
 import { findProgram, programs, skip } from "./programs.ts";
 import type { Surroundings } from "./remote.ts";
@@ -96,8 +97,28 @@ export function ownRedis(options: Partial<RedisOptions> = {}): ReturnType<typeof
   return redis({ urls: [`${shared!.url}?prefix=test${plugins++}`], ...options });
 }
 
+/** Makes the scripts of this process fail when they use a key that they do not declare, as some servers do. */
+export function onlyDeclaredKeys(): void {
+  for (const each of Object.values(SCRIPTS)) {
+    if (!each.text.startsWith(STRICT)) Object.assign(each, script(STRICT + each.text));
+  }
+}
+
+const STRICT = `
+local declared = {}
+for _, key in ipairs(KEYS) do declared[key] = true end
+local redis = { call = function(...)
+  local command, key = ...
+  if not declared[key] and command ~= 'TIME' and command ~= 'SPUBLISH' then
+    error('undeclared key ' .. tostring(key))
+  end
+  return redis.call(...)
+end }
+`;
+
 /** Starts the server that the tests of a file share, outside of its tests. `false` if it is not installed. */
 export function withRedis(): boolean {
+  onlyDeclaredKeys();
   if (program !== undefined) shared ??= new RedisProcess(program).keep();
   else if (!skipped) skip("redis-server is not installed", "B12 in Redis");
   skipped = program === undefined;

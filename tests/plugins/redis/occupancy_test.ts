@@ -4,8 +4,9 @@ import { redis } from "../../../plugins/redis.ts";
 import { TcpProxy } from "../../kit/tcp_proxy.ts";
 import { until } from "../../kit/mod.ts";
 import { testWith } from "../../kit/programs.ts";
-import { RedisProcess } from "../../kit/redis.ts";
+import { onlyDeclaredKeys, RedisProcess } from "../../kit/redis.ts";
 
+onlyDeclaredKeys();
 const log = { debug() {}, info() {}, warn() {}, error() {} } as unknown as Log;
 
 /** A node that counts subscribers, and adds what it reports to a list that all nodes share. */

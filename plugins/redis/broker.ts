@@ -82,6 +82,7 @@ export function redisBroker(
       return 0;
     }
     const [position, published] = [Number(offset), Number(time)];
+    if (!Number.isSafeInteger(position) || !Number.isSafeInteger(published)) throw new Error("not a node's");
     const publication = own === undefined
       ? decodePublication(rest, position, published)
       : { ...own, offset: position, time: published };

@@ -67,6 +67,8 @@ export class Link {
   /** From its opening until it is closed. */
   #life: AbortController | undefined;
   #wasUp = false;
+  /** The latest error that was logged, until the link is back. */
+  #problem = "";
   #beatMs: number;
   #changeBeat = () => {};
   #endBeat: (() => void) | undefined;
@@ -254,12 +256,16 @@ export class Link {
 
   #fail(connection: Connection, error: unknown): void {
     if (this.#open?.connection !== connection) return;
-    this.#log.warn("the connection to Redis is lost", {
-      server: this.address.name,
-      error: messageOf(error),
-    });
+    this.#warn("the connection to Redis is lost", error);
     this.#drop();
     if (this.#life !== undefined) this.#reconnect(0);
+  }
+
+  /** Logs an error, once if it is repeated. */
+  #warn(message: string, cause: unknown): void {
+    const error = messageOf(cause);
+    if (error !== this.#problem) this.#log.warn(message, { server: this.address.name, error });
+    this.#problem = error;
   }
 
   #drop(): void {
@@ -277,10 +283,12 @@ export class Link {
     const timer = setTimeout(async () => {
       try {
         await this.#connect();
-      } catch {
-        if (this.#life !== undefined) this.#reconnect(failures + 1);
-        return;
+      } catch (error) {
+        if (this.#life === undefined) return;
+        this.#warn("Redis cannot be connected to", error);
+        return this.#reconnect(failures + 1);
       }
+      this.#problem = "";
       if (this.#wasUp) this.#log.info("the connection to Redis is back", { server: this.address.name });
       this.#wasUp = true;
       for (const owner of this.#owners) owner.back();

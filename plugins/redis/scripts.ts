@@ -88,19 +88,20 @@ local function publish(body, options)
     epoch = m[1] .. '.' .. m[2]
     if version ~= '' then
       local v = redis.call('HMGET', meta, 'version', 'version_epoch')
-      if v[2] == versionEpoch and tonumber(v[1]) >= tonumber(version) then offset, why = m[4], 'version'
-      else redis.call('HSET', meta, 'version', version, 'version_epoch', versionEpoch) end
+      if v[2] == versionEpoch and tonumber(v[1]) >= tonumber(version) then offset, why = m[4], 'version' end
     end
     if why == '' then
       if m[4] == '0' then redis.call('DEL', stream) end
-      offset = tostring(redis.call('HINCRBY', meta, 'top', 1))
+      offset = string.format('%.0f', m[4] + 1)
+      -- First, so that nothing is counted if it fails. An exact length would take as long as all else.
+      redis.call('XADD', stream, 'MAXLEN', '~', size, offset .. '-0', 't', now, 'b', body)
+      redis.call('HSET', meta, 'top', offset)
+      if version ~= '' then redis.call('HSET', meta, 'version', version, 'version_epoch', versionEpoch) end
       -- Not each time: a tenth of a month is exact enough.
       if not m[5] or tonumber(m[5]) < now + 0.9 * ttl then
         redis.call('HSET', meta, 'till', now + ttl)
         redis.call('PEXPIRE', meta, ttl)
       end
-      -- An exact length would take as long as all else.
-      redis.call('XADD', stream, 'MAXLEN', '~', size, offset .. '-0', 't', now, 'b', body)
       redis.call('PEXPIRE', stream, age)
     end
   end
@@ -135,7 +136,7 @@ local m = lineage(KEYS[1], KEYS[3], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 if ARGV[11] == '0' then return { m[1], m[2], m[3], m[4], {} } end
 local oldest = time(ARGV[1]) - ARGV[6]
 while true do
-  local some = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 50)
+  local some = redis.call('XRANGE', KEYS[2], '-', m[4], 'COUNT', 50)
   local keep
   for _, each in ipairs(some) do
     if tonumber(each[2][2]) > oldest then keep = each[1] break end
@@ -145,7 +146,8 @@ while true do
 end
 -- The stream may be longer than the history.
 local first = math.max(ARGV[8] + 1, m[4] - ARGV[7] + 1) .. ''
-local last = ARGV[9] == '' and '+' or tostring(ARGV[9] - 1)
+-- What is beyond the top is not of a publication.
+local last = ARGV[9] == '' and m[4] or math.min(ARGV[9] - 1, m[4]) .. ''
 local command = ARGV[10] == '1' and { 'XREVRANGE', KEYS[2], last, first } or { 'XRANGE', KEYS[2], first, last }
 if ARGV[11] ~= '' then command[5] = 'COUNT' command[6] = ARGV[11] end
 return { m[1], m[2], m[3], m[4], redis.call(unpack(command)) }

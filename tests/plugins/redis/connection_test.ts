@@ -125,3 +125,35 @@ testWith(
     for (const each of [admin, connection]) each.destroy();
   },
 );
+
+testWith("redis", "B12 why a lost server cannot be connected to is logged once", async (program) => {
+  await using server = new RedisProcess(program);
+  await server.ready();
+  const user = (password: string) =>
+    server.command("ACL", "SETUSER", "app", "on", "resetpass", `>${password}`, "~*", "&*", "+@all");
+  await user("old");
+  const logged: string[] = [];
+  const log = {
+    info: (message: string) => logged.push(message),
+    warn: (message: string, { error }: { error: string }) => logged.push(`${message}: ${error}`),
+  } as unknown as Log;
+  const limits = { timeoutMs: 1_000, maxPending: 10, maxPendingBytes: 1_000 };
+  const link = new Link(parseRedisUrl(server.url.replace("//", "//app:old@")), limits, log);
+  await link.open();
+  await user("new");
+  await server.command("CLIENT", "KILL", "USER", "app");
+  await until("the reason", () => logged.length === 2);
+  const connections = async () => Number((await server.command("CLIENT", "ID")).slice(1));
+  const before = await connections();
+  let own = 0;
+  await until("further tries", async () => await connections() - before > ++own + 2);
+  assert.match(
+    logged.join("\n"),
+    /^the connection to Redis is lost: .*\nRedis cannot be connected to: WRONGPASS/,
+  );
+  assert.equal(logged.length, 2);
+  await user("old");
+  await until("the connection", () => link.isUp);
+  assert.deepEqual(logged.slice(2), ["the connection to Redis is back"]);
+  await link.close();
+});

@@ -105,7 +105,7 @@ export function redis(options: RedisOptions): Plugin<Redis> {
   const servers = new Servers(urls, { timeoutMs, maxPending, maxPendingBytes });
   const [first] = servers.shards as [Shard];
   const values = replicas(first);
-  const cluster = redisCluster(first, node, answerMs);
+  const cluster = redisCluster(first, node, answerMs, () => values.exchange());
 
   return built({
     name: "redis",

@@ -33,14 +33,20 @@ interface Asking {
   readonly done: () => void;
 }
 
-/** Creates the cluster on one shard. */
-export function redisCluster(shard: Shard, node: string, answerMs: number): RedisCluster {
+/** Creates the cluster on one shard. `forgotten` is called when Redis did not know this node any more: it may have lost its data. */
+export function redisCluster(
+  shard: Shard,
+  node: string,
+  answerMs: number,
+  forgotten: () => void,
+): RedisCluster {
   const topics = new Map<string, Answer>();
   const asked = new Map<number, Asking>();
   /** The nodes as last seen. */
   let nodes: readonly string[] = [node];
   let last = 0;
   let log: Log | undefined;
+  let isKnown = false;
   let end = () => {};
 
   /** Tells the others that this node lives, and learns who else does. */
@@ -48,12 +54,14 @@ export function redisCluster(shard: Shard, node: string, answerMs: number): Redi
     const key = shard.prefix + NODES;
     const [now] = await shard.send(["TIME"]) as Buffer[];
     const second = Number(now);
-    const [, , alive] = await Promise.all([
+    const [added, , alive] = await Promise.all([
       shard.send(["ZADD", key, `${second + DEAD_AFTER_BEATS * BEAT_MS / 1_000}`, node]),
       shard.send(["ZREMRANGEBYSCORE", key, "-inf", `${second}`]),
       shard.send(["ZRANGE", key, "0", "-1"]) as Promise<Buffer[]>,
     ]);
     nodes = alive.map(String);
+    if (added === 1 && isKnown) forgotten();
+    isKnown = true;
   }
 
   function check(asking: Asking): void {

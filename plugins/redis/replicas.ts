@@ -31,6 +31,8 @@ redis.call('SPUBLISH', ARGV[1], '\\n' .. ARGV[2])
 /** The key values of a node. */
 export interface Replicas {
   start(log: Log): Promise<void>;
+  /** Exchanges all values, since Redis may have lost them. */
+  exchange(): void;
   /** Returns shared key values; call it before the start. Values have no line break, as JSON. */
   of(name: string, local: KeyValueStore, merge: Merge): KeyValueStore;
 }
@@ -87,6 +89,7 @@ export function replicas(shard: Shard): Replicas {
 
   const failed = (error: unknown) =>
     log?.error("values of other nodes were not stored", { error: messageOf(error) });
+  const exchangeAll = () => byName.forEach((replica) => void exchange(replica).catch(failed));
 
   shard.own({
     message(name, bytes) {
@@ -98,9 +101,7 @@ export function replicas(shard: Shard): Replicas {
       (value === "" ? remove(replica, key) : take(replica, key, value)).catch(failed);
     },
     down() {},
-    back() {
-      for (const replica of byName.values()) exchange(replica).catch(failed);
-    },
+    back: exchangeAll,
   });
 
   return {
@@ -108,6 +109,7 @@ export function replicas(shard: Shard): Replicas {
       log = given;
       await Promise.all([...byName.keys()].map((name) => shard.subscribe(fullName(name))));
     },
+    exchange: exchangeAll,
     of(name, local, merge) {
       const known = new Map<string, string>();
       const watchers: Replica["watchers"] = new Set();

@@ -68,6 +68,24 @@ testWith(
   },
 );
 
+testWith(
+  "redis",
+  "B12 a node that starts after all data were removed from Redis refuses a revoked user",
+  async (program) => {
+    await using server = new RedisProcess(program);
+    await server.ready();
+    await using first = await startNode(server.url);
+    await first.access.revoke({ user: "alice" });
+    assert.equal(await server.command("FLUSHALL"), "+OK");
+    await until(
+      "the values in Redis",
+      async () => await server.command("HLEN", "plugboard:values:revocations") === ":1",
+    );
+    await using second = await startNode(server.url);
+    assert.equal(await second.signsIn(await token({ sub: "alice" })), "invalid_token");
+  },
+);
+
 testWith("redis", "B12 of two revocations of a user on two nodes, both hold", async (program) => {
   await using server = new RedisProcess(program);
   await server.ready();

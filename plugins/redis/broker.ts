@@ -14,15 +14,12 @@ import type {
   BrokerHost,
   BrokerPublishOptions,
   Draft,
-  History,
-  HistoryQuery,
   Published,
-  Retention,
 } from "../channels.ts";
 import { batches } from "./batches.ts";
 import { decodePublication, encodeDraft, encodeOptions, splitMessage } from "./encoding.ts";
-import { continuesFrom, epochOf } from "./generation.ts";
 import { echoes } from "./echoes.ts";
+import { historyReader } from "./history.ts";
 import { type Argument, byteLength } from "./resp.ts";
 import type { Servers } from "./servers.ts";
 import type { Shard } from "./shard.ts";
@@ -152,31 +149,6 @@ export function redisBroker(
     }
   }
 
-  async function history(channel: string, query: HistoryQuery, keep: Retention): Promise<History> {
-    const shard = servers.of(channel);
-    const { since, reverse = false } = query;
-    const limit = reverse && since !== undefined && since.offset <= 1 ? 0 : query.limit;
-    const answer = await shard.run("history", [`meta:${channel}`, `stream:${channel}`, "epoch"], [
-      ...lineage(shard),
-      `${keep.ageMs}`,
-      `${keep.size}`,
-      since === undefined || reverse ? "0" : `${since.offset}`,
-      since === undefined || !reverse ? "" : `${since.offset}`,
-      reverse ? "1" : "0",
-      limit === undefined || limit === Infinity ? "" : `${limit}`,
-    ]) as [Buffer, Buffer, Buffer, Buffer, [Buffer, Buffer[]][]];
-    const [base, run, earlier, top] = answer.slice(0, 4).map(String) as [string, string, string, string];
-    const epoch = epochOf({ base, run });
-    const other = since !== undefined && since.epoch !== "" && since.epoch !== epoch;
-    const continued = other && continuesFrom({ base, run, earlier }, since);
-    const publications = other && !continued
-      ? []
-      : answer[4].map(([id, [, time, , body]]) =>
-        decodePublication(body!, Number.parseInt(String(id)), Number(time))
-      );
-    return { publications, top: { offset: Number(top), epoch }, ...(continued && { continued }) };
-  }
-
   return {
     start(given, its) {
       events = given;
@@ -207,7 +179,7 @@ export function redisBroker(
       waiting.giveUp((each) => each === channel);
       await servers.of(channel).unsubscribe(CHANNEL + channel);
     },
-    history,
+    history: historyReader(servers, lineage),
     async removeHistory(channel) {
       const shard = servers.of(channel);
       await shard.send(["DEL", `${shard.prefix}stream:${channel}`]);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Draft, Payload } from "../../../plugins/channels.ts";
+import { type Draft, type HistoryQuery, Payload } from "../../../plugins/channels.ts";
 import { redis } from "../../../plugins/redis.ts";
 import { brokerSuite, underTest } from "../../kit/broker_suite.ts";
 import { publishOnceSuite } from "../../kit/publish_once_suite.ts";
@@ -56,3 +56,37 @@ testWith("redis", "B12 keys and epochs of versions may be any texts", async (pro
   assert.deepEqual(await publish("", { number: 5, epoch }), [2, "version"]);
   assert.deepEqual(await publish("x", { number: 5, epoch: "ep 1" }), [3, undefined], "another epoch");
 });
+
+testWith(
+  "redis",
+  "B12 a long history is read in slices: whole, in order, and without a gap",
+  async (program) => {
+    await using server = new RedisProcess(program);
+    await using under = await underTest(connectedBroker(redis({ urls: [server.url] }), server));
+    const keep = { size: 700, ageMs: 60_000 };
+    const publish = async (count: number) => {
+      await Promise.all(
+        Array.from({ length: count }, () => under.broker.publish("a", { payload: Payload.of(1) }, { keep })),
+      );
+    };
+    await publish(701);
+    const read = async (query: HistoryQuery) => {
+      const { publications, top } = await under.broker.history("a", query, keep);
+      const offsets = publications.map(({ offset }) => offset);
+      const step = query.reverse ? -1 : 1;
+      assert.deepEqual(offsets, offsets.map((_, i) => offsets[0]! + step * i), "no gap");
+      return [offsets.length, offsets[0], offsets.at(-1), top.offset];
+    };
+    const since = (offset: number) => ({ since: { offset, epoch: "" } });
+    assert.deepEqual(await read({}), [700, 2, 701, 701]);
+    assert.deepEqual(await read({ reverse: true }), [700, 701, 2, 701]);
+    assert.deepEqual(await read({ limit: 450 }), [450, 2, 451, 701]);
+    assert.deepEqual(await read({ ...since(301) }), [400, 302, 701, 701]);
+    assert.deepEqual(await read({ ...since(601), reverse: true, limit: 599 }), [599, 600, 2, 701]);
+    for (let round = 0; round < 5; round++) {
+      // They remove what the reader is about to read.
+      const [[, , last, top]] = await Promise.all([read({}), publish(1_000)]);
+      assert.equal(last ?? top, top, "until the position");
+    }
+  },
+);

@@ -3,12 +3,13 @@ import { brokerSuite, underTest } from "../../kit/broker_suite.ts";
 import { FakeClock } from "../../kit/mod.ts";
 import { publishOnceSuite } from "../../kit/publish_once_suite.ts";
 import { findProgram, programs, skip } from "../../kit/programs.ts";
-import { connectedBroker } from "../../kit/redis.ts";
+import { connectedBroker, onlyDeclaredKeys } from "../../kit/redis.ts";
 import { RedisClusterProcess } from "../../kit/redis_cluster.ts";
 
 const program = findProgram(programs.redis);
 if (program === undefined) skip("redis-server is not installed", "B12 in a Redis Cluster");
 else {
+  onlyDeclaredKeys();
   let cluster: RedisClusterProcess;
   let uses = 0;
   const make = async () => {

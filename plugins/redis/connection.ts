@@ -2,6 +2,9 @@
  * Connections to Redis servers. One carries commands and messages (RESP3), so that the answer to a publish and the
  * publication itself arrive together.
  *
+ * The libraries were tried under Deno: `@redis/client` sent 1.7 times as many scripts per second as `ioredis`, but gave answers to the
+ * wrong commands after the server had ended a subscription by itself, as it does when a slot moves.
+ *
  * @module
  */
 

@@ -41,8 +41,9 @@ local reports = {}
 local function report(change)
   local channel = string.sub(change, 2)
   local reporter = redis.call('HGET', reporters, channel)
-  -- Another one reports it, when it has confirmed its report before.
-  if reporter and reporter ~= node then return end
+  -- Another one reports it when it has confirmed its report before, unless it is forgotten.
+  local isKnown = reporter and (redis.call('ZSCORE', nodes, reporter) or redis.call('SISMEMBER', deadNodes, reporter) == 1)
+  if isKnown and reporter ~= node then return end
   redis.call('HSET', reporters, channel, node)
   reports[#reports + 1] = change
 end

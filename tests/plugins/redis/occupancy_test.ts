@@ -89,6 +89,20 @@ testWith(
   },
 );
 
+testWith(
+  "redis",
+  "B12 a report that a forgotten node has not confirmed holds nothing up",
+  async (program) => {
+    await using server = new RedisProcess(program);
+    await server.ready();
+    await server.command("HSET", "plugboard:occupied:reporters", "room", "forgotten");
+    const reported: string[] = [];
+    await using node = await startNode(server.port, "node", reported);
+    node.set(true);
+    await until("the report", () => reported.length === 1);
+  },
+);
+
 testWith("redis", "B12 a node that stops leaves nothing unconfirmed", async (program) => {
   await using server = new RedisProcess(program);
   await server.ready();

@@ -1,7 +1,10 @@
 import {
+  attempt,
+  chain,
   closeCodes,
   type Connection,
   type Endpoint,
+  type MaybePromise,
   PlugboardError,
   refusalFor,
   type Upgrade,
@@ -46,7 +49,7 @@ export type SignInFlow =
     | "authorizeBackend"
   >
   & {
-    upgrade(upgrade: Upgrade): Promise<Response | undefined>;
+    upgrade(upgrade: Upgrade): MaybePromise<Response | undefined>;
     open(conn: Connection, upgrade: Upgrade): void;
   };
 
@@ -66,18 +69,29 @@ export function signInFlow(parts: SignInFlowParts): SignInFlow {
   /** A middleware and a handler may both ask about a request; its credentials are checked once. */
   const requests = new WeakMap<RequestHead, SignIn>();
 
-  async function signIn(request: RequestHead, ip: string, upgrade?: Upgrade): Promise<SignIn> {
-    const asked = upgrade !== undefined && backend?.always ? await byBackend(upgrade) : undefined;
-    if (asked !== undefined) return asked;
+  /** Signs in a request. No promise where nothing waits, as for most clients of a server without sign-in. */
+  function signIn(request: RequestHead, ip: string, upgrade?: Upgrade): MaybePromise<SignIn> {
+    const asked = upgrade !== undefined && backend?.always ? byBackend(upgrade) : undefined;
+    return chain(asked, (known) => known ?? byCredentials(request, ip, upgrade));
+  }
+
+  function byCredentials(request: RequestHead, ip: string, upgrade?: Upgrade): MaybePromise<SignIn> {
     const { url, headers } = request;
     const credentials = findCredentials(url, headers, upgrade?.offered);
     const { token = credentials.apiKey } = credentials;
     // Otherwise any page could use up the failed sign-ins of its visitors' address, by images for example.
     if (token !== undefined && !origins.admitsCredentials(headers)) throw originRefused();
-    const proven = await sign.signIn({ ...credentials, url, headers, ip }) ??
-      (upgrade !== undefined && !backend?.always ? await byBackend(upgrade) : undefined);
-    const refusal = upgrade === undefined ? "Authentication required" : undefined;
-    return proven ?? sign.anonymous(undefined, !open || isLocal({ headers, ip }), refusal);
+    return chain(
+      sign.signIn({ ...credentials, url, headers, ip }),
+      (proven) =>
+        chain(
+          proven ?? (upgrade !== undefined && !backend?.always ? byBackend(upgrade) : undefined),
+          (known) => {
+            const refusal = upgrade === undefined ? "Authentication required" : undefined;
+            return known ?? sign.anonymous(undefined, !open || isLocal({ headers, ip }), refusal);
+          },
+        ),
+    );
   }
 
   async function requestSignIn(request: RequestHead, ip = "unknown"): Promise<SignIn> {
@@ -87,17 +101,17 @@ export function signInFlow(parts: SignInFlowParts): SignInFlow {
   }
 
   /** Asks the backend about a client, once it is known what the client tells about itself. */
-  async function byBackend(upgrade: Upgrade, about?: AboutClient): Promise<SignIn | undefined> {
+  function byBackend(upgrade: Upgrade, about?: AboutClient): MaybePromise<SignIn | undefined> {
     if (about === undefined && byMessage.has(upgrade.endpoint)) return undefined;
     const { connectionId: client, headers, ip } = upgrade;
-    return await sign.byBackend({ client, headers, ip, about: about ?? {} });
+    return sign.byBackend({ client, headers, ip, about: about ?? {} });
   }
 
   /** Asks the backend about a client that signs in by a message and has no credentials. */
-  async function byMessageAndBackend(
+  function byMessageAndBackend(
     conn: Connection,
     { token, about = {} }: ConnectOptions,
-  ): Promise<SignIn | undefined> {
+  ): MaybePromise<SignIn | undefined> {
     const upgrade = pending.get(conn);
     if (backend?.connect === undefined || upgrade === undefined) return undefined;
     const outcome = outcomes.get(upgrade);
@@ -105,12 +119,10 @@ export function signInFlow(parts: SignInFlowParts): SignInFlow {
       ? outcome.code === "unauthorized"
       : outcome?.identity.anonymous === true;
     if (!backend.always && (token || !without)) return undefined;
-    try {
-      return await byBackend(upgrade, about);
-    } catch (error) {
+    return attempt(() => byBackend(upgrade, about), (error) => {
       if (error instanceof BackendError && error.disconnect) conn.close(error.disconnect);
       throw error;
-    }
+    });
   }
 
   /** Signs in the sender of a request, unless it has no credentials. */
@@ -129,13 +141,19 @@ export function signInFlow(parts: SignInFlowParts): SignInFlow {
   }
 
   /** Checks an API key in the headers that a client sends by a message, since a browser cannot send them. */
-  async function byKey(conn: Connection, { about }: ConnectOptions): Promise<SignIn | undefined> {
-    const apiKey = Object.entries(about?.headers ?? {}).find(([name]) => name.toLowerCase() === "x-api-key")
-      ?.[1];
+  function byKey(conn: Connection, { about }: ConnectOptions): MaybePromise<SignIn | undefined> {
+    if (about?.headers === undefined) return undefined;
+    const apiKey = Object.entries(about.headers).find(([name]) => name.toLowerCase() === "x-api-key")?.[1];
+    if (typeof apiKey !== "string" || apiKey === "") return undefined;
     const { url = "", headers = new Headers() } = pending.get(conn) ?? {};
-    return typeof apiKey === "string" && apiKey !== ""
-      ? await sign.signIn({ apiKey, url, headers, ip: conn.ip })
-      : undefined;
+    return sign.signIn({ apiKey, url, headers, ip: conn.ip });
+  }
+
+  /** Signs in a client that sends its credentials by a message, or has sent them with its request. */
+  function byOptions(conn: Connection, options: ConnectOptions): MaybePromise<SignIn> {
+    const { token, user } = options;
+    if (token) return byToken(conn, token);
+    return chain(byKey(conn, options), (known) => known ?? byRequest(conn, user));
   }
 
   /** Returns the sign-in by the credentials of the request. */
@@ -170,16 +188,17 @@ export function signInFlow(parts: SignInFlowParts): SignInFlow {
   }
 
   return {
-    async upgrade(upgrade) {
+    upgrade(upgrade) {
       if (!origins.admits(upgrade.headers)) return refusalFor(originRefused());
       upgrade.protocol ??= markerAmong(upgrade.offered);
-      try {
-        outcomes.set(upgrade, await signIn(upgrade, upgrade.ip, upgrade));
-      } catch (error) {
-        const known = error instanceof PlugboardError && error.code !== "origin_not_allowed";
-        if (!known || !byMessage.has(upgrade.endpoint)) return refusalFor(error);
-        outcomes.set(upgrade, error);
-      }
+      const keep = (outcome: Outcome) => void outcomes.set(upgrade, outcome);
+      return attempt<Response | undefined>(
+        () => chain<SignIn, undefined>(signIn(upgrade, upgrade.ip, upgrade), keep),
+        (error) => {
+          const known = error instanceof PlugboardError && error.code !== "origin_not_allowed";
+          return known && byMessage.has(upgrade.endpoint) ? keep(error) : refusalFor(error);
+        },
+      );
     },
 
     open(conn, upgrade) {
@@ -195,12 +214,12 @@ export function signInFlow(parts: SignInFlowParts): SignInFlow {
       }
     },
 
-    async connect(conn, options = {}) {
-      const { token, user } = options;
-      const signIn = await byMessageAndBackend(conn, options) ??
-        (token ? await byToken(conn, token) : await byKey(conn, options) ?? byRequest(conn, user));
-      begin(conn, signIn, options);
-      return signIn;
+    connect(conn, options = {}) {
+      const asked = byMessageAndBackend(conn, options);
+      return chain(chain(asked, (known) => known ?? byOptions(conn, options)), (signIn) => {
+        begin(conn, signIn, options);
+        return signIn;
+      });
     },
 
     async refresh(conn, token) {

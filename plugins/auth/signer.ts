@@ -54,8 +54,8 @@ export interface SignerParts {
 
 /** Turns credentials into sign-ins. */
 export interface Signer {
-  /** Checks the credentials; `undefined` if there are none. */
-  signIn(credentials: Credentials): Promise<SignIn | undefined>;
+  /** Checks the credentials; `undefined` if there are none. No promise where nothing waits. */
+  signIn(credentials: Credentials): MaybePromise<SignIn | undefined>;
   /** Asks the backend who a client is; `undefined` if it may only be anonymous. */
   byBackend(question: ConnectQuestion): Promise<SignIn | undefined>;
   /** Checks a token, without rate limits. */
@@ -149,6 +149,28 @@ export function signer(parts: SignerParts): Signer {
     });
   }
 
+  function byCredentials(credentials: Credentials): MaybePromise<SignIn | undefined> {
+    const { token, apiKey } = credentials;
+    // Without sign-in, only the API key of a client on another machine matters.
+    if (open && (apiKey === undefined || isLocal(credentials))) return undefined;
+    if (token === undefined && apiKey === undefined) return undefined;
+    return check(credentials);
+  }
+
+  async function check({ token, apiKey, ip }: Credentials): Promise<SignIn> {
+    await limits?.attempt(ip);
+    try {
+      const signIn = token === undefined ? byKey(apiKey!) : await byToken(token);
+      parts.checked("ok", ip);
+      return signIn;
+    } catch (error) {
+      if (!(error instanceof PlugboardError)) throw error;
+      if (error.code === "invalid_token") limits?.failed(ip);
+      parts.checked(error.code, ip, messageOf(error.cause));
+      throw error;
+    }
+  }
+
   async function byBackend(question: ConnectQuestion): Promise<SignIn | undefined> {
     await limits?.attempt(question.ip);
     try {
@@ -184,24 +206,11 @@ export function signer(parts: SignerParts): Signer {
     byBackend,
     revoked,
     recheck,
-    async signIn(credentials) {
-      const { token, apiKey, ip } = credentials;
-      const user = await parts.appSignIn?.(credentials);
-      if (user !== undefined) return byApp(user);
-      // Without sign-in, only the API key of a client on another machine matters.
-      if (open && (apiKey === undefined || isLocal(credentials))) return undefined;
-      if (token === undefined && apiKey === undefined) return undefined;
-      await limits?.attempt(ip);
-      try {
-        const signIn = token === undefined ? byKey(apiKey!) : await byToken(token);
-        parts.checked("ok", ip);
-        return signIn;
-      } catch (error) {
-        if (!(error instanceof PlugboardError)) throw error;
-        if (error.code === "invalid_token") limits?.failed(ip);
-        parts.checked(error.code, ip, messageOf(error.cause));
-        throw error;
-      }
+    signIn(credentials) {
+      if (parts.appSignIn === undefined) return byCredentials(credentials);
+      // Not by `chain`: the promises of a database client may be of a class of its own.
+      return Promise.try(parts.appSignIn, credentials)
+        .then((user) => user === undefined ? byCredentials(credentials) : byApp(user));
     },
     async subscription(token, wanted) {
       if (open) return {}; // every client may subscribe, as if it had sent none

@@ -183,9 +183,9 @@ export interface Access {
 
   /**
    * Signs a connection in: by the given token, else by the credentials of its request, else anonymously. The
-   * connection is closed when the sign-in expires or is revoked.
+   * connection is closed when the sign-in expires or is revoked. No promise where nothing waits.
    */
-  connect(conn: Connection, options?: ConnectOptions): Promise<SignIn>;
+  connect(conn: Connection, options?: ConnectOptions): MaybePromise<SignIn>;
   /** Refreshes a connection's sign-in with a new token of the same user. */
   refresh(conn: Connection, token: string): Promise<SignIn>;
   /** Calls back when a connection has signed in, over any protocol. Returns the function that ends it. */

@@ -107,6 +107,9 @@ function emptyMeter(): Meter {
   return { fullAt: zeros(), refusalsFullAt: 0, user: undefined };
 }
 
+const ZEROS: readonly number[] = Object.keys(INDEX).map(() => 0);
+
+/** A copy costs less than another loop. */
 function zeros(): number[] {
-  return Object.keys(INDEX).map(() => 0);
+  return ZEROS.slice();
 }

@@ -240,8 +240,9 @@ export function stats(options: StatsOptions): Plugin<Stats> {
         clock.every(1_000, () => sample(clock.wallTime())),
         otel ? exportByOpenTelemetry(metrics) : () => {},
         access?.onSignedIn((conn, { identity }) => {
-          users.set(conn, identity.user);
-          note("connected", conn);
+          if (identity.user === "") users.delete(conn);
+          else users.set(conn, identity.user);
+          journal.add(entryOf("connected", conn));
         }) ?? (() => {}),
         limits?.onRefused((conn, what) => {
           const entry = limitEntries.count(conn, what, entryOf("limited", conn));

@@ -230,6 +230,7 @@ export function trace(options: TraceOptions = {}): Plugin<Trace> {
       app.get(`${path}/recording`, (c) => answerRecording(c.req.raw, c.env.ip));
     },
     open(conn, { url }) {
+      if (following.size === 0) return;
       const detail = () => ({ protocol: conn.endpoint.name, ip: conn.ip, url: writer.text(url) });
       following.emit({ event: "open", client: conn.id, detail });
     },
@@ -241,6 +242,7 @@ export function trace(options: TraceOptions = {}): Plugin<Trace> {
       following.emit({ event: "message", client: conn.id, detail });
     },
     close(conn, { code, reason, by }) {
+      if (following.size === 0) return;
       following.emit({ event: "close", client: conn.id, detail: () => ({ code, reason, by }) });
     },
   }, options);

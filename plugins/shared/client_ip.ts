@@ -70,6 +70,7 @@ export function isLoopback(host: string): boolean {
 export function isLocal({ headers, ip }: { readonly headers: Headers; readonly ip: string }): boolean {
   if (!isLoopback(ip)) return false;
   const [listed, forwarded] = [headers.get("x-forwarded-for"), headers.get("forwarded")];
+  if (listed === null && forwarded === null) return true;
   const senders = [
     ...(listed === null ? [] : listed.split(",")),
     ...(forwarded === null ? [] : forwardedFor(forwarded)),

@@ -46,6 +46,7 @@ export function originCheck(plugin: string, { allowed, exposed, open }: OriginOp
   const listed = originMatcher(plugin, "origins", allowed);
   // Most clients send the same host, and the pages of one app the same origin.
   const [parseOrigin, parseHost] = [rememberLatest(parse), rememberLatest(parse)];
+  const namesLoopback = rememberLatest((host) => isLoopback(parse(`http://${host}`)?.hostname ?? ""));
   const check = {
     allowsOrigin(headers: Headers) {
       const origin = headers.get("origin");
@@ -57,7 +58,7 @@ export function originCheck(plugin: string, { allowed, exposed, open }: OriginOp
     },
     allowsHost(headers: Headers) {
       const host = headers.get("host");
-      if (!open || host === null || isLoopback(parseHost(`http://${host}`)?.hostname ?? "")) return true;
+      if (!open || host === null || namesLoopback(host)) return true;
       return listed(`http://${host}`) || listed(`https://${host}`); // the page's origin is allowed anyway
     },
   };

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { chain, type MaybePromise, type Nothing } from "../../core/mod.ts";
+import type { MaybePromise, Nothing } from "../../core/mod.ts";
 import type { Namespace } from "./namespace.ts";
 import type { ClientInfo, Draft, Publication, Published, PublishOptions } from "./publications.ts";
 import type { Payload } from "../shared/payload.ts";
@@ -124,14 +124,7 @@ export class Extensions {
     request: SubscribeRequest,
     namespace: Namespace,
   ): MaybePromise<SubscribeAddition | undefined> {
-    let addition: MaybePromise<SubscribeAddition | undefined>;
-    for (const extension of this.#with("beforeSubscribe")) {
-      addition = chain(addition, (before) => {
-        const added = extension.beforeSubscribe!(client, channel, request, namespace);
-        return chain(added, (more) => more === undefined ? before : { ...before, ...more });
-      });
-    }
-    return addition;
+    return additionOf(this.#with("beforeSubscribe"), [client, channel, request, namespace]);
   }
 
   /** Calls all extensions; the first that throws refuses the publish. */
@@ -176,4 +169,29 @@ export class Extensions {
     }
     return having;
   }
+}
+
+/** Asks one extension after the other. A loop and not a chain, which would cost each subscribe several functions. */
+function additionOf(
+  extensions: readonly ChannelExtension[],
+  asked: Parameters<NonNullable<ChannelExtension["beforeSubscribe"]>>,
+  known?: SubscribeAddition,
+): MaybePromise<SubscribeAddition | undefined> {
+  let addition = known;
+  for (let i = 0; i < extensions.length; i++) {
+    const more = extensions[i]!.beforeSubscribe!(...asked);
+    if (more instanceof Promise) {
+      const [before, others] = [addition, extensions.slice(i + 1)];
+      return more.then((more) => additionOf(others, asked, merged(before, more)));
+    }
+    addition = merged(addition, more);
+  }
+  return addition;
+}
+
+function merged(
+  before: SubscribeAddition | undefined,
+  more: SubscribeAddition | void,
+): SubscribeAddition | undefined {
+  return more === undefined ? before : { ...before, ...more };
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { PlugboardError } from "../../../core/mod.ts";
+import { type ChannelExtension, Extensions } from "../../../plugins/channels/extensions.ts";
 import { everywhere } from "../../kit/remote.ts";
 import { ask, logged, serveChannels, subscribed } from "./kit.ts";
 
@@ -60,4 +61,39 @@ everywhere("an extension can refuse to read the history or the presence", async 
   });
   assert.deepEqual(await ask(client, { do: "history", channel: "a" }), { error: "too_many_requests" });
   assert.deepEqual(asked, ["history a"]);
+});
+
+Deno.test("extensions are asked about a subscribe in turn, also those that are removed while another decides", async () => {
+  const extensions = new Extensions(() => {});
+  const asked: string[] = [];
+  const decision = Promise.withResolvers<void>();
+  const add = (name: string, answer: ReturnType<NonNullable<ChannelExtension["beforeSubscribe"]>>) =>
+    extensions.add({
+      name,
+      beforeSubscribe() {
+        asked.push(name);
+        return answer;
+      },
+    });
+  const subscribe = () =>
+    extensions.beforeSubscribe(...[] as unknown as Parameters<Extensions["beforeSubscribe"]>);
+  const ends = [add("a", { grant: { chanInfo: "a" } }), add("b", undefined)];
+  assert.deepEqual(subscribe(), { grant: { chanInfo: "a" } }, "no promise where nothing waits");
+  add("c", decision.promise);
+  const last = extensions.add({
+    name: "d",
+    beforeSubscribe() {
+      throw new PlugboardError("permission_denied", "never");
+    },
+  });
+  asked.length = 0;
+  const pending = subscribe();
+  for (const end of [...ends, last]) end();
+  assert.deepEqual(asked, ["a", "b", "c"]);
+  decision.resolve();
+  await assert.rejects(async () => await pending, { code: "permission_denied" });
+  add("e", Promise.resolve({ grant: { data: "1" } }));
+  add("f", { data: () => ({ json: "2" }) });
+  const addition = await subscribe();
+  assert.deepEqual([addition?.grant, addition?.data?.({} as never)?.json], [{ data: "1" }, "2"]);
 });

@@ -14,6 +14,8 @@ interface Session {
 /** The sessions of connections that have signed in, until their sign-in expires. */
 export class Sessions {
   readonly #sessions = new Map<Connection, Session>();
+  /** Those that expire. Most connections of some servers never do, and are not looked at each second. */
+  readonly #expiring = new Set<Connection>();
   readonly #warnMs: number;
   readonly #graceMs: number;
 
@@ -33,6 +35,7 @@ export class Sessions {
     const { expiring, expired = closeCodes.connectionExpired } = options ?? {};
     const graceMs = options === undefined ? 0 : this.#graceMs;
     this.#sessions.set(conn, { signIn, warned: false, expiring, expired, graceMs });
+    this.#watch(conn, signIn);
   }
 
   get(conn: Connection): SignIn | undefined {
@@ -45,6 +48,7 @@ export class Sessions {
     if (session === undefined) return;
     session.signIn = signIn;
     session.warned = false;
+    this.#watch(conn, signIn);
   }
 
   /** Changes the expiry; returns the new identity. */
@@ -59,6 +63,7 @@ export class Sessions {
 
   end(conn: Connection): void {
     this.#sessions.delete(conn);
+    this.#expiring.delete(conn);
   }
 
   /** Closes the connections whose sign-in matches; returns their number. */
@@ -70,7 +75,8 @@ export class Sessions {
 
   /** Warns clients whose sign-in expires soon, and closes those after the grace period. */
   sweep(now: number, failed: (error: unknown) => void): void {
-    for (const [conn, session] of this.#sessions) {
+    for (const conn of this.#expiring) {
+      const session = this.#sessions.get(conn)!;
       const { expiresAt } = session.signIn.identity;
       if (expiresAt === undefined || now < expiresAt - this.#warnMs) continue;
       if (now >= expiresAt + session.graceMs) {
@@ -84,5 +90,10 @@ export class Sessions {
         }
       }
     }
+  }
+
+  #watch(conn: Connection, { identity: { expiresAt } }: SignIn): void {
+    if (expiresAt === undefined) this.#expiring.delete(conn);
+    else this.#expiring.add(conn);
   }
 }

@@ -287,9 +287,13 @@ Deno.test("the server changes the expiry of a sign-in", async () => {
   clock.advance(86_000);
   client.send("still here");
   assert.equal(await client.next(), "still here");
-  assert.equal(server.access.prolong(conn!, clock.wallTime() - 25_000)?.user, "alice");
+  await using lasting = await server.connect(`/me?token=${await token()}`);
+  await lasting.next();
+  for (const each of server.server.connections) {
+    assert.equal(server.access.prolong(each, clock.wallTime() - 25_000)?.user, "alice");
+  }
   clock.advance(1_000);
-  assert.equal((await closed(client)).code, 3005);
+  for (const each of [client, lasting]) assert.equal((await closed(each)).code, 3005);
 });
 
 /** A store that survives the server. */

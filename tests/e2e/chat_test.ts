@@ -99,7 +99,7 @@ Deno.test("C02 C04 the seed's scenario with several rooms", async () => {
 Deno.test("C05 the seed's scenario of connection cleanup", async () => {
   await using server = await startChat();
   const alice = await server.connect("general", "Alice");
-  assert.equal((await server.rooms())[0]!.activeUsers, 1);
+  await until("the member", async () => (await server.rooms())[0]!.activeUsers === 1);
   await alice.close();
   await until("the member to be removed", async () => (await server.rooms())[0]!.activeUsers === 0);
 });

@@ -55,7 +55,7 @@ testWith(
     await page.getByRole("button", { name: "Disconnect" }).click();
     await page.getByRole("button", { name: "Really disconnect it?" }).click();
     assert.equal((await disconnected).code, 3503);
-    await page.getByText("This connection has ended.").waitFor();
+    await page.getByText("This connection has ended").waitFor();
     await page.getByText("Disconnected by the server: 3503").waitFor();
     // The browser reports that the connection is gone.
     assert.deepEqual(browser.complaints().filter((text) => !text.includes("status of 404")), []);

@@ -22,6 +22,7 @@ const COLUMNS: readonly { title: string; figure: FigureName; show: (value: numbe
   { title: "p50 ms", figure: "p50", show: milliseconds },
   { title: "p99 ms", figure: "p99", show: milliseconds },
   { title: "p999 ms", figure: "p999", show: milliseconds },
+  { title: "arrived ms", figure: "arrived", show: milliseconds },
   { title: "KiB each", figure: "kilobytes", show: (value) => value.toFixed(2) },
   { title: "times", figure: "times", show: (value) => value.toFixed(2) },
   { title: "bytes each", figure: "bytes", show: (value) => value.toFixed(2) },

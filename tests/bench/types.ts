@@ -41,6 +41,8 @@ export interface Figures {
   readonly p50?: number;
   readonly p99?: number;
   readonly p999?: number;
+  /** The time until the content arrives at a client, in microseconds. Its own work on it is not included. */
+  readonly arrived?: number;
   /** Memory per connection, in KiB. */
   readonly kilobytes?: number;
   /** The ratio to what it is compared with in the same run. */

@@ -10,11 +10,14 @@ const MAX_REQUEST_CHARS = 4_096;
 /** How long an answer is remembered. It may be as large as the store. */
 const MAX_AGE_MS = 5_000;
 
-/** Answers requests. The latest answer is remembered, because 14 bytes can ask for the content of the whole store. */
+/**
+ * Answers requests. The latest answer of each kind is remembered, because 14 bytes can ask for the content of the whole
+ * store, and clients that come back together ask for the same.
+ */
 export class Answers {
   readonly #clock: Clock;
-  #latest: { readonly request: string; readonly answer: string } | undefined;
-  #cancel = () => {};
+  readonly #latest = new Map<number, { readonly request: string; readonly answer: string }>();
+  #cancel: (() => void) | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -22,22 +25,43 @@ export class Answers {
 
   /** Returns the encoded response to a request; `undefined` if the message is not a request. */
   to(message: SyncMessage, length: number, store: MergeableStore): string | undefined {
-    if (length > MAX_REQUEST_CHARS) return encodeAnswer(message, store);
-    const request = JSON.stringify([message.type, message.body]);
-    if (this.#latest?.request === request) return this.#latest.answer;
-    const answer = encodeAnswer(message, store);
-    if (answer === undefined) return undefined;
-    this.forget();
-    this.#latest = { request, answer };
-    this.#cancel = this.#clock.after(MAX_AGE_MS, () => this.forget());
-    return answer;
+    const { type, body } = message;
+    const encode = () => encodeAnswer(message, store);
+    if (type === messageTypes.getContentHashes || length > MAX_REQUEST_CHARS) return encode();
+    return this.#remembered(type, JSON.stringify(body), encode);
   }
 
-  /** Forgets the answer, because the store has changed. */
-  forget(): void {
-    this.#cancel();
-    this.#latest = undefined;
+  /** Returns the encoded response to a request of all tables or all values, from what is stored. */
+  toAll(type: number, content: StoredContent): string {
+    return this.#remembered(
+      type,
+      String(content.version),
+      () => type === messageTypes.getTableDiff ? `[${content.encodedTables},{}]` : content.encodedValues,
+    )!;
   }
+
+  /** Forgets the answers, because the store has changed. */
+  forget(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+    this.#latest.clear();
+  }
+
+  #remembered(type: number, request: string, encode: () => string | undefined): string | undefined {
+    const latest = this.#latest.get(type);
+    if (latest?.request === request) return latest.answer;
+    const answer = encode();
+    if (answer === undefined) return undefined;
+    this.#latest.set(type, { request, answer });
+    this.#cancel ??= this.#clock.after(MAX_AGE_MS, () => this.forget());
+    return answer;
+  }
+}
+
+/** Whether a client with an empty store requests all tables or all values. */
+export function asksForAll({ type, body }: SyncMessage): boolean {
+  const isDiff = type === messageTypes.getTableDiff || type === messageTypes.getValueDiff;
+  return isDiff && isEmpty(body as TableHashes | ValueHashes);
 }
 
 function encodeAnswer(message: SyncMessage, store: MergeableStore): string | undefined {
@@ -59,15 +83,4 @@ function answerTo({ type, body }: SyncMessage, store: MergeableStore): unknown {
     case messageTypes.getValueDiff:
       return store.getMergeableValueDiff(body as ValueHashes);
   }
-}
-
-/**
- * Returns the encoded response to a client with an empty store, from stored content that is not merged into a store yet;
- * `undefined` for other clients. Merging 10,000 rows takes 500 ms, and this way the client merges at the same time.
- */
-export function earlyAnswerTo({ type, body }: SyncMessage, content: StoredContent): string | undefined {
-  if (type === messageTypes.getContentHashes) return content.hashes && encodeBody(content.hashes);
-  if (!content.complete || !isEmpty(body as TableHashes | ValueHashes)) return undefined;
-  if (type === messageTypes.getTableDiff) return `[${content.encodedTables},{}]`;
-  if (type === messageTypes.getValueDiff) return content.encodedValues;
 }

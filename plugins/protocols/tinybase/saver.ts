@@ -1,10 +1,11 @@
 import type { MergeableStore } from "tinybase";
-import { byteLength, type Clock, type Log, messageOf } from "../../../core/mod.ts";
+import { type Clock, type Log, messageOf } from "../../../core/mod.ts";
 import type { ServerSide } from "../../paths.ts";
 import { backoffMs } from "../../shared/backoff.ts";
 import { ChangedKeys, stampsOf } from "./changed_keys.ts";
-import { encodeStamp } from "./messages.ts";
+import { type ContentHashes, encodeStamp } from "./messages.ts";
 import { keyOf, type PathPersister } from "./parts.ts";
+import type { StoredContent } from "./stored_content.ts";
 
 /** What a {@linkcode Saver} needs. */
 export interface SaverOptions {
@@ -27,9 +28,8 @@ export class Saver {
   /** What has changed since the last save. */
   dirty = new ChangedKeys();
   readonly #store: MergeableStore;
+  readonly #content: StoredContent;
   readonly #options: SaverOptions;
-  readonly #sizes = new Map<string, number>();
-  #size = 0;
   #unsavedBytes = 0;
   #callbacks: (() => void)[] = [];
   #saving: Promise<void> | undefined;
@@ -39,21 +39,16 @@ export class Saver {
   #scheduled = false;
   #cancelRetry = () => {};
 
-  constructor(store: MergeableStore, options: SaverOptions) {
+  /** `content` receives what is saved. */
+  constructor(store: MergeableStore, content: StoredContent, options: SaverOptions) {
     this.#store = store;
+    this.#content = content;
     this.#options = options;
   }
 
-  /** Bytes of all parts, and of the messages whose changes are not saved. */
+  /** Bytes of the content, and of the messages whose changes are not saved. */
   get size(): number {
-    return this.dirty.empty ? this.#size : this.#size + this.#unsavedBytes;
-  }
-
-  /** Counts a part that is stored. */
-  stored(key: string, text: string): void {
-    const size = byteLength(key) + byteLength(text);
-    this.#size += size - (this.#sizes.get(key) ?? 0);
-    this.#sizes.set(key, size);
+    return this.dirty.empty ? this.#content.size : this.#content.size + this.#unsavedBytes;
   }
 
   /** Counts a message whose changes were merged, until they are saved. */
@@ -140,20 +135,33 @@ export class Saver {
 
   #parts(keys: ChangedKeys): Map<string, string> {
     const [[tables, tablesHlc = ""], [values, valuesHlc = ""]] = stampsOf(this.#store, keys);
+    const content = this.#content;
     const parts = new Map<string, string>();
     for (const [tableId, [rows, tableHlc = ""]] of Object.entries(tables)) {
       for (const [rowId, row] of Object.entries(rows)) {
-        parts.set(keyOf(["t", tableId, rowId]), encodeStamp(row));
+        const text = encodeStamp(row);
+        content.setRow(tableId, rowId, text);
+        parts.set(keyOf(["t", tableId, rowId]), text);
       }
-      if (tableHlc !== "") parts.set(keyOf(["t", tableId]), tableHlc);
+      if (tableHlc === "") continue;
+      content.setTablesHlc(tableHlc, tableId);
+      parts.set(keyOf(["t", tableId]), tableHlc);
     }
     for (const [valueId, value] of Object.entries(values)) {
-      parts.set(keyOf(["v", valueId]), encodeStamp(value));
+      const text = encodeStamp(value);
+      content.setValue(valueId, text);
+      parts.set(keyOf(["v", valueId]), text);
     }
-    if (tablesHlc !== "") parts.set(keyOf(["t"]), tablesHlc);
-    if (valuesHlc !== "") parts.set(keyOf(["v"]), valuesHlc);
-    parts.set(keyOf(["h"]), JSON.stringify(this.#store.getMergeableContentHashes()));
-    for (const [key, text] of parts) this.stored(key, text);
+    if (tablesHlc !== "") {
+      content.setTablesHlc(tablesHlc);
+      parts.set(keyOf(["t"]), tablesHlc);
+    }
+    if (valuesHlc !== "") {
+      content.setValuesHlc(valuesHlc);
+      parts.set(keyOf(["v"]), valuesHlc);
+    }
+    content.hashes = this.#store.getMergeableContentHashes() as ContentHashes;
+    parts.set(keyOf(["h"]), JSON.stringify(content.hashes));
     this.#unsavedBytes = 0;
     return parts;
   }

@@ -41,7 +41,13 @@ export class ServerSender {
 
   /** Sends a message whose body is encoded. */
   sendEncoded(member: Sender, requestId: string | null, type: number, body: string): void {
-    this.#afterSaved(encodeEncoded(requestId, type, body), (fragment) => member.deliver(fragment));
+    this.#afterSaved(() => encodeEncoded(requestId, type, body), (fragment) => member.deliver(fragment));
+  }
+
+  /** Sends a response that is encoded when it is sent. */
+  respond(member: Sender, requestId: string | null, encode: () => string): void {
+    const payload = () => encodeEncoded(requestId, messageTypes.response, encode());
+    this.#afterSaved(payload, (fragment) => member.deliver(fragment));
   }
 
   /** Sends the store's hashes to one client. */
@@ -57,18 +63,17 @@ export class ServerSender {
       const hashes = this.#store.getMergeableContentHashes();
       payload = encodeMessage(transactionId(), messageTypes.contentHashes, hashes);
     }
-    this.#afterSaved(payload, (fragment) => this.#options.side.broadcast(fragment, except));
+    this.#afterSaved(() => payload, (fragment) => this.#options.side.broadcast(fragment, except));
   }
 
-  #afterSaved(payload: string, send: (fragment: string) => void): void {
-    const { fragmentSize, log, side } = this.#options;
-    const bytes = byteLength(payload);
-    if (bytes > MAX_MESSAGE_BYTES) {
-      log.error("a message is too large for TinyBase's clients", { path: side.path, bytes });
-      return;
-    }
-    const fragments = fragmentsOf(payload, fragmentSize);
-    this.#saver.afterSaved(() => fragments.forEach(send));
+  #afterSaved(encode: () => string, send: (fragment: string) => void): void {
+    this.#saver.afterSaved(() => {
+      const { fragmentSize, log, side: { path } } = this.#options;
+      const payload = encode();
+      const bytes = byteLength(payload);
+      if (bytes <= MAX_MESSAGE_BYTES) fragmentsOf(payload, fragmentSize).forEach(send);
+      else log.error("a message is too large for TinyBase's clients", { path, bytes });
+    });
   }
 }
 

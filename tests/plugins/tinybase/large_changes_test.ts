@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { createMergeableStore } from "tinybase";
+import { Answers } from "../../../plugins/protocols/tinybase/answers.ts";
 import { chunksOf } from "../../../plugins/protocols/tinybase/chunks.ts";
 import type { Changes } from "../../../plugins/protocols/tinybase/messages.ts";
-import { roundTrips, until } from "../../kit/mod.ts";
-import { converged, hashesOf, stored, synced, syncServer } from "./kit.ts";
+import { StoredContent } from "../../../plugins/protocols/tinybase/stored_content.ts";
+import { FakeClock, roundTrips, until } from "../../kit/mod.ts";
+import { converged, hashesOf, memoryDocuments, persisterOf, stored, synced, syncServer } from "./kit.ts";
 
 /** The change of a client that has filled its store. */
 function filled(rows: number, cells: number): { changes: Changes; hashes: unknown } {
@@ -71,6 +73,75 @@ Deno.test("an answer is encoded anew after a change of the store", async () => {
   assert.equal(JSON.parse(second)[0][0].t[0].r[0].c[0], 2);
 });
 
+Deno.test("what an empty client receives is always all that is saved, whoever changed it and however", async () => {
+  const documents = memoryDocuments();
+  await using server = await syncServer({ createPersisterForPath: persisterOf(documents) });
+  const url = `${server.url}/sync/pets`;
+  await using reader = await server.connect("/sync/pets");
+  let asked = 0;
+  const ask = (type: 4 | 7) => reader.send(`S\n["q${++asked}",${type},{}]`);
+  const answered = async () => {
+    for (;;) {
+      const message = (await reader.nextText()).split("\n")[1]!;
+      if (message.startsWith(`["q${asked}",0,`)) return JSON.parse(message)[2];
+    }
+  };
+  const encoded = (value: unknown) =>
+    JSON.parse(JSON.stringify(value, (_, each) => each === undefined ? "\uFFFC" : each));
+  await using opened = await server.sync.open("pets");
+  const { store } = opened;
+  const writer = await synced(url);
+  const changes: (() => void)[] = [
+    () => writer.store.setRow("pets", "fido", { name: "Fido", age: 1, tags: ["a", { b: 1 }] }),
+    () => writer.store.setCell("pets", "fido", "age", 3),
+    () => store.setTables({ pets: { fido: { age: 2 }, rex: { age: 1 } }, 'a "table"': { r: { c: "\n" } } }),
+    () => writer.store.delRow("pets", "fido").setValue("open", true),
+    () => store.delValues().setValue("v", "😀"),
+    () => writer.store.delTable("pets"),
+  ];
+  for (const change of changes) {
+    const before = hashesOf(store);
+    change();
+    await until(
+      "both have it",
+      () => hashesOf(store) !== before && hashesOf(store) === hashesOf(writer.store),
+    );
+    await opened.saved();
+    ask(4);
+    assert.deepEqual(await answered(), encoded(store.getMergeableTableDiff({})));
+    ask(7);
+    assert.deepEqual(await answered(), encoded(store.getMergeableValueDiff({})));
+  }
+  await writer.close();
+});
+
+Deno.test("answers are remembered for each kind of request, until the content changes or they are old", () => {
+  const clock = new FakeClock();
+  const answers = new Answers(clock);
+  const content = new StoredContent();
+  content.setRow("t", "r", '[{"c":[1,""]}]');
+  const first = answers.toAll(4, content);
+  assert.equal(first, '[[{"t":[{"r":[{"c":[1,""]}]}]}],{}]');
+  assert.equal(answers.toAll(7, content), "[{}]");
+  assert.equal(answers.toAll(4, content), first);
+  for (
+    const [change, expected] of [
+      [() => content.setRow("t", "r", "[{}]"), '[[{"t":[{"r":[{}]}]}],{}]'],
+      [() => content.setTablesHlc("T"), '[[{"t":[{"r":[{}]}]},"T"],{}]'],
+      [() => content.setTablesHlc("R", "t"), '[[{"t":[{"r":[{}]},"R"]},"T"],{}]'],
+    ] as const
+  ) {
+    change();
+    assert.equal(answers.toAll(4, content), expected);
+  }
+  content.setValue("v", "[1]");
+  content.setValuesHlc("V");
+  assert.equal(answers.toAll(7, content), '[{"v":[1]},"V"]');
+  assert.equal(clock.pending, 1);
+  clock.advance(5_000);
+  assert.equal(clock.pending, 0);
+});
+
 Deno.test("chunks are small, even of one row and of values, and together they are the content", () => {
   for (const [rows, cells] of [[1_000, 3], [1, 4_000], [3, 700]] as const) {
     const { changes, hashes } = filled(rows, cells);
@@ -100,6 +171,7 @@ Deno.test("a path that takes long to read is read with pauses, and its hashes ar
   );
   let taken = 0;
   function* slowly(): Iterable<readonly [string, string]> {
+    for (const end = performance.now() + 15; performance.now() < end;); // a cold disk: longer than a slice
     yield ['["h"]', JSON.stringify(hashes)];
     for (const row of rows) {
       for (const end = performance.now() + 1; performance.now() < end;);

@@ -3,6 +3,7 @@ import { createMergeableStore } from "tinybase";
 import { type MaybePromise } from "../../../core/mod.ts";
 import { type PathPersister } from "../../../plugins/protocols/tinybase.ts";
 import { Saver } from "../../../plugins/protocols/tinybase/saver.ts";
+import { StoredContent } from "../../../plugins/protocols/tinybase/stored_content.ts";
 import { FakeClock, until } from "../../kit/mod.ts";
 import {
   converged,
@@ -248,7 +249,12 @@ Deno.test("T06 a save that fails while its store stops is not retried, as the pe
   };
   const ignore = () => {};
   const log = { debug: ignore, info: ignore, warn: ignore, error: ignore };
-  const saver = new Saver(createMergeableStore(), { side: { path: "pets" }, persister, clock, log });
+  const saver = new Saver(createMergeableStore(), new StoredContent(), {
+    side: { path: "pets" },
+    persister,
+    clock,
+    log,
+  });
   saver.dirty.values.add("open");
   const flushed = assert.rejects(saver.flush(), /disk full/);
   const stopped = saver.stop();
@@ -256,6 +262,33 @@ Deno.test("T06 a save that fails while its store stops is not retried, as the pe
   await Promise.all([flushed, stopped]);
   clock.advance(60_000);
   assert.deepEqual(calls, ["save", "close"]);
+});
+
+Deno.test("T06 what is saved, with the clocks of rows and tables, is what clients with empty stores receive", async () => {
+  const hlc = "P6vlbfb----7JQY8";
+  const values = [{ open: [true, hlc] }, hlc];
+  const changes = [[{ pets: [{ rex: [{ age: [1, hlc] }, hlc] }, hlc] }, hlc], values, 1];
+  const store = createMergeableStore();
+  store.applyMergeableChanges(changes as never);
+  const parts = new Map<string, string>();
+  const persister: PathPersister = {
+    load: () => parts,
+    save: (changed) => changed.forEach((text, key) => parts.set(key, text)),
+  };
+  const ignore = () => {};
+  const log = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+  const content = new StoredContent();
+  const saver = new Saver(store, content, { side: { path: "pets" }, persister, clock: new FakeClock(), log });
+  saver.dirty.add({ pets: [{ rex: [] }] }, { open: [] });
+  await saver.flush();
+  const loaded = new StoredContent();
+  for (const [key, text] of parts) loaded.add(key, text);
+  for (const { encodedTables, encodedValues, hashes, size } of [content, loaded]) {
+    assert.equal(`[${encodedTables},{}]`, JSON.stringify(store.getMergeableTableDiff({})));
+    assert.equal(encodedValues, JSON.stringify(store.getMergeableValueDiff({})));
+    assert.deepEqual(hashes, store.getMergeableContentHashes());
+    assert.equal(size, content.size);
+  }
 });
 
 Deno.test("T06 a path with unsaved changes stays loaded after the last client has left, until they are saved", async () => {

@@ -30,8 +30,9 @@
  * - **Limits.** The main thread counts connections, checks messages, and times pings. The worker keeps what slow readers do
  *   not take, closes those that exceed their limit, and reports what waits.
  * - **Too much for a worker.** A worker counts the posts that it has carried out, in shared memory, when their frames are
- *   written. What is sent meanwhile waits, and leaves joined in few frames, as without workers. While one is late, the main thread takes no more messages from
- *   clients, so that publishers wait for the slowest worker. One that is silent for a second no longer counts.
+ *   written. What is sent meanwhile waits, and leaves joined in few frames, as without workers. While one is late, the main
+ *   thread takes no more messages from clients, so that publishers wait for the slowest worker. One that is silent for a
+ *   second no longer counts. A connection for which more waits than its limit is closed as that of a slow reader.
  * - **Order.** Reports of a connection keep their order: opened, messages, closed. So do orders: accept, frames, close.
  * - **Failures.** A worker that ends or is silent is replaced. Its connections end as if the network had failed, and their
  *   clients reconnect and recover. The runtime cannot end a thread within a loop that never ends, so its sockets would

@@ -31,7 +31,12 @@ export class Backlog {
   constructor(transport: Transport, limits: BacklogLimits) {
     this.transport = transport;
     this.#maxQueuedBytes = limits.maxQueuedBytes;
-    this.#room = transport.queues ? Infinity : Math.min(Backlog.#transportBytes, limits.maxQueuedBytes >> 1);
+    this.#room = transport.queues ? Infinity : Backlog.roomWithin(limits);
+  }
+
+  /** Bytes that a transport may hold before frames wait. */
+  static roomWithin({ maxQueuedBytes }: BacklogLimits): number {
+    return Math.min(Backlog.#transportBytes, maxQueuedBytes >> 1);
   }
 
   /** Whether frames wait here. */
@@ -54,8 +59,7 @@ export class Backlog {
     const { transport } = this;
     if (transport.sendAll !== undefined) {
       this.#sentBytes += chars;
-      transport.sendAll(frames, chars);
-      return true;
+      return transport.sendAll(frames, chars);
     }
     for (let i = 0; i < frames.length; i++) if (!this.send(frames[i]!)) return false;
     return true;

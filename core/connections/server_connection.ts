@@ -83,7 +83,7 @@ export class ServerConnection implements Connection, Guarded, TransportEvents {
   }
 
   get heldBytes(): number {
-    return this.#backlog.heldBytes + (this.#inbox?.bytes ?? 0);
+    return this.#backlog.heldBytes + (this.#batch?.length ?? 0) + (this.#inbox?.bytes ?? 0);
   }
 
   send(message: Message): boolean {
@@ -92,6 +92,9 @@ export class ServerConnection implements Connection, Guarded, TransportEvents {
     this.#batch = (before ?? this.#wiring.lane.root).with(message);
     this.#sentBytes += message.length;
     if (before === undefined) (this.#backlog.transport.outlet ?? this.#wiring.outbox).add(this);
+    else if (this.#batch.length > this.#wiring.limits.maxQueuedBytes) {
+      this.#backlog.transport.outlet?.hasten?.(this);
+    }
     return true;
   }
 

@@ -17,6 +17,8 @@ export interface Waiting {
 export interface Outlet {
   /** Adds a connection that has no messages waiting yet. */
   add(waiting: Waiting): void;
+  /** Much waits for a connection that was added: its messages leave at the end of the turn. */
+  hasten?(waiting: Waiting): void;
 }
 
 /** Carries the frames of a connection: a WebSocket, an HTTP stream, or a fake in a test. */
@@ -29,8 +31,11 @@ export interface Transport {
   readonly outlet?: Outlet;
   /** Sends one frame. */
   send(frame: Message): void;
-  /** Sends frames of this length. Connections that get the same frames share the array. Only of a transport that queues. */
-  sendAll?(frames: readonly Message[], chars: number): void;
+  /**
+   * Sends frames of this length, or returns `false` if too much waits. Connections that get the same frames share the
+   * array. Only of a transport that queues.
+   */
+  sendAll?(frames: readonly Message[], chars: number): boolean;
   /** Closes the connection after the frames that were sent. */
   close(code: number, reason: string): void;
   /** Asks the peer for a sign of life, which is reported to `heard`. Returns `false` if that is not possible now. */

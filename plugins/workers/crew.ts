@@ -34,9 +34,6 @@ const LATE_MS = 100;
 /** A worker that has been silent for so many checks is not waited for. Its clients are excused. */
 const SILENT_TICKS = 10;
 
-/** Bytes of frames that a worker may have before it. With more, it is replaced. */
-const MAX_UNCONFIRMED_BYTES = 67_108_864;
-
 /** How long a worker may take to start. */
 const START_MS = 30_000;
 
@@ -234,7 +231,6 @@ export class Crew implements OpenListener {
       if (host.memory.level === 2) member.link.order("endClosing", 0, undefined);
       const patience = member.isListening ? hangMs : Math.max(hangMs, START_MS);
       if (post.silentTicks * TICK_MS > patience) member.end(`it has been silent for ${patience} ms`);
-      else if (member.link.unconfirmedBytes > MAX_UNCONFIRMED_BYTES) member.end("it is too slow");
     }
     this.#settle();
   }

@@ -30,14 +30,7 @@ interface Group {
   /** Groups are counted, so that a connection gets its frames in order. */
   readonly serial: number;
   readonly frames: readonly Message[];
-  readonly chars: number;
   readonly numbers: number[];
-}
-
-/** A post that the worker has not confirmed yet. */
-interface Post {
-  readonly at: number;
-  readonly bytes: number;
 }
 
 /** Posts orders to a worker. */
@@ -51,6 +44,8 @@ export class Link implements Outlet {
   #serial = 0;
   /** Connections with messages that wait until the worker has sent what it has. */
   #waiting: Waiting[] = [];
+  /** Those of them with much. */
+  #hastened = new Set<Waiting>();
   /** The latest post with frames. */
   #framesPost = 0;
   /** Orders that follow the frames. */
@@ -62,8 +57,8 @@ export class Link implements Outlet {
   readonly #progress: Progress;
   /** As many posts of `#unconfirmed` as were removed. */
   #removed: number;
-  readonly #unconfirmed: Post[] = [];
-  #unconfirmedBytes = 0;
+  /** When the posts were made that the worker has not confirmed yet. */
+  readonly #unconfirmed: number[] = [];
 
   constructor(progress: Progress, post: (batch: Batch, moved: Transferable[]) => void) {
     this.#progress = progress;
@@ -81,17 +76,11 @@ export class Link implements Outlet {
     return this.#posts - (this.#posts - Atomics.load(this.#progress, DONE) | 0);
   }
 
-  /** Bytes of frames that the worker has not written yet, each frame once. */
-  get unconfirmedBytes(): number {
-    this.#forgetDone();
-    return this.#unconfirmedBytes;
-  }
-
   /** How long the worker has taken so far for the oldest post. */
   lag(now: number): number {
     this.#forgetDone();
     const [oldest] = this.#unconfirmed;
-    return oldest === undefined ? 0 : now - oldest.at;
+    return oldest === undefined ? 0 : now - oldest;
   }
 
   /** Gives an order that may precede the frames of this turn. */
@@ -122,6 +111,11 @@ export class Link implements Outlet {
     if (this.done >= this.#framesPost) setImmediate(() => this.release());
   }
 
+  hasten(waiting: Waiting): void {
+    if (this.#hastened.size === 0) setImmediate(() => this.#releaseHastened());
+    this.#hastened.add(waiting);
+  }
+
   /** The worker reports when it has carried out its posts. It may already have done so, then no report comes. */
   awaitReport(): void {
     Atomics.store(this.#progress, AWAITED, 1);
@@ -140,11 +134,17 @@ export class Link implements Outlet {
     for (let i = 0; i < waiting.length; i++) waiting[i]!.flush();
   }
 
+  #releaseHastened(): void {
+    const hastened = this.#hastened;
+    this.#hastened = new Set();
+    for (const each of hastened) each.flush();
+  }
+
   /** Sends frames to one connection. */
-  send(to: Receiver, frames: readonly Message[], chars: number): void {
+  send(to: Receiver, frames: readonly Message[]): void {
     let group = this.#latest;
     if (group === undefined || group.frames !== frames || to.group >= group.serial) {
-      group = this.#latest = this.#groupFor(to, frames, chars);
+      group = this.#latest = this.#groupFor(to, frames);
     }
     to.group = group.serial;
     group.numbers.push(to.number);
@@ -153,14 +153,14 @@ export class Link implements Outlet {
   #forgetDone(): void {
     const count = this.done - this.#removed;
     if (count === 0) return;
-    for (const { bytes } of this.#unconfirmed.splice(0, count)) this.#unconfirmedBytes -= bytes;
+    this.#unconfirmed.splice(0, count);
     this.#removed += count;
   }
 
-  #groupFor(to: Receiver, frames: readonly Message[], chars: number): Group {
+  #groupFor(to: Receiver, frames: readonly Message[]): Group {
     const known = this.#groupOf.get(frames);
     if (known !== undefined && known.serial > to.group) return known;
-    const group: Group = { serial: ++this.#serial, frames, chars, numbers: [] };
+    const group: Group = { serial: ++this.#serial, frames, numbers: [] };
     this.#groups.push(group);
     this.#groupOf.set(frames, group);
     this.#schedule();
@@ -178,33 +178,29 @@ export class Link implements Outlet {
     this.#scheduled = false;
     const [batch, moved] = [this.#batch, [] as Transferable[]];
     this.#batch = [];
-    const bytes = this.#groups.length === 0 ? 0 : this.#addFrames(batch, moved);
+    if (this.#groups.length > 0) this.#addFrames(batch, moved);
     for (let i = 0; i < this.#after.length; i++) batch.push(this.#after[i]);
     this.#after = [];
     if (this.#took > 0) batch.push("took", this.#took, undefined);
     this.#took = 0;
     this.#posts++;
     this.#forgetDone();
-    this.#unconfirmed.push({ at: performance.now(), bytes });
-    this.#unconfirmedBytes += bytes;
+    this.#unconfirmed.push(performance.now());
     this.#post(batch, moved);
   }
 
-  #addFrames(batch: Batch, moved: Transferable[]): number {
-    let bytes = 0;
-    for (const { numbers, frames, chars } of this.#groups) {
+  #addFrames(batch: Batch, moved: Transferable[]): void {
+    for (const { numbers, frames } of this.#groups) {
       batch.push(
         "send",
         toNumbers(numbers, moved),
         frames.length === 1 ? exactly(frames[0]!) : frames.map(exactly),
       );
-      bytes += chars;
     }
     this.#groups = [];
     this.#groupOf.clear();
     this.#latest = undefined;
     this.#framesPost = this.#posts + 1;
-    return bytes;
   }
 }
 

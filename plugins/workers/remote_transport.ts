@@ -1,4 +1,12 @@
-import type { Admission, CloseCode, Message, Transport, TransportEvents } from "../../core/mod.ts";
+import type {
+  Admission,
+  CloseCode,
+  ConnectionLimits,
+  Message,
+  Transport,
+  TransportEvents,
+} from "../../core/mod.ts";
+import { Backlog } from "../../core/connections/backlog.ts";
 import type { Link, Receiver } from "./link.ts";
 
 /** A connection whose socket is in a worker: its transport, and where its messages go. */
@@ -19,9 +27,13 @@ export class RemoteTransport implements Transport, Receiver {
   #earlierBytes = 0;
   #latestPost = 0;
   #latestBytes = 0;
+  /** Bytes that do not count: of frames that are longer than there is room for. */
+  #excused = 0;
+  readonly #limits: ConnectionLimits;
 
   constructor(number: number, link: Link, admission: Admission) {
     this.number = number;
+    this.#limits = admission.limits;
     this.release = admission.release;
     this.#admission = admission;
     this.outlet = link;
@@ -36,20 +48,21 @@ export class RemoteTransport implements Transport, Receiver {
 
   /** What the worker has not taken, which is an upper bound, and what it has told. */
   get buffered(): number {
-    const { done } = this.outlet;
-    if (done >= this.#latestPost) return this.queued;
-    return this.queued + this.#latestBytes + (done >= this.#earlierPost ? 0 : this.#earlierBytes);
+    return this.queued + this.#unconfirmed;
   }
 
   send(frame: Message): void {
     this.sendAll([frame], frame.length);
   }
 
-  sendAll(frames: readonly Message[], chars: number): void {
+  sendAll(frames: readonly Message[], chars: number): boolean {
     const link = this.outlet;
     if (this.#latestPost !== link.next) this.#begin(link.done, link.next);
     this.#latestBytes += chars;
-    link.send(this, frames, chars);
+    const bytes = this.#earlierBytes + this.#latestBytes;
+    if (bytes > this.#limits.maxQueuedBytes && !this.#fits(frames, chars)) return false;
+    link.send(this, frames);
+    return true;
   }
 
   close(code: number, reason: string): void {
@@ -62,12 +75,36 @@ export class RemoteTransport implements Transport, Receiver {
     return true;
   }
 
+  get #unconfirmed(): number {
+    const { done } = this.outlet;
+    if (done >= this.#latestPost) return 0;
+    return this.#latestBytes + (done >= this.#earlierPost ? 0 : this.#earlierBytes);
+  }
+
+  /**
+   * Whether frames fit that are counted already, while the worker is late. It then keeps to the same limit. As without
+   * workers, a frame that follows few bytes may have any length.
+   */
+  #fits(frames: readonly Message[], chars: number): boolean {
+    let held = this.#unconfirmed - chars;
+    this.#excused = Math.min(this.#excused, held);
+    for (const { length } of frames) {
+      const counted = held - this.#excused;
+      const room = Backlog.roomWithin(this.#limits);
+      if (counted <= room) this.#excused += Math.max(0, counted + length - room - 1);
+      else if (counted + length > this.#limits.maxQueuedBytes) return false;
+      held += length;
+    }
+    return true;
+  }
+
   /** Counts from another post on. */
   #begin(done: number, post: number): void {
     if (done >= this.#earlierPost) {
       this.#earlierBytes = done >= this.#latestPost ? 0 : this.#latestBytes;
       this.#earlierPost = this.#latestPost;
       this.#latestBytes = 0;
+      if (this.#earlierBytes === 0) this.#excused = 0;
     }
     this.#latestPost = post;
   }

@@ -21,6 +21,8 @@ interface Party extends AsyncDisposable {
   readonly waiting: () => number;
   /** Ends the drain hook, and answers messages that wait. */
   readonly release: () => void;
+  /** Answers the requests of `/slow`. */
+  readonly answer: () => void;
   readonly draining: Promise<void>;
   connect(): Promise<{ client: Client; conn: Connection; worker: number }>;
   stop(): Promise<number>;
@@ -33,10 +35,14 @@ async function party(count: number, asked = () => {}): Promise<Party> {
   const closed = new Map<Connection, Closed>();
   const begun = Promise.withResolvers<void>();
   const released = Promise.withResolvers<void>();
+  const answered = Promise.withResolvers<void>();
   let waiting = 0;
   const plugin: Plugin = {
     name: "party",
-    routes: (app) => void app.get("/never", () => (waiting++, new Promise<Response>(() => {}))),
+    routes(app) {
+      app.get("/never", () => (waiting++, new Promise<Response>(() => {})));
+      app.get("/slow", () => (waiting++, answered.promise.then(() => new Response("answered"))));
+    },
     upgrade() {
       asked();
       return undefined;
@@ -72,6 +78,7 @@ async function party(count: number, asked = () => {}): Promise<Party> {
     closed,
     waiting: () => waiting,
     release: released.resolve,
+    answer: answered.resolve,
     draining: begun.promise,
     async connect() {
       const [known, before] = [new Set(conns), connectionsOf(infos())];
@@ -172,6 +179,40 @@ Deno.test("a request whose worker ends during the drain delays nothing", async (
   assert.equal(await response, "lost");
   const tookMs = await stopping;
   assert.ok(tookMs < DRAIN_MS / 2, `the stop took ${tookMs} ms`);
+});
+
+Deno.test("a reader for whom much waits in its worker gets all of it before the close", async () => {
+  await using at = await party(1);
+  using raw = await at.server.raw("/party");
+  await until("the reader", () => at.conns.size === 1);
+  const [conn] = at.conns;
+  // As long as the network takes something, then more.
+  const taken = () => conn!.queuedBytes === 0;
+  let sent = 0;
+  for (let left = 5; left > 0;) {
+    conn!.send(`${sent++} ${"x".repeat(60_000)}`);
+    if (!await until("taken", taken, 50).then(() => true, () => false)) left--;
+  }
+  const stopping = at.stop();
+  at.release();
+  let last = 0;
+  while (last < sent - 1) last = Number(new TextDecoder().decode(await raw.nextFrame(1)).split(" ")[0]);
+  assert.equal(await raw.closeCode(), SHUTDOWN.code);
+  raw[Symbol.dispose]();
+  await stopping;
+});
+
+Deno.test("a request that is pending when the port closes may take longer than idle connections", async () => {
+  await using at = await party(1);
+  const response = at.server.fetch("/slow");
+  await until("the request", () => at.waiting() === 1);
+  const stopping = at.stop();
+  await at.draining;
+  at.release();
+  await new Promise((resolve) => setTimeout(resolve, 1_300)); // Idle connections have a second.
+  at.answer();
+  assert.equal(await (await response).text(), "answered");
+  await stopping;
 });
 
 Deno.test("a client whose socket opens when the drain has begun is asked to reconnect", async () => {

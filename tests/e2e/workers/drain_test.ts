@@ -54,5 +54,6 @@ Deno.test("a stop answers pending messages, sends everything, spreads the closes
   for (const client of clients.slice(1)) assert.equal(await client.next(), "farewell");
   assert.ok(Math.max(...closedAt) - Math.min(...closedAt) > 50, "all were closed at once");
   assert.deepEqual(cores.api.workers.map(({ connections }) => connections), [0, 0]);
+  assert.deepEqual(server.log.take(), [], "no worker is replaced that was stopped");
   await assert.rejects(server.connect("/feed"));
 });

@@ -1,12 +1,18 @@
 /** Clients that attack a worker before they are connected, and over TLS. The others are served meanwhile. */
 
 import assert from "node:assert/strict";
+import type { Plugin } from "../../../core/mod.ts";
 import { echo } from "../../../plugins/protocols/echo.ts";
 import { workers } from "../../../plugins/workers.ts";
 import { Client, RawClient, serve, type TestServer, until, within } from "../../kit/mod.ts";
 import { CapturedWorkers } from "../../kit/workers.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
+
+const HANDSHAKE = bytes(
+  "GET /echo?slow HTTP/1.1\r\nhost: test\r\nupgrade: websocket\r\nconnection: upgrade\r\n" +
+    "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n",
+);
 
 /** Whether the server ends the connection. */
 async function isEnded(raw: RawClient): Promise<boolean> {
@@ -37,15 +43,42 @@ Deno.test("handshakes that stop halfway cost no place, and no other client its t
   // Handshakes whose clients leave at once, before and after the answer.
   for (let i = 0; i < 30; i++) {
     const raw = await RawClient.connect(server.port);
-    await raw.write(bytes(
-      "GET /echo HTTP/1.1\r\nhost: test\r\nupgrade: websocket\r\nconnection: upgrade\r\n" +
-        "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n",
-    ));
+    await raw.write(HANDSHAKE);
     raw[Symbol.dispose]();
   }
   await isServed(server);
   await until("the end of all", () => server.server.connections.size === 0);
   assert.equal(captured.all.length, 1);
+});
+
+Deno.test("handshakes that fail give their places back", async () => {
+  using captured = new CapturedWorkers();
+  let decide: (() => void) | undefined;
+  const slow: Plugin = {
+    name: "slow",
+    upgrade({ url }) {
+      if (!url.includes("slow")) return undefined;
+      return new Promise((resolve) => decide = () => resolve(undefined));
+    },
+  };
+  await using server = await serve({ maxConnections: 1 }, slow, workers({ count: 1 }), echo());
+  for (let i = 0; i < 3; i++) {
+    using raw = await RawClient.connect(server.port);
+    await raw.write(
+      bytes("GET /echo HTTP/1.1\r\nhost: test\r\nupgrade: websocket\r\nconnection: close\r\n\r\n"),
+    );
+    assert.ok(await within("the refusal", isEnded(raw)));
+  }
+  await isServed(server);
+  await until("the end", () => server.server.connections.size === 0);
+  // Its worker ends while it is decided.
+  using lost = await RawClient.connect(server.port);
+  await lost.write(HANDSHAKE);
+  await until("the question", () => decide !== undefined);
+  CapturedWorkers.crash(captured.all[0]!);
+  await until("its end", () => captured.all.length === 2);
+  decide!();
+  await until("a place", () => isServed(server).then(() => true, () => false));
 });
 
 Deno.test("heads that are too large or no HTTP end their connection alone", async () => {

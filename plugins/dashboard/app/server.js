@@ -36,7 +36,8 @@ export class CallError extends Error {
 
 /** Calls a method of the API. Resolves to its result. */
 export async function call(method, params = {}, { signal } = {}) {
-  const headers = { "content-type": "application/json", ...(key.peek() && { "x-api-key": key.peek() }) };
+  const used = key.peek();
+  const headers = { "content-type": "application/json", ...(used && { "x-api-key": used }) };
   const request = { method: "POST", headers, body: JSON.stringify(params), signal };
   let response;
   try {
@@ -54,7 +55,8 @@ export async function call(method, params = {}, { signal } = {}) {
   }
   if (body.error === undefined) return body.result;
   const { code, message } = body.error;
-  if (response.status === 401) signOut(key.peek() === "" ? "" : message);
+  // An answer to an earlier key comes too late: it would replace the reason for which that was signed out.
+  if (response.status === 401 && used === key.peek()) signOut(used === "" ? "" : message);
   throw new CallError(message, code, response.status);
 }
 

@@ -100,8 +100,23 @@ testWith(
     const page = await browser.open(`${server.url}/admin`);
     await signIn(page, key);
     await live(page);
+    const [asked, late] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    await page.route("**/api/disconnect", async (route) => {
+      asked.resolve();
+      await late.promise;
+      await route.continue();
+    });
+    await go(page, "/user/ada");
+    await page.getByRole("button", { name: "Disconnect everywhere" }).click();
+    await page.getByRole("button", { name: "Really disconnect all?" }).click();
+    await asked.promise;
     await server.access.revokeApiKey("guest");
     await page.getByRole("alert").getByText("API key").waitFor();
+    // An answer that comes after the end of the connection does not replace the reason.
+    const refused = page.waitForResponse("**/api/disconnect");
+    late.resolve();
+    assert.equal((await refused).status(), 401);
+    await page.evaluate("fetch('health').then((response) => response.text())");
     assert.match(
       (await page.getByRole("alert").textContent())!,
       /^(This API key is no longer valid|Invalid API key)$/,

@@ -37,7 +37,7 @@ testWith(
       await runSample(one, "every pair of cities");
       const moved = 'progress[value]:not([value="0"])';
       for (const page of [one, two]) await page.locator(moved).waitFor();
-      await one.getByText("4,000,000 rows, the first 1,000 of them here").waitFor();
+      await one.getByText("4,000,000 rows, the first 1,000 of them here").waitFor({ timeout: 120_000 });
 
       // One that does not end is cancelled.
       await runSample(one, "one that does not end");

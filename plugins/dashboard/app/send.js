@@ -1,7 +1,7 @@
 /** Send: publish to a channel, or call a method. */
 
 import { useSignal } from "@preact/signals";
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { to } from "./address.js";
 import { number, shown } from "./format.js";
 import { Json } from "./json.js";
@@ -85,18 +85,18 @@ function Rpc() {
   const methods = value?.methods ?? [];
   const chosen = useSignal("");
   const schema = value?.schemas[chosen.value];
-  const choose = ({ target }) => {
-    chosen.value = target.value;
-    const known = value?.schemas[target.value];
-    const { params } = form.current.elements;
-    // What was typed stays.
-    if (known && ["", params.example].includes(params.value)) {
-      params.value = params.example = JSON.stringify(exampleOf(known), null, 2);
-    }
-  };
   const { form, submit, outcome, busy } = useForm(({ method, params }) =>
     call("rpc", { method: method.value, params: jsonIn(params, "Arguments") ?? null })
   );
+  const choose = ({ target }) => chosen.value = target.value;
+  // An effect, since the method may be chosen before the methods are known.
+  useEffect(() => {
+    if (schema === undefined) return;
+    const { params } = form.current.elements;
+    // What was typed stays.
+    if (!["", params.example].includes(params.value)) return;
+    params.value = params.example = JSON.stringify(exampleOf(schema), null, 2);
+  }, [chosen.value, schema === undefined]);
   return html`<${Card} title="Call a method">
     <${Problem} text=${error?.message} />
     ${

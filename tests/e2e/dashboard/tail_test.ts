@@ -105,8 +105,12 @@ testWith(
       }),
       run: ({ item, amount }) => `${amount} ${item}`,
     });
+    // The methods arrive after one was chosen.
+    const chosen = Promise.withResolvers<void>();
+    await page.route("**/api/methods", (route) => chosen.promise.then(() => route.continue()));
     await page.reload();
     await page.getByRole("combobox", { name: "Method" }).fill("order");
+    chosen.resolve();
     await page.getByRole("cell", { name: "<i>What</i>" }).waitFor();
     const args = page.getByLabel("Arguments, as JSON");
     await until("the example", async () => await args.inputValue() !== "");

@@ -5,6 +5,7 @@
  */
 
 import type { Admission } from "./admission.ts";
+import { messageOf, PlugboardError } from "./errors.ts";
 import type { MaybePromise } from "./promises.ts";
 
 /** Where a listener listens. */
@@ -33,6 +34,20 @@ export function addressOf(
 ): Address {
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   return { hostname, port, url: `${scheme}://${host}:${port}` };
+}
+
+/** Returns the error for an address that cannot be listened on. `files` names the certificate and its key. */
+export function listenError(
+  { hostname, port }: Pick<Address, "hostname" | "port">,
+  files: string,
+  cause: unknown,
+): PlugboardError {
+  const reason = cause instanceof Deno.errors.AddrInUse
+    ? "the address is in use; stop the program that uses it, or choose another port"
+    : messageOf(cause);
+  return new PlugboardError("listen_failed", `Cannot listen on ${hostname}:${port}${files}: ${reason}`, {
+    cause,
+  });
 }
 
 /** A listener that a plugin opens. */

@@ -1,6 +1,6 @@
 import type { Clock } from "../contract/clock.ts";
 import { messageOf, PlugboardError } from "../contract/errors.ts";
-import { type Address, addressOf, type OpenListener } from "../contract/listening.ts";
+import { type Address, addressOf, listenError, type OpenListener } from "../contract/listening.ts";
 import type { Log } from "../contract/log.ts";
 import { type MaybePromise, settlesWithin } from "../contract/promises.ts";
 import { Tally } from "./tally.ts";
@@ -90,12 +90,8 @@ export class Listener implements OpenListener {
       const { addr } = this.#run(hostname, port).http;
       this.address = addressOf(addr, tls ? "https" : "http");
     } catch (error) {
-      const reason = error instanceof Deno.errors.AddrInUse
-        ? "the address is in use; stop the program that uses it, or choose another port"
-        : messageOf(error);
       const files = tls === undefined ? "" : ` with "${tls.certFile}" and "${tls.keyFile}"`;
-      const message = `Cannot listen on ${hostname}:${port}${files}: ${reason}`;
-      throw new PlugboardError("listen_failed", message, { cause: error });
+      throw listenError({ hostname, port }, files, error);
     }
   }
 

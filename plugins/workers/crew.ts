@@ -3,12 +3,12 @@ import {
   addressOf,
   type Host,
   type Listening,
-  messageOf,
   type OpenListener,
   PlugboardError,
   systemClock,
   within,
 } from "../../core/mod.ts";
+import { listenError } from "../../core/contract/listening.ts";
 import type { WorkerInfo } from "../workers.ts";
 import { Member } from "./member.ts";
 import { threadSource } from "./program.ts";
@@ -131,12 +131,8 @@ export class Crew implements OpenListener {
       await Promise.all(this.#posts.map(async (post) => await this.#man(post).listens));
     } catch (error) {
       await this.close(0);
-      const reason = error instanceof Deno.errors.AddrInUse
-        ? "the address is in use; stop the program that uses it, or choose another port"
-        : messageOf(error);
       const files = tls === undefined ? "" : " with this certificate and key";
-      const message = `Cannot listen on ${hostname}:${port}${files}: ${reason}`;
-      throw new PlugboardError("listen_failed", message, { cause: error });
+      throw listenError({ hostname, port }, files, error);
     }
     this.#cancelTick = systemClock.every(TICK_MS, () => this.#tick());
   }

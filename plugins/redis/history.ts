@@ -12,7 +12,7 @@ import { continuesFrom, epochOf } from "./generation.ts";
 import type { Servers } from "./servers.ts";
 import type { Shard } from "./shard.ts";
 
-/** The maximum publications that are read at once. Redis does nothing else meanwhile, nor does this node: of a kilobyte each, 4 ms. */
+/** The most publications that are read at once: Redis and this node do nothing else meanwhile, for a few milliseconds. */
 const SLICE = 200;
 
 /** Returns a function that reads a history. `lineage` gives what the script needs to know about a shard. */

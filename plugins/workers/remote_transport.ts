@@ -27,7 +27,7 @@ export class RemoteTransport implements Transport, Receiver {
   #earlierBytes = 0;
   #latestPost = 0;
   #latestBytes = 0;
-  /** Bytes that do not count: of frames that are longer than there is room for. */
+  /** Bytes that do not count: a frame that follows few others may be longer than the limit. */
   #excused = 0;
   readonly #limits: ConnectionLimits;
 
@@ -88,9 +88,9 @@ export class RemoteTransport implements Transport, Receiver {
   #fits(frames: readonly Message[], chars: number): boolean {
     let held = this.#unconfirmed - chars;
     this.#excused = Math.min(this.#excused, held);
+    const room = Backlog.roomWithin(this.#limits);
     for (const { length } of frames) {
       const counted = held - this.#excused;
-      const room = Backlog.roomWithin(this.#limits);
       if (counted <= room) this.#excused += Math.max(0, counted + length - room - 1);
       else if (counted + length > this.#limits.maxQueuedBytes) return false;
       held += length;

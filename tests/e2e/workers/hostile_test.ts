@@ -6,6 +6,7 @@ import { echo } from "../../../plugins/protocols/echo.ts";
 import { workers } from "../../../plugins/workers.ts";
 import { Client, RawClient, serve, type TestServer, until, within } from "../../kit/mod.ts";
 import { CapturedWorkers } from "../../kit/workers.ts";
+import { makeCertificate } from "../deploy/proxy.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
@@ -123,26 +124,7 @@ Deno.test("workers terminate TLS for WebSockets, and end connections that are no
   const folder = await Deno.makeTempDir();
   const [certFile, keyFile] = [`${folder}/cert.pem`, `${folder}/key.pem`];
   try {
-    const { success } = await new Deno.Command("openssl", {
-      args: [
-        ...[
-          "req",
-          "-x509",
-          "-newkey",
-          "ec",
-          "-pkeyopt",
-          "ec_paramgen_curve:prime256v1",
-          "-nodes",
-          "-days",
-          "1",
-        ],
-        ...["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"],
-        ...["-addext", "basicConstraints=critical,CA:FALSE"],
-        ...["-keyout", keyFile, "-out", certFile],
-      ],
-      stderr: "null",
-    }).output();
-    assert.ok(success);
+    await makeCertificate(folder);
     const cores = workers({ count: 2 });
     await using server = await serve({ tls: { certFile, keyFile } }, cores, echo());
     using trusting = Deno.createHttpClient({ caCerts: [await Deno.readTextFile(certFile)] });

@@ -35,21 +35,30 @@ const isCounted = async (server: RedisProcess) =>
 const isConfirmed = async (server: RedisProcess) =>
   await server.command("EXISTS", "plugboard:occupied:reporters") === ":0";
 
+/** Starts two nodes. The answer to the first one's latest call, by which the channel is vacated, does not arrive. */
+async function withLostAnswer(program: string) {
+  await using stack = new AsyncDisposableStack();
+  const server = stack.use(new RedisProcess(program));
+  await server.ready();
+  const proxy = stack.use(new TcpProxy(server.port));
+  const reported: string[] = [];
+  const cut = stack.use(await startNode(proxy.port, "cut", reported));
+  const other = stack.use(await startNode(server.port, "other", reported));
+  cut.set(true);
+  await until("the report", async () => reported.length === 1 && await isConfirmed(server));
+  proxy.mute = true;
+  cut.set(false);
+  await until("the script", async () => !await isCounted(server));
+  const all = stack.move();
+  return { server, proxy, reported, cut, other, [Symbol.asyncDispose]: () => all.disposeAsync() };
+}
+
 testWith(
   "redis",
   "B12 a vacated channel is reported before it is occupied again, although the answer was lost",
   async (program) => {
-    await using server = new RedisProcess(program);
-    await server.ready();
-    using proxy = new TcpProxy(server.port);
-    const reported: string[] = [];
-    await using cut = await startNode(proxy.port, "cut", reported);
-    await using other = await startNode(server.port, "other", reported);
-    cut.set(true);
-    await until("the report", async () => reported.length === 1 && await isConfirmed(server));
-    proxy.mute = true;
-    cut.set(false);
-    await until("the script", async () => !await isCounted(server));
+    await using parts = await withLostAnswer(program);
+    const { server, proxy, reported, other } = parts;
     other.set(true);
     await until("its script", () => isCounted(server));
     proxy.cut();
@@ -66,17 +75,8 @@ testWith(
   "redis",
   "B12 what a node was about to report when it was cut off for good is reported by another one",
   async (program) => {
-    await using server = new RedisProcess(program);
-    await server.ready();
-    using proxy = new TcpProxy(server.port);
-    const reported: string[] = [];
-    await using cut = await startNode(proxy.port, "cut", reported);
-    await using _other = await startNode(server.port, "other", reported);
-    cut.set(true);
-    await until("the report", async () => reported.length === 1 && await isConfirmed(server));
-    proxy.mute = true;
-    cut.set(false);
-    await until("the script", async () => !await isCounted(server));
+    await using parts = await withLostAnswer(program);
+    const { server, proxy, reported, cut } = parts;
     proxy.silent = true;
     await until("the other's report", () => reported.length === 2); // In five seconds: the others believe that it lives.
     assert.deepEqual(reported, ["cut: +room", "other: -room"]);
